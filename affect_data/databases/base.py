@@ -1,0 +1,225 @@
+"""What a database says of itself, and what it must be able to do.
+
+A reader is one module that subclasses `Database`: class attributes state facts (labels, coded action units, class names in native order, licence, citation),
+and `Database.scan` turns the official files into a polars frame with any of the columns in `ROW_COLUMNS`. Missing is a null there; the fills and the masks of the
+schema are made in one place, `affect_data.harmonise`.
+"""
+
+import inspect
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import ClassVar, Literal
+
+import polars as pl
+from pydantic import BaseModel, ConfigDict, Field
+
+from affect_data.databases.root import DatabaseRoot
+from affect_data.errors import DatabaseNotFoundError, Defect
+
+IMAGE_MISSING = "image file missing"
+
+SPLITS = ("train", "validation", "test")
+
+Task = Literal["au", "expression", "va"]
+TASKS: tuple[Task, ...] = ("au", "expression", "va")
+
+ROW_COLUMNS = """
+image                        str, path of the image file relative to the root (always)
+source_file, source_line     str, int: the annotation line that the row comes from (always)
+subject, track               str
+frame, face                  int
+face_box                     pl.Array(pl.Float32, 4) or list: x0 y0 x1 y1 in pixels of the source image
+split                        str: the official split of the row; or, where splits are per task, any of
+split_au, split_expression, split_va
+au_<number>                  int: 0 absent, 1 present
+au_intensity_<number>        float: 0..5
+expression                   str: a name of `vocabulary.EXPRESSIONS`
+compound_expression          str: a name of `vocabulary.COMPOUND_EXPRESSIONS`
+votes_<expression>           float: share of the annotators
+valence, arousal             float in [-1, 1]
+au_masked, expression_masked, va_masked     str: why a label that stands in the files is not used (counted by reason)
+"""
+
+
+class Tier(StrEnum):
+    """What may leave the machine, strictest first."""
+
+    RECIPE = "recipe"
+    DERIVED = "derived"
+    FULL = "full"
+
+
+@dataclass(frozen=True)
+class Licence:
+    """The terms of a database, as far as they were read.
+
+    Attributes:
+        terms: the essence in one line.
+        publishes: the most that may be published.
+        url: where the terms stand.
+        read_on: ISO date on which the terms were read, or "" where only secondary sources were: then treat `publishes` as a lower bound of strictness.
+    """
+
+    terms: str
+    publishes: Tier
+    url: str
+    read_on: str = ""
+
+
+class DatabaseOptions(BaseModel):
+    """What a data recipe may say of any database."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    release: str | None = Field(None, description="the release profile; by default recognised from the files")
+    root: str | None = Field(None, description="the folder; --root and AFFECT_ROOT_<NAME> come first")
+    exclude: tuple[str, ...] = Field((), description="annotation lines `path:line` to drop, counted as failures")
+    holdout: float = Field(
+        0.0,
+        ge=0.0,
+        lt=1.0,
+        description="share of the groups (subject, else track, else image) that become validation where no official split exists",
+    )
+
+
+@dataclass(frozen=True)
+class Scan:
+    """What a reader found under a root.
+
+    Attributes:
+        rows: one row a face, with columns of `ROW_COLUMNS`.
+        failures: `source_file, source_line, image, reason`: lines of the annotation files that gave no row.
+        defects: what contradicts the documentation; a dataset is never built while there is one.
+        annotation_files: relative paths of every annotation file that was read.
+        lines: how many annotated faces the files list: always `len(rows) + len(failures)` when there are no defects.
+        notes: what was found, for `affect-data check`.
+    """
+
+    rows: pl.DataFrame
+    failures: pl.DataFrame
+    defects: tuple[Defect, ...]
+    annotation_files: tuple[str, ...]
+    lines: int
+    notes: tuple[str, ...] = field(default=())
+
+
+class Database(ABC):
+    """One facial-affect database.
+
+    Subclasses state facts as class attributes; their docstring's first line describes the database and the block after ``Official layout::`` is what
+    users are shown when files are not found.
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    homepage: ClassVar[str]
+    citation: ClassVar[str]
+    """BibTeX entry."""
+    licence: ClassVar[Licence]
+    source_family: ClassVar[str]
+    """Databases of one family share pictures or people (Aff-Wild within Aff-Wild2, DISFA+ within DISFA): splits and leak checks group by it."""
+    reader_version: ClassVar[int] = 1
+    """Raised whenever the same files would give other rows."""
+
+    releases: ClassVar[tuple[str, ...]] = ()
+    action_units: ClassVar[tuple[int, ...]] = ()
+    """AUs whose occurrence is coded (all releases together)."""
+    action_unit_intensities: ClassVar[tuple[int, ...]] = ()
+    expressions: ClassVar[tuple[str, ...]] = ()
+    """Classes by name, in the native order: the position is the native code, where the database has codes."""
+    compound_expressions: ClassVar[tuple[str, ...]] = ()
+    has_expression_votes: ClassVar[bool] = False
+    valence_arousal: ClassVar[str] = ""
+    """The native range, for example "-10..10 integers"; empty where VA is not labelled."""
+    Options: ClassVar[type[DatabaseOptions]] = DatabaseOptions
+
+    def __init__(self, options: DatabaseOptions | None = None) -> None:
+        self.options = options if options is not None else self.Options()
+
+    @abstractmethod
+    def scan(self, root: DatabaseRoot) -> pl.DataFrame:
+        """The rows that the official files under `root` hold, with columns of `ROW_COLUMNS`.
+
+        Contradictions are recorded by `root.defect`, lines without a row by `root.fail`; both go on, so that a check lists everything at once.
+
+        Raises:
+            DatabaseNotFoundError: nothing under the root looks like this database.
+        """
+
+    def release_of(self, root: DatabaseRoot) -> str:
+        """The release profile of the files under `root`; by default the recipe's, or the only one that exists."""
+        return self.options.release or (self.releases[-1] if self.releases else "")
+
+    def read(self, root: DatabaseRoot) -> Scan:
+        """Everything that the files under `root` say: rows, failures, defects.
+
+        A row whose image file does not exist becomes a failure with the reason ``image file missing``.
+
+        Raises:
+            DatabaseNotFoundError: the root is missing, empty, or holds something else.
+        """
+        if not root.path.is_dir():
+            raise DatabaseNotFoundError(self.name, root.path, self.layout(), because="the folder does not exist")
+        if not any(root.path.iterdir()):
+            raise DatabaseNotFoundError(self.name, root.path, self.layout(), because="the folder is empty")
+        rows = self._drop_rows_without_image(root, self.scan(root))
+        failures = root.failures()
+        return Scan(
+            rows,
+            failures,
+            tuple(sorted(root.defects)),
+            tuple(sorted(root.annotation_files)),
+            len(rows) + len(failures),
+            tuple(root.notes),
+        )
+
+    def missing_images(self, root: DatabaseRoot, images: Sequence[str]) -> list[str]:
+        """Those of the images that the files do not hold; by default an image is a file under the root."""
+        return root.missing_images(images)
+
+    def open_images(self, path: Path) -> Callable[[str], bytes]:
+        """A function from a row's ``image`` to its bytes, as found; overridden where pictures are no files of their own.
+
+        It is called in worker processes, once a shard, with the root's path.
+        """
+        return lambda image: (path / image).read_bytes()
+
+    def _drop_rows_without_image(self, root: DatabaseRoot, rows: pl.DataFrame) -> pl.DataFrame:
+        gone = pl.col("image").is_in(self.missing_images(root, rows["image"].unique(maintain_order=True).to_list()))
+        root.fail(rows.filter(gone), IMAGE_MISSING)
+        return rows.filter(~gone)
+
+    def not_found(self, root: DatabaseRoot, because: str) -> DatabaseNotFoundError:
+        """The error that shows the expected layout; readers raise it when nothing under the root looks like their database."""
+        return DatabaseNotFoundError(self.name, root.path, self.layout(), because=because)
+
+    @classmethod
+    def description(cls) -> str:
+        """The first line of the class docstring."""
+        return (inspect.getdoc(cls) or "").partition("\n")[0]
+
+    @classmethod
+    def layout(cls) -> str:
+        """The official layout, from the block after ``Official layout::`` in the class docstring."""
+        _, found, block = (inspect.getdoc(cls) or "").partition("Official layout::\n")
+        if not found:
+            raise TypeError(f"{cls.__name__}: the class docstring lacks the block 'Official layout::'")
+        lines: list[str] = []
+        for line in block.splitlines():
+            if line.strip() and not line.startswith("    "):
+                break
+            lines.append(line)
+        return "\n".join(lines).strip("\n")
+
+    @classmethod
+    def tasks(cls) -> tuple[Task, ...]:
+        """Which of AU, expression and VA the database labels."""
+        labelled = {
+            "au": bool(cls.action_units or cls.action_unit_intensities),
+            "expression": bool(cls.expressions or cls.compound_expressions),
+            "va": bool(cls.valence_arousal),
+        }
+        return tuple(task for task in TASKS if labelled[task])

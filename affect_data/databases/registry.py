@@ -1,0 +1,30 @@
+"""The databases that affectkit reads, by name. Adding one takes its module, a generator in `affect_data.demo`, and one line here."""
+
+from affect_data.databases.affectnet import AffectNet
+from affect_data.databases.affwild2 import AffWild2
+from affect_data.databases.afew_va import AfewVa
+from affect_data.databases.base import Database
+from affect_data.databases.disfa import Disfa
+from affect_data.databases.expw import ExpW
+from affect_data.databases.ferplus import FerPlus
+from affect_data.errors import UnknownNameError
+
+DATABASES: dict[str, type[Database]] = {
+    "affwild2": AffWild2,
+    "affectnet": AffectNet,
+    "disfa": Disfa,
+    "expw": ExpW,
+    "afew_va": AfewVa,
+    "ferplus": FerPlus,
+}
+
+
+def database_named(name: str) -> type[Database]:
+    """The reader class that is registered under `name`.
+
+    Raises:
+        UnknownNameError: there is none.
+    """
+    if name not in DATABASES:
+        raise UnknownNameError("database", name, DATABASES)
+    return DATABASES[name]

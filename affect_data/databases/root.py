@@ -1,0 +1,247 @@
+"""The folder of one database: every annotation file is read through it, so that each row knows its line and each contradiction is recorded with it."""
+
+import csv
+import os
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+import numpy as np
+import polars as pl
+
+from affect_data.errors import Defect
+
+FAILURE_SCHEMA: Final = {"source_file": pl.String, "source_line": pl.Int32, "image": pl.String, "reason": pl.String}
+EXCLUDED: Final = "excluded by the recipe"
+
+FIX_LINE: Final = "correct the line, or name it under `exclude` in the recipe"
+
+
+class DatabaseRoot:
+    """Reads the files of one database and records what was read, what failed and what contradicts the documentation.
+
+    Args:
+        path: the folder that the user names.
+        exclude: annotation lines ``path:line`` (relative to the folder) to drop.
+    """
+
+    def __init__(self, path: Path, exclude: Iterable[str] = ()) -> None:
+        self.path = path
+        self.defects: list[Defect] = []
+        self.annotation_files: set[str] = set()
+        self.notes: list[str] = []
+        self._failures: list[pl.DataFrame] = []
+        self._exclude = dict.fromkeys(exclude, False)
+        self._listings: dict[str, frozenset[str]] = {}
+
+    # ---------------------------------------------------------------- what exists
+
+    def entries(self, folder: str = "") -> frozenset[str]:
+        """Names directly inside a folder (relative to the root); empty where there is no such folder."""
+        if folder not in self._listings:
+            try:
+                with os.scandir(self.path / folder) as listing:
+                    self._listings[folder] = frozenset(entry.name for entry in listing)
+            except (FileNotFoundError, NotADirectoryError):
+                self._listings[folder] = frozenset()
+        return self._listings[folder]
+
+    def one_of(self, *aliases: str, under: str = "") -> str | None:
+        """The relative path of the first of the aliases that exists under a folder, whatever its case; None where none does."""
+        by_lower = {name.lower(): name for name in sorted(self.entries(under))}
+        for alias in aliases:
+            if alias.lower() in by_lower:
+                return str(PurePosixPath(under) / by_lower[alias.lower()])
+        return None
+
+    def files(self, pattern: str) -> list[str]:
+        """Relative posix paths of all files that match a glob pattern, sorted."""
+        return sorted(found.relative_to(self.path).as_posix() for found in self.path.glob(pattern) if found.is_file())
+
+    # ---------------------------------------------------------------- reading
+
+    def read_bytes(self, path: str) -> bytes:
+        """The bytes of an annotation file, which is recorded as read."""
+        data = (self.path / path).read_bytes()
+        self.annotation_files.add(path)
+        return data
+
+    def read_text(self, path: str) -> str:
+        """The text of an annotation file, with ``\\n`` line ends and without a byte-order mark; a file that is not UTF-8 is a defect and reads as empty."""
+        try:
+            return self.read_bytes(path).decode("utf-8-sig").replace("\r\n", "\n")
+        except UnicodeDecodeError as error:
+            self.defect(
+                path,
+                0,
+                f"a byte that is not UTF-8 at offset {error.start}",
+                "a text file",
+                "replace the file by the official one",
+            )
+            return ""
+
+    def first_line(self, path: str) -> str:
+        """The first line of a text file, without its line end or byte-order mark; empty where the file is."""
+        return self.read_text(path).partition("\n")[0].strip()
+
+    def table(
+        self,
+        paths: str | Sequence[str],
+        columns: Sequence[str],
+        *,
+        separator: str = ",",
+        skip_lines: int = 0,
+        quoted: bool = False,
+    ) -> pl.DataFrame:
+        """The lines of one or many delimited files as one frame of strings, in the order of the paths.
+
+        Columns: `columns` (all strings), then ``source_file`` and ``source_line`` (1-based line in the file). A line with another number of fields is a
+        defect; excluded lines are dropped and counted; blank lines at the end of a file are ignored, others are defects.
+
+        Args:
+            paths: relative to the root.
+            columns: one name for each field.
+            separator: one character.
+            skip_lines: header lines at the top of every file.
+            quoted: whether fields may be quoted with ``"``.
+        """
+        names = [paths] if isinstance(paths, str) else list(paths)
+        lines: list[str] = []
+        counts: list[int] = []
+        for name in names:
+            found = self.read_text(name).rstrip("\n").split("\n")
+            found = found[skip_lines:] if found != [""] else []
+            lines += found
+            counts.append(len(found))
+        frame = pl.DataFrame({"line": pl.Series(lines, dtype=pl.String)}).with_columns(
+            pl.Series("source_file", names, dtype=pl.String).gather(np.repeat(np.arange(len(names)), counts)),
+            pl.Series(
+                "source_line", np.concatenate([np.arange(n) for n in counts] or [[]]) + skip_lines + 1, dtype=pl.Int32
+            ),
+        )
+        frame = self._drop_excluded(frame)
+        fields = (
+            _quoted_fields(frame["line"], separator)
+            if quoted
+            else frame["line"].str.strip_chars("\r").str.split(separator)
+        )
+        fits = fields.list.len() == len(columns)
+        for line, file, number, count in frame.with_columns(count=fields.list.len()).filter(~fits).iter_rows():
+            self.defect(
+                file,
+                number,
+                f"{count} field(s): {_shorten(line)}",
+                f"{len(columns)} field(s): {separator.join(columns)}",
+                FIX_LINE,
+            )
+        split = fields.filter(fits).list.to_struct(fields=list(columns)).struct.unnest()
+        return split.with_columns(frame.filter(fits)["source_file", "source_line"].get_columns())
+
+    def _drop_excluded(self, frame: pl.DataFrame) -> pl.DataFrame:
+        if not self._exclude:
+            return frame
+        key = pl.format("{}:{}", "source_file", "source_line")
+        dropped = frame.filter(key.is_in(list(self._exclude)))
+        self._exclude.update(dict.fromkeys(dropped.select(key).to_series(), True))
+        self.fail(dropped, EXCLUDED)
+        return frame.filter(~key.is_in(list(self._exclude)))
+
+    # ---------------------------------------------------------------- values
+
+    def integers(
+        self, frame: pl.DataFrame, columns: Sequence[str], allowed: Collection[int], missing: Collection[int] = ()
+    ) -> pl.DataFrame:
+        """The frame with string columns parsed to Int8, null where a missing code stands; any other value is a defect.
+
+        Args:
+            frame: with ``source_file`` and ``source_line``.
+            columns: string columns.
+            allowed: the documented values.
+            missing: the documented codes for "not annotated".
+        """
+        known = {str(value): value for value in allowed} | {str(value): None for value in missing}
+        for column in columns:
+            text = frame[column].str.strip_chars()
+            self._defects_where(frame, ~text.is_in(list(known)), column, f"one of {', '.join(known)}")
+            parsed = text.replace_strict(list(known), list(known.values()), default=None, return_dtype=pl.Int8)
+            frame = frame.with_columns(parsed.alias(column))
+        return frame
+
+    def numbers(
+        self, frame: pl.DataFrame, columns: Sequence[str], low: float, high: float, missing: Collection[float] = ()
+    ) -> pl.DataFrame:
+        """The frame with string columns parsed to Float64, null where a missing code stands; what is no number in [low, high] is a defect."""
+        for column in columns:
+            value = frame[column].str.strip_chars().cast(pl.Float64, strict=False)
+            is_missing = value.is_in(pl.Series(missing, dtype=pl.Float64).implode()).fill_null(value=False)
+            in_range = value.is_between(low, high).fill_null(value=False)
+            codes = f", or {', '.join(f'{code:g}' for code in missing)} for missing" if missing else ""
+            self._defects_where(frame, ~(is_missing | in_range), column, f"a number in [{low:g}, {high:g}]{codes}")
+            frame = frame.with_columns(pl.when(in_range & ~is_missing).then(value).alias(column))
+        return frame
+
+    def classes(self, frame: pl.DataFrame, column: str, names: Mapping[str, str | None]) -> pl.DataFrame:
+        """The frame with a string column of native codes turned into class names, null where the code means missing; an unknown code is a defect.
+
+        Args:
+            frame: with ``source_file`` and ``source_line``.
+            column: string column of native codes.
+            names: native code to a name of the vocabulary, or to None.
+        """
+        text = frame[column].str.strip_chars()
+        self._defects_where(frame, ~text.is_in(list(names)), column, f"one of the codes {', '.join(names)}")
+        return frame.with_columns(
+            text.replace_strict(list(names), list(names.values()), default=None, return_dtype=pl.String).alias(column)
+        )
+
+    def _defects_where(self, frame: pl.DataFrame, wrong: pl.Series, column: str, expected: str) -> None:
+        bad = frame.select("source_file", "source_line", column).filter(wrong.fill_null(value=True))
+        for file, line, found in bad.iter_rows():
+            self.defect(file, line, f"{column} = {_shorten(found or '')}", expected, FIX_LINE)
+
+    # ---------------------------------------------------------------- recording
+
+    def defect(self, path: str, line: int, found: str, expected: str, remedy: str) -> None:
+        """Records a contradiction to the documentation; see `Defect` for the arguments."""
+        self.defects.append(Defect(path, line, found, expected, remedy))
+
+    def note(self, text: str) -> None:
+        """Records what was found, for `affect-data check`."""
+        self.notes.append(text)
+
+    def fail(self, frame: pl.DataFrame, reason: str) -> None:
+        """Records lines that give no row, by a documented reason; the frame needs ``source_file`` and ``source_line``, ``image`` is kept where it exists."""
+        if len(frame):
+            image = pl.col("image") if "image" in frame.columns else pl.lit("")
+            self._failures.append(
+                frame.select("source_file", "source_line", image.alias("image"), pl.lit(reason).alias("reason")).cast(
+                    FAILURE_SCHEMA
+                )
+            )
+
+    def failures(self) -> pl.DataFrame:
+        """All recorded failures with the columns of `FAILURE_SCHEMA`; an exclusion that names no line becomes a defect."""
+        for line, used in self._exclude.items():
+            if not used:
+                path, _, number = line.rpartition(":")
+                self.defect(
+                    path or line,
+                    int(number) if number.isdigit() else 0,
+                    "no such line",
+                    "an annotation line that `exclude` can drop",
+                    "remove it from `exclude` in the recipe",
+                )
+        self._exclude = dict.fromkeys((), False)
+        return pl.concat([pl.DataFrame(schema=FAILURE_SCHEMA), *self._failures])
+
+    def missing_images(self, images: Iterable[str]) -> list[str]:
+        """Those of the relative image paths at which no file stands."""
+        return [image for image in images if PurePosixPath(image).name not in self.entries(image.rpartition("/")[0])]
+
+
+def _shorten(text: str, limit: int = 60) -> str:
+    return repr(text if len(text) <= limit else text[:limit] + "...")
+
+
+def _quoted_fields(lines: pl.Series, separator: str) -> pl.Series:
+    return pl.Series(list(csv.reader(lines.to_list(), delimiter=separator)), dtype=pl.List(pl.String))

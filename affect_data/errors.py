@@ -1,0 +1,111 @@
+"""Every error that a user can meet. Each message says what is wrong, where (``path:line``), what was found and what to do.
+
+Two families decide the exit status of the commands: `DataError` (1: the data or the check is at fault) and `UsageError` (2: the call is at fault).
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+DEFECTS_SHOWN = 20
+
+
+class AffectError(Exception):
+    """The base of all errors that affectkit raises on purpose."""
+
+    exit_status = 1
+
+
+class DataError(AffectError):
+    """The data is at fault: a file is missing, a code is unknown, a dataset is not one."""
+
+
+class UsageError(AffectError):
+    """The call is at fault: an unknown name, a recipe that does not validate."""
+
+    exit_status = 2
+
+
+@dataclass(frozen=True, order=True)
+class Defect:
+    """One thing in a database that contradicts its documentation.
+
+    Attributes:
+        path: the file or folder, relative to the database root.
+        line: 1-based line, or 0 where the whole file is meant.
+        found: what stands there.
+        expected: what the documentation says.
+        remedy: what to do.
+    """
+
+    path: str
+    line: int
+    found: str
+    expected: str
+    remedy: str
+
+    def __str__(self) -> str:
+        where = f"{self.path}:{self.line}" if self.line else self.path
+        return f"{where}: found {self.found}; expected {self.expected}; to fix: {self.remedy}"
+
+
+class DefectsFoundError(DataError):
+    """A database contradicts its documentation, so that its labels cannot be trusted."""
+
+    def __init__(self, database: str, defects: Sequence[Defect]) -> None:
+        self.database = database
+        self.defects = tuple(defects)
+        shown = "".join(f"\n  {defect}" for defect in self.defects[:DEFECTS_SHOWN])
+        more = f"\n  ... and {len(self.defects) - DEFECTS_SHOWN:,} more" if len(self.defects) > DEFECTS_SHOWN else ""
+        super().__init__(
+            f"{database}: {len(self.defects):,} defect(s), nothing was written:{shown}{more}\n"
+            f'Mend the files, or name single lines under `databases: {database}: exclude: ["path:line"]` in the recipe: '
+            "they are then dropped and counted. `affect-data check` lists all defects."
+        )
+
+
+class DatabaseNotFoundError(DataError):
+    """The root of a database is missing, empty, or holds something else."""
+
+    def __init__(self, database: str, root: Path | None, expected: str, *, because: str) -> None:
+        variable = f"AFFECT_ROOT_{database.upper()}"
+        where = f"in root '{root}'" if root is not None else "(no root was given)"
+        super().__init__(
+            f"{database}: database not found {where}: {because}.\n"
+            f"Expected layout:\n{expected.rstrip()}\n"
+            f"The database is licensed and cannot be downloaded automatically: request it from its owners, unpack it, and name its folder by "
+            f"--root {database}=PATH, by the environment variable {variable}, or by `root:` in the recipe."
+        )
+
+
+class UnknownNameError(UsageError):
+    """A name that nothing is registered under."""
+
+    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+        super().__init__(f"unknown {kind} '{name}'; known: {', '.join(sorted(known))}")
+
+
+class RecipeError(UsageError):
+    """A recipe that does not validate; the message lists all its mistakes at once."""
+
+    def __init__(self, source: str, mistakes: Sequence[str]) -> None:
+        self.mistakes = tuple(mistakes)
+        lines = "".join(f"\n  {mistake}" for mistake in mistakes)
+        super().__init__(f"{source}: {len(mistakes)} mistake(s):{lines}")
+
+
+class NotADatasetError(DataError):
+    """A folder that is no finished affectkit dataset."""
+
+    def __init__(self, path: Path, because: str, remedy: str) -> None:
+        super().__init__(f"'{path}' is no affectkit dataset: {because}. {remedy}")
+
+
+class SchemaError(DataError):
+    """Rows that break a named rule of the schema."""
+
+    def __init__(self, rule: str, description: str, examples: Sequence[str], count: int) -> None:
+        shown = ", ".join(examples)
+        super().__init__(
+            f"{count:,} row(s) break the rule '{rule}' ({description}): {shown}. This is a defect of the reader: please report it."
+        )

@@ -1,0 +1,166 @@
+"""Every order, name and alias that a label can have: action units, expressions, compound expressions and how they relate.
+
+This is the only module in which an order is written down. A class crosses from one database to another by its name, never by its integer.
+
+Sources:
+    FACS numbers and names: Ekman, Friesen & Hager, *Facial Action Coding System* (2002).
+    Expression to action-unit relations: Du, Tao & Martinez, *Compound facial expressions of emotion*, PNAS 111 (2014), Table 1.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+ACTION_UNIT_NAMES: Final[Mapping[int, str]] = MappingProxyType(
+    {
+        1: "inner brow raiser",
+        2: "outer brow raiser",
+        4: "brow lowerer",
+        5: "upper lid raiser",
+        6: "cheek raiser",
+        7: "lid tightener",
+        8: "lips toward each other",
+        9: "nose wrinkler",
+        10: "upper lip raiser",
+        11: "nasolabial deepener",
+        12: "lip corner puller",
+        13: "sharp lip puller",
+        14: "dimpler",
+        15: "lip corner depressor",
+        16: "lower lip depressor",
+        17: "chin raiser",
+        18: "lip pucker",
+        19: "tongue show",
+        20: "lip stretcher",
+        21: "neck tightener",
+        22: "lip funneler",
+        23: "lip tightener",
+        24: "lip pressor",
+        25: "lips part",
+        26: "jaw drop",
+        27: "mouth stretch",
+        28: "lip suck",
+        29: "jaw thrust",
+        30: "jaw sideways",
+        31: "jaw clencher",
+        32: "lip bite",
+        33: "cheek blow",
+        34: "cheek puff",
+        35: "cheek suck",
+        36: "tongue bulge",
+        37: "lip wipe",
+        38: "nostril dilator",
+        39: "nostril compressor",
+        43: "eyes closed",
+        45: "blink",
+    }
+)
+
+ACTION_UNITS: Final[tuple[int, ...]] = tuple(ACTION_UNIT_NAMES)
+"""FACS numbers in slot order: slot ``i`` of the columns ``au`` and ``au_intensity`` is action unit ``ACTION_UNITS[i]``."""
+
+ACTION_UNIT_SLOTS: Final[Mapping[int, int]] = MappingProxyType(
+    {number: slot for slot, number in enumerate(ACTION_UNITS)}
+)
+"""FACS number to slot."""
+
+EXPRESSIONS: Final[tuple[str, ...]] = (
+    "neutral",
+    "anger",
+    "disgust",
+    "fear",
+    "happiness",
+    "sadness",
+    "surprise",
+    "contempt",
+    "other",
+)
+
+COMPOUND_EXPRESSIONS: Final[tuple[str, ...]] = (
+    "happily surprised",
+    "happily disgusted",
+    "sadly fearful",
+    "sadly angry",
+    "sadly surprised",
+    "sadly disgusted",
+    "fearfully angry",
+    "fearfully surprised",
+    "fearfully disgusted",
+    "angrily surprised",
+    "angrily disgusted",
+    "disgustedly surprised",
+    "happily fearful",
+    "happily sad",
+    "appalled",
+    "hatred",
+    "awed",
+)
+
+EXPRESSION_SETS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {
+        "aff_wild2_7": EXPRESSIONS[:7],
+        "aff_wild2_8": (*EXPRESSIONS[:7], "other"),
+        "basic_8": EXPRESSIONS[:8],
+        "all_9": EXPRESSIONS,
+    }
+)
+"""Named class sets that a model's expression head can have."""
+
+EXPRESSION_ALIASES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "angry": "anger",
+        "disgusted": "disgust",
+        "fearful": "fear",
+        "afraid": "fear",
+        "happy": "happiness",
+        "joy": "happiness",
+        "sad": "sadness",
+        "surprised": "surprise",
+        "natural": "neutral",
+    }
+)
+
+EXPRESSION_ACTION_UNITS: Final[Mapping[str, Mapping[int, float]]] = MappingProxyType(
+    {
+        "happiness": {12: 1.0, 25: 1.0, 6: 0.51},
+        "sadness": {4: 1.0, 15: 1.0, 1: 0.60, 6: 0.50, 11: 0.26, 17: 0.67},
+        "fear": {1: 1.0, 4: 1.0, 20: 1.0, 25: 1.0, 2: 0.57, 5: 0.63, 26: 0.33},
+        "anger": {4: 1.0, 7: 1.0, 24: 1.0, 10: 0.26, 17: 0.52, 23: 0.29},
+        "surprise": {1: 1.0, 2: 1.0, 25: 1.0, 26: 1.0, 5: 0.66},
+        "disgust": {9: 1.0, 10: 1.0, 17: 1.0, 4: 0.31, 24: 0.26},
+    }
+)
+"""Action units of a basic expression: 1.0 where more than 70 % of subjects show it (prototypical), else the share that does."""
+
+
+class UnknownNameError(ValueError):
+    """A class name that the vocabulary does not hold."""
+
+
+def expression_named(name: str) -> str:
+    """The vocabulary's name for an expression given by any known spelling.
+
+    Args:
+        name: for example ``"Happy"``, ``"ANGRY"`` or ``"sadness"``.
+
+    Raises:
+        UnknownNameError: no expression has this name or alias.
+    """
+    spelling = name.strip().lower()
+    canonical = EXPRESSION_ALIASES.get(spelling, spelling)
+    if canonical not in EXPRESSIONS:
+        raise UnknownNameError(f"{name!r} is no expression; the vocabulary has {', '.join(EXPRESSIONS)}")
+    return canonical
+
+
+def slot_of(action_unit: int) -> int:
+    """The slot of an action unit in the columns ``au`` and ``au_intensity``.
+
+    Raises:
+        UnknownNameError: the vocabulary has no such action unit.
+    """
+    if action_unit not in ACTION_UNIT_SLOTS:
+        raise UnknownNameError(
+            f"AU{action_unit} is no action unit of the vocabulary ({', '.join(map(str, ACTION_UNITS))})"
+        )
+    return ACTION_UNIT_SLOTS[action_unit]
