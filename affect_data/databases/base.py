@@ -1,8 +1,8 @@
 """What a database says of itself, and what it must be able to do.
 
-A reader is one module that subclasses `Database`: class attributes state facts (labels, coded action units, class names in native order, licence, citation),
-and `Database.scan` turns the official files into a polars frame with any of the columns in `ROW_COLUMNS`. Missing is a null there; the fills and the masks of the
-schema are made in one place, `affect_data.harmonise`.
+A reader is one module that subclasses `Database`: class attributes state facts (labels, coded action units, class names, licence, citation),
+and `Database.scan` turns the official files into a polars frame with any of the columns in `ROW_COLUMNS`. Missing is a null there; the fills and
+the masks of the schema are made in one place, `affect_data.harmonise`.
 """
 
 import inspect
@@ -60,7 +60,7 @@ class Licence:
         terms: the essence in one line.
         publishes: the most that may be published.
         url: where the terms stand.
-        read_on: ISO date on which the terms were read, or "" where only secondary sources were: then treat `publishes` as a lower bound of strictness.
+        read_on: ISO date on which the terms were read, or "" where only secondary sources were.
     """
 
     terms: str
@@ -149,7 +149,7 @@ class Database(ABC):
             DatabaseNotFoundError: nothing under the root looks like this database.
         """
 
-    def release_of(self, root: DatabaseRoot) -> str:
+    def release_of(self, root: DatabaseRoot) -> str:  # noqa: ARG002 - readers that recognise a release look at the files
         """The release profile of the files under `root`; by default the recipe's, or the only one that exists."""
         return self.options.release or (self.releases[-1] if self.releases else "")
 

@@ -1,4 +1,7 @@
-"""The folder of one database: every annotation file is read through it, so that each row knows its line and each contradiction is recorded with it."""
+"""The folder of one database.
+
+Every annotation file is read through it, so that each row knows its line and each contradiction is recorded with it.
+"""
 
 import csv
 import os
@@ -11,7 +14,9 @@ import polars as pl
 
 from affect_data.errors import Defect
 
-FAILURE_SCHEMA: Final = {"source_file": pl.String, "source_line": pl.Int32, "image": pl.String, "reason": pl.String}
+FAILURE_SCHEMA: Final = pl.Schema(
+    {"source_file": pl.String(), "source_line": pl.Int32(), "image": pl.String(), "reason": pl.String()}
+)
 EXCLUDED: Final = "excluded by the recipe"
 
 FIX_LINE: Final = "correct the line, or name it under `exclude` in the recipe"
@@ -67,7 +72,10 @@ class DatabaseRoot:
         return data
 
     def read_text(self, path: str) -> str:
-        """The text of an annotation file, with ``\\n`` line ends and without a byte-order mark; a file that is not UTF-8 is a defect and reads as empty."""
+        """The text of an annotation file, with Unix line ends and without a byte-order mark.
+
+        A file that is not UTF-8 is a defect and reads as empty.
+        """
         try:
             return self.read_bytes(path).decode("utf-8-sig").replace("\r\n", "\n")
         except UnicodeDecodeError as error:
@@ -116,7 +124,7 @@ class DatabaseRoot:
         frame = pl.DataFrame({"line": pl.Series(lines, dtype=pl.String)}).with_columns(
             pl.Series("source_file", names, dtype=pl.String).gather(np.repeat(np.arange(len(names)), counts)),
             pl.Series(
-                "source_line", np.concatenate([np.arange(n) for n in counts] or [[]]) + skip_lines + 1, dtype=pl.Int32
+                "source_line", np.concatenate([np.arange(0), *map(np.arange, counts)]) + skip_lines + 1, dtype=pl.Int32
             ),
         )
         frame = self._drop_excluded(frame)
@@ -210,7 +218,10 @@ class DatabaseRoot:
         self.notes.append(text)
 
     def fail(self, frame: pl.DataFrame, reason: str) -> None:
-        """Records lines that give no row, by a documented reason; the frame needs ``source_file`` and ``source_line``, ``image`` is kept where it exists."""
+        """Records lines that give no row, by a documented reason.
+
+        The frame needs ``source_file`` and ``source_line``; ``image`` is kept where it exists.
+        """
         if len(frame):
             image = pl.col("image") if "image" in frame.columns else pl.lit("")
             self._failures.append(
