@@ -1,1 +1,1 @@
-"""Synthetic faces whose truth is known, and the official layouts that they are written in."""
+"""The demo world: drawn faces whose truth is known, written in the official layouts of the databases."""

@@ -9,8 +9,8 @@ import numpy as np
 from affect_data.demo.canvas import Colour, mix
 
 SKINS: tuple[Colour, ...] = (
-    (250, 221, 199), (241, 205, 174), (232, 190, 150), (221, 170, 128),
-    (198, 142, 100), (168, 114, 76), (134, 88, 58), (104, 68, 47),
+    (242, 212, 190), (238, 200, 170), (232, 190, 150), (221, 170, 128),
+    (198, 142, 100), (168, 114, 76), (138, 92, 62), (114, 77, 54),
 )  # fmt: skip
 HAIRS: tuple[Colour, ...] = (
     (28, 24, 26), (52, 36, 28), (84, 56, 36), (122, 82, 48), (150, 78, 40), (206, 166, 96), (158, 156, 154),
@@ -50,7 +50,7 @@ class Identity:
     @property
     def crease(self) -> Colour:
         """The colour of a deep wrinkle in this skin."""
-        return mix(self.skin, DARK, 0.72)
+        return mix(self.skin, (26, 10, 10), 0.74)
 
     @property
     def shade(self) -> Colour:
@@ -65,30 +65,32 @@ class Identity:
     @property
     def lips(self) -> Colour:
         """The colour of the lips."""
-        natural = mix(self.skin, (150, 40, 50), 0.5)
+        natural = mix(self.skin, (150, 40, 50), 0.44)
         return mix(natural, (186, 30, 60), 0.7 * self.lipstick)
 
 
 def draw_identity(rng: np.random.Generator) -> Identity:
     """A person drawn at random: skin, hair, eyes and clothes from palettes, proportions normal around 1."""
 
-    def colour(palette: tuple[Colour, ...], spread: float = 7.0) -> Colour:
+    def colour(palette: tuple[Colour, ...], hue: float = 2.0) -> Colour:
         base = palette[rng.integers(len(palette))]
-        red, green, blue = (int(np.clip(value + rng.normal(0, spread), 0, 255)) for value in base)
+        shine = rng.normal(1.0, 0.04)
+        red, green, blue = (int(np.clip(value * shine + rng.normal(0, hue), 0, 255)) for value in base)
         return red, green, blue
 
     def factor(spread: float) -> float:
         return float(np.clip(rng.normal(1.0, spread), 1 - 2 * spread, 1 + 2 * spread))
 
     skin = colour(SKINS)
+    light = sum(skin) > 470
     # Dark skin goes with dark hair here, so that brows always stand out from the forehead.
-    hair = colour(HAIRS if sum(skin) > 480 else HAIRS[:3])
+    hair = colour(HAIRS if light else HAIRS[:3])
     haircut = HAIRCUTS[rng.choice(len(HAIRCUTS), p=(0.24, 0.2, 0.17, 0.14, 0.09, 0.11, 0.05))]
     short = haircut in ("short", "side", "bald")
     return Identity(
         skin=skin,
         hair=hair,
-        eyes=colour(EYES),
+        eyes=colour(EYES if light else EYES[:2]),
         clothes=colour(CLOTHES, 12),
         haircut=haircut,
         head_width=factor(0.05),

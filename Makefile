@@ -1,0 +1,48 @@
+PYTHON ?= python3.11
+VENV ?= .venv
+SEED ?= 0
+OUT ?= demo
+BIN := $(VENV)/bin
+export OMP_NUM_THREADS ?= 1
+export HF_HUB_DISABLE_XET ?= 1
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint types imports unit docs clean
+
+help: ## Show this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+$(BIN)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e .
+	touch $@
+
+$(BIN)/.installed-dev: $(BIN)/.installed
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[dev]"
+	touch $@
+
+demo: $(BIN)/.installed ## Write demo databases, merge, train teacher and student, print the table (SEED=0 OUT=demo)
+	$(BIN)/python -m affect_train demo $(OUT) --seed $(SEED)
+
+test: lint types imports unit ## Install the development extras; run all checks and tests
+
+lint: $(BIN)/.installed-dev ## Check style and formatting
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(BIN)/.installed-dev ## Check types (strict on affect_data)
+	$(BIN)/mypy
+
+imports: $(BIN)/.installed-dev ## Check the direction of imports
+	$(BIN)/lint-imports
+
+unit: $(BIN)/.installed-dev ## Run the tests, slow ones included
+	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+docs: $(BIN)/.installed ## Write docs/schema.md and docs/databases.md from the code
+	$(BIN)/affect-data schema > docs/schema.md
+	$(BIN)/python -c "from affect_data.catalogue import databases_page; print(databases_page(), end='')" > docs/databases.md
+
+clean: ## Remove what the commands above made
+	rm -rf $(VENV) $(OUT) runs .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

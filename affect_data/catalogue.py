@@ -1,0 +1,108 @@
+"""What the databases say of themselves, for the command line and for ``docs/databases.md``."""
+
+from typing import Any
+
+from affect_data.databases.base import DatabaseOptions
+from affect_data.databases.registry import DATABASES, database_named
+
+
+def facts(name: str) -> dict[str, Any]:
+    """Everything that a database says of itself, as plain lists and dictionaries.
+
+    Raises:
+        UnknownNameError: no database has this name.
+    """
+    database = database_named(name)
+    own = {n: f for n, f in database.Options.model_fields.items() if n not in DatabaseOptions.model_fields}
+    return {
+        "name": database.name,
+        "title": database.title,
+        "description": database.description(),
+        "tasks": list(database.tasks()),
+        "action_units": list(database.action_units),
+        "action_unit_intensities": list(database.action_unit_intensities),
+        "expressions": list(database.expressions),
+        "compound_expressions": list(database.compound_expressions),
+        "expression_votes": database.has_expression_votes,
+        "valence_arousal": database.valence_arousal,
+        "releases": list(database.releases),
+        "options": {
+            n: {"default": f.get_default(call_default_factory=True), "description": f.description or ""}
+            for n, f in own.items()
+        },
+        "licence": database.licence.terms,
+        "licence_url": database.licence.url,
+        "licence_read_on": database.licence.read_on,
+        "publishes": str(database.licence.publishes),
+        "homepage": database.homepage,
+        "citation": database.citation.strip(),
+        "source_family": database.source_family,
+        "reader_version": database.reader_version,
+        "layout": database.layout(),
+    }
+
+
+def catalogue() -> list[dict[str, Any]]:
+    """`facts` of all databases, by name."""
+    return [facts(name) for name in sorted(DATABASES)]
+
+
+def describe_database(name: str) -> str:
+    """One database in full, for people.
+
+    Raises:
+        UnknownNameError: no database has this name.
+    """
+    entry = facts(name)
+    labels = []
+    if entry["action_units"]:
+        labels.append("AU occurrence: " + " ".join(map(str, entry["action_units"])))
+    if entry["action_unit_intensities"]:
+        labels.append("AU intensity: " + " ".join(map(str, entry["action_unit_intensities"])))
+    if entry["expressions"]:
+        labels.append(
+            "expressions, native order: "
+            + ", ".join(entry["expressions"])
+            + (" (with votes)" if entry["expression_votes"] else "")
+        )
+    if entry["compound_expressions"]:
+        labels.append("compound expressions: " + ", ".join(entry["compound_expressions"]))
+    if entry["valence_arousal"]:
+        labels.append(f"valence and arousal, native range: {entry['valence_arousal']}")
+    read = (
+        f"read on {entry['licence_read_on']}"
+        if entry["licence_read_on"]
+        else "not read at first hand: check the agreement that you signed"
+    )
+    lines = [f"{entry['title']} ({entry['name']})", entry["description"], "", *labels, ""]
+    lines += [f"releases: {', '.join(entry['releases']) or 'one'}"]
+    lines += [f"option {n}: {o['description']} (default {o['default']})" for n, o in entry["options"].items()]
+    lines += [
+        "",
+        f"licence: {entry['licence']} ({read})",
+        f"may publish: {entry['publishes']}",
+        f"licence text: {entry['licence_url']}",
+    ]
+    lines += [f"homepage: {entry['homepage']}", "", "expected layout:", entry["layout"], "", entry["citation"]]
+    return "\n".join(lines)
+
+
+def databases_page() -> str:
+    """The page ``docs/databases.md``, as Markdown."""
+    lines = [
+        "# Databases",
+        "",
+        "What affectkit reads. This page is generated from the readers (`make docs`); `affect-data databases NAME` prints the same.",
+        "",
+        "| name | database | AU | intensity | expressions | VA | may publish |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    lines += [
+        f"| [`{entry['name']}`](#{entry['name']}) | {entry['title']} | {len(entry['action_units']) or '–'} | "
+        f"{len(entry['action_unit_intensities']) or '–'} | {len(entry['expressions']) or '–'} | "
+        f"{'yes' if entry['valence_arousal'] else '–'} | {entry['publishes']} |"
+        for entry in catalogue()
+    ]
+    for entry in catalogue():
+        lines += ["", f"## {entry['name']}", "", "```text", describe_database(entry["name"]), "```"]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,144 @@
+"""The data recipe: which databases to merge, and how. It names databases, never machine paths."""
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from affect_data.databases.base import Database, DatabaseOptions
+from affect_data.databases.registry import DATABASES
+from affect_data.errors import DatabaseNotFoundError, RecipeError, UsageError
+
+NOT_CONTENT = ("root",)
+
+
+class SplitOptions(BaseModel):
+    """How rows are put into splits."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    policy: Literal["strict", "follow_task", "official"] = Field(
+        "strict", description="what happens to a track that is train in one task and validation in another"
+    )
+    seed: int = Field(0, description="decides which groups a holdout takes")
+
+
+class DataRecipe(BaseModel):
+    """A validated data recipe."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    databases: dict[str, DatabaseOptions]
+    splits: SplitOptions = SplitOptions()
+    workers: int = Field(1, ge=1, description="processes that pack images")
+    shard_rows: int = Field(2000, ge=1, description="rows in one Arrow file")
+
+    def content(self) -> dict[str, Any]:
+        """What decides the built bytes: everything but roots and the number of workers."""
+        return {
+            "databases": {
+                name: options.model_dump(mode="json", exclude=set(NOT_CONTENT))
+                for name, options in sorted(self.databases.items())
+            },
+            "splits": self.splits.model_dump(mode="json"),
+            "shard_rows": self.shard_rows,
+        }
+
+    def digest(self) -> str:
+        """sha256 of `content`, hexadecimal."""
+        return hashlib.sha256(json.dumps(self.content(), sort_keys=True).encode()).hexdigest()
+
+    def readers(self) -> dict[str, Database]:
+        """One reader for each database, with its options, by name in alphabetical order."""
+        return {name: DATABASES[name](options) for name, options in sorted(self.databases.items())}
+
+    def root_of(self, name: str, roots: Mapping[str, Path]) -> Path:
+        """The folder of a database: from `roots`, else ``AFFECT_ROOT_<NAME>``, else the recipe.
+
+        Raises:
+            DatabaseNotFoundError: none of them names one.
+        """
+        named = roots.get(name) or os.environ.get(f"AFFECT_ROOT_{name.upper()}") or self.databases[name].root
+        if named is None:
+            raise DatabaseNotFoundError(name, None, DATABASES[name].layout(), because="no folder is named for it")
+        return Path(named).expanduser()
+
+
+def read_recipe(path: Path) -> DataRecipe:
+    """The validated recipe of a YAML file.
+
+    Raises:
+        UsageError: the file does not exist.
+        RecipeError: it is no YAML mapping, or does not validate; all mistakes at once.
+    """
+    try:
+        loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UsageError(f"recipe '{path}' does not exist; recipes of the project are under recipes/") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"{path}:{mark.line + 1}" if mark is not None else str(path)
+        raise RecipeError(
+            str(path), [f"{where}: not readable as YAML: {getattr(error, 'problem', None) or error}"]
+        ) from None
+    return recipe_from(loaded, str(path))
+
+
+def recipe_from(loaded: object, source: str) -> DataRecipe:
+    """The validated recipe of a parsed YAML document; `source` names it in errors.
+
+    Raises:
+        RecipeError: it does not validate; all mistakes at once.
+    """
+    if not isinstance(loaded, dict):
+        raise RecipeError(source, [f"a recipe is a mapping with the key `databases`, found {type(loaded).__name__}"])
+    mistakes: list[str] = []
+    databases: dict[str, DatabaseOptions] = {}
+    named = loaded.get("databases")
+    if not isinstance(named, dict) or not named:
+        mistakes.append("databases: name at least one, for example `databases: {expw: {}}`")
+        named = {}
+    for name, options in named.items():
+        if name not in DATABASES:
+            mistakes.append(f"databases.{name}: unknown database; known: {', '.join(sorted(DATABASES))}")
+            continue
+        try:
+            databases[name] = DATABASES[name].Options.model_validate(options or {})
+        except ValidationError as error:
+            mistakes += _mistakes(error, f"databases.{name}")
+    try:
+        recipe = DataRecipe.model_validate({**loaded, "databases": {}})
+    except ValidationError as error:
+        mistakes += _mistakes(error, "")
+    if mistakes:
+        raise RecipeError(source, mistakes)
+    return recipe.model_copy(update={"databases": databases})
+
+
+def _mistakes(error: ValidationError, under: str) -> list[str]:
+    def where(location: tuple[int | str, ...]) -> str:
+        return ".".join(filter(None, (under, *map(str, location))))
+
+    return [f"{where(mistake['loc'])}: {mistake['msg']}, found {mistake['input']!r}" for mistake in error.errors()]
+
+
+def parse_roots(arguments: list[str]) -> dict[str, Path]:
+    """Folders by database name, from arguments ``name=PATH``.
+
+    Raises:
+        UsageError: an argument has another form or names an unknown database.
+    """
+    roots: dict[str, Path] = {}
+    for argument in arguments:
+        name, equals, path = argument.partition("=")
+        if not equals or not path:
+            raise UsageError(f"--root takes name=PATH, for example --root disfa=/data/disfa; found '{argument}'")
+        if name not in DATABASES:
+            raise UsageError(f"--root {argument}: unknown database '{name}'; known: {', '.join(sorted(DATABASES))}")
+        roots[name] = Path(path)
+    return roots
