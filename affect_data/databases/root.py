@@ -255,4 +255,6 @@ def _shorten(text: str, limit: int = 60) -> str:
 
 
 def _quoted_fields(lines: pl.Series, separator: str) -> pl.Series:
-    return pl.Series(list(csv.reader(lines.to_list(), delimiter=separator)), dtype=pl.List(pl.String))
+    # Each line by itself: a quotation mark that is never closed would swallow the lines after it.
+    rows = [next(csv.reader([line], delimiter=separator), []) for line in lines]
+    return pl.Series(rows, dtype=pl.List(pl.String))

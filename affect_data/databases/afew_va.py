@@ -1,0 +1,268 @@
+"""Reads AFEW-VA: 600 clips of films, valence and arousal of one actor in every frame."""
+
+import json
+import re
+from pathlib import PurePosixPath
+from typing import Any, ClassVar, Final
+
+import numpy as np
+import polars as pl
+from PIL import Image
+from pydantic import Field
+
+from affect_data.databases.base import Database, DatabaseOptions, Licence, Tier
+from affect_data.databases.root import FIX_LINE, DatabaseRoot
+
+CLIP_FOLDER: Final = re.compile(r"\d{3}")
+PART_FOLDER: Final = re.compile(r"\d{1,2}")
+FRAME_FILE: Final = re.compile(r"(\d+)\.(?:png|jpe?g)", re.IGNORECASE)
+FRAME_ENTRY: Final = re.compile(r'"(\d+)"\s*:\s*\{')
+LANDMARKS: Final = 68
+BROADCAST_SIZE: Final = (720, 576)
+HIGHEST: Final = 10
+FRAME_COLUMNS: Final = pl.Schema(
+    {
+        "source_file": pl.String(),
+        "source_line": pl.Int32(),
+        "track": pl.String(),
+        "subject": pl.String(),
+        "image": pl.String(),
+        "frame": pl.Int32(),
+        "valence": pl.String(),
+        "arousal": pl.String(),
+        "face_box": pl.List(pl.Float32),
+    }
+)
+
+
+class AfewVaOptions(DatabaseOptions):
+    """What a data recipe may say of AFEW-VA."""
+
+    release: None = Field(None, description="there is one release only")
+
+
+class AfewVa(Database):
+    """AFEW-VA: 600 clips of films, valence and arousal of one actor in every frame.
+
+    Official layout::
+
+        01/001/00000.png       frames, numbered from 0; twelve archives 01.zip to 12.zip of fifty clips each
+        01/001/001.json        {"actor": ..., "frames": {"00000": {"arousal": 5.0, "landmarks": [...], "valence": 0.0}, ...}, "video_id": "001"}
+        ...
+        12/600/600.json        (clips directly in the root, 001/001.json, are read too)
+
+    Traps:
+        - Valence and arousal are whole numbers from -10 to 10, written as decimals.
+        - Several clips show one actor: only the field `actor` tells. Some have none.
+        - Landmarks are in the pixels of a frame 720 wide. Where they do not fit the picture, the face box stays empty.
+        - There is no official split.
+        - Clips are from the films of AFEW, so people and scenes are shared with AFEW and SFEW.
+
+    A row's line is the one on which its frame's entry begins; in a file without line breaks that is 1 for all frames.
+    """
+
+    name = "afew_va"
+    title = "AFEW-VA"
+    homepage = "https://ibug.doc.ic.ac.uk/resources/afew-va-database/"
+    citation = """@article{kossaifi2017afew,
+  title = {{AFEW-VA} database for valence and arousal estimation in-the-wild},
+  author = {Kossaifi, Jean and Tzimiropoulos, Georgios and Todorovic, Sinisa and Pantic, Maja},
+  journal = {Image and Vision Computing},
+  volume = {65},
+  pages = {23--36},
+  year = {2017},
+  doi = {10.1016/j.imavis.2017.02.001}
+}"""
+    licence = Licence(
+        "signed agreement; non-commercial research only; no redistribution",
+        publishes=Tier.RECIPE,
+        url="https://ibug.doc.ic.ac.uk/resources/afew-va-database/",
+    )
+    source_family = "afew"
+    valence_arousal = "-10..10 integers"
+    Options: ClassVar[type[DatabaseOptions]] = AfewVaOptions
+
+    def scan(self, root: DatabaseRoot) -> pl.DataFrame:
+        """One row a frame: image, subject (the actor), track (the clip), frame, face_box, valence, arousal.
+
+        Raises:
+            DatabaseNotFoundError: there is no clip folder with pictures or labels.
+        """
+        clips = _clips(root)
+        if not clips:
+            raise self.not_found(root, because="there is no clip folder such as 01/001 or 001")
+        unboxed: list[str] = []
+        frames = [frame for clip in clips for frame in _read_clip(root, clip, unboxed)]
+        rows = root._drop_excluded(pl.DataFrame(frames, FRAME_COLUMNS, orient="row"))
+        rows = root.integers(rows, ["valence", "arousal"], range(-HIGHEST, HIGHEST + 1))
+        root.note(f"{len(clips)} clips, {len(rows):,} frames, {rows['subject'].drop_nulls().n_unique()} named actors")
+        if unboxed:
+            root.note(
+                f"face box left empty in {len(unboxed)} clip(s), whose landmarks do not fit the pictures: {', '.join(unboxed)}"
+            )
+        return rows.with_columns(pl.col("valence", "arousal") / HIGHEST, pl.col("face_box").list.to_array(4))
+
+
+def _clips(root: DatabaseRoot) -> list[str]:
+    """The folders of the clips, sorted by clip; folders that are named otherwise are noted, a second folder of one clip is a defect."""
+    found: dict[str, str] = {}
+    ignored: list[str] = []
+    parts = [name for name in sorted(root.entries()) if PART_FOLDER.fullmatch(name) and root.entries(name)]
+    for parent in ["", *parts]:
+        for name in sorted(root.entries(parent)):
+            path = str(PurePosixPath(parent) / name)
+            if not root.entries(path) or path in parts:
+                continue
+            if CLIP_FOLDER.fullmatch(name) is None:
+                ignored.append(path)
+            elif name in found:
+                root.defect(
+                    path,
+                    0,
+                    f"clip {name} again",
+                    f"one folder for each clip (also {found[name]})",
+                    "remove one of them",
+                )
+            else:
+                found[name] = path
+    if ignored:
+        root.note(f"ignored folder(s), not named like a clip: {', '.join(ignored)}")
+    return [found[name] for name in sorted(found)]
+
+
+def _read_clip(root: DatabaseRoot, clip: str, unboxed: list[str]) -> list[tuple[Any, ...]]:
+    """The frames of a clip as tuples of `FRAME_COLUMNS`, valence and arousal still as text; none where the clip has a defect as a whole."""
+    name = PurePosixPath(clip).name
+    path = f"{clip}/{name}.json"
+    pictures = {match[1]: match[0] for match in map(FRAME_FILE.fullmatch, sorted(root.entries(clip))) if match}
+    if f"{name}.json" not in root.entries(clip):
+        root.defect(
+            path, 0, f"no such file beside {len(pictures)} picture(s)", "the labels of the clip",
+            "unpack the archive again, or remove the folder",
+        )  # fmt: skip
+        return []
+    text = root.read_text(path)
+    labels = _parse(root, path, text)
+    if labels is None or not _fits(root, path, name, labels, pictures):
+        return []
+    actor = str(labels.get("actor") or "").strip() or None
+    lines = _lines_of_entries(text)
+    boxes = _face_boxes(root, path, labels["frames"], lines)
+    if not _boxes_fit(root, clip, pictures, boxes):
+        boxes = {}
+        unboxed.append(clip)
+    return [
+        (
+            path, lines.get(key, 1), name, actor, f"{clip}/{pictures[key]}", int(key),
+            _as_text(frame.get("valence")), _as_text(frame.get("arousal")), boxes.get(key),
+        )
+        for key, frame in labels["frames"].items()
+    ]  # fmt: skip
+
+
+def _parse(root: DatabaseRoot, path: str, text: str) -> dict[str, Any] | None:
+    """The JSON object of a file; a defect and None where it is none, or holds a key twice."""
+
+    def object_of(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        result = dict(pairs)
+        if len(result) < len(pairs):
+            keys = [key for key, _ in pairs]
+            twice = next(key for key in keys if keys.count(key) > 1)
+            places = [match.start() for match in re.finditer(rf'"{re.escape(twice)}"\s*:', text)]
+            line = text.count("\n", 0, places[-1]) + 1 if places else 0
+            root.defect(path, line, f"the key '{twice}' twice", "each key once", "remove one of the entries")
+        return result
+
+    try:
+        labels = json.loads(text, object_pairs_hook=object_of)
+    except json.JSONDecodeError as error:
+        root.defect(path, error.lineno, f"no JSON ({error.msg})", "a JSON file", "unpack the archive again")
+        return None
+    frames = labels.get("frames") if isinstance(labels, dict) else None
+    if not isinstance(frames, dict) or not all(isinstance(frame, dict) for frame in frames.values()):
+        root.defect(
+            path, 1, "no object `frames` of objects", "labels by frame under `frames`", "unpack the archive again"
+        )
+        return None
+    return labels  # type: ignore[no-any-return]
+
+
+def _fits(root: DatabaseRoot, path: str, clip: str, labels: dict[str, Any], pictures: dict[str, str]) -> bool:
+    """Whether labels are of this clip and of exactly its pictures; a defect where not."""
+    named = labels.get("video_id", clip)
+    if str(named) != clip:
+        root.defect(
+            path, 0, f"video_id = {named!r}", f"the clip of the folder, '{clip}'", "put the file into its own folder"
+        )
+        return False
+    frames = labels["frames"].keys()
+    unpictured, unlabelled = sorted(frames - pictures.keys()), sorted(pictures.keys() - frames)
+    for found, names in (("no picture", unpictured), ("no label", unlabelled)):
+        if names:
+            more = f" and {len(names) - 1:,} more" if len(names) > 1 else ""
+            root.defect(
+                path, 0, f"{found} of frame {names[0]}{more}",
+                f"one label for each picture ({len(frames):,} labels, {len(pictures):,} pictures)",
+                "unpack the archive of the clip again",
+            )  # fmt: skip
+    return not unpictured and not unlabelled
+
+
+def _lines_of_entries(text: str) -> dict[str, int]:
+    """The 1-based line on which each frame's entry begins."""
+    lines: dict[str, int] = {}
+    line, seen = 1, 0
+    for match in FRAME_ENTRY.finditer(text):
+        line += text.count("\n", seen, match.start())
+        seen = match.start()
+        lines.setdefault(match[1], line)
+    return lines
+
+
+def _face_boxes(
+    root: DatabaseRoot, path: str, frames: dict[str, dict[str, Any]], lines: dict[str, int]
+) -> dict[str, list[float]]:
+    """The box around the landmarks of each frame that has some: x0, y0, x1, y1; landmarks of another form are a defect."""
+    boxes: dict[str, list[float]] = {}
+    for key, frame in frames.items():
+        if not frame.get("landmarks"):
+            continue
+        try:
+            points = np.array(frame["landmarks"], dtype=np.float64)
+        except (TypeError, ValueError):
+            points = np.empty(0)
+        if points.shape != (LANDMARKS, 2) or not np.isfinite(points).all():
+            root.defect(
+                path,
+                lines.get(key, 1),
+                f"landmarks of frame {key} of another form",
+                f"{LANDMARKS} pairs of numbers",
+                FIX_LINE,
+            )
+            continue
+        boxes[key] = [*points.min(axis=0).tolist(), *points.max(axis=0).tolist()]
+    return boxes
+
+
+def _boxes_fit(root: DatabaseRoot, clip: str, pictures: dict[str, str], boxes: dict[str, list[float]]) -> bool:
+    """Whether a clip's landmarks can be in the pixels of its pictures."""
+    if not boxes:
+        return True
+    try:
+        with Image.open(root.path / clip / min(pictures.values())) as picture:
+            width, height = picture.size
+    except OSError:
+        return False
+    # Pictures stretched to square pixels keep the height, and landmarks of the unstretched frame would pass for theirs.
+    stretched = height == BROADCAST_SIZE[1] and width != BROADCAST_SIZE[0]
+    _, _, right, bottom = np.max(list(boxes.values()), axis=0)
+    return bool(not stretched and right <= width and bottom <= height)
+
+
+def _as_text(value: object) -> str:
+    """A JSON value as the text that is checked: whole numbers without their decimals."""
+    if value is None:
+        return "missing"
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return json.dumps(value)

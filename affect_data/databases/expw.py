@@ -1,0 +1,165 @@
+"""Reads ExpW: a list of faces in web photographs, one expression each."""
+
+from typing import ClassVar, Final
+
+import polars as pl
+from pydantic import Field
+
+from affect_data.databases.base import Database, DatabaseOptions, Licence, Tier
+from affect_data.databases.root import FIX_LINE, DatabaseRoot
+
+BOX: Final = ("left", "top", "right", "bottom")
+LABEL_COLUMNS: Final = ("photograph", "face", "top", "left", "right", "bottom", "confidence", "expression")
+IMAGE_FOLDERS: Final = (("image", "origin"), ("origin",), ("image",))
+FARTHEST_PIXEL: Final = 100_000
+HIGHEST_CONFIDENCE: Final = 1e9
+
+
+class ExpWOptions(DatabaseOptions):
+    """What a data recipe may say of ExpW."""
+
+    minimum_confidence: float = Field(
+        0.0, ge=0.0, description="faces that the detector found with a lower confidence are dropped, and counted"
+    )
+
+
+class ExpW(Database):
+    """Expression in-the-Wild: faces in photographs that web searches found, one of seven expressions each.
+
+    Official layout::
+
+        image/origin/<photograph>.jpg      for example angry_actor_104.jpg
+        label/label.lst                    photograph face top left right bottom confidence expression
+                                           (separated by single spaces, no header)
+
+    Traps:
+        - A photograph may hold several faces, each with its own line and expression. Face number and photograph name a face; the name
+          of the photograph alone does not.
+        - A photograph is named after the words that were searched for. They are not its label.
+        - The box is listed as top, left, right, bottom, and may exceed the photograph.
+        - The confidence of the face detector has no upper bound (0.23 to 137.6 were seen).
+        - There are no subjects and no official split.
+        - Some photographs of the list are not in the archive.
+    """
+
+    name = "expw"
+    title = "ExpW"
+    homepage = "http://mmlab.ie.cuhk.edu.hk/projects/socialrelation/index.html"
+    citation = """@article{zhang2018facial,
+  title = {From Facial Expression Recognition to Interpersonal Relation Prediction},
+  author = {Zhang, Zhanpeng and Luo, Ping and Loy, Chen Change and Tang, Xiaoou},
+  journal = {International Journal of Computer Vision},
+  volume = {126},
+  number = {5},
+  pages = {550--569},
+  year = {2018},
+  doi = {10.1007/s11263-017-1055-1}
+}"""
+    licence = Licence(
+        "non-commercial research only; the photographs come from web searches and belong to their owners; no redistribution",
+        publishes=Tier.RECIPE,
+        url="http://mmlab.ie.cuhk.edu.hk/projects/socialrelation/index.html",
+    )
+    source_family = "expw"
+    releases = ("2018",)
+    expressions = ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral")
+    Options: ClassVar[type[DatabaseOptions]] = ExpWOptions
+    options: ExpWOptions
+
+    def scan(self, root: DatabaseRoot) -> pl.DataFrame:
+        """One row for each line of ``label.lst``: image, face, face_box, expression.
+
+        Raises:
+            DatabaseNotFoundError: there is no ``label.lst``.
+        """
+        listed = root.one_of("label.lst", under=root.one_of("label") or "") or root.one_of("label.lst")
+        if listed is None:
+            raise self.not_found(root, because="there is no label/label.lst")
+        folder = _image_folder(root)
+        faces = root.table(listed, LABEL_COLUMNS, separator=" ")
+        if faces.is_empty() and not any(defect.path == listed for defect in root.defects):
+            root.defect(listed, 0, "no face", "one line for each face", "replace the file by the official one")
+        faces = faces.with_columns(image=pl.format("{}/{}", pl.lit(folder), "photograph"))
+        faces = _checked_names(root, faces)
+        faces = _checked_boxes(root, faces)
+        faces = root.classes(faces, "expression", {str(code): name for code, name in enumerate(self.expressions)})
+        faces = root.numbers(faces, ["confidence"], 0, HIGHEST_CONFIDENCE)
+        faces = _first_of_each_face(root, faces)
+        root.note(f"{listed}: {len(faces):,} faces in {faces['image'].n_unique():,} photographs of {folder}")
+        return self._confident(root, faces).select(
+            "image",
+            "source_file",
+            "source_line",
+            "face",
+            face_box=pl.concat_list(BOX).list.to_array(4),
+            expression="expression",
+        )
+
+    def _confident(self, root: DatabaseRoot, faces: pl.DataFrame) -> pl.DataFrame:
+        """The faces whose confidence reaches the option's minimum; the others become failures."""
+        minimum = self.options.minimum_confidence
+        doubtful = (pl.col("confidence") < minimum).fill_null(value=False)
+        root.fail(faces.filter(doubtful), f"face confidence below {minimum:g}")
+        return faces.filter(~doubtful)
+
+
+def _image_folder(root: DatabaseRoot) -> str:
+    """The folder of the photographs, relative to the root; a defect where there is none."""
+    for parts in IMAGE_FOLDERS:
+        folder: str | None = ""
+        for part in parts:
+            folder = root.one_of(part, under=folder) if folder is not None else None
+        if folder and (root.path / folder).is_dir():
+            return folder
+    root.defect(
+        "image/origin",
+        0,
+        "no such folder",
+        "the folder of the photographs",
+        "unpack the archive of the photographs there",
+    )
+    return "image/origin"
+
+
+def _checked_names(root: DatabaseRoot, faces: pl.DataFrame) -> pl.DataFrame:
+    """The faces with whole numbers as `face`; a photograph that is no file name or a face that is no whole number is a defect."""
+    expected = (
+        ("photograph", r"^[^/\\]+\.\w+$", "a file name with its extension"),
+        ("face", r"^\d{1,4}$", "a whole number from 0 to 9999"),
+    )
+    for column, pattern, meaning in expected:
+        wrong = faces.filter(~pl.col(column).str.contains(pattern))
+        for file, line, found in wrong.select("source_file", "source_line", column).iter_rows():
+            root.defect(file, line, f"{column} = {found!r}", meaning, FIX_LINE)
+    return faces.with_columns(pl.col("face").cast(pl.Int32, strict=False))
+
+
+def _checked_boxes(root: DatabaseRoot, faces: pl.DataFrame) -> pl.DataFrame:
+    """The faces with their boxes as Float32; a box without area is a defect."""
+    faces = root.numbers(faces, BOX, -FARTHEST_PIXEL, FARTHEST_PIXEL)
+    flat = faces.filter((pl.col("left") >= pl.col("right")) | (pl.col("top") >= pl.col("bottom")))
+    for file, line, *box in flat.select("source_file", "source_line", *BOX).iter_rows():
+        found = ", ".join(f"{side} = {at:g}" for side, at in zip(BOX, box, strict=True))
+        root.defect(file, line, found, "left < right and top < bottom", FIX_LINE)
+    return faces.with_columns(pl.col(BOX).cast(pl.Float32))
+
+
+def _first_of_each_face(root: DatabaseRoot, faces: pl.DataFrame) -> pl.DataFrame:
+    """The faces without a second line for the same face of the same photograph, which is a defect."""
+    face = ["photograph", "face"]
+    named = faces.filter(pl.col("face").is_not_null())
+    again = named.filter(~pl.struct(face).is_first_distinct())
+    first = named.unique(face, keep="first").select(*face, first_line="source_line")
+    for file, line, name, number, first_line in (
+        again.join(first, on=face, maintain_order="left")
+        .select("source_file", "source_line", *face, "first_line")
+        .iter_rows()
+    ):
+        root.defect(
+            file,
+            line,
+            f"face {number} of {name} again (first in line {first_line})",
+            "one line for each face",
+            FIX_LINE,
+        )
+    return faces.filter(pl.col("face").is_null() | pl.struct(face).is_first_distinct())

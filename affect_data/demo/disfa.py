@@ -1,0 +1,61 @@
+"""Writes DISFA's official layout with demo faces, and the frames that a user extracts from its videos."""
+
+from pathlib import Path
+from typing import Final
+
+from PIL import Image
+
+from affect_data.databases.disfa import SUBJECTS, Disfa
+from affect_data.demo.sampler import DemoFace, FaceSampler
+from affect_data.demo.truth import PlacedFace
+
+WIDTH, HEIGHT = 96, 72
+FRAMES_OF_SUBJECT: Final = 24
+FEWEST_FRAMES: Final = 5
+WITHOUT_FILE: Final = ("SN004", 15)
+"""The subject that lacks the label file of one action unit."""
+ONE_LABEL_FEWER: Final = "SN010"
+"""The subject whose last frame is not labelled, as in the official files."""
+SUBJECT_ORDER: Final = tuple(dict.fromkeys((SUBJECTS[0], WITHOUT_FILE[0], ONE_LABEL_FEWER, *SUBJECTS)))
+
+
+def write(root: Path, sampler: FaceSampler, faces: int) -> list[PlacedFace]:
+    """The truth of the faces written under `root`: a video of each of up to 27 subjects, extracted to frames numbered from 1.
+
+    Official quirks: Windows line ends, a missing label file, and one subject with a label less than frames.
+    """
+    subjects = SUBJECT_ORDER[: min(max(faces // FRAMES_OF_SUBJECT, 3), len(SUBJECTS))]
+    placed: list[PlacedFace] = []
+    for index, subject in enumerate(subjects):
+        frames = max((faces + index) // len(subjects), FEWEST_FRAMES)
+        video = sampler.video(frames + (subject == ONE_LABEL_FEWER), subject)
+        _write_frames(root / "Images" / subject, video)
+        _write_labels(root / "ActionUnit_Labels" / subject, subject, video[:frames])
+        placed += [
+            PlacedFace(f"Images/{subject}/{number:05d}.jpg", -1, face) for number, face in enumerate(video[:frames], 1)
+        ]
+    return placed
+
+
+def _write_frames(folder: Path, video: list[DemoFace]) -> None:
+    folder.mkdir(parents=True)
+    for number, face in enumerate(video, start=1):
+        _widened(face.draw(HEIGHT)).save(folder / f"{number:05d}.jpg", quality=92)
+
+
+def _widened(face: Image.Image) -> Image.Image:
+    """A picture of the official aspect, 4:3, with the face in its middle; the face's borders run on to the sides."""
+    left = (WIDTH - face.width) // 2
+    picture = Image.new("RGB", (WIDTH, HEIGHT))
+    picture.paste(face.crop((0, 0, 1, HEIGHT)).resize((left, HEIGHT)), (0, 0))
+    picture.paste(face.crop((face.width - 1, 0, face.width, HEIGHT)).resize((left, HEIGHT)), (left + face.width, 0))
+    picture.paste(face, (left, 0))
+    return picture
+
+
+def _write_labels(folder: Path, subject: str, video: list[DemoFace]) -> None:
+    folder.mkdir(parents=True)
+    for unit in Disfa.action_units:
+        if (subject, unit) != WITHOUT_FILE:
+            lines = [f"{number},{face.intensity(unit)}\r\n" for number, face in enumerate(video, start=1)]
+            (folder / f"{subject}_au{unit}.txt").write_bytes("".join(lines).encode())
