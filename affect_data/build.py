@@ -3,7 +3,7 @@
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -36,6 +36,7 @@ from affect_data.store import (
 )
 
 STAGING: Final = ".{}.building"
+FILES_LISTED: Final = 1000
 
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how much of it is done, and how much there is."""
@@ -60,7 +61,7 @@ class DatabaseReport:
         rows_in_two_splits: rows that were written a second time (split policy ``follow_task``).
         failures: lines without a row, by reason.
         masked: labels that stand in the files and are not used: task, reason, rows.
-        annotation_files: sha256 by relative path.
+        annotation_files: digests of the files that were read, see `digest_files`.
     """
 
     release: str
@@ -170,11 +171,25 @@ def build(
 
 
 def scan_database(database: Database, root: Path, exclude: tuple[str, ...]) -> tuple[Scan, str, dict[str, str]]:
-    """What a database's files say, its release profile, and the sha256 of every annotation file that was read."""
+    """What a database's files say, its release profile, and the digests of `digest_files`."""
     opened = DatabaseRoot(root, exclude)
     scan = database.read(opened)
-    digests = {path: hashlib.sha256((root / path).read_bytes()).hexdigest() for path in scan.annotation_files}
-    return scan, database.release_of(opened), digests
+    return scan, database.release_of(opened), digest_files(root, scan.annotation_files)
+
+
+def digest_files(root: Path, paths: Sequence[str]) -> dict[str, str]:
+    """sha256 by relative path; a folder of more than `FILES_LISTED` files has one line ``folder/*`` over the digests of all of them."""
+    by_folder: dict[str, dict[str, str]] = {}
+    for path in sorted(paths):
+        digest = hashlib.sha256((root / path).read_bytes()).hexdigest()
+        by_folder.setdefault(path.rpartition("/")[0], {})[path] = digest
+    listed: dict[str, str] = {}
+    for folder, digests in by_folder.items():
+        if len(digests) > FILES_LISTED:
+            listed[f"{folder}/*"] = hashlib.sha256(json.dumps(digests).encode()).hexdigest()
+        else:
+            listed |= digests
+    return listed
 
 
 def _existing(out: Path) -> DatasetFolder | None:

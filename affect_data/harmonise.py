@@ -80,7 +80,7 @@ def harmonise(scan: Scan, database: Database, release: str, splits: SplitOptions
     )
     names = [column.name for column in LABEL_COLUMNS if column.name != "image_digest"]
     labels = labels.select(*names, "image", "split")
-    _refuse_duplicates(labels, database.name)
+    _refuse_duplicates(labels, database.name, ["uid", "split"] if splits.policy == "follow_task" else ["uid"])
     for _, part in labels.group_by("split", maintain_order=True):
         check_rules(part, RULES_BEFORE_IMAGES)
     return Unified(labels, masked)
@@ -164,8 +164,8 @@ def _valence_arousal() -> tuple[pl.Expr, ...]:
     return (*fills, both.alias("va_mask"))
 
 
-def _refuse_duplicates(labels: pl.DataFrame, database: str) -> None:
-    twice = labels.filter(pl.struct("uid", "split").is_duplicated()).sort("uid", "source_file", "source_line")
+def _refuse_duplicates(labels: pl.DataFrame, database: str, key: list[str]) -> None:
+    twice = labels.filter(pl.struct(key).is_duplicated()).sort("uid", "source_file", "source_line")
     if len(twice):
         defects = [
             Defect(

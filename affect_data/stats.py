@@ -1,8 +1,10 @@
 """What is in a dataset: rows, labels by database and split, mask coverage, class counts, and what complete-case filtering would lose."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from affect_data.store import DatasetFolder
@@ -89,11 +91,12 @@ def _coverage(labels: pl.DataFrame, split: str) -> pl.DataFrame:
 
 
 def _action_units(parts: list[pl.DataFrame]) -> pl.DataFrame:
-    def count(column: str) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":
-        totals = [labels[column].to_numpy().sum(axis=0, dtype=np.int64) for labels in parts]
-        return np.sum(totals, axis=0)
+    def count(slots: Callable[[pl.DataFrame], npt.NDArray[np.bool_]]) -> npt.NDArray[np.int64]:
+        totals = np.zeros(len(ACTION_UNITS), np.int64)
+        for labels in parts:
+            totals += slots(labels).sum(axis=0, dtype=np.int64)
+        return totals
 
-    present = np.sum([(labels["au"].to_numpy() == 1).sum(axis=0, dtype=np.int64) for labels in parts], axis=0)
     table = pl.DataFrame(
         {
             "action_unit": ACTION_UNITS,

@@ -93,7 +93,7 @@ class AfewVa(Database):
             raise self.not_found(root, because="there is no clip folder such as 01/001 or 001")
         unboxed: list[str] = []
         frames = [frame for clip in clips for frame in _read_clip(root, clip, unboxed)]
-        rows = root._drop_excluded(pl.DataFrame(frames, FRAME_COLUMNS, orient="row"))
+        rows = root.drop_excluded(pl.DataFrame(frames, FRAME_COLUMNS, orient="row"))
         rows = root.integers(rows, ["valence", "arousal"], range(-HIGHEST, HIGHEST + 1))
         root.note(f"{len(clips)} clips, {len(rows):,} frames, {rows['subject'].drop_nulls().n_unique()} named actors")
         if unboxed:

@@ -49,7 +49,7 @@ def numpy_annotations(root: DatabaseRoot, folder: str) -> pl.DataFrame:
     ]
     schema = {"image": pl.String, "label": pl.String, "source_file": pl.String, "source_line": pl.Int32}
     files = pl.DataFrame(places, schema=schema, orient="row")
-    kept = root._drop_excluded(files)
+    kept = root.drop_excluded(files)
     if len(kept) < len(files):
         kept = kept.join(files.join(kept, on="source_file", how="anti"), on="image", how="anti", maintain_order="left")
     texts = [

@@ -1,8 +1,8 @@
 """The databases that affectkit reads, by name. Adding one takes its module, a generator in `affect_data.demo`, and one line here."""
 
+from affect_data.databases.afew_va import AfewVa
 from affect_data.databases.affectnet import AffectNet
 from affect_data.databases.affwild2 import AffWild2
-from affect_data.databases.afew_va import AfewVa
 from affect_data.databases.base import Database
 from affect_data.databases.disfa import Disfa
 from affect_data.databases.expw import ExpW

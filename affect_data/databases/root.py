@@ -90,7 +90,8 @@ class DatabaseRoot:
 
     def first_line(self, path: str) -> str:
         """The first line of a text file, without its line end or byte-order mark; empty where the file is."""
-        return self.read_text(path).partition("\n")[0].strip()
+        with (self.path / path).open("rb") as source:
+            return source.readline().decode("utf-8-sig", errors="replace").strip()
 
     def table(
         self,
@@ -103,8 +104,8 @@ class DatabaseRoot:
     ) -> pl.DataFrame:
         """The lines of one or many delimited files as one frame of strings, in the order of the paths.
 
-        Columns: `columns` (all strings), then ``source_file`` and ``source_line`` (1-based line in the file). A line with another number of fields is a
-        defect; excluded lines are dropped and counted; blank lines at the end of a file are ignored, others are defects.
+        Columns: `columns` (all strings), then ``source_file`` and ``source_line`` (1-based line in the file). A line with another number of
+        fields is a defect; excluded lines are dropped and counted; blank lines at the end of a file are ignored, others are defects.
 
         Args:
             paths: relative to the root.
@@ -114,20 +115,23 @@ class DatabaseRoot:
             quoted: whether fields may be quoted with ``"``.
         """
         names = [paths] if isinstance(paths, str) else list(paths)
-        lines: list[str] = []
-        counts: list[int] = []
-        for name in names:
-            found = self.read_text(name).rstrip("\n").split("\n")
-            found = found[skip_lines:] if found != [""] else []
-            lines += found
-            counts.append(len(found))
-        frame = pl.DataFrame({"line": pl.Series(lines, dtype=pl.String)}).with_columns(
-            pl.Series("source_file", names, dtype=pl.String).gather(np.repeat(np.arange(len(names)), counts)),
+        texts = [_after_lines(self.read_text(name).rstrip("\n"), skip_lines) for name in names]
+        filled = [(name, text) for name, text in zip(names, texts, strict=True) if text]
+        counts = [text.count("\n") + 1 for _, text in filled]
+        lines = (
+            pl.Series(["\n".join(text for _, text in filled)] if filled else [], dtype=pl.String)
+            .str.split("\n")
+            .explode()
+        )
+        frame = pl.DataFrame({"line": lines}).with_columns(
+            pl.Series("source_file", [name for name, _ in filled], dtype=pl.String).gather(
+                np.repeat(np.arange(len(filled)), counts)
+            ),
             pl.Series(
                 "source_line", np.concatenate([np.arange(0), *map(np.arange, counts)]) + skip_lines + 1, dtype=pl.Int32
             ),
         )
-        frame = self._drop_excluded(frame)
+        frame = self.drop_excluded(frame)
         fields = (
             _quoted_fields(frame["line"], separator)
             if quoted
@@ -145,7 +149,8 @@ class DatabaseRoot:
         split = fields.filter(fits).list.to_struct(fields=list(columns)).struct.unnest()
         return split.with_columns(frame.filter(fits)["source_file", "source_line"].get_columns())
 
-    def _drop_excluded(self, frame: pl.DataFrame) -> pl.DataFrame:
+    def drop_excluded(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """The frame without the lines that the recipe excludes, which are recorded as failures; `table` does it by itself."""
         if not self._exclude:
             return frame
         key = pl.format("{}:{}", "source_file", "source_line")
@@ -248,6 +253,12 @@ class DatabaseRoot:
     def missing_images(self, images: Iterable[str]) -> list[str]:
         """Those of the relative image paths at which no file stands."""
         return [image for image in images if PurePosixPath(image).name not in self.entries(image.rpartition("/")[0])]
+
+
+def _after_lines(text: str, count: int) -> str:
+    for _ in range(count):
+        text = text.partition("\n")[2]
+    return text
 
 
 def _shorten(text: str, limit: int = 60) -> str:
