@@ -100,9 +100,9 @@ def _action_units(parts: list[pl.DataFrame]) -> pl.DataFrame:
     table = pl.DataFrame(
         {
             "action_unit": ACTION_UNITS,
-            "labelled": count("au_mask"),
-            "present": present,
-            "with_intensity": count("au_intensity_mask"),
+            "labelled": count(lambda labels: labels["au_mask"].to_numpy()),
+            "present": count(lambda labels: labels["au"].to_numpy() == 1),
+            "with_intensity": count(lambda labels: labels["au_intensity_mask"].to_numpy()),
         }
     )
     return table.filter((pl.col("labelled") > 0) | (pl.col("with_intensity") > 0)).with_columns(
