@@ -227,7 +227,7 @@ def _read_all(recipe: DataRecipe, roots: Mapping[str, Path], progress: Progress)
             sources[name] = _Source(
                 database, root, release, scan, harmonise(scan, database, release, recipe.splits), digests
             )
-        except DataError as error:
+        except AffectError as error:
             problems.append(error)
         progress(f"reading labels: {name}", done, len(readers))
     if len(problems) == 1:

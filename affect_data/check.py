@@ -7,7 +7,7 @@ from typing import Any
 
 from affect_data.build import scan_database
 from affect_data.databases.base import Database
-from affect_data.errors import DataError, Defect, DefectsFoundError
+from affect_data.errors import AffectError, Defect, DefectsFoundError
 from affect_data.harmonise import harmonise
 from affect_data.recipe import DataRecipe
 
@@ -59,7 +59,7 @@ def _check(name: str, database: Database, recipe: DataRecipe, roots: Mapping[str
     expected = database.layout()
     try:
         scan, release, _ = scan_database(database, recipe.root_of(name, roots), database.options.exclude)
-    except DataError as error:
+    except AffectError as error:
         return DatabaseCheck(name, expected=expected, problem=str(error))
     failures = dict(scan.failures["reason"].value_counts().sort("reason").iter_rows())
     found = DatabaseCheck(
@@ -71,6 +71,6 @@ def _check(name: str, database: Database, recipe: DataRecipe, roots: Mapping[str
         unified = harmonise(scan, database, release, recipe.splits)
     except DefectsFoundError as error:
         return DatabaseCheck(**{**vars(found), "defects": error.defects})
-    except DataError as error:
+    except AffectError as error:
         return DatabaseCheck(**{**vars(found), "problem": str(error)})
     return DatabaseCheck(**{**vars(found), "rows": len(unified.labels), "masked": unified.masked.to_dicts()})

@@ -48,17 +48,20 @@ def _labelled(rows: pl.DataFrame, task: Task) -> pl.Expr:
 def assign_splits(rows: pl.DataFrame, database: Database, options: SplitOptions) -> pl.DataFrame:
     """A reader's rows with one column ``split`` instead of the official splits per task.
 
-    Under ``strict`` a track takes the strictest split of its tasks (test before validation before train) and labels from its other splits are masked
-    with a reason; under ``follow_task`` a row with labels of two splits becomes a row in each; ``official`` refuses such tracks.
+    Where splits are per task: under ``strict`` the tracks of a person take the strictest of their splits (test before validation before train), and
+    labels from their other splits are masked with a reason; under ``follow_task`` a row with labels of two splits becomes a row in each; ``official`` refuses such tracks.
     Rows without an official split are train, or a group-disjoint holdout where the recipe asks for one.
 
     Raises:
         SplitConflictError: the policy is ``official`` and tasks disagree about a track.
     """
+    per_task = any(f"split_{task}" in rows.columns for task in TASKS)
     rows = _with_holdout(_with_split_per_task(rows), database, options.seed)
+    if not per_task:
+        return rows.rename({"split_au": "split"}).drop("split_expression", "split_va")
     if options.policy == "follow_task":
         return _follow_task(rows)
-    group = pl.when(pl.col("track") != "").then("track").otherwise("image")
+    group = _group()
     ranks = [pl.col(f"split_{task}").replace_strict(_RANK, return_dtype=pl.Int8) for task in TASKS]
     strictest = pl.max_horizontal(ranks).max().over(group)
     if options.policy == "official":
@@ -88,13 +91,18 @@ def _with_split_per_task(rows: pl.DataFrame) -> pl.DataFrame:
 
 def _with_holdout(rows: pl.DataFrame, database: Database, seed: int) -> pl.DataFrame:
     unassigned = pl.all_horizontal(pl.col(f"split_{task}").is_null() for task in TASKS)
-    group = pl.coalesce(pl.col(name).replace({"": None}) for name in ("subject", "track", "image"))
+    group = _group()
     groups = rows.filter(unassigned).select(group.alias("group"))["group"].unique().sort().to_list()
     held_out = [name for name in groups if _share(f"{seed}:{database.source_family}:{name}") < database.options.holdout]
     split = pl.when(group.is_in(held_out)).then(pl.lit("validation")).otherwise(pl.lit("train"))
     return rows.with_columns(
         pl.when(unassigned).then(split).otherwise(f"split_{task}").alias(f"split_{task}") for task in TASKS
     )
+
+
+def _group() -> pl.Expr:
+    """What must not be torn between splits: the person, else the video, else the picture."""
+    return pl.coalesce(pl.col(name).replace({"": None}) for name in ("subject", "track", "image"))
 
 
 def _share(key: str) -> float:

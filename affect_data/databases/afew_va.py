@@ -19,7 +19,7 @@ FRAME_FILE: Final = re.compile(r"(\d+)\.(?:png|jpe?g)", re.IGNORECASE)
 FRAME_ENTRY: Final = re.compile(r'"(\d+)"\s*:\s*\{')
 LANDMARKS: Final = 68
 BROADCAST_SIZE: Final = (720, 576)
-HIGHEST: Final = 10
+SCALED: Final = {native: native / 10 for native in range(-10, 11)}
 FRAME_COLUMNS: Final = pl.Schema(
     {
         "source_file": pl.String(),
@@ -94,13 +94,16 @@ class AfewVa(Database):
         unboxed: list[str] = []
         frames = [frame for clip in clips for frame in _read_clip(root, clip, unboxed)]
         rows = root.drop_excluded(pl.DataFrame(frames, FRAME_COLUMNS, orient="row"))
-        rows = root.integers(rows, ["valence", "arousal"], range(-HIGHEST, HIGHEST + 1))
+        rows = root.integers(rows, ["valence", "arousal"], SCALED)
         root.note(f"{len(clips)} clips, {len(rows):,} frames, {rows['subject'].drop_nulls().n_unique()} named actors")
         if unboxed:
             root.note(
                 f"face box left empty in {len(unboxed)} clip(s), whose landmarks do not fit the pictures: {', '.join(unboxed)}"
             )
-        return rows.with_columns(pl.col("valence", "arousal") / HIGHEST, pl.col("face_box").list.to_array(4))
+        return rows.with_columns(
+            pl.col("valence", "arousal").replace_strict(SCALED, return_dtype=pl.Float64),
+            pl.col("face_box").list.to_array(4),
+        )
 
 
 def _clips(root: DatabaseRoot) -> list[str]:

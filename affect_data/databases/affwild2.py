@@ -88,7 +88,13 @@ class AffWild2(Database):
     Options: ClassVar[type[DatabaseOptions]] = AffWild2Options
     options: AffWild2Options
 
-    def scan(self, root: DatabaseRoot) -> pl.DataFrame:  # noqa: D102 - as in the base
+    def scan(self, root: DatabaseRoot) -> pl.DataFrame:
+        """One row for each labelled frame of a track that has a cropped face.
+
+        Raises:
+            DatabaseNotFoundError: there are no annotations, or no faces for any of them.
+            UsageError: several releases are there and the recipe names none, or names one that is not.
+        """
         annotations, release = self._annotations(root)
         crops = find_crops(root, self.options.crops)
         if crops is None:
@@ -113,7 +119,13 @@ class AffWild2(Database):
         rows = match_images(root, crops, labelled.rows.filter(~unlabelled), frames)
         return rows.with_columns(_group_of_track().alias("subject"))
 
-    def release_of(self, root: DatabaseRoot) -> str:  # noqa: D102 - as in the base
+    def release_of(self, root: DatabaseRoot) -> str:
+        """The release by the names of the folders and the headers of the files, which the recipe's release must fit.
+
+        Raises:
+            DatabaseNotFoundError: there are no annotations.
+            UsageError: as for `scan`.
+        """
         return self._annotations(root)[1]
 
     def missing_images(self, root: DatabaseRoot, images: Sequence[str]) -> list[str]:  # noqa: ARG002

@@ -194,7 +194,7 @@ def _multi_task_rows(root: DatabaseRoot, annotations: Annotations, release: Rele
     for task in JOIN_ORDER:
         rows = _parsed(root, rows, task, release)
     repeated = ~pl.struct(_KEY).is_first_distinct()
-    root.fail(rows.filter(repeated).with_columns(pl.format("cropped_aligned/{}", "image").alias("image")), REPEATED)
+    root.fail(rows.filter(repeated).drop("image"), REPEATED)
     splits = [pl.col("split").alias(f"split_{task}") for task in JOIN_ORDER]
     return rows.filter(~repeated).drop("image").with_columns(splits).drop("split")
 

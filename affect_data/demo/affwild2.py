@@ -42,6 +42,12 @@ FOLDERS: Final[Mapping[Task, str]] = {
 SPLIT_FOLDERS: Final[Mapping[str, str]] = {"train": "Train_Set", "validation": "Validation_Set"}
 TEST_LIST: Final = "Expression_Classification_Challenge_test_set_release.txt"
 MULTI_TASK_TEST_LIST: Final = "MTL_Challenge_test_set_release.txt"
+MULTI_TASK_HEADER: Final = "image,valence,arousal,expression,aus"
+MULTI_TASK_FILES: Final = {
+    3: ("Third ABAW Annotations/MTL_Challenge", {"train": "train_set.txt", "validation": "validation_set.txt"}),
+    4: ("", {"train": "training_set_annotations.txt", "validation": "validation_set_annotations.txt"}),
+}
+MULTI_TASK_TRACKS: Final = {"train": ("12-24-1920x1080", "105", "video2_left"), "validation": ("video59", "video45_1")}
 ALL_VALIDATION: Final[Mapping[Task, str]] = {"va": "validation", "expression": "validation", "au": "validation"}
 
 
@@ -120,35 +126,36 @@ def write_mtl(root: Path, sampler: FaceSampler, faces: int, edition: Literal[3, 
     Frames are sparse; a line has labels of one, two or three tasks, or of none. Edition 3 repeats some frames and keeps its files in
     ``MTL_Challenge``.
     """
-    folder = root / "Third ABAW Annotations" / "MTL_Challenge" if edition == 3 else root
-    names = {"train": "train_set.txt", "validation": "validation_set.txt"}
-    if edition == 4:
-        names = {
-            split: f"{part}_set_annotations.txt"
-            for split, part in (("train", "training"), ("validation", "validation"))
-        }
-    tracks = {"train": ("12-24-1920x1080", "105", "video2_left"), "validation": ("video59", "video45_1")}
+    folder, names = MULTI_TASK_FILES[edition]
     placed: list[PlacedFace] = []
-    for split, members in tracks.items():
-        lines = ["image,valence,arousal,expression,aus"]
-        for name in members:
-            rng = np.random.default_rng(zlib.crc32(name.encode()))
+    for split, tracks in MULTI_TASK_TRACKS.items():
+        lines = [MULTI_TASK_HEADER]
+        for track in tracks:
             video = sampler.video(max(8, faces // 5))
-            numbers = np.cumsum(rng.integers(1, 10, len(video))).tolist()
-            labels = {task: _lines(video, task, rng, missing=0.4 if split == "train" else 0.1) for task in TASKS}
-            rows = {n: ",".join(labels[task][i] for task in TASKS) for i, n in enumerate(numbers)}
-            lines += [f"{name}/{n:05d}.jpg,{row}" for n, row in rows.items()]
-            lines += lines[-2:] if edition == 3 else []
-            lost = set(numbers[1:2])
-            drawn = {n: face for n, face in zip(numbers, video, strict=True) if n not in lost}
-            labelled = {n for i, n in enumerate(numbers) if any(_has_label(task, labels[task][i]) for task in TASKS)}
-            placed += [face for n, face in _draw(root, name, drawn).items() if n in labelled]
-        _write_lines(folder / names[split], lines)
-    _write_lines(
-        root / MULTI_TASK_TEST_LIST,
-        ["image,valence,arousal,expression,aus", *(f"video45_9/{n:05d}.jpg," for n in (1, 8, 17, 21))],
-    )
+            listed, drawn = _write_multi_task_track(root, track, video, missing=0.4 if split == "train" else 0.1)
+            lines += listed + (listed[-2:] if edition == 3 else [])
+            placed += drawn
+        _write_lines(root / folder / names[split], lines)
+    _write_lines(root / MULTI_TASK_TEST_LIST, [MULTI_TASK_HEADER, *(f"video45_9/{n:05d}.jpg," for n in (1, 8, 17, 21))])
     return placed
+
+
+def _write_multi_task_track(
+    root: Path, track: str, video: list[DemoFace], missing: float
+) -> tuple[list[str], list[PlacedFace]]:
+    """The lines of a track whose frames are sparse, and its labelled faces; the second frame has no image."""
+    rng = np.random.default_rng(zlib.crc32(track.encode()))
+    numbers = np.cumsum(rng.integers(1, 10, len(video))).tolist()
+    labels = [
+        dict(zip(TASKS, line, strict=True))
+        for line in zip(*(_lines(video, task, rng, missing) for task in TASKS), strict=True)
+    ]
+    lines = [
+        f"{track}/{number:05d}.jpg,{','.join(line.values())}" for number, line in zip(numbers, labels, strict=True)
+    ]
+    labelled = {n for n, line in zip(numbers, labels, strict=True) if any(_has_label(*each) for each in line.items())}
+    drawn = _draw(root, track, {n: face for n, face in zip(numbers, video, strict=True) if n != numbers[1]})
+    return lines, [face for number, face in drawn.items() if number in labelled]
 
 
 def _plan(count: int) -> list[Track]:

@@ -314,10 +314,10 @@ def test_an_excluded_line_is_dropped_and_counted(root):
 @pytest.mark.parametrize(
     ("path", "message"),
     [
-        ("SN001/SN001_au7.txt", "ActionUnit_Labels/SN001/SN001_au7.txt: found a label file of AU7 of SN001; expected one file of SN001 for each of AU 1, 2, 4"),
+        ("SN001/SN001_au7.txt", "SN001/SN001_au7.txt: found a label file of AU7 of SN001; expected one file of SN001 for each of AU 1, 2, 4"),
         ("SN001/SN002_au1.txt", "found a label file of AU1 of SN002; expected one file of SN001"),
         ("SN014/SN014_au1.txt", "ActionUnit_Labels/SN014: found subject SN014; expected one of the 27 subjects of DISFA; to fix: remove the folder"),
-        ("SN002/readme.txt", "ActionUnit_Labels/SN002: found no label file; expected SN002_au1.txt and eleven more; to fix: unpack ActionUnit_Labels.zip again"),
+        ("SN002/readme.txt", "ActionUnit_Labels/SN002: found no label file; expected SN002_au1.txt and eleven more; to fix: unpack"),
     ],
 )  # fmt: skip
 def test_a_label_file_that_does_not_belong_is_a_defect(root, path, message):

@@ -1,0 +1,137 @@
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+from affect_data.schema import IMAGES, LABELS, arrow_schema, features
+from affect_data.store import Manifest, content_hash, seal_group, shard_name, write_manifest, write_shard
+from affect_data.vocabulary import ACTION_UNIT_SLOTS, ACTION_UNITS, EXPRESSIONS
+from PIL import Image
+
+TRAINED_UNITS = (1, 12, 25)
+DATABASES = ("affwild2", "expw")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+def face_bytes(number: int, size: int = 40) -> bytes:
+    """A drawn stand-in for a face: its colours follow from the number; JPEG for even numbers, PNG for odd ones."""
+    rng = np.random.default_rng(number)
+    blocks = rng.integers(0, 256, (5, 5, 3), dtype=np.uint8)
+    image = Image.fromarray(blocks).resize((size, size), Image.Resampling.BICUBIC)
+    sink = io.BytesIO()
+    image.save(sink, *(("JPEG",) if number % 2 == 0 else ("PNG",)))
+    return sink.getvalue()
+
+
+def label_row(number: int, tasks: tuple[str, ...]) -> dict[str, Any]:
+    """A row whose labels follow from its number; tasks that are not named are missing."""
+    au, au_mask = np.full(len(ACTION_UNITS), -1), np.zeros(len(ACTION_UNITS), dtype=bool)
+    if "au" in tasks:
+        slots = [ACTION_UNIT_SLOTS[unit] for unit in TRAINED_UNITS]
+        au[slots], au_mask[slots] = [number % 2, number // 2 % 2, number // 3 % 2], True
+    expression = number % 7 if "expression" in tasks else -1
+    valence, arousal = ((number % 11) / 5 - 1, (number % 5) / 2 - 1) if "va" in tasks else (np.nan, np.nan)
+    return {
+        "uid": f"{DATABASES[number % 2]}:clip{number // 4}/{number:05d}#0",
+        "database": number % 2,
+        "release": "demo",
+        "subject": f"s{number % 3}",
+        "track": f"clip{number // 4}",
+        "frame": number,
+        "face": 0,
+        "source_file": "labels.txt",
+        "source_line": number + 1,
+        "au": au.tolist(),
+        "au_mask": au_mask.tolist(),
+        "au_intensity": [np.nan] * len(ACTION_UNITS),
+        "au_intensity_mask": [False] * len(ACTION_UNITS),
+        "expression": expression,
+        "expression_mask": expression >= 0,
+        "expression_votes": [np.nan] * len(EXPRESSIONS),
+        "compound_expression": -1,
+        "compound_expression_mask": False,
+        "valence": valence,
+        "arousal": arousal,
+        "va_mask": "va" in tasks,
+        "face_box": [4.0, 4.0, 36.0, 36.0] if number % 3 else [np.nan] * 4,
+        "image_digest": "0" * 64,
+    }
+
+
+def write_dataset(path: Path, splits: dict[str, list[tuple[int, tuple[str, ...]]]], shards: int = 2) -> Path:
+    """A dataset folder whose rows are given by number and tasks, each group in several files."""
+    groups: dict[str, dict[str, str]] = {}
+    for split, rows in splits.items():
+        labels = pa.Table.from_pylist([label_row(*row) for row in rows], schema=arrow_schema(LABELS))
+        faces = [{"image": {"bytes": face_bytes(number), "path": None}} for number, _ in rows]
+        images = pa.Table.from_pylist(faces, schema=arrow_schema(IMAGES))
+        groups[split] = {}
+        for group, table in ((LABELS, labels), (IMAGES, images)):
+            fingerprint = content_hash(labels, seed=group)
+            described = features(group, DATABASES)
+            names = [shard_name(index, shards) for index in range(shards)]
+            bounds = np.linspace(0, len(table), shards + 1).astype(int)
+            for name, start, end in zip(names, bounds, bounds[1:], strict=False):
+                write_shard(path / split / group / name, table.slice(start, end - start), described)
+            seal_group(path / split / group, names, described, fingerprint, split)
+            groups[split][group] = fingerprint
+    fingerprint = content_hash(pa.table({"groups": [str(groups)]}))
+    rows = {split: len(numbers) for split, numbers in splits.items()}
+    write_manifest(path, Manifest(fingerprint=fingerprint, databases=list(DATABASES), rows=rows, groups=groups))
+    return path
+
+
+ALL = ("au", "expression", "va")
+PARTIAL = (("au",), ("expression",), ("va",), ("au", "va"))
+
+
+@pytest.fixture(scope="session")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """40 partially labelled rows for training, 21 fully labelled ones for validation; never written to."""
+    train = [(number, PARTIAL[number % 4]) for number in range(40)]
+    validation = [(number, ALL) for number in range(100, 121)]
+    return write_dataset(tmp_path_factory.mktemp("data") / "merged", {"train": train, "validation": validation})
+
+
+@pytest.fixture
+def own_dataset(tmp_path: Path) -> Path:
+    """A dataset that a test may write to."""
+    train = [(number, PARTIAL[number % 4]) for number in range(16)]
+    return write_dataset(tmp_path / "merged", {"train": train, "validation": [(number, ALL) for number in range(100, 109)]})
+
+
+TINY_VIT = {
+    "model_type": "vit",
+    "hidden_size": 16,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 2,
+    "intermediate_size": 32,
+    "patch_size": 8,
+}
+
+
+@pytest.fixture
+def recipe_values(dataset: Path, tmp_path: Path) -> Callable[..., dict[str, Any]]:
+    """Values of a recipe for the tiny dataset and a tiny ViT; keywords replace sections."""
+
+    def values(**sections: Any) -> dict[str, Any]:
+        return {
+            "dataset": str(dataset),
+            "output": str(tmp_path / "run"),
+            "tasks": {"action_units": [1, 12, 25], "expression": "aff_wild2_7", "valence_arousal": {"bins": 5}},
+            "model": {"backbone": TINY_VIT, "image_size": 32, "dropout": 0.1},
+            "batches": {"size": 12},
+            "augmentation": {"flip": True, "rotation_degrees": 10, "noise": 0.02},
+            "training": {"epochs": 1, "log_every": 2},
+            **sections,
+        }
+
+    return values
