@@ -1,6 +1,7 @@
 import io
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -66,12 +67,14 @@ def label_row(number: int, tasks: tuple[str, ...]) -> dict[str, Any]:
     }
 
 
-def write_dataset(path: Path, splits: dict[str, list[tuple[int, tuple[str, ...]]]], shards: int = 2) -> Path:
+def write_dataset(
+    path: Path, splits: dict[str, list[tuple[int, tuple[str, ...]]]], shards: int = 2, face: Callable[[int], bytes] = face_bytes
+) -> Path:
     """A dataset folder whose rows are given by number and tasks, each group in several files."""
     groups: dict[str, dict[str, str]] = {}
     for split, rows in splits.items():
         labels = pa.Table.from_pylist([label_row(*row) for row in rows], schema=arrow_schema(LABELS))
-        faces = [{"image": {"bytes": face_bytes(number), "path": None}} for number, _ in rows]
+        faces = [{"image": {"bytes": face(number), "path": None}} for number, _ in rows]
         images = pa.Table.from_pylist(faces, schema=arrow_schema(IMAGES))
         groups[split] = {}
         for group, table in ((LABELS, labels), (IMAGES, images)):
@@ -91,6 +94,12 @@ def write_dataset(path: Path, splits: dict[str, list[tuple[int, tuple[str, ...]]
 
 ALL = ("au", "expression", "va")
 PARTIAL = (("au",), ("expression",), ("va",), ("au", "va"))
+
+
+@pytest.fixture(scope="session")
+def world() -> SimpleNamespace:
+    """What draws the faces and writes the datasets of these tests."""
+    return SimpleNamespace(face_bytes=face_bytes, label_row=label_row, write_dataset=write_dataset, all=ALL, tiny_vit=TINY_VIT)
 
 
 @pytest.fixture(scope="session")

@@ -34,9 +34,7 @@ def test_binary_cross_entropy_sums_the_negative_log_likelihood_of_valid_entries(
 
 
 def test_binary_cross_entropy_takes_probabilities_as_targets():
-    total, _ = losses.masked_binary_cross_entropy(
-        torch.tensor([[1.0]]), torch.tensor([[0.25]]), torch.tensor([[True]])
-    )
+    total, _ = losses.masked_binary_cross_entropy(torch.tensor([[1.0]]), torch.tensor([[0.25]]), torch.tensor([[True]]))
 
     p = 1 / (1 + math.exp(-1.0))
     assert total.item() == pytest.approx(-(0.25 * math.log(p) + 0.75 * math.log(1 - p)), rel=1e-6)
@@ -45,9 +43,7 @@ def test_binary_cross_entropy_takes_probabilities_as_targets():
 def test_cross_entropy_sums_over_valid_rows_whatever_stands_in_the_others():
     logits = torch.tensor([[1.0, 2.0, 3.0], [0.0, 0.0, 0.0], [9.0, 9.0, 9.0]])
 
-    total, count = losses.masked_cross_entropy(
-        logits, torch.tensor([2, 0, -1]), torch.tensor([True, True, False])
-    )
+    total, count = losses.masked_cross_entropy(logits, torch.tensor([2, 0, -1]), torch.tensor([True, True, False]))
 
     assert total.item() == pytest.approx(-math.log(softmax(1, 2, 3)[2]) + math.log(3), rel=1e-6)
     assert count.item() == 2

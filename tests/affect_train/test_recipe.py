@@ -1,5 +1,3 @@
-import os
-
 import pytest
 import yaml
 
@@ -86,7 +84,7 @@ def test_the_resolved_recipe_reads_back_equal_and_nothing_else_is_left_in_the_fo
     recipe.write(folder / "recipe.yaml")
 
     assert read_recipe(folder / "recipe.yaml") == recipe
-    assert os.listdir(folder) == ["recipe.yaml"]
+    assert [path.name for path in folder.iterdir()] == ["recipe.yaml"]
     assert set(yaml.safe_load((folder / "recipe.yaml").read_text())) == set(Recipe.model_fields)
 
 
@@ -134,26 +132,46 @@ def test_mistakes_between_sections_are_listed_beside_those_within(recipe_file):
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("optimizer.lerning_rate=1", "optimizer.lerning_rate: unknown key; did you mean 'learning_rate'? known: name, learning_rate"),
-        ("method.name=distilation", "method.name: found 'distilation'; did you mean 'distillation'? known: supervised, distillation"),
+        (
+            "optimizer.lerning_rate=1",
+            "optimizer.lerning_rate: unknown key; did you mean 'learning_rate'? known: name, learning_rate",
+        ),
+        (
+            "method.name=distilation",
+            "method.name: found 'distilation'; did you mean 'distillation'? known: supervised, distillation",
+        ),
         ("method={task_weights: {au: 2}}", "method.name: missing; the recipe has to say it"),
         ("method={name: distillation, tempreature: 2}", "method.tempreature: unknown key; did you mean 'temperature'?"),
-        ("method={name: supervised, task_weights: {va: -1}}", "method.task_weights.va: found -1; expected greater than or equal to 0"),
-        ("method={name: supervised, task_weights: {au: 0, expression: 0, va: 0}}", "every trained task (au, expression, va) has weight 0"),
+        (
+            "method={name: supervised, task_weights: {va: -1}}",
+            "method.task_weights.va: found -1; expected greater than or equal to 0",
+        ),
+        (
+            "method={name: supervised, task_weights: {au: 0, expression: 0, va: 0}}",
+            "every trained task (au, expression, va) has weight 0",
+        ),
         ("tasks.action_units=[1, 1]", "tasks.action_units: AU1 is named twice; name every action unit once"),
         ("tasks.action_units=[3]", "tasks.action_units: AU3 is no action unit of the vocabulary (1, 2, 4"),
         ("tasks.action_units=[one]", "tasks.action_units[0]: found 'one'; expected a valid integer"),
         ("tasks.expression=aff_wild2", "tasks.expression: 'aff_wild2' is no expression set; known: aff_wild2_7"),
         ("tasks.expression=[happy, bored]", "tasks.expression: 'bored' is no expression; the vocabulary has neutral"),
-        ("tasks.expression=[happy, joy]", "tasks.expression: found ['happy', 'joy']; expected two classes at least, each once"),
+        (
+            "tasks.expression=[happy, joy]",
+            "tasks.expression: found ['happy', 'joy']; expected two classes at least, each once",
+        ),
         ("tasks.expression=7", "tasks.expression: found 7; expected the name of an expression set"),
         ("tasks={}", "tasks: names no task; give `action_units`, `expression` or `valence_arousal`"),
         ("tasks.valence_arousal.bins=1", "tasks.valence_arousal.bins: found 1; expected greater than or equal to 2"),
-        ("tasks={action_units: [1]}", ""),
         ("training.best_metric=va.mean_cc", "training.best_metric: found 'va.mean_cc'; expected 'score', 'au.mean_f1'"),
         ("model.image_size=100", "model.image_size: 100 is no multiple of the backbone's patch size 16; try 96"),
-        ("model.backbone.image_size=32", "model.image_size: 64, but `model.backbone.image_size` says 32; remove the latter"),
-        ("model.backbone.model_type=vitt", "model.backbone: `model_type` 'vitt' is not known to transformers; did you mean 'vit'?"),
+        (
+            "model.backbone.image_size=32",
+            "model.image_size: 64, but `model.backbone.image_size` says 32; remove the latter",
+        ),
+        (
+            "model.backbone.model_type=vitt",
+            "model.backbone: `model_type` 'vitt' is not known to transformers; did you mean 'vit'?",
+        ),
         ("model.backbone={}", "model.backbone: the configuration lacks `model_type`"),
         ("model.backbone=3", "model.backbone: found 3; expected a Hub id, a local folder, or a configuration"),
         ("model.pretrained=true", "model.pretrained: true, but a configuration has no weights"),
@@ -163,7 +181,6 @@ def test_mistakes_between_sections_are_listed_beside_those_within(recipe_file):
         ("seed='1'", "seed: found '1'; expected a valid integer"),
         ("optimizer.learning_rate=.inf", "optimizer.learning_rate: found inf; expected a finite number"),
         ("optimizer.betas=[0.9]", "optimizer.betas[1]: missing"),
-        ("schedule={warmup_steps: 5}", ""),
         ("seed.deep=1", "command line: seed.deep: seed is 0, so it has no key 'deep'"),
         ("seed", "command line: 'seed' is no override; write key=value"),
         (".seed=1", "command line: '.seed=1' is no override; write key=value"),
@@ -171,12 +188,7 @@ def test_mistakes_between_sections_are_listed_beside_those_within(recipe_file):
     ],
 )
 def test_every_wrong_value_has_its_message(recipe_file, override, message):
-    path = recipe_file(MINIMAL + "seed: 0\n")
-    if not message:
-        read_recipe(path, [override])
-        return
-
-    assert message in only_mistake(path, override)
+    assert message in only_mistake(recipe_file(MINIMAL + "seed: 0\n"), override)
 
 
 def test_a_metric_of_a_task_that_is_not_trained_is_refused(recipe_file):
@@ -206,7 +218,10 @@ def test_a_key_written_twice_is_refused(recipe_file):
     [
         ("dataset: [merged\noutput: x\n", r"line 2, column \d+: not readable as YAML"),
         ("- dataset\n", r"line 1: found \['dataset'\]; expected `key: value` lines"),
-        ("dataset: !!python/object:os.system x\n", r"line 1, column \d+: not readable as YAML: could not determine a constructor"),
+        (
+            "dataset: !!python/object:os.system x\n",
+            r"line 1, column \d+: not readable as YAML: could not determine a constructor",
+        ),
     ],
 )
 def test_a_file_that_is_no_recipe_is_refused_with_its_line(recipe_file, text, message):
@@ -221,7 +236,7 @@ def test_an_empty_file_lacks_everything(recipe_file):
 
 
 def test_a_missing_file_and_bytes_that_are_no_text_are_refused(tmp_path):
-    with pytest.raises(RecipeError, match="nowhere.yaml: 1 mistake.*\n  no such file; name an existing recipe"):
+    with pytest.raises(RecipeError, match=r"nowhere.yaml: 1 mistake.*\n  no such file; name an existing recipe"):
         read_recipe(tmp_path / "nowhere.yaml")
     (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(RecipeError, match="cannot be read: 'utf-8' codec"):
@@ -232,5 +247,5 @@ def test_plain_values_validate_like_a_file():
     recipe = recipe_from(yaml.safe_load(MINIMAL), ["seed=3"])
 
     assert recipe.seed == 3
-    with pytest.raises(RecipeError, match="recipe: 1 mistake.*\n  dataset: found 3; expected a valid string"):
+    with pytest.raises(RecipeError, match=r"recipe: 1 mistake.*\n  dataset: found 3; expected a valid string"):
         recipe_from({**yaml.safe_load(MINIMAL), "dataset": 3})

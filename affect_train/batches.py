@@ -1,0 +1,254 @@
+"""Decoded, augmented, collated batches of faces with partial labels.
+
+Loader processes see images alone: the rows come as Arrow tables, no row becomes a Python dictionary. The training process adds the labels from arrays
+(`labels.LabelArrays`).
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+from torch.utils.data import Dataset as TorchDataset
+
+from affect_data.errors import DataError, UsageError
+from affect_train.augment import Augmentation, augmentation_key
+from affect_train.preprocess import ImageDecodeError, Pixels, Preprocessing
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+CACHE_LIMIT = 2 * 2**30
+"""Bytes that decoded faces may take in memory, one process."""
+
+
+def _moved(value: Any, device: torch.device | str) -> Any:
+    return value.to(device, non_blocking=True) if isinstance(value, Tensor) else value
+
+
+@dataclass(frozen=True)
+class SoftTargets:
+    """A teacher's logits for the rows of a batch, in the order of the student's heads.
+
+    Attributes:
+        au: float32 [N, A], or None where teacher or student has no AU head. 0 in columns that `au_mask` leaves out.
+        au_mask: bool [A], the student's AUs which the teacher has.
+        expression: float32 [N, C], or None.
+        valence: float32 [N, B] over the student's bins, or None.
+        arousal: float32 [N, B], or None.
+    """
+
+    au: Tensor | None = None
+    au_mask: Tensor | None = None
+    expression: Tensor | None = None
+    valence: Tensor | None = None
+    arousal: Tensor | None = None
+
+    def to(self, device: torch.device | str) -> "SoftTargets":
+        """The same targets on `device`."""
+        return SoftTargets(**{item.name: _moved(getattr(self, item.name), device) for item in fields(self)})
+
+
+@dataclass(frozen=True)
+class AffectBatch:
+    """N faces, their labels in the order of the model's heads, and a mask for every label.
+
+    Attributes:
+        pixels: uint8 [N, 3, S, S], RGB.
+        uids: N unique row names.
+        rows: int64 [N], row numbers in the split.
+        au: float32 [N, A], 0 or 1; 0 where masked.
+        au_mask: bool [N, A].
+        expression: int64 [N], the head's class; -1 where masked.
+        expression_mask: bool [N].
+        valence: float32 [N] in [-1, 1]; 0 where masked.
+        arousal: float32 [N] in [-1, 1]; 0 where masked.
+        va_mask: bool [N].
+        soft: teacher outputs by the name of their column group.
+    """
+
+    pixels: Tensor
+    uids: list[str]
+    rows: Tensor
+    au: Tensor
+    au_mask: Tensor
+    expression: Tensor
+    expression_mask: Tensor
+    valence: Tensor
+    arousal: Tensor
+    va_mask: Tensor
+    soft: Mapping[str, SoftTargets] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.uids)
+
+    def to(self, device: torch.device | str) -> "AffectBatch":
+        """The same batch on `device`."""
+        moved = {item.name: _moved(getattr(self, item.name), device) for item in fields(self) if item.name != "soft"}
+        return replace(self, **moved, soft={name: targets.to(device) for name, targets in self.soft.items()})
+
+    def valid_counts(self) -> dict[str, Tensor]:
+        """The number of valid labels by task, int64 scalars: AU entries, rows with an expression, rows with valence and arousal."""
+        masks = {"au": self.au_mask, "expression": self.expression_mask, "va": self.va_mask}
+        return {task: mask.sum(dtype=torch.int64) for task, mask in masks.items()}
+
+
+class Pick(NamedTuple):
+    """One row of a planned batch.
+
+    Attributes:
+        row: its number in the split.
+        epoch: 0-based.
+        occurrence: tells the views of a row apart that is seen more than once in an epoch.
+    """
+
+    row: int
+    epoch: int = 0
+    occurrence: int = 0
+
+
+class FaceBatch(NamedTuple):
+    """Decoded faces, before their labels.
+
+    Attributes:
+        rows: int64 [N], row numbers in the split.
+        uids: N unique row names.
+        pixels: uint8 [N, 3, S, S], RGB.
+    """
+
+    rows: Tensor
+    uids: list[str]
+    pixels: Tensor
+
+
+class FaceImages(TorchDataset[FaceBatch]):
+    """The faces of a split, decoded and augmented a batch at a time.
+
+    Args:
+        dataset: one split, joined, without an index mapping; at least the columns uid, face_box and image.
+        preprocessing: how a face becomes the model's input.
+        augmentation: None shows every face as it is.
+        seed: of the augmentation.
+        cache: keep the decoded faces in memory, at most `CACHE_LIMIT` bytes; they are shared with loader processes.
+
+    Raises:
+        UsageError: the decoded faces do not fit.
+    """
+
+    def __init__(
+        self,
+        dataset: "Dataset",
+        preprocessing: Preprocessing,
+        augmentation: Augmentation | None = None,
+        *,
+        seed: int = 0,
+        cache: bool = False,
+    ) -> None:
+        self.preprocessing = preprocessing
+        self.augmentation = augmentation or Augmentation()
+        self.seed = seed
+        self._rows = dataset.select_columns(["uid", "face_box", "image"]).with_format("arrow")
+        self._cache = FaceCache(len(dataset), preprocessing.image_size) if cache else None
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitems__(self, picks: Sequence[Pick]) -> FaceBatch | DataError:
+        """The picked faces; an error is returned, because one that a loader process raises reaches the user as a traceback."""
+        table = self._rows[[pick.row for pick in picks]]
+        uids = table["uid"].to_pylist()
+        try:
+            pixels = torch.from_numpy(self._decoded(table, picks, uids))
+        except DataError as error:
+            return error
+        keys = [augmentation_key(self.seed, pick.epoch, pick.occurrence, uid) for pick, uid in zip(picks, uids, strict=True)]
+        rows = torch.tensor([pick.row for pick in picks], dtype=torch.int64)
+        return FaceBatch(rows, uids, self.augmentation(pixels.permute(0, 3, 1, 2).contiguous(), keys))
+
+    def _decoded(self, table: Any, picks: Sequence[Pick], uids: Sequence[str]) -> Pixels:
+        boxes = table["face_box"].combine_chunks().flatten().to_numpy(zero_copy_only=False).reshape(-1, 4)
+        files = [data for chunk in table["image"].chunks for data in chunk.field("bytes")]
+        size = self.preprocessing.image_size
+        pixels = np.empty((len(picks), size, size, 3), dtype=np.uint8)
+        for position, (pick, data, box) in enumerate(zip(picks, files, boxes, strict=True)):
+            if self._cache is not None and self._cache.holds(pick.row):
+                pixels[position] = self._cache.pixels[pick.row]
+                continue
+            try:
+                pixels[position] = self.preprocessing(memoryview(data.as_buffer()), box)
+            except ImageDecodeError as error:
+                raise DataError(
+                    f"row {pick.row} ({uids[position]}): {error}. The dataset was built from other bytes or by another version: build it again"
+                ) from error
+            if self._cache is not None:
+                self._cache.store(pick.row, pixels[position])
+        return pixels
+
+
+class FaceCache:
+    """Decoded faces in memory that loader processes share.
+
+    Args:
+        rows: number of faces.
+        size: their side, pixels.
+    """
+
+    def __init__(self, rows: int, size: int) -> None:
+        needed = rows * size * size * 3
+        if needed > CACHE_LIMIT:
+            raise UsageError(
+                f"batches.cache: {rows:,} faces of {size} px take {needed / 2**30:.1f} GiB decoded, the limit is {CACHE_LIMIT / 2**30:.0f} GiB; "
+                "set it to false"
+            )
+        self._pixels = torch.empty((rows, size, size, 3), dtype=torch.uint8).share_memory_()
+        self._filled = torch.zeros(rows, dtype=torch.bool).share_memory_()
+
+    @property
+    def pixels(self) -> Pixels:
+        """uint8 [rows, S, S, 3]; undefined where `holds` is false."""
+        return self._pixels.numpy()
+
+    def holds(self, row: int) -> bool:
+        """Whether the face of a row is there."""
+        return bool(self._filled[row])
+
+    def store(self, row: int, pixels: Pixels) -> None:
+        """Keeps the face of a row; the flag is set last, because another process may be reading."""
+        self._pixels[row] = torch.from_numpy(pixels)
+        self._filled[row] = True
+
+
+def _as_fetched(fetched: FaceBatch | DataError) -> FaceBatch | DataError:
+    return fetched
+
+
+class FaceLoader:
+    """Batches of decoded faces in a planned order.
+
+    Args:
+        images: the split.
+        batches: lists of picks; iterated anew for every pass.
+        workers: loader processes, started by spawn; 0 decodes in this process.
+    """
+
+    def __init__(self, images: FaceImages, batches: Any, workers: int = 0) -> None:
+        self._loader: DataLoader[FaceBatch] = DataLoader(
+            images,
+            batch_sampler=batches,
+            num_workers=workers,
+            collate_fn=_as_fetched,
+            multiprocessing_context="spawn" if workers else None,
+            persistent_workers=workers > 0,
+            pin_memory=torch.cuda.is_available(),
+            # Without a generator of its own each pass would draw from the global one, and a resumed run would see other random numbers.
+            generator=torch.Generator(),
+        )
+
+    def __iter__(self) -> Iterator[FaceBatch]:
+        for fetched in self._loader:
+            if isinstance(fetched, DataError):
+                raise fetched
+            yield fetched

@@ -1,0 +1,187 @@
+"""The command ``affect-train``: train, label, evaluate and predict.
+
+Every command prints people's text, or one JSON document on stdout with ``--json``; progress and logs go to stderr. It ends with 0 (done),
+1 (the data or the check is at fault) or 2 (the call is at fault).
+"""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+
+from affect_data.errors import AffectError
+
+if TYPE_CHECKING:
+    from affect_train.recipe import Recipe
+
+# What libraries show of their own, at loading and saving a model, is in no one's way.
+os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    help="Learn facial affect from partial labels, and label with what was learned.",
+)
+out_console = Console(soft_wrap=True, highlight=False)
+log = Console(stderr=True, soft_wrap=True, highlight=False)
+
+COMMANDS = ("train", "validate", "label", "evaluate", "predict")
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
+RecipePath = Annotated[Path, typer.Argument(metavar="RECIPE", help="A training recipe (YAML).")]
+Overrides = Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Entries to set, for example optimizer.learning_rate=1e-4.")]
+RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder or a model folder.")]
+DatasetPath = Annotated[Path, typer.Argument(metavar="DATASET", help="A dataset folder.")]
+Workers = Annotated[int, typer.Option(min=0, help="Processes that decode images; 0 decodes in the main process.")]
+
+
+def main() -> None:
+    """Runs the command line; known errors become a message and an exit status, not a traceback."""
+    try:
+        app(standalone_mode=True)
+    except AffectError as error:
+        log.print(f"error: {error}", markup=False, style="red" if log.is_terminal else None)
+        sys.exit(error.exit_status)
+    except KeyboardInterrupt:
+        log.print("interrupted; run the same command again to go on", markup=False)
+        sys.exit(130)
+
+
+def _print_json(document: object) -> None:
+    sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+
+
+def _read_recipe(recipe: Path, overrides: list[str] | None) -> "Recipe":
+    from affect_train.recipe import read_recipe
+
+    return read_recipe(recipe, overrides or [])
+
+
+def _leave_process_group() -> None:
+    # torch complains where a process ends inside a group; without several processes torch.distributed is not in use.
+    distributed = sys.modules.get("torch.distributed")
+    if distributed is not None and distributed.is_available() and distributed.is_initialized():
+        distributed.destroy_process_group()
+
+
+@app.command(epilog="Example: `accelerate launch -m affect_train recipes/demo/teacher.yaml training.epochs=2`")
+def train(
+    recipe: RecipePath,
+    overrides: Overrides = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything, train one step, write nothing.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Train what a recipe says; a run that was killed goes on where it stopped.
+
+    The same as `python -m affect_train RECIPE [KEY=VALUE]...`, which is what `accelerate launch` takes.
+    """
+    validated = _read_recipe(recipe, overrides)
+    from affect_train.loop import train as run_training
+
+    result = run_training(validated, dry_run=dry_run)
+    _leave_process_group()
+    if result is None:
+        return
+    if as_json:
+        _print_json(result)
+    elif dry_run:
+        losses = ", ".join(f"{name} {value:.4f}" for name, value in result["losses"].items())
+        out_console.print(f"everything fits: one of {result['steps']:,} steps ran, losses {losses}; nothing was written", markup=False)
+    else:
+        best = f", best {validated.training.best_metric} {result['best_score']:.4f}" if result["best_score"] is not None else ""
+        out_console.print(f"trained {result['steps']:,} steps{best}; model: {result['model']}", markup=False)
+
+
+@app.command(epilog="Example: `affect-train validate recipes/demo/teacher.yaml`")
+def validate(recipe: RecipePath, overrides: Overrides = None, as_json: Json = False) -> None:
+    """List every mistake of a recipe at once, without data or GPU; print the resolved recipe where there is none."""
+    resolved = _read_recipe(recipe, overrides)
+    if as_json:
+        _print_json(resolved.model_dump(mode="json"))
+    else:
+        sys.stdout.write(resolved.to_yaml())
+
+
+@app.command(epilog="Example: `affect-train label runs/teacher merged --name teacher`")
+def label(
+    run: RunPath,
+    dataset: DatasetPath,
+    name: Annotated[str, typer.Option(help="What the soft labels are called: columns `soft.NAME.*`.")],
+    workers: Workers = 0,
+    as_json: Json = False,
+) -> None:
+    """Write a model's logits for every row of every split back into the dataset."""
+    from affect_train.label import label as run_label
+
+    result = run_label(run, dataset, name, workers=workers)
+    _leave_process_group()
+    if result is None:
+        return
+    if as_json:
+        _print_json(result)
+    else:
+        counted = ", ".join(f"{split} {rows:,}" for split, rows in result["rows"].items())
+        out_console.print(f"soft labels '{name}' in {dataset}: {counted} rows", markup=False)
+        out_console.print(f"Next: `soft_labels: [{name}]` and `method: {{name: distillation}}` in the student's recipe", markup=False)
+
+
+@app.command(epilog="Example: `affect-train evaluate runs/teacher merged --split validation`")
+def evaluate(
+    run: RunPath,
+    dataset: DatasetPath,
+    split: Annotated[list[str] | None, typer.Option(help="May be repeated; validation by default.")] = None,
+    output: Annotated[Path | None, typer.Option(help="JSON file to write; `evaluation.json` of the run by default.")] = None,
+    workers: Workers = 0,
+    as_json: Json = False,
+) -> None:
+    """Show F1, accuracy, CCC and the ABAW scores of a model, with the number of labels behind each."""
+    from affect_train.evaluate import evaluate as run_evaluate
+
+    result = run_evaluate(run, dataset, split or ["validation"], workers=workers, output=output)
+    _leave_process_group()
+    if result is None:
+        return
+    if as_json:
+        _print_json(result)
+    else:
+        from affect_train.tables import describe_evaluation
+
+        for name, evaluation in result["splits"].items():
+            out_console.print(describe_evaluation(name, evaluation), markup=False)
+
+
+@app.command(epilog="Example: `affect-train predict runs/teacher face.jpg other.png`")
+def predict(
+    run: RunPath,
+    images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Pictures, each the crop of one face.")],
+    as_json: Json = False,
+) -> None:
+    """Print the labels of pictures."""
+    from affect_train.predict import predict as run_predict
+
+    results = run_predict(run, images)
+    if as_json:
+        _print_json(results)
+    else:
+        from affect_train.tables import describe_prediction
+
+        for result in results:
+            out_console.print(describe_prediction(result), markup=False)
+
+
+def main_with_recipe(arguments: list[str]) -> list[str]:
+    """The arguments with ``train`` before them where they name no command, so that ``python -m affect_train RECIPE`` trains."""
+    words = [argument for argument in arguments if not argument.startswith("-")]
+    return ["train", *arguments] if words and words[0] not in COMMANDS else arguments
+
+
+def module_main() -> Any:
+    """What ``python -m affect_train`` does."""
+    sys.argv[1:] = main_with_recipe(sys.argv[1:])
+    return main()

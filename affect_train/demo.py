@@ -1,0 +1,143 @@
+"""The whole path on drawn faces: demo databases, one dataset, a teacher, its soft labels, a student, and one table.
+
+Every step is a command that a user could have typed; it is shown before it runs.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from rich.console import Console
+
+from affect_data.errors import DataError
+from affect_train.run_folder import RunFolder
+
+RECIPES: Final = Path("recipes/demo")
+
+METRICS: Final = (
+    ("AU mean F1", ("au", "mean_f1")),
+    ("expression macro-F1", ("expression", "macro_f1")),
+    ("expression accuracy", ("expression", "accuracy")),
+    ("valence CCC", ("va", "valence_ccc")),
+    ("arousal CCC", ("va", "arousal_ccc")),
+)
+
+
+class DemoFailedError(DataError):
+    """A step of the demo ended with an error, which it has printed."""
+
+    def __init__(self, command: str, status: int) -> None:
+        super().__init__(f"the step `{command}` ended with status {status}; its message stands above")
+
+
+def run_demo(out: Path, seed: int, overrides: Sequence[str] = (), faces: int | None = None) -> dict[str, Any]:
+    """Runs the demo into a new folder and returns what it made: paths, seconds and the table's numbers.
+
+    Args:
+        out: folder that is new or empty.
+        seed: of the faces, of both trainings.
+        overrides: ``key=value`` for both training recipes.
+        faces: about how many faces to draw.
+
+    Raises:
+        DataError: the folder is not empty, or the recipes are not at hand.
+        DemoFailedError: a step failed.
+    """
+    if out.exists() and any(out.iterdir()):
+        raise DataError(f"'{out}' is not empty; name a new folder, or remove it to run the demo again")
+    if not RECIPES.is_dir():
+        raise DataError(f"the recipes of the demo are not under '{RECIPES}': run it from the root of the repository")
+    databases, dataset, teacher, student = out / "databases", out / "dataset", out / "teacher", out / "student"
+    drawn = [] if faces is None else ["--faces", str(faces)]
+    train = ["affect_train", "train"]
+    common = [f"dataset={dataset}", f"seed={seed}", *overrides]
+    steps = [
+        ["affect_data", "demo", str(databases), "--seed", str(seed), "--workers", "2", *drawn],
+        ["affect_data", "build", str(RECIPES / "data.yaml"), str(dataset), "--roots", str(databases)],
+        ["affect_data", "stats", str(dataset)],
+        [*train, str(RECIPES / "teacher.yaml"), *common, f"output={teacher}"],
+        ["affect_train", "label", str(teacher), str(dataset), "--name", "teacher"],
+        [*train, str(RECIPES / "student.yaml"), *common, f"output={student}"],
+        ["affect_train", "evaluate", str(teacher), str(dataset), "--split", "validation"],
+        ["affect_train", "evaluate", str(student), str(dataset), "--split", "validation"],
+    ]
+    started = time.monotonic()
+    for step in steps:
+        _run(step)
+    scores = {name: _scores(RunFolder(run).evaluation) for name, run in (("teacher", teacher), ("student", student))}
+    result = {
+        "seed": seed,
+        "seconds": round(time.monotonic() - started),
+        "scores": scores,
+        "paths": {"dataset": str(dataset), "teacher": str(teacher / "model"), "student": str(student / "model")},
+    }
+    report = out / "report.md"
+    report.write_text(_report(result, dataset), encoding="utf-8")
+    result["paths"]["report"] = str(report)
+    return result
+
+
+def table(result: dict[str, Any]) -> str:
+    """Teacher against student, as a Markdown table."""
+    header = ["seed", "model", *(name for name, _ in METRICS)]
+    rows = [
+        [str(result["seed"]), model, *(f"{scores[name]:.3f}" for name, _ in METRICS)]
+        for model, scores in result["scores"].items()
+    ]
+    difference = (result["scores"]["student"][name] - result["scores"]["teacher"][name] for name, _ in METRICS)
+    rows.append(["", "difference", *(f"{value:+.3f}" for value in difference)])
+    widths = [max(len(line[i]) for line in [header, *rows]) for i in range(len(header))]
+    lines = [
+        "| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + " |"
+        for line in [header, *rows]
+    ]
+    return "\n".join([lines[0], "|" + "|".join("-" * (width + 2) for width in widths) + "|", *lines[1:]])
+
+
+def _run(step: Sequence[str]) -> None:
+    console = Console(stderr=True, highlight=False)
+    command = " ".join([step[0].replace("_", "-"), *step[1:]])
+    console.rule(style="dim")
+    console.print(f"$ {command}", markup=False, soft_wrap=True)
+    began = time.monotonic()
+    environment = {**os.environ, "TOKENIZERS_PARALLELISM": "false"}
+    status = subprocess.run([sys.executable, "-m", *step], env=environment, stdout=sys.stderr, check=False).returncode
+    if status:
+        raise DemoFailedError(command, status)
+    console.print(f"  {time.monotonic() - began:.0f} s", markup=False)
+
+
+def _scores(evaluation: Path) -> dict[str, float]:
+    overall = json.loads(evaluation.read_text(encoding="utf-8"))["splits"]["validation"]["overall"]
+    return {name: overall[task][metric] for name, (task, metric) in METRICS}
+
+
+def _report(result: dict[str, Any], dataset: Path) -> str:
+    from affect_data.stats import statistics
+    from affect_data.store import open_dataset
+    from affect_data.tables import describe_statistics
+
+    return "\n".join(
+        [
+            "# affectkit demo",
+            "",
+            f"Teacher and student on the validation split of {dataset.name}, seed {result['seed']}, {result['seconds']} s in all:",
+            "",
+            table(result),
+            "",
+            "The student learned from the same labels and from the teacher's logits for every row "
+            "(label weight 0.6, temperature 1.5).",
+            "",
+            "## What was merged",
+            "",
+            "```text",
+            describe_statistics(statistics(open_dataset(dataset))),
+            "```",
+            "",
+        ]
+    )

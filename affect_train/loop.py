@@ -1,0 +1,293 @@
+"""The training loop: load, prepare, train, evaluate, save."""
+
+import math
+from collections.abc import Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor
+
+from affect_data.errors import DataError
+from affect_train.batches import AffectBatch
+from affect_train.checkpoint import Checkpoints, Progress, broadcast_buffers
+from affect_train.errors import NonFiniteLossError
+from affect_train.evaluate import evaluate_split
+from affect_train.logs import Logs
+from affect_train.methods import TotalLoss, total_loss
+from affect_train.preparation import Learner, TrainingData, check_dataset, training_accelerator
+from affect_train.recipe import Recipe
+from affect_train.reporting import Reporter
+from affect_train.resume import check_same_recipe
+from affect_train.run_folder import RunFolder, recover_folder, write_json, written_folder
+
+
+@dataclass
+class Run:
+    """A run under way."""
+
+    recipe: Recipe
+    accelerator: Accelerator
+    data: TrainingData
+    learner: Learner
+    reporter: Reporter
+    progress: Progress = field(default_factory=Progress)
+    evaluation: dict[str, Any] | None = None
+
+    @property
+    def epoch_steps(self) -> int:
+        """Optimizer steps of an epoch."""
+        return math.ceil(self.data.plan.steps / self.recipe.training.accumulation)
+
+    @property
+    def total_steps(self) -> int:
+        """Optimizer steps of the run."""
+        return planned_steps(self.recipe, self.data)
+
+
+def planned_steps(recipe: Recipe, data: TrainingData) -> int:
+    """Optimizer steps of a whole run."""
+    steps = recipe.training.epochs * math.ceil(data.plan.steps / recipe.training.accumulation)
+    return min(steps, recipe.training.max_steps or steps)
+
+
+def train(recipe: Recipe, *, dry_run: bool = False) -> dict[str, Any] | None:
+    """Trains what a recipe says, or goes on with it, and tells what came out, on the main process; None on the others.
+
+    Args:
+        recipe: a validated recipe.
+        dry_run: check everything, train one step, write nothing.
+
+    Raises:
+        NotADatasetError: the dataset is not built.
+        AffectError: dataset, soft labels, model and method do not fit one another.
+        NonFiniteLossError: a loss became NaN or infinite.
+    """
+    check_dataset(recipe)
+    accelerator = training_accelerator(recipe)
+    reporter = Reporter(speaks=accelerator.is_main_process)
+    data = TrainingData.load(recipe, accelerator)
+    learner = Learner.build(recipe, accelerator, planned_steps(recipe, data))
+    run = Run(recipe, accelerator, data, learner, reporter)
+    describe(run)
+    if dry_run:
+        return try_one_step(run)
+    folder = RunFolder(recipe.output)
+    checkpoints = Checkpoints(folder.checkpoints, recipe.training.keep_last, recipe.training.keep_best)
+    start_or_resume(run, folder, checkpoints)
+    with Logs(recipe, accelerator, reporter, folder, resume_at=run.progress.step) as logs:
+        train_steps(run, folder, checkpoints, logs)
+    return finish(run, folder)
+
+
+def describe(run: Run) -> None:
+    """Says what is about to be trained."""
+    parameters = sum(parameter.numel() for parameter in run.learner.model.parameters() if parameter.requires_grad)
+    pools = run.data.train.labels.pools(run.recipe.tasks.task_set())
+    labelled = ", ".join(f"{task} {len(rows):,}" for task, rows in pools.items())
+    run.reporter.say(
+        f"{run.accelerator.num_processes} process(es) on {run.accelerator.device}; {parameters:,} parameters learn; "
+        f"{len(run.data.train.labels):,} rows (labelled: {labelled}); {run.total_steps:,} steps, {run.epoch_steps:,} an epoch"
+    )
+
+
+def start_or_resume(run: Run, folder: RunFolder, checkpoints: Checkpoints) -> None:
+    """Takes up the last checkpoint of the output folder, or starts anew where there is none.
+
+    Raises:
+        UsageError: the folder holds a run of another recipe.
+        CheckpointError: the checkpoint cannot be used.
+    """
+    latest = checkpoints.latest()
+    if latest is not None:
+        check_same_recipe(folder, run.recipe)
+        run.progress = checkpoints.load(run.accelerator, latest)
+        run.reporter.say(f"resumed from {latest} at step {run.progress.step:,}")
+    run.accelerator.wait_for_everyone()
+    if run.accelerator.is_main_process:
+        folder.path.mkdir(parents=True, exist_ok=True)
+        recover_folder(folder.model)
+        run.recipe.write(folder.recipe)
+    run.accelerator.wait_for_everyone()
+
+
+def train_steps(run: Run, folder: RunFolder, checkpoints: Checkpoints, logs: Logs) -> None:
+    """All steps that are left, with evaluations and checkpoints on the way."""
+    options = run.recipe.training
+    with run.reporter.bar("train", run.total_steps, run.progress.step) as advance:
+        for window in windows(run):
+            losses = train_step(run, window)
+            step = run.progress.step + 1
+            run.progress = Progress(step, None, run.progress.best_score, run.accelerator.num_processes)
+            last, end_of_epoch = step == run.total_steps, step % run.epoch_steps == 0
+            logs.step(step, window, losses)
+            if last or step % options.log_every == 0:
+                logs.write_losses(step, (step - 1) // run.epoch_steps, run.total_steps, run.learner.schedule.get_last_lr()[0])
+            advance(1)
+            if last or (step % options.evaluate_every_steps == 0 if options.evaluate_every_steps else end_of_epoch):
+                evaluate_and_save(run, folder, logs)
+                checkpoints.save(run.accelerator, run.progress)
+            elif end_of_epoch:
+                checkpoints.save(run.accelerator, run.progress)
+
+
+def windows(run: Run) -> Iterator[list[AffectBatch]]:
+    """The micro-batches of each optimizer step that is left, on this process's device."""
+    accumulation, plan = run.recipe.training.accumulation, run.data.plan
+    while run.progress.step < run.total_steps:
+        epoch, done = divmod(run.progress.step, run.epoch_steps)
+        plan.set_position(epoch, done * accumulation)
+        batches = (run.data.train.labels.batch(faces).to(run.accelerator.device) for faces in run.data.loader)
+        while run.progress.step < run.total_steps and (window := list(islice(batches, accumulation))):
+            yield window
+
+
+def train_step(run: Run, window: list[AffectBatch]) -> dict[str, float]:
+    """One optimizer step on the micro-batches of all processes; the value of every loss term.
+
+    Raises:
+        NonFiniteLossError: a term is NaN or infinite; no weight was changed.
+    """
+    accelerator, learner, options = run.accelerator, run.learner, run.recipe.training
+    learner.model.train()
+    counts = window_counts(run, window) if len(window) > 1 else None
+    values: dict[str, float] = {}
+    for number, batch in enumerate(window, start=1):
+        with nullcontext() if number == len(window) else accelerator.no_sync(learner.model):
+            output = learner.model(batch.pixels)
+            total = total_loss(
+                learner.method.losses(output, batch),
+                window_counts=counts,
+                all_reduce=sum_over_processes(accelerator),
+                processes=accelerator.num_processes,
+            )
+            for name, value in finite_values(run, batch, total).items():
+                values[name] = values.get(name, 0.0) + value
+            accelerator.backward(total.loss)
+    if options.clip_norm is not None:
+        accelerator.clip_grad_norm_(learner.model.parameters(), options.clip_norm)
+    learner.optimizer.step()
+    learner.schedule.step()
+    learner.optimizer.zero_grad()
+    return values
+
+
+def window_counts(run: Run, window: list[AffectBatch]) -> dict[str, Tensor]:
+    """For every loss term, its number of labels in all micro-batches of a step, over all processes."""
+    counted = [run.learner.method.counts(batch) for batch in window]
+    names = list(counted[0])
+    own = torch.stack([torch.stack([counts[name].double() for counts in counted]).sum() for name in names])
+    everywhere = sum_over_processes(run.accelerator)(own)
+    return dict(zip(names, everywhere, strict=True))
+
+
+def sum_over_processes(accelerator: Accelerator) -> Any:
+    """From a tensor to its sum over all processes."""
+    return lambda tensor: accelerator.reduce(tensor, reduction="sum")
+
+
+def finite_values(run: Run, batch: AffectBatch, total: TotalLoss) -> dict[str, float]:
+    """The value of every loss term, as numbers.
+
+    Raises:
+        NonFiniteLossError: one is NaN or infinite; names the step, the terms and the rows of this process's batch.
+    """
+    # One transfer from the device. The values are sums over all processes, so that all of them stop together.
+    loss, *values = torch.stack([total.loss.detach(), *total.values.values()]).tolist()
+    named = dict(zip(total.values, values, strict=True))
+    broken = [name for name, value in named.items() if not math.isfinite(value)]
+    if broken or not math.isfinite(loss):
+        raise NonFiniteLossError(run.progress.step + 1, broken or ["all tasks together"], batch.uids)
+    return named
+
+
+def evaluate_and_save(run: Run, folder: RunFolder, logs: Logs) -> None:
+    """Metrics on the validation split, and the model where it is the best so far (or the last, where nothing decides)."""
+    accelerator, model = run.accelerator, run.accelerator.unwrap_model(run.learner.model)
+    broadcast_buffers(accelerator, model)
+    score, better = None, True
+    if run.data.validation is not None:
+        split = run.data.validation
+        run.evaluation = evaluate_split(model, split.dataset, split.labels, split.images, accelerator, run.reporter, workers=run.recipe.batches.workers)
+        if run.evaluation is not None:
+            score = metric(run.evaluation["overall"], run.recipe.training.best_metric)
+            logs.evaluation(run.progress.step, run.evaluation["overall"], score)
+        score, best = from_main_process(accelerator, (score, run.progress.best_score))
+        better = not run.recipe.training.keep_best or best is None or score > best
+        best_score = score if best is None else max(best, score)
+        run.progress = Progress(run.progress.step, score, best_score, accelerator.num_processes)
+    if better:
+        save_model(accelerator, run.learner.model, folder.model)
+        if accelerator.is_main_process and run.evaluation is not None:
+            write_json(folder.evaluation, evaluation_report(run))
+
+
+def evaluation_report(run: Run) -> dict[str, Any]:
+    """What ``evaluation.json`` says of the saved model."""
+    dataset = check_dataset(run.recipe)
+    return {
+        "dataset": dataset.path.name,
+        "fingerprint": dataset.fingerprint,
+        "step": run.progress.step,
+        "splits": {run.recipe.training.validation_split: run.evaluation},
+    }
+
+
+def metric(metrics: dict[str, Any], name: str) -> float:
+    """A metric by its dotted name.
+
+    Raises:
+        DataError: the validation split has no label that decides it.
+    """
+    value: Any = metrics
+    for key in name.split("."):
+        value = value.get(key) if isinstance(value, dict) else None
+    if value is None or not math.isfinite(value):
+        raise DataError(
+            f"training.best_metric '{name}' is not defined on the validation split, which has no label for it; "
+            "choose another metric or validation split, or set `training.validation_split: null`"
+        )
+    return float(value)
+
+
+def from_main_process(accelerator: Accelerator, values: Any) -> Any:
+    """The main process's values, on every process."""
+    if accelerator.num_processes == 1:
+        return values
+    shared = [values]
+    torch.distributed.broadcast_object_list(shared, src=0)
+    return shared[0]
+
+
+def save_model(accelerator: Accelerator, model: Any, folder: Path) -> None:
+    """Writes the model for inference, in place of the one that is there; all processes call it."""
+    weights = accelerator.get_state_dict(model)
+    if accelerator.is_main_process:
+        with written_folder(folder) as partial:
+            accelerator.unwrap_model(model).save_pretrained(partial, state_dict=weights)
+    accelerator.wait_for_everyone()
+
+
+def try_one_step(run: Run) -> dict[str, Any] | None:
+    """One optimizer step, of which nothing is kept."""
+    losses = train_step(run, next(windows(run)))
+    if not run.accelerator.is_main_process:
+        return None
+    return {"dry_run": True, "steps": run.total_steps, "losses": losses}
+
+
+def finish(run: Run, folder: RunFolder) -> dict[str, Any] | None:
+    """What a finished run says of itself."""
+    if not run.accelerator.is_main_process:
+        return None
+    return {
+        "output": str(folder.path),
+        "model": str(folder.model),
+        "steps": run.progress.step,
+        "best_score": run.progress.best_score,
+        "evaluation": str(folder.evaluation) if folder.evaluation.exists() else None,
+    }

@@ -1,0 +1,107 @@
+"""Losses over partial labels, each as a sum over valid labels and their count.
+
+A masked entry has exactly zero gradient, whatever stands in it; a loss without any valid label is a zero that stays in the graph. Sums, not means, so
+that the caller can divide by a count over several processes.
+"""
+
+import torch
+import torch.nn.functional as F  # noqa: N812 - the usual name
+from torch import Tensor
+
+CONSTANT_VARIANCE = 1e-8
+"""Labels with less variance than this count as constant: their concordance is not defined."""
+
+
+def masked_binary_cross_entropy(logits: Tensor, targets: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    """Binary cross-entropy summed over the valid entries, and their count.
+
+    Args:
+        logits: float [N, A].
+        targets: float [N, A] in [0, 1]: labels or probabilities.
+        mask: bool [N, A].
+    """
+    losses = F.binary_cross_entropy_with_logits(_where(mask, logits), _where(mask, targets), reduction="none")
+    return _masked_sum(losses, mask)
+
+
+def masked_cross_entropy(logits: Tensor, classes: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    """Cross-entropy summed over the valid rows, and their count.
+
+    Args:
+        logits: float [N, C].
+        classes: int64 [N]; whatever stands in a masked row is not looked at.
+        mask: bool [N].
+    """
+    losses = F.cross_entropy(_where(mask[:, None], logits), classes.where(mask, 0), reduction="none")
+    return _masked_sum(losses, mask)
+
+
+def masked_divergence(logits: Tensor, probabilities: Tensor, mask: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
+    """Kullback-Leibler divergence from the tempered student to the teacher's probabilities, summed over the valid rows, and their count.
+
+    Args:
+        logits: float [N, C], the student's.
+        probabilities: float [N, C], the teacher's at the same temperature; rows sum to 1.
+        mask: bool [N].
+        temperature: the student's logits are divided by it. The result is not multiplied by its square.
+    """
+    student = F.log_softmax(_where(mask[:, None], logits).float() / temperature, dim=1)
+    teacher = probabilities.float().where(mask[:, None], 1.0 / probabilities.shape[1])
+    losses = F.kl_div(student, teacher, reduction="none").sum(dim=1)
+    return _masked_sum(losses, mask)
+
+
+def expectation(logits: Tensor, centres: Tensor) -> Tensor:
+    """float32 [N]: the mean of a distribution over bins.
+
+    Args:
+        logits: float [N, B].
+        centres: float [B], the bins' centres.
+    """
+    return logits.float().softmax(dim=1) @ centres.float()
+
+
+def concordance_statistics(predictions: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
+    """[6]: n, and the sums of x, y, x², y² and xy over the valid rows, which add up over processes.
+
+    Double precision, except where a device has none: the variance is a difference of nearly equal sums.
+
+    Args:
+        predictions: float [N], x.
+        targets: float [N], y.
+        mask: bool [N].
+    """
+    kind = sum_dtype(predictions.device)
+    x, y = _where(mask, predictions).to(kind), _where(mask, targets).to(kind)
+    return torch.stack([mask.sum().to(kind), x.sum(), y.sum(), (x * x).sum(), (y * y).sum(), (x * y).sum()])
+
+
+def concordance(statistics: Tensor, epsilon: float) -> Tensor:
+    """The concordance correlation coefficient of merged statistics, with population variances.
+
+    ``2 cov / (var x + var y + (mean x - mean y)² + epsilon)``: the epsilon bounds the gradient where neither predictions nor labels vary.
+    """
+    n, x, y, xx, yy, xy = (statistics / statistics[0].clamp(min=1)).unbind()
+    del n
+    return 2 * (xy - x * y) / ((xx - x * x).clamp(min=0) + (yy - y * y).clamp(min=0) + (x - y) ** 2 + epsilon)
+
+
+def concordance_defined(statistics: Tensor) -> Tensor:
+    """Whether at least two rows are valid and their labels vary: a bool scalar."""
+    n = statistics[0].clamp(min=1)
+    variance = statistics[4] / n - (statistics[2] / n) ** 2
+    return (statistics[0] >= 2) & (variance > CONSTANT_VARIANCE)
+
+
+def sum_dtype(device: torch.device) -> torch.dtype:
+    """Double precision where a device has it."""
+    return torch.float32 if device.type == "mps" else torch.float64
+
+
+def _where(mask: Tensor, values: Tensor) -> Tensor:
+    # Masking before the loss, not after: a NaN behind the mask would come back through 0 * NaN in the gradient.
+    return values.where(mask, 0.0)
+
+
+def _masked_sum(losses: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    return losses.float().where(mask, 0.0).sum(), mask.sum()

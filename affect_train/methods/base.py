@@ -1,0 +1,164 @@
+"""What a training method is: from a model's output and a batch to named loss terms, and how terms become one number.
+
+A term is a handful of sums over rows, so that terms of several processes are merged by adding them; the loss is computed from the merged sums and is
+therefore the loss of the global batch, however that batch was divided.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+import torch
+from torch import Tensor
+
+from affect_train.losses import concordance, concordance_defined, sum_dtype
+from affect_train.recipe import LabelLosses, Recipe
+from affect_train.tasks import TaskSet
+
+if TYPE_CHECKING:
+    from affect_train.batches import AffectBatch
+    from affect_train.model import AffectOutput
+
+AllReduce = Callable[[Tensor], Tensor]
+"""From a float tensor without gradient to its sum over all processes."""
+
+
+@dataclass(frozen=True)
+class LossTerm:
+    """A mean over labels: ``sum / count``.
+
+    Attributes:
+        sum: scalar in the graph, the loss summed over valid labels.
+        count: scalar, how many labels these are.
+        weight: what the mean is multiplied by in the total.
+    """
+
+    sum: Tensor
+    count: Tensor
+    weight: float = 1.0
+
+    @property
+    def statistics(self) -> Tensor:
+        """[2]: count and sum, additive over rows."""
+        return torch.stack([self.count.to(self.sum.dtype), self.sum])
+
+    @staticmethod
+    def numerator(statistics: Tensor) -> Tensor:
+        """What is divided by the count ``statistics[0]``."""
+        return statistics[1]
+
+
+@dataclass(frozen=True)
+class ConcordanceTerm:
+    """``(1 - CCC) * n / count`` over the n rows with a label: not a mean over rows, but a function of sums over rows.
+
+    Attributes:
+        sums: [6] in the graph, from `losses.concordance_statistics`; n comes first.
+        count: scalar; n itself, or a larger number of rows where the term is one share of a mixture.
+        weight: what the term is multiplied by in the total.
+        epsilon: added to the denominator of the CCC.
+    """
+
+    sums: Tensor
+    count: Tensor
+    weight: float
+    epsilon: float
+
+    @property
+    def statistics(self) -> Tensor:
+        """[7]: count, then the sums, additive over rows."""
+        return torch.cat([self.count.to(self.sums.dtype).reshape(1), self.sums])
+
+    def numerator(self, statistics: Tensor) -> Tensor:
+        """What is divided by the count ``statistics[0]``; 0 where fewer than two rows have a label or the labels are constant."""
+        sums = statistics[1:]
+        loss = (1 - concordance(sums, self.epsilon)) * sums[0].detach()
+        return torch.where(concordance_defined(sums), loss, sums.sum() * 0)
+
+
+Term = LossTerm | ConcordanceTerm
+
+
+@dataclass(frozen=True)
+class TotalLoss:
+    """The loss of one (micro-)batch over all processes.
+
+    Attributes:
+        loss: scalar to call ``backward`` on. Multiplied by the number of processes, because distributed training averages gradients over them.
+        values: detached unweighted value of every term over all processes, a share of the accumulation window's mean; what a log shows.
+        counts: detached number of labels behind each value over all processes, 0 where a concordance was not defined.
+    """
+
+    loss: Tensor
+    values: dict[str, Tensor]
+    counts: dict[str, Tensor]
+
+
+def total_loss(
+    terms: Mapping[str, Term],
+    *,
+    window_counts: Mapping[str, Tensor] | None = None,
+    all_reduce: AllReduce | None = None,
+    processes: int = 1,
+) -> TotalLoss:
+    """The weighted sum of all terms, normalised by label counts over all processes and accumulation steps; one collective call.
+
+    Args:
+        terms: from `Method.losses`; every process passes the same names.
+        window_counts: for every term its count over all processes and all micro-batches of an optimizer step, from `Method.counts`; None where a
+            step is one batch.
+        all_reduce: sums a tensor over the processes; None where there is one process.
+        processes: how many there are.
+    """
+    local = {name: term.statistics for name, term in terms.items()}
+    kind = sum_dtype(next(iter(local.values())).device)
+    flat = torch.cat([statistics.detach().to(kind) for statistics in local.values()])
+    merged = torch.split(all_reduce(flat) if all_reduce is not None else flat, [len(part) for part in local.values()])
+    loss = torch.zeros((), dtype=torch.float32, device=flat.device)
+    values, counts = {}, {}
+    for (name, term), everywhere in zip(terms.items(), merged, strict=True):
+        # The other processes' sums enter as constants: each process back-propagates through its own rows only.
+        statistics = local[name] + (everywhere - local[name].detach()).to(local[name].dtype)
+        count = everywhere[0] if window_counts is None else window_counts[name].to(everywhere)
+        value = term.numerator(statistics) / count.clamp(min=1).to(statistics.dtype)
+        loss = loss + term.weight * value.float()
+        values[name], counts[name] = value.detach().float(), _count_behind(term, everywhere)
+    return TotalLoss(loss * processes, values, counts)
+
+
+def _count_behind(term: Term, statistics: Tensor) -> Tensor:
+    if isinstance(term, LossTerm):
+        return statistics[0]
+    return torch.where(concordance_defined(statistics[1:]), statistics[1], 0.0)
+
+
+class Method(ABC):
+    """One way to learn from a batch.
+
+    Args:
+        options: the section ``method`` of the recipe.
+        tasks: the heads of the model.
+    """
+
+    name: ClassVar[str]
+
+    def __init__(self, options: LabelLosses, tasks: TaskSet) -> None:
+        self.options = options
+        self.tasks = tasks
+
+    @classmethod
+    def mistakes(cls, recipe: Recipe) -> list[str]:  # noqa: ARG003
+        """What a recipe lacks for this method beyond what its own validation finds, each in one line."""
+        return []
+
+    @abstractmethod
+    def counts(self, batch: "AffectBatch") -> dict[str, Tensor]:
+        """For every term of `losses`, what its sum is divided by; known before any forward pass.
+
+        The loop adds the counts over processes and accumulation steps.
+        """
+
+    @abstractmethod
+    def losses(self, output: "AffectOutput", batch: "AffectBatch") -> dict[str, Term]:
+        """Named terms; the names depend on the tasks and options alone, never on the batch, so that all processes agree."""

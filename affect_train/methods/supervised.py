@@ -1,0 +1,74 @@
+"""Learning from labels alone, each task wherever it has one."""
+
+from typing import TYPE_CHECKING, ClassVar
+
+from torch import Tensor
+
+from affect_train import losses
+from affect_train.methods.base import ConcordanceTerm, LossTerm, Method, Term
+
+if TYPE_CHECKING:
+    from affect_train.batches import AffectBatch
+    from affect_train.model import AffectOutput
+
+AXES = ("valence", "arousal")
+
+
+class Supervised(Method):
+    """Binary cross-entropy for action units, cross-entropy for expressions, and for valence and arousal each 1 - CCC and cross-entropy over bins.
+
+    Source: Deng, Chen & Shi, *FAU, Facial Expressions, Valence and Arousal: A Multi-task Solution* (arXiv 2002.03557), with bin centres for both the
+    bins' cross-entropy and the expectation.
+    """
+
+    name: ClassVar[str] = "supervised"
+
+    def counts(self, batch: "AffectBatch") -> dict[str, Tensor]:
+        """The number of labels behind every term."""
+        found: dict[str, Tensor] = {}
+        if "au" in self.tasks.names:
+            found["au"] = batch.au_mask.sum()
+        if "expression" in self.tasks.names:
+            found["expression"] = batch.expression_mask.sum()
+        if "va" in self.tasks.names:
+            rows = batch.va_mask.sum()
+            found |= {name: rows for axis in AXES for name in (axis, f"{axis}_ccc")}
+        return found
+
+    def losses(self, output: "AffectOutput", batch: "AffectBatch") -> dict[str, Term]:
+        """``au``, ``expression``, ``valence`` and ``arousal`` (cross-entropy over bins), ``valence_ccc``, ``arousal_ccc``, where there are heads."""
+        weights = self.options.task_weights
+        found: dict[str, Term] = {}
+        if output.au_logits is not None:
+            total, count = losses.masked_binary_cross_entropy(output.au_logits, batch.au, batch.au_mask)
+            found["au"] = LossTerm(total, count, weights.au * self.au_factor)
+        if output.expression_logits is not None:
+            total, count = losses.masked_cross_entropy(
+                output.expression_logits, batch.expression, batch.expression_mask
+            )
+            found["expression"] = LossTerm(total, count, weights.expression)
+        for axis, logits, targets in axes_of(output, batch):
+            total, count = losses.masked_cross_entropy(logits, self.tasks.bins(targets), batch.va_mask)
+            found[axis] = LossTerm(total, count, weights.va)
+            found[f"{axis}_ccc"] = self.concordance_term(logits, targets, batch.va_mask, count, weights.va)
+        return found
+
+    @property
+    def au_factor(self) -> float:
+        """What turns the mean over action units into the reduction of the options."""
+        return float(len(self.tasks.action_units)) if self.options.au_reduction == "sum" else 1.0
+
+    def concordance_term(
+        self, logits: Tensor, targets: Tensor, mask: Tensor, count: Tensor, weight: float
+    ) -> ConcordanceTerm:
+        """The term 1 - CCC between the bins' expectation and the labels of one axis, as a share ``n / count``."""
+        predictions = losses.expectation(logits, self.tasks.bin_centres().to(logits.device))
+        sums = losses.concordance_statistics(predictions, targets, mask)
+        return ConcordanceTerm(sums, count, weight * self.options.ccc_weight, self.options.ccc_epsilon)
+
+
+def axes_of(output: "AffectOutput", batch: "AffectBatch") -> list[tuple[str, Tensor, Tensor]]:
+    """Name, logits and labels of valence and arousal; empty where the model has no such heads."""
+    if output.valence_logits is None or output.arousal_logits is None:
+        return []
+    return [("valence", output.valence_logits, batch.valence), ("arousal", output.arousal_logits, batch.arousal)]

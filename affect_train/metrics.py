@@ -1,0 +1,180 @@
+"""How good predictions are, over the labels that exist.
+
+F1 of action units, F1 and accuracy of expressions, concordance of valence and arousal, and the scores of the ABAW challenges.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from affect_train.tasks import TaskSet
+
+Floats = NDArray[np.floating[Any]]
+Bools = NDArray[np.bool_]
+Integers = NDArray[np.integer[Any]]
+
+
+def concordance_correlation(predictions: Floats, labels: Floats) -> float:
+    """The concordance correlation coefficient with population variances; NaN where fewer than two values, or nothing varies at all.
+
+    Source: Lin, *A concordance correlation coefficient to evaluate reproducibility*, Biometrics 45 (1989).
+    """
+    if len(labels) < 2:
+        return float("nan")
+    x, y = np.asarray(predictions, np.float64), np.asarray(labels, np.float64)
+    denominator = x.var() + y.var() + (x.mean() - y.mean()) ** 2
+    covariance = np.mean((x - x.mean()) * (y - y.mean()))
+    return float(2 * covariance / denominator) if denominator > 0 else float("nan")
+
+
+def f1(predicted: Bools, present: Bools) -> float:
+    """``2 TP / (2 TP + FP + FN)`` of one class; NaN where it is neither predicted nor present."""
+    wrong = np.count_nonzero(predicted != present)
+    right = np.count_nonzero(predicted & present)
+    return 2 * right / (2 * right + wrong) if right or wrong else float("nan")
+
+
+def best_thresholds(probabilities: Floats, labels: Floats, mask: Bools, default: float = 0.5) -> Floats:
+    """float64 [A]: for every action unit the threshold with the highest F1, halfway between two probabilities that occur.
+
+    The threshold nearest to the default wins a tie; the default stands where an action unit is never present or never labelled.
+
+    Args:
+        probabilities: [N, A].
+        labels: [N, A] of 0 and 1.
+        mask: [N, A], whether there is a label.
+        default: a probability.
+    """
+    found = np.full(probabilities.shape[1], default)
+    for column in range(probabilities.shape[1]):
+        valid = mask[:, column]
+        found[column] = _best_threshold(probabilities[valid, column], labels[valid, column] > 0.5, default)
+    return found
+
+
+def _best_threshold(probabilities: Floats, present: Bools, default: float) -> float:
+    positives = np.count_nonzero(present)
+    if not positives:
+        return default
+    order = np.argsort(-probabilities, kind="stable")
+    descending, hits = probabilities[order].astype(np.float64), np.cumsum(present[order])
+    # A threshold can only stand between two different probabilities, or below all of them.
+    ends = np.flatnonzero(np.append(np.diff(descending) != 0, True))
+    scores = 2 * hits[ends] / (ends + 1 + positives)
+    below = np.append(descending[1:], 0.0)[ends]
+    lowest_included = descending[ends]
+    candidates = np.where((below < default) & (default <= lowest_included), default, (below + lowest_included) / 2)
+    best = candidates[scores == scores.max()]
+    return float(best[np.argmin(np.abs(best - default))])
+
+
+def evaluate_predictions(
+    predictions: Mapping[str, NDArray[Any]],
+    labels: Mapping[str, NDArray[Any]],
+    tasks: TaskSet,
+    thresholds: Sequence[float] | None = None,
+) -> dict[str, Any]:
+    """Every metric of the tasks, as values that JSON can hold; None where a metric is not defined.
+
+    Keys: ``score`` (the mean of the tasks' main metrics), ``au``, ``expression``, ``va`` and ``abaw``. Each task counts the labels behind it.
+
+    Args:
+        predictions: probabilities ``au`` [N, A] and ``expression`` [N, C], ``valence`` and ``arousal`` [N].
+        labels: ``au`` [N, A], ``au_mask`` [N, A], ``expression`` [N], ``expression_mask`` [N], ``valence``, ``arousal``, ``va_mask`` [N].
+        tasks: names the columns.
+        thresholds: for every action unit, the probability from which on it counts as present; 0.5 by default.
+    """
+    report: dict[str, Any] = {}
+    if "au" in tasks.names:
+        limits = np.asarray(thresholds if thresholds is not None else [0.5] * len(tasks.action_units))
+        report["au"] = _au_report(predictions["au"] >= limits, labels["au"] > 0.5, labels["au_mask"], tasks, limits)
+    if "expression" in tasks.names:
+        valid = labels["expression_mask"]
+        predicted = predictions["expression"].argmax(axis=1)[valid]
+        report["expression"] = _expression_report(predicted, labels["expression"][valid], tasks)
+    if "va" in tasks.names:
+        report["va"] = _va_report(predictions, labels)
+    main = {"au": "mean_f1", "expression": "macro_f1", "va": "mean_ccc"}
+    report["score"] = _mean([report[task][main[task]] for task in tasks.names])
+    report["abaw"] = _abaw_report(report)
+    return report
+
+
+def _au_report(predicted: Bools, present: Bools, mask: Bools, tasks: TaskSet, thresholds: Floats) -> dict[str, Any]:
+    scores, units = [], {}
+    for column, number in enumerate(tasks.action_units):
+        valid = mask[:, column]
+        hits, truth = predicted[valid, column], present[valid, column]
+        scores.append(_or_none(f1(hits, truth)))
+        units[str(number)] = {
+            "f1": scores[-1],
+            "threshold": float(thresholds[column]),
+            "labels": int(valid.sum()),
+            "present": int(truth.sum()),
+        }
+    right = predicted == present
+    return {
+        "mean_f1": _mean(scores),
+        "accuracy": float(right[mask].mean()) if mask.any() else None,
+        "labels": int(mask.sum()),
+        "by_action_unit": units,
+    }
+
+
+def _expression_report(predicted: Integers, truth: Integers, tasks: TaskSet) -> dict[str, Any]:
+    scores = {name: _or_none(f1(predicted == c, truth == c)) for c, name in enumerate(tasks.expressions)}
+    return {
+        "macro_f1": _mean(list(scores.values())),
+        "accuracy": float((predicted == truth).mean()) if len(truth) else None,
+        "labels": len(truth),
+        "by_class": {
+            name: {"f1": scores[name], "labels": int((truth == c).sum())} for c, name in enumerate(tasks.expressions)
+        },
+    }
+
+
+def _va_report(predictions: Mapping[str, NDArray[Any]], labels: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
+    valid = labels["va_mask"]
+    scores = {
+        f"{axis}_ccc": _or_none(concordance_correlation(predictions[axis][valid], labels[axis][valid]))
+        for axis in ("valence", "arousal")
+    }
+    both = list(scores.values())
+    return {**scores, "mean_ccc": None if None in both else _mean(both), "labels": int(valid.sum())}
+
+
+def _abaw_report(report: Mapping[str, Any]) -> dict[str, float | None]:
+    """The challenges' scores, as far as the tasks are there.
+
+    Sources: Kollias et al., ABAW (2020): expression 0.67 F1 + 0.33 accuracy, action units 0.5 F1 + 0.5 accuracy, mean CCC; ABAW3 (2022) and later:
+    macro-F1, mean F1, mean CCC, and their sum for multi-task learning.
+    """
+    scores: dict[str, float | None] = {}
+    if "au" in report:
+        scores["au_2020"] = _weighted([(0.5, report["au"]["mean_f1"]), (0.5, report["au"]["accuracy"])])
+        scores["au_2022"] = report["au"]["mean_f1"]
+    if "expression" in report:
+        expression = report["expression"]
+        scores["expression_2020"] = _weighted([(0.67, expression["macro_f1"]), (0.33, expression["accuracy"])])
+        scores["expression_2022"] = expression["macro_f1"]
+    if "va" in report:
+        scores["va"] = report["va"]["mean_ccc"]
+    if {"au", "expression", "va"} <= report.keys():
+        scores["multi_task"] = _weighted([(1.0, scores[key]) for key in ("au_2022", "expression_2022", "va")])
+    return scores
+
+
+def _weighted(parts: Sequence[tuple[float, float | None]]) -> float | None:
+    values = [weight * value for weight, value in parts if value is not None]
+    return sum(values) if len(values) == len(parts) else None
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    defined = [value for value in values if value is not None]
+    return float(np.mean(defined)) if defined else None
+
+
+def _or_none(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)

@@ -1,0 +1,182 @@
+"""Image bytes to a square RGB crop: the one preprocessing that training, labelling and prediction share.
+
+Pixels are taken as they are stored: an EXIF orientation is not applied, because face boxes are in stored pixels. Alpha is dropped, grey becomes
+three equal channels, 16-bit samples keep their upper eight bits.
+"""
+
+import hashlib
+import io
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import simplejpeg
+from numpy.typing import NDArray
+from PIL import Image
+
+Pixels = NDArray[np.uint8]
+
+FORMAT_VERSION = 1
+MARGIN_LIMIT = 4
+JPEG_START = b"\xff\xd8\xff"
+JPEG_REDUCTIONS = (8, 4, 2)
+
+
+class ImageDecodeError(ValueError):
+    """Bytes that are no image, a broken image, or a face box that does not lie in its image."""
+
+
+class Square(NamedTuple):
+    """A square region of an image, in pixels; it may reach over the border."""
+
+    left: float
+    top: float
+    side: float
+
+    def reduced(self, factor: int) -> "Square":
+        """The same region in an image that is `factor` times smaller."""
+        return Square(self.left / factor, self.top / factor, self.side / factor)
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """How a face becomes the model's input.
+
+    Attributes:
+        image_size: side of the output, pixels.
+        margin: what the crop adds on every side of the face box, as a share of the box's longer side. Without a box the whole image is
+            taken, without margin.
+        reduced_scale: decode JPEG at 1/2, 1/4 or 1/8 of its size where the crop stays at least as large as the output. Faster, and not equal to
+            full decoding (about 42 dB PSNR between the two).
+    """
+
+    image_size: int
+    margin: float = 0.2
+    reduced_scale: bool = True
+
+    def __post_init__(self) -> None:
+        if self.image_size < 1:
+            raise ValueError(f"image_size is {self.image_size}; it must be at least 1 pixel")
+        if not 0 <= self.margin <= MARGIN_LIMIT:
+            raise ValueError(f"margin is {self.margin}; it must lie in [0, {MARGIN_LIMIT}]")
+
+    def __call__(self, data: bytes | memoryview, face_box: Sequence[float] | NDArray[np.float32] | None = None) -> Pixels:
+        """The face as uint8 [S, S, 3], RGB.
+
+        Args:
+            data: an image file's bytes.
+            face_box: x0, y0, x1, y1 in pixels of the stored image; None or NaN: the whole image.
+
+        Raises:
+            ImageDecodeError: the bytes cannot be decoded, or the box does not lie in the image.
+        """
+        box = None if face_box is None or any(math.isnan(value) for value in face_box) else tuple(map(float, face_box))
+        if bytes(data[:3]) == JPEG_START:
+            pixels = self._jpeg(data, box)
+            if pixels is not None:
+                return pixels
+        image = _decode_with_pillow(data)
+        return crop(image, self.square(image.width, image.height, box), self.image_size)
+
+    def square(self, width: int, height: int, box: tuple[float, ...] | None) -> Square:
+        """The region of a `width` by `height` image that the crop shows: centred on the box, as wide as its longer side and both margins."""
+        left, top, right, bottom = box if box is not None else (0.0, 0.0, float(width), float(height))
+        longer = max(right - left, bottom - top)
+        if right <= left or bottom <= top or right <= 0 or bottom <= 0 or left >= width or top >= height:
+            raise ImageDecodeError(f"the face box {left:g} {top:g} {right:g} {bottom:g} does not lie in the {width}x{height} image")
+        side = longer * (1 + 2 * self.margin) if box is not None else longer
+        return Square((left + right - side) / 2, (top + bottom - side) / 2, side)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values that `Preprocessing.from_dict` takes back."""
+        return {"format_version": FORMAT_VERSION, **asdict(self)}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "Preprocessing":
+        """The preprocessing that `to_dict` described.
+
+        Raises:
+            ValueError: it was written by another version of the preprocessing, whose pixels would differ.
+        """
+        values = dict(values)
+        version = values.pop("format_version", None)
+        if version != FORMAT_VERSION:
+            raise ValueError(f"the preprocessing has format version {version}; this release makes version {FORMAT_VERSION}")
+        return cls(**values)
+
+    def digest(self) -> str:
+        """16 hexadecimal digits that identify the pixels which this preprocessing makes."""
+        return hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()[:16]
+
+    def _jpeg(self, data: bytes | memoryview, box: tuple[float, ...] | None) -> Pixels | None:
+        """The crop by the fast decoder, or None where Pillow has to judge: CMYK, or bytes that the fast decoder complains about."""
+        try:
+            height, width, colours, _ = simplejpeg.decode_jpeg_header(data)
+            if colours == "CMYK":
+                return None
+            square = self.square(width, height, box)
+            factor = self._reduction(square.side)
+            decoded = simplejpeg.decode_jpeg(data, "RGB", min_height=-(-height // factor), min_width=-(-width // factor))
+        except ImageDecodeError:
+            raise
+        except ValueError:
+            return None
+        return crop(Image.fromarray(decoded), square.reduced(factor), self.image_size)
+
+    def _reduction(self, side: float) -> int:
+        if self.reduced_scale:
+            return next((factor for factor in JPEG_REDUCTIONS if side / factor >= self.image_size), 1)
+        return 1
+
+
+def crop(image: Image.Image, square: Square, size: int) -> Pixels:
+    """A square region of an RGB image, resized to uint8 [size, size, 3]; what lies beyond the border repeats the border's pixels.
+
+    Args:
+        image: mode RGB.
+        square: the region, in pixels of `image`.
+        size: side of the output.
+    """
+    if square == (0, 0, size) and image.size == (size, size):
+        return np.asarray(image)
+    left, right, source_left, source_right = _visible(square.left, square.side, image.width, size)
+    top, bottom, source_top, source_bottom = _visible(square.top, square.side, image.height, size)
+    visible = image.resize(
+        (right - left, bottom - top),
+        Image.Resampling.BILINEAR,
+        box=(source_left, source_top, source_right, source_bottom),
+        reducing_gap=2.0,
+    )
+    if (left, top, right, bottom) == (0, 0, size, size):
+        return np.asarray(visible)
+    return np.pad(np.asarray(visible), ((top, size - bottom), (left, size - right), (0, 0)), mode="edge")
+
+
+def _visible(start: float, side: float, extent: int, size: int) -> tuple[int, int, float, float]:
+    """The output pixels that lie wholly in the image, along one axis, and the source interval that they show."""
+    step = side / size
+    first = min(max(0, math.ceil(-start / step - 1e-6)), size - 1)
+    last = max(min(size, math.floor((extent - start) / step + 1e-6)), first + 1)
+    source_first = min(max(start + first * step, 0.0), extent - 1e-3)
+    return first, last, source_first, max(min(start + last * step, float(extent)), source_first + 1e-3)
+
+
+def _decode_with_pillow(data: bytes | memoryview) -> Image.Image:
+    try:
+        image = Image.open(io.BytesIO(data))
+        image.load()
+        if image.mode == "F":
+            raise ImageDecodeError("the image has floating-point samples, whose range is unknown")
+        if image.mode.startswith("I"):
+            samples = np.asarray(image).astype(np.int64)
+            if samples.min() < 0 or samples.max() > np.iinfo(np.uint16).max:
+                raise ImageDecodeError("the image has samples beyond 16 bits, whose range is unknown")
+            image = Image.fromarray((samples >> 8).astype(np.uint8))
+        return image if image.mode == "RGB" else image.convert("RGB")
+    except ImageDecodeError:
+        raise
+    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
+        raise ImageDecodeError(f"the image cannot be decoded: {error}") from error

@@ -1,0 +1,33 @@
+"""What a run says while it runs: bars on a terminal, plain lines elsewhere, always on stderr and from one process."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+
+class Reporter:
+    """Messages and progress bars of one process.
+
+    Args:
+        speaks: False silences it; all processes but one are silent.
+    """
+
+    def __init__(self, *, speaks: bool = True) -> None:
+        self.console = Console(stderr=True, quiet=not speaks, highlight=False)
+
+    def say(self, message: str) -> None:
+        """Prints one line."""
+        self.console.print(message, markup=False, soft_wrap=True)
+
+    @contextmanager
+    def bar(self, description: str, total: int, done: int = 0) -> Iterator[Callable[[int], None]]:
+        """A progress bar on a terminal, nothing elsewhere; gives what is to be called with the number of items that were done."""
+        if not self.console.is_terminal or self.console.quiet:
+            yield lambda count: None  # noqa: ARG005
+            return
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TaskProgressColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=self.console, transient=True) as progress:
+            task = progress.add_task(description, total=total, completed=done)
+            yield lambda count: progress.advance(task, count)

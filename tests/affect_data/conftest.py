@@ -1,0 +1,104 @@
+"""A demo world of about 300 faces and its dataset, made once a session, and the small tools that the tests share."""
+
+import hashlib
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+import pytest
+from PIL import Image
+
+from affect_data.build import BuildReport, build
+from affect_data.databases.registry import DATABASES
+from affect_data.demo.world import write_demo
+from affect_data.recipe import DataRecipe, recipe_from
+
+
+@dataclass(frozen=True)
+class DemoWorld:
+    """The demo databases under one folder, and the truth of their faces."""
+
+    path: Path
+    truth: pl.DataFrame
+
+    @property
+    def roots(self) -> dict[str, Path]:
+        return {name: self.path / name for name in DATABASES}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a command ended and what it printed."""
+
+    status: int
+    out: str
+    err: str
+
+
+@pytest.fixture(scope="session")
+def demo_world(tmp_path_factory: pytest.TempPathFactory) -> DemoWorld:
+    path = tmp_path_factory.mktemp("demo") / "world"
+    return DemoWorld(path, write_demo(path, seed=0, faces=300))
+
+
+@pytest.fixture(scope="session")
+def demo_recipe() -> DataRecipe:
+    return recipe_from({"databases": {name: {} for name in DATABASES}, "shard_rows": 16}, "demo")
+
+
+@pytest.fixture(scope="session")
+def demo_report(
+    demo_world: DemoWorld, demo_recipe: DataRecipe, tmp_path_factory: pytest.TempPathFactory
+) -> BuildReport:
+    """What the build of the whole demo world reported; its dataset is for reading only."""
+    return build(demo_recipe, demo_world.roots, tmp_path_factory.mktemp("built") / "merged")
+
+
+@pytest.fixture(scope="session")
+def make_expw() -> Callable[..., Path]:
+    """A function that writes a small ExpW: one picture of a known colour and one line a face, expressions in turn."""
+
+    def make(root: Path, faces: int = 10, expressions: Iterable[int] = range(7)) -> Path:
+        folder = root / "image" / "origin"
+        folder.mkdir(parents=True)
+        (root / "label").mkdir()
+        codes = list(expressions)
+        lines = []
+        for index in range(faces):
+            Image.new("RGB", (16, 16), (index, 255 - index, 7)).save(folder / f"p{index:03d}.png")
+            lines.append(f"p{index:03d}.png 0 1 2 12 13 20.5 {codes[index % len(codes)]}\n")
+        (root / "label" / "label.lst").write_text("".join(lines), encoding="utf-8")
+        return root
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def digests() -> Callable[[Path], dict[str, str]]:
+    """A function from a folder to the sha256 of every file in it, by relative path; the lock of writers is left out."""
+
+    def of(folder: Path) -> dict[str, str]:
+        files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != ".lock")
+        return {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+    return of
+
+
+@pytest.fixture
+def affect_data(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Outcome]:
+    """A function that runs the command ``affect-data`` in this process, as the shell would."""
+    from affect_data import cli
+
+    def run(*arguments: object) -> Outcome:
+        monkeypatch.setattr(sys, "argv", ["affect-data", *map(str, arguments)])
+        status = 0
+        try:
+            cli.main()
+        except SystemExit as end:
+            status = int(end.code or 0)
+        printed = capsys.readouterr()
+        return Outcome(status, printed.out, printed.err)
+
+    return run
