@@ -48,8 +48,9 @@ def _labelled(rows: pl.DataFrame, task: Task) -> pl.Expr:
 def assign_splits(rows: pl.DataFrame, database: Database, options: SplitOptions) -> pl.DataFrame:
     """A reader's rows with one column ``split`` instead of the official splits per task.
 
-    Where splits are per task: under ``strict`` the tracks of a person take the strictest of their splits (test before validation before train), and
-    labels from their other splits are masked with a reason; under ``follow_task`` a row with labels of two splits becomes a row in each; ``official`` refuses such tracks.
+    Where splits are per task: under ``strict`` all tracks of a person take the strictest of their splits (test before
+    validation before train) and labels from their other splits are masked with a reason; under ``follow_task`` a row with
+    labels of two splits becomes a row in each; ``official`` refuses such tracks.
     Rows without an official split are train, or a group-disjoint holdout where the recipe asks for one.
 
     Raises:
@@ -58,7 +59,8 @@ def assign_splits(rows: pl.DataFrame, database: Database, options: SplitOptions)
     per_task = any(f"split_{task}" in rows.columns for task in TASKS)
     rows = _with_holdout(_with_split_per_task(rows), database, options.seed)
     if not per_task:
-        return rows.rename({"split_au": "split"}).drop("split_expression", "split_va")
+        per_label = [f"split_{task}" for task in TASKS]
+        return rows.with_columns(split=pl.coalesce(per_label)).drop(per_label)
     if options.policy == "follow_task":
         return _follow_task(rows)
     group = _group()
@@ -124,6 +126,9 @@ def _mask_other_splits(rows: pl.DataFrame, task: Task) -> pl.DataFrame:
 
 
 def _follow_task(rows: pl.DataFrame) -> pl.DataFrame:
+    per_task = [f"split_{task}" for task in TASKS]
+    # A label without a split of its own stays with its row; it must not come into two splits.
+    rows = rows.with_columns(pl.coalesce(column, *per_task).alias(column) for column in per_task)
     parts = []
     for split in SPLITS:
         part = rows.filter(pl.any_horizontal(pl.col(f"split_{task}") == split for task in TASKS))
@@ -132,5 +137,5 @@ def _follow_task(rows: pl.DataFrame) -> pl.DataFrame:
             part = part.with_columns(
                 pl.when(elsewhere).then(None).otherwise(pl.col(c)).alias(c) for c in task_columns(part, task)
             )
-        parts.append(part.with_columns(pl.lit(split).alias("split")).drop([f"split_{task}" for task in TASKS]))
+        parts.append(part.with_columns(pl.lit(split).alias("split")).drop(per_task))
     return pl.concat(parts)

@@ -92,7 +92,7 @@ class FerPlus(Database):
     options: FerPlusOptions
 
     def release_of(self, root: DatabaseRoot) -> str:
-        """ "folders" where a part folder holds pictures, or there is no picture file; else "csv"."""
+        """The form of the files: "folders" where a part folder holds pictures, or there is no picture file; else "csv"."""
         if self.options.release:
             return self.options.release
         folders = _part_folders(root)
