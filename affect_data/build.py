@@ -15,9 +15,10 @@ import pyarrow as pa
 from affect_data.databases.base import SPLITS, Database, Scan
 from affect_data.databases.root import DatabaseRoot
 from affect_data.engine import map_shards
-from affect_data.errors import AffectError, DataError, DefectsFoundError
+from affect_data.errors import AffectError, DataError, DefectsFoundError, NotADatasetError
 from affect_data.harmonise import Unified, harmonise
 from affect_data.images import FAILURE_COLUMNS, ShardPlan, ShardRecord, pack_shard, pictures_digest
+from affect_data.leaks import guard
 from affect_data.recipe import DataRecipe
 from affect_data.schema import IMAGES, LABELS, SCHEMA_VERSION, features
 from affect_data.store import (
@@ -25,6 +26,7 @@ from affect_data.store import (
     LOCK,
     MANIFEST,
     DatasetFolder,
+    ForeignVersionError,
     Manifest,
     content_hash,
     exclusive,
@@ -84,6 +86,7 @@ class BuildReport:
         unchanged: whether the dataset was there already, byte for byte.
         shards_reused: shards that an interrupted or earlier build had finished.
         shards: all shards.
+        leaks: subjects and tracks in two splits, which only the policy ``follow_task`` accepts.
     """
 
     dataset: DatasetFolder
@@ -91,6 +94,7 @@ class BuildReport:
     unchanged: bool
     shards_reused: int
     shards: int
+    leaks: tuple[dict[str, Any], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -126,13 +130,17 @@ def build(
     Raises:
         DefectsFoundError: a database contradicts its documentation; nothing is written.
         DatabaseNotFoundError: a root is not there.
+        LeakError: a subject or a track is in two splits, and the policy is not ``follow_task``.
         OutputTakenError: `out` holds something else.
     """
     existing = _existing(out)
     sources = _read_all(recipe, roots, progress)
+    leaks = _leaks(sources, recipe)
     staging = out.parent / STAGING.format(out.name)
     plans = _plan(recipe, sources, staging)
-    keys = [recipe.digest(), *(f"{plan.split} {plan.index} {plan.key()}" for plan in plans)]
+    # The annotation files too: another line that gives no row changes the failures and the lock.
+    annotations = json.dumps({name: source.annotation_files for name, source in sources.items()}, sort_keys=True)
+    keys = [recipe.digest(), annotations, *(f"{plan.split} {plan.index} {plan.key()}" for plan in plans)]
     build_key = hashlib.sha256("\n".join(keys).encode()).hexdigest()
     if existing is not None and _is_result(existing, build_key, plans, recipe.workers, progress):
         return BuildReport(
@@ -141,6 +149,7 @@ def build(
             unchanged=True,
             shards_reused=len(plans),
             shards=len(plans),
+            leaks=leaks,
         )
     if existing is not None and not overwrite:
         groups = ", ".join(existing.manifest.provenance)
@@ -149,6 +158,9 @@ def build(
             out, f"holds another dataset{lost}", "Choose another folder, or pass --overwrite to replace it"
         )
     with exclusive(staging):
+        if existing is None and _existing(out) is not None:
+            raise OutputTakenError(out, "was built by another process meanwhile", "Run the same command again")
+        _remove_foreign_shards(staging, plans)
         records = []
         for done, record in enumerate(map_shards(pack_shard, plans, recipe.workers), start=1):
             records.append(record)
@@ -157,6 +169,10 @@ def build(
         failures = _all_failures(sources, records)
         reports = _reports(sources, failures)
         manifest = _seal(staging, recipe, records)
+        if not manifest.rows:
+            raise DataError(
+                f"none of the {len(failures) - _failed_lines(sources):,} pictures can be decoded, nothing was built"
+            )
         failures.write_parquet(staging / FAILURES)
         write_text(
             staging / LOCK,
@@ -167,7 +183,13 @@ def build(
         write_manifest(staging, manifest)
         _swap(staging, out)
     reused = sum(record.reused for record in records)
-    return BuildReport(open_dataset(out), reports, unchanged=False, shards_reused=reused, shards=len(plans))
+    return BuildReport(open_dataset(out), reports, unchanged=False, shards_reused=reused, shards=len(plans), leaks=leaks)
+
+
+def _leaks(sources: dict[str, _Source], recipe: DataRecipe) -> tuple[dict[str, Any], ...]:
+    columns = ("database", "subject", "track", "split")
+    parts = [source.unified.labels.select(pl.col(columns).cast(pl.String)) for source in sources.values()]
+    return tuple(guard(pl.concat(parts), recipe.splits.policy).to_dicts()) if parts else ()
 
 
 def scan_database(database: Database, root: Path, exclude: tuple[str, ...]) -> tuple[Scan, str, dict[str, str]]:
@@ -197,7 +219,19 @@ def _existing(out: Path) -> DatasetFolder | None:
         return None
     if not out.is_dir() or not (out / MANIFEST).exists():
         raise OutputTakenError(out, "exists and is no affectkit dataset", "Choose a folder that is new or empty")
-    return open_dataset(out)
+    try:
+        return open_dataset(out)
+    except (NotADatasetError, ForeignVersionError):
+        because = f"holds a dataset that cannot be read: its {MANIFEST} is broken, or from another version of affectkit"
+        raise OutputTakenError(out, because, "Remove the folder, or choose another") from None
+
+
+def _remove_foreign_shards(staging: Path, plans: list[ShardPlan]) -> None:
+    """Removes what an interrupted build of another recipe, or of other files, left in the staging folder."""
+    planned = {path for plan in plans for path in (plan.path(IMAGES), plan.path(LABELS), plan.record_path())}
+    for path in staging.glob("*/**/*"):
+        if path.is_file() and path not in planned:
+            path.unlink()
 
 
 def _is_result(
@@ -206,6 +240,11 @@ def _is_result(
     """Whether a build would give the existing dataset: the same rows, and pictures with the same bytes."""
     lock = _read_lock(existing.path)
     if lock.get("build_key") != build_key:
+        return False
+    try:
+        for split in existing.splits:
+            existing.load(split)
+    except NotADatasetError:
         return False
     known = sorted(shard["pictures"] for shard in lock["shards"])
     found = []
@@ -267,6 +306,10 @@ def _plan(recipe: DataRecipe, sources: dict[str, _Source], staging: Path) -> lis
             + "; ".join(f"{name}: {_no_rows(source)}" for name, source in sources.items())
         )
     return plans
+
+
+def _failed_lines(sources: dict[str, _Source]) -> int:
+    return sum(len(source.scan.failures) for source in sources.values())
 
 
 def _no_rows(source: _Source) -> str:

@@ -15,6 +15,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from affect_data import cli_audit, cli_balance
 from affect_data.errors import AffectError
 
 app = typer.Typer(
@@ -26,6 +27,8 @@ app = typer.Typer(
 )
 out_console = Console(soft_wrap=True, highlight=False)
 log = Console(stderr=True, soft_wrap=True, highlight=False)
+
+INTERRUPTED = 130
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 RecipePath = Annotated[Path, typer.Argument(metavar="RECIPE", help="A data recipe (YAML).")]
@@ -47,9 +50,11 @@ def main() -> None:
     except AffectError as error:
         log.print(f"error: {error}", markup=False, style="red" if log.is_terminal else None)
         sys.exit(error.exit_status)
-    except KeyboardInterrupt:
-        log.print("interrupted; run the same command again to go on", markup=False)
-        sys.exit(130)
+    except SystemExit as end:
+        # Typer turns Ctrl-C into this status, without a word.
+        if end.code == INTERRUPTED:
+            log.print("interrupted; run the same command again to go on", markup=False)
+        raise
 
 
 @contextmanager
@@ -114,8 +119,8 @@ def databases(
 def demo(
     out: Annotated[Path, typer.Argument(metavar="OUT", help="A new folder.")],
     seed: Annotated[int, typer.Option(help="Decides every face.")] = 0,
-    faces: Annotated[int | None, typer.Option(help="About how many faces in all.")] = None,
-    workers: Annotated[int, typer.Option(help="Processes that draw.")] = 1,
+    faces: Annotated[int | None, typer.Option(min=1, help="About how many faces in all.")] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that draw.")] = 1,
     as_json: Json = False,
 ) -> None:
     """Write demo databases: drawn faces in the official layouts of the six databases, the truth apart."""
@@ -159,7 +164,7 @@ def build(
     root: Root = [],  # noqa: B006 - typer copies
     roots: Roots = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace another dataset at OUT.")] = False,
-    workers: Annotated[int | None, typer.Option(help="Processes that pack images; else the recipe's.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes that pack images; else the recipe's.")] = None,
     as_json: Json = False,
 ) -> None:
     """Build the dataset of a recipe; a build that was killed goes on where it stopped."""
@@ -180,9 +185,14 @@ def build(
 
 @app.command(epilog="Example: `affect-data stats merged`")
 def stats(
-    dataset: Annotated[Path, typer.Argument(metavar="OUT", help="A dataset folder.")], as_json: Json = False
+    dataset: Annotated[Path, typer.Argument(metavar="OUT", help="A dataset folder.")],
+    full: Annotated[
+        bool, typer.Option("--full", help="Also imbalance, co-occurrence, lift, the VA plane, agreement.")
+    ] = False,
+    as_json: Json = False,
 ) -> None:
     """Show labels by database, mask coverage, class and AU counts, and what complete-case filtering would lose."""
+    from affect_data.statistics_tables import describe_full_statistics
     from affect_data.stats import statistics
     from affect_data.store import open_dataset
     from affect_data.tables import describe_statistics
@@ -192,6 +202,8 @@ def stats(
         _print_json(found.to_json())
     else:
         out_console.print(describe_statistics(found), markup=False)
+        if full:
+            out_console.print("\n" + describe_full_statistics(found), markup=False)
 
 
 @app.command(epilog="Example: `affect-data schema`")
@@ -208,3 +220,7 @@ def schema(as_json: Json = False) -> None:
         _print_json({"version": SCHEMA_VERSION, "columns": columns, "rules": rules})
     else:
         sys.stdout.write(describe())
+
+
+cli_balance.register(app)
+cli_audit.register(app)

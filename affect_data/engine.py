@@ -1,8 +1,11 @@
 """Maps one function over shards: here in this process or in a few, later on an existing distributed engine."""
 
+import os
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
+from multiprocessing.connection import wait
 from typing import TypeVar
 
 Plan = TypeVar("Plan")
@@ -20,7 +23,9 @@ def map_shards(function: Callable[[Plan], Record], plans: Sequence[Plan], worker
     if workers == 1 or len(plans) < 2:
         yield from map(function, plans)
         return
-    with ProcessPoolExecutor(min(workers, len(plans)), mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(
+        min(workers, len(plans)), mp_context=get_context("spawn"), initializer=_end_with_parent
+    ) as pool:
         futures = [pool.submit(function, plan) for plan in plans]
         try:
             for future in as_completed(futures):
@@ -28,3 +33,10 @@ def map_shards(function: Callable[[Plan], Record], plans: Sequence[Plan], worker
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+
+
+def _end_with_parent() -> None:
+    """Lets this worker end when its parent was killed; it would wait for work for ever, and write beside the build that goes on."""
+    parent = parent_process()
+    if parent is not None:
+        threading.Thread(target=lambda: (wait([parent.sentinel]), os._exit(1)), daemon=True).start()

@@ -108,13 +108,14 @@ def pack_shard(plan: ShardPlan) -> ShardRecord:
     for row, data in _pictures(plan):
         digest = hashlib.sha256(data or b"").hexdigest()
         pictures.update(digest.encode())
-        if checked[0] != digest:
-            checked = (digest, undecodable_because(data) if data is not None else "")
-        reason = IMAGE_MISSING if data is None else UNDECODABLE if checked[1] else ""
+        if data is not None and checked[0] != digest:
+            checked = (digest, undecodable_because(data))
+        detail = checked[1] if data is not None else ""
+        reason = IMAGE_MISSING if data is None else UNDECODABLE if detail else ""
         kept.append(not reason)
         if reason or data is None:
             place = {name: row[name] for name in ("database", "source_file", "source_line", "image")}
-            failures.append({**place, "reason": reason, "detail": checked[1]})
+            failures.append({**place, "reason": reason, "detail": detail})
         else:
             digests.append(digest)
             images.append({"bytes": data, "path": f"{row['database']}/{row['image']}"})
@@ -142,8 +143,12 @@ def undecodable_because(data: bytes) -> str:
             warnings.simplefilter("ignore")
             with Image.open(io.BytesIO(data)) as image:
                 image.load()
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        return "not an image file" if isinstance(error, UnidentifiedImageError) else str(error)
+    except MemoryError:
+        raise
+    except UnidentifiedImageError:
+        return "not an image file"
+    except Exception as error:  # damaged bytes make Pillow's decoders raise nearly anything
+        return str(error) or type(error).__name__
     return ""
 
 
@@ -158,7 +163,7 @@ def _pictures(plan: ShardPlan) -> Iterator[tuple[dict[str, str | int], bytes | N
                 openers[name] = DATABASES[name](plan.options[name]).open_images(plan.roots[name])
             try:
                 last = (place, openers[name](row["image"]))
-            except FileNotFoundError:
+            except (FileNotFoundError, IsADirectoryError):
                 last = (place, None)
         yield row, last[1]
 

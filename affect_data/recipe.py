@@ -69,6 +69,21 @@ class DataRecipe(BaseModel):
         return Path(named).expanduser()
 
 
+class _UniqueKeysLoader(yaml.SafeLoader):
+    """YAML in which a key that stands twice is an error: the first of its values would be lost without a word."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002 - PyYAML's signature
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if key.value in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key '{key.value}' stands twice", key.start_mark
+                )
+            if isinstance(key, yaml.ScalarNode):
+                seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
 def read_recipe(path: Path) -> DataRecipe:
     """The validated recipe of a YAML file.
 
@@ -77,9 +92,11 @@ def read_recipe(path: Path) -> DataRecipe:
         RecipeError: it is no YAML mapping, or does not validate; all mistakes at once.
     """
     try:
-        loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
+        loaded = yaml.load(path.read_text(encoding="utf-8"), _UniqueKeysLoader)
     except FileNotFoundError:
         raise UsageError(f"recipe '{path}' does not exist; recipes of the project are under recipes/") from None
+    except OSError as error:
+        raise UsageError(f"recipe '{path}' cannot be read: {error.strerror}; name a YAML file") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f"{path}:{mark.line + 1}" if mark is not None else str(path)
@@ -108,9 +125,15 @@ def recipe_from(loaded: object, source: str) -> DataRecipe:
             mistakes.append(f"databases.{name}: unknown database; known: {', '.join(sorted(DATABASES))}")
             continue
         try:
-            databases[name] = DATABASES[name].Options.model_validate(options or {})
+            databases[name] = DATABASES[name].Options.model_validate({} if options is None else options)
         except ValidationError as error:
             mistakes += _mistakes(error, f"databases.{name}")
+            continue
+        release, known = databases[name].release, DATABASES[name].releases
+        if release is not None and release not in known:
+            mistakes.append(
+                f"databases.{name}.release: unknown release '{release}'; known: {', '.join(known) or 'none'}"
+            )
     try:
         recipe = DataRecipe.model_validate({**loaded, "databases": {}})
     except ValidationError as error:

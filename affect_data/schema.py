@@ -165,7 +165,7 @@ def _votes_are_shares(labels: pl.DataFrame) -> pl.Series:
     votes = labels["expression_votes"]
     width = len(EXPRESSIONS)
     slots = votes.explode()
-    none = slots.is_nan().reshape((len(labels), width)).arr.all()
+    none = slots.is_nan().fill_null(value=False).reshape((len(labels), width)).arr.all()
     shares = (slots.is_between(0.0, 1.0)).fill_null(value=False).reshape((len(labels), width)).arr.all()
     total = votes.arr.sum().is_between(0.0, 1.0 + 1e-4).fill_null(value=False)
     return none | (shares & total)
@@ -173,11 +173,11 @@ def _votes_are_shares(labels: pl.DataFrame) -> pl.Series:
 
 def _box_has_area(labels: pl.DataFrame) -> pl.Series:
     sides = labels["face_box"].arr.to_struct(fields=["x0", "y0", "x1", "y1"]).struct.unnest()
-    none = sides.select(pl.all_horizontal(pl.all().is_nan()))
+    none = sides.select(pl.all_horizontal(pl.all().is_nan().fill_null(value=False)))
     area = sides.select(
         (pl.col("x1") > pl.col("x0")) & (pl.col("y1") > pl.col("y0")) & pl.all_horizontal(pl.all().is_finite())
     )
-    return none.to_series() | area.to_series()
+    return (none.to_series() | area.to_series()).fill_null(value=False)
 
 
 _va = pl.all_horizontal(pl.col("valence", "arousal").is_between(-1.0, 1.0))
@@ -255,12 +255,13 @@ def check_rules(labels: pl.DataFrame, rules: Sequence[Rule] = RULES) -> None:
     """
     if labels.is_empty():
         return
+    place = ("uid", "source_file", "source_line")
     for rule in rules:
         broken = labels.filter(~rule.holds(labels))
         if len(broken):
             examples = (
                 broken.head(3)
-                .select(pl.format("{} ({}:{})", "uid", "source_file", "source_line"))
+                .select(pl.format("{} ({}:{})", *(pl.col(c).cast(pl.String).fill_null("null") for c in place)))
                 .to_series()
                 .to_list()
             )

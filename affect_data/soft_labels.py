@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from affect_data.errors import DataError, UnknownNameError
 from affect_data.store import DatasetFolder, add_group, open_dataset
@@ -39,7 +39,7 @@ class SoftLabelProvenance(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    name: str
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")
     teacher_id: str
     teacher_revision: str
     dataset_fingerprint: str
@@ -95,6 +95,8 @@ def write_soft_labels(
         raise DataError(
             f"soft labels '{provenance.name}' cover the splits {sorted(logits)}, the dataset has {sorted(folder.splits)}"
         )
+    if not provenance.widths():
+        raise DataError(f"soft labels '{provenance.name}' have no head; the teacher predicts nothing")
     from datasets import Features, List, Value
 
     columns = {f"{group_name(provenance.name)}.{head}": (head, width) for head, width in provenance.widths().items()}
@@ -102,29 +104,34 @@ def write_soft_labels(
     tables = [
         (
             split,
-            pa.table({column: _logits(logits[split], head, width, split) for column, (head, width) in columns.items()}),
+            pa.table(
+                {
+                    column: _logits(logits[split], head, (folder.rows(split), width), split)
+                    for column, (head, width) in columns.items()
+                }
+            ),
         )
         for split in folder.splits
     ]
     return add_group(folder, group_name(provenance.name), tables, features, provenance.model_dump(mode="json"))
 
 
-def _logits(heads: Mapping[str, Any], head: str, width: int, split: str) -> pa.Array:
+def _logits(heads: Mapping[str, Any], head: str, shape: tuple[int, int], split: str) -> pa.Array:
     import numpy as np
 
     if head not in heads:
         raise DataError(f"soft labels of split '{split}' lack the head '{head}'")
     values = np.ascontiguousarray(heads[head], dtype=np.float16)
-    if values.ndim != 2 or values.shape[1] != width:
+    if values.shape != shape:
         raise DataError(
-            f"soft labels '{head}' of split '{split}' have shape {list(values.shape)}, expected [rows, {width}]"
+            f"soft labels '{head}' of split '{split}' have shape {list(values.shape)}, expected {list(shape)}"
         )
     if not np.isfinite(values).all():
         row = int(np.argwhere(~np.isfinite(values))[0, 0])
         raise DataError(
             f"soft labels '{head}' of split '{split}': row {row} has a logit that is no finite float16; the teacher diverged"
         )
-    return pa.FixedSizeListArray.from_arrays(pa.array(values.reshape(-1)), width)
+    return pa.FixedSizeListArray.from_arrays(pa.array(values.reshape(-1)), shape[1])
 
 
 def read_provenance(path: Path | str, name: str) -> SoftLabelProvenance:

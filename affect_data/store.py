@@ -74,10 +74,14 @@ class Manifest(BaseModel):
 class ForeignVersionError(DataError):
     """A dataset folder that another version of affectkit wrote."""
 
-    def __init__(self, path: Path, found: int) -> None:
+    def __init__(self, path: Path, found: object) -> None:
         super().__init__(
             f"'{path}' has dataset format {found}, this affectkit reads {FORMAT_VERSION}. "
-            + ("Update affectkit." if found > FORMAT_VERSION else BUILD_REMEDY.format(path=path) + " again.")
+            + (
+                "Update affectkit."
+                if isinstance(found, int) and found > FORMAT_VERSION
+                else BUILD_REMEDY.format(path=path) + " again."
+            )
         )
 
 
@@ -119,9 +123,11 @@ class DatasetFolder:
         for group in groups:
             if group not in self.manifest.groups[self._known_split(split)]:
                 raise UnknownNameError(f"column group of split '{split}' in '{self.path}'", group, self.groups(split))
-            if _sealed_fingerprint(self.path / split / group) != self.manifest.groups[split][group][:16]:
-                because = f"the column group '{split}/{group}' is not the one that {MANIFEST} names, as after an interrupted write"
-                raise NotADatasetError(self.path, because, "Write the group again")
+            because = _broken_because(self.path / split / group, self.manifest.groups[split][group])
+            if because:
+                raise NotADatasetError(
+                    self.path, f"the column group '{split}/{group}' {because}", "Write the group again"
+                )
             parts.append(load_from_disk(str(self.path / split / group)))
         return parts[0] if len(parts) == 1 else concatenate_datasets(parts, axis=1)
 
@@ -200,10 +206,23 @@ def write_shard(path: Path, table: pa.Table, features: "Features") -> None:
     schema = features.arrow_schema
     with partial.open("wb") as sink:
         with pa.ipc.new_stream(sink, schema) as writer:
-            writer.write_table(table.cast(schema), max_chunksize=ROWS_PER_BATCH)
+            writer.write_table(_without_slack(table.cast(schema)), max_chunksize=ROWS_PER_BATCH)
         sink.flush()
         os.fsync(sink.fileno())
     partial.rename(path)
+
+
+def _without_slack(table: pa.Table) -> pa.Table:
+    """The table with zeros behind the last bit of its boolean columns: a slice carries bits of the rows after it there."""
+    for index, field in enumerate(table.schema):
+        column = table.column(index)
+        if pa.types.is_boolean(field.type):
+            table = table.set_column(index, field, column.cast(pa.int8()).cast(field.type))
+        elif pa.types.is_fixed_size_list(field.type) and pa.types.is_boolean(field.type.value_type):
+            values = [chunk.flatten().cast(pa.int8()).cast(pa.bool_()) for chunk in column.chunks]
+            lists = [pa.FixedSizeListArray.from_arrays(chunk, type=field.type) for chunk in values]
+            table = table.set_column(index, field, pa.chunked_array(lists, field.type))
+    return table
 
 
 def seal_group(folder: Path, shards: Sequence[str], features: "Features", fingerprint: str, split: str) -> None:
@@ -231,11 +250,18 @@ def seal_group(folder: Path, shards: Sequence[str], features: "Features", finger
     write_text(folder / "state.json", json.dumps(state, indent=2, sort_keys=True) + "\n")
 
 
-def _sealed_fingerprint(folder: Path) -> str:
+def _broken_because(folder: Path, fingerprint: str) -> str:
+    """Why a folder is not the sealed column group with this fingerprint; empty where it is."""
     try:
-        return str(json.loads((folder / "state.json").read_text(encoding="utf-8"))["_fingerprint"])
-    except (FileNotFoundError, ValueError, KeyError):
-        return ""
+        state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
+        shards = [file["filename"] for file in state["_data_files"]]
+        sealed = state["_fingerprint"]
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        sealed, shards = "", []
+    if sealed != fingerprint[:16]:
+        return f"is not the one that {MANIFEST} names, as after an interrupted write"
+    lost = next((name for name in shards if not (folder / name).is_file()), None)
+    return f"lacks its file '{lost}'" if lost else ""
 
 
 def write_text(path: Path, text: str) -> None:

@@ -14,7 +14,10 @@ def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """Columns aligned by spaces: numbers to the right, text to the left."""
     cells = [[_cell(value) for value in row] for row in rows]
     widths = [max(len(line[i]) for line in [list(header), *cells]) for i in range(len(header))]
-    numeric = [all(line[i][:1].isdigit() or line[i] in ("", "-") for line in cells) for i in range(len(header))]
+    numeric = [
+        all(line[i].removeprefix("-")[:1].isdigit() or line[i] in ("", "-") for line in cells)
+        for i in range(len(header))
+    ]
 
     def line(values: Sequence[str]) -> str:
         aligned = (v.rjust(w) if right else v.ljust(w) for v, w, right in zip(values, widths, numeric, strict=True))
@@ -83,6 +86,9 @@ def describe_build(report: BuildReport) -> str:
     ]
     if masked:
         lines += [table(["database", "task", "masked because", "rows"], masked), ""]
+    if report.leaks:
+        leaks = [[leak["kind"], leak["key"], " and ".join(leak["splits"]), leak["rows"]] for leak in report.leaks]
+        lines += [table(["in two splits", "name", "splits", "rows"], leaks), ""]
     splits = ", ".join(f"{split} {dataset.rows(split):,}" for split in dataset.splits)
     if report.unchanged:
         lines.append(
@@ -107,6 +113,7 @@ def build_to_json(report: BuildReport) -> dict[str, Any]:
         "shards": report.shards,
         "shards_reused": report.shards_reused,
         "rows": report.dataset.manifest.rows,
+        "leaks": list(report.leaks),
         "databases": {name: asdict(found) for name, found in report.databases.items()},
     }
 

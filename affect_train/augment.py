@@ -85,7 +85,9 @@ class Augmentation:
         gain = 1 + self.contrast * signed(draws[:, 6])
         brightness = 1 + self.brightness * signed(draws[:, 7])
         mean = images.mean((1, 2, 3), keepdim=True)
-        images = torch.addcmul(mean * column(brightness * (1 - gain)).float(), images, column(brightness * gain).float())
+        images = torch.addcmul(
+            mean * column(brightness * (1 - gain)).float(), images, column(brightness * gain).float()
+        )
         if self.noise:
             deviation = 255 * self.noise * draws[:, 8]
             images = images + column(deviation).float() * noise(draws[:, 9], tuple(images.shape[1:]))

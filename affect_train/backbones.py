@@ -86,7 +86,7 @@ def feature_width(config: PretrainedConfig) -> int:
     Raises:
         BackboneError: the configuration does not say it.
     """
-    for attribute in ("hidden_size", "hidden_sizes", "embed_dims"):
+    for attribute in ("hidden_size", "hidden_sizes", "embed_dims", "embed_dim"):
         width = getattr(config, attribute, None)
         if isinstance(width, int):
             return width

@@ -4,7 +4,7 @@ Loader processes see images alone: the rows come as Arrow tables, no row becomes
 (`labels.LabelArrays`).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -19,14 +19,16 @@ from affect_train.augment import Augmentation, augmentation_key
 from affect_train.preprocess import ImageDecodeError, Pixels, Preprocessing
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from datasets import Dataset
 
 CACHE_LIMIT = 2 * 2**30
 """Bytes that decoded faces may take in memory, one process."""
 
 
-def _moved(value: Any, device: torch.device | str) -> Any:
-    return value.to(device, non_blocking=True) if isinstance(value, Tensor) else value
+def _tensors_on(device: torch.device | str, values: "SoftTargets | AffectBatch") -> dict[str, Any]:
+    found = {item.name: getattr(values, item.name) for item in fields(values)}
+    return {name: value.to(device, non_blocking=True) for name, value in found.items() if isinstance(value, Tensor)}
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ class SoftTargets:
 
     def to(self, device: torch.device | str) -> "SoftTargets":
         """The same targets on `device`."""
-        return SoftTargets(**{item.name: _moved(getattr(self, item.name), device) for item in fields(self)})
+        return replace(self, **_tensors_on(device, self))
 
 
 @dataclass(frozen=True)
@@ -87,8 +89,8 @@ class AffectBatch:
 
     def to(self, device: torch.device | str) -> "AffectBatch":
         """The same batch on `device`."""
-        moved = {item.name: _moved(getattr(self, item.name), device) for item in fields(self) if item.name != "soft"}
-        return replace(self, **moved, soft={name: targets.to(device) for name, targets in self.soft.items()})
+        soft = {name: targets.to(device) for name, targets in self.soft.items()}
+        return replace(self, **_tensors_on(device, self), soft=soft)
 
     def valid_counts(self) -> dict[str, Tensor]:
         """The number of valid labels by task, int64 scalars: AU entries, rows with an expression, rows with valence and arousal."""
@@ -164,11 +166,13 @@ class FaceImages(TorchDataset[FaceBatch]):
             pixels = torch.from_numpy(self._decoded(table, picks, uids))
         except DataError as error:
             return error
-        keys = [augmentation_key(self.seed, pick.epoch, pick.occurrence, uid) for pick, uid in zip(picks, uids, strict=True)]
+        keys = [
+            augmentation_key(self.seed, pick.epoch, pick.occurrence, uid) for pick, uid in zip(picks, uids, strict=True)
+        ]
         rows = torch.tensor([pick.row for pick in picks], dtype=torch.int64)
         return FaceBatch(rows, uids, self.augmentation(pixels.permute(0, 3, 1, 2).contiguous(), keys))
 
-    def _decoded(self, table: Any, picks: Sequence[Pick], uids: Sequence[str]) -> Pixels:
+    def _decoded(self, table: "pa.Table", picks: Sequence[Pick], uids: Sequence[str]) -> Pixels:
         boxes = table["face_box"].combine_chunks().flatten().to_numpy(zero_copy_only=False).reshape(-1, 4)
         files = [data for chunk in table["image"].chunks for data in chunk.field("bytes")]
         size = self.preprocessing.image_size
@@ -203,13 +207,14 @@ class FaceCache:
                 f"batches.cache: {rows:,} faces of {size} px take {needed / 2**30:.1f} GiB decoded, the limit is {CACHE_LIMIT / 2**30:.0f} GiB; "
                 "set it to false"
             )
-        self._pixels = torch.empty((rows, size, size, 3), dtype=torch.uint8).share_memory_()
-        self._filled = torch.zeros(rows, dtype=torch.bool).share_memory_()
+        self._pixels = torch.empty((rows, size, size, 3), dtype=torch.uint8).share_memory_()  # type: ignore[no-untyped-call]
+        self._filled = torch.zeros(rows, dtype=torch.bool).share_memory_()  # type: ignore[no-untyped-call]
 
     @property
     def pixels(self) -> Pixels:
         """uint8 [rows, S, S, 3]; undefined where `holds` is false."""
-        return self._pixels.numpy()
+        pixels: Pixels = self._pixels.numpy()
+        return pixels
 
     def holds(self, row: int) -> bool:
         """Whether the face of a row is there."""
@@ -221,7 +226,7 @@ class FaceCache:
         self._filled[row] = True
 
 
-def _as_fetched(fetched: FaceBatch | DataError) -> FaceBatch | DataError:
+def _as_fetched(fetched: Any) -> Any:  # noqa: ANN401 - what __getitems__ returned, a list by torch's types
     return fetched
 
 
@@ -234,7 +239,7 @@ class FaceLoader:
         workers: loader processes, started by spawn; 0 decodes in this process.
     """
 
-    def __init__(self, images: FaceImages, batches: Any, workers: int = 0) -> None:
+    def __init__(self, images: FaceImages, batches: Iterable[list[Pick]], workers: int = 0) -> None:
         self._loader: DataLoader[FaceBatch] = DataLoader(
             images,
             batch_sampler=batches,

@@ -6,6 +6,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+import torch.distributed
 from accelerate import Accelerator
 from accelerate.utils import DistributedType
 from safetensors import SafetensorError
@@ -92,7 +94,9 @@ class Checkpoints:
             accelerator.load_state(str(path))
         except (OSError, RuntimeError, ValueError, KeyError, EOFError, SafetensorError) as error:
             because = f"it cannot be restored: {str(error).splitlines()[0]}"
-            raise CheckpointError(path, because, "Remove it to resume from the one before, or choose another `output`") from error
+            raise CheckpointError(
+                path, because, "Remove it to resume from the one before, or choose another `output`"
+            ) from error
         return progress
 
     def _prune(self) -> None:
@@ -114,14 +118,14 @@ def read_progress(path: Path) -> Progress:
         values: dict[str, Any] = json.loads((path / PROGRESS).read_text(encoding="utf-8"))
         return Progress(**values)
     except (OSError, ValueError, TypeError) as error:
-        raise CheckpointError(path, f"{PROGRESS} is not readable ({error})", "Remove the checkpoint to resume from the one before") from error
+        raise CheckpointError(
+            path, f"{PROGRESS} is not readable ({error})", "Remove the checkpoint to resume from the one before"
+        ) from error
 
 
-def broadcast_buffers(accelerator: Accelerator, model: Any) -> None:
+def broadcast_buffers(accelerator: Accelerator, model: torch.nn.Module) -> None:
     """Gives all processes the first one's buffers, such as the running statistics of batch normalisation, which each process gathers by itself."""
     if accelerator.distributed_type == DistributedType.NO or accelerator.num_processes == 1:
         return
-    import torch.distributed
-
     for buffer in model.buffers():
         torch.distributed.broadcast(buffer, src=0)

@@ -8,7 +8,7 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -35,7 +35,10 @@ COMMANDS = ("train", "validate", "label", "evaluate", "predict")
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 RecipePath = Annotated[Path, typer.Argument(metavar="RECIPE", help="A training recipe (YAML).")]
-Overrides = Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Entries to set, for example optimizer.learning_rate=1e-4.")]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[KEY=VALUE]...", help="Entries to set, for example optimizer.learning_rate=1e-4."),
+]
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder or a model folder.")]
 DatasetPath = Annotated[Path, typer.Argument(metavar="DATASET", help="A dataset folder.")]
 Workers = Annotated[int, typer.Option(min=0, help="Processes that decode images; 0 decodes in the main process.")]
@@ -74,7 +77,9 @@ def _leave_process_group() -> None:
 def train(
     recipe: RecipePath,
     overrides: Overrides = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything, train one step, write nothing.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check everything, train one step, write nothing.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Train what a recipe says; a run that was killed goes on where it stopped.
@@ -82,6 +87,10 @@ def train(
     The same as `python -m affect_train RECIPE [KEY=VALUE]...`, which is what `accelerate launch` takes.
     """
     validated = _read_recipe(recipe, overrides)
+    from affect_data.store import open_dataset
+
+    # Before everything that takes seconds to load.
+    open_dataset(validated.dataset)
     from affect_train.loop import train as run_training
 
     result = run_training(validated, dry_run=dry_run)
@@ -92,9 +101,15 @@ def train(
         _print_json(result)
     elif dry_run:
         losses = ", ".join(f"{name} {value:.4f}" for name, value in result["losses"].items())
-        out_console.print(f"everything fits: one of {result['steps']:,} steps ran, losses {losses}; nothing was written", markup=False)
+        out_console.print(
+            f"everything fits: one of {result['steps']:,} steps ran, losses {losses}; nothing was written", markup=False
+        )
     else:
-        best = f", best {validated.training.best_metric} {result['best_score']:.4f}" if result["best_score"] is not None else ""
+        best = (
+            f", best {validated.training.best_metric} {result['best_score']:.4f}"
+            if result["best_score"] is not None
+            else ""
+        )
         out_console.print(f"trained {result['steps']:,} steps{best}; model: {result['model']}", markup=False)
 
 
@@ -128,7 +143,9 @@ def label(
     else:
         counted = ", ".join(f"{split} {rows:,}" for split, rows in result["rows"].items())
         out_console.print(f"soft labels '{name}' in {dataset}: {counted} rows", markup=False)
-        out_console.print(f"Next: `soft_labels: [{name}]` and `method: {{name: distillation}}` in the student's recipe", markup=False)
+        out_console.print(
+            f"Next: `soft_labels: [{name}]` and `method: {{name: distillation}}` in the student's recipe", markup=False
+        )
 
 
 @app.command(epilog="Example: `affect-train evaluate runs/teacher merged --split validation`")
@@ -136,7 +153,9 @@ def evaluate(
     run: RunPath,
     dataset: DatasetPath,
     split: Annotated[list[str] | None, typer.Option(help="May be repeated; validation by default.")] = None,
-    output: Annotated[Path | None, typer.Option(help="JSON file to write; `evaluation.json` of the run by default.")] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="JSON file to write; `evaluation.json` of the run by default.")
+    ] = None,
     workers: Workers = 0,
     as_json: Json = False,
 ) -> None:
@@ -181,7 +200,7 @@ def main_with_recipe(arguments: list[str]) -> list[str]:
     return ["train", *arguments] if words and words[0] not in COMMANDS else arguments
 
 
-def module_main() -> Any:
+def module_main() -> None:
     """What ``python -m affect_train`` does."""
     sys.argv[1:] = main_with_recipe(sys.argv[1:])
-    return main()
+    main()

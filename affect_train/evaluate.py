@@ -48,7 +48,7 @@ def evaluate_split(
     """
     rows = len(images)
     with reporter.bar("evaluate", rows) as advance:
-        logits = infer(model, images, accelerator, workers=workers, advance=lambda count: advance(count * accelerator.num_processes))
+        logits = infer(model, images, accelerator, workers=workers, advance=advance)
     return None if logits is None else score(model, logits, labels, dataset)
 
 

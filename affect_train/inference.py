@@ -23,7 +23,7 @@ HEADS = ("au", "expression", "valence", "arousal")
 INFERENCE_BATCH = 64
 
 
-def build_accelerator(**options: Any) -> Accelerator:
+def build_accelerator(**options: object) -> Accelerator:
     """The Accelerator of this process: on an accelerator device where there is one, else on the CPU.
 
     ``cpu=True`` is what makes ``accelerate launch --multi_gpu --num_processes 2`` run on a machine without a GPU.
@@ -43,7 +43,9 @@ def open_model(folder: Path) -> tuple[AffectModel, Preprocessing]:
     try:
         model.config.task_set()
     except ValueError as error:
-        raise NotAModelError(folder, f"its heads do not fit the vocabulary of the datasets ({error})", remedy) from error
+        raise NotAModelError(
+            folder, f"its heads do not fit the vocabulary of the datasets ({error})", remedy
+        ) from error
     try:
         preprocessing = Preprocessing.from_dict(model.config.preprocessing)
     except (TypeError, ValueError) as error:
@@ -73,7 +75,7 @@ def infer(
         accelerator: tells the processes apart.
         workers: loader processes.
         dtype: of the result.
-        advance: called with the number of rows done so far by this process, after every batch.
+        advance: called after every batch with the number of rows that all processes did in its time.
     """
     plan = RowsInOrder(len(images), INFERENCE_BATCH, accelerator.num_processes, accelerator.process_index)
     device, training = next(model.parameters()).device, model.training
@@ -88,10 +90,13 @@ def infer(
                 for head, values in logits_of(output).items():
                     parts.setdefault(head, []).append(values.float().cpu().numpy().astype(dtype))
                 if advance is not None:
-                    advance(len(faces.uids))
+                    advance(len(faces.uids) * accelerator.num_processes)
     finally:
         model.train(training)
-    own = (np.concatenate([np.empty(0, np.int64), *rows]), {head: np.concatenate(values) for head, values in parts.items()})
+    own = (
+        np.concatenate([np.empty(0, np.int64), *rows]),
+        {head: np.concatenate(values) for head, values in parts.items()},
+    )
     gathered = _gather(own, accelerator)
     return None if gathered is None else _in_row_order(gathered, len(images))
 
@@ -105,7 +110,10 @@ def logits_of(output: AffectOutput) -> dict[str, Tensor]:
 def predictions(model: AffectModel, logits: Logits) -> dict[str, NDArray[Any]]:
     """Probabilities and expectations from gathered logits, as `AffectModel.predictions` names them."""
     device = next(model.parameters()).device
-    tensors = {f"{head}_logits": torch.from_numpy(logits[head]).float().to(device) if head in logits else None for head in HEADS}
+    tensors = {
+        f"{head}_logits": torch.from_numpy(logits[head]).float().to(device) if head in logits else None
+        for head in HEADS
+    }
     with torch.inference_mode():
         predicted = model.predictions(AffectOutput(**tensors))
     return {name: values.cpu().numpy() for name, values in predicted.items()}

@@ -49,7 +49,7 @@ def label(path: Path | str, dataset: Path | str, name: str, *, workers: int = 0)
                 accelerator,
                 workers=workers,
                 dtype=np.float16,
-                advance=lambda count, advance=advance: advance(count * accelerator.num_processes),
+                advance=advance,
             )
         if labelled is not None:
             logits[split] = labelled
@@ -58,13 +58,19 @@ def label(path: Path | str, dataset: Path | str, name: str, *, workers: int = 0)
     if accelerator.is_main_process:
         provenance = provenance_of(model, preprocessing, source, name, folder.fingerprint)
         write_soft_labels(folder.path, provenance, logits)
-        written = {"name": name, "dataset": folder.path.name, "rows": {split: folder.rows(split) for split in folder.splits}}
+        written = {
+            "name": name,
+            "dataset": folder.path.name,
+            "rows": {split: folder.rows(split) for split in folder.splits},
+        }
         written["provenance"] = provenance.model_dump(mode="json")
     accelerator.wait_for_everyone()
     return written
 
 
-def provenance_of(model: AffectModel, preprocessing: Preprocessing, source: Path, name: str, fingerprint: str) -> SoftLabelProvenance:
+def provenance_of(
+    model: AffectModel, preprocessing: Preprocessing, source: Path, name: str, fingerprint: str
+) -> SoftLabelProvenance:
     """Where the soft labels of a model come from, and what their columns mean."""
     tasks = model.config.task_set()
     run = source.resolve().parent if source.name == "model" else source.resolve()

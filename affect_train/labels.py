@@ -89,7 +89,9 @@ def _matching_columns(tasks: TaskSet, provenance: "SoftLabelProvenance") -> dict
                 ", ".join(tasks.expressions),
                 "give student and teacher the same `tasks.expression`: a probability over other classes cannot be compared",
             )
-        columns["expression"] = np.array([provenance.expressions.index(name) for name in tasks.expressions], dtype=np.int64)
+        columns["expression"] = np.array(
+            [provenance.expressions.index(name) for name in tasks.expressions], dtype=np.int64
+        )
     if provenance.valence_arousal_bins and tasks.valence_arousal_bins:
         if provenance.valence_arousal_bins != tasks.valence_arousal_bins:
             raise ModelMismatchError(
@@ -100,7 +102,12 @@ def _matching_columns(tasks: TaskSet, provenance: "SoftLabelProvenance") -> dict
             )
         columns["valence"] = columns["arousal"] = np.arange(tasks.valence_arousal_bins)
     if not columns:
-        raise ModelMismatchError(what, "no head that the student has", f"one of {', '.join(tasks.names)}", "name another teacher in `soft_labels`")
+        raise ModelMismatchError(
+            what,
+            "no head that the student has",
+            f"one of {', '.join(tasks.names)}",
+            "name another teacher in `soft_labels`",
+        )
     return columns
 
 
@@ -186,7 +193,9 @@ class LabelArrays:
         return {name: getattr(self, name) for name in names}
 
 
-def load_labels(path: Path | str, split: str, tasks: TaskSet, soft_labels: Sequence[str] = ()) -> tuple["Dataset", LabelArrays]:
+def load_labels(
+    path: Path | str, split: str, tasks: TaskSet, soft_labels: Sequence[str] = ()
+) -> tuple["Dataset", LabelArrays]:
     """One split of a dataset folder, joined, and its labels.
 
     Raises:

@@ -26,7 +26,9 @@ class Logs:
         resume_at: optimizer steps done before.
     """
 
-    def __init__(self, recipe: Recipe, accelerator: Accelerator, reporter: Reporter, folder: RunFolder, *, resume_at: int) -> None:
+    def __init__(
+        self, recipe: Recipe, accelerator: Accelerator, reporter: Reporter, folder: RunFolder, *, resume_at: int
+    ) -> None:
         self._recipe = recipe
         self._accelerator = accelerator
         self._reporter = reporter

@@ -6,7 +6,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from accelerate import Accelerator
@@ -19,11 +19,14 @@ from affect_train.errors import NonFiniteLossError
 from affect_train.evaluate import evaluate_split
 from affect_train.logs import Logs
 from affect_train.methods import TotalLoss, total_loss
+from affect_train.methods.base import AllReduce
 from affect_train.preparation import Learner, TrainingData, check_dataset, training_accelerator
 from affect_train.recipe import Recipe
 from affect_train.reporting import Reporter
 from affect_train.resume import check_same_recipe
 from affect_train.run_folder import RunFolder, recover_folder, write_json, written_folder
+
+Value = TypeVar("Value")
 
 
 @dataclass
@@ -126,7 +129,9 @@ def train_steps(run: Run, folder: RunFolder, checkpoints: Checkpoints, logs: Log
             last, end_of_epoch = step == run.total_steps, step % run.epoch_steps == 0
             logs.step(step, window, losses)
             if last or step % options.log_every == 0:
-                logs.write_losses(step, (step - 1) // run.epoch_steps, run.total_steps, run.learner.schedule.get_last_lr()[0])
+                logs.write_losses(
+                    step, (step - 1) // run.epoch_steps, run.total_steps, run.learner.schedule.get_last_lr()[0]
+                )
             advance(1)
             if last or (step % options.evaluate_every_steps == 0 if options.evaluate_every_steps else end_of_epoch):
                 evaluate_and_save(run, folder, logs)
@@ -185,7 +190,7 @@ def window_counts(run: Run, window: list[AffectBatch]) -> dict[str, Tensor]:
     return dict(zip(names, everywhere, strict=True))
 
 
-def sum_over_processes(accelerator: Accelerator) -> Any:
+def sum_over_processes(accelerator: Accelerator) -> AllReduce:
     """From a tensor to its sum over all processes."""
     return lambda tensor: accelerator.reduce(tensor, reduction="sum")
 
@@ -206,24 +211,30 @@ def finite_values(run: Run, batch: AffectBatch, total: TotalLoss) -> dict[str, f
 
 
 def evaluate_and_save(run: Run, folder: RunFolder, logs: Logs) -> None:
-    """Metrics on the validation split, and the model where it is the best so far (or the last, where nothing decides)."""
-    accelerator, model = run.accelerator, run.accelerator.unwrap_model(run.learner.model)
-    broadcast_buffers(accelerator, model)
-    score, better = None, True
-    if run.data.validation is not None:
-        split = run.data.validation
-        run.evaluation = evaluate_split(model, split.dataset, split.labels, split.images, accelerator, run.reporter, workers=run.recipe.batches.workers)
+    """Metrics on the validation split, and the model where it is the best so far, or where nothing decides."""
+    broadcast_buffers(run.accelerator, run.accelerator.unwrap_model(run.learner.model))
+    score, best = validation_score(run, logs), run.progress.best_score
+    improved = score is not None and (best is None or score > best)
+    run.progress = Progress(run.progress.step, score, score if improved else best, run.accelerator.num_processes)
+    if improved or score is None or not run.recipe.training.keep_best:
+        save_model(run.accelerator, run.learner.model, folder.model)
         if run.evaluation is not None:
-            score = metric(run.evaluation["overall"], run.recipe.training.best_metric)
-            logs.evaluation(run.progress.step, run.evaluation["overall"], score)
-        score, best = from_main_process(accelerator, (score, run.progress.best_score))
-        better = not run.recipe.training.keep_best or best is None or score > best
-        best_score = score if best is None else max(best, score)
-        run.progress = Progress(run.progress.step, score, best_score, accelerator.num_processes)
-    if better:
-        save_model(accelerator, run.learner.model, folder.model)
-        if accelerator.is_main_process and run.evaluation is not None:
             write_json(folder.evaluation, evaluation_report(run))
+
+
+def validation_score(run: Run, logs: Logs) -> float | None:
+    """The metric that decides which model is the best, on every process; None where the recipe names no validation split."""
+    split, accelerator, score = run.data.validation, run.accelerator, None
+    if split is None:
+        return None
+    model, workers = accelerator.unwrap_model(run.learner.model), run.recipe.batches.workers
+    run.evaluation = evaluate_split(
+        model, split.dataset, split.labels, split.images, accelerator, run.reporter, workers=workers
+    )
+    if run.evaluation is not None:
+        score = metric(run.evaluation["overall"], run.recipe.training.best_metric)
+        logs.evaluation(run.progress.step, run.evaluation["overall"], score)
+    return from_main_process(accelerator, score)
 
 
 def evaluation_report(run: Run) -> dict[str, Any]:
@@ -254,7 +265,7 @@ def metric(metrics: dict[str, Any], name: str) -> float:
     return float(value)
 
 
-def from_main_process(accelerator: Accelerator, values: Any) -> Any:
+def from_main_process(accelerator: Accelerator, values: Value) -> Value:
     """The main process's values, on every process."""
     if accelerator.num_processes == 1:
         return values
@@ -263,7 +274,7 @@ def from_main_process(accelerator: Accelerator, values: Any) -> Any:
     return shared[0]
 
 
-def save_model(accelerator: Accelerator, model: Any, folder: Path) -> None:
+def save_model(accelerator: Accelerator, model: torch.nn.Module, folder: Path) -> None:
     """Writes the model for inference, in place of the one that is there; all processes call it."""
     weights = accelerator.get_state_dict(model)
     if accelerator.is_main_process:

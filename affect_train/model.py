@@ -39,6 +39,7 @@ class AffectConfig(PretrainedConfig):
         image_size: side of the input, in pixels.
         image_mean: of each channel in [0, 1].
         image_std: of each channel in [0, 1].
+        standardise: give every image mean 0 and deviation 1 instead.
         pooling: ``mean`` over positions, ``cls`` token, or both (``cls_mean``).
         head_hidden: width of the heads' hidden layer; 0 for linear heads.
         dropout: before the heads.
@@ -61,6 +62,7 @@ class AffectConfig(PretrainedConfig):
         image_size: int = 112,
         image_mean: Sequence[float] = IMAGENET_MEAN,
         image_std: Sequence[float] = IMAGENET_STD,
+        standardise: bool = False,  # noqa: FBT001, FBT002 - transformers calls by keyword
         pooling: str = "mean",
         head_hidden: int = 0,
         dropout: float = 0.0,
@@ -82,6 +84,7 @@ class AffectConfig(PretrainedConfig):
         self.image_size = image_size
         self.image_mean = list(image_mean)
         self.image_std = list(image_std)
+        self.standardise = standardise
         self.pooling = pooling
         self.head_hidden = head_hidden
         self.dropout = dropout
@@ -200,6 +203,10 @@ class AffectModel(PreTrainedModel):
     def features(self, pixels: Tensor) -> Tensor:
         """The pooled features of the backbone, float [N, D]."""
         images = torch.addcmul(self.pixel_shift, pixels.to(self.pixel_scale.dtype), self.pixel_scale)
+        if self.config.standardise:
+            deviation, mean = torch.std_mean(images, dim=(1, 2, 3), keepdim=True)
+            # The floor keeps a blank picture from being divided by nothing.
+            images = (images - mean) / deviation.clamp_min(0.05)
         options = {"interpolate_pos_encoding": True} if self._interpolates else {}
         hidden = self.backbone(images, **options).last_hidden_state
         if hidden.ndim == 4:
@@ -255,6 +262,7 @@ class AffectModel(PreTrainedModel):
             image_size=options.image_size,
             image_mean=loaded.image_mean,
             image_std=loaded.image_std,
+            standardise=options.standardise,
             pooling=pooling_of(options, loaded.config),
             head_hidden=options.head.hidden,
             dropout=options.dropout,

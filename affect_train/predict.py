@@ -48,7 +48,9 @@ def _one(model: AffectModel, pixels: torch.Tensor) -> dict[str, Any]:
     tasks, said = model.config.task_set(), dict[str, Any]()
     if "au" in found:
         described = zip(tasks.action_units, found["au"], model.config.thresholds, strict=True)
-        said["action_units"] = {f"AU{number}": {"probability": value, "present": value >= limit} for number, value, limit in described}
+        said["action_units"] = {
+            f"AU{number}": {"probability": value, "present": value >= limit} for number, value, limit in described
+        }
     if "expression" in found:
         probabilities = dict(zip(tasks.expressions, found["expression"], strict=True))
         said["expression"] = max(probabilities, key=probabilities.__getitem__)

@@ -1,6 +1,7 @@
 """Everything that a training run needs, loaded and checked against one another before the first step."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -72,7 +73,10 @@ class TrainingData:
         """
         folder = check_dataset(recipe)
         tasks = recipe.tasks.task_set()
-        train, validation = (cls._split(recipe, folder, name, tasks) for name in (recipe.training.split, recipe.training.validation_split))
+        train, validation = (
+            cls._split(recipe, folder, name, tasks)
+            for name in (recipe.training.split, recipe.training.validation_split)
+        )
         assert train is not None
         pools = train.labels.pools(tasks)
         unlabelled = [task for task, rows in pools.items() if not len(rows)]
@@ -96,7 +100,9 @@ class TrainingData:
         trained = name == recipe.training.split
         dataset, labels = load_labels(folder.path, name, tasks, recipe.soft_labels if trained else ())
         augmentation = Augmentation(**recipe.augmentation.model_dump()) if trained else None
-        images = FaceImages(dataset, preprocessing_of(recipe), augmentation, seed=recipe.seed, cache=recipe.batches.cache)
+        images = FaceImages(
+            dataset, preprocessing_of(recipe), augmentation, seed=recipe.seed, cache=recipe.batches.cache
+        )
         return Split(name, dataset, labels, images)
 
 
@@ -176,9 +182,13 @@ class Learner:
         # All processes start from the same weights and then draw dropout each for itself.
         set_seed(recipe.seed)
         preprocessing = preprocessing_of(recipe)
-        model = AffectModel.build(recipe.tasks.task_set(), recipe.model, preprocessing.to_dict(), preprocessing.digest())
+        model = AffectModel.build(
+            recipe.tasks.task_set(), recipe.model, preprocessing.to_dict(), preprocessing.digest()
+        )
         set_seed(recipe.seed + accelerator.process_index)
-        optimizer = torch.optim.AdamW(parameter_groups(model, recipe.optimizer), lr=recipe.optimizer.learning_rate, betas=recipe.optimizer.betas)
+        optimizer = torch.optim.AdamW(
+            parameter_groups(model, recipe.optimizer), lr=recipe.optimizer.learning_rate, betas=recipe.optimizer.betas
+        )
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, learning_rate_factor(recipe, steps))
         model, optimizer, schedule = accelerator.prepare(model, optimizer, schedule)
         return cls(model, method, optimizer, schedule)
@@ -193,7 +203,7 @@ def parameter_groups(model: torch.nn.Module, options: OptimizerOptions) -> list[
     ]
 
 
-def learning_rate_factor(recipe: Recipe, steps: int) -> Any:
+def learning_rate_factor(recipe: Recipe, steps: int) -> Callable[[int], float]:
     """From the number of steps done to what the learning rate is multiplied by: a linear warm-up, then constant or half a cosine down to 0."""
     warmup, cosine = recipe.schedule.warmup_steps, recipe.schedule.name == "cosine"
 

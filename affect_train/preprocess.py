@@ -63,7 +63,9 @@ class Preprocessing:
         if not 0 <= self.margin <= MARGIN_LIMIT:
             raise ValueError(f"margin is {self.margin}; it must lie in [0, {MARGIN_LIMIT}]")
 
-    def __call__(self, data: bytes | memoryview, face_box: Sequence[float] | NDArray[np.float32] | None = None) -> Pixels:
+    def __call__(
+        self, data: bytes | memoryview, face_box: Sequence[float] | NDArray[np.float32] | None = None
+    ) -> Pixels:
         """The face as uint8 [S, S, 3], RGB.
 
         Args:
@@ -86,7 +88,9 @@ class Preprocessing:
         left, top, right, bottom = box if box is not None else (0.0, 0.0, float(width), float(height))
         longer = max(right - left, bottom - top)
         if right <= left or bottom <= top or right <= 0 or bottom <= 0 or left >= width or top >= height:
-            raise ImageDecodeError(f"the face box {left:g} {top:g} {right:g} {bottom:g} does not lie in the {width}x{height} image")
+            raise ImageDecodeError(
+                f"the face box {left:g} {top:g} {right:g} {bottom:g} does not lie in the {width}x{height} image"
+            )
         side = longer * (1 + 2 * self.margin) if box is not None else longer
         return Square((left + right - side) / 2, (top + bottom - side) / 2, side)
 
@@ -104,7 +108,9 @@ class Preprocessing:
         values = dict(values)
         version = values.pop("format_version", None)
         if version != FORMAT_VERSION:
-            raise ValueError(f"the preprocessing has format version {version}; this release makes version {FORMAT_VERSION}")
+            raise ValueError(
+                f"the preprocessing has format version {version}; this release makes version {FORMAT_VERSION}"
+            )
         return cls(**values)
 
     def digest(self) -> str:
@@ -119,7 +125,9 @@ class Preprocessing:
                 return None
             square = self.square(width, height, box)
             factor = self._reduction(square.side)
-            decoded = simplejpeg.decode_jpeg(data, "RGB", min_height=-(-height // factor), min_width=-(-width // factor))
+            decoded = simplejpeg.decode_jpeg(
+                data, "RGB", min_height=-(-height // factor), min_width=-(-width // factor)
+            )
         except ImageDecodeError:
             raise
         except ValueError:
@@ -166,7 +174,7 @@ def _visible(start: float, side: float, extent: int, size: int) -> tuple[int, in
 
 def _decode_with_pillow(data: bytes | memoryview) -> Image.Image:
     try:
-        image = Image.open(io.BytesIO(data))
+        image: Image.Image = Image.open(io.BytesIO(data))
         image.load()
         if image.mode == "F":
             raise ImageDecodeError("the image has floating-point samples, whose range is unknown")

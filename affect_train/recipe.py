@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_serializer, field_validator
 from pydantic_core.core_schema import ValidationInfo
 
 from affect_data.errors import RecipeError
@@ -75,6 +75,11 @@ class Tasks(Section):
             raise ValueError(f"found {classes!r}; expected two classes at least, each once")
         return classes if isinstance(classes, str) else resolved
 
+    @field_serializer("expression", when_used="json")
+    def _as_plain_values(self, classes: str | tuple[str, ...] | None) -> str | list[str] | None:
+        # pydantic takes a field with a plain validator for any value, and warns where a tuple became a list.
+        return list(classes) if isinstance(classes, tuple) else classes
+
     def task_set(self) -> TaskSet:
         """The heads, with expression sets resolved to class names."""
         bins = self.valence_arousal.bins if self.valence_arousal else 0
@@ -96,6 +101,7 @@ class Model(Section):
     )
     image_size: Annotated[int, Field(ge=16, le=2048)] = Field(112, description="side of the square input, in pixels")
     freeze_backbone: bool = False
+    standardise: bool = Field(False, description="give every image mean 0 and deviation 1; else the backbone's own mean and deviation are used")
     pooling: Literal["mean", "cls", "cls_mean"] | None = Field(
         None, description="by default cls_mean where the backbone has a class token, else mean"
     )

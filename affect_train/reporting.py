@@ -27,7 +27,13 @@ class Reporter:
         if not self.console.is_terminal or self.console.quiet:
             yield lambda count: None  # noqa: ARG005
             return
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TaskProgressColumn(), TimeRemainingColumn())
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TaskProgressColumn(),
+            TimeRemainingColumn(),
+        )
         with Progress(*columns, console=self.console, transient=True) as progress:
             task = progress.add_task(description, total=total, completed=done)
             yield lambda count: progress.advance(task, count)

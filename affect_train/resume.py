@@ -24,7 +24,9 @@ def check_same_recipe(folder: RunFolder, recipe: Recipe) -> None:
         UsageError: an entry differs that decides the weights; all of them are named.
     """
     before, now = (_entries(value.model_dump(mode="json")) for value in (read_recipe(folder.recipe), recipe))
-    changed = sorted(key for key in before.keys() | now.keys() if key not in FREE_TO_CHANGE and before.get(key) != now.get(key))
+    changed = sorted(
+        key for key in before.keys() | now.keys() if key not in FREE_TO_CHANGE and before.get(key) != now.get(key)
+    )
     if changed:
         listed = "".join(f"\n  {key}: was {before.get(key)!r}, now {now.get(key)!r}" for key in changed)
         raise UsageError(

@@ -41,13 +41,23 @@ def model_folder(path: Path | str) -> Path:
     """
     path = Path(path)
     if not path.is_dir():
-        raise NotAModelError(path, "the folder does not exist", "Name a run folder or a model folder, as `affect-train train RECIPE` writes them")
+        raise NotAModelError(
+            path,
+            "the folder does not exist",
+            "Name a run folder or a model folder, as `affect-train train RECIPE` writes them",
+        )
     for folder in (path, RunFolder(path).model):
         if (folder / MODEL_CONFIG).is_file():
             return folder
     if RunFolder(path).recipe.is_file():
-        raise NotAModelError(path, "its training has not saved a model yet", "Let `affect-train train` finish: the same command resumes it")
-    raise NotAModelError(path, f"it holds neither {MODEL_CONFIG} nor model/{MODEL_CONFIG}", "Name a run folder or a model folder")
+        raise NotAModelError(
+            path,
+            "its training has not saved a model yet",
+            "Let `affect-train train` finish: the same command resumes it",
+        )
+    raise NotAModelError(
+        path, f"it holds neither {MODEL_CONFIG} nor model/{MODEL_CONFIG}", "Name a run folder or a model folder"
+    )
 
 
 @contextmanager
@@ -106,7 +116,7 @@ def write_text(path: Path, text: str) -> None:
     partial.replace(path)
 
 
-def write_json(path: Path, values: Any) -> None:
+def write_json(path: Path, values: object) -> None:
     """Writes a JSON document, atomically."""
     write_text(path, json.dumps(values, indent=2) + "\n")
 

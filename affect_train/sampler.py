@@ -31,9 +31,13 @@ class BatchPlan(Sampler[list[Pick]]):
         UsageError: a batch has fewer rows than there are pools.
     """
 
-    def __init__(self, pools: Mapping[str, NDArray[np.int64]], batch_size: int, *, seed: int, steps: int | None = None) -> None:
+    def __init__(
+        self, pools: Mapping[str, NDArray[np.int64]], batch_size: int, *, seed: int, steps: int | None = None
+    ) -> None:
         if batch_size < len(pools):
-            raise UsageError(f"batches.size is {batch_size}, but {len(pools)} tasks share a batch; give each at least one row")
+            raise UsageError(
+                f"batches.size is {batch_size}, but {len(pools)} tasks share a batch; give each at least one row"
+            )
         self.pools = dict(pools)
         self.batch_size = batch_size
         self.drop_last = False
@@ -77,7 +81,9 @@ class BatchPlan(Sampler[list[Pick]]):
             UsageError: a batch cannot be divided evenly.
         """
         if self.batch_size % processes:
-            raise UsageError(f"batches.size is {self.batch_size}, which {processes} processes cannot share evenly; make it a multiple of {processes}")
+            raise UsageError(
+                f"batches.size is {self.batch_size}, which {processes} processes cannot share evenly; make it a multiple of {processes}"
+            )
         return BatchSamplerShard(self, num_processes=processes, process_index=rank, split_batches=True)
 
 
@@ -86,7 +92,13 @@ def _permutation(pool: NDArray[np.int64], seed: int, epoch: int, index: int, num
 
 
 def batch_plan(
-    sampler: str, pools: Mapping[str, NDArray[np.int64]], rows: int, batch_size: int, *, seed: int, steps: int | None = None
+    sampler: str,
+    pools: Mapping[str, NDArray[np.int64]],
+    rows: int,
+    batch_size: int,
+    *,
+    seed: int,
+    steps: int | None = None,
 ) -> BatchPlan:
     """The plan that a recipe names.
 

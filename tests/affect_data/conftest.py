@@ -3,10 +3,9 @@
 import hashlib
 import sys
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from pathlib import Path
+from subprocess import CompletedProcess
 
-import polars as pl
 import pytest
 from PIL import Image
 
@@ -16,31 +15,17 @@ from affect_data.demo.world import write_demo
 from affect_data.recipe import DataRecipe, recipe_from
 
 
-@dataclass(frozen=True)
-class DemoWorld:
-    """The demo databases under one folder, and the truth of their faces."""
-
-    path: Path
-    truth: pl.DataFrame
-
-    @property
-    def roots(self) -> dict[str, Path]:
-        return {name: self.path / name for name in DATABASES}
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a command ended and what it printed."""
-
-    status: int
-    out: str
-    err: str
+@pytest.fixture(scope="session")
+def demo_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the demo databases and their truth."""
+    path = tmp_path_factory.mktemp("demo") / "world"
+    write_demo(path, seed=0, faces=300)
+    return path
 
 
 @pytest.fixture(scope="session")
-def demo_world(tmp_path_factory: pytest.TempPathFactory) -> DemoWorld:
-    path = tmp_path_factory.mktemp("demo") / "world"
-    return DemoWorld(path, write_demo(path, seed=0, faces=300))
+def demo_roots(demo_world: Path) -> dict[str, Path]:
+    return {name: demo_world / name for name in DATABASES}
 
 
 @pytest.fixture(scope="session")
@@ -50,10 +35,10 @@ def demo_recipe() -> DataRecipe:
 
 @pytest.fixture(scope="session")
 def demo_report(
-    demo_world: DemoWorld, demo_recipe: DataRecipe, tmp_path_factory: pytest.TempPathFactory
+    demo_roots: dict[str, Path], demo_recipe: DataRecipe, tmp_path_factory: pytest.TempPathFactory
 ) -> BuildReport:
     """What the build of the whole demo world reported; its dataset is for reading only."""
-    return build(demo_recipe, demo_world.roots, tmp_path_factory.mktemp("built") / "merged")
+    return build(demo_recipe, demo_roots, tmp_path_factory.mktemp("built") / "merged")
 
 
 @pytest.fixture(scope="session")
@@ -87,11 +72,13 @@ def digests() -> Callable[[Path], dict[str, str]]:
 
 
 @pytest.fixture
-def affect_data(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Outcome]:
+def affect_data(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., CompletedProcess[str]]:
     """A function that runs the command ``affect-data`` in this process, as the shell would."""
     from affect_data import cli
 
-    def run(*arguments: object) -> Outcome:
+    def run(*arguments: object) -> CompletedProcess[str]:
         monkeypatch.setattr(sys, "argv", ["affect-data", *map(str, arguments)])
         status = 0
         try:
@@ -99,6 +86,6 @@ def affect_data(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[s
         except SystemExit as end:
             status = int(end.code or 0)
         printed = capsys.readouterr()
-        return Outcome(status, printed.out, printed.err)
+        return CompletedProcess(sys.argv, status, printed.out, printed.err)
 
     return run

@@ -53,7 +53,9 @@ def test_few_defects_have_no_line_of_more() -> None:
 
 def test_a_database_that_is_not_found_shows_layout_and_three_ways_to_name_its_folder() -> None:
     message = str(DatabaseNotFoundError("disfa", Path("/data/x"), "Images/SN001/\n", because="the folder is empty"))
-    assert message.startswith("disfa: database not found in root '/data/x': the folder is empty.\nExpected layout:\nImages/SN001/\n")
+    assert message.startswith(
+        "disfa: database not found in root '/data/x': the folder is empty.\nExpected layout:\nImages/SN001/\n"
+    )
     for way in ("--root disfa=PATH", "AFFECT_ROOT_DISFA", "`root:` in the recipe"):
         assert way in message
 
@@ -63,7 +65,10 @@ def test_a_database_without_a_root_says_so() -> None:
 
 
 def test_an_unknown_name_lists_the_known_ones_in_order() -> None:
-    assert str(UnknownNameError("split", "dev", ["validation", "train"])) == "unknown split 'dev'; known: train, validation"
+    assert (
+        str(UnknownNameError("split", "dev", ["validation", "train"]))
+        == "unknown split 'dev'; known: train, validation"
+    )
 
 
 def test_a_recipe_error_lists_all_mistakes() -> None:
@@ -74,7 +79,9 @@ def test_a_recipe_error_lists_all_mistakes() -> None:
 
 def test_a_schema_error_counts_names_the_rule_and_shows_rows() -> None:
     message = str(SchemaError("uid_is_unique", "no two rows share a uid", ["expw:a (label.lst:1)"], 1200))
-    assert message.startswith("1,200 row(s) break the rule 'uid_is_unique' (no two rows share a uid): expw:a (label.lst:1).")
+    assert message.startswith(
+        "1,200 row(s) break the rule 'uid_is_unique' (no two rows share a uid): expw:a (label.lst:1)."
+    )
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,11 @@ def unify(rows: pl.DataFrame | list[dict[str, Any]], *defects: Defect, policy: s
     """The unified rows of what a reader might give; image, file and line are filled in where they are not given."""
     frame = rows if isinstance(rows, pl.DataFrame) else pl.DataFrame(rows, infer_schema_length=None)
     given_already = set(frame.columns)
-    place = {"image": pl.format("{}.jpg", pl.int_range(pl.len())), "source_file": pl.lit("a.txt"), "source_line": pl.int_range(1, pl.len() + 1)}
+    place = {
+        "image": pl.format("{}.jpg", pl.int_range(pl.len())),
+        "source_file": pl.lit("a.txt"),
+        "source_line": pl.int_range(1, pl.len() + 1),
+    }
     frame = frame.with_columns(value.alias(name) for name, value in place.items() if name not in given_already)
     scan = Scan(frame, pl.DataFrame(schema=FAILURE_SCHEMA), defects, ("a.txt",), len(frame))
     return harmonise(scan, ExpW(), "2018", SplitOptions.model_validate({"policy": policy}))
@@ -31,13 +35,19 @@ def unify(rows: pl.DataFrame | list[dict[str, Any]], *defects: Defect, policy: s
 
 def test_the_unified_rows_have_the_label_columns_in_order_but_for_the_digest() -> None:
     labels = unify([{"expression": "anger"}]).labels
-    assert labels.columns == [column.name for column in LABEL_COLUMNS if column.name != "image_digest"] + ["image", "split"]
+    assert labels.columns == [column.name for column in LABEL_COLUMNS if column.name != "image_digest"] + [
+        "image",
+        "split",
+    ]
 
 
 def test_what_is_not_labelled_is_the_fill_beside_an_unset_mask() -> None:
     row = unify([{"expression": "anger"}]).labels.row(0, named=True)
     assert row["au"] == [-1] * 40
-    assert all(math.isnan(value) for value in [*row["au_intensity"], *row["expression_votes"], *row["face_box"], row["valence"], row["arousal"]])
+    assert all(
+        math.isnan(value)
+        for value in [*row["au_intensity"], *row["expression_votes"], *row["face_box"], row["valence"], row["arousal"]]
+    )
     assert row["compound_expression"] == row["frame"] == row["face"] == -1
     assert row["subject"] == row["track"] == ""
     assert not any([*row["au_mask"], *row["au_intensity_mask"], row["va_mask"], row["compound_expression_mask"]])
@@ -145,7 +155,14 @@ def test_two_rows_of_one_face_are_defects_with_both_lines() -> None:
 
 
 def test_a_row_in_each_of_two_splits_is_no_duplicate() -> None:
-    row = {"track": "v", "frame": 1, "au_1": 1, "split_au": "train", "expression": "fear", "split_expression": "validation"}
+    row = {
+        "track": "v",
+        "frame": 1,
+        "au_1": 1,
+        "split_au": "train",
+        "expression": "fear",
+        "split_expression": "validation",
+    }
     labels = unify([row], policy="follow_task").labels
     assert labels.select("uid", "split").rows() == [("expw:v/1", "train"), ("expw:v/1", "validation")]
 
@@ -179,7 +196,9 @@ LABELLED = st.fixed_dictionaries(
 
 
 @given(st.lists(LABELLED, min_size=1, max_size=12))
-def test_a_mask_is_set_exactly_where_the_value_is_not_the_fill_and_the_value_is_what_was_read(rows: list[dict[str, Any]]) -> None:
+def test_a_mask_is_set_exactly_where_the_value_is_not_the_fill_and_the_value_is_what_was_read(
+    rows: list[dict[str, Any]],
+) -> None:
     schema = {
         "au_1": pl.Int8, "au_26": pl.Int8, "au_intensity_12": pl.Float64, "expression": pl.String,
         "compound_expression": pl.String, "valence": pl.Float64, "arousal": pl.Float64,

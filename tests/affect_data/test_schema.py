@@ -204,7 +204,9 @@ def test_every_rule_is_broken_below() -> None:
     assert {name for name, _, _ in BROKEN} == {rule.name for rule in RULES}
 
 
-@pytest.mark.parametrize(("name", "breakage"), [(n, b) for n, _, b in BROKEN], ids=[f"{n}: {how}" for n, how, _ in BROKEN])
+@pytest.mark.parametrize(
+    ("name", "breakage"), [(n, b) for n, _, b in BROKEN], ids=[f"{n}: {how}" for n, how, _ in BROKEN]
+)
 def test_a_broken_row_is_refused_by_the_name_of_its_rule(
     rows: pl.DataFrame, name: str, breakage: Callable[[pl.DataFrame], pl.DataFrame]
 ) -> None:
@@ -219,7 +221,9 @@ def test_the_refusal_counts_all_rows_and_shows_three_with_their_lines(rows: pl.D
     with pytest.raises(SchemaError) as caught:
         check_rules(wrong)
     message = str(caught.value)
-    assert message.startswith("6 row(s) break the rule 'image_digest_is_sha256' (`image_digest` is 64 hexadecimal digits): ")
+    assert message.startswith(
+        "6 row(s) break the rule 'image_digest_is_sha256' (`image_digest` is 64 hexadecimal digits): "
+    )
     assert place in message
     assert rows["uid"][3] not in message
 

@@ -61,11 +61,38 @@ def test_strict_keeps_a_reason_that_a_reader_gave() -> None:
     assert found["expression_masked"].to_list() == ["annotators disagree"] * 3
 
 
+def test_strict_keeps_the_tracks_of_one_person_together() -> None:
+    rows = rows_of(
+        {"subject": "p", "track": "p-left", **AU},
+        {"subject": "p", "track": "p-1", **EXPRESSION},
+        {"subject": "q", "track": "q", **VA},
+    )
+    found = assign_splits(rows, AffWild2(), STRICT)
+    assert found["split"].to_list() == ["validation", "validation", "train"]
+    assert found["au_masked"].to_list() == ["train label of a validation track (split policy strict)", None, None]
+
+
+def test_follow_task_leaves_a_label_without_a_split_of_its_own_with_its_row() -> None:
+    rows = rows_of(
+        {"track": "a", "expression": "anger", **AU}, {"track": "b", "valence": 0.5, "arousal": 0.5, **AU, **EXPRESSION}
+    )
+    found = assign_splits(rows, AffWild2(), FOLLOW_TASK)
+    assert found.select("split", "au_1", "expression", "valence").rows() == [
+        ("train", 1, "anger", None),
+        ("train", 1, None, 0.5),
+        ("validation", None, "anger", None),
+    ]
+
+
 def test_strict_prefers_test_to_validation() -> None:
     rows = rows_of({"track": "a", **EXPRESSION}, {"track": "a", **VA, "split_va": "test"}, {"track": "a", **AU})
     found = assign_splits(rows, AffWild2(), STRICT)
     assert found["split"].to_list() == ["test"] * 3
-    assert found["expression_masked"].to_list() == ["validation label of a test track (split policy strict)", None, None]
+    assert found["expression_masked"].to_list() == [
+        "validation label of a test track (split policy strict)",
+        None,
+        None,
+    ]
     assert found["valence"].to_list() == [None, 0.5, None]
 
 
@@ -87,7 +114,10 @@ def test_follow_task_loses_no_label_and_doubles_none() -> None:
 
 
 def test_official_refuses_disputed_tracks_by_name() -> None:
-    with pytest.raises(SplitConflictError, match=r"affwild2: 1 track\(s\) are in different splits for different tasks: a\. Choose .*strict"):
+    with pytest.raises(
+        SplitConflictError,
+        match=r"affwild2: 1 track\(s\) are in different splits for different tasks: a\. Choose .*strict",
+    ):
         assign_splits(CONFLICT, AffWild2(), OFFICIAL)
 
 
@@ -110,8 +140,12 @@ def test_images_without_a_track_are_disputed_one_by_one() -> None:
 
 
 def test_one_split_for_all_tasks_is_taken_as_it_is() -> None:
-    rows = pl.DataFrame({"image": ["a", "b", "c"], "subject": "", "track": "", "split": ["test", "train", "validation"]})
-    rows = rows.with_columns(expression=pl.Series(["anger", "fear", None]), **{name: pl.lit(None, pl.String) for name in MASKS})
+    rows = pl.DataFrame(
+        {"image": ["a", "b", "c"], "subject": "", "track": "", "split": ["test", "train", "validation"]}
+    )
+    rows = rows.with_columns(
+        expression=pl.Series(["anger", "fear", None]), **{name: pl.lit(None, pl.String) for name in MASKS}
+    )
     for policy in (STRICT, FOLLOW_TASK, OFFICIAL):
         found = assign_splits(rows, ExpW(), policy)
         assert dict(found.select("image", "split").rows()) == {"a": "test", "b": "train", "c": "validation"}
@@ -139,7 +173,13 @@ def holding_out(share: float) -> Database:
 
 
 def subjects(count: int, each: int = 3) -> pl.DataFrame:
-    return rows_of(*({"subject": f"s{index}", "track": f"t{index}-{part}", "expression": "anger"} for index in range(count) for part in range(each)))
+    return rows_of(
+        *(
+            {"subject": f"s{index}", "track": f"t{index}-{part}", "expression": "anger"}
+            for index in range(count)
+            for part in range(each)
+        )
+    )
 
 
 def validation_groups(rows: pl.DataFrame, database: Database, seed: int, column: str = "subject") -> set[str]:
@@ -159,7 +199,9 @@ def test_a_holdout_depends_on_the_seed_alone() -> None:
     rows = subjects(60)
     first = validation_groups(rows, holding_out(0.3), seed=0)
     assert validation_groups(rows.sample(fraction=1.0, shuffle=True, seed=5), holding_out(0.3), seed=0) == first
-    assert validation_groups(rows.filter(pl.col("subject") < "s4"), holding_out(0.3), seed=0) == {s for s in first if s < "s4"}
+    assert validation_groups(rows.filter(pl.col("subject") < "s4"), holding_out(0.3), seed=0) == {
+        s for s in first if s < "s4"
+    }
     assert validation_groups(rows, holding_out(0.3), seed=1) != first
 
 
@@ -196,21 +238,28 @@ def test_a_holdout_leaves_official_splits_alone() -> None:
 # ---------------------------------------------------------------- whatever the official splits are
 
 SPLIT = st.sampled_from(["train", "validation", "test", None])
+PERSON = {"a": "p", "b": "p", "c": "", "": ""}
 FRAME = st.fixed_dictionaries(
-    {"track": st.sampled_from(["a", "b", ""]), "subject": st.sampled_from(["p", ""]), "split_au": SPLIT, "split_expression": SPLIT, "split_va": SPLIT},
+    {"track": st.sampled_from(list(PERSON)), "split_au": SPLIT, "split_expression": SPLIT, "split_va": SPLIT},
     optional={"au_1": st.sampled_from([0, 1]), "expression": st.sampled_from(["anger", "fear"]), "valence": st.floats(-1, 1, width=32)},
 )  # fmt: skip
 
 
+def with_people(frames: list[dict[str, object]]) -> pl.DataFrame:
+    return rows_of(*({**frame, "subject": PERSON[str(frame["track"])]} for frame in frames))
+
+
 @given(st.lists(FRAME, min_size=1, max_size=8), st.floats(0, 0.9))
-def test_under_strict_no_track_is_in_two_splits_and_every_masked_label_has_a_reason(
+def test_under_strict_no_person_and_no_track_is_in_two_splits_and_every_masked_label_has_a_reason(
     frames: list[dict[str, object]], share: float
 ) -> None:
-    rows = rows_of(*frames)
+    rows = with_people(frames)
     found = assign_splits(rows, AffWild2(DatabaseOptions(holdout=share)), STRICT)
     assert len(found) == len(rows)
     assert found["split"].is_in(["train", "validation", "test"]).all()
-    assert found.filter(pl.col("track") != "").group_by("track").agg(pl.col("split").n_unique())["split"].eq(1).all()
+    for group in ("subject", "track"):
+        splits = found.filter(pl.col(group) != "").group_by(group).agg(pl.col("split").n_unique())["split"]
+        assert splits.eq(1).all()
     for task, column in (("au", "au_1"), ("expression", "expression"), ("va", "valence")):
         lost = rows[column].is_not_null() & found[column].is_null()
         assert (lost == found[f"{task}_masked"].is_not_null()).all()
@@ -218,7 +267,7 @@ def test_under_strict_no_track_is_in_two_splits_and_every_masked_label_has_a_rea
 
 @given(st.lists(FRAME, min_size=1, max_size=8))
 def test_under_follow_task_every_label_is_in_exactly_one_split(frames: list[dict[str, object]]) -> None:
-    rows = rows_of(*frames)
+    rows = with_people(frames)
     found = assign_splits(rows, AffWild2(), FOLLOW_TASK)
     for column in ("au_1", "expression", "valence"):
         labelled = found.filter(pl.col(column).is_not_null())["image"].sort().to_list()

@@ -22,7 +22,17 @@ from affect_data.vocabulary import (
 
 
 def test_expressions_stand_in_the_order_of_the_schema() -> None:
-    assert EXPRESSIONS == tuple("neutral anger disgust fear happiness sadness surprise contempt other".split())
+    assert EXPRESSIONS == (
+        "neutral",
+        "anger",
+        "disgust",
+        "fear",
+        "happiness",
+        "sadness",
+        "surprise",
+        "contempt",
+        "other",
+    )
 
 
 def test_action_units_ascend_and_each_slot_leads_back_to_its_number() -> None:
@@ -81,7 +91,9 @@ def test_a_name_is_its_own_spelling_in_any_case() -> None:
 
 
 def test_an_unknown_expression_is_an_error_that_lists_the_vocabulary() -> None:
-    with pytest.raises(UnknownNameError, match=r"'boredom' is no expression; the vocabulary has neutral, anger, .*other$"):
+    with pytest.raises(
+        UnknownNameError, match=r"'boredom' is no expression; the vocabulary has neutral, anger, .*other$"
+    ):
         expression_named("boredom")
 
 
@@ -90,5 +102,7 @@ def test_a_number_has_a_slot_exactly_if_facs_names_it(number: int) -> None:
     if number in ACTION_UNIT_NAMES:
         assert ACTION_UNITS[slot_of(number)] == number
     else:
-        with pytest.raises(UnknownNameError, match=re.escape(f"AU{number} is no action unit of the vocabulary (1, 2, 4")):
+        with pytest.raises(
+            UnknownNameError, match=re.escape(f"AU{number} is no action unit of the vocabulary (1, 2, 4")
+        ):
             slot_of(number)

@@ -8,10 +8,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import torch
+from PIL import Image
+
 from affect_data.schema import IMAGES, LABELS, arrow_schema, features
 from affect_data.store import Manifest, content_hash, seal_group, shard_name, write_manifest, write_shard
 from affect_data.vocabulary import ACTION_UNIT_SLOTS, ACTION_UNITS, EXPRESSIONS
-from PIL import Image
 
 TRAINED_UNITS = (1, 12, 25)
 DATABASES = ("affwild2", "expw")
@@ -68,7 +69,10 @@ def label_row(number: int, tasks: tuple[str, ...]) -> dict[str, Any]:
 
 
 def write_dataset(
-    path: Path, splits: dict[str, list[tuple[int, tuple[str, ...]]]], shards: int = 2, face: Callable[[int], bytes] = face_bytes
+    path: Path,
+    splits: dict[str, list[tuple[int, tuple[str, ...]]]],
+    shards: int = 2,
+    face: Callable[[int], bytes] = face_bytes,
 ) -> Path:
     """A dataset folder whose rows are given by number and tasks, each group in several files."""
     groups: dict[str, dict[str, str]] = {}
@@ -99,7 +103,9 @@ PARTIAL = (("au",), ("expression",), ("va",), ("au", "va"))
 @pytest.fixture(scope="session")
 def world() -> SimpleNamespace:
     """What draws the faces and writes the datasets of these tests."""
-    return SimpleNamespace(face_bytes=face_bytes, label_row=label_row, write_dataset=write_dataset, all=ALL, tiny_vit=TINY_VIT)
+    return SimpleNamespace(
+        face_bytes=face_bytes, label_row=label_row, write_dataset=write_dataset, all=ALL, tiny_vit=TINY_VIT
+    )
 
 
 @pytest.fixture(scope="session")
@@ -114,7 +120,9 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def own_dataset(tmp_path: Path) -> Path:
     """A dataset that a test may write to."""
     train = [(number, PARTIAL[number % 4]) for number in range(16)]
-    return write_dataset(tmp_path / "merged", {"train": train, "validation": [(number, ALL) for number in range(100, 109)]})
+    return write_dataset(
+        tmp_path / "merged", {"train": train, "validation": [(number, ALL) for number in range(100, 109)]}
+    )
 
 
 TINY_VIT = {

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+
 from affect_train.augment import Augmentation, augmentation_key, noise, uniform_draws
 
 KEYS = [augmentation_key(0, 0, 0, f"uid{number}") for number in range(64)]
@@ -11,7 +12,9 @@ def images(count: int = 64, size: int = 16) -> torch.Tensor:
     return torch.from_numpy(rng.integers(40, 200, (count, 3, size, size), dtype=np.uint8))
 
 
-EVERYTHING = Augmentation(flip=True, rotation_degrees=15, scale=0.1, shift=0.1, brightness=0.2, contrast=0.2, noise=0.05, grey=0.2)
+EVERYTHING = Augmentation(
+    flip=True, rotation_degrees=15, scale=0.1, shift=0.1, brightness=0.2, contrast=0.2, noise=0.05, grey=0.2
+)
 
 
 def test_the_default_changes_nothing() -> None:

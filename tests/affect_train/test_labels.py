@@ -3,6 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+
 from affect_data.soft_labels import SoftLabelProvenance, write_soft_labels
 from affect_data.store import open_dataset
 from affect_train.batches import FaceImages, Pick
@@ -109,19 +110,22 @@ def test_heads_that_teacher_or_student_lack_are_absent(own_dataset: Path) -> Non
 
 def test_a_teacher_of_other_classes_is_refused(own_dataset: Path) -> None:
     written(own_dataset, expressions=("neutral", "anger"))
-    with pytest.raises(ModelMismatchError, match="'teacher', expression classes: found neutral, anger; expected surprise, neutral, anger"):
+    with pytest.raises(
+        ModelMismatchError,
+        match=r"'teacher', expression classes: found neutral, anger; expected surprise, neutral, anger",
+    ):
         load_labels(own_dataset, "train", TASKS, ["teacher"])
 
 
 def test_a_teacher_of_other_bins_is_refused(own_dataset: Path) -> None:
     written(own_dataset, valence_arousal_bins=20)
-    with pytest.raises(ModelMismatchError, match="'teacher', valence and arousal bins: found 20; expected 5"):
+    with pytest.raises(ModelMismatchError, match=r"'teacher', valence and arousal bins: found 20; expected 5"):
         load_labels(own_dataset, "train", TASKS, ["teacher"])
 
 
 def test_a_teacher_without_any_head_of_the_student_is_refused(own_dataset: Path) -> None:
     written(own_dataset, action_units=(45,))
-    with pytest.raises(ModelMismatchError, match="soft labels 'teacher': found no head that the student has"):
+    with pytest.raises(ModelMismatchError, match=r"soft labels 'teacher': found no head that the student has"):
         load_labels(own_dataset, "train", TASKS, ["teacher"])
 
 

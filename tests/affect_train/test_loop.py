@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 import torch
 from accelerate.state import AcceleratorState
+from safetensors.torch import load_file
+
 from affect_data.errors import DataError, NotADatasetError, UnknownNameError, UsageError
 from affect_train.errors import CheckpointError, NoLabelsError, NonFiniteLossError
 from affect_train.inference import open_model
@@ -19,7 +21,6 @@ from affect_train.loop import train
 from affect_train.preparation import learning_rate_factor, parameter_groups
 from affect_train.recipe import Recipe, recipe_from
 from affect_train.sampler import batch_plan
-from safetensors.torch import load_file
 
 Values = Callable[..., dict[str, Any]]
 
@@ -48,7 +49,9 @@ def lines(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-def test_a_run_writes_its_recipe_metrics_model_checkpoint_and_evaluation(recipe: Callable[..., Recipe], tmp_path: Path) -> None:
+def test_a_run_writes_its_recipe_metrics_model_checkpoint_and_evaluation(
+    recipe: Callable[..., Recipe], tmp_path: Path
+) -> None:
     result = train(recipe("training.evaluate_every_steps=3"))
     run = tmp_path / "run"
     # 20 rows with AU labels and as many with VA are the longest pools; a batch of 12 has 4 of each
@@ -64,7 +67,9 @@ def test_a_run_writes_its_recipe_metrics_model_checkpoint_and_evaluation(recipe:
     ]
     assert [path.name for path in (run / "checkpoints").iterdir()] != []
     evaluation = json.loads((run / "evaluation.json").read_text())
-    best = max((record for record in records if record["kind"] == "evaluation"), key=lambda record: record["metrics"]["score"])
+    best = max(
+        (record for record in records if record["kind"] == "evaluation"), key=lambda record: record["metrics"]["score"]
+    )
     assert evaluation["step"] == best["step"]
     assert evaluation["splits"]["validation"]["overall"] == best["metrics"]
     assert set(evaluation["splits"]["validation"]["databases"]) == {"affwild2", "expw"}
@@ -82,7 +87,9 @@ def recipe_from_file(path: Path) -> Recipe:
     return read_recipe(path)
 
 
-def test_training_lowers_the_loss_on_faces_that_can_be_told_apart(recipe: Callable[..., Recipe], tmp_path: Path) -> None:
+def test_training_lowers_the_loss_on_faces_that_can_be_told_apart(
+    recipe: Callable[..., Recipe], tmp_path: Path
+) -> None:
     train(
         recipe(
             "training.epochs=8", "training.log_every=5", "training.validation_split=null", "optimizer.learning_rate=0.01",
@@ -95,9 +102,16 @@ def test_training_lowers_the_loss_on_faces_that_can_be_told_apart(recipe: Callab
     assert losses[-1]["valence"] < 0.95 * losses[0]["valence"]
 
 
-def test_accumulated_micro_batches_make_the_step_of_one_large_batch(recipe: Callable[..., Recipe], tmp_path: Path) -> None:
+def test_accumulated_micro_batches_make_the_step_of_one_large_batch(
+    recipe: Callable[..., Recipe], tmp_path: Path
+) -> None:
     # CCC is a function of a whole batch: it is left out, all other losses are sums over labels.
-    settings = ("training.max_steps=2", "model.dropout=0", "method={name: supervised, ccc_weight: 0}", "schedule.name=constant")
+    settings = (
+        "training.max_steps=2",
+        "model.dropout=0",
+        "method={name: supervised, ccc_weight: 0}",
+        "schedule.name=constant",
+    )
     train(recipe(*settings, "batches.size=12", run="large"))
     train(recipe(*settings, "batches.size=4", "training.accumulation=3", run="small"))
     large, small = weights(tmp_path / "large"), weights(tmp_path / "small")
@@ -108,7 +122,13 @@ def test_accumulated_micro_batches_make_the_step_of_one_large_batch(recipe: Call
 def test_an_interrupted_run_goes_on_to_the_same_bits(
     recipe: Callable[..., Recipe], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings = ("training.epochs=2", "training.evaluate_every_steps=3", "training.record_rows=true", "training.accumulation=2", "batches.size=6")
+    settings = (
+        "training.epochs=2",
+        "training.evaluate_every_steps=3",
+        "training.record_rows=true",
+        "training.accumulation=2",
+        "batches.size=6",
+    )
     train(recipe(*settings, run="whole"))
     take_step = Logs.step
 
@@ -129,7 +149,10 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(
     assert (tmp_path / "cut/rows.rank0.jsonl").read_text() == (tmp_path / "whole/rows.rank0.jsonl").read_text()
 
     def without_time(run: str) -> list[dict[str, Any]]:
-        return [{key: value for key, value in line.items() if key != "faces_per_second"} for line in lines(tmp_path / run / "metrics.jsonl")]
+        return [
+            {key: value for key, value in line.items() if key != "faces_per_second"}
+            for line in lines(tmp_path / run / "metrics.jsonl")
+        ]
 
     steps = [(line["kind"], line["step"]) for line in without_time("cut")]
     assert steps == [(line["kind"], line["step"]) for line in without_time("whole")]
@@ -137,7 +160,9 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(
     assert evaluations[0] == evaluations[1]
 
 
-def test_the_rows_of_an_epoch_are_those_of_the_plan(recipe: Callable[..., Recipe], tmp_path: Path, dataset: Path) -> None:
+def test_the_rows_of_an_epoch_are_those_of_the_plan(
+    recipe: Callable[..., Recipe], tmp_path: Path, dataset: Path
+) -> None:
     made = recipe("training.record_rows=true", "training.epochs=2")
     train(made)
     tasks = made.tasks.task_set()
@@ -157,13 +182,27 @@ def test_a_finished_run_is_not_trained_again(recipe: Callable[..., Recipe], tmp_
 
 def test_a_run_of_another_recipe_is_not_taken_up(recipe: Callable[..., Recipe], tmp_path: Path) -> None:
     train(recipe())
-    with pytest.raises(UsageError, match=r"checkpoints of another recipe:\n  optimizer.learning_rate: was 0.001, now 0.1\n  seed: was 0, now 1\n"):
+    with pytest.raises(
+        UsageError,
+        match=r"checkpoints of another recipe:\n  optimizer.learning_rate: was 0.001, now 0.1\n  seed: was 0, now 1\n",
+    ):
         train(recipe("optimizer.learning_rate=0.1", "seed=1", "training.log_every=1"))
 
 
 def test_checkpoints_of_the_last_and_the_best_steps_stay(recipe: Callable[..., Recipe], tmp_path: Path) -> None:
-    train(recipe("training.evaluate_every_steps=1", "training.keep_last=2", "training.keep_best=1", "optimizer.learning_rate=0.02"))
-    scores = {line["step"]: line["metrics"]["score"] for line in lines(tmp_path / "run/metrics.jsonl") if line["kind"] == "evaluation"}
+    train(
+        recipe(
+            "training.evaluate_every_steps=1",
+            "training.keep_last=2",
+            "training.keep_best=1",
+            "optimizer.learning_rate=0.02",
+        )
+    )
+    scores = {
+        line["step"]: line["metrics"]["score"]
+        for line in lines(tmp_path / "run/metrics.jsonl")
+        if line["kind"] == "evaluation"
+    }
     best = max(scores, key=lambda step: (scores[step], step))
     kept = {int(path.name.removeprefix("step-")) for path in (tmp_path / "run/checkpoints").iterdir()}
     assert kept == {4, 5, best}
@@ -180,7 +219,7 @@ def test_without_best_checkpoints_the_model_is_the_last(recipe: Callable[..., Re
 def test_a_damaged_checkpoint_is_an_error_that_says_what_to_do(recipe: Callable[..., Recipe], tmp_path: Path) -> None:
     train(recipe())
     (tmp_path / "run/checkpoints/step-00000005/model.safetensors").write_bytes(b"damaged")
-    with pytest.raises(CheckpointError, match="it cannot be restored: .*Remove it to resume from the one before"):
+    with pytest.raises(CheckpointError, match=r"it cannot be restored: .*Remove it to resume from the one before"):
         train(recipe())
 
 
@@ -193,11 +232,18 @@ def test_what_a_killed_save_left_is_no_checkpoint(recipe: Callable[..., Recipe],
     assert all(torch.equal(value, whole[name]) for name, value in weights(tmp_path / "run").items())
 
 
-def test_a_loss_that_is_no_number_stops_the_run_and_leaves_the_last_checkpoint(recipe: Callable[..., Recipe], tmp_path: Path) -> None:
+def test_a_loss_that_is_no_number_stops_the_run_and_leaves_the_last_checkpoint(
+    recipe: Callable[..., Recipe], tmp_path: Path
+) -> None:
     diverging = recipe(
-        "optimizer.learning_rate=1e20", "schedule.name=constant", "training.evaluate_every_steps=1", "training.validation_split=null"
+        "optimizer.learning_rate=1e20",
+        "schedule.name=constant",
+        "training.evaluate_every_steps=1",
+        "training.validation_split=null",
     )
-    with pytest.raises(NonFiniteLossError, match=r"step [2-5]: the loss of .*au.* is not finite; the batch holds (affwild2|expw):clip"):
+    with pytest.raises(
+        NonFiniteLossError, match=r"step [2-5]: the loss of .*au.* is not finite; the batch holds (affwild2|expw):clip"
+    ):
         train(diverging)
     kept = sorted((tmp_path / "run/checkpoints").iterdir())
     assert len(kept) == 1
@@ -213,29 +259,40 @@ def test_a_dry_run_trains_one_step_and_writes_nothing(recipe: Callable[..., Reci
     assert not (tmp_path / "run").exists()
 
 
-def test_an_unbuilt_dataset_is_refused_with_the_command_that_builds_it(recipe: Callable[..., Recipe], tmp_path: Path) -> None:
-    with pytest.raises(NotADatasetError, match="the folder does not exist. Build it with `affect-data build RECIPE .*nowhere`"):
+def test_an_unbuilt_dataset_is_refused_with_the_command_that_builds_it(
+    recipe: Callable[..., Recipe], tmp_path: Path
+) -> None:
+    with pytest.raises(
+        NotADatasetError, match=r"the folder does not exist. Build it with `affect-data build RECIPE .*nowhere`"
+    ):
         train(recipe(f"dataset={tmp_path / 'nowhere'}"))
 
 
 def test_a_task_without_labels_is_an_error_that_names_it(recipe: Callable[..., Recipe]) -> None:
-    with pytest.raises(NoLabelsError, match="split train: no row has a label of au"):
+    with pytest.raises(NoLabelsError, match=r"split train: no row has a label of au"):
         train(recipe("tasks.action_units=[45]"))
 
 
 def test_a_validation_split_without_the_deciding_label_is_an_error(
     recipe: Callable[..., Recipe], tmp_path: Path, world: SimpleNamespace
 ) -> None:
-    rows = {"train": [(number, world.all) for number in range(16)], "validation": [(number, ("va",)) for number in range(5)]}
-    made = recipe(f"dataset={world.write_dataset(tmp_path / 'other', rows)}", "training.best_metric=expression.macro_f1")
-    with pytest.raises(DataError, match="training.best_metric 'expression.macro_f1' is not defined on the validation split"):
+    rows = {
+        "train": [(number, world.all) for number in range(16)],
+        "validation": [(number, ("va",)) for number in range(5)],
+    }
+    made = recipe(
+        f"dataset={world.write_dataset(tmp_path / 'other', rows)}", "training.best_metric=expression.macro_f1"
+    )
+    with pytest.raises(
+        DataError, match=r"training.best_metric 'expression.macro_f1' is not defined on the validation split"
+    ):
         train(made)
 
 
 def test_unknown_splits_and_soft_labels_are_refused_before_training(recipe: Callable[..., Recipe]) -> None:
-    with pytest.raises(UnknownNameError, match="'test'; known: train, validation"):
+    with pytest.raises(UnknownNameError, match=r"'test'; known: train, validation"):
         train(recipe("training.validation_split=test"))
-    with pytest.raises(UnknownNameError, match="unknown soft labels in .* 'teacher'; known: "):
+    with pytest.raises(UnknownNameError, match=r"unknown soft labels in .* 'teacher'; known: "):
         train(recipe("method={name: distillation}", "soft_labels=[teacher]"))
 
 
@@ -266,4 +323,6 @@ def test_the_model_survives_a_crash_between_two_renames(recipe: Callable[..., Re
     shutil.move(tmp_path / "run/model", tmp_path / "run/.model.old")
     train(recipe())
     assert all(torch.equal(value, before[name]) for name, value in weights(tmp_path / "run").items())
-    assert np.array_equal(sorted(path.name for path in (tmp_path / "run/model").iterdir()), ["config.json", "model.safetensors"])
+    assert np.array_equal(
+        sorted(path.name for path in (tmp_path / "run/model").iterdir()), ["config.json", "model.safetensors"]
+    )

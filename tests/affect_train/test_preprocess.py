@@ -3,10 +3,11 @@ import math
 
 import numpy as np
 import pytest
-from affect_train.preprocess import ImageDecodeError, Preprocessing
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+
+from affect_train.preprocess import ImageDecodeError, Preprocessing
 
 
 def encoded(image: Image.Image, kind: str = "PNG", **options: object) -> bytes:
@@ -64,7 +65,9 @@ def test_resizing_agrees_with_pillows_antialiased_bilinear() -> None:
 
 @pytest.mark.parametrize("box", [None, (40.0, 30.0, 260.0, 250.0)])
 def test_jpeg_at_reduced_scale_shows_the_same_region_as_full_decoding(box: tuple[float, ...] | None) -> None:
-    smooth = Image.fromarray(np.random.default_rng(1).integers(0, 256, (9, 9, 3), dtype=np.uint8)).resize((301, 299), Image.Resampling.BICUBIC)
+    smooth = Image.fromarray(np.random.default_rng(1).integers(0, 256, (9, 9, 3), dtype=np.uint8)).resize(
+        (301, 299), Image.Resampling.BICUBIC
+    )
     data = encoded(smooth, "JPEG", quality=95)
     reduced, full = Preprocessing(56)(data, box), Preprocessing(56, reduced_scale=False)(data, box)
     assert Preprocessing(56)._reduction(299) == 4
@@ -100,9 +103,9 @@ def test_exif_orientation_is_not_applied_because_boxes_are_in_stored_pixels() ->
 
 
 def test_bytes_that_are_no_image_are_an_error() -> None:
-    with pytest.raises(ImageDecodeError, match="the image cannot be decoded: cannot identify image file"):
+    with pytest.raises(ImageDecodeError, match=r"the image cannot be decoded: cannot identify image file"):
         Preprocessing(8)(b"not an image")
-    with pytest.raises(ImageDecodeError, match="the image cannot be decoded"):
+    with pytest.raises(ImageDecodeError, match=r"the image cannot be decoded"):
         Preprocessing(8)(b"")
 
 
@@ -110,18 +113,18 @@ def test_bytes_that_are_no_image_are_an_error() -> None:
 def test_a_truncated_image_is_an_error(kind: str) -> None:
     noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8))
     data = encoded(noise, kind)
-    with pytest.raises(ImageDecodeError, match="the image cannot be decoded"):
+    with pytest.raises(ImageDecodeError, match=r"the image cannot be decoded"):
         Preprocessing(8)(data[: len(data) // 2])
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG"])
 def test_a_box_outside_the_image_is_an_error(kind: str) -> None:
-    with pytest.raises(ImageDecodeError, match="the face box 50 10 70 30 does not lie in the 40x40 image"):
+    with pytest.raises(ImageDecodeError, match=r"the face box 50 10 70 30 does not lie in the 40x40 image"):
         Preprocessing(8)(encoded(gradient(40, 40), kind), (50, 10, 70, 30))
 
 
 def test_floating_point_samples_are_refused() -> None:
-    with pytest.raises(ImageDecodeError, match="floating-point samples"):
+    with pytest.raises(ImageDecodeError, match=r"floating-point samples"):
         Preprocessing(8)(encoded(Image.fromarray(np.ones((8, 8), dtype=np.float32)), "TIFF"))
 
 
@@ -134,14 +137,14 @@ def test_the_description_round_trips_and_the_digest_tells_preprocessings_apart()
 
 
 def test_a_description_of_another_version_is_refused() -> None:
-    with pytest.raises(ValueError, match="format version 99; this release makes version 1"):
+    with pytest.raises(ValueError, match=r"format version 99; this release makes version 1"):
         Preprocessing.from_dict({"format_version": 99, "image_size": 8, "margin": 0.0})
 
 
 def test_impossible_settings_are_refused() -> None:
-    with pytest.raises(ValueError, match="image_size is 0"):
+    with pytest.raises(ValueError, match=r"image_size is 0"):
         Preprocessing(0)
-    with pytest.raises(ValueError, match="margin is -0.1"):
+    with pytest.raises(ValueError, match=r"margin is -0.1"):
         Preprocessing(8, margin=-0.1)
 
 
@@ -152,7 +155,9 @@ def test_impossible_settings_are_refused() -> None:
     st.tuples(st.floats(-30, 59), st.floats(-30, 59), st.floats(0.5, 60), st.floats(0.5, 60)),
     st.floats(0, 1),
 )
-def test_any_box_gives_the_output_size_or_a_clear_error(width: int, height: int, box: tuple[float, ...], margin: float) -> None:
+def test_any_box_gives_the_output_size_or_a_clear_error(
+    width: int, height: int, box: tuple[float, ...], margin: float
+) -> None:
     left, top, across, down = box
     lies_in = left < width and top < height and left + across > 0 and top + down > 0
     arguments = (encoded(gradient(width, height), "BMP"), (left, top, left + across, top + down))
@@ -162,5 +167,5 @@ def test_any_box_gives_the_output_size_or_a_clear_error(width: int, height: int,
         assert pixels[..., 0].max() < width
         assert pixels[..., 1].max() < height
     else:
-        with pytest.raises(ImageDecodeError, match="does not lie in"):
+        with pytest.raises(ImageDecodeError, match=r"does not lie in"):
             Preprocessing(16, margin)(*arguments)

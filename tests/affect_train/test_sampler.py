@@ -2,11 +2,12 @@ from collections import Counter
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from affect_data.errors import UsageError
 from affect_train.batches import Pick
 from affect_train.sampler import BatchPlan, RowsInOrder, batch_plan
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 POOLS = {"au": np.arange(0, 10), "expression": np.arange(10, 14), "va": np.arange(14, 35)}
 
@@ -91,18 +92,22 @@ def test_every_process_gets_every_task_in_its_part_of_a_batch() -> None:
 
 
 def test_a_batch_that_processes_cannot_share_is_an_error() -> None:
-    with pytest.raises(UsageError, match="batches.size is 8, which 3 processes cannot share evenly; make it a multiple of 3"):
+    with pytest.raises(
+        UsageError, match=r"batches.size is 8, which 3 processes cannot share evenly; make it a multiple of 3"
+    ):
         BatchPlan(POOLS, 8, seed=0).shard(3, 0)
 
 
 def test_a_batch_with_fewer_rows_than_tasks_is_an_error() -> None:
-    with pytest.raises(UsageError, match="batches.size is 2, but 3 tasks share a batch"):
+    with pytest.raises(UsageError, match=r"batches.size is 2, but 3 tasks share a batch"):
         BatchPlan(POOLS, 2, seed=0)
 
 
 @settings(max_examples=50, deadline=None)
 @given(st.integers(1, 40), st.integers(1, 9), st.integers(1, 4))
-def test_evaluation_sees_every_row_once_in_the_same_batches_on_any_number_of_processes(rows: int, size: int, processes: int) -> None:
+def test_evaluation_sees_every_row_once_in_the_same_batches_on_any_number_of_processes(
+    rows: int, size: int, processes: int
+) -> None:
     alone = list(RowsInOrder(rows, size))
     shared = [list(RowsInOrder(rows, size, processes, rank)) for rank in range(processes)]
     assert [pick.row for batch in alone for pick in batch] == list(range(rows))

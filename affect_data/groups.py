@@ -1,0 +1,42 @@
+"""Connected groups: rows that share a key, or pictures that are copies of each other, directly or by way of others."""
+
+import numpy as np
+import numpy.typing as npt
+
+Rows = npt.NDArray[np.int64]
+
+
+def connected_groups(count: int, first: Rows, second: Rows) -> Rows:
+    """The group of every node of a graph, named by its smallest node.
+
+    Args:
+        count: number of nodes.
+        first: one end of every edge.
+        second: its other end.
+
+    Returns:
+        int64 [count]; a node without an edge is its own group.
+    """
+    root = np.arange(count, dtype=np.int64)
+    first, second = first.astype(np.int64), second.astype(np.int64)
+    while True:
+        one, other = root[first], root[second]
+        apart = one != other
+        if not apart.any():
+            return root
+        first, second, one, other = first[apart], second[apart], one[apart], other[apart]
+        # Roots are linked downwards only, so that no cycle can arise; then every path is shortened to its end.
+        np.minimum.at(root, np.maximum(one, other), np.minimum(one, other))
+        while True:
+            shorter = root[root]
+            if (shorter == root).all():
+                break
+            root = shorter
+
+
+def groups_of_keys(keys: npt.NDArray[np.int64]) -> tuple[Rows, Rows]:
+    """Edges that join all rows of the same key, one edge fewer than rows; rows with a negative key are left alone."""
+    rows = np.nonzero(keys >= 0)[0]
+    rows = rows[np.argsort(keys[rows], kind="stable")]
+    same = keys[rows[1:]] == keys[rows[:-1]]
+    return rows[:-1][same], rows[1:][same]

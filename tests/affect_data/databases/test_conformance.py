@@ -1,0 +1,324 @@
+"""What holds for every registered database: it says what it must, and reads its own demo files to exactly the truth that was drawn."""
+
+import importlib
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from affect_data.catalogue import facts
+from affect_data.databases.base import SPLITS, TASKS, Database, DatabaseOptions, Scan, Tier
+from affect_data.databases.registry import DATABASES, database_named
+from affect_data.databases.root import FAILURE_SCHEMA, DatabaseRoot
+from affect_data.demo.sampler import FaceSampler
+from affect_data.demo.truth import PlacedFace
+from affect_data.errors import UnknownNameError
+from affect_data.harmonise import harmonise
+from affect_data.recipe import SplitOptions
+from affect_data.vocabulary import ACTION_UNITS, COMPOUND_EXPRESSIONS, EXPRESSIONS
+
+FACES = 130
+
+# How far valence and arousal may be from the truth: half of the last digit that the format writes.
+VA_ROUNDING = {"affwild2": 0.0005, "afew_va": 0.05}
+
+
+@dataclass(frozen=True)
+class Written:
+    """The demo files of one database, the truth of its faces, and what its reader found."""
+
+    database: Database
+    root: Path
+    placed: dict[tuple[str, int], PlacedFace]
+    scan: Scan
+
+
+@pytest.fixture(scope="module", params=sorted(DATABASES))
+def written(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Written:
+    name = request.param
+    root = tmp_path_factory.mktemp(name)
+    placed = importlib.import_module(f"affect_data.demo.{name}").write(root, FaceSampler(7), FACES)
+    database = DATABASES[name]()
+    by_place = {(face.image, face.face): face for face in placed}
+    assert len(by_place) == len(placed) > FACES / 2
+    return Written(database, root, by_place, database.read(DatabaseRoot(root)))
+
+
+# ---------------------------------------------------------------- what it says
+
+
+@pytest.mark.parametrize("name", sorted(DATABASES))
+def test_its_key_is_its_name_and_its_module(name: str) -> None:
+    database = DATABASES[name]
+    assert database.name == name
+    assert re.fullmatch(r"[a-z][a-z0-9_]*", name)
+    assert database.__module__ == f"affect_data.databases.{name}"
+    assert database_named(name) is database
+
+
+@pytest.mark.parametrize("name", sorted(DATABASES))
+def test_it_says_who_made_it_and_what_its_licence_permits(name: str) -> None:
+    database = DATABASES[name]
+    assert database.title
+    assert database.source_family
+    assert len(database.licence.terms) > 20
+    assert database.licence.publishes in Tier
+    assert re.fullmatch(r"https?://\S+", database.licence.url)
+    assert re.fullmatch(r"https?://\S+", database.homepage)
+    assert re.fullmatch(r"(\d{4}-\d\d-\d\d)?", database.licence.read_on)
+
+
+@pytest.mark.parametrize("name", sorted(DATABASES))
+def test_its_citation_is_bibtex(name: str) -> None:
+    entries = re.split(r"\n(?=@)", DATABASES[name].citation.strip())
+    for entry in entries:
+        assert re.match(r"@(article|inproceedings|misc|techreport|phdthesis)\{[a-z]+\d{4}\w*,\n", entry)
+        assert entry.rstrip().endswith("}")
+        assert entry.count("{") == entry.count("}")
+        found = dict(re.findall(r"^\s*(\w+)\s*=\s*\{(.+)\},?$", entry, re.MULTILINE))
+        assert {"title", "author", "year"} <= set(found)
+        assert 1970 <= int(found["year"]) <= 2030
+
+
+@pytest.mark.parametrize("name", sorted(DATABASES))
+def test_its_docstring_describes_it_and_shows_the_official_layout(name: str) -> None:
+    assert len(DATABASES[name].description()) > 20
+    assert DATABASES[name].layout().strip()
+    assert re.search(r"\.\w{2,4}\b", DATABASES[name].layout())
+
+
+@pytest.mark.parametrize("name", sorted(DATABASES))
+def test_its_labels_are_of_the_vocabulary_and_it_has_some(name: str) -> None:
+    database = DATABASES[name]
+    assert set(database.action_units) | set(database.action_unit_intensities) <= set(ACTION_UNITS)
+    assert list(database.action_units) == sorted(set(database.action_units))
+    assert set(database.expressions) <= set(EXPRESSIONS)
+    assert len(database.expressions) == len(set(database.expressions))
+    assert set(database.compound_expressions) <= set(COMPOUND_EXPRESSIONS)
+    assert database.tasks()
+    assert set(database.tasks()) <= set(TASKS)
+
+
+@pytest.mark.parametrize("name", sorted(DATABASES))
+def test_its_options_have_defaults_descriptions_and_no_room_for_unknown_keys(name: str) -> None:
+    options = DATABASES[name].Options
+    assert issubclass(options, DatabaseOptions)
+    assert options.model_validate({}) == DATABASES[name]().options
+    assert all(field.description for field in options.model_fields.values())
+    assert options.model_config["extra"] == "forbid"
+    assert options.model_config["frozen"]
+
+
+@pytest.mark.parametrize("name", sorted(DATABASES))
+def test_its_entry_in_the_catalogue_is_complete_and_plain(name: str) -> None:
+    entry = facts(name)
+    assert json.loads(json.dumps(entry)) == entry
+    for key in (
+        "title",
+        "description",
+        "tasks",
+        "licence",
+        "licence_url",
+        "publishes",
+        "homepage",
+        "citation",
+        "source_family",
+        "layout",
+    ):
+        assert entry[key], key
+
+
+def test_an_unknown_database_is_named_with_the_known_ones() -> None:
+    with pytest.raises(
+        UnknownNameError, match=r"unknown database 'expv'; known: afew_va, affectnet, affwild2, disfa, expw, ferplus$"
+    ):
+        database_named("expv")
+
+
+# ---------------------------------------------------------------- its demo files
+
+
+def test_it_reads_its_demo_files_without_a_defect(written: Written) -> None:
+    assert written.scan.defects == ()
+    assert len(written.scan.rows) > FACES / 2
+
+
+def test_it_names_the_files_that_it_read_relative_to_the_root(written: Written) -> None:
+    assert written.scan.annotation_files
+    for path in written.scan.annotation_files:
+        assert (written.root / path).is_file()
+        assert ".." not in path
+
+
+def listed_faces(name: str, root: Path) -> int:
+    """How many faces the annotation files list, counted without the reader."""
+
+    def lines(pattern: str, header: int = 0) -> dict[str, int]:
+        return {
+            path.as_posix(): len(path.read_text(encoding="utf-8-sig").splitlines()) - header
+            for path in root.glob(pattern)
+        }
+
+    if name == "expw":
+        return sum(lines("label/label.lst").values())
+    if name == "affectnet":
+        return sum(lines("**/training.csv", header=1).values()) + sum(lines("**/validation.csv").values())
+    if name == "afew_va":
+        return sum(len(json.loads(path.read_text())["frames"]) for path in root.glob("*/*/*.json"))
+    if name == "disfa":
+        subjects = {path.parent.name for path in root.glob("ActionUnit_Labels/*/*.txt")}
+        return sum(max(lines(f"ActionUnit_Labels/{subject}/*.txt").values()) for subject in subjects)
+    if name == "affwild2":
+        files = lines("Third ABAW Annotations/*/*/*.txt", header=1)
+        tracks = {Path(path).stem for path in files}
+        return sum(max(count for path, count in files.items() if Path(path).stem == track) for track in tracks)
+    if name == "ferplus":
+        return sum(lines("fer2013new.csv", header=1).values())
+    raise AssertionError(f"count the faces of {name} here, without its reader")
+
+
+def test_every_listed_face_is_a_row_or_a_failure(written: Written) -> None:
+    scan = written.scan
+    assert scan.lines == len(scan.rows) + len(scan.failures) == listed_faces(written.database.name, written.root)
+
+
+def test_every_drawn_face_is_one_row(written: Written) -> None:
+    places = written.scan.rows.select(
+        "image", face=pl.col("face").fill_null(-1) if "face" in written.scan.rows.columns else pl.lit(-1)
+    )
+    assert not places.is_duplicated().any()
+    assert set(written.placed) <= set(places.rows())
+
+
+def test_every_row_and_failure_leads_to_a_line_of_a_file(written: Written) -> None:
+    sizes = {
+        path: (written.root / path).read_text(encoding="utf-8-sig").count("\n") + 1
+        for path in written.scan.annotation_files
+        if not path.endswith(".npy")
+    }
+    assert written.scan.failures.schema == FAILURE_SCHEMA
+    for frame in (written.scan.rows, written.scan.failures):
+        for path, line in frame.select("source_file", "source_line").iter_rows():
+            assert 1 <= line <= sizes[path]
+
+
+def test_every_picture_of_a_row_opens_and_is_its_own_file(written: Written) -> None:
+    opened = written.database.open_images(written.root)
+    for image in written.scan.rows["image"].unique().to_list():
+        assert not image.startswith("/")
+        assert opened(image)
+
+
+def test_a_picture_that_is_not_there_is_file_not_found(written: Written) -> None:
+    first = str(written.scan.rows["image"][0])
+    if not (written.root / first).is_file():
+        pytest.skip("its pictures are no files of their own")
+    with pytest.raises(FileNotFoundError):
+        written.database.open_images(written.root)(f"{first}.none")
+
+
+def labels_of(row: dict[str, Any]) -> dict[str, Any]:
+    beginnings = ("au_", "votes_", "expression", "compound_expression", "valence", "arousal")
+    return {
+        name: value
+        for name, value in row.items()
+        if name.startswith(beginnings) and not name.endswith("_masked") and value is not None
+    }
+
+
+def test_every_label_is_the_truth_that_was_drawn(written: Written) -> None:
+    """The strongest of these tests: nothing that a reader gives for a face may differ from what was drawn there."""
+    tolerance = VA_ROUNDING.get(written.database.name, 1e-5) + 1e-9
+    compared = dict.fromkeys(("au", "au_intensity", "expression", "va"), 0)
+    for row in written.scan.rows.iter_rows(named=True):
+        labels = labels_of(row)
+        if not labels:
+            continue
+        place = (row["image"], -1 if row.get("face") is None else row["face"])
+        if written.database.has_expression_votes and place not in written.placed:
+            assert row["expression"] is None, "votes on a picture without a face make no expression"
+            continue
+        truth = written.placed[place].truth
+        for name, value in labels.items():
+            if name.startswith("au_intensity_"):
+                assert value == truth.intensity(int(name[13:])), (row["image"], name)
+                compared["au_intensity"] += 1
+            elif name.startswith("au_"):
+                assert value == truth.action_unit(int(name[3:])), (row["image"], name)
+                compared["au"] += 1
+            elif name == "expression" and not written.database.has_expression_votes:
+                assert value == truth.expression, row["image"]
+                compared["expression"] += 1
+            elif name in ("valence", "arousal"):
+                assert abs(value - getattr(truth, name)) <= tolerance, (row["image"], name)
+                compared["va"] += 1
+    labelled = {
+        "au": written.database.action_units,
+        "au_intensity": written.database.action_unit_intensities,
+        "expression": written.database.expressions and not written.database.has_expression_votes,
+        "va": written.database.valence_arousal,
+    }
+    assert {task for task, count in compared.items() if count} == {task for task, has in labelled.items() if has}
+
+
+def test_a_face_without_a_label_that_its_database_codes_says_why_or_has_no_annotation(written: Written) -> None:
+    rows = written.scan.rows
+    for task, column in (("expression", "expression"), ("va", "valence")):
+        if task in written.database.tasks() and column in rows.columns and len(written.database.tasks()) == 1:
+            unlabelled = rows.filter(pl.col(column).is_null())
+            assert f"{task}_masked" in rows.columns or unlabelled.is_empty()
+            if len(unlabelled):
+                assert unlabelled[f"{task}_masked"].null_count() == 0
+
+
+def test_votes_are_shares_and_the_expression_has_the_most_of_them(written: Written) -> None:
+    if not written.database.has_expression_votes:
+        assert not [name for name in written.scan.rows.columns if name.startswith("votes_")]
+        return
+    agreeing = 0
+    labelled = written.scan.rows.filter(pl.col("expression").is_not_null())
+    for row in labelled.iter_rows(named=True):
+        shares = {name: row[f"votes_{name}"] for name in written.database.expressions}
+        assert sum(shares.values()) <= 1 + 1e-6
+        assert shares[row["expression"]] == max(shares.values()) > 0
+        agreeing += row["expression"] == written.placed[row["image"], -1].truth.expression
+    assert agreeing > 0.7 * len(labelled) > 30
+
+
+def test_no_person_who_was_drawn_has_two_subject_names(written: Written) -> None:
+    if "subject" not in written.scan.rows.columns:
+        return
+    people: dict[str, set[str]] = {}
+    for image, subject in written.scan.rows.select("image", "subject").iter_rows():
+        if subject and (image, -1) in written.placed:
+            people.setdefault(written.placed[image, -1].truth.subject, set()).add(subject)
+    assert {person: len(names) for person, names in people.items()} == dict.fromkeys(people, 1)
+
+
+def test_official_splits_are_those_of_the_schema(written: Written) -> None:
+    columns = [name for name in written.scan.rows.columns if name == "split" or name.startswith("split_")]
+    found = {value for name in columns for value in written.scan.rows[name].drop_nulls().to_list()}
+    assert found <= set(SPLITS)
+    assert not columns or "train" in found
+
+
+def test_its_rows_harmonise_and_hold_every_rule(written: Written) -> None:
+    release = written.database.release_of(DatabaseRoot(written.root))
+    assert release in written.database.releases or (release == "" and not written.database.releases)
+    unified = harmonise(written.scan, written.database, release, SplitOptions())
+    assert len(unified.labels) == len(written.scan.rows)
+    assert unified.labels["uid"].str.starts_with(f"{written.database.name}:").all()
+    coded = {slot for slot, number in enumerate(ACTION_UNITS) if number in written.database.action_units}
+    assert set(np.nonzero(unified.labels["au_mask"].to_numpy().any(axis=0))[0].tolist()) <= coded
+
+
+def test_reading_again_gives_the_same_rows(written: Written) -> None:
+    again = type(written.database)().read(DatabaseRoot(written.root))
+    assert again.rows.equals(written.scan.rows)
+    assert again.failures.equals(written.scan.failures)
+    assert again.notes == written.scan.notes
