@@ -31,7 +31,7 @@ app = typer.Typer(
 out_console = Console(soft_wrap=True, highlight=False)
 log = Console(stderr=True, soft_wrap=True, highlight=False)
 
-COMMANDS = ("train", "validate", "label", "evaluate", "predict")
+COMMANDS = ("train", "validate", "label", "evaluate", "predict", "features", "demo")
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 RecipePath = Annotated[Path, typer.Argument(metavar="RECIPE", help="A training recipe (YAML).")]
@@ -146,6 +146,55 @@ def label(
         out_console.print(
             f"Next: `soft_labels: [{name}]` and `method: {{name: distillation}}` in the student's recipe", markup=False
         )
+
+
+@app.command(epilog="Example: `affect-train features facebook/dinov2-small merged --name dinov2 --image-size 112`")
+def features(
+    source: Annotated[
+        str, typer.Argument(metavar="MODEL", help="A run, or a backbone: a folder of transformers or a Hub id.")
+    ],
+    dataset: DatasetPath,
+    name: Annotated[str, typer.Option(help="What the features are called: column `features.NAME`.")],
+    image_size: Annotated[int, typer.Option(min=16, help="Side of a backbone's input; a run has its own.")] = 112,
+    margin: Annotated[
+        float, typer.Option(min=0.0, help="Around the face box, for a backbone; a run has its own.")
+    ] = 0.2,
+    workers: Workers = 0,
+    as_json: Json = False,
+) -> None:
+    """Store a backbone's features of every row, so that heads can be trained without decoding an image."""
+    from affect_train.features import store_features
+
+    result = store_features(source, dataset, name, image_size=image_size, margin=margin, workers=workers)
+    _leave_process_group()
+    if result is None:
+        return
+    if as_json:
+        _print_json(result)
+    else:
+        counted = ", ".join(f"{split} {rows:,}" for split, rows in result["rows"].items())
+        out_console.print(f"features '{name}' in {dataset}: {counted} rows", markup=False)
+        out_console.print(f"Next: `model: {{features: {name}, freeze_backbone: true, ...}}` in a recipe", markup=False)
+
+
+@app.command(epilog="Example: `python -m affect_train demo demo --seed 0`")
+def demo(
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="A new folder.")],
+    overrides: Overrides = None,
+    seed: Annotated[int, typer.Option(help="Of the faces and of both trainings.")] = 0,
+    faces: Annotated[int | None, typer.Option(min=1, help="About how many faces to draw.")] = None,
+    as_json: Json = False,
+) -> None:
+    """The whole path on drawn faces: databases, one dataset, a teacher, its soft labels, a student, one table."""
+    from affect_train.demo import run_demo, table
+
+    result = run_demo(out, seed, overrides or [], faces)
+    if as_json:
+        _print_json(result)
+        return
+    out_console.print(f"\nValidation split, {result['seconds']} s in all:\n\n{table(result)}\n", markup=False)
+    for what, path in result["paths"].items():
+        out_console.print(f"{what:8} {path}", markup=False)
 
 
 @app.command(epilog="Example: `affect-train evaluate runs/teacher merged --split validation`")

@@ -105,7 +105,7 @@ def store_features(
                 images,
                 accelerator,
                 workers=workers,
-                advance=lambda count, advance=advance: advance(count * accelerator.num_processes),
+                advance=advance,
             )
         if found is not None:
             features[split] = _finite(found, split)
@@ -124,7 +124,12 @@ def store_features(
             created=datetime.now(UTC).isoformat(timespec="seconds"),
         )
         _write(folder.path, provenance, features)
-        written = {"name": name, "dataset": folder.path.name, "rows": dict(folder.manifest.rows), "provenance": provenance.model_dump()}
+        written = {
+            "name": name,
+            "dataset": folder.path.name,
+            "rows": dict(folder.manifest.rows),
+            "provenance": provenance.model_dump(),
+        }
     accelerator.wait_for_everyone()
     return written
 
@@ -143,7 +148,9 @@ def _open(source: str, image_size: int, margin: float) -> tuple[AffectModel, Pre
 def _finite(features: NDArray[np.float16], split: str) -> NDArray[np.float16]:
     if not np.isfinite(features).all():
         row = int(np.argwhere(~np.isfinite(features))[0, 0])
-        raise DataError(f"features of split '{split}': row {row} is not finite as float16; the backbone diverged or its outputs are too large")
+        raise DataError(
+            f"features of split '{split}': row {row} is not finite as float16; the backbone diverged or its outputs are too large"
+        )
     return features
 
 
@@ -152,7 +159,16 @@ def _write(path: Path, provenance: FeatureProvenance, features: dict[str, NDArra
 
     column = group_name(provenance.name)
     tables = [
-        (split, pa.table({column: pa.FixedSizeListArray.from_arrays(pa.array(np.ascontiguousarray(values).reshape(-1)), provenance.width)}))
+        (
+            split,
+            pa.table(
+                {
+                    column: pa.FixedSizeListArray.from_arrays(
+                        pa.array(np.ascontiguousarray(values).reshape(-1)), provenance.width
+                    )
+                }
+            ),
+        )
         for split, values in features.items()
     ]
     described = Features({column: List(Value("float16"), length=provenance.width)})
@@ -220,4 +236,8 @@ class StoredFeatures(TorchDataset[FaceBatch]):
     def __getitems__(self, picks: Sequence[Pick]) -> FaceBatch:
         """The features of the picked rows, float32 [N, D], where a batch of images would have its pixels."""
         rows = np.array([pick.row for pick in picks], dtype=np.int64)
-        return FaceBatch(torch.from_numpy(rows), self._uids.take(rows).to_pylist(), torch.from_numpy(self._values[rows].astype(np.float32)))
+        return FaceBatch(
+            torch.from_numpy(rows),
+            self._uids.take(rows).to_pylist(),
+            torch.from_numpy(self._values[rows].astype(np.float32)),
+        )

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -15,6 +15,9 @@ from affect_train.errors import NotAModelError
 from affect_train.model import AffectModel, AffectOutput, load_model
 from affect_train.preprocess import Preprocessing
 from affect_train.sampler import RowsInOrder
+
+if TYPE_CHECKING:
+    from affect_train.features import StoredFeatures
 
 Logits = dict[str, NDArray[Any]]
 """Arrays [rows, width] by head: au, expression, valence, arousal; heads that the model lacks are absent."""
@@ -58,7 +61,7 @@ def open_model(folder: Path) -> tuple[AffectModel, Preprocessing]:
 
 def infer(
     model: AffectModel,
-    images: FaceImages,
+    images: "FaceImages | StoredFeatures",
     accelerator: Accelerator,
     *,
     workers: int = 0,
@@ -71,12 +74,57 @@ def infer(
 
     Args:
         model: not wrapped for distributed training; left in the mode in which it was.
-        images: the split, without augmentation.
+        images: the split, without augmentation, or its stored features.
         accelerator: tells the processes apart.
         workers: loader processes.
         dtype: of the result.
         advance: called after every batch with the number of rows that all processes did in its time.
     """
+    return _infer(
+        model,
+        lambda pixels: logits_of(model(pixels)),
+        images,
+        accelerator,
+        workers=workers,
+        dtype=dtype,
+        advance=advance,
+    )
+
+
+def infer_features(
+    model: AffectModel,
+    images: FaceImages,
+    accelerator: Accelerator,
+    *,
+    workers: int = 0,
+    advance: Callable[[int], None] | None = None,
+) -> NDArray[np.float16] | None:
+    """The backbone's pooled features of every row in row order, float16 [rows, D], on the main process; None on the others.
+
+    The arguments are those of `infer`.
+    """
+    found = _infer(
+        model,
+        lambda pixels: {"features": model.features(pixels)},
+        images,
+        accelerator,
+        workers=workers,
+        dtype=np.float16,
+        advance=advance,
+    )
+    return None if found is None else found["features"]
+
+
+def _infer(
+    model: AffectModel,
+    outputs: Callable[[Tensor], dict[str, Tensor]],
+    images: "FaceImages | StoredFeatures",
+    accelerator: Accelerator,
+    *,
+    workers: int,
+    dtype: type[np.floating[Any]],
+    advance: Callable[[int], None] | None,
+) -> Logits | None:
     plan = RowsInOrder(len(images), INFERENCE_BATCH, accelerator.num_processes, accelerator.process_index)
     device, training = next(model.parameters()).device, model.training
     rows: list[NDArray[np.int64]] = []
@@ -85,17 +133,16 @@ def infer(
     try:
         with torch.inference_mode(), accelerator.autocast():
             for faces in FaceLoader(images, plan, workers):
-                output = model(faces.pixels.to(device, non_blocking=True))
                 rows.append(faces.rows.numpy())
-                for head, values in logits_of(output).items():
-                    parts.setdefault(head, []).append(values.float().cpu().numpy().astype(dtype))
+                for name, values in outputs(faces.pixels.to(device, non_blocking=True)).items():
+                    parts.setdefault(name, []).append(values.float().cpu().numpy().astype(dtype))
                 if advance is not None:
                     advance(len(faces.uids) * accelerator.num_processes)
     finally:
         model.train(training)
     own = (
         np.concatenate([np.empty(0, np.int64), *rows]),
-        {head: np.concatenate(values) for head, values in parts.items()},
+        {name: np.concatenate(values) for name, values in parts.items()},
     )
     gathered = _gather(own, accelerator)
     return None if gathered is None else _in_row_order(gathered, len(images))

@@ -183,8 +183,11 @@ class AffectModel(PreTrainedModel):
         """The logits of every head.
 
         Args:
-            pixels: uint8 [N, 3, S, S], RGB, S the configuration's ``image_size``.
+            pixels: uint8 [N, 3, S, S], RGB, S the configuration's ``image_size``; or, where the backbone is frozen, float [N, D]: its
+                stored features.
         """
+        if pixels.ndim == 2 and self.config.freeze_backbone:
+            return self.classify(pixels)
         size = self.config.image_size
         if pixels.dtype != torch.uint8 or pixels.shape[1:] != (3, size, size):
             raise ValueError(

@@ -10,10 +10,12 @@ from accelerate import Accelerator
 from accelerate.utils import DataLoaderConfiguration, ProjectConfiguration, set_seed
 
 from affect_data.errors import RecipeError, UnknownNameError, UsageError
+from affect_data.schema import LABELS
 from affect_data.store import DatasetFolder, open_dataset
 from affect_train.augment import Augmentation
 from affect_train.batches import FaceImages, FaceLoader
 from affect_train.errors import NoLabelsError
+from affect_train.features import StoredFeatures, check_features, group_name, read_feature_provenance
 from affect_train.inference import build_accelerator
 from affect_train.labels import LabelArrays, load_labels
 from affect_train.methods import METHODS, Method, build_method
@@ -36,13 +38,13 @@ class Split:
         name: of the split.
         dataset: labels and images, joined.
         labels: for the recipe's heads.
-        images: decoded faces.
+        images: decoded faces, or the features that are stored for them.
     """
 
     name: str
     dataset: "Dataset"
     labels: LabelArrays
-    images: FaceImages
+    images: FaceImages | StoredFeatures
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,9 @@ class TrainingData:
         trained = name == recipe.training.split
         dataset, labels = load_labels(folder.path, name, tasks, recipe.soft_labels if trained else ())
         augmentation = Augmentation(**recipe.augmentation.model_dump()) if trained else None
+        if recipe.model.features is not None:
+            stored = folder.load(name, [LABELS, group_name(recipe.model.features)])
+            return Split(name, dataset, labels, StoredFeatures(stored, recipe.model.features))
         images = FaceImages(
             dataset, preprocessing_of(recipe), augmentation, seed=recipe.seed, cache=recipe.batches.cache
         )
@@ -116,6 +121,8 @@ def check_dataset(recipe: Recipe) -> DatasetFolder:
     folder = open_dataset(recipe.dataset)
     for split in filter(None, (recipe.training.split, recipe.training.validation_split)):
         folder.rows(split)
+    if recipe.model.features is not None:
+        read_feature_provenance(recipe.dataset, recipe.model.features)
     known = [group.removeprefix("soft.") for group in folder.groups(recipe.training.split) if group.startswith("soft.")]
     for name in recipe.soft_labels:
         if name not in known:
@@ -185,6 +192,8 @@ class Learner:
         model = AffectModel.build(
             recipe.tasks.task_set(), recipe.model, preprocessing.to_dict(), preprocessing.digest()
         )
+        if recipe.model.features is not None:
+            check_features(model, read_feature_provenance(recipe.dataset, recipe.model.features))
         set_seed(recipe.seed + accelerator.process_index)
         optimizer = torch.optim.AdamW(
             parameter_groups(model, recipe.optimizer), lr=recipe.optimizer.learning_rate, betas=recipe.optimizer.betas

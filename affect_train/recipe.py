@@ -101,13 +101,19 @@ class Model(Section):
     )
     image_size: Annotated[int, Field(ge=16, le=2048)] = Field(112, description="side of the square input, in pixels")
     freeze_backbone: bool = False
-    standardise: bool = Field(False, description="give every image mean 0 and deviation 1; else the backbone's own mean and deviation are used")
+    standardise: bool = Field(
+        default=False,
+        description="give every image mean 0 and deviation 1; else the backbone's own mean and deviation are used",
+    )
     pooling: Literal["mean", "cls", "cls_mean"] | None = Field(
         None, description="by default cls_mean where the backbone has a class token, else mean"
     )
     dropout: Share = Field(0.0, description="before each head")
     drop_path: Share = Field(0.0, description="stochastic depth, for backbones which have it")
     head: Head = Head()
+    features: Name | None = Field(
+        None, description="train the heads on stored features of this name: no image is decoded or augmented"
+    )
 
     @field_validator("backbone", mode="plain")
     @classmethod
@@ -349,6 +355,8 @@ def _contradictions(sections: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ..
         yield from _task_contradictions(sections["tasks"], sections.get("method"), sections.get("training"))
     if "method" in sections and "soft_labels" in sections:
         yield from _soft_label_contradictions(sections["method"], sections["soft_labels"])
+    if "model" in sections and sections["model"].features and not sections["model"].freeze_backbone:
+        yield ("model", "features"), "stored features stay as they are; set `model.freeze_backbone: true`"
     steps = sections["training"].max_steps if "training" in sections else None
     if steps and "schedule" in sections and sections["schedule"].warmup_steps >= steps:
         warmup = sections["schedule"].warmup_steps

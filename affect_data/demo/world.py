@@ -10,12 +10,14 @@ from typing import Final
 import polars as pl
 
 from affect_data.demo.sampler import DEMO_ACTION_UNITS, FaceSampler
+from affect_data.demo.sheet import contact_sheet
 from affect_data.demo.style import Style
 from affect_data.demo.truth import PlacedFace
 from affect_data.engine import map_shards
 from affect_data.errors import DataError
 
 TRUTH: Final = "truth.parquet"
+SHEET: Final = "faces.png"
 FACES: Final = 9000
 
 SHARES: Final[Mapping[str, float]] = MappingProxyType(
@@ -45,7 +47,7 @@ def write_demo(
     workers: int = 1,
     progress: Callable[[str, int, int], None] = lambda *_: None,
 ) -> pl.DataFrame:
-    """Writes ``out/<database>/`` for every database of `SHARES`, and ``out/truth.parquet``.
+    """Writes ``out/<database>/`` for every database of `SHARES`, ``out/truth.parquet``, and a picture of some faces, ``out/faces.png``.
 
     Args:
         out: folder that is new or empty.
@@ -70,6 +72,7 @@ def write_demo(
         progress("drawing faces", done, len(jobs))
     truth = pl.concat(parts).sort("database", "image", "face")
     truth.write_parquet(out / TRUTH)
+    contact_sheet(seed).save(out / SHEET)
     return truth
 
 

@@ -1,0 +1,21 @@
+"""Balancing plans: a weight for every training row, by which an epoch is drawn.
+
+A plan never copies or drops a row. Its weights are a column group of the train split, ``balance.<name>``, with one column a pool: ``au``,
+``expression`` and ``va`` for the rows that have a label of the task, ``weight`` for rows that are drawn as one pool.
+"""
+
+from affect_data.balance.drawing import draw
+from affect_data.balance.group import BalanceProvenance, BalanceReport, balance, load_weights, read_provenance
+from affect_data.balance.plans import PLANS, Plan, make_plan
+
+__all__ = [
+    "PLANS",
+    "BalanceProvenance",
+    "BalanceReport",
+    "Plan",
+    "balance",
+    "draw",
+    "load_weights",
+    "make_plan",
+    "read_provenance",
+]

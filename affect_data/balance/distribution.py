@@ -1,0 +1,93 @@
+"""What a pool of rows consists of when rows count several times: before balancing, as planned, and as drawn."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from affect_data.balance.labels import PlanLabels
+from affect_data.imbalance import irlbl, label_counts
+from affect_data.va_plane import histogram
+from affect_data.vocabulary import EXPRESSIONS
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """Counts over rows that may count several times, or by a fraction.
+
+    Attributes:
+        rows: how many there are, with multiplicity.
+        databases: rows by database.
+        action_units: rows that show the action unit, for those that the plan is about.
+        irlbl: imbalance ratio by action unit, None where no row shows it.
+        expressions: rows by class, without classes that nobody has.
+        va_bins: rows by bin over [-1, 1] x [-1, 1]: float64 [valence bin, arousal bin].
+    """
+
+    rows: float
+    databases: dict[str, float]
+    action_units: dict[int, float]
+    irlbl: dict[int, float | None]
+    expressions: dict[str, float]
+    va_bins: npt.NDArray[np.float64]
+
+    @property
+    def max_ir(self) -> float | None:
+        """The largest IRLbl of an action unit that occurs."""
+        return max((ratio for ratio in self.irlbl.values() if ratio is not None), default=None)
+
+    def plane(self) -> dict[str, float]:
+        """How evenly the rows lie on the plane: `occupied_bins`, rows of the `smallest_bin` and `largest_bin` of them, and `evenness`.
+
+        Evenness is the entropy over the occupied bins as a share of the largest possible: 1 where they all hold the same.
+        """
+        rows = self.va_bins[self.va_bins > 0]
+        if not len(rows):
+            return {"occupied_bins": 0, "smallest_bin": 0.0, "largest_bin": 0.0, "evenness": 0.0}
+        shares = rows / rows.sum()
+        evenness = float(-(shares * np.log(shares)).sum() / np.log(len(rows))) if len(rows) > 1 else 1.0
+        return {
+            "occupied_bins": len(rows),
+            "smallest_bin": float(rows.min()),
+            "largest_bin": float(rows.max()),
+            "evenness": evenness,
+        }
+
+    def summary(self) -> dict[str, Any]:
+        """All but the histogram, which `plane` stands for, as plain dictionaries with names as keys."""
+        document = {key: value for key, value in asdict(self).items() if key != "va_bins"}
+        for key in ("action_units", "irlbl"):
+            document[key] = {str(number): value for number, value in document[key].items()}
+        return {**document, "max_ir": self.max_ir, "va": self.plane()}
+
+    def to_json(self) -> dict[str, Any]:
+        """All of it as plain lists and dictionaries."""
+        return {**self.summary(), "va_bins": self.va_bins.tolist()}
+
+
+def distribution(labels: PlanLabels, times: npt.NDArray[np.generic], units: tuple[int, ...]) -> Distribution:
+    """What rows consist of.
+
+    Args:
+        labels: of N rows.
+        times: [N], how often each row counts; 0 for rows that are left out.
+        units: action units to count.
+    """
+    chosen = np.flatnonzero(times)
+    weights = times[chosen].astype(np.float64)
+    databases = np.bincount(labels.database[chosen], weights, len(labels.databases))
+    present = label_counts(labels.units(units)[chosen] == 1, weights)
+    ratios = [None if np.isnan(ratio) else float(ratio) for ratio in irlbl(present)]
+    codes = labels.expression[chosen].astype(np.int64)
+    classes = np.bincount(codes + 1, weights, len(EXPRESSIONS) + 1)[1:]
+    known = labels.has_va[chosen]
+    bins = histogram(labels.valence[chosen][known], labels.arousal[chosen][known], weights[known])
+    return Distribution(
+        rows=float(weights.sum()),
+        databases={name: float(n) for name, n in zip(labels.databases, databases, strict=True) if n},
+        action_units=dict(zip(units, present.tolist(), strict=True)),
+        irlbl=dict(zip(units, ratios, strict=True)),
+        expressions={name: float(n) for name, n in zip(EXPRESSIONS, classes, strict=True) if n},
+        va_bins=bins,
+    )

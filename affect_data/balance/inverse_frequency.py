@@ -1,0 +1,72 @@
+"""Weights that make frequent things rare: one over how often a row's class, bin or database occurs."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+
+from affect_data.va_plane import BINS, FULL_RANGE, bin_edges, plane_bins
+
+Bools = npt.NDArray[np.bool_]
+Floats = npt.NDArray[np.float64]
+
+
+def inverse_frequency(groups: npt.NDArray[np.integer], among: Bools | None = None) -> Floats:
+    """One over the number of rows in a row's group, float64 [N]: every group that occurs is drawn equally often.
+
+    Args:
+        groups: [N], not negative in the rows that count.
+        among: bool [N], the rows that count, at least one; the others weigh 0. All rows without it.
+    """
+    counts = np.bincount(groups if among is None else groups[among], minlength=int(groups.max()) + 1)
+    inverse = np.zeros(len(counts))
+    np.divide(1.0, counts, out=inverse, where=counts > 0)
+    weights = np.asarray(inverse[groups])
+    return weights if among is None else weights * among
+
+
+def tempered_frequency(groups: npt.NDArray[np.integer], temperature: float) -> Floats:
+    """Weights with which a group of n rows is drawn in proportion to ``n ** temperature``, float64 [N].
+
+    Args:
+        groups: [N], not negative.
+        temperature: 1 leaves shares as they are, 0 makes them equal.
+    """
+    counts = np.bincount(groups).astype(np.float64)
+    weights = np.zeros(len(counts))
+    np.power(counts, temperature - 1.0, out=weights, where=counts > 0)
+    return np.asarray(weights[groups])
+
+
+def thinned(classes: npt.NDArray[np.integer], keep_every: Mapping[int, int]) -> Bools:
+    """Which rows remain when classes are thinned one after the other, bool [N].
+
+    A row of a class remains where its position, counted from 0 among the rows that the classes before it have left, is a multiple of `keep_every`.
+
+    Args:
+        classes: [N].
+        keep_every: by class, in the order in which they are thinned.
+
+    Source:
+        Deng, Chen & Shi, FG 2020, in their public code.
+    """
+    kept = np.ones(len(classes), np.bool_)
+    for code, every in keep_every.items():
+        at_multiple = np.zeros(len(classes), np.bool_)
+        at_multiple[np.flatnonzero(kept)[::every]] = True
+        kept &= at_multiple | (classes != code)
+    return kept
+
+
+def plane_bin(
+    valence: npt.NDArray[np.floating], arousal: npt.NDArray[np.floating], *, over: str
+) -> npt.NDArray[np.int64]:
+    """The bin of each point in a 20 x 20 histogram: int64 [N].
+
+    Args:
+        valence: [N], no NaN, N at least 1.
+        arousal: [N], no NaN.
+        over: ``data`` from the smallest to the largest value of each axis, as `numpy.histogram2d` does and Deng et al. do; ``full`` over [-1, 1].
+    """
+    ranges = [(float(axis.min()), float(axis.max())) if over == "data" else FULL_RANGE for axis in (valence, arousal)]
+    return plane_bins(valence, arousal, *(bin_edges(low, high, BINS) for low, high in ranges))

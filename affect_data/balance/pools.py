@@ -1,0 +1,98 @@
+"""The rows that are drawn together, and what their names mean."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from affect_data.errors import DataError, UnknownNameError
+from affect_data.vocabulary import ACTION_UNIT_SLOTS, EXPRESSION_ALIASES, EXPRESSION_SETS, EXPRESSIONS
+
+Bools = npt.NDArray[np.bool_]
+Floats = npt.NDArray[np.float64]
+
+POOLS: Final = ("au", "expression", "va", "weight")
+"""Columns that a balance group can have: rows with a label of the task, and rows that are drawn as one pool."""
+
+
+class EmptyPoolError(DataError):
+    """A plan for rows that the dataset does not have."""
+
+    def __init__(self, pool: str, wanted: str) -> None:
+        self.pool = pool
+        super().__init__(
+            f"the train split has no {wanted.removeprefix('a ')}, so that there is nothing to balance; "
+            "`affect-data stats` shows which labels there are"
+        )
+
+
+@dataclass(frozen=True)
+class PoolWeights:
+    """The weights of one pool.
+
+    Attributes:
+        column: one of `POOLS`.
+        pool: bool [N], the rows that belong to the pool, thinned ones included.
+        weights: float64 [N], 0 outside the pool.
+        notes: what people should know of how they came about.
+        repeat_cap: how often an epoch may show a row at most.
+        units: the action units that the plan is about; empty where it is about other things.
+    """
+
+    column: str
+    pool: Bools
+    weights: Floats
+    notes: list[str] = field(default_factory=list)
+    repeat_cap: int | None = None
+    units: tuple[int, ...] = ()
+
+    @classmethod
+    def of(
+        cls,
+        column: str,
+        pool: Bools,
+        weights: npt.NDArray[np.generic],
+        notes: Sequence[str] = (),
+        repeat_cap: int | None = None,
+        units: tuple[int, ...] = (),
+    ) -> "PoolWeights":
+        """The weights of the rows in the pool alone, spread over all rows."""
+        spread = np.zeros(len(pool))
+        spread[pool] = weights
+        return cls(column, pool, spread, list(notes), repeat_cap, units)
+
+
+def cleaned_units(numbers: tuple[int, ...]) -> tuple[int, ...]:
+    """FACS numbers in the order of the vocabulary, each once.
+
+    Raises:
+        UnknownNameError: the vocabulary has no such action unit.
+    """
+    for number in numbers:
+        if number not in ACTION_UNIT_SLOTS:
+            raise UnknownNameError("action unit", str(number), map(str, ACTION_UNIT_SLOTS))
+    return tuple(sorted(set(numbers)))
+
+
+def cleaned_classes(names: str | tuple[str, ...]) -> tuple[str, ...]:
+    """The names of an expression set, or of given classes, as the vocabulary has them.
+
+    Raises:
+        UnknownNameError: there is no such set or class.
+    """
+    if isinstance(names, str):
+        if names not in EXPRESSION_SETS:
+            raise UnknownNameError("expression set", names, EXPRESSION_SETS)
+        return EXPRESSION_SETS[names]
+    cleaned = tuple(EXPRESSION_ALIASES.get(name.strip().lower(), name.strip().lower()) for name in names)
+    for name in cleaned:
+        if name not in EXPRESSIONS:
+            raise UnknownNameError("expression", name, EXPRESSIONS)
+    return cleaned
+
+
+def classes_in(codes: npt.NDArray[np.integer], names: tuple[str, ...]) -> Bools:
+    """Which rows have one of the classes: bool [N]."""
+    return np.isin(codes, [EXPRESSIONS.index(name) for name in names])
