@@ -36,6 +36,9 @@ _OPTIONAL: Final[dict[str, pl.DataType]] = {
 MASKED_SCHEMA: Final = pl.Schema({"task": pl.String(), "reason": pl.String(), "rows": pl.Int64()})
 
 
+HALF_VA: Final = "only one of valence and arousal"
+
+
 @dataclass(frozen=True)
 class Unified:
     """The unified rows of one database.
@@ -59,8 +62,10 @@ def harmonise(scan: Scan, database: Database, release: str, splits: SplitOptions
     """
     if scan.defects:
         raise DefectsFoundError(database.name, scan.defects)
-    rows = assign_splits(_with_all_columns(scan.rows, database), database, splits)
-    masked = count_masked(rows)
+    found = _with_all_columns(scan.rows, database)
+    rows = assign_splits(found, database, splits)
+    # A row of two splits stands twice among `rows`, its masked labels stand once in the files.
+    masked = count_masked(found if splits.policy == "follow_task" else rows)
     labels = rows.select(
         _uid(database.name),
         pl.lit(database.name).alias("database"),
@@ -104,7 +109,11 @@ def _with_all_columns(rows: pl.DataFrame, database: Database) -> pl.DataFrame:
         (pl.col(name).cast(dtype) if name in rows.columns else pl.lit(None, dtype=dtype)).alias(name)
         for name, dtype in _OPTIONAL.items()
     ]
-    return rows.with_columns(typed).with_columns(pl.col("subject", "track").fill_null(""))
+    alone = pl.col("valence").is_null() != pl.col("arousal").is_null()
+    return rows.with_columns(typed).with_columns(
+        pl.col("subject", "track").fill_null(""),
+        pl.when(alone).then(pl.coalesce("va_masked", pl.lit(HALF_VA))).otherwise("va_masked").alias("va_masked"),
+    )
 
 
 def count_masked(rows: pl.DataFrame) -> pl.DataFrame:

@@ -180,6 +180,28 @@ def test_masked_labels_are_counted_by_task_and_reason_most_first() -> None:
     assert unify(frame).masked.rows() == [("expression", "tie", 2), ("expression", "unclear", 1), ("va", "half", 1)]
 
 
+def test_a_valence_without_an_arousal_is_masked_and_counted() -> None:
+    unified = unify([{"valence": 0.5, "arousal": None}, {"valence": 0.5, "arousal": 0.25}])
+    assert unified.labels["va_mask"].to_list() == [False, True]
+    assert unified.masked.rows() == [("va", "only one of valence and arousal", 1)]
+
+
+def test_a_masked_label_of_a_row_in_two_splits_is_counted_once() -> None:
+    row = {
+        "track": "v",
+        "frame": 1,
+        "split_au": "train",
+        "split_va": "validation",
+        "au_1": 1,
+        "valence": 0.5,
+        "arousal": 0.5,
+        "expression_masked": "tie",
+    }
+    unified = unify([row], policy="follow_task")
+    assert len(unified.labels) == 2
+    assert unified.masked.rows() == [("expression", "tie", 1)]
+
+
 # ---------------------------------------------------------------- whatever the labels are
 
 LABELLED = st.fixed_dictionaries(
