@@ -3,6 +3,7 @@
 import hashlib
 import json
 import shutil
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
@@ -12,14 +13,16 @@ from typing import Any, Final
 import polars as pl
 import pyarrow as pa
 
-from affect_data.databases.base import SPLITS, Database, Scan
+from affect_data.databases.base import DRAWN_MARKER, SPLITS, Database, Scan
 from affect_data.databases.root import DatabaseRoot
 from affect_data.engine import map_shards
 from affect_data.errors import AffectError, DataError, DefectsFoundError, NotADatasetError
 from affect_data.harmonise import Unified, harmonise
 from affect_data.images import FAILURE_COLUMNS, ShardPlan, ShardRecord, pack_shard, pictures_digest
-from affect_data.leaks import guard
+from affect_data.leaks import guard_parts
 from affect_data.recipe import DataRecipe
+from affect_data.review.decisions import Decision, read_decisions
+from affect_data.review.matching import LabelShard, correct
 from affect_data.schema import IMAGES, LABELS, SCHEMA_VERSION, features
 from affect_data.store import (
     FAILURES,
@@ -29,6 +32,7 @@ from affect_data.store import (
     ForeignVersionError,
     Manifest,
     content_hash,
+    dataset_fingerprint,
     exclusive,
     open_dataset,
     seal_group,
@@ -64,6 +68,7 @@ class DatabaseReport:
         failures: lines without a row, by reason.
         masked: labels that stand in the files and are not used: task, reason, rows.
         annotation_files: digests of the files that were read, see `digest_files`.
+        drawn: whether its faces were drawn by `affect-data demo`.
     """
 
     release: str
@@ -74,6 +79,7 @@ class DatabaseReport:
     failures: dict[str, int]
     masked: list[dict[str, str | int]]
     annotation_files: dict[str, str]
+    drawn: bool = False
 
 
 @dataclass(frozen=True)
@@ -87,6 +93,7 @@ class BuildReport:
         shards_reused: shards that an interrupted or earlier build had finished.
         shards: all shards.
         leaks: subjects and tracks in two splits, which only the policy ``follow_task`` accepts.
+        decisions: what became of the recipe's decisions, see `Matching.summary`; None where it names none.
     """
 
     dataset: DatasetFolder
@@ -95,6 +102,7 @@ class BuildReport:
     shards_reused: int
     shards: int
     leaks: tuple[dict[str, Any], ...] = ()
+    decisions: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -128,19 +136,23 @@ def build(
         progress: told about every step.
 
     Raises:
+        DecisionsError: a line of the recipe's decisions is none.
         DefectsFoundError: a database contradicts its documentation; nothing is written.
         DatabaseNotFoundError: a root is not there.
         LeakError: a subject or a track is in two splits, and the policy is not ``follow_task``.
         OutputTakenError: `out` holds something else.
     """
     existing = _existing(out)
+    decisions = [decision for path in recipe.decisions for decision in read_decisions(Path(path))]
     sources = _read_all(recipe, roots, progress)
-    leaks = _leaks(sources, recipe)
+    leaks = guard_parts([source.unified.labels for source in sources.values()], recipe.splits.policy)
     staging = out.parent / STAGING.format(out.name)
     plans = _plan(recipe, sources, staging)
     # The annotation files too: another line that gives no row changes the failures and the lock.
     annotations = json.dumps({name: source.annotation_files for name, source in sources.items()}, sort_keys=True)
     keys = [recipe.digest(), annotations, *(f"{plan.split} {plan.index} {plan.key()}" for plan in plans)]
+    keys += [decision.to_line() for decision in decisions]
+    keys += [f"drawn {name}" for name, source in sources.items() if _is_drawn(source)]
     build_key = hashlib.sha256("\n".join(keys).encode()).hexdigest()
     if existing is not None and _is_result(existing, build_key, plans, recipe.workers, progress):
         return BuildReport(
@@ -150,6 +162,7 @@ def build(
             shards_reused=len(plans),
             shards=len(plans),
             leaks=leaks,
+            decisions=_read_lock(out).get("decisions"),
         )
     if existing is not None and not overwrite:
         groups = ", ".join(existing.manifest.provenance)
@@ -168,6 +181,7 @@ def build(
         records.sort(key=lambda record: (SPLITS.index(record.split), record.index))
         failures = _all_failures(sources, records)
         reports = _reports(sources, failures)
+        decided = _apply(decisions, staging, recipe, records) if recipe.decisions else None
         manifest = _seal(staging, recipe, records)
         if not manifest.rows:
             raise DataError(
@@ -176,20 +190,22 @@ def build(
         failures.write_parquet(staging / FAILURES)
         write_text(
             staging / LOCK,
-            json.dumps(_lock(recipe, reports, records, manifest, build_key), indent=1, sort_keys=True) + "\n",
+            json.dumps(_lock(recipe, reports, records, manifest, build_key, decided), indent=1, sort_keys=True) + "\n",
         )
         for plan in plans:
             plan.record_path().unlink(missing_ok=True)
         write_manifest(staging, manifest)
         _swap(staging, out)
     reused = sum(record.reused for record in records)
-    return BuildReport(open_dataset(out), reports, unchanged=False, shards_reused=reused, shards=len(plans), leaks=leaks)
-
-
-def _leaks(sources: dict[str, _Source], recipe: DataRecipe) -> tuple[dict[str, Any], ...]:
-    columns = ("database", "subject", "track", "split")
-    parts = [source.unified.labels.select(pl.col(columns).cast(pl.String)) for source in sources.values()]
-    return tuple(guard(pl.concat(parts), recipe.splits.policy).to_dicts()) if parts else ()
+    return BuildReport(
+        open_dataset(out),
+        reports,
+        unchanged=False,
+        shards_reused=reused,
+        shards=len(plans),
+        leaks=leaks,
+        decisions=decided,
+    )
 
 
 def scan_database(database: Database, root: Path, exclude: tuple[str, ...]) -> tuple[Scan, str, dict[str, str]]:
@@ -239,7 +255,8 @@ def _is_result(
 ) -> bool:
     """Whether a build would give the existing dataset: the same rows, and pictures with the same bytes."""
     lock = _read_lock(existing.path)
-    if lock.get("build_key") != build_key:
+    # Decisions that were applied since give the labels another fingerprint than the lock's.
+    if lock.get("build_key") != build_key or lock.get("fingerprint") != existing.fingerprint:
         return False
     try:
         for split in existing.splits:
@@ -308,6 +325,10 @@ def _plan(recipe: DataRecipe, sources: dict[str, _Source], staging: Path) -> lis
     return plans
 
 
+def _is_drawn(source: _Source) -> bool:
+    return (source.root / DRAWN_MARKER).is_file()
+
+
 def _failed_lines(sources: dict[str, _Source]) -> int:
     return sum(len(source.scan.failures) for source in sources.values())
 
@@ -315,6 +336,20 @@ def _failed_lines(sources: dict[str, _Source]) -> int:
 def _no_rows(source: _Source) -> str:
     reasons = source.scan.failures.group_by("reason").len("lines").sort("reason").iter_rows()
     return ", ".join(f"{lines:,} lines failed: {reason}" for reason, lines in reasons) or "the files list no face"
+
+
+def _apply(
+    decisions: Sequence[Decision], staging: Path, recipe: DataRecipe, records: list[ShardRecord]
+) -> dict[str, Any]:
+    """Corrects the packed labels by decisions; only now are the digests known by which rows are found. Returns what became of them."""
+    counts = Counter(record.split for record in records)
+    shards = [
+        LabelShard(record.split, staging / record.split / LABELS / shard_name(record.index, counts[record.split]))
+        for record in records
+    ]
+    # A build that is killed from here on must not take the corrected labels for the files' own.
+    forget = [staging / record.split / f"{record.index:05d}.json" for record in records]
+    return correct(shards, sorted(recipe.databases), decisions, lambda number: forget[number].unlink())
 
 
 def _seal(staging: Path, recipe: DataRecipe, records: list[ShardRecord]) -> Manifest:
@@ -337,9 +372,7 @@ def _seal(staging: Path, recipe: DataRecipe, records: list[ShardRecord]) -> Mani
         groups[split] = dict.fromkeys((LABELS, IMAGES), fingerprint)
         for group in groups[split]:
             seal_group(staging / split / group, shards, features(group, databases), fingerprint, split)
-    joined = json.dumps({split: groups[split][LABELS] for split in groups}, sort_keys=True)
-    fingerprint = hashlib.sha256(f"{SCHEMA_VERSION};{joined}".encode()).hexdigest()[:16]
-    return Manifest(fingerprint=fingerprint, databases=databases, rows=rows, groups=groups)
+    return Manifest(fingerprint=dataset_fingerprint(groups), databases=databases, rows=rows, groups=groups)
 
 
 def _swap(staging: Path, out: Path) -> None:
@@ -379,6 +412,7 @@ def _reports(sources: dict[str, _Source], failures: pl.DataFrame) -> dict[str, D
             failures=dict(own["reason"].value_counts().sort("reason").iter_rows()),
             masked=source.unified.masked.to_dicts(),
             annotation_files=source.annotation_files,
+            drawn=_is_drawn(source),
         )
     return reports
 
@@ -389,8 +423,10 @@ def _lock(
     records: list[ShardRecord],
     manifest: Manifest,
     build_key: str,
+    decided: dict[str, Any] | None,
 ) -> dict[str, Any]:
     return {
+        **({"decisions": decided} if decided is not None else {}),
         "affectkit_version": version("affectkit"),
         "schema_version": SCHEMA_VERSION,
         "build_key": build_key,

@@ -15,7 +15,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from affect_data import cli_audit, cli_balance
+from affect_data import cli_audit, cli_balance, cli_report, cli_review
 from affect_data.errors import AffectError
 
 app = typer.Typer(
@@ -224,3 +224,5 @@ def schema(as_json: Json = False) -> None:
 
 cli_balance.register(app)
 cli_audit.register(app)
+cli_review.register(app)
+cli_report.register(app)

@@ -5,7 +5,8 @@ task the two rows are labelled for.
 So the guard looks at all tasks together, and at all databases of a source family together.
 """
 
-from typing import Final, Literal
+from collections.abc import Sequence
+from typing import Any, Final, Literal
 
 import polars as pl
 
@@ -97,6 +98,19 @@ def guard(labels: pl.DataFrame, policy: Policy, groups: pl.Series | None = None)
     if len(leaks) and policy != "follow_task":
         raise LeakError(leaks)
     return leaks
+
+
+def guard_parts(parts: Sequence[pl.DataFrame], policy: Policy) -> tuple[dict[str, Any], ...]:
+    """`guard` over the rows of several databases that are about to become one dataset; returns the accepted leaks as dictionaries.
+
+    Raises:
+        LeakError: there are leaks, and the policy does not accept them.
+    """
+    columns = ("database", "subject", "track", "split")
+    if not parts:
+        return ()
+    rows = pl.concat(part.select(pl.col(columns).cast(pl.String)) for part in parts)
+    return tuple(guard(rows, policy).to_dicts())
 
 
 def guard_dataset(folder: DatasetFolder, policy: Policy = "strict") -> pl.DataFrame:

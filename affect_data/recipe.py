@@ -37,9 +37,10 @@ class DataRecipe(BaseModel):
     splits: SplitOptions = SplitOptions()
     workers: int = Field(1, ge=1, description="processes that pack images")
     shard_rows: int = Field(2000, ge=1, description="rows in one Arrow file")
+    decisions: tuple[str, ...] = Field((), description="files of `affect-data review`, relative to the recipe")
 
     def content(self) -> dict[str, Any]:
-        """What decides the built bytes: everything but roots and the number of workers."""
+        """What decides the built bytes: everything but roots, the number of workers, and what stands in the decisions."""
         return {
             "databases": {
                 name: options.model_dump(mode="json", exclude=set(NOT_CONTENT))
@@ -103,7 +104,12 @@ def read_recipe(path: Path) -> DataRecipe:
         raise RecipeError(
             str(path), [f"{where}: not readable as YAML: {getattr(error, 'problem', None) or error}"]
         ) from None
-    return recipe_from(loaded, str(path))
+    recipe = recipe_from(loaded, str(path))
+    decisions = tuple(str(path.parent / file) for file in recipe.decisions)
+    missing = [f"decisions: the file '{file}' does not exist" for file in decisions if not Path(file).is_file()]
+    if missing:
+        raise RecipeError(str(path), missing)
+    return recipe.model_copy(update={"decisions": decisions})
 
 
 def recipe_from(loaded: object, source: str) -> DataRecipe:

@@ -199,14 +199,14 @@ def shard_name(index: int, count: int) -> str:
     return f"data-{index:05d}-of-{count:05d}.arrow"
 
 
-def write_shard(path: Path, table: pa.Table, features: "Features") -> None:
-    """Writes one Arrow file of a column group: atomic, flushed to disk."""
+def write_shard(path: Path, table: pa.Table, features: "Features", batch_rows: int = ROWS_PER_BATCH) -> None:
+    """Writes one Arrow file of a column group, in record batches of `batch_rows`: atomic, flushed to disk."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
     schema = features.arrow_schema
     with partial.open("wb") as sink:
         with pa.ipc.new_stream(sink, schema) as writer:
-            writer.write_table(_without_slack(table.cast(schema)), max_chunksize=ROWS_PER_BATCH)
+            writer.write_table(_without_slack(table.cast(schema)), max_chunksize=batch_rows)
         sink.flush()
         os.fsync(sink.fileno())
     partial.rename(path)
@@ -288,10 +288,26 @@ def content_hash(table: pa.Table, seed: str = "") -> str:
     digest = hashlib.sha256(seed.encode())
     for name in table.column_names:
         digest.update(f"\0{name}:{table.schema.field(name).type}\0".encode())
-        if len(table):
-            for buffer in _value_buffers(pa.concat_arrays(table.column(name).chunks)):
+        column = table.column(name)
+        # Numbers follow one another whatever the chunks; the lengths of texts come before all of their bytes.
+        for array in (
+            column.chunks if _is_numeric(column.type) else [pa.concat_arrays(column.chunks)] if len(table) else []
+        ):
+            for buffer in _value_buffers(array):
                 digest.update(buffer)
     return digest.hexdigest()
+
+
+def _is_numeric(kind: pa.DataType) -> bool:
+    return bool(
+        pa.types.is_primitive(kind) or (pa.types.is_fixed_size_list(kind) and pa.types.is_primitive(kind.value_type))
+    )
+
+
+def dataset_fingerprint(groups: dict[str, dict[str, str]]) -> str:
+    """Hash of all labels and image digests, from the fingerprints of the column groups by split."""
+    joined = json.dumps({split: groups[split][LABELS] for split in groups}, sort_keys=True)
+    return hashlib.sha256(f"{SCHEMA_VERSION};{joined}".encode()).hexdigest()[:16]
 
 
 def _value_buffers(array: pa.Array) -> tuple[bytes | memoryview, ...]:
@@ -301,7 +317,7 @@ def _value_buffers(array: pa.Array) -> tuple[bytes | memoryview, ...]:
     if pa.types.is_boolean(array.type):
         array = array.cast(pa.int8())
     if pa.types.is_primitive(array.type):
-        return (array.to_numpy(zero_copy_only=False).tobytes(),)
+        return (np.ascontiguousarray(array.to_numpy(zero_copy_only=False)).view(np.uint8).data,)
     if not (
         pa.types.is_string(array.type) or pa.types.is_large_string(array.type) or pa.types.is_string_view(array.type)
     ):

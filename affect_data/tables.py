@@ -89,6 +89,8 @@ def describe_build(report: BuildReport) -> str:
     if report.leaks:
         leaks = [[leak["kind"], leak["key"], " and ".join(leak["splits"]), leak["rows"]] for leak in report.leaks]
         lines += [table(["in two splits", "name", "splits", "rows"], leaks), ""]
+    if report.decisions is not None:
+        lines += [_decided(report.decisions), ""]
     splits = ", ".join(f"{split} {dataset.rows(split):,}" for split in dataset.splits)
     if report.unchanged:
         lines.append(
@@ -104,6 +106,15 @@ def describe_build(report: BuildReport) -> str:
     return "\n".join(lines)
 
 
+def _decided(decisions: Mapping[str, Any]) -> str:
+    """What became of the recipe's decisions."""
+    misfits = decisions["misfits"]
+    if not misfits:
+        return f"decisions: {decisions['applied']:,} applied"
+    named = ", ".join(decisions["misfit_uids"][:DEFECTS_SHOWN])
+    return f"decisions: {decisions['applied']:,} applied; do not fit any more: {_counted(misfits)} ({named})"
+
+
 def build_to_json(report: BuildReport) -> dict[str, Any]:
     """What a build did, as plain lists and dictionaries."""
     return {
@@ -114,6 +125,7 @@ def build_to_json(report: BuildReport) -> dict[str, Any]:
         "shards_reused": report.shards_reused,
         "rows": report.dataset.manifest.rows,
         "leaks": list(report.leaks),
+        "decisions": report.decisions,
         "databases": {name: asdict(found) for name, found in report.databases.items()},
     }
 

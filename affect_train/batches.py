@@ -4,11 +4,14 @@ Loader processes see images alone: the rows come as Arrow tables, no row becomes
 (`labels.LabelArrays`).
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, fields, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+import pyarrow as pa
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
@@ -19,7 +22,6 @@ from affect_train.augment import Augmentation, augmentation_key
 from affect_train.preprocess import ImageDecodeError, Pixels, Preprocessing
 
 if TYPE_CHECKING:
-    import pyarrow as pa
     from datasets import Dataset
 
 CACHE_LIMIT = 2 * 2**30
@@ -59,7 +61,7 @@ class AffectBatch:
     """N faces, their labels in the order of the model's heads, and a mask for every label.
 
     Attributes:
-        pixels: uint8 [N, 3, S, S], RGB.
+        pixels: uint8 [N, 3, S, S], RGB, in memory as decoders write them: channels last.
         uids: N unique row names.
         rows: int64 [N], row numbers in the split.
         au: float32 [N, A], 0 or 1; 0 where masked.
@@ -118,7 +120,7 @@ class FaceBatch(NamedTuple):
     Attributes:
         rows: int64 [N], row numbers in the split.
         uids: N unique row names.
-        pixels: uint8 [N, 3, S, S], RGB.
+        pixels: uint8 [N, 3, S, S], RGB, in memory as decoders write them: channels last.
     """
 
     rows: Tensor
@@ -135,6 +137,7 @@ class FaceImages(TorchDataset[FaceBatch]):
         augmentation: None shows every face as it is.
         seed: of the augmentation.
         cache: keep the decoded faces in memory, at most `CACHE_LIMIT` bytes; they are shared with loader processes.
+        threads: that decode, in each loader process.
 
     Raises:
         UsageError: the decoded faces do not fit.
@@ -148,48 +151,172 @@ class FaceImages(TorchDataset[FaceBatch]):
         *,
         seed: int = 0,
         cache: bool = False,
+        threads: int = 1,
     ) -> None:
         self.preprocessing = preprocessing
         self.augmentation = augmentation or Augmentation()
         self.seed = seed
-        self._rows = dataset.select_columns(["uid", "face_box", "image"]).with_format("arrow")
+        self._stored = StoredFaces(dataset)
         self._cache = FaceCache(len(dataset), preprocessing.image_size) if cache else None
+        self._decoders = Decoders(threads)
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(self._stored)
 
     def __getitems__(self, picks: Sequence[Pick]) -> FaceBatch | DataError:
         """The picked faces; an error is returned, because one that a loader process raises reaches the user as a traceback."""
-        table = self._rows[[pick.row for pick in picks]]
-        uids = table["uid"].to_pylist()
+        rows = [pick.row for pick in picks]
+        faces = self._stored.rows(rows)
+        size = self.preprocessing.image_size
+        pixels = np.empty((len(rows), size, size, 3), dtype=np.uint8)
         try:
-            pixels = torch.from_numpy(self._decoded(table, picks, uids))
+            self._decoders.run(lambda position: self._decode(faces[position], pixels[position]), len(rows))
         except DataError as error:
             return error
         keys = [
-            augmentation_key(self.seed, pick.epoch, pick.occurrence, uid) for pick, uid in zip(picks, uids, strict=True)
+            augmentation_key(self.seed, pick.epoch, pick.occurrence, face.uid)
+            for pick, face in zip(picks, faces, strict=True)
         ]
-        rows = torch.tensor([pick.row for pick in picks], dtype=torch.int64)
-        return FaceBatch(rows, uids, self.augmentation(pixels.permute(0, 3, 1, 2).contiguous(), keys))
+        images = self.augmentation(torch.from_numpy(pixels).permute(0, 3, 1, 2), keys)
+        return FaceBatch(torch.tensor(rows, dtype=torch.int64), [face.uid for face in faces], images)
 
-    def _decoded(self, table: "pa.Table", picks: Sequence[Pick], uids: Sequence[str]) -> Pixels:
-        boxes = table["face_box"].combine_chunks().flatten().to_numpy(zero_copy_only=False).reshape(-1, 4)
-        files = [data for chunk in table["image"].chunks for data in chunk.field("bytes")]
-        size = self.preprocessing.image_size
-        pixels = np.empty((len(picks), size, size, 3), dtype=np.uint8)
-        for position, (pick, data, box) in enumerate(zip(picks, files, boxes, strict=True)):
-            if self._cache is not None and self._cache.holds(pick.row):
-                pixels[position] = self._cache.pixels[pick.row]
-                continue
-            try:
-                pixels[position] = self.preprocessing(memoryview(data.as_buffer()), box)
-            except ImageDecodeError as error:
-                raise DataError(
-                    f"row {pick.row} ({uids[position]}): {error}. The dataset was built from other bytes or by another version: build it again"
-                ) from error
-            if self._cache is not None:
-                self._cache.store(pick.row, pixels[position])
-        return pixels
+    def _decode(self, face: "StoredFace", out: Pixels) -> None:
+        if self._cache is not None and self._cache.holds(face.row):
+            out[...] = self._cache.pixels[face.row]
+            return
+        try:
+            self.preprocessing(face.data, face.box, out)
+        except ImageDecodeError as error:
+            raise DataError(
+                f"row {face.row} ({face.uid}): {error}. The dataset was built from other bytes or by another version: build it again"
+            ) from error
+        if self._cache is not None:
+            self._cache.store(face.row, out)
+
+
+class StoredFace(NamedTuple):
+    """One row as the dataset stores it.
+
+    Attributes:
+        row: its number in the split.
+        uid: its unique name.
+        box: x0, y0, x1, y1 in pixels of the image; NaN where there is none.
+        data: the image file.
+    """
+
+    row: int
+    uid: str
+    box: Sequence[float]
+    data: memoryview
+
+
+class StoredFaces:
+    """Rows by their numbers, straight from the memory maps: image bytes are views, nothing is kept.
+
+    A copy in another process opens the maps anew.
+
+    Args:
+        dataset: one split; at least the columns uid, face_box and image.
+    """
+
+    def __init__(self, dataset: "Dataset") -> None:
+        self._dataset = dataset.select_columns(["uid", "face_box", "image"]).with_format("arrow")
+        self._columns: tuple[ChunkedColumn, ...] = ()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"_dataset": self._dataset, "_columns": ()}
+
+    def __len__(self) -> int:
+        return len(self._dataset)
+
+    def rows(self, numbers: Sequence[int]) -> list[StoredFace]:
+        """The rows with these numbers."""
+        if not self._columns:
+            table = self._dataset[:]
+            uids, boxes, images = (filter(len, table[name].chunks) for name in ("uid", "face_box", "image"))
+            self._columns = (
+                ChunkedColumn([ByteStrings(chunk) for chunk in uids]),
+                ChunkedColumn([chunk.flatten().to_numpy().reshape(-1, 4) for chunk in boxes]),
+                ChunkedColumn([ByteStrings(chunk.field("bytes")) for chunk in images]),
+            )
+        columns = (column.items(numbers) for column in self._columns)
+        return [
+            StoredFace(number, str(uid, "utf-8"), box.tolist(), data)
+            for number, uid, box, data in zip(numbers, *columns, strict=True)
+        ]
+
+
+class ByteStrings:
+    """An Arrow array of strings or bytes without nulls, as views of its memory.
+
+    Args:
+        array: string, binary or one of their large kinds.
+    """
+
+    def __init__(self, array: pa.Array) -> None:
+        large = pa.types.is_large_string(array.type) or pa.types.is_large_binary(array.type)
+        _, offsets, values = array.buffers()
+        self._offsets = np.frombuffer(offsets, np.int64 if large else np.int32)[
+            array.offset : array.offset + len(array) + 1
+        ]
+        # Decoders take bytes, and Arrow's view of a buffer says that they are signed.
+        self._values = memoryview(values).cast("B") if values is not None else memoryview(b"")
+
+    def __len__(self) -> int:
+        return len(self._offsets) - 1
+
+    def __getitem__(self, item: int) -> memoryview:
+        return self._values[self._offsets[item] : self._offsets[item + 1]]
+
+
+class ChunkedColumn:
+    """Items by number of a column that lies in memory in several pieces.
+
+    Args:
+        chunks: the pieces, in order.
+    """
+
+    def __init__(self, chunks: Sequence[Any]) -> None:
+        self._chunks = chunks
+        self._starts = np.cumsum([0, *map(len, chunks)])[:-1]
+
+    def items(self, numbers: Sequence[int]) -> Iterator[Any]:
+        """The items with these numbers."""
+        chunks = np.searchsorted(self._starts, numbers, side="right") - 1
+        for chunk, place in zip(chunks.tolist(), (numbers - self._starts[chunks]).tolist(), strict=True):
+            yield self._chunks[chunk][place]
+
+
+class Decoders:
+    """Threads of this process that share the faces of a batch; the decoder runs outside of the interpreter's lock.
+
+    Args:
+        count: how many; 1 works in the calling thread.
+    """
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        self._pool: ThreadPoolExecutor | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"count": self.count, "_pool": None}
+
+    def run(self, work: Callable[[int], None], items: int) -> None:
+        """Calls `work` with every number below `items`; an error of the lowest number that has one is raised."""
+        if self.count == 1:
+            _run(work, range(items))
+            return
+        self._pool = self._pool or ThreadPoolExecutor(self.count)
+        bounds = np.linspace(0, items, self.count + 1).astype(int).tolist()
+        parts = [self._pool.submit(_run, work, range(*ends)) for ends in pairwise(bounds)]
+        wait(parts)
+        for part in parts:
+            part.result()
+
+
+def _run(work: Callable[[int], None], numbers: Iterable[int]) -> None:
+    for number in numbers:
+        work(number)
 
 
 class FaceCache:

@@ -28,12 +28,14 @@ class Progress:
         score: of the evaluation at this step; None where there was none.
         best_score: of all evaluations so far.
         processes: how many took part.
+        evaluations_since_best: in a row, without a better score.
     """
 
     step: int = 0
     score: float | None = None
     best_score: float | None = None
     processes: int = 1
+    evaluations_since_best: int = 0
 
 
 class Checkpoints:

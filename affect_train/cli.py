@@ -14,6 +14,7 @@ import typer
 from rich.console import Console
 
 from affect_data.errors import AffectError
+from affect_train import cli_teachers
 
 if TYPE_CHECKING:
     from affect_train.recipe import Recipe
@@ -31,7 +32,7 @@ app = typer.Typer(
 out_console = Console(soft_wrap=True, highlight=False)
 log = Console(stderr=True, soft_wrap=True, highlight=False)
 
-COMMANDS = ("train", "validate", "label", "evaluate", "predict", "features", "demo")
+COMMANDS = ("train", "validate", "label", "evaluate", "predict", "features", "demo", *cli_teachers.COMMANDS)
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 RecipePath = Annotated[Path, typer.Argument(metavar="RECIPE", help="A training recipe (YAML).")]
@@ -40,6 +41,13 @@ Overrides = Annotated[
     typer.Argument(metavar="[KEY=VALUE]...", help="Entries to set, for example optimizer.learning_rate=1e-4."),
 ]
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder or a model folder.")]
+TeacherSource = Annotated[
+    str,
+    typer.Argument(
+        metavar="TEACHER",
+        help="A run or model folder, a description (.yaml) of an ONNX or TFLite file, or an image classifier of transformers (folder or Hub id).",
+    ),
+]
 DatasetPath = Annotated[Path, typer.Argument(metavar="DATASET", help="A dataset folder.")]
 Workers = Annotated[int, typer.Option(min=0, help="Processes that decode images; 0 decodes in the main process.")]
 
@@ -125,16 +133,16 @@ def validate(recipe: RecipePath, overrides: Overrides = None, as_json: Json = Fa
 
 @app.command(epilog="Example: `affect-train label runs/teacher merged --name teacher`")
 def label(
-    run: RunPath,
+    teacher: TeacherSource,
     dataset: DatasetPath,
     name: Annotated[str, typer.Option(help="What the soft labels are called: columns `soft.NAME.*`.")],
     workers: Workers = 0,
     as_json: Json = False,
 ) -> None:
-    """Write a model's logits for every row of every split back into the dataset."""
+    """Write a teacher's logits for every row of every split back into the dataset; what was killed goes on where it stopped."""
     from affect_train.label import label as run_label
 
-    result = run_label(run, dataset, name, workers=workers)
+    result = run_label(teacher, dataset, name, workers=workers)
     _leave_process_group()
     if result is None:
         return
@@ -205,13 +213,30 @@ def evaluate(
     output: Annotated[
         Path | None, typer.Option(help="JSON file to write; `evaluation.json` of the run by default.")
     ] = None,
+    bootstrap: Annotated[
+        int, typer.Option(min=0, help="Resamples of people behind 95% confidence intervals; 0 leaves them out.")
+    ] = 0,
+    tune_thresholds: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SPLIT", help="Choose each action unit's threshold on this other split; stored with the model."
+        ),
+    ] = None,
     workers: Workers = 0,
     as_json: Json = False,
 ) -> None:
     """Show F1, accuracy, CCC and the ABAW scores of a model, with the number of labels behind each."""
     from affect_train.evaluate import evaluate as run_evaluate
 
-    result = run_evaluate(run, dataset, split or ["validation"], workers=workers, output=output)
+    result = run_evaluate(
+        run,
+        dataset,
+        split or ["validation"],
+        workers=workers,
+        output=output,
+        bootstrap=bootstrap,
+        tune_thresholds=tune_thresholds,
+    )
     _leave_process_group()
     if result is None:
         return
@@ -241,6 +266,9 @@ def predict(
 
         for result in results:
             out_console.print(describe_prediction(result), markup=False)
+
+
+cli_teachers.register(app)
 
 
 def main_with_recipe(arguments: list[str]) -> list[str]:

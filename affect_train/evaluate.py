@@ -7,15 +7,18 @@ import numpy as np
 from accelerate import Accelerator
 from numpy.typing import NDArray
 
-from affect_data.store import open_dataset
+from affect_data.errors import UsageError
+from affect_data.store import DatasetFolder, open_dataset
 from affect_train.batches import FaceImages
 from affect_train.errors import ModelMismatchError
 from affect_train.inference import Logits, build_accelerator, infer, open_model, predictions
+from affect_train.intervals import Clusters, confidence_intervals
 from affect_train.labels import LabelArrays, column_array, load_labels
-from affect_train.metrics import evaluate_predictions
+from affect_train.metrics import best_thresholds, evaluate_predictions
 from affect_train.model import AffectModel
+from affect_train.preprocess import Preprocessing
 from affect_train.reporting import Reporter
-from affect_train.run_folder import RunFolder, model_folder, write_json
+from affect_train.run_folder import MODEL_CONFIG, RunFolder, model_folder, write_json, write_text
 from affect_train.tasks import TaskSet
 
 if TYPE_CHECKING:
@@ -34,6 +37,7 @@ def evaluate_split(
     reporter: Reporter,
     *,
     workers: int = 0,
+    bootstrap: int = 0,
 ) -> Evaluation | None:
     """The metrics of one split, on the main process; None on the others.
 
@@ -45,32 +49,44 @@ def evaluate_split(
         accelerator: of this process.
         reporter: shows the progress.
         workers: loader processes.
+        bootstrap: resamples behind the confidence intervals; 0 leaves them out.
     """
     rows = len(images)
     with reporter.bar("evaluate", rows) as advance:
         logits = infer(model, images, accelerator, workers=workers, advance=advance)
-    return None if logits is None else score(model, logits, labels, dataset)
+    return None if logits is None else score(model, logits, labels, dataset, bootstrap=bootstrap)
 
 
-def score(model: AffectModel, logits: Logits, labels: LabelArrays, dataset: "Dataset") -> Evaluation:
-    """The metrics of gathered logits: over all rows, and for each database by itself."""
+def score(
+    model: AffectModel, logits: Logits, labels: LabelArrays, dataset: "Dataset", *, bootstrap: int = 0
+) -> Evaluation:
+    """The metrics of gathered logits: over all rows, and for each database by itself; with `intervals` where there is a bootstrap."""
     predicted, truth = predictions(model, logits), labels.numpy()
     tasks, thresholds = model.config.task_set(), model.config.thresholds
+    databases, tracks = column_array(dataset, "database"), text_codes(dataset, "track")
+    videos = np.where(tracks >= 0, tracks * (int(databases.max()) + 1) + databases, -1)
+    clusters = Clusters.of(databases, text_codes(dataset, "subject"), tracks) if bootstrap else None
 
-    def metrics(rows: NDArray[np.int64] | slice) -> dict[str, Any]:
-        return evaluate_predictions(
-            {name: values[rows] for name, values in predicted.items()},
-            {name: values[rows] for name, values in truth.items()},
-            tasks,
-            thresholds,
-        )
+    def metrics(rows: NDArray[np.int64]) -> dict[str, Any]:
+        chosen = {name: values[rows] for name, values in predicted.items()}
+        known = {name: values[rows] for name, values in truth.items()}
+        found = evaluate_predictions(chosen, known, tasks, thresholds, videos[rows])
+        if clusters is not None:
+            found["intervals"] = confidence_intervals(
+                chosen,
+                known,
+                tasks,
+                clusters.rows(rows),
+                thresholds=np.asarray(thresholds),
+                resamples=bootstrap,
+            )
+        return found
 
-    databases = column_array(dataset, "database")
     names = dataset.features["database"].names
     present = np.unique(databases).tolist()
     return {
         "rows": len(labels),
-        "overall": metrics(slice(None)),
+        "overall": metrics(np.arange(len(labels))),
         "databases": {names[code]: metrics(np.flatnonzero(databases == code)) for code in present},
     }
 
@@ -82,6 +98,8 @@ def evaluate(
     *,
     workers: int = 0,
     output: Path | None = None,
+    bootstrap: int = 0,
+    tune_thresholds: str | None = None,
 ) -> dict[str, Any] | None:
     """The metrics of a trained model on splits of a dataset, on the main process; None on the others.
 
@@ -93,33 +111,91 @@ def evaluate(
         splits: names of splits.
         workers: loader processes.
         output: JSON file.
+        bootstrap: resamples of people behind the confidence intervals; 0 leaves them out.
+        tune_thresholds: the split on which each action unit's threshold is chosen before; it is stored with the model.
 
     Raises:
+        UsageError: thresholds would be tuned on a split that is reported, or the model has no action units.
         NotADatasetError: the dataset is not built.
         NotAModelError: there is no model.
         ModelMismatchError: the dataset has no label of any task of the model.
     """
     folder = open_dataset(dataset)
-    for split in splits:
+    for split in [*splits, *([tune_thresholds] if tune_thresholds else [])]:
         folder.rows(split)
+    if tune_thresholds in splits:
+        raise UsageError(
+            f"the split '{tune_thresholds}' is reported: thresholds tuned on it would flatter the model; tune on another split"
+        )
     source = model_folder(path)
     accelerator = build_accelerator()
     reporter = Reporter(speaks=accelerator.is_main_process)
     model, preprocessing = open_model(source)
     model, tasks = model.to(accelerator.device), model.config.task_set()
+    if tune_thresholds is not None:
+        tune(model, source, folder, tune_thresholds, preprocessing, accelerator, reporter, workers=workers)
     evaluations: dict[str, Any] = {}
     for split in splits:
         rows, labels = load_labels(folder.path, split, tasks)
         check_labels(labels, tasks, f"'{dataset}', split {split}")
         images = FaceImages(rows, preprocessing)
-        evaluations[split] = evaluate_split(model, rows, labels, images, accelerator, reporter, workers=workers)
+        evaluations[split] = evaluate_split(
+            model, rows, labels, images, accelerator, reporter, workers=workers, bootstrap=bootstrap
+        )
     if not accelerator.is_main_process:
         return None
     report = {"dataset": folder.path.name, "fingerprint": folder.fingerprint, "splits": evaluations}
+    if getattr(model.config, "thresholds_from", None) is not None:
+        report["thresholds_from"] = model.config.thresholds_from
     target = output or (RunFolder(path).evaluation if source != Path(path) else None)
     if target is not None:
         write_json(target, report)
     return report
+
+
+def tune(
+    model: AffectModel,
+    source: Path,
+    folder: DatasetFolder,
+    split: str,
+    preprocessing: Preprocessing,
+    accelerator: Accelerator,
+    reporter: Reporter,
+    *,
+    workers: int = 0,
+) -> None:
+    """Gives the model, and its folder, the thresholds with the highest F1 of each action unit on a split.
+
+    Raises:
+        UsageError: the model has no action units.
+        ModelMismatchError: the split has no label of them.
+    """
+    tasks = model.config.task_set()
+    if not tasks.action_units:
+        raise UsageError(f"'{source}' has no action units, so that there is no threshold to tune")
+    rows, labels = load_labels(folder.path, split, tasks)
+    check_labels(labels, TaskSet(tasks.action_units, (), 0), f"'{folder.path}', split {split}")
+    with reporter.bar(f"thresholds on {split}", len(rows)) as advance:
+        logits = infer(model, FaceImages(rows, preprocessing), accelerator, workers=workers, advance=advance)
+    if logits is None:
+        return
+    found = best_thresholds(predictions(model, logits)["au"], labels.au, labels.au_mask)
+    model.config.thresholds = found.tolist()
+    model.config.thresholds_from = {
+        "dataset": folder.path.name,
+        "fingerprint": folder.fingerprint,
+        "split": split,
+        "labels": labels.au_mask.sum(axis=0).tolist(),
+    }
+    write_text(source / MODEL_CONFIG, model.config.to_json_string(use_diff=True))
+
+
+def text_codes(dataset: "Dataset", name: str) -> NDArray[np.int64]:
+    """A number for every different text of a column, int64 [rows]; -1 where it is empty."""
+    encoded = dataset.select_columns([name]).with_format("arrow")[:].column(0).combine_chunks().dictionary_encode()
+    codes = encoded.indices.to_numpy().astype(np.int64)
+    empty = encoded.dictionary.index("").as_py()
+    return np.where(codes == empty, -1, codes)
 
 
 def check_labels(labels: LabelArrays, tasks: TaskSet, where: str) -> None:

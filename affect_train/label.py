@@ -1,30 +1,36 @@
 """A teacher's logits for every row of every split, written back beside the dataset's rows."""
 
-import hashlib
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from accelerate import Accelerator
 
-from affect_data.soft_labels import SoftLabelProvenance, write_soft_labels
-from affect_data.store import load_dataset, open_dataset
-from affect_train.batches import FaceImages
-from affect_train.errors import NotAModelError
-from affect_train.inference import Logits, build_accelerator, infer, open_model
-from affect_train.model import AffectModel
-from affect_train.preprocess import Preprocessing
+from affect_data.soft_labels import ROWS_PER_BATCH, RowRange, SoftLabelProvenance, SoftLabelWriter
+from affect_data.store import DatasetFolder, load_dataset, open_dataset
+from affect_train import inference
+from affect_train.batches import FaceImages, FaceLoader, Pick
+from affect_train.inference import Logits, build_accelerator
 from affect_train.reporting import Reporter
-from affect_train.run_folder import model_folder
+from affect_train.teachers import Teacher, TeacherLogits, open_teacher
+from affect_train.teachers.own import weights_digest
 
-WEIGHTS = "*.safetensors"
+__all__ = ["label", "label_with", "weights_digest"]
+
+RANGES = 32
+"""A split is labelled in this many files at least, where it has the rows: what a kill can cost, and what processes share."""
 
 
 def label(path: Path | str, dataset: Path | str, name: str, *, workers: int = 0) -> dict[str, Any] | None:
-    """Writes the soft labels ``soft.<name>`` of a model, un-augmented view, and tells what was written, on the main process.
+    """Writes the soft labels ``soft.<name>`` of a teacher, un-augmented view, and tells what was written, on the main process.
+
+    A run that was killed goes on where it stopped; where the same teacher has labelled the same dataset, nothing is done.
 
     Args:
-        path: run folder or model folder of the teacher.
+        path: whatever `open_teacher` takes: a run or model folder, the description of a foreign model, a classifier of transformers.
         dataset: dataset folder.
         name: of the soft labels.
         workers: loader processes.
@@ -32,80 +38,124 @@ def label(path: Path | str, dataset: Path | str, name: str, *, workers: int = 0)
     Raises:
         NotADatasetError: the dataset is not built.
         NotAModelError: there is no model.
+        TeacherError: a foreign model does not fit.
     """
     folder = open_dataset(dataset)
-    source = model_folder(path)
-    accelerator = build_accelerator()
+    return label_with(open_teacher(path), folder, name, build_accelerator(), workers=workers)
+
+
+def label_with(
+    teacher: Teacher, folder: DatasetFolder, name: str, accelerator: Accelerator, *, workers: int = 0
+) -> dict[str, Any] | None:
+    """Writes the soft labels of an opened teacher; see `label`."""
     reporter = Reporter(speaks=accelerator.is_main_process)
-    model, preprocessing = open_model(source)
-    model.to(accelerator.device)
-    logits: dict[str, Logits] = {}
-    for split in folder.splits:
-        images = FaceImages(load_dataset(folder.path, split), preprocessing)
-        with reporter.bar(f"label {split}", len(images)) as advance:
-            labelled = infer(
-                model,
-                images,
-                accelerator,
-                workers=workers,
-                dtype=np.float16,
-                advance=advance,
-            )
-        if labelled is not None:
-            logits[split] = labelled
-        reporter.say(f"labelled {split}: {len(images):,} rows")
-    written = None
-    if accelerator.is_main_process:
-        provenance = provenance_of(model, preprocessing, source, name, folder.fingerprint)
-        write_soft_labels(folder.path, provenance, logits)
-        written = {
-            "name": name,
-            "dataset": folder.path.name,
-            "rows": {split: folder.rows(split) for split in folder.splits},
-        }
-        written["provenance"] = provenance.model_dump(mode="json")
+    provenance = provenance_of(teacher, name, folder.fingerprint)
+    rows = {split: folder.rows(split) for split in folder.splits}
+    writer = SoftLabelWriter(folder.path, provenance, rows_per_range(max(rows.values()), inference.INFERENCE_BATCH))
+    is_done, found = writer.is_committed(), 0
+    # Every process must have looked before the first one writes.
     accelerator.wait_for_everyone()
-    return written
+    if is_done:
+        reporter.say(f"'{name}' has been written by this teacher already; nothing was done")
+    else:
+        teacher.to(accelerator.device)
+        with writer.owned() if accelerator.is_main_process else nullcontext():
+            found = _label_missing(teacher, writer, accelerator, reporter, workers)
+            accelerator.wait_for_everyone()
+            if accelerator.is_main_process:
+                writer.commit()
+    accelerator.wait_for_everyone()
+    if not accelerator.is_main_process:
+        return None
+    described = {
+        "name": name,
+        "dataset": folder.path.name,
+        "rows": rows,
+        "rows_found": sum(rows.values()) if is_done else found,
+    }
+    return described | {"provenance": provenance.model_dump(mode="json")}
 
 
-def provenance_of(
-    model: AffectModel, preprocessing: Preprocessing, source: Path, name: str, fingerprint: str
-) -> SoftLabelProvenance:
-    """Where the soft labels of a model come from, and what their columns mean."""
-    tasks = model.config.task_set()
-    run = source.resolve().parent if source.name == "model" else source.resolve()
+def _label_missing(
+    teacher: Teacher, writer: SoftLabelWriter, accelerator: Accelerator, reporter: Reporter, workers: int
+) -> int:
+    """Writes the ranges that are not there yet, those of this process; returns how many rows were there."""
+    missing = writer.missing()
+    accelerator.wait_for_everyone()
+    total, left = (sum(map(len, parts)) for parts in (writer.ranges(), missing))
+    if left < total:
+        reporter.say(f"{total - left:,} of {total:,} rows were labelled before; going on")
+    own = missing[accelerator.process_index :: accelerator.num_processes]
+    with reporter.bar("label", total, total - left) as advance:
+        for split in writer.folder.splits:
+            parts = [part for part in own if part.split == split]
+            for part, logits in labelled_ranges(teacher, writer.folder, parts, workers):
+                writer.write(part, logits)
+                advance(len(part) * accelerator.num_processes)
+    return total - left
+
+
+def labelled_ranges(
+    teacher: Teacher, folder: DatasetFolder, parts: Sequence[RowRange], workers: int = 0
+) -> Iterator[tuple[RowRange, Logits]]:
+    """Ranges of one split and their logits, float16 [rows, width] by head; only one range is in memory at a time."""
+    if not parts:
+        return
+    split = parts[0].split
+    images = FaceImages(load_dataset(folder.path, split), teacher.preprocessing)
+    loader = iter(FaceLoader(images, RowBatches(parts, inference.INFERENCE_BATCH), workers))
+    for part in parts:
+        batches, rows = [], 0
+        while rows < len(part):
+            faces = next(loader)
+            batches.append(_half_precision(teacher.label(split, faces)))
+            rows += len(faces.uids)
+        yield part, {head: np.concatenate([batch[head] for batch in batches]) for head in batches[0]}
+
+
+def _half_precision(logits: TeacherLogits) -> Logits:
+    # By torch, which turns what half precision cannot hold into infinities without a warning; the writer refuses those with their row.
+    return {head: values.half().cpu().numpy() for head, values in logits.items()}
+
+
+class RowBatches:
+    """Every row of some ranges in order, in batches that end with their range.
+
+    Args:
+        parts: the ranges.
+        size: rows of a batch.
+    """
+
+    def __init__(self, parts: Sequence[RowRange], size: int) -> None:
+        self._parts = parts
+        self._size = size
+
+    def __len__(self) -> int:
+        return sum(-(-len(part) // self._size) for part in self._parts)
+
+    def __iter__(self) -> Iterator[list[Pick]]:
+        for part in self._parts:
+            for start in range(part.start, part.stop, self._size):
+                yield [Pick(row) for row in range(start, min(start + self._size, part.stop))]
+
+
+def rows_per_range(rows: int, batch: int) -> int:
+    """Rows of one file of a split: a multiple of the batch, so that every batch has the same rows in every run."""
+    largest = max(ROWS_PER_BATCH // batch, 1) * batch
+    return min(largest, max(1, -(-rows // (RANGES * batch))) * batch)
+
+
+def provenance_of(teacher: Teacher, name: str, fingerprint: str) -> SoftLabelProvenance:
+    """Where the soft labels of a teacher come from, and what their columns mean."""
     return SoftLabelProvenance(
         name=name,
-        teacher_id=run.name,
-        teacher_revision=weights_digest(source),
+        teacher_id=teacher.name,
+        teacher_revision=teacher.revision,
         dataset_fingerprint=fingerprint,
-        view=view_of(preprocessing),
-        action_units=tasks.action_units,
-        expressions=tasks.expressions,
-        valence_arousal_bins=tasks.valence_arousal_bins,
+        view=teacher.view,
+        out_of_fold=teacher.out_of_fold,
+        action_units=teacher.tasks.action_units,
+        expressions=teacher.tasks.expressions,
+        valence_arousal_bins=teacher.tasks.valence_arousal_bins,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
     )
-
-
-def view_of(preprocessing: Preprocessing) -> str:
-    """How the teacher saw the pictures, in words and as the hash of the preprocessing."""
-    return (
-        f"un-augmented square crop around the face box, margin {preprocessing.margin:g}, {preprocessing.image_size} px, "
-        f"preprocessing {preprocessing.digest()}"
-    )
-
-
-def weights_digest(source: Path) -> str:
-    """sha256 of a model's weight files, hexadecimal.
-
-    Raises:
-        NotAModelError: there are none.
-    """
-    files = sorted(source.glob(WEIGHTS))
-    if not files:
-        raise NotAModelError(source, f"it holds no {WEIGHTS}", "Train it again, or name another run")
-    digest = hashlib.sha256()
-    for file in files:
-        with file.open("rb") as stream:
-            digest.update(hashlib.file_digest(stream, "sha256").digest())
-    return digest.hexdigest()

@@ -11,8 +11,8 @@ from affect_train.recipe import Recipe
 from affect_train.reporting import Reporter
 from affect_train.run_folder import LineLog, RunFolder
 
-TRACKER = "tensorboard"
-"""Also the folder, inside the run folder, that TensorBoard's files go to."""
+PROJECT = "tensorboard"
+"""The trackers' project: also the folder, inside the run folder, that TensorBoard's files go to."""
 
 
 class Logs:
@@ -37,7 +37,7 @@ class Logs:
         self._restart_window()
 
     def __enter__(self) -> "Logs":
-        self._accelerator.init_trackers(TRACKER)
+        self._accelerator.init_trackers(PROJECT)
         return self
 
     def __exit__(self, *error: object) -> None:

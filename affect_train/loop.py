@@ -3,28 +3,25 @@
 import math
 from collections.abc import Iterator
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
 from accelerate import Accelerator
-from torch import Tensor
 
 from affect_data.errors import DataError
 from affect_train.batches import AffectBatch
 from affect_train.checkpoint import Checkpoints, Progress, broadcast_buffers
-from affect_train.errors import NonFiniteLossError
 from affect_train.evaluate import evaluate_split
 from affect_train.logs import Logs
-from affect_train.methods import TotalLoss, total_loss
-from affect_train.methods.base import AllReduce
 from affect_train.preparation import Learner, TrainingData, check_dataset, training_accelerator
 from affect_train.recipe import Recipe
 from affect_train.reporting import Reporter
 from affect_train.resume import check_same_recipe
-from affect_train.run_folder import RunFolder, recover_folder, write_json, written_folder
+from affect_train.run_folder import RunFolder, recover_folder, run_lock, write_json, written_folder
+from affect_train.step import optimizer_step
 
 Value = TypeVar("Value")
 
@@ -51,6 +48,17 @@ class Run:
         """Optimizer steps of the run."""
         return planned_steps(self.recipe, self.data)
 
+    @property
+    def out_of_patience(self) -> bool:
+        """Whether the best evaluation is too long ago to go on."""
+        patience = self.recipe.training.patience
+        return patience is not None and self.progress.evaluations_since_best >= patience
+
+    @property
+    def finished(self) -> bool:
+        """Whether no step is left."""
+        return self.progress.step >= self.total_steps or self.out_of_patience
+
 
 def planned_steps(recipe: Recipe, data: TrainingData) -> int:
     """Optimizer steps of a whole run."""
@@ -69,6 +77,7 @@ def train(recipe: Recipe, *, dry_run: bool = False) -> dict[str, Any] | None:
         NotADatasetError: the dataset is not built.
         AffectError: dataset, soft labels, model and method do not fit one another.
         NonFiniteLossError: a loss became NaN or infinite.
+        UsageError: another run writes to the output folder, or did by another recipe.
     """
     check_dataset(recipe)
     accelerator = training_accelerator(recipe)
@@ -81,10 +90,11 @@ def train(recipe: Recipe, *, dry_run: bool = False) -> dict[str, Any] | None:
         return try_one_step(run)
     folder = RunFolder(recipe.output)
     checkpoints = Checkpoints(folder.checkpoints, recipe.training.keep_last, recipe.training.keep_best)
-    start_or_resume(run, folder, checkpoints)
-    with Logs(recipe, accelerator, reporter, folder, resume_at=run.progress.step) as logs:
-        train_steps(run, folder, checkpoints, logs)
-    return finish(run, folder)
+    with run_lock(folder, accelerator):
+        start_or_resume(run, folder, checkpoints)
+        with Logs(recipe, accelerator, reporter, folder, resume_at=run.progress.step) as logs:
+            train_steps(run, folder, checkpoints, logs)
+        return finish(run, folder)
 
 
 def describe(run: Run) -> None:
@@ -125,101 +135,59 @@ def train_steps(run: Run, folder: RunFolder, checkpoints: Checkpoints, logs: Log
         for window in windows(run):
             losses = train_step(run, window)
             step = run.progress.step + 1
-            run.progress = Progress(step, None, run.progress.best_score, run.accelerator.num_processes)
+            run.progress = replace(run.progress, step=step, score=None, processes=run.accelerator.num_processes)
             last, end_of_epoch = step == run.total_steps, step % run.epoch_steps == 0
             logs.step(step, window, losses)
             if last or step % options.log_every == 0:
                 logs.write_losses(
-                    step, (step - 1) // run.epoch_steps, run.total_steps, run.learner.schedule.get_last_lr()[0]
+                    step, (step - 1) // run.epoch_steps, run.total_steps, max(run.learner.schedule.get_last_lr())
                 )
             advance(1)
-            if last or (step % options.evaluate_every_steps == 0 if options.evaluate_every_steps else end_of_epoch):
+            due = step % options.evaluate_every_steps == 0 if options.evaluate_every_steps else end_of_epoch
+            if last or due:
                 evaluate_and_save(run, folder, logs)
+            if last or due or end_of_epoch or (options.save_every_steps and step % options.save_every_steps == 0):
                 checkpoints.save(run.accelerator, run.progress)
-            elif end_of_epoch:
-                checkpoints.save(run.accelerator, run.progress)
+            if run.out_of_patience:
+                run.reporter.say(
+                    f"step {step:,}: stopped, {options.best_metric} has not become better than {run.progress.best_score:.4f} "
+                    f"in {options.patience} evaluations"
+                )
 
 
 def windows(run: Run) -> Iterator[list[AffectBatch]]:
     """The micro-batches of each optimizer step that is left, on this process's device."""
     accumulation, plan = run.recipe.training.accumulation, run.data.plan
-    while run.progress.step < run.total_steps:
+    while not run.finished:
         epoch, done = divmod(run.progress.step, run.epoch_steps)
         plan.set_position(epoch, done * accumulation)
         batches = (run.data.train.labels.batch(faces).to(run.accelerator.device) for faces in run.data.loader)
-        while run.progress.step < run.total_steps and (window := list(islice(batches, accumulation))):
+        while not run.finished and (window := list(islice(batches, accumulation))):
             yield window
 
 
 def train_step(run: Run, window: list[AffectBatch]) -> dict[str, float]:
-    """One optimizer step on the micro-batches of all processes; the value of every loss term.
-
-    Raises:
-        NonFiniteLossError: a term is NaN or infinite; no weight was changed.
-    """
-    accelerator, learner, options = run.accelerator, run.learner, run.recipe.training
-    learner.model.train()
-    counts = window_counts(run, window) if len(window) > 1 else None
-    values: dict[str, float] = {}
-    for number, batch in enumerate(window, start=1):
-        with nullcontext() if number == len(window) else accelerator.no_sync(learner.model):
-            output = learner.model(batch.pixels)
-            total = total_loss(
-                learner.method.losses(output, batch),
-                window_counts=counts,
-                all_reduce=sum_over_processes(accelerator),
-                processes=accelerator.num_processes,
-            )
-            for name, value in finite_values(run, batch, total).items():
-                values[name] = values.get(name, 0.0) + value
-            accelerator.backward(total.loss)
-    if options.clip_norm is not None:
-        accelerator.clip_grad_norm_(learner.model.parameters(), options.clip_norm)
-    learner.optimizer.step()
-    learner.schedule.step()
-    learner.optimizer.zero_grad()
-    return values
-
-
-def window_counts(run: Run, window: list[AffectBatch]) -> dict[str, Tensor]:
-    """For every loss term, its number of labels in all micro-batches of a step, over all processes."""
-    counted = [run.learner.method.counts(batch) for batch in window]
-    names = list(counted[0])
-    own = torch.stack([torch.stack([counts[name].double() for counts in counted]).sum() for name in names])
-    everywhere = sum_over_processes(run.accelerator)(own)
-    return dict(zip(names, everywhere, strict=True))
-
-
-def sum_over_processes(accelerator: Accelerator) -> AllReduce:
-    """From a tensor to its sum over all processes."""
-    return lambda tensor: accelerator.reduce(tensor, reduction="sum")
-
-
-def finite_values(run: Run, batch: AffectBatch, total: TotalLoss) -> dict[str, float]:
-    """The value of every loss term, as numbers.
-
-    Raises:
-        NonFiniteLossError: one is NaN or infinite; names the step, the terms and the rows of this process's batch.
-    """
-    # One transfer from the device. The values are sums over all processes, so that all of them stop together.
-    loss, *values = torch.stack([total.loss.detach(), *total.values.values()]).tolist()
-    named = dict(zip(total.values, values, strict=True))
-    broken = [name for name, value in named.items() if not math.isfinite(value)]
-    if broken or not math.isfinite(loss):
-        raise NonFiniteLossError(run.progress.step + 1, broken or ["all tasks together"], batch.uids)
-    return named
+    """One optimizer step; see `step.optimizer_step`."""
+    clip_norm = run.recipe.training.clip_norm
+    return optimizer_step(run.accelerator, run.learner, window, number=run.progress.step + 1, clip_norm=clip_norm)
 
 
 def evaluate_and_save(run: Run, folder: RunFolder, logs: Logs) -> None:
     """Metrics on the validation split, and the model where it is the best so far, or where nothing decides."""
     broadcast_buffers(run.accelerator, run.accelerator.unwrap_model(run.learner.model))
-    score, best = validation_score(run, logs), run.progress.best_score
-    improved = score is not None and (best is None or score > best)
-    run.progress = Progress(run.progress.step, score, score if improved else best, run.accelerator.num_processes)
-    if improved or score is None or not run.recipe.training.keep_best:
-        save_model(run.accelerator, run.learner.model, folder.model)
-        if run.evaluation is not None:
-            write_json(folder.evaluation, evaluation_report(run))
+    with run.learner.average.applied() if run.learner.average is not None else nullcontext():
+        score, best = validation_score(run, logs), run.progress.best_score
+        improved = score is not None and (best is None or score > best)
+        if improved or score is None or not run.recipe.training.keep_best:
+            save_model(run.accelerator, run.learner.model, folder.model)
+            if run.evaluation is not None:
+                write_json(folder.evaluation, evaluation_report(run))
+    run.progress = replace(
+        run.progress,
+        score=score,
+        best_score=score if improved else best,
+        evaluations_since_best=0 if improved or score is None else run.progress.evaluations_since_best + 1,
+    )
 
 
 def validation_score(run: Run, logs: Logs) -> float | None:

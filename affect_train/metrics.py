@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from affect_train.tasks import TaskSet
 
+DEFAULT_THRESHOLD = 0.5
+
 Floats = NDArray[np.floating[Any]]
 Bools = NDArray[np.bool_]
 Integers = NDArray[np.integer[Any]]
@@ -75,6 +77,7 @@ def evaluate_predictions(
     labels: Mapping[str, NDArray[Any]],
     tasks: TaskSet,
     thresholds: Sequence[float] | None = None,
+    tracks: NDArray[np.int64] | None = None,
 ) -> dict[str, Any]:
     """Every metric of the tasks, as values that JSON can hold; None where a metric is not defined.
 
@@ -84,18 +87,26 @@ def evaluate_predictions(
         predictions: probabilities ``au`` [N, A] and ``expression`` [N, C], ``valence`` and ``arousal`` [N].
         labels: ``au`` [N, A], ``au_mask`` [N, A], ``expression`` [N], ``expression_mask`` [N], ``valence``, ``arousal``, ``va_mask`` [N].
         tasks: names the columns.
-        thresholds: for every action unit, the probability from which on it counts as present; 0.5 by default.
+        thresholds: for every action unit, the probability from which on it counts as present; 0.5 by default. Where they are others, `au` says under
+            ``at_half`` what 0.5 gives.
+        tracks: a number for every row's video, -1 where it is none; adds ``per_track`` to `va`.
     """
     report: dict[str, Any] = {}
     if "au" in tasks.names:
         limits = np.asarray(thresholds if thresholds is not None else [0.5] * len(tasks.action_units))
-        report["au"] = _au_report(predictions["au"] >= limits, labels["au"] > 0.5, labels["au_mask"], tasks, limits)
+        present, mask = labels["au"] > 0.5, labels["au_mask"]
+        report["au"] = _au_report(predictions["au"] >= limits, present, mask, tasks, limits)
+        if (limits != DEFAULT_THRESHOLD).any():
+            half = np.full(len(limits), DEFAULT_THRESHOLD)
+            report["au"]["at_half"] = _au_report(predictions["au"] >= half, present, mask, tasks, half)
     if "expression" in tasks.names:
         valid = labels["expression_mask"]
         predicted = predictions["expression"].argmax(axis=1)[valid]
         report["expression"] = _expression_report(predicted, labels["expression"][valid], tasks)
     if "va" in tasks.names:
         report["va"] = _va_report(predictions, labels)
+        if tracks is not None:
+            report["va"]["per_track"] = _track_report(predictions, labels, tracks)
     main = {"au": "mean_f1", "expression": "macro_f1", "va": "mean_ccc"}
     report["score"] = _mean([report[task][main[task]] for task in tasks.names])
     report["abaw"] = _abaw_report(report)
@@ -143,6 +154,44 @@ def _va_report(predictions: Mapping[str, NDArray[Any]], labels: Mapping[str, NDA
     }
     both = list(scores.values())
     return {**scores, "mean_ccc": None if None in both else _mean(both), "labels": int(valid.sum())}
+
+
+def _track_report(
+    predictions: Mapping[str, NDArray[Any]], labels: Mapping[str, NDArray[Any]], tracks: NDArray[np.int64]
+) -> dict[str, Any]:
+    """The mean concordance over videos. A video counts where it has two labels or more, and they vary."""
+    valid = labels["va_mask"] & (tracks >= 0)
+    index = np.unique(tracks[valid], return_inverse=True)[1]
+    scores = {
+        axis: track_concordances(predictions[axis][valid], labels[axis][valid], index)
+        for axis in ("valence", "arousal")
+    }
+    found = {f"{axis}_ccc": _mean([_or_none(float(score)) for score in values]) for axis, values in scores.items()}
+    both = list(found.values())
+    counted = {f"{axis}_tracks": int(np.isfinite(values).sum()) for axis, values in scores.items()}
+    return {**found, "mean_ccc": None if None in both else _mean(both), **counted}
+
+
+def track_concordances(predictions: Floats, labels: Floats, index: NDArray[np.int64]) -> NDArray[np.float64]:
+    """The concordance within each track, float64 [tracks]; NaN where fewer than two values, or the labels do not vary.
+
+    Args:
+        predictions: [N].
+        labels: [N].
+        index: [N], the track of each value, from 0 without gaps.
+    """
+    counts = np.bincount(index)
+
+    def mean(values: Floats) -> NDArray[np.float64]:
+        return np.bincount(index, values, len(counts)) / np.maximum(counts, 1)
+
+    x, y = np.asarray(predictions, np.float64), np.asarray(labels, np.float64)
+    mean_x, mean_y = mean(x), mean(y)
+    away_x, away_y = x - mean_x[index], y - mean_y[index]
+    variance = mean(away_y**2)
+    denominator = mean(away_x**2) + variance + (mean_x - mean_y) ** 2
+    defined = (counts >= 2) & (variance > 1e-12)
+    return np.where(defined, 2 * mean(away_x * away_y) / np.where(defined, denominator, 1), np.nan)
 
 
 def _abaw_report(report: Mapping[str, Any]) -> dict[str, float | None]:

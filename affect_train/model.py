@@ -42,7 +42,8 @@ class AffectConfig(PretrainedConfig):
         standardise: give every image mean 0 and deviation 1 instead.
         pooling: ``mean`` over positions, ``cls`` token, or both (``cls_mean``).
         head_hidden: width of the heads' hidden layer; 0 for linear heads.
-        dropout: before the heads.
+        head_normalisation: of the features: ``layer`` over each face's, ``batch`` of each feature over the faces.
+        dropout: before the last layer of each head.
         freeze_backbone: whether only the heads learn.
         unused_parameters: parameters that no output depends on; they never learn.
         preprocessing: how the input was cropped and scaled.
@@ -65,6 +66,7 @@ class AffectConfig(PretrainedConfig):
         standardise: bool = False,  # noqa: FBT001, FBT002 - transformers calls by keyword
         pooling: str = "mean",
         head_hidden: int = 0,
+        head_normalisation: str = "layer",
         dropout: float = 0.0,
         freeze_backbone: bool = False,  # noqa: FBT001, FBT002 - transformers calls by keyword
         unused_parameters: Sequence[str] = (),
@@ -87,6 +89,7 @@ class AffectConfig(PretrainedConfig):
         self.standardise = standardise
         self.pooling = pooling
         self.head_hidden = head_hidden
+        self.head_normalisation = head_normalisation
         self.dropout = dropout
         self.freeze_backbone = freeze_backbone
         self.unused_parameters = list(unused_parameters)
@@ -145,7 +148,7 @@ class AffectModel(PreTrainedModel):
             "valence": config.valence_arousal_bins,
             "arousal": config.valence_arousal_bins,
         }
-        self.norm = nn.LayerNorm(width)
+        self.norm = nn.BatchNorm1d(width) if config.head_normalisation == "batch" else nn.LayerNorm(width)
         self.heads = nn.ModuleDict({name: _head(width, size, config) for name, size in sizes.items() if size})
         # Persistent, because transformers builds models on the meta device and fills in only what the weight file holds.
         mean, std = torch.tensor(config.image_mean), torch.tensor(config.image_std)
@@ -205,7 +208,7 @@ class AffectModel(PreTrainedModel):
 
     def features(self, pixels: Tensor) -> Tensor:
         """The pooled features of the backbone, float [N, D]."""
-        images = torch.addcmul(self.pixel_shift, pixels.to(self.pixel_scale.dtype), self.pixel_scale)
+        images = normalised(pixels, self.pixel_scale, self.pixel_shift)
         if self.config.standardise:
             deviation, mean = torch.std_mean(images, dim=(1, 2, 3), keepdim=True)
             # The floor keeps a blank picture from being divided by nothing.
@@ -268,6 +271,7 @@ class AffectModel(PreTrainedModel):
             standardise=options.standardise,
             pooling=pooling_of(options, loaded.config),
             head_hidden=options.head.hidden,
+            head_normalisation=options.head.normalisation,
             dropout=options.dropout,
             freeze_backbone=options.freeze_backbone,
             preprocessing=preprocessing,
@@ -327,6 +331,24 @@ def load_model(folder: Path | str) -> AffectModel:
     return model.eval()
 
 
+def normalised(pixels: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
+    """``pixels * scale + shift`` in the dtype of `scale`, in the memory layout of `pixels`.
+
+    Args:
+        pixels: uint8 [N, 3, S, S].
+        scale: float [1, 3, 1, 1].
+        shift: float [1, 3, 1, 1].
+    """
+    if pixels.is_contiguous() or not pixels.is_contiguous(memory_format=torch.channels_last):
+        images = pixels.to(scale.dtype)
+        return torch.addcmul(shift, images, scale, out=images)
+    # Whole image rows of interleaved colours: on a CPU three times as fast as an operation whose innermost axis has three items.
+    across = pixels.shape[3]
+    rows = pixels.permute(0, 2, 3, 1).reshape(-1, 3 * across).to(scale.dtype)
+    torch.addcmul(shift.flatten().repeat(across), rows, scale.flatten().repeat(across), out=rows)
+    return rows.view(len(pixels), -1, across, 3).permute(0, 3, 1, 2)
+
+
 def without_pooler(backbone: PreTrainedModel) -> PreTrainedModel:
     """The backbone without the pooling layer that some transformers add after the last hidden state, which no head uses."""
     if isinstance(getattr(backbone, "pooler", None), nn.Module) and any(True for _ in backbone.pooler.parameters()):
@@ -335,10 +357,8 @@ def without_pooler(backbone: PreTrainedModel) -> PreTrainedModel:
 
 
 def _head(width: int, size: int, config: AffectConfig) -> nn.Sequential:
-    layers: list[nn.Module] = [nn.Dropout(config.dropout)]
-    if config.head_hidden:
-        layers += [nn.Linear(width, config.head_hidden), nn.GELU(), nn.Dropout(config.dropout)]
-    return nn.Sequential(*layers, nn.Linear(config.head_hidden or width, size))
+    hidden = [nn.Linear(width, config.head_hidden), nn.GELU()] if config.head_hidden else []
+    return nn.Sequential(*hidden, nn.Dropout(config.dropout), nn.Linear(config.head_hidden or width, size))
 
 
 AutoConfig.register(AffectConfig.model_type, AffectConfig, exist_ok=True)

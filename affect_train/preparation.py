@@ -1,27 +1,30 @@
 """Everything that a training run needs, loaded and checked against one another before the first step."""
 
-import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from accelerate import Accelerator
-from accelerate.utils import DataLoaderConfiguration, ProjectConfiguration, set_seed
+from accelerate.tracking import get_available_trackers
+from accelerate.utils import DataLoaderConfiguration, DistributedType, ProjectConfiguration, set_seed
+from numpy.typing import NDArray
 
 from affect_data.errors import RecipeError, UnknownNameError, UsageError
 from affect_data.schema import LABELS
 from affect_data.store import DatasetFolder, open_dataset
 from affect_train.augment import Augmentation
 from affect_train.batches import FaceImages, FaceLoader
-from affect_train.errors import NoLabelsError
+from affect_train.ema import MovingAverage
+from affect_train.errors import BackboneError
 from affect_train.features import StoredFeatures, check_features, group_name, read_feature_provenance
 from affect_train.inference import build_accelerator
-from affect_train.labels import LabelArrays, load_labels
+from affect_train.labels import LabelArrays, column_array, load_labels
 from affect_train.methods import METHODS, Method, build_method
 from affect_train.model import AffectModel
+from affect_train.optimization import learning_rate_factor, parameter_groups
+from affect_train.pools import pools_of
 from affect_train.preprocess import Preprocessing
-from affect_train.recipe import Optimizer as OptimizerOptions
 from affect_train.recipe import Recipe
 from affect_train.sampler import BatchPlan, batch_plan
 from affect_train.tasks import TaskSet
@@ -70,7 +73,7 @@ class TrainingData:
         Raises:
             NotADatasetError: the dataset is not built.
             NoLabelsError: no training row has a label of a task that the batches are balanced over.
-            UnknownNameError: the dataset lacks a split or a teacher.
+            UnknownNameError: the dataset lacks a split, a balance, a teacher or folds.
             ModelMismatchError: a teacher does not fit the heads.
         """
         folder = check_dataset(recipe)
@@ -80,17 +83,14 @@ class TrainingData:
             for name in (recipe.training.split, recipe.training.validation_split)
         )
         assert train is not None
-        pools = train.labels.pools(tasks)
-        unlabelled = [task for task, rows in pools.items() if not len(rows)]
-        if unlabelled:
-            raise NoLabelsError(recipe.dataset, train.name, unlabelled)
         plan = batch_plan(
             recipe.batches.sampler,
-            pools,
+            pools_of(recipe, train.dataset, train.labels),
             len(train.labels),
             recipe.batches.size,
             seed=recipe.seed,
             steps=recipe.batches.steps_per_epoch,
+            kept=rows_in(recipe, folder),
         )
         shard = plan.shard(accelerator.num_processes, accelerator.process_index)
         return cls(train, validation, plan, FaceLoader(train.images, shard, recipe.batches.workers))
@@ -109,6 +109,25 @@ class TrainingData:
             dataset, preprocessing_of(recipe), augmentation, seed=recipe.seed, cache=recipe.batches.cache
         )
         return Split(name, dataset, labels, images)
+
+
+def rows_in(recipe: Recipe, folder: DatasetFolder) -> NDArray[np.bool_] | None:
+    """The rows of the training split that are trained on, bool [rows]; None: all.
+
+    Raises:
+        UnknownNameError: the dataset has no folds of the recipe's name.
+        UsageError: the folds have no such fold.
+    """
+    held_out = recipe.training.held_out
+    if held_out is None:
+        return None
+    group = f"folds.{held_out.folds}"
+    folds = column_array(folder.load(recipe.training.split, [group]), group)
+    if held_out.fold not in folds:
+        raise UsageError(
+            f"training.held_out: the folds '{held_out.folds}' go from 0 to {folds.max()}; found {held_out.fold}"
+        )
+    return (folds >= 0) & (folds != held_out.fold)
 
 
 def check_dataset(recipe: Recipe) -> DatasetFolder:
@@ -136,21 +155,47 @@ def preprocessing_of(recipe: Recipe) -> Preprocessing:
 
 
 def training_accelerator(recipe: Recipe) -> Accelerator:
-    """The Accelerator of a run; its tracker writes ``OUTPUT/tensorboard``.
+    """The Accelerator of a run; trackers that write files do so in its output folder.
 
     Raises:
-        UsageError: the device cannot train in the recipe's precision.
+        UsageError: the device cannot train in the recipe's precision, a tracker is not installed, or how the processes share the work excludes an
+            option.
     """
+    installed = [str(tracker) for tracker in get_available_trackers()]
+    missing = [name for name in recipe.training.trackers if name not in installed]
+    if missing:
+        raise UsageError(
+            f"training.trackers: {', '.join(missing)} not installed; install it with pip, or use {', '.join(installed) or '[]'}"
+        )
     try:
-        return build_accelerator(
+        accelerator = build_accelerator(
             mixed_precision=recipe.training.mixed_precision,
-            log_with="tensorboard",
+            log_with=list(recipe.training.trackers) or None,
             project_config=ProjectConfiguration(project_dir=recipe.output, logging_dir=recipe.output),
             # The batches of the plan are those of all processes together: the schedule goes one step on for each.
             dataloader_config=DataLoaderConfiguration(split_batches=True),
         )
     except ValueError as error:
         raise UsageError(f"training.mixed_precision is {recipe.training.mixed_precision}: {error}") from error
+    _check_distribution(recipe, accelerator)
+    return accelerator
+
+
+def _check_distribution(recipe: Recipe, accelerator: Accelerator) -> None:
+    """Makes sure that what divides the weights over processes allows what the recipe asks for."""
+    if recipe.training.mixed_precision == "fp16" and accelerator.device.type == "cpu":
+        # Accelerate would go on in full precision without a word.
+        raise UsageError("training.mixed_precision is fp16, which takes a GPU; use bf16, or no")
+    kind, divides = accelerator.distributed_type, (DistributedType.FSDP, DistributedType.DEEPSPEED)
+    if kind in divides and recipe.training.ema_decay is not None:
+        raise UsageError(f"training.ema_decay: no average is kept of weights that {kind} divides; set it to null")
+    if kind == DistributedType.DEEPSPEED:
+        if recipe.training.accumulation > 1:
+            raise UsageError("training.accumulation: DeepSpeed steps after every backward pass; set it to 1")
+        # DeepSpeed wants to know what it would read off a loader that Accelerate prepared.
+        accelerator.state.deepspeed_plugin.deepspeed_config["train_micro_batch_size_per_gpu"] = (
+            recipe.batches.size // accelerator.num_processes
+        )
 
 
 @dataclass(frozen=True)
@@ -162,12 +207,14 @@ class Learner:
         method: the training method.
         optimizer: of all parameters that want a gradient.
         schedule: of the learning rate, one step an optimizer step.
+        average: of the weights; None where the recipe keeps none.
     """
 
     model: Any
     method: Method
     optimizer: Any
     schedule: Any
+    average: MovingAverage | None = None
 
     @classmethod
     def build(cls, recipe: Recipe, accelerator: Accelerator, steps: int) -> "Learner":
@@ -194,32 +241,35 @@ class Learner:
         )
         if recipe.model.features is not None:
             check_features(model, read_feature_provenance(recipe.dataset, recipe.model.features))
+        if recipe.model.gradient_checkpointing:
+            recompute_activations(model)
+        if recipe.training.compile is not None:
+            # In place: the names of the weights stay.
+            model.compile(backend=recipe.training.compile)
         set_seed(recipe.seed + accelerator.process_index)
         optimizer = torch.optim.AdamW(
             parameter_groups(model, recipe.optimizer), lr=recipe.optimizer.learning_rate, betas=recipe.optimizer.betas
         )
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, learning_rate_factor(recipe, steps))
         model, optimizer, schedule = accelerator.prepare(model, optimizer, schedule)
-        return cls(model, method, optimizer, schedule)
+        average = None
+        if recipe.training.ema_decay is not None:
+            average = MovingAverage(accelerator.unwrap_model(model), recipe.training.ema_decay)
+            accelerator.register_for_checkpointing(average)
+        return cls(model, method, optimizer, schedule, average)
 
 
-def parameter_groups(model: torch.nn.Module, options: OptimizerOptions) -> list[dict[str, Any]]:
-    """The learning parameters: matrices and kernels with weight decay, biases, scales and other vectors without."""
-    learning = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    return [
-        {"params": [parameter for parameter in learning if parameter.ndim >= 2], "weight_decay": options.weight_decay},
-        {"params": [parameter for parameter in learning if parameter.ndim < 2], "weight_decay": 0.0},
-    ]
+def recompute_activations(model: AffectModel) -> None:
+    """Has the backbone compute its activations again on the way back instead of keeping them.
 
-
-def learning_rate_factor(recipe: Recipe, steps: int) -> Callable[[int], float]:
-    """From the number of steps done to what the learning rate is multiplied by: a linear warm-up, then constant or half a cosine down to 0."""
-    warmup, cosine = recipe.schedule.warmup_steps, recipe.schedule.name == "cosine"
-
-    def factor(step: int) -> float:
-        if step < warmup:
-            return (step + 1) / (warmup + 1)
-        done = (step - warmup) / max(1, steps - warmup)
-        return (1 + math.cos(math.pi * min(1.0, done))) / 2 if cosine else 1.0
-
-    return factor
+    Raises:
+        BackboneError: it has no layers that can.
+    """
+    enable = getattr(model.backbone, "activation_checkpointing_enable", model.backbone.gradient_checkpointing_enable)
+    kind = model.config.backbone_config.model_type
+    try:
+        enable()
+    except ValueError as error:
+        raise BackboneError(
+            kind, f"it cannot recompute activations ({error})", "Set `model.gradient_checkpointing: false`"
+        ) from error

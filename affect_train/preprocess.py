@@ -64,34 +64,42 @@ class Preprocessing:
             raise ValueError(f"margin is {self.margin}; it must lie in [0, {MARGIN_LIMIT}]")
 
     def __call__(
-        self, data: bytes | memoryview, face_box: Sequence[float] | NDArray[np.float32] | None = None
+        self,
+        data: bytes | memoryview,
+        face_box: Sequence[float] | NDArray[np.float32] | None = None,
+        out: Pixels | None = None,
     ) -> Pixels:
         """The face as uint8 [S, S, 3], RGB.
 
         Args:
-            data: an image file's bytes.
+            data: an image file's bytes; a view has the format ``B``.
             face_box: x0, y0, x1, y1 in pixels of the stored image; None or NaN: the whole image.
+            out: contiguous uint8 [S, S, 3] to write the face to; it is returned. None makes a new array.
 
         Raises:
             ImageDecodeError: the bytes cannot be decoded, or the box does not lie in the image.
         """
-        box = None if face_box is None or any(math.isnan(value) for value in face_box) else tuple(map(float, face_box))
-        if bytes(data[:3]) == JPEG_START:
-            pixels = self._jpeg(data, box)
-            if pixels is not None:
-                return pixels
-        image = _decode_with_pillow(data)
-        return crop(image, self.square(image.width, image.height, box), self.image_size)
+        box = None if face_box is None or any(map(math.isnan, face_box)) else tuple(map(float, face_box))
+        pixels = self._jpeg(data, box, out) if bytes(data[:3]) == JPEG_START else None
+        if pixels is None:
+            image = _decode_with_pillow(data)
+            pixels = crop(image, self.square(image.width, image.height, box), self.image_size)
+        if out is None or pixels is out:
+            return pixels
+        out[...] = pixels
+        return out
 
     def square(self, width: int, height: int, box: tuple[float, ...] | None) -> Square:
         """The region of a `width` by `height` image that the crop shows: centred on the box, as wide as its longer side and both margins."""
-        left, top, right, bottom = box if box is not None else (0.0, 0.0, float(width), float(height))
-        longer = max(right - left, bottom - top)
+        if box is None:
+            side = max(width, height)
+            return Square((width - side) / 2, (height - side) / 2, side)
+        left, top, right, bottom = box
         if right <= left or bottom <= top or right <= 0 or bottom <= 0 or left >= width or top >= height:
             raise ImageDecodeError(
                 f"the face box {left:g} {top:g} {right:g} {bottom:g} does not lie in the {width}x{height} image"
             )
-        side = longer * (1 + 2 * self.margin) if box is not None else longer
+        side = max(right - left, bottom - top) * (1 + 2 * self.margin)
         return Square((left + right - side) / 2, (top + bottom - side) / 2, side)
 
     def to_dict(self) -> dict[str, Any]:
@@ -117,7 +125,7 @@ class Preprocessing:
         """16 hexadecimal digits that identify the pixels which this preprocessing makes."""
         return hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()[:16]
 
-    def _jpeg(self, data: bytes | memoryview, box: tuple[float, ...] | None) -> Pixels | None:
+    def _jpeg(self, data: bytes | memoryview, box: tuple[float, ...] | None, out: Pixels | None) -> Pixels | None:
         """The crop by the fast decoder, or None where Pillow has to judge: CMYK, or bytes that the fast decoder complains about."""
         try:
             height, width, colours, _ = simplejpeg.decode_jpeg_header(data)
@@ -125,18 +133,27 @@ class Preprocessing:
                 return None
             square = self.square(width, height, box)
             factor = self._reduction(square.side)
-            decoded = simplejpeg.decode_jpeg(
-                data, "RGB", min_height=-(-height // factor), min_width=-(-width // factor)
+            fits = square == (0, 0, width) and width == height == factor * self.image_size
+            decoded: Pixels = simplejpeg.decode_jpeg(
+                data,
+                "RGB",
+                min_height=-(-height // factor),
+                min_width=-(-width // factor),
+                buffer=out if fits else None,
             )
         except ImageDecodeError:
             raise
         except ValueError:
             return None
+        if fits:
+            return decoded if out is None else out
         return crop(Image.fromarray(decoded), square.reduced(factor), self.image_size)
 
     def _reduction(self, side: float) -> int:
         if self.reduced_scale:
-            return next((factor for factor in JPEG_REDUCTIONS if side / factor >= self.image_size), 1)
+            for factor in JPEG_REDUCTIONS:
+                if side / factor >= self.image_size:
+                    return factor
         return 1
 
 

@@ -31,6 +31,9 @@ BestMetric = Literal[
 ]
 
 
+TRACKERS = ("aim", "clearml", "comet_ml", "dvclive", "mlflow", "swanlab", "tensorboard", "trackio", "wandb")
+
+
 class Section(BaseModel):
     """A part of a recipe: keys that it does not know are mistakes."""
 
@@ -90,6 +93,10 @@ class Head(Section):
     """The layers between the backbone's features and each task's logits."""
 
     hidden: Annotated[int, Field(ge=0)] = Field(0, description="width of a hidden layer; 0 for a linear head")
+    normalisation: Literal["layer", "batch"] = Field(
+        "layer",
+        description="of the features: over each face's, or of each feature over the faces; a frozen backbone wants `batch`",
+    )
 
 
 class Model(Section):
@@ -108,9 +115,13 @@ class Model(Section):
     pooling: Literal["mean", "cls", "cls_mean"] | None = Field(
         None, description="by default cls_mean where the backbone has a class token, else mean"
     )
-    dropout: Share = Field(0.0, description="before each head")
+    dropout: Share = Field(0.0, description="before the last layer of each head")
     drop_path: Share = Field(0.0, description="stochastic depth, for backbones which have it")
     head: Head = Head()
+    gradient_checkpointing: bool = Field(
+        default=False,
+        description="compute the backbone's activations again on the way back: less memory, about a third slower",
+    )
     features: Name | None = Field(
         None, description="train the heads on stored features of this name: no image is decoded or augmented"
     )
@@ -195,6 +206,26 @@ class Supervised(LabelLosses):
     name: Literal["supervised"] = "supervised"
 
 
+class SoftTask(Section):
+    """How one task learns from the teachers."""
+
+    learn: bool = Field(default=True, description="false: this task learns from its labels alone")
+    hard_weight: Annotated[float, Field(ge=0.0, le=1.0)] | None = Field(
+        None, description="in place of `method.hard_weight`"
+    )
+    temperature: Annotated[float, Field(gt=0.0)] | None = Field(
+        None, description="in place of `method.temperature`; action units have 1 by default"
+    )
+
+
+class SoftTasks(Section):
+    """How each task learns from the teachers."""
+
+    au: SoftTask = SoftTask()
+    expression: SoftTask = SoftTask()
+    va: SoftTask = SoftTask()
+
+
 class Distillation(LabelLosses):
     """Learning from labels and from teachers' logits."""
 
@@ -208,6 +239,14 @@ class Distillation(LabelLosses):
     temperature_squared: bool = Field(
         default=True, description="multiply soft losses by temperature squared, so that their gradients keep their size"
     )
+    missing_labels: Literal["teacher", "ignore"] = Field(
+        "teacher", description="what a row without a label of a task learns: what the teacher says of it, or nothing"
+    )
+    confidence: Literal["none", "entropy"] = Field(
+        "none",
+        description="`entropy`: what a teacher says counts by 1 - entropy / the entropy of a guess, row by row and action unit by action unit",
+    )
+    soft_tasks: SoftTasks = SoftTasks()
 
 
 MethodOptions = Annotated[Supervised | Distillation, Field(discriminator="name")]
@@ -217,7 +256,14 @@ class Batches(Section):
     """How rows become batches."""
 
     size: Count = Field(64, description="rows of one global batch")
-    sampler: Literal["task_balanced", "uniform"] = "task_balanced"
+    sampler: Literal["task_balanced", "database_proportional", "uniform"] = "task_balanced"
+    balance: Name | None = Field(
+        None, description="draw rows by the weights of this balance of the dataset (`affect-data balance`)"
+    )
+    repeat_cap: Count | None = Field(
+        None,
+        description="how often a row may come among as many draws as its pool has rows; by default the balance's own",
+    )
     steps_per_epoch: Count | None = Field(None, description="batches of an epoch; by default the sampler decides")
     workers: Annotated[int, Field(ge=0)] = Field(0, description="processes that decode; 0: the training process")
     cache: bool = Field(default=False, description="keep every decoded face in memory; for datasets that fit")
@@ -258,6 +304,9 @@ class Optimizer(Section):
     learning_rate: Annotated[float, Field(gt=0.0)] = 1e-3
     weight_decay: Weight = 0.05
     betas: tuple[Share, Share] = (0.9, 0.999)
+    layer_decay: Annotated[float, Field(gt=0.0, le=1.0)] = Field(
+        1.0, description="each layer of the backbone learns this much slower than the one above it; 1: all alike"
+    )
 
 
 class Schedule(Section):
@@ -265,6 +314,15 @@ class Schedule(Section):
 
     name: Literal["cosine", "constant"] = "cosine"
     warmup_steps: Annotated[int, Field(ge=0)] = 0
+
+
+class HeldOut(Section):
+    """Rows of the training split that are not trained on."""
+
+    folds: Name = Field(
+        description="folds of the dataset, as `affect-data folds` and `affect-train cross-label` write them"
+    )
+    fold: Annotated[int, Field(ge=0)] = Field(description="the fold that stays out; rows in no fold stay out too")
 
 
 class Training(Section):
@@ -275,14 +333,36 @@ class Training(Section):
     accumulation: Count = 1
     clip_norm: Annotated[float, Field(gt=0.0)] | None = None
     mixed_precision: Literal["no", "bf16", "fp16"] = "no"
+    compile: Literal["inductor", "cudagraphs", "aot_eager", "eager"] | None = Field(
+        None, description="compile the model with this backend of torch.compile"
+    )
+    ema_decay: Annotated[float, Field(gt=0.0, lt=1.0)] | None = Field(
+        None, description="evaluate and keep an exponential moving average of the weights, with this decay a step"
+    )
     log_every: Count = 20
+    trackers: tuple[str, ...] = Field(("tensorboard",), description="experiment trackers that Accelerate knows")
     evaluate_every_steps: Count | None = Field(None, description="by default once an epoch")
+    save_every_steps: Count | None = Field(None, description="checkpoints beside those at epochs and evaluations")
     keep_last: Count = 1
     keep_best: Annotated[int, Field(ge=0)] = 1
     best_metric: BestMetric = "score"
+    patience: Count | None = Field(
+        None, description="stop after so many evaluations in a row without a better `best_metric`"
+    )
     record_rows: bool = Field(default=False, description="write down which rows each process trained on")
     split: Name = "train"
+    held_out: HeldOut | None = Field(None, description="a fold of the training split that is not trained on")
     validation_split: Name | None = "validation"
+
+    @field_validator("trackers")
+    @classmethod
+    def _are_known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            if name not in TRACKERS:
+                near = difflib.get_close_matches(name, TRACKERS, n=1)
+                hint = f"; did you mean {near[0]!r}?" if near else ""
+                raise ValueError(f"found {name!r}; known: {', '.join(TRACKERS)}{hint}")
+        return names
 
 
 class Recipe(Section):
@@ -357,6 +437,7 @@ def _contradictions(sections: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ..
         yield from _soft_label_contradictions(sections["method"], sections["soft_labels"])
     if "model" in sections and sections["model"].features and not sections["model"].freeze_backbone:
         yield ("model", "features"), "stored features stay as they are; set `model.freeze_backbone: true`"
+    yield from _engine_contradictions(sections)
     steps = sections["training"].max_steps if "training" in sections else None
     if steps and "schedule" in sections and sections["schedule"].warmup_steps >= steps:
         warmup = sections["schedule"].warmup_steps
@@ -377,6 +458,29 @@ def _task_contradictions(
         yield (
             ("method", "task_weights"),
             f"every trained task ({', '.join(trained)}) has weight 0; nothing would be learned",
+        )
+
+
+def _engine_contradictions(sections: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
+    batches, training, model = (sections.get(name) for name in ("batches", "training", "model"))
+    if batches is not None and batches.balance and batches.sampler == "database_proportional":
+        yield (
+            ("batches", "sampler"),
+            f"found {batches.sampler!r}, but `batches.balance` decides which rows come; use 'task_balanced', 'uniform' or no balance",
+        )
+    if batches is not None and batches.repeat_cap and not batches.balance:
+        yield (
+            ("batches", "repeat_cap"),
+            "without `batches.balance` no row is repeated before all others have come; remove it",
+        )
+    if training is not None and training.patience and training.validation_split is None:
+        yield ("training", "patience"), "stopping early takes evaluations; name a `training.validation_split`"
+    if training is not None and training.patience and not training.keep_best:
+        yield ("training", "patience"), "the best model would not be kept; set `training.keep_best` to 1 or more"
+    if model is not None and model.gradient_checkpointing and model.freeze_backbone:
+        yield (
+            ("model", "gradient_checkpointing"),
+            "a frozen backbone keeps no activations; set it to false",
         )
 
 

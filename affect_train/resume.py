@@ -11,7 +11,10 @@ FREE_TO_CHANGE = (
     "batches.workers",
     "batches.cache",
     "training.log_every",
+    "training.trackers",
+    "training.save_every_steps",
     "training.keep_last",
+    "training.patience",
     "training.record_rows",
 )
 """Entries that change neither the batches nor the weights."""

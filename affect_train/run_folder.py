@@ -1,14 +1,19 @@
 """The folder of a training run: where its parts lie, and writes that are never half done."""
 
+import fcntl
 import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from affect_data.errors import UsageError
 from affect_train.errors import NotAModelError
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
 
 MODEL_CONFIG = "config.json"
 
@@ -27,10 +32,44 @@ class RunFolder:
         self.evaluation = self.path / "evaluation.json"
         self.checkpoints = self.path / "checkpoints"
         self.model = self.path / "model"
+        self.lock = self.path / ".lock"
 
     def rows(self, rank: int) -> Path:
         """The log of the row numbers that a process trained on."""
         return self.path / f"rows.rank{rank}.jsonl"
+
+
+@contextmanager
+def run_lock(folder: RunFolder, accelerator: "Accelerator") -> Iterator[None]:
+    """Holds a run's folder, so that no second run writes to it; all processes call it. A killed run holds it no longer.
+
+    Raises:
+        UsageError: another run holds it; on every process.
+    """
+    handle, held = None, 1
+    if accelerator.is_main_process:
+        folder.path.mkdir(parents=True, exist_ok=True)
+        handle = folder.lock.open("w")
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            handle.close()
+            held = 0
+    if not agreed(accelerator, held):
+        raise UsageError(f"another run is writing to '{folder.path}'; wait for it to end, or choose another `output`")
+    try:
+        yield
+    finally:
+        if handle is not None:
+            handle.close()
+
+
+def agreed(accelerator: "Accelerator", verdict: int) -> bool:
+    """Whether all processes say 1."""
+    import torch
+
+    said = torch.tensor([verdict], device=accelerator.device)
+    return int(accelerator.reduce(said, reduction="sum").item()) == accelerator.num_processes
 
 
 def model_folder(path: Path | str) -> Path:

@@ -5,49 +5,84 @@ from typing import Any
 
 
 def describe_evaluation(split: str, evaluation: Mapping[str, Any]) -> str:
-    """The metrics of a split: all rows and each database side by side, then each action unit and expression."""
+    """The metrics of a split: all rows and each database side by side, then each action unit and expression.
+
+    An interval of the bootstrap stands behind its value.
+    """
     columns = {"all": evaluation["overall"], **evaluation["databases"]}
     if len(evaluation["databases"]) == 1:
         columns.pop("all")
-    names = list(dict.fromkeys(name for metrics in columns.values() for name, _ in _main_metrics(metrics)))
     found = {column: dict(_main_metrics(metrics)) for column, metrics in columns.items()}
-    rows = [[name, *(_number(found[column].get(name)) for column in columns)] for name in names]
+    names = list(dict.fromkeys(name for cells in found.values() for name in cells))
+    rows = [[name, *(found[column].get(name, "-") for column in columns)] for name in names]
     lines = [f"{split}: {evaluation['rows']:,} rows", *_aligned([["metric", *columns], *rows])]
     overall = evaluation["overall"]
+    if "intervals" in overall:
+        lines += ["", _describe_intervals(overall["intervals"])]
     if "au" in overall:
-        units = overall["au"]["by_action_unit"].items()
-        table = [
-            [f"AU{number}", _number(unit["f1"]), f"{unit['present']:,}", f"{unit['labels']:,}"]
-            for number, unit in units
-        ]
-        lines += ["", *_aligned([["action unit", "F1", "present", "labels"], *table])]
+        lines += ["", *_aligned(_unit_rows(overall))]
     if "expression" in overall:
         classes = overall["expression"]["by_class"].items()
-        lines += [
-            "",
-            *_aligned(
-                [["expression", "F1", "labels"], *([name, _number(c["f1"]), f"{c['labels']:,}"] for name, c in classes)]
-            ),
+        table = [
+            [name, _with_interval(overall, f"expression.by_class.{name}.f1", c["f1"]), f"{c['labels']:,}"]
+            for name, c in classes
         ]
+        lines += ["", *_aligned([["expression", "F1", "labels"], *table])]
     return "\n".join(lines) + "\n"
 
 
-def _main_metrics(metrics: Mapping[str, Any]) -> Iterator[tuple[str, float | int | None]]:
+def _unit_rows(overall: Mapping[str, Any]) -> list[list[str]]:
+    """Each action unit; where thresholds were tuned, F1 at 0.5 stands beside F1 at the threshold."""
+    half = overall["au"].get("at_half")
+    table = [["action unit", "F1", *(["threshold", "F1 at 0.5"] if half else []), "present", "labels"]]
+    for number, unit in overall["au"]["by_action_unit"].items():
+        tuned = [f"{unit['threshold']:.3f}", _number(half["by_action_unit"][number]["f1"])] if half else []
+        score = _with_interval(overall, f"au.by_action_unit.{number}.f1", unit["f1"])
+        table.append([f"AU{number}", score, *tuned, f"{unit['present']:,}", f"{unit['labels']:,}"])
+    return table
+
+
+def _describe_intervals(intervals: Mapping[str, Any]) -> str:
+    people = ", ".join(f"{count:,} {kind}s" for kind, count in intervals["clusters"].items() if count)
+    return f"[{intervals['level']:.0%} intervals: {intervals['resamples']:,} resamples of {people}]"
+
+
+def _main_metrics(metrics: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     named = {
-        "au": {"AU mean F1": "mean_f1", "AU accuracy": "accuracy", "AU labels": "labels"},
+        "au": {
+            "AU mean F1": "mean_f1",
+            "AU mean F1 at 0.5": "at_half.mean_f1",
+            "AU accuracy": "accuracy",
+            "AU labels": "labels",
+        },
         "expression": {
             "expression macro F1": "macro_f1",
             "expression accuracy": "accuracy",
             "expression labels": "labels",
         },
-        "va": {"valence CCC": "valence_ccc", "arousal CCC": "arousal_ccc", "VA labels": "labels"},
+        "va": {
+            "valence CCC": "valence_ccc",
+            "arousal CCC": "arousal_ccc",
+            "valence CCC per video": "per_track.valence_ccc",
+            "arousal CCC per video": "per_track.arousal_ccc",
+            "VA labels": "labels",
+        },
     }
     for task, names in named.items():
         for name, key in names.items():
-            if task in metrics:
-                yield name, metrics[task][key]
+            *path, last = key.split(".")
+            part = metrics.get(task, {})
+            for step in path:
+                part = part.get(step, {})
+            if last in part:
+                yield name, _with_interval(metrics, f"{task}.{key}", part[last])
     for name, value in metrics["abaw"].items():
-        yield f"ABAW {name}", value
+        yield f"ABAW {name}", _number(value)
+
+
+def _with_interval(metrics: Mapping[str, Any], key: str, value: float | int | None) -> str:
+    interval = metrics.get("intervals", {}).get("metrics", {}).get(key)
+    return _number(value) + (f" [{interval[0]:.3f}, {interval[1]:.3f}]" if interval else "")
 
 
 def describe_prediction(result: Mapping[str, Any]) -> str:

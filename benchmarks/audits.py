@@ -3,8 +3,8 @@
     python benchmarks/audits.py DATASET                  # a dataset folder; it is read only
     python benchmarks/audits.py DATASET --ferplus PATH   # also: planted copies of real faces (see duplicates.py)
 
-One label in twenty of each task is replaced. Precision is the share of replaced labels among as many findings, worst first, as were replaced; chance has
-the share that was replaced.
+One label in twenty of each task is replaced. Precision is the share of replaced labels among as many findings, worst first, as were replaced; chance
+has the share that was replaced.
 """
 
 import argparse

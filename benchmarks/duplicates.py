@@ -47,13 +47,13 @@ def interleaved(variants: dict[str, Callable[[], object]], rounds: int) -> dict[
 
 
 def noise_photograph(seed: int, side: int) -> bytes:
-    """A JPEG in colour with the entropy of a photograph: noise whose amplitude falls with the frequency."""
+    """A JPEG in colour about as large as a photograph's: noise whose amplitude falls with the frequency, its colours weaker than its brightness."""
     rng = np.random.default_rng(seed)
     frequency = np.hypot(np.fft.fftfreq(side)[:, None], np.fft.rfftfreq(side)[None])
     frequency[0, 0] = 1
-    spectrum = np.fft.rfft2(rng.normal(size=(3, side, side))) / frequency
-    pixels = np.fft.irfft2(spectrum, (side, side))
-    pixels = (128 + 50 * pixels / pixels.std()).clip(0, 255).astype(np.uint8).transpose(1, 2, 0)
+    noise = np.fft.irfft2(np.fft.rfft2(rng.normal(size=(4, side, side))) / frequency**1.5, (side, side))
+    noise /= noise.std(axis=(1, 2), keepdims=True)
+    pixels = (128 + 45 * noise[:1] + 12 * noise[1:]).clip(0, 255).astype(np.uint8).transpose(1, 2, 0)
     sink = io.BytesIO()
     Image.fromarray(pixels).save(sink, "JPEG", quality=90)
     return sink.getvalue()
@@ -70,6 +70,7 @@ def hashing(pictures: int, side: int, rounds: int) -> dict[str, object]:
     rates = {name: round(pictures / value) for name, value in seconds.items()}
     return {
         "pixels": side,
+        "kilobytes": round(sum(map(len, data)) / pictures / 1000, 1),
         "pictures_per_second": rates,
         "ratio": round(seconds["imagehash"] / seconds["affectkit"], 2),
         "bits_apart": {"mean": round(float(distance.mean()), 3), "p95": float(np.percentile(distance, 95))},

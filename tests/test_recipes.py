@@ -17,8 +17,8 @@ def loaded(path: Path) -> dict[str, object]:
 
 
 def kind_of(path: Path) -> str:
-    if path.parent.name == "accelerate":
-        return "accelerate"
+    if path.parent.name in ("accelerate", "teachers"):
+        return path.parent.name
     return "data" if "databases" in loaded(path) else "training" if "tasks" in loaded(path) else "unknown"
 
 
@@ -39,6 +39,10 @@ def test_a_recipe_validates_as_what_it_is(path: Path) -> None:
         from affect_train.recipe import read_recipe as read_training_recipe
 
         assert read_training_recipe(path).tasks
+    elif kind == "teachers":
+        from affect_train.teachers.description import read_description
+
+        assert read_description(path).task_set().names
     else:
         assert kind == "accelerate", f"{path.name} has neither the key `databases` nor `tasks`"
         from accelerate.commands.config.config_args import load_config_from_file

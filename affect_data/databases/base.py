@@ -21,6 +21,9 @@ from affect_data.errors import DatabaseNotFoundError, Defect
 
 IMAGE_MISSING = "image file missing"
 
+DRAWN_MARKER = "DEMO"
+"""A file of this name in a database's folder says that its faces were drawn and belong to nobody."""
+
 SPLITS = ("train", "validation", "test")
 
 Task = Literal["au", "expression", "va"]

@@ -9,6 +9,7 @@ from typing import Final
 
 import polars as pl
 
+from affect_data.databases.base import DRAWN_MARKER
 from affect_data.demo.sampler import DEMO_ACTION_UNITS, FaceSampler
 from affect_data.demo.sheet import contact_sheet
 from affect_data.demo.style import Style
@@ -83,6 +84,7 @@ def _write_database(job: tuple[Path, str, int, int]) -> pl.DataFrame:
     root = out / name
     root.mkdir()
     placed: list[PlacedFace] = generator.write(root, sampler, faces)
+    (root / DRAWN_MARKER).write_text(f"Faces drawn by `affect-data demo --seed {seed}`; nobody's.\n", encoding="utf-8")
     return truth_table(name, placed)
 
 

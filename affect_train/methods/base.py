@@ -48,6 +48,11 @@ class LossTerm:
         """What is divided by the count ``statistics[0]``."""
         return statistics[1]
 
+    @property
+    def alone(self) -> tuple[Tensor, Tensor]:
+        """The numerator of these rows only, and the number of labels behind it."""
+        return self.sum, self.count.detach()
+
 
 @dataclass(frozen=True)
 class ConcordanceTerm:
@@ -72,9 +77,18 @@ class ConcordanceTerm:
 
     def numerator(self, statistics: Tensor) -> Tensor:
         """What is divided by the count ``statistics[0]``; 0 where fewer than two rows have a label or the labels are constant."""
-        sums = statistics[1:]
+        return self._numerator(statistics[1:], concordance_defined(statistics[1:].detach()))
+
+    @property
+    def alone(self) -> tuple[Tensor, Tensor]:
+        """The numerator of these rows only, and the number of labels behind it."""
+        sums = self.sums.detach()
+        defined = concordance_defined(sums)
+        return self._numerator(self.sums, defined), torch.where(defined, sums[0], 0.0)
+
+    def _numerator(self, sums: Tensor, defined: Tensor) -> Tensor:
         loss = (1 - concordance(sums, self.epsilon)) * sums[0].detach()
-        return torch.where(concordance_defined(sums), loss, sums.sum() * 0)
+        return torch.where(defined, loss, sums.sum() * 0)
 
 
 Term = LossTerm | ConcordanceTerm
@@ -99,6 +113,8 @@ def total_loss(
     terms: Mapping[str, Term],
     *,
     window_counts: Mapping[str, Tensor] | None = None,
+    window_statistics: Mapping[str, Tensor] | None = None,
+    micro_batches: int = 1,
     all_reduce: AllReduce | None = None,
     processes: int = 1,
 ) -> TotalLoss:
@@ -108,9 +124,14 @@ def total_loss(
         terms: from `Method.losses`; every process passes the same names.
         window_counts: for every term its count over all processes and all micro-batches of an optimizer step, from `Method.counts`; None where a
             step is one batch.
+        window_statistics: for every concordance its statistics over all processes and all micro-batches of an optimizer step, for the same weights;
+            None where a step is one batch, or where no concordance counts.
+        micro_batches: of the optimizer step.
         all_reduce: sums a tensor over the processes; None where there is one process.
         processes: how many there are.
     """
+    if all_reduce is None and window_statistics is None:
+        return _loss_alone(terms, window_counts, processes)
     local = {name: term.statistics for name, term in terms.items()}
     kind = sum_dtype(next(iter(local.values())).device)
     flat = torch.cat([statistics.detach().to(kind) for statistics in local.values()])
@@ -119,18 +140,37 @@ def total_loss(
     values, counts = {}, {}
     for (name, term), everywhere in zip(terms.items(), merged, strict=True):
         # The other processes' sums enter as constants: each process back-propagates through its own rows only.
-        statistics = local[name] + (everywhere - local[name].detach()).to(local[name].dtype)
+        whole = everywhere
+        if isinstance(term, ConcordanceTerm) and window_statistics is not None:
+            whole = window_statistics[name].to(everywhere)
+        statistics = local[name] + (whole - local[name].detach()).to(local[name].dtype)
         count = everywhere[0] if window_counts is None else window_counts[name].to(everywhere)
         value = term.numerator(statistics) / count.clamp(min=1).to(statistics.dtype)
         loss = loss + term.weight * value.float()
-        values[name], counts[name] = value.detach().float(), _count_behind(term, everywhere)
+        if whole is not everywhere:
+            # Every micro-batch back-propagates the same value through its own rows; together they show it once.
+            value = value / micro_batches
+        values[name], counts[name] = value.detach().float(), _count_behind(term, everywhere, whole)
     return TotalLoss(loss * processes, values, counts)
 
 
-def _count_behind(term: Term, statistics: Tensor) -> Tensor:
+def _loss_alone(terms: Mapping[str, Term], window_counts: Mapping[str, Tensor] | None, processes: int) -> TotalLoss:
+    # The same numbers as by merged statistics, in a quarter of the operations: a tiny model's step is made of such small ones.
+    loss: Tensor | float = 0.0
+    values, counts = {}, {}
+    for name, term in terms.items():
+        numerator, counts[name] = term.alone
+        count = term.count if window_counts is None else window_counts[name]
+        value = (numerator / count.clamp(min=1).to(numerator.dtype)).float()
+        loss = loss + term.weight * value
+        values[name] = value.detach()
+    return TotalLoss(torch.as_tensor(loss) * processes, values, counts)
+
+
+def _count_behind(term: Term, statistics: Tensor, whole: Tensor) -> Tensor:
     if isinstance(term, LossTerm):
         return statistics[0]
-    return torch.where(concordance_defined(statistics[1:]), statistics[1], 0.0)
+    return torch.where(concordance_defined(whole[1:]), statistics[1], 0.0)
 
 
 class Method(ABC):
@@ -151,6 +191,11 @@ class Method(ABC):
     def mistakes(cls, recipe: Recipe) -> list[str]:  # noqa: ARG003
         """What a recipe lacks for this method beyond what its own validation finds, each in one line."""
         return []
+
+    @property
+    def needs_window_statistics(self) -> bool:
+        """Whether a term is no sum over rows, so that accumulating it exactly takes the statistics of all micro-batches beforehand."""
+        return False
 
     @abstractmethod
     def counts(self, batch: "AffectBatch") -> dict[str, Tensor]:

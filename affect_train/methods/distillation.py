@@ -1,5 +1,6 @@
 """Learning from labels and from what teachers said of the same faces."""
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
@@ -10,6 +11,7 @@ from affect_train import losses
 from affect_train.methods.base import LossTerm, Term
 from affect_train.methods.supervised import AXES, Supervised, axes_of
 from affect_train.recipe import Distillation as DistillationOptions
+from affect_train.recipe import SoftTask
 from affect_train.tasks import TaskSet
 
 if TYPE_CHECKING:
@@ -24,7 +26,10 @@ class Distillation(Supervised):
     cross-entropy to its probability for action units. Several teachers are averaged in probability. An action unit or task which no teacher knows is
     learned from its labels alone. Every term of a task is divided by the number of its rows (action units: entries) that have a label or a teacher.
 
-    Source: Deng, Chen & Shi (arXiv 2002.03557), section 3.4, where the temperature's square is left out.
+    With ``confidence: entropy`` a row's (action units: an entry's) share of the teacher's loss is multiplied by ``1 - H(p) / H(uniform)``, where p is
+    the averaged probability at temperature 1; the label's share stays.
+
+    Source: Deng, Chen & Shi (arXiv 2002.03557), section 3.4, where the temperature's square is left out and action units have temperature 1.
     """
 
     name: ClassVar[str] = "distillation"
@@ -32,20 +37,24 @@ class Distillation(Supervised):
     def __init__(self, options: DistillationOptions, tasks: TaskSet) -> None:
         super().__init__(options, tasks)
         self.options: DistillationOptions = options
-        self.soft_scale = options.temperature**2 if options.temperature_squared else 1.0
+        self.mixtures = {
+            task: Mixture(options, getattr(options.soft_tasks, task), 1.0 if task == "au" else options.temperature)
+            for task in ("au", "expression", "va")
+        }
 
     def counts(self, batch: "AffectBatch") -> dict[str, Tensor]:
         """For every task the rows (action units: entries) with a label or a teacher, once for each of its terms."""
         found: dict[str, Tensor] = {}
         if "au" in self.tasks.names:
-            count = (batch.au_mask | self._known(batch)).sum()
+            taught = self._known(batch) & self.mixtures["au"].teaches_unlabelled
+            count = (batch.au_mask | taught).sum()
             found |= {"au_hard": count, "au_soft": count}
         if "expression" in self.tasks.names:
-            count = _rows(batch.expression_mask, _teachers(batch, "expression"))
+            count = self._rows("expression", batch.expression_mask, self._teachers(batch, "expression"))
             found |= {"expression_hard": count, "expression_soft": count}
         if "va" in self.tasks.names:
             for axis in AXES:
-                count = _rows(batch.va_mask, _teachers(batch, axis))
+                count = self._rows("va", batch.va_mask, self._teachers(batch, axis))
                 found |= {f"{axis}_hard": count, f"{axis}_ccc": count, f"{axis}_soft": count}
         return found
 
@@ -58,61 +67,108 @@ class Distillation(Supervised):
             found["au_hard"] = LossTerm(hard, counts["au_hard"], weights.au * self.au_factor)
             found["au_soft"] = LossTerm(soft, counts["au_soft"], weights.au * self.au_factor)
         if output.expression_logits is not None:
-            teachers = _teachers(batch, "expression")
+            teachers, mixture = self._teachers(batch, "expression"), self.mixtures["expression"]
             hard, _ = losses.masked_cross_entropy(output.expression_logits, batch.expression, batch.expression_mask)
-            soft = self._soft_sum(output.expression_logits, teachers, batch.expression_mask)
-            found["expression_hard"] = LossTerm(
-                hard * self._hard_share(teachers), counts["expression_hard"], weights.expression
-            )
+            soft = mixture.soft_sum(output.expression_logits, teachers, batch.expression_mask)
+            share = mixture.hard_share(teachers)
+            found["expression_hard"] = LossTerm(hard * share, counts["expression_hard"], weights.expression)
             found["expression_soft"] = LossTerm(soft, counts["expression_soft"], weights.expression)
         for axis, logits, targets in axes_of(output, batch):
-            teachers = _teachers(batch, axis)
-            share, count = self._hard_share(teachers), counts[f"{axis}_hard"]
+            teachers, mixture = self._teachers(batch, axis), self.mixtures["va"]
+            share, count = mixture.hard_share(teachers), counts[f"{axis}_hard"]
             hard, _ = losses.masked_cross_entropy(logits, self.tasks.bins(targets), batch.va_mask)
             found[f"{axis}_hard"] = LossTerm(hard * share, count, weights.va)
             found[f"{axis}_ccc"] = self.concordance_term(logits, targets, batch.va_mask, count, weights.va * share)
-            found[f"{axis}_soft"] = LossTerm(self._soft_sum(logits, teachers, batch.va_mask), count, weights.va)
+            soft = mixture.soft_sum(logits, teachers, batch.va_mask)
+            found[f"{axis}_soft"] = LossTerm(soft, count, weights.va)
         return found
 
     def _au_sums(self, logits: Tensor, batch: "AffectBatch") -> tuple[Tensor, Tensor]:
         """The summed losses to the labels and to the teachers, mixed entry by entry."""
+        mixture = self.mixtures["au"]
         labelled, known = batch.au_mask, self._known(batch).expand_as(batch.au_mask)
-        share = self.options.hard_weight
+        share, temperature = mixture.hard_weight, mixture.temperature
         taught, _ = losses.masked_binary_cross_entropy(logits, batch.au, labelled & known)
         untaught, _ = losses.masked_binary_cross_entropy(logits, batch.au, labelled & ~known)
-        probabilities = self._au_probabilities(batch)
-        both, _ = losses.masked_binary_cross_entropy(logits, probabilities, labelled & known)
-        unlabelled, _ = losses.masked_binary_cross_entropy(logits, probabilities, ~labelled & known)
-        return share * taught + untaught, (1 - share) * both + unlabelled
+        probabilities = self._au_probabilities(batch, temperature)
+        weights = mixture.soft_weights(labelled, known)
+        if mixture.weighs_confidence:
+            weights = weights * unit_confidence(self._au_probabilities(batch))
+        # Each entry by itself, because each has a weight of its own.
+        every = torch.nn.functional.binary_cross_entropy_with_logits(
+            (logits.float() / temperature).where(known, 0.0), probabilities, reduction="none"
+        )
+        return share * taught + untaught, (every * weights).sum() * mixture.scale
 
-    def _soft_sum(self, logits: Tensor, teachers: Sequence[Tensor], labelled: Tensor) -> Tensor:
-        if not teachers:
-            return logits.float().sum() * 0
-        temperature = self.options.temperature
-        probabilities = mean_probabilities(teachers, temperature)
-        both, _ = losses.masked_divergence(logits, probabilities, labelled, temperature)
-        unlabelled, _ = losses.masked_divergence(logits, probabilities, ~labelled, temperature)
-        return ((1 - self.options.hard_weight) * both + unlabelled) * self.soft_scale
+    def _teachers(self, batch: "AffectBatch", head: str) -> list[Tensor]:
+        task = head if head == "expression" else "va"
+        found = [getattr(targets, head) for targets in batch.soft.values()] if self.mixtures[task].learns else []
+        return [logits for logits in found if logits is not None]
 
-    def _hard_share(self, teachers: Sequence[Tensor]) -> float:
-        return self.options.hard_weight if teachers else 1.0
+    def _rows(self, task: str, labelled: Tensor, teachers: Sequence[Tensor]) -> Tensor:
+        every = teachers and self.mixtures[task].teaches_unlabelled
+        return torch.full_like(labelled.sum(), len(labelled)) if every else labelled.sum()
 
     def _known(self, batch: "AffectBatch") -> Tensor:
         """The action units that a teacher has, bool [A]."""
         known = torch.zeros(len(self.tasks.action_units), dtype=torch.bool, device=batch.au.device)
-        for targets in batch.soft.values():
+        for targets in batch.soft.values() if self.mixtures["au"].learns else ():
             if targets.au is not None and targets.au_mask is not None:
                 known = known | targets.au_mask
         return known
 
-    def _au_probabilities(self, batch: "AffectBatch") -> Tensor:
+    def _au_probabilities(self, batch: "AffectBatch", temperature: float = 1.0) -> Tensor:
         """The mean over those teachers that have the action unit, float [N, A]; 0 where none has."""
         total, teachers = torch.zeros_like(batch.au), torch.zeros(batch.au.shape[1], device=batch.au.device)
         for targets in batch.soft.values():
             if targets.au is not None and targets.au_mask is not None:
-                total = total + targets.au.sigmoid().where(targets.au_mask, 0.0)
+                total = total + (targets.au / temperature).sigmoid().where(targets.au_mask, 0.0)
                 teachers = teachers + targets.au_mask
         return total / teachers.clamp(min=1)
+
+
+class Mixture:
+    """How labels and teachers share the loss of one task.
+
+    Args:
+        options: of the method.
+        task: what the task has of its own.
+        temperature: where the task has none of its own.
+    """
+
+    def __init__(self, options: DistillationOptions, task: SoftTask, temperature: float) -> None:
+        self.learns = task.learn
+        self.hard_weight = options.hard_weight if task.hard_weight is None else task.hard_weight
+        self.temperature = temperature if task.temperature is None else task.temperature
+        self.scale = self.temperature**2 if options.temperature_squared else 1.0
+        self.weighs_confidence = options.confidence == "entropy"
+        self.teaches_unlabelled = options.missing_labels == "teacher"
+
+    def hard_share(self, teachers: Sequence[Tensor]) -> float:
+        """What a label's loss is multiplied by."""
+        return self.hard_weight if teachers else 1.0
+
+    def soft_weights(self, labelled: Tensor, known: Tensor) -> Tensor:
+        """float: what the teachers' loss of each entry is multiplied by, before their confidence.
+
+        Args:
+            labelled: bool, whether the entry has a label.
+            known: bool, whether a teacher knows it.
+        """
+        unlabelled = 1.0 if self.teaches_unlabelled else 0.0
+        return torch.where(labelled, 1 - self.hard_weight, unlabelled).where(known, 0.0)
+
+    def soft_sum(self, logits: Tensor, teachers: Sequence[Tensor], labelled: Tensor) -> Tensor:
+        """The summed divergence of a distribution [N, C] from the teachers'; 0, and in the graph, without teachers."""
+        if not teachers:
+            return logits.float().sum() * 0
+        probabilities = mean_probabilities(teachers, self.temperature)
+        weights = self.soft_weights(labelled, torch.ones_like(labelled))
+        if self.weighs_confidence:
+            weights = weights * confidence(mean_probabilities(teachers, 1.0))
+        student = torch.log_softmax(logits.float() / self.temperature, dim=1)
+        rows = torch.nn.functional.kl_div(student, probabilities, reduction="none").sum(dim=1)
+        return (rows * weights).sum() * self.scale
 
 
 def mean_probabilities(logits: Sequence[Tensor], temperature: float) -> Tensor:
@@ -120,10 +176,13 @@ def mean_probabilities(logits: Sequence[Tensor], temperature: float) -> Tensor:
     return torch.stack([(one.float() / temperature).softmax(dim=1) for one in logits]).mean(dim=0)
 
 
-def _teachers(batch: "AffectBatch", head: str) -> list[Tensor]:
-    found = [getattr(targets, head) for targets in batch.soft.values()]
-    return [logits for logits in found if logits is not None]
+def confidence(probabilities: Tensor) -> Tensor:
+    """The certainty ``1 - H(p) / log C`` of distributions [N, C]: float [N], 0 for a guess, 1 for certainty."""
+    entropy = torch.special.entr(probabilities).sum(dim=1)
+    return (1 - entropy / math.log(probabilities.shape[1])).clamp(0, 1)
 
 
-def _rows(labelled: Tensor, teachers: Sequence[Tensor]) -> Tensor:
-    return torch.full_like(labelled.sum(), len(labelled)) if teachers else labelled.sum()
+def unit_confidence(probabilities: Tensor) -> Tensor:
+    """The certainty ``1 - H(p) / log 2`` of each action unit's presence: float [N, A]."""
+    entropy = torch.special.entr(probabilities) + torch.special.entr(1 - probabilities)
+    return (1 - entropy / math.log(2)).clamp(0, 1)

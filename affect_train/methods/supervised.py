@@ -23,6 +23,11 @@ class Supervised(Method):
 
     name: ClassVar[str] = "supervised"
 
+    @property
+    def needs_window_statistics(self) -> bool:
+        """Where the concordance counts: it is a function of sums over all rows."""
+        return "va" in self.tasks.names and self.options.ccc_weight > 0 and self.options.task_weights.va > 0
+
     def counts(self, batch: "AffectBatch") -> dict[str, Tensor]:
         """The number of labels behind every term."""
         found: dict[str, Tensor] = {}

@@ -15,6 +15,7 @@ from affect_data.build import BuildReport
 from affect_data.errors import DataError, NotADatasetError, UnknownNameError
 from affect_data.soft_labels import (
     SoftLabelProvenance,
+    SoftLabelWriter,
     StaleSoftLabelsError,
     group_name,
     read_provenance,
@@ -96,6 +97,47 @@ def test_the_same_again_changes_no_byte_and_labels_and_images_stay(
         p: d for p, d in built.items() if p != "dataset.json"
     }
     assert open_dataset(dataset.path).fingerprint == dataset.fingerprint
+
+
+def test_the_time_of_the_first_writing_stays_and_other_logits_replace_it(
+    dataset: DatasetFolder, provenance: SoftLabelProvenance, logits: Logits, digests: Callable[[Path], dict[str, str]]
+) -> None:
+    write_soft_labels(dataset.path, provenance.model_copy(update={"created": "2026-01-01"}), logits)
+    written = digests(dataset.path)
+    write_soft_labels(dataset.path, provenance.model_copy(update={"created": "2026-02-02"}), logits)
+    assert digests(dataset.path) == written
+    logits["train"]["au"][0, 0] += 1
+    write_soft_labels(dataset.path, provenance.model_copy(update={"created": "2026-03-03"}), logits)
+    assert read_provenance(dataset.path, "teacher").created == "2026-03-03"
+    assert load_dataset(dataset.path, "train", ["teacher"])["soft.teacher.au"][0][0] == logits["train"]["au"][0, 0]
+
+
+def test_ranges_in_any_order_are_the_same_as_all_rows_at_once(
+    dataset: DatasetFolder, provenance: SoftLabelProvenance, logits: Logits
+) -> None:
+    whole = write_soft_labels(dataset.path, provenance, logits).manifest.groups
+    other = provenance.model_copy(update={"teacher_revision": "in ranges"})
+    for number, step in enumerate((1, -1)):
+        writer = SoftLabelWriter(dataset.path, other.model_copy(update={"teacher_id": f"{number}"}), 10)
+        parts = writer.ranges()
+        with pytest.raises(DataError, match=f"lack {dataset.rows('train') + dataset.rows('validation'):,} rows"):
+            writer.commit()
+        assert sum(map(len, parts)) == sum(map(dataset.rows, dataset.splits))
+        for part in parts[::step]:
+            writer.write(part, {head: values[part.start : part.stop] for head, values in logits[part.split].items()})
+        assert not writer.missing()
+        assert writer.commit().manifest.groups == whole
+        assert load_dataset(dataset.path, "train", ["teacher"])["soft.teacher.au"][:] == logits["train"]["au"].tolist()
+        assert not list(dataset.path.glob(".soft*"))
+
+
+def test_a_range_of_the_wrong_length_is_refused(
+    dataset: DatasetFolder, provenance: SoftLabelProvenance, logits: Logits
+) -> None:
+    writer = SoftLabelWriter(dataset.path, provenance, 10)
+    heads = {head: values[:9] for head, values in logits["train"].items()}
+    with pytest.raises(DataError, match=r"'au' of split 'train' have shape \[9, 2\], expected \[10, 2\]"):
+        writer.write(writer.ranges()[0], heads)
 
 
 def test_two_teachers_stand_side_by_side(

@@ -73,11 +73,12 @@ def write_dataset(
     splits: dict[str, list[tuple[int, tuple[str, ...]]]],
     shards: int = 2,
     face: Callable[[int], bytes] = face_bytes,
+    edit: Callable[[dict[str, Any]], dict[str, Any]] = dict,
 ) -> Path:
-    """A dataset folder whose rows are given by number and tasks, each group in several files."""
+    """A dataset folder whose rows are given by number and tasks, each group in several files; `edit` changes a row's labels."""
     groups: dict[str, dict[str, str]] = {}
     for split, rows in splits.items():
-        labels = pa.Table.from_pylist([label_row(*row) for row in rows], schema=arrow_schema(LABELS))
+        labels = pa.Table.from_pylist([edit(label_row(*row)) for row in rows], schema=arrow_schema(LABELS))
         faces = [{"image": {"bytes": face(number), "path": None}} for number, _ in rows]
         images = pa.Table.from_pylist(faces, schema=arrow_schema(IMAGES))
         groups[split] = {}

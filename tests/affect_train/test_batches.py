@@ -1,3 +1,4 @@
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -6,10 +7,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from datasets import concatenate_datasets
 
 from affect_data.errors import DataError, UsageError
 from affect_data.store import load_dataset
-from affect_train import batches
+from affect_train import batches, preprocess
 from affect_train.augment import Augmentation, augmentation_key
 from affect_train.batches import FaceImages, FaceLoader, Pick
 from affect_train.preprocess import Preprocessing
@@ -27,6 +29,44 @@ def test_faces_are_cropped_by_their_boxes_and_named(dataset: Path, world: Simple
     for pixels, number in zip(faces.pixels, (103, 120, 103), strict=True):
         expected = CROP(world.face_bytes(number), world.label_row(number, ())["face_box"])
         assert np.array_equal(pixels.numpy().transpose(1, 2, 0), expected)
+
+
+def test_a_jpeg_is_decoded_by_the_fast_decoder_straight_from_the_memory_map(
+    dataset: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(preprocess, "_decode_with_pillow", lambda _: pytest.fail("Pillow was asked"))
+    # Even numbers are JPEGs
+    FaceImages(load_dataset(dataset, "train"), CROP).__getitems__([Pick(0), Pick(2), Pick(38)])
+
+
+def test_rows_of_a_dataset_in_many_pieces_are_those_that_the_dataset_gives(dataset: Path) -> None:
+    split = load_dataset(dataset, "train")
+    # Of concatenated slices: several chunks, offsets inside of them, an empty one.
+    parts = [split.select(range(*ends)) for ends in ((0, 7), (7, 7), (7, 19), (19, 40))]
+    stored = batches.StoredFaces(concatenate_datasets(parts))
+    faces = stored.rows([39, 0, 6, 7, 18, 19, 7])
+    expected = [split.with_format("arrow")[row] for row in (39, 0, 6, 7, 18, 19, 7)]
+    assert [face.uid for face in faces] == [row["uid"][0].as_py() for row in expected]
+    assert [bytes(face.data) for face in faces] == [row["image"][0]["bytes"].as_py() for row in expected]
+    np.testing.assert_array_equal([face.box for face in faces], [row["face_box"][0].as_py() for row in expected])
+
+
+def test_threads_decode_the_same_faces(dataset: Path) -> None:
+    split, picks = load_dataset(dataset, "train"), [Pick(row) for row in (5, 1, 30, 2, 2)]
+    alone, shared = FaceImages(split, CROP), FaceImages(split, CROP, threads=3)
+    assert torch.equal(alone.__getitems__(picks).pixels, shared.__getitems__(picks).pixels)
+    again = pickle.loads(pickle.dumps(shared))
+    assert torch.equal(alone.__getitems__(picks[:1]).pixels, again.__getitems__(picks[:1]).pixels)
+
+
+def test_an_error_in_a_thread_names_the_first_broken_row(tmp_path: Path, world: SimpleNamespace) -> None:
+    rows = {"train": [(number, ()) for number in range(4)]}
+    dataset = world.write_dataset(
+        tmp_path / "merged", rows, face=lambda number: b"broken" if number % 2 else world.face_bytes(number)
+    )
+    images = FaceImages(load_dataset(dataset, "train"), CROP, threads=4)
+    with pytest.raises(DataError, match=r"row 1 \(expw:clip0/00001#0\)"):
+        raise images.__getitems__([Pick(row) for row in range(4)])
 
 
 def test_augmentation_follows_from_seed_epoch_occurrence_and_uid(dataset: Path) -> None:

@@ -52,7 +52,7 @@ def test_a_first_argument_that_is_no_command_is_a_recipe_to_train() -> None:
     assert main_with_recipe(["evaluate", "run", "merged"]) == ["evaluate", "run", "merged"]
     assert main_with_recipe(["--help"]) == ["--help"]
     assert main_with_recipe([]) == []
-    assert {command.callback.__name__ for command in app.registered_commands} == set(COMMANDS)
+    assert {command.callback.__name__.replace("_", "-") for command in app.registered_commands} == set(COMMANDS)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -163,6 +163,46 @@ def test_an_evaluation_is_shown_as_tables() -> None:
     assert ["expression", "macro", "F1", "-", "-", "-"] in rows
     assert ["AU12", "0.500", "30", "1,200"] in rows
     assert ["fear", "-", "0"] in rows
+
+
+def test_tuned_thresholds_and_intervals_are_shown_beside_the_values() -> None:
+    unit = {"f1": 0.5, "threshold": 0.125, "present": 30, "labels": 1200}
+    half = {"mean_f1": 0.25, "by_action_unit": {"12": {**unit, "f1": 0.25, "threshold": 0.5}}}
+    metrics = {
+        "au": {"mean_f1": 0.5, "accuracy": 0.75, "labels": 1200, "by_action_unit": {"12": unit}, "at_half": half},
+        "va": {"valence_ccc": 0.25, "arousal_ccc": 0.1, "labels": 7, "per_track": {"valence_ccc": -0.125}},
+        "abaw": {},
+        "intervals": {
+            "level": 0.95,
+            "resamples": 1000,
+            "clusters": {"subject": 12, "track": 3, "row": 0},
+            "metrics": {"au.mean_f1": [0.4, 0.6], "au.by_action_unit.12.f1": [0.3, 0.7], "va.valence_ccc": None},
+        },
+    }
+    lines = describe_evaluation("test", {"rows": 9, "overall": metrics, "databases": {"disfa": metrics}}).splitlines()
+    rows = [line.split() for line in lines]
+    assert ["AU", "mean", "F1", "0.500", "[0.400,", "0.600]"] in rows
+    assert ["AU", "mean", "F1", "at", "0.5", "0.250"] in rows
+    assert ["valence", "CCC", "0.250"] in rows
+    assert ["valence", "CCC", "per", "video", "-0.125"] in rows
+    assert "[95% intervals: 1,000 resamples of 12 subjects, 3 tracks]" in lines
+    assert ["action", "unit", "F1", "threshold", "F1", "at", "0.5", "present", "labels"] in rows
+    assert ["AU12", "0.500", "[0.300,", "0.700]", "0.125", "0.250", "30", "1,200"] in rows
+
+
+def test_evaluating_with_intervals_and_tuned_thresholds_on_the_command_line(
+    affect_train: Command, recipe_file: Callable[..., Path], own_dataset: Path, tmp_path: Path
+) -> None:
+    affect_train(recipe_file(dataset=str(own_dataset)), "training.max_steps=1")
+    arguments = ("evaluate", tmp_path / "run", own_dataset, "--bootstrap", "20", "--tune-thresholds")
+    status, out, _ = affect_train(*arguments, "train", "--json")
+    report = json.loads(out)
+    assert status == 0
+    assert report["splits"]["validation"]["overall"]["intervals"]["resamples"] == 20
+    assert report["thresholds_from"]["split"] == "train"
+    status, _, log = affect_train(*arguments, "validation")
+    assert status == 2
+    assert "tune on another split" in log.replace("\n", " ")
 
 
 def test_a_prediction_is_shown_in_a_line() -> None:

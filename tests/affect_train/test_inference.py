@@ -13,7 +13,7 @@ import torch
 from accelerate.state import AcceleratorState
 from sklearn.metrics import accuracy_score, f1_score
 
-from affect_data.errors import DataError, NotADatasetError, UnknownNameError
+from affect_data.errors import DataError, NotADatasetError, UnknownNameError, UsageError
 from affect_data.soft_labels import read_provenance
 from affect_data.store import load_dataset
 from affect_train import inference
@@ -22,6 +22,7 @@ from affect_train.errors import ModelMismatchError, NotAModelError
 from affect_train.evaluate import evaluate
 from affect_train.inference import build_accelerator, infer, logits_of, open_model, predictions
 from affect_train.label import label, weights_digest
+from affect_train.labels import load_labels
 from affect_train.loop import train
 from affect_train.predict import predict
 from affect_train.preprocess import Preprocessing
@@ -169,6 +170,69 @@ def test_a_model_folder_is_evaluated_into_a_named_file(run: Path, dataset: Path,
     report = evaluate(run / "model", dataset, ["train", "validation"], output=tmp_path / "numbers.json")
     assert set(report["splits"]) == {"train", "validation"}
     assert json.loads((tmp_path / "numbers.json").read_text()) == report
+
+
+def test_thresholds_are_tuned_on_another_split_stored_with_the_model_and_shown_beside_one_half(
+    run: Path, dataset: Path, tmp_path: Path
+) -> None:
+    copied = Path(shutil.copytree(run, tmp_path / "copied"))
+    model, _ = open_model(copied / "model")
+    with torch.no_grad():
+        model.heads["au"][-1].bias -= 3  # no probability reaches one half
+    model.save_pretrained(copied / "model")
+    before = evaluate(copied, dataset, ["validation"])
+    assert before["splits"]["validation"]["overall"]["au"]["mean_f1"] == 0
+    assert "thresholds_from" not in before
+    report = evaluate(copied, dataset, ["validation"], tune_thresholds="train")
+    # by hand, from the logits of the train split
+    tasks = model.config.task_set()
+    _, truth = load_labels(dataset, "train", tasks)
+    scores = predictions(model, logits_by_hand(copied, dataset, "train"))["au"]
+    found = report["splits"]["validation"]["overall"]["au"]
+    for column, number in enumerate(tasks.action_units):
+        threshold = found["by_action_unit"][str(number)]["threshold"]
+        valid = truth.au_mask[:, column]
+        known, own = truth.au[valid, column], scores[valid, column]
+        best = max(f1_score(known, own >= limit) for limit in [*own, 0.5])
+        assert f1_score(known, own >= threshold) == pytest.approx(best)
+    assert found["at_half"] == before["splits"]["validation"]["overall"]["au"]
+    assert found["by_action_unit"] != found["at_half"]["by_action_unit"]
+    stored, _ = open_model(copied / "model")
+    assert stored.config.thresholds == [unit["threshold"] for unit in found["by_action_unit"].values()]
+    assert report["thresholds_from"]["split"] == stored.config.thresholds_from["split"] == "train"
+    # another evaluation uses what is stored, and says where it is from
+    assert evaluate(copied, dataset, ["validation"]) == report
+    assert json.loads((copied / "evaluation.json").read_text()) == report
+
+
+def test_thresholds_are_not_tuned_on_a_split_that_is_reported(run: Path, dataset: Path) -> None:
+    with pytest.raises(UsageError, match=r"the split 'validation' is reported: thresholds tuned on it would flatter"):
+        evaluate(run, dataset, ["train", "validation"], tune_thresholds="validation")
+    with pytest.raises(UnknownNameError, match=r"'test'; known: train, validation"):
+        evaluate(run, dataset, ["validation"], tune_thresholds="test")
+
+
+def test_a_bootstrap_gives_intervals_over_people_for_all_rows_and_each_database(
+    run: Path, dataset: Path, tmp_path: Path
+) -> None:
+    first, second = (
+        evaluate(run, dataset, ["validation"], bootstrap=200, output=tmp_path / "report.json") for _ in range(2)
+    )
+    assert first == second
+    found = first["splits"]["validation"]
+    # three subjects in each of the two databases
+    assert found["overall"]["intervals"]["clusters"] == {"subject": 6, "track": 0, "row": 0}
+    assert found["databases"]["expw"]["intervals"]["clusters"] == {"subject": 3, "track": 0, "row": 0}
+    low, high = found["overall"]["intervals"]["metrics"]["expression.accuracy"]
+    assert low <= found["overall"]["expression"]["accuracy"] <= high
+    assert low < high
+
+
+def test_valence_is_also_scored_per_video(run: Path, dataset: Path) -> None:
+    report = evaluate(run, dataset, ["validation"])["splits"]["validation"]
+    # rows 100..120, four a clip, every other one of each database: clips 25..29 have two rows in each, clip 30 one
+    assert report["overall"]["va"]["per_track"]["valence_tracks"] == 10
+    assert report["databases"]["affwild2"]["va"]["per_track"]["valence_tracks"] == 5
 
 
 def test_a_split_that_is_not_there_is_an_error(run: Path, dataset: Path) -> None:

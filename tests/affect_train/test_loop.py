@@ -13,13 +13,14 @@ from accelerate.state import AcceleratorState
 from safetensors.torch import load_file
 
 from affect_data.errors import DataError, NotADatasetError, UnknownNameError, UsageError
-from affect_train.errors import CheckpointError, NoLabelsError, NonFiniteLossError
+from affect_train.errors import BackboneError, CheckpointError, NoLabelsError, NonFiniteLossError
 from affect_train.inference import open_model
 from affect_train.labels import load_labels
 from affect_train.logs import Logs
 from affect_train.loop import train
-from affect_train.preparation import learning_rate_factor, parameter_groups
+from affect_train.model import AffectModel
 from affect_train.recipe import Recipe, recipe_from
+from affect_train.run_folder import RunFolder, run_lock
 from affect_train.sampler import batch_plan
 
 Values = Callable[..., dict[str, Any]]
@@ -105,13 +106,7 @@ def test_training_lowers_the_loss_on_faces_that_can_be_told_apart(
 def test_accumulated_micro_batches_make_the_step_of_one_large_batch(
     recipe: Callable[..., Recipe], tmp_path: Path
 ) -> None:
-    # CCC is a function of a whole batch: it is left out, all other losses are sums over labels.
-    settings = (
-        "training.max_steps=2",
-        "model.dropout=0",
-        "method={name: supervised, ccc_weight: 0}",
-        "schedule.name=constant",
-    )
+    settings = ("training.max_steps=2", "model.dropout=0", "schedule.name=constant")
     train(recipe(*settings, "batches.size=12", run="large"))
     train(recipe(*settings, "batches.size=4", "training.accumulation=3", run="small"))
     large, small = weights(tmp_path / "large"), weights(tmp_path / "small")
@@ -296,25 +291,214 @@ def test_unknown_splits_and_soft_labels_are_refused_before_training(recipe: Call
         train(recipe("method={name: distillation}", "soft_labels=[teacher]"))
 
 
-def test_biases_and_scales_have_no_weight_decay(recipe: Callable[..., Recipe]) -> None:
-    network = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.LayerNorm(4))
-    network[0].bias.requires_grad_(requires_grad=False)
-    decayed, others = parameter_groups(network, recipe().optimizer)
-    assert [tuple(parameter.shape) for parameter in decayed["params"]] == [(4, 3)]
-    assert [tuple(parameter.shape) for parameter in others["params"]] == [(4,), (4,)]
-    assert (decayed["weight_decay"], others["weight_decay"]) == (0.05, 0.0)
+def test_bfloat16_computes_in_it_and_keeps_full_weights(
+    recipe: Callable[..., Recipe], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = set()
+    classify = AffectModel.classify
 
+    def watched(self: AffectModel, features: torch.Tensor) -> Any:
+        seen.add(self.heads["au"](features).dtype)
+        return classify(self, features)
 
-def test_the_learning_rate_warms_up_and_falls_along_half_a_cosine(recipe: Callable[..., Recipe]) -> None:
-    factor = learning_rate_factor(recipe("schedule.warmup_steps=4"), steps=104)
-    assert [factor(step) for step in range(5)] == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0])
-    assert [factor(4 + done) for done in (25, 50, 100)] == pytest.approx([(1 + 0.5**0.5) / 2, 0.5, 0.0])
-    assert learning_rate_factor(recipe("schedule.name=constant"), steps=104)(90) == 1.0
-
-
-def test_bfloat16_trains(recipe: Callable[..., Recipe], tmp_path: Path) -> None:
+    monkeypatch.setattr(AffectModel, "classify", watched)
     train(recipe("training.mixed_precision=bf16", "training.max_steps=2", "training.validation_split=null"))
+    assert torch.bfloat16 in seen
     assert {value.dtype for value in weights(tmp_path / "run").values()} == {torch.float32}
+
+
+@pytest.mark.skipif(torch.accelerator.is_available(), reason="an accelerator trains in fp16")
+def test_half_precision_without_a_gpu_is_refused(recipe: Callable[..., Recipe]) -> None:
+    with pytest.raises(UsageError, match=r"training.mixed_precision is fp16, which takes a GPU; use bf16"):
+        train(recipe("training.mixed_precision=fp16"))
+
+
+def test_clipping_bounds_the_step_that_plain_descent_takes(
+    recipe: Callable[..., Recipe], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Adam hides the size of a gradient: plain descent shows it.
+    def descent(parameters: Any, lr: float, betas: Any) -> torch.optim.SGD:
+        return torch.optim.SGD(parameters, lr=lr)
+
+    monkeypatch.setattr(torch.optim, "AdamW", descent)
+    common = (
+        "training.max_steps=1",
+        "training.validation_split=null",
+        "optimizer.weight_decay=0",
+        "schedule.name=constant",
+        "optimizer.learning_rate=1",
+    )
+    train(recipe(*common, "training.clip_norm=0.05", run="clipped"))
+    train(recipe(*common, "training.clip_norm=1000000", run="free"))
+    train(recipe(*common, "training.clip_norm=0.00000001", run="start"))
+    start, clipped, free = (weights(tmp_path / run) for run in ("start", "clipped", "free"))
+    lengths = [
+        sum(float((moved[name] - start[name]).square().sum()) for name in start) ** 0.5 for moved in (clipped, free)
+    ]
+    assert lengths[0] == pytest.approx(0.05, rel=1e-3)
+    assert lengths[1] > 0.1
+
+
+def test_an_average_of_the_weights_is_kept_in_their_place_and_survives_an_interruption(
+    recipe: Callable[..., Recipe], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = ("training.ema_decay=0.9", "training.evaluate_every_steps=1", "training.keep_best=0")
+    settings += ("optimizer.learning_rate=0.02", "training.keep_last=5", "model.dropout=0")
+    train(recipe(*settings, run="whole"))
+    # By hand from the weights of every step: step n keeps n / (9 + n), at most the decay, of the average so far.
+    steps = [load_file(tmp_path / f"whole/checkpoints/step-{n:08d}/model.safetensors") for n in range(1, 6)]
+    average = open_model(tmp_path / "whole/model")[0].state_dict()
+    start = {name: value.clone() for name, value in fresh_weights(recipe(*settings)).items()}
+    for number, step in enumerate(steps, start=1):
+        kept = min(0.9, number / (9 + number))
+        start = {name: kept * value + (1 - kept) * step[name] for name, value in start.items()}
+    name = "heads.expression.1.weight"
+    assert torch.allclose(average[name], start[name], atol=1e-6)
+    assert not torch.allclose(average[name], steps[-1][name], atol=1e-3)
+
+    take_step = Logs.step
+
+    def interrupted(self: Logs, step: int, *arguments: Any) -> None:
+        take_step(self, step, *arguments)
+        if step == 4:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Logs, "step", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        train(recipe(*settings, run="cut"))
+    monkeypatch.undo()
+    train(recipe(*settings, run="cut"))
+    whole, cut = weights(tmp_path / "whole"), weights(tmp_path / "cut")
+    assert all(torch.equal(value, cut[name]) for name, value in whole.items())
+
+
+def fresh_weights(made: Recipe) -> dict[str, torch.Tensor]:
+    from affect_train.preparation import Learner, training_accelerator
+
+    AcceleratorState._reset_state(reset_partial_state=True)
+    learner = Learner.build(made, training_accelerator(made), steps=5)
+    return learner.model.state_dict()
+
+
+def test_recomputed_activations_give_the_same_weights_at_twice_the_forward_passes(
+    recipe: Callable[..., Recipe], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from transformers.models.vit.modeling_vit import ViTAttention
+
+    calls: list[bool] = []
+    forward = ViTAttention.forward
+
+    def counted(self: Any, *arguments: Any, **options: Any) -> Any:
+        calls.append(self.training)
+        return forward(self, *arguments, **options)
+
+    monkeypatch.setattr(ViTAttention, "forward", counted)
+    settings = ("training.max_steps=2", "training.validation_split=null")
+    train(recipe(*settings, run="kept"))
+    kept = calls.count(True)
+    calls.clear()
+    train(recipe(*settings, "model.gradient_checkpointing=true", run="recomputed"))
+    assert kept == 2
+    assert calls.count(True) == 4
+    first, second = weights(tmp_path / "kept"), weights(tmp_path / "recomputed")
+    assert all(torch.allclose(value, second[name], atol=1e-6) for name, value in first.items())
+
+
+def test_a_backbone_without_such_layers_cannot_recompute_activations(recipe: Callable[..., Recipe]) -> None:
+    backbone = {"model_type": "levit", "hidden_sizes": [16, 16, 16], "num_attention_heads": [1, 1, 1]}
+    backbone |= {"depths": [1, 1, 1], "key_dim": [8, 8, 8]}
+    model = {"backbone": backbone, "image_size": 32, "gradient_checkpointing": True}
+    with pytest.raises(
+        BackboneError, match=r"'levit': it cannot recompute activations .*gradient_checkpointing: false"
+    ):
+        train(recipe(model=model))
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_a_compiled_model_trains_to_the_same_weights(recipe: Callable[..., Recipe], tmp_path: Path) -> None:
+    settings = ("training.max_steps=2", "training.validation_split=null", "model.dropout=0")
+    train(recipe(*settings, run="plain"))
+    compiled = torch._dynamo.utils.counters["stats"]["calls_captured"]
+    train(recipe(*settings, "training.compile=aot_eager", run="compiled"))
+    assert torch._dynamo.utils.counters["stats"]["calls_captured"] > compiled
+    first, second = weights(tmp_path / "plain"), weights(tmp_path / "compiled")
+    assert all(torch.allclose(value, second[name], atol=1e-4) for name, value in first.items())
+
+
+def test_a_run_without_trackers_writes_no_tensorboard(recipe: Callable[..., Recipe], tmp_path: Path) -> None:
+    train(recipe("training.trackers=[]", "training.max_steps=1"))
+    assert (tmp_path / "run/metrics.jsonl").exists()
+    assert not (tmp_path / "run/tensorboard").exists()
+
+
+def test_a_tracker_that_is_not_installed_is_an_error(recipe: Callable[..., Recipe]) -> None:
+    with pytest.raises(
+        UsageError, match=r"training.trackers: swanlab not installed; install it with pip, or use .*tensorboard"
+    ):
+        train(recipe("training.trackers=[tensorboard, swanlab]"))
+
+
+def test_a_run_stops_when_its_metric_does_not_become_better(recipe: Callable[..., Recipe], tmp_path: Path) -> None:
+    settings = ("training.evaluate_every_steps=1", "training.epochs=20", "training.patience=3")
+    # With no learning rate worth its name, the first evaluation stays the best.
+    settings += ("optimizer.learning_rate=1e-30", "training.best_metric=va.mean_ccc")
+    result = train(recipe(*settings))
+    assert result["steps"] == 4
+    assert json.loads((tmp_path / "run/evaluation.json").read_text())["step"] == 1
+    # it is finished: started again it trains no further, given more patience it does
+    assert train(recipe(*settings))["steps"] == 4
+    assert train(recipe(*settings, "training.patience=5"))["steps"] == 6
+
+
+def test_a_metric_that_becomes_better_renews_the_patience(
+    recipe: Callable[..., Recipe], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scores = iter([0.1, 0.05, 0.2, 0.2, 0.1, 0.3, 0.3])
+    monkeypatch.setattr("affect_train.loop.metric", lambda metrics, name: next(scores))
+    result = train(recipe("training.evaluate_every_steps=1", "training.epochs=4", "training.patience=2"))
+    assert result["steps"] == 5
+    assert result["best_score"] == 0.2
+
+
+def test_checkpoints_are_saved_at_the_steps_that_the_recipe_asks_for(
+    recipe: Callable[..., Recipe], tmp_path: Path
+) -> None:
+    train(recipe("training.save_every_steps=2", "training.keep_last=9", "training.epochs=2"))
+    kept = [path.name for path in sorted((tmp_path / "run/checkpoints").iterdir())]
+    assert kept == [f"step-{step:08d}" for step in (2, 4, 5, 6, 8, 10)]
+
+
+def test_a_second_run_in_the_same_folder_is_refused(recipe: Callable[..., Recipe], tmp_path: Path) -> None:
+    from affect_train.inference import build_accelerator
+
+    with run_lock(RunFolder(tmp_path / "run"), build_accelerator()):
+        AcceleratorState._reset_state(reset_partial_state=True)
+        with pytest.raises(
+            UsageError, match=r"another run is writing to '.*run'; wait for it to end, or choose another"
+        ):
+            train(recipe())
+    assert [path.name for path in (tmp_path / "run").iterdir()] == [".lock"]
+    assert train(recipe())["steps"] == 5
+
+
+def test_a_balanced_run_draws_by_the_weights(recipe: Callable[..., Recipe], tmp_path: Path, own_dataset: Path) -> None:
+    from affect_data.balance import balance, load_weights, make_plan
+
+    balance(own_dataset, make_plan("deng2020_va"), "rare")
+    train(
+        recipe(
+            f"dataset={own_dataset}",
+            "batches.balance=rare",
+            "training.record_rows=true",
+            "tasks={valence_arousal: {bins: 5}}",
+            "batches.size=4",
+        )
+    )
+    drawn = [row for line in lines(tmp_path / "run/rows.rank0.jsonl") for row in line["rows"][0]]
+    weighed = np.flatnonzero(load_weights(own_dataset, "rare")["va"])
+    assert set(drawn) <= set(weighed.tolist())
+    assert len(weighed) < 8
 
 
 def test_the_model_survives_a_crash_between_two_renames(recipe: Callable[..., Recipe], tmp_path: Path) -> None:

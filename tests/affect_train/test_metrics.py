@@ -7,7 +7,13 @@ import torch
 from sklearn.metrics import accuracy_score, f1_score
 from torchmetrics.functional.regression import concordance_corrcoef
 
-from affect_train.metrics import best_thresholds, concordance_correlation, evaluate_predictions, f1
+from affect_train.metrics import (
+    best_thresholds,
+    concordance_correlation,
+    evaluate_predictions,
+    f1,
+    track_concordances,
+)
 from affect_train.tasks import TaskSet
 
 TASKS = TaskSet((1, 2, 12), ("neutral", "anger", "happiness"), 20)
@@ -186,3 +192,50 @@ def test_the_default_threshold_stands_where_it_is_as_good_or_nothing_is_known():
 
     assert best_thresholds(probabilities, labels, mask).tolist() == [0.5, 0.5]
     assert best_thresholds(probabilities, labels, np.zeros((2, 2), bool)).tolist() == [0.5, 0.5]
+
+
+def test_concordance_within_tracks_agrees_with_each_track_by_itself(sample):
+    predictions, labels = sample
+    index = np.random.default_rng(2).permutation(np.repeat(np.arange(20), 15))
+
+    found = track_concordances(predictions["valence"], labels["valence"], index)
+
+    for track, score in enumerate(found):
+        own = index == track
+        x, y = (torch.tensor(values["valence"][own]) for values in (predictions, labels))
+        expected = concordance_correlation(predictions["valence"][own], labels["valence"][own])
+        assert score == pytest.approx(expected)
+        # torchmetrics divides variances by n - 1: it agrees where n is corrected for
+        assert score == pytest.approx(float(concordance_corrcoef(x, y)), abs=0.02)
+
+
+def test_concordance_per_video_leaves_out_videos_that_cannot_have_one():
+    tasks = TaskSet((), (), 5)
+    labels = {
+        "valence": np.array([0.1, 0.5, 0.9, 0.3, 0.3, 0.7, -0.9, 0.4]),
+        "arousal": np.array([0.0, 0.0, 0.0, 0.1, 0.2, 0.7, -0.9, 0.4]),
+        "va_mask": np.array([True, True, True, True, True, True, False, True]),
+    }
+    predictions = {"valence": labels["valence"].copy(), "arousal": labels["arousal"] + 0.2}
+    predictions["valence"][:3] = (0.9, 0.5, 0.1)
+    # videos: three rows, two rows (constant valence), one labelled row; the last row is of no video
+    tracks = np.array([4, 4, 4, 9, 9, 7, 7, -1])
+
+    report = evaluate_predictions(predictions, labels, tasks, tracks=tracks)["va"]["per_track"]
+
+    # the mirrored video has concordance -1; arousal only varies in the second: 2 * 0.0025 / (0.0025 * 2 + 0.2 ** 2)
+    assert report["valence_ccc"] == pytest.approx(-1.0)
+    assert report["arousal_ccc"] == pytest.approx(0.005 / 0.045)
+    assert report["mean_ccc"] == pytest.approx((-1 + 1 / 9) / 2)
+    assert (report["valence_tracks"], report["arousal_tracks"]) == (1, 1)
+
+
+def test_tuned_thresholds_stand_beside_one_half(sample):
+    predictions, labels = sample
+
+    assert "at_half" not in evaluate_predictions(predictions, labels, TASKS)["au"]
+    tuned = evaluate_predictions(predictions, labels, TASKS, (0.5, 0.3, 0.7))["au"]
+    half = evaluate_predictions(predictions, labels, TASKS)["au"]
+
+    assert tuned["at_half"] == half
+    assert tuned["mean_f1"] != half["mean_f1"]

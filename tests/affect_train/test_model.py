@@ -6,7 +6,7 @@ from torch import nn
 from transformers import AutoModel, Dinov2Config, Dinov2Model, ViTConfig, ViTModel
 
 from affect_train.errors import BackboneError, NotAModelError
-from affect_train.model import AffectConfig, AffectModel, AffectOutput, load_model
+from affect_train.model import AffectConfig, AffectModel, AffectOutput, load_model, normalised
 from affect_train.recipe import Model
 from affect_train.tasks import TaskSet
 
@@ -143,6 +143,17 @@ def test_pixels_are_normalised_as_the_backbone_expects(dinov2_folder):
     torch.testing.assert_close(features, torch.cat([hidden[:, 0], hidden[:, 1:].mean(1)], dim=1), rtol=1e-4, atol=1e-5)
 
 
+def test_normalising_keeps_the_memory_layout_and_gives_the_same_numbers():
+    pixels = torch.randint(0, 256, (3, 3, 10, 7), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    scale, shift = torch.tensor([0.5, 2.0, 3.0]).view(1, 3, 1, 1), torch.tensor([-1.0, 0.25, 4.0]).view(1, 3, 1, 1)
+    expected = pixels.float() * scale + shift
+    interleaved = pixels.contiguous(memory_format=torch.channels_last)
+    for image in (pixels, interleaved):
+        found = normalised(image, scale, shift)
+        torch.testing.assert_close(found, expected)
+        assert found.stride() == image.stride()
+
+
 def test_the_normalisation_beside_a_pretrained_backbone_is_used(tmp_path):
     ViTModel(ViTConfig(patch_size=16, image_size=32, **SMALL)).save_pretrained(tmp_path)
     values = {"image_processor_type": "ViTImageProcessor", "image_mean": [0.5, 0.5, 0.5], "image_std": [0.25, 0.5, 1.0]}
@@ -233,8 +244,18 @@ def test_stored_features_give_the_same_logits_as_the_pixels():
 def test_a_hidden_layer_and_dropout_can_stand_before_the_logits():
     head = built(head={"hidden": 8}, dropout=0.25).heads["au"]
 
-    assert [type(layer) for layer in head] == [nn.Dropout, nn.Linear, nn.GELU, nn.Dropout, nn.Linear]
-    assert (head[1].out_features, head[4].in_features, head[0].p) == (8, 8, 0.25)
+    assert [type(layer) for layer in head] == [nn.Linear, nn.GELU, nn.Dropout, nn.Linear]
+    assert (head[0].out_features, head[3].in_features, head[2].p) == (8, 8, 0.25)
+
+
+def test_batch_normalisation_scales_every_feature_by_itself():
+    model = built(head={"normalisation": "batch"}).train()
+    features = torch.randn(64, model.norm.num_features) * torch.linspace(0.1, 50, model.norm.num_features) + 3
+
+    scaled = model.norm(features)
+
+    assert scaled.mean(dim=0).abs().max() < 1e-4
+    assert (scaled.std(dim=0, correction=0) - 1).abs().max() < 1e-2
 
 
 def test_pretrained_weights_arrive_and_can_be_declined(dinov2_folder):

@@ -3,6 +3,7 @@ import math
 
 import numpy as np
 import pytest
+import simplejpeg
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -74,6 +75,22 @@ def test_jpeg_at_reduced_scale_shows_the_same_region_as_full_decoding(box: tuple
     assert np.abs(reduced.astype(int) - full.astype(int)).mean() < 1.0
     shifted = np.abs(np.roll(reduced, 1, axis=1).astype(int) - full.astype(int)).mean()
     assert shifted > 2.0
+
+
+@pytest.mark.parametrize(("size", "kind"), [(64, "JPEG"), (128, "JPEG"), (129, "JPEG"), (64, "PNG")])
+def test_a_face_is_written_to_the_array_that_is_given(size: int, kind: str) -> None:
+    data, batch = encoded(gradient(size, size), kind), np.full((3, 64, 64, 3), 7, dtype=np.uint8)
+    out = batch[1]
+    assert Preprocessing(64)(data, None, out) is out
+    assert np.array_equal(out, Preprocessing(64)(data))
+    assert (batch[[0, 2]] == 7).all()
+
+
+def test_a_jpeg_of_twice_the_size_is_what_the_decoder_gives_at_half_scale() -> None:
+    data = encoded(gradient(128, 128), "JPEG")
+    expected = simplejpeg.decode_jpeg(data, "RGB", min_height=64, min_width=64)
+    assert expected.shape == (64, 64, 3)
+    assert np.array_equal(Preprocessing(64)(data), expected)
 
 
 def test_reduced_scale_never_decodes_below_the_output_size() -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import torch
 import yaml
-from accelerate import debug_launcher
+from accelerate import Accelerator, debug_launcher
 from accelerate.state import AcceleratorState
 from safetensors.torch import load_file
 
@@ -33,9 +33,8 @@ Values = Callable[..., dict[str, Any]]
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
 LAUNCH = [
     "accelerate.commands.launch",
-    "--multi_gpu",
-    "--num_processes",
-    "2",
+    "--config_file",
+    str(Path(__file__).parents[2] / "recipes/accelerate/multi_gpu.yaml"),
     "--main_process_port",
     "0",
     "-m",
@@ -90,7 +89,7 @@ def test_two_processes_train_as_one(recipe_file: Path, own_dataset: Path, tmp_pa
 
 def evaluate_and_label(model: Path, dataset: Path, report: Path, name: str) -> None:
     torch.set_num_threads(1)
-    evaluate(model, dataset, ["train", "validation"], output=report)
+    evaluate(model, dataset, ["train", "validation"], output=report, bootstrap=50)
     label(model, dataset, name)
 
 
@@ -106,11 +105,32 @@ def test_two_processes_evaluate_and_label_as_one(
     AcceleratorState._reset_state(reset_partial_state=True)
     debug_launcher(evaluate_and_label, (model, own_dataset, reports[1], "shared"), num_processes=2)
     assert reports[0].read_text() == reports[1].read_text()
-    assert json.loads(reports[0].read_text())["splits"]["validation"]["rows"] == 9
+    found = json.loads(reports[0].read_text())["splits"]["validation"]
+    assert found["rows"] == 9
+    assert found["overall"]["intervals"]["metrics"]["score"]
     for split in ("train", "validation"):
         joined = load_dataset(own_dataset, split, ["alone", "shared"]).with_format("arrow")[:]
         for head in ("au", "expression", "valence", "arousal"):
             assert joined[f"soft.alone.{head}"].to_pylist() == joined[f"soft.shared.{head}"].to_pylist()
+
+
+def evaluate_alone(model: Path, dataset: Path, report: Path) -> None:
+    torch.set_num_threads(1)
+    evaluate(model, dataset, ["validation"], output=report, bootstrap=50, tune_thresholds="train")
+
+
+def test_three_processes_tune_and_evaluate_as_one(
+    recipe_file: Path, own_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # 9 rows in batches of 2 are five batches: two processes get two, one gets one, and the last is smaller
+    monkeypatch.setattr(inference, "INFERENCE_BATCH", 2)
+    train(read_recipe(recipe_file, [f"dataset={own_dataset}", f"output={tmp_path / 'run'}", "training.max_steps=2"]))
+    reports = [tmp_path / "one.json", tmp_path / "three.json"]
+    evaluate_alone(tmp_path / "run/model", own_dataset, reports[0])
+    AcceleratorState._reset_state(reset_partial_state=True)
+    debug_launcher(evaluate_alone, (tmp_path / "run/model", own_dataset, reports[1]), num_processes=3)
+    assert reports[0].read_text() == reports[1].read_text()
+    assert json.loads(reports[0].read_text())["thresholds_from"]["split"] == "train"
 
 
 def test_a_killed_run_goes_on_to_the_same_bits(recipe_file: Path, tmp_path: Path) -> None:
@@ -138,3 +158,65 @@ def test_a_killed_run_goes_on_to_the_same_bits(recipe_file: Path, tmp_path: Path
     whole, resumed = (load_file(folder / "model/model.safetensors") for folder in (tmp_path / "whole", cut))
     assert all(torch.equal(value, resumed[name]) for name, value in whole.items())
     assert (cut / "rows.rank0.jsonl").read_text() == (tmp_path / "whole/rows.rank0.jsonl").read_text()
+
+
+def test_the_number_of_workers_may_differ_after_a_kill(recipe_file: Path, tmp_path: Path) -> None:
+    """Begun with two loader processes, killed, and gone on with none: the rows and the bits of a run that was never stopped."""
+    settings = [
+        "training.epochs=6",
+        "training.save_every_steps=2",
+        "training.validation_split=null",
+        "model.dropout=0.2",
+    ]
+    train(read_recipe(recipe_file, [f"output={tmp_path / 'whole'}", *settings]))
+    cut = tmp_path / "cut"
+    command = [sys.executable, "-m", "affect_train", str(recipe_file), f"output={cut}", "batches.workers=2", *settings]
+    process = subprocess.Popen(command, env=ENVIRONMENT, stderr=subprocess.DEVNULL, start_new_session=True)
+    deadline = time.monotonic() + 120
+    while not list(cut.glob("checkpoints/step-*")) and time.monotonic() < deadline:
+        time.sleep(0.005)
+    os.killpg(process.pid, signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    saved = [path.name for path in cut.glob("checkpoints/step-*")]
+    assert saved
+    assert "step-00000030" not in saved
+    AcceleratorState._reset_state(reset_partial_state=True)
+    train(read_recipe(recipe_file, [f"output={cut}", *settings]))
+    whole, resumed = (load_file(folder / "model/model.safetensors") for folder in (tmp_path / "whole", cut))
+    assert all(torch.equal(value, resumed[name]) for name, value in whole.items())
+    assert (cut / "rows.rank0.jsonl").read_text() == (tmp_path / "whole/rows.rank0.jsonl").read_text()
+
+
+def train_and_die_while_saving(recipe: Any, at: int) -> None:
+    save_state = Accelerator.save_state
+
+    def killed(self: Accelerator, folder: str, *arguments: Any, **options: Any) -> str:
+        done = save_state(self, folder, *arguments, **options)
+        if Path(folder).name == f".step-{at:08d}.partial":
+            weights = Path(folder) / "model.safetensors"
+            weights.write_bytes(weights.read_bytes()[:100])
+            os.kill(os.getpid(), signal.SIGKILL)
+        return done
+
+    Accelerator.save_state = killed
+    train(recipe)
+
+
+def test_a_crash_inside_a_save_leaves_the_checkpoint_before_and_goes_on_to_the_same_bits(
+    recipe_file: Path, tmp_path: Path
+) -> None:
+    settings = ["training.save_every_steps=2", "training.validation_split=null", "training.epochs=2"]
+    train(read_recipe(recipe_file, [f"output={tmp_path / 'whole'}", *settings]))
+    cut = tmp_path / "cut"
+    AcceleratorState._reset_state(reset_partial_state=True)
+    made = read_recipe(recipe_file, [f"output={cut}", *settings])
+    process = get_context("fork").Process(target=train_and_die_while_saving, args=(made, 6))
+    process.start()
+    process.join(120)
+    assert process.exitcode == -signal.SIGKILL
+    left = sorted(path.name for path in (cut / "checkpoints").iterdir())
+    assert left == [".step-00000006.partial", "step-00000005"]
+    train(made)
+    assert [path.name for path in (cut / "checkpoints").iterdir()] == ["step-00000010"]
+    whole, resumed = (load_file(folder / "model/model.safetensors") for folder in (tmp_path / "whole", cut))
+    assert all(torch.equal(value, resumed[name]) for name, value in whole.items())

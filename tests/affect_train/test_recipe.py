@@ -175,6 +175,23 @@ def test_mistakes_between_sections_are_listed_beside_those_within(recipe_file):
         ("model.backbone={}", "model.backbone: the configuration lacks `model_type`"),
         ("model.backbone=3", "model.backbone: found 3; expected a Hub id, a local folder, or a configuration"),
         ("model.pretrained=true", "model.pretrained: true, but a configuration has no weights"),
+        (
+            "batches={sampler: database_proportional, balance: rare}",
+            "batches.sampler: found 'database_proportional', but `batches.balance` decides which rows come",
+        ),
+        ("batches.repeat_cap=3", "batches.repeat_cap: without `batches.balance` no row is repeated before all others"),
+        (
+            "training={patience: 2, validation_split: null}",
+            "training.patience: stopping early takes evaluations; name a `training.validation_split`",
+        ),
+        ("training={patience: 2, keep_best: 0}", "training.patience: the best model would not be kept"),
+        (
+            "model={backbone: folder, gradient_checkpointing: true, freeze_backbone: true}",
+            "model.gradient_checkpointing: a frozen backbone keeps no activations",
+        ),
+        ("training.trackers=[wandbb]", "training.trackers: found 'wandbb'; known: aim, clearml, comet_ml"),
+        ("training.ema_decay=1.0", "training.ema_decay: found 1.0; expected less than 1"),
+        ("optimizer.layer_decay=0", "optimizer.layer_decay: found 0; expected greater than 0"),
         ("soft_labels=[teacher]", "soft_labels: found teacher, but the method 'supervised' does not use them"),
         ("soft_labels=[../teacher]", "soft_labels[0]: found '../teacher'; String should match pattern"),
         ("seed=true", "seed: found True; expected a valid integer"),

@@ -152,3 +152,10 @@ def test_a_missing_cleanlab_is_named(make_dataset: MakeDataset, monkeypatch: pyt
     monkeypatch.setattr("affect_data.audit.label_errors.find_spec", lambda name: None)
     with pytest.raises(DataError, match=r"cleanlab is not installed: `pip install 'affectkit\[audit\]'`"):
         run_audits(make_dataset({"train": [WRONG]}), ["label_errors"])
+
+
+def test_the_page_on_audits_is_what_the_checks_say() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "audits.md").read_text(encoding="utf-8")
+    for audit in AUDITS.values():
+        assert f"### `{audit.name}`: {audit.title}\n\n- Severity: {audit.severity.value}\n" in page
+        assert f"- Rule: {audit.rule}.\n- Source: {audit.source}.\n- Example: " in page

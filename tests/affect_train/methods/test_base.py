@@ -5,9 +5,10 @@ import torch
 
 from affect_data.errors import UnknownNameError
 from affect_train.batches import AffectBatch, SoftTargets
-from affect_train.methods import METHODS, build_method, total_loss
+from affect_train.methods import METHODS, ConcordanceTerm, build_method, total_loss
 from affect_train.model import AffectOutput
 from affect_train.recipe import Distillation, Supervised
+from affect_train.tasks import TaskSet
 
 HEADS = ("au_logits", "expression_logits", "valence_logits", "arousal_logits")
 
@@ -101,21 +102,59 @@ def test_the_gradient_of_two_processes_is_that_of_one(method_and_batch, make_out
         )
 
 
-def test_accumulated_means_have_the_gradient_of_one_batch(tasks, make_batch, make_output):
-    """Micro-batches of 1, 1, 2 and 4 rows; the concordance, which is no mean, has weight 0."""
-    method = build_method(Supervised(ccc_weight=0.0), tasks)
-    batch, output = make_batch(), make_output()
+def test_one_process_alone_has_the_loss_and_counts_that_merging_its_sums_gives(method_and_batch, make_output):
+    method, batch = method_and_batch
+    output = make_output()
+    alone, merged = leaves_like(output), leaves_like(output)
+    totals = [
+        total_loss(method.losses(output_of(leaves), batch), all_reduce=all_reduce)
+        for leaves, all_reduce in ((alone, None), (merged, lambda sums: sums))
+    ]
+    for total in totals:
+        total.loss.backward()
+    assert torch.equal(totals[0].loss, totals[1].loss)
+    assert {name: int(count) for name, count in totals[0].counts.items()} == {
+        name: int(count) for name, count in totals[1].counts.items()
+    }
+    for name in HEADS:
+        torch.testing.assert_close(alone[name].grad, merged[name].grad, rtol=1e-6, atol=1e-9)
+
+
+def test_accumulated_micro_batches_have_the_gradient_and_the_values_of_one_batch(method_and_batch, make_output):
+    """Micro-batches of 1, 1, 2 and 4 rows; the concordance takes the statistics of all of them."""
+    method, batch = method_and_batch
+    output = make_output()
     whole, pieces = leaves_like(output), leaves_like(output)
-    total_loss(method.losses(output_of(whole), batch)).loss.backward()
+    one = total_loss(method.losses(output_of(whole), batch))
+    one.loss.backward()
 
     parts = [slice(0, 1), slice(1, 2), slice(2, 4), slice(4, 8)]
     counts = [method.counts(rows_of(batch, part)) for part in parts]
     window = {name: sum(one[name] for one in counts) for name in counts[0]}
-    for part in parts:
-        total_loss(method.losses(output_of(pieces, part), rows_of(batch, part)), window_counts=window).loss.backward()
+    terms = [method.losses(output_of(pieces, part), rows_of(batch, part)) for part in parts]
+    merged = {
+        name: sum(one_part[name].statistics.detach() for one_part in terms)
+        for name, term in terms[0].items()
+        if isinstance(term, ConcordanceTerm)
+    }
+    assert merged
+    assert method.needs_window_statistics
+    values = dict.fromkeys(one.values, 0.0)
+    for term in terms:
+        total = total_loss(term, window_counts=window, window_statistics=merged, micro_batches=len(parts))
+        total.loss.backward()
+        values = {name: value + total.values[name].item() for name, value in values.items()}
 
     for name in HEADS:
         torch.testing.assert_close(pieces[name].grad, whole[name].grad, rtol=1e-5, atol=1e-8)
+    assert values == pytest.approx({name: value.item() for name, value in one.values.items()}, rel=1e-5)
+
+
+def test_statistics_of_a_window_are_only_asked_for_where_the_concordance_counts(tasks):
+    assert not build_method(Supervised(ccc_weight=0.0), tasks).needs_window_statistics
+    assert not build_method(Supervised(task_weights={"va": 0.0}), tasks).needs_window_statistics
+    assert not build_method(Supervised(), TaskSet((1, 2), (), 0)).needs_window_statistics
+    assert build_method(Supervised(), tasks).needs_window_statistics
 
 
 def test_a_process_without_any_label_still_takes_part(method_and_batch, make_output):

@@ -158,3 +158,105 @@ def test_a_student_that_equals_its_teacher_without_labels_has_no_gradient(two_ro
 
     torch.testing.assert_close(logits.grad[1], torch.zeros(2), atol=1e-6, rtol=0)
     assert logits.grad[0].abs().sum() > 0.01
+
+
+def test_rows_without_a_label_can_be_left_to_other_tasks(two_rows):
+    batch = two_rows({"teacher": SoftTargets(expression=torch.tensor(TEACHER))})
+    output = AffectOutput(expression_logits=torch.tensor(STUDENT))
+
+    found = loss_of(EXPRESSION, output, batch, missing_labels="ignore")
+
+    soft = divergence(softmax(TEACHER[0], 1.5), softmax(STUDENT[0], 1.5)) * 2.25
+    hard = -math.log(softmax(STUDENT[0])[1])
+    assert found.loss.item() == pytest.approx(0.6 * hard + 0.4 * soft, rel=1e-5)
+    assert int(found.counts["expression_soft"]) == 1
+
+
+def test_action_units_without_a_label_can_be_left_out(two_rows):
+    batch = two_rows({"teacher": SoftTargets(au=torch.tensor(TEACHER), au_mask=torch.tensor([True, True]))})
+
+    found = loss_of(AU, AffectOutput(au_logits=torch.tensor(STUDENT)), batch, missing_labels="ignore")
+
+    taught = [1 / (1 + math.exp(-value)) for value in TEACHER[0]]
+    hard = binary(1, STUDENT[0][0]) + binary(0, STUDENT[0][1])
+    soft = binary(taught[0], STUDENT[0][0]) + binary(taught[1], STUDENT[0][1])
+    assert found.loss.item() == pytest.approx((0.6 * hard + 0.4 * soft) / 2, rel=1e-5)
+    assert int(found.counts["au_hard"]) == 2
+
+
+def entropy(probabilities):
+    return -sum(p * math.log(p) for p in probabilities)
+
+
+def test_an_unsure_teacher_counts_less_row_by_row(two_rows):
+    batch = two_rows({"teacher": SoftTargets(expression=torch.tensor(TEACHER))})
+    output = AffectOutput(expression_logits=torch.tensor(STUDENT))
+
+    found = loss_of(EXPRESSION, output, batch, confidence="entropy")
+
+    # confidence is judged at temperature 1, whatever the loss's temperature
+    sure = [1 - entropy(softmax(row)) / math.log(2) for row in TEACHER]
+    soft = [divergence(softmax(t, 1.5), softmax(s, 1.5)) * 2.25 for t, s in zip(TEACHER, STUDENT, strict=True)]
+    hard = -math.log(softmax(STUDENT[0])[1])
+    assert found.loss.item() == pytest.approx((0.6 * hard + 0.4 * sure[0] * soft[0] + sure[1] * soft[1]) / 2, rel=1e-5)
+
+
+def test_an_unsure_teacher_counts_less_action_unit_by_action_unit(two_rows):
+    batch = two_rows({"teacher": SoftTargets(au=torch.tensor(TEACHER), au_mask=torch.tensor([True, True]))})
+
+    found = loss_of(AU, AffectOutput(au_logits=torch.tensor(STUDENT)), batch, confidence="entropy")
+
+    total = 0.6 * (binary(1, STUDENT[0][0]) + binary(0, STUDENT[0][1]))
+    for row, share in ((0, 0.4), (1, 1.0)):
+        for column in (0, 1):
+            p = 1 / (1 + math.exp(-TEACHER[row][column]))
+            sure = 1 - entropy([p, 1 - p]) / math.log(2)
+            total += share * sure * binary(p, STUDENT[row][column])
+    assert found.loss.item() == pytest.approx(total / 4, rel=1e-5)
+
+
+def test_a_teacher_that_guesses_teaches_nothing(two_rows):
+    batch = two_rows({"teacher": SoftTargets(expression=torch.zeros(2, 2))})
+    found = loss_of(EXPRESSION, AffectOutput(expression_logits=torch.tensor(STUDENT)), batch, confidence="entropy")
+    assert found.values["expression_soft"].item() == pytest.approx(0, abs=1e-7)
+
+
+def test_a_task_has_its_own_label_weight_and_temperature(two_rows):
+    batch = two_rows({"teacher": SoftTargets(expression=torch.tensor(TEACHER))})
+    own = {"expression": {"hard_weight": 0.9, "temperature": 3.0}, "va": {"hard_weight": 0.1}}
+
+    found = loss_of(EXPRESSION, AffectOutput(expression_logits=torch.tensor(STUDENT)), batch, soft_tasks=own)
+
+    soft = [divergence(softmax(t, 3), softmax(s, 3)) * 9 for t, s in zip(TEACHER, STUDENT, strict=True)]
+    hard = -math.log(softmax(STUDENT[0])[1])
+    assert found.loss.item() == pytest.approx((0.9 * hard + 0.1 * soft[0] + soft[1]) / 2, rel=1e-5)
+
+
+@pytest.mark.parametrize(("squared", "factor"), [(True, 4.0), (False, 1.0)])
+def test_action_units_have_a_temperature_where_it_is_asked_for(two_rows, squared, factor):
+    batch = two_rows({"teacher": SoftTargets(au=torch.tensor(TEACHER), au_mask=torch.tensor([True, True]))})
+    own = {"au": {"temperature": 2.0}}
+
+    found = loss_of(
+        AU, AffectOutput(au_logits=torch.tensor(STUDENT)), batch, soft_tasks=own, temperature_squared=squared
+    )
+
+    total = 0.6 * (binary(1, STUDENT[0][0]) + binary(0, STUDENT[0][1]))
+    for row, share in ((0, 0.4), (1, 1.0)):
+        for column in (0, 1):
+            p = 1 / (1 + math.exp(-TEACHER[row][column] / 2))
+            total += share * factor * binary(p, STUDENT[row][column] / 2)
+    assert found.loss.item() == pytest.approx(total / 4, rel=1e-5)
+
+
+def test_a_task_that_is_switched_off_learns_from_its_labels_alone(two_rows):
+    soft = SoftTargets(expression=torch.tensor(TEACHER), au=torch.tensor(TEACHER), au_mask=torch.tensor([True, True]))
+    off = {"expression": {"learn": False}, "au": {"learn": False}}
+
+    expression = loss_of(
+        EXPRESSION, AffectOutput(expression_logits=torch.tensor(STUDENT)), two_rows({"t": soft}), soft_tasks=off
+    )
+    units = loss_of(AU, AffectOutput(au_logits=torch.tensor(STUDENT)), two_rows({"t": soft}), soft_tasks=off)
+
+    assert expression.loss.item() == pytest.approx(-math.log(softmax(STUDENT[0])[1]), rel=1e-5)
+    assert units.loss.item() == pytest.approx((binary(1, STUDENT[0][0]) + binary(0, STUDENT[0][1])) / 2, rel=1e-5)

@@ -1,0 +1,117 @@
+"""Finds expressions whose action units are those of another expression, as far as the database itself tells.
+
+Which action units go with an expression is learnt from each database apart, because coders and situations differ:
+AU12 in sadness is an error in posed
+data and a masking smile in spontaneous data.
+"""
+
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from affect_data.audit.base import Audit, AuditedDataset, Severity, findings, no_findings, units_named
+from affect_data.vocabulary import ACTION_UNITS, EXPRESSIONS
+
+LEAST_ROWS: Final = 30
+LIFT_BELOW: Final = 0.5
+EXPECTED_FROM: Final = 0.7
+FLAGGED_FROM: Final = 0.95
+SMOOTHING: Final = 1.0
+
+Floats = npt.NDArray[np.float64]
+
+
+class ActionUnitExpression(Audit):
+    """Faces whose action units speak for another expression than the labelled one."""
+
+    name = "au_expression"
+    title = "action units against expression"
+    severity = Severity.REVIEW
+    rule = (
+        f"within a database, from expressions with at least {LEAST_ROWS} coded faces: the action units (naive Bayes, "
+        f"the face itself left out) give the "
+        f"labelled expression at most {1 - FLAGGED_FROM:.2f}, and an action unit is present whose lift P(AU | "
+        f"expression) / P(AU) is below {LIFT_BELOW}, or "
+        f"one is absent that at least {EXPECTED_FROM} of the expression's faces show. Score: 1 minus the labelled expression's probability"
+    )
+    source = "lift: Brin et al., Dynamic Itemset Counting, SIGMOD 1997; learnt per database"
+
+    def find(self, dataset: AuditedDataset) -> pl.DataFrame:
+        """One finding for every contradicting row."""
+        parts = [no_findings()]
+        coded = dataset.labels.filter(pl.col("expression_mask") & pl.col("au_mask").arr.any())
+        for _, rows in coded.group_by("database", maintain_order=True):
+            parts.append(self._find(dataset, rows))
+        return pl.concat(parts)
+
+    def _find(self, dataset: AuditedDataset, rows: pl.DataFrame) -> pl.DataFrame:
+        counts = np.bincount(rows["expression"].to_numpy(), minlength=len(EXPRESSIONS))
+        classes = np.nonzero(counts >= LEAST_ROWS)[0]
+        rows = rows.filter(pl.col("expression").is_in(classes.tolist()))
+        if len(classes) < 2:
+            return no_findings()
+        units = dataset.occurrence[rows["row"].to_numpy()]
+        label = np.searchsorted(classes, rows["expression"].to_numpy())
+        present = np.stack([(units[label == k] == 1).sum(axis=0) for k in range(len(classes))]).astype(float)
+        known = np.stack([(units[label == k] >= 0).sum(axis=0) for k in range(len(classes))]).astype(float)
+        share = (present + SMOOTHING) / (known + 2 * SMOOTHING)
+        base = (present.sum(axis=0) + SMOOTHING) / (known.sum(axis=0) + 2 * SMOOTHING)
+        doubt = 1 - _probability_of_label(units, label, present, known)
+        unlikely = (units == 1) & (share / base < LIFT_BELOW)[label]
+        missing = (units == 0) & (share >= EXPECTED_FROM)[label]
+        flagged = (doubt >= FLAGGED_FROM) & (unlikely | missing).any(axis=1)
+        rows = rows.with_columns(pl.Series("doubt", doubt)).filter(pl.Series(flagged))
+        marked = {"present": units == 1, "unlikely": unlikely, "missing": missing}
+        named = [pl.Series(name, units_named(slots[flagged]), dtype=pl.String) for name, slots in marked.items()]
+        evidence = {"expression": pl.col("expression_name"), **{name: pl.col(name) for name in marked}}
+        return findings(rows.with_columns(named), pl.col("doubt"), self.severity, evidence)
+
+
+def _probability_of_label(
+    units: npt.NDArray[np.int8], label: npt.NDArray[np.int64], present: Floats, known: Floats
+) -> Floats:
+    """Naive Bayes' probability of the labelled expression given the action units, with equal priors; a row's own counts are left out.
+
+    Args:
+        units: int8 [rows, slots], -1 unknown.
+        label: int64 [rows], position among the classes.
+        present: [classes, slots], rows of a class in which an action unit is present.
+        known: [classes, slots], rows of a class in which it is coded.
+    """
+    is_present, is_absent = (units == 1).astype(float), (units == 0).astype(float)
+    share = (present + SMOOTHING) / (known + 2 * SMOOTHING)
+    # An action unit that some expressions have no code for says nothing about which of them it is.
+    everywhere = (known > 0).all(axis=0)
+    logs = is_present[:, everywhere] @ np.log(share[:, everywhere].T)
+    logs += is_absent[:, everywhere] @ np.log(1 - share[:, everywhere].T)
+    own = (present[label] - is_present + SMOOTHING) / (known[label] - is_present - is_absent + 2 * SMOOTHING)
+    own = own[:, everywhere].clip(1e-9, 1 - 1e-9)
+    rows = np.arange(len(units))
+    logs[rows, label] = (is_present[:, everywhere] * np.log(own) + is_absent[:, everywhere] * np.log(1 - own)).sum(
+        axis=1
+    )
+    logs -= logs.max(axis=1, keepdims=True)
+    weights = np.exp(logs)
+    return np.asarray(weights[rows, label] / weights.sum(axis=1))
+
+
+def lift_table(dataset: AuditedDataset, database: str) -> pl.DataFrame:
+    """P(AU | expression) / P(AU) of a database: `expression, faces`, and one column for every coded action unit."""
+    rows = dataset.labels.filter((pl.col("database") == database) & pl.col("expression_mask"))
+    units = dataset.occurrence[rows["row"].to_numpy()]
+    columns = [slot for slot in range(len(ACTION_UNITS)) if (units[:, slot] >= 0).any()]
+    base = {slot: float((units[:, slot] == 1).sum() / (units[:, slot] >= 0).sum()) for slot in columns}
+    table: list[dict[str, object]] = []
+    for code, name in enumerate(EXPRESSIONS):
+        own = units[rows["expression"].to_numpy() == code]
+        if not len(own):
+            continue
+        line: dict[str, object] = {"expression": name, "faces": len(own)}
+        for slot in columns:
+            coded = int((own[:, slot] >= 0).sum())
+            share = float((own[:, slot] == 1).sum() / coded) if coded else None
+            line[f"AU{ACTION_UNITS[slot]}"] = share / base[slot] if share is not None and base[slot] else None
+        table.append(line)
+    return pl.DataFrame(table)

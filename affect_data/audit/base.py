@@ -1,0 +1,186 @@
+"""What an audit is, and what it looks at.
+
+An audit states facts (name, rule, severity, source) as class attributes, and `Audit.find` turns a dataset into
+findings: one row a suspicious label or
+picture, with a score in [0, 1] where 1 is certainly wrong. Audits never change a label: a person decides.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+import polars as pl
+
+from affect_data.soft_labels import SoftLabelProvenance
+from affect_data.store import DatasetFolder
+from affect_data.vocabulary import ACTION_UNITS, EXPRESSIONS
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from affect_data.audit.pictures import Pictures
+
+Progress = Callable[[str, int, int], None]
+
+
+class Severity(StrEnum):
+    """How much a finding weighs, heaviest first."""
+
+    ERROR = "error"
+    """Certainly wrong; an audit that finds one fails."""
+    WARNING = "warning"
+    """Wrong in most datasets, intended in some."""
+    REVIEW = "review"
+    """Unlikely; a person should look."""
+
+
+FINDINGS: Final = {
+    "uid": pl.String,
+    "split": pl.String,
+    "check": pl.String,
+    "severity": pl.String,
+    "score": pl.Float32,
+    "evidence": pl.String,
+}
+"""Columns of ``audit.parquet``; `evidence` is a JSON object."""
+
+
+@dataclass
+class AuditedDataset:
+    """A dataset as audits see it: all splits in one frame, pictures and soft labels where they are asked for.
+
+    Attributes:
+        folder: the dataset.
+        workers: processes that decode pictures.
+        progress: told about steps that take long.
+    """
+
+    folder: DatasetFolder
+    workers: int = 1
+    progress: Progress = field(default=lambda *_: None)
+
+    @cached_property
+    def labels(self) -> pl.DataFrame:
+        """The label columns of all splits, `database` by name, with `row` (position over all splits), `split` and `expression_name`."""
+        parts = [self.folder.labels(split).with_columns(pl.lit(split).alias("split")) for split in self.folder.splits]
+        names = dict(enumerate(EXPRESSIONS))
+        named = pl.col("expression").replace_strict(names, default=None, return_dtype=pl.String)
+        return pl.concat(parts).with_columns(named.alias("expression_name")).with_row_index("row")
+
+    @cached_property
+    def occurrence(self) -> "npt.NDArray[np.int8]":
+        """Action units as labelled: int8 [rows, slots], -1 where there is no label."""
+        return self.labels["au"].to_numpy()
+
+    @cached_property
+    def intensity(self) -> "npt.NDArray[np.float32]":
+        """Intensities as labelled: float32 [rows, slots], NaN where there is no label."""
+        return self.labels["au_intensity"].to_numpy()
+
+    @cached_property
+    def pictures(self) -> "Pictures":
+        """Every distinct face picture of the dataset: hashes, small copies, measurements."""
+        from affect_data.audit.pictures import read_pictures
+
+        return read_pictures(self.folder, self.labels, self.workers, self.progress)
+
+    @cached_property
+    def duplicate_groups(self) -> "npt.NDArray[np.int64]":
+        """For every row, the row that names its group of copies: int64 [rows]; a row without a copy names itself."""
+        from affect_data.audit.copies import copies_of
+
+        return copies_of(self).groups
+
+    def teachers(self) -> dict[str, SoftLabelProvenance]:
+        """Provenance of the soft labels that fit the dataset, by name."""
+        known = self.folder.manifest.provenance
+        read = {
+            name.removeprefix("soft."): SoftLabelProvenance.model_validate(provenance)
+            for name, provenance in known.items()
+            if name.startswith("soft.")
+        }
+        return {
+            name: teacher for name, teacher in read.items() if teacher.dataset_fingerprint == self.folder.fingerprint
+        }
+
+    def logits(self, teacher: str, head: str) -> "npt.NDArray[np.float32]":
+        """A teacher's logits of all splits, float32 [rows, width], in the row order of `labels`."""
+        import numpy as np
+
+        group, column = f"soft.{teacher}", f"soft.{teacher}.{head}"
+        parts = []
+        for split in self.folder.splits:
+            values = self.folder.load(split, [group]).data.table.column(column).combine_chunks()
+            parts.append(values.flatten().to_numpy(zero_copy_only=False).reshape(len(values), -1))
+        return np.concatenate(parts).astype(np.float32)
+
+
+class Audit(ABC):
+    """One check.
+
+    Subclasses state `name`, `title`, `severity`, `rule` and `source`, and implement `find`. What a check needs and does not have it says in
+    `not_applicable`; it is then skipped, with that reason.
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    severity: ClassVar[Severity]
+    """Of its findings, where they do not state their own."""
+    rule: ClassVar[str]
+    """What is found, in one sentence, with every threshold."""
+    source: ClassVar[str]
+    """Where the rule comes from."""
+
+    def not_applicable(self, dataset: AuditedDataset) -> str:  # noqa: ARG002 - most checks apply to every dataset
+        """Why the check cannot run on this dataset; empty where it can."""
+        return ""
+
+    @abstractmethod
+    def find(self, dataset: AuditedDataset) -> pl.DataFrame:
+        """The findings: `uid, split, severity, score, evidence`, as `findings` makes them."""
+
+
+def findings(
+    rows: pl.DataFrame, score: pl.Expr, severity: Severity | pl.Expr, evidence: dict[str, pl.Expr | Any]
+) -> pl.DataFrame:
+    """The findings of rows that a check has picked.
+
+    Args:
+        rows: with `uid` and `split`.
+        score: in [0, 1]; 1 is certainly wrong.
+        severity: of all rows, or an expression that gives its name row by row.
+        evidence: what a person needs to judge, by name; becomes a JSON object.
+    """
+    named = [
+        (value if isinstance(value, pl.Expr) else pl.lit(value)).alias(name) for name, value in sorted(evidence.items())
+    ]
+    weight = pl.lit(severity.value) if isinstance(severity, Severity) else severity
+    found = rows.select(
+        "uid",
+        "split",
+        weight.cast(pl.String).alias("severity"),
+        score.cast(pl.Float32).clip(0.0, 1.0).alias("score"),
+        pl.struct(named).struct.json_encode().alias("evidence"),
+    )
+    return found if len(found) else no_findings()
+
+
+def no_findings() -> pl.DataFrame:
+    """An empty table of findings."""
+    return pl.DataFrame(schema={name: kind for name, kind in FINDINGS.items() if name != "check"})
+
+
+def units_named(rows: "npt.NDArray[np.bool_]") -> list[str]:
+    """The action units that are marked in each row, such as ``AU6 AU12``.
+
+    Args:
+        rows: bool [rows, slots].
+    """
+    import numpy as np
+
+    names = np.array([f"AU{number}" for number in ACTION_UNITS])
+    return [" ".join(names[row]) for row in rows]

@@ -1,0 +1,159 @@
+"""Which pictures of a dataset are copies of each other: the same bytes, the same pixels, or nearly so.
+
+Candidates come from perceptual hashes: of whole pictures, and of crops of the one against the whole of the other. They are confirmed by the
+correlation of the aligned pictures, because hashes alone confuse faces: most are frontal, centred and lit from above.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from affect_data.audit.alignment import aligned_correlations
+from affect_data.audit.base import AuditedDataset
+from affect_data.audit.hamming import matches_within, pairs_within
+from affect_data.audit.hashing import hash_crops
+from affect_data.audit.pictures import Pictures
+from affect_data.groups import connected_groups, groups_of_keys
+
+RADIUS: Final = 8
+"""Bits in which the hashes of candidates differ at most."""
+
+CONFIRMED: Final = 0.95
+"""Correlation from which two pictures count as copies."""
+
+STEP: Final = 4
+"""Bits by which a frame of a track must differ from the last compared one to be compared with other tracks' pictures."""
+
+MOST_CROPS: Final = 100_000
+"""Pictures up to which crops are compared; beyond, only whole pictures are."""
+
+BLANK: Final = 4.0
+"""Contrast below which a picture shows nothing that could be compared."""
+
+Rows = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Copies:
+    """Copies among the rows of a dataset.
+
+    Attributes:
+        groups: int64 [rows], the first row of the group of a row; itself where it has no copy.
+        level: for each row "", "bytes", "pixels" or "near": the weakest bond that holds its group together.
+        correlation: float32 [rows], the best confirmed correlation of a near copy in the group; 1 for equal pixels.
+    """
+
+    groups: Rows
+    level: list[str]
+    correlation: npt.NDArray[np.float32]
+
+
+def copies_of(dataset: AuditedDataset) -> Copies:
+    """The copies among the rows of a dataset. Frames of one track are no copies of each other unless their pixels are equal."""
+    if "copies" not in dataset.__dict__:
+        dataset.__dict__["copies"] = _copies_of(dataset)
+    found = dataset.__dict__["copies"]
+    assert isinstance(found, Copies)
+    return found
+
+
+def near_pairs(
+    small: npt.NDArray[np.uint8], hashes: npt.NDArray[np.uint64]
+) -> tuple[Rows, Rows, npt.NDArray[np.float32]]:
+    """Pairs of pictures that are copies: recompressed, resized, brighter or darker, slightly cropped, grey.
+
+    Args:
+        small: uint8 [pictures, SIDE, SIDE].
+        hashes: uint64 [pictures], their perceptual hashes.
+
+    Returns:
+        first, second, correlation: pictures with ``first < second``, and the correlation of the aligned pictures, at least `CONFIRMED`.
+    """
+    first, second, _ = pairs_within(hashes, RADIUS)
+    if len(hashes) <= MOST_CROPS:
+        crops = hash_crops(small)
+        query, whole, _ = matches_within(crops.reshape(-1), hashes, RADIUS)
+        query = query // crops.shape[1]
+        first = np.concatenate([first, np.minimum(query, whole)])
+        second = np.concatenate([second, np.maximum(query, whole)])
+    pairs = np.unique(first[first != second] * len(hashes) + second[first != second])
+    first, second = pairs // max(1, len(hashes)), pairs % max(1, len(hashes))
+    correlation = aligned_correlations(small[first], small[second], CONFIRMED)
+    sure = correlation >= CONFIRMED
+    return first[sure], second[sure], correlation[sure]
+
+
+def _copies_of(dataset: AuditedDataset) -> Copies:
+    pictures, labels = dataset.pictures, dataset.labels
+    count = len(pictures.first_row)
+    equal = _equal_pixels(pictures)
+    compared = _representatives(pictures, labels, equal)
+    first, second, correlation = near_pairs(pictures.small[compared], pictures.hashes[compared])
+    first, second = compared[first], compared[second]
+    track = _tracks(labels)[pictures.first_row]
+    apart = (track[first] != track[second]) | (track[first] < 0)
+    first, second, correlation = first[apart], second[apart], correlation[apart]
+    nodes = connected_groups(count, np.concatenate([equal[0], first]), np.concatenate([equal[1], second]))
+    best = np.zeros(count, np.float32)
+    np.maximum.at(best, nodes[first], correlation)
+    near = np.zeros(count, bool)
+    near[nodes[first]] = True
+    return _by_row(pictures, nodes, near, best)
+
+
+def _by_row(pictures: Pictures, nodes: Rows, near: npt.NDArray[np.bool_], best: npt.NDArray[np.float32]) -> Copies:
+    node = nodes[pictures.of_row]
+    members = pl.DataFrame({"node": node, "picture": pictures.of_row}).with_row_index("row")
+    members = members.with_columns(
+        pl.col("row").min().over("node").cast(pl.Int64).alias("group"),
+        pl.len().over("node").alias("size"),
+        pl.col("picture").n_unique().over("node").alias("pictures"),
+    )
+    level = (
+        pl.when(pl.col("size") == 1)
+        .then(pl.lit(""))
+        .when(pl.Series(near[node]))
+        .then(pl.lit("near"))
+        .when(pl.col("pictures") > 1)
+        .then(pl.lit("pixels"))
+        .otherwise(pl.lit("bytes"))
+    )
+    correlation = np.where(near[node], best[node], np.float32(1.0)).astype(np.float32)
+    return Copies(members["group"].to_numpy(), members.select(level.alias("level"))["level"].to_list(), correlation)
+
+
+def _equal_pixels(pictures: Pictures) -> tuple[Rows, Rows]:
+    """Edges between pictures of equal pixels; blank ones are left alone."""
+    _, keys = np.unique(pictures.pixels, axis=0, return_inverse=True)
+    return groups_of_keys(np.where(_shows_something(pictures), keys.reshape(-1), -1).astype(np.int64))
+
+
+def _shows_something(pictures: Pictures) -> npt.NDArray[np.bool_]:
+    contrast = pictures.measurements[:, 2]
+    return ~np.isnan(contrast) & (contrast >= BLANK)
+
+
+def _representatives(pictures: Pictures, labels: pl.DataFrame, equal: tuple[Rows, Rows]) -> Rows:
+    """The pictures that are compared: one of those with equal pixels; of a track's frames, those whose hash has moved."""
+    chosen = _shows_something(pictures)
+    chosen[equal[1]] = False
+    track = _tracks(labels)[pictures.first_row]
+    order = np.argsort(track, kind="stable")
+    last_track, last_hash = -1, np.uint64(0)
+    for picture in order[track[order] >= 0]:
+        if not chosen[picture]:
+            continue
+        if track[picture] == last_track and np.bitwise_count(pictures.hashes[picture] ^ last_hash) <= STEP:
+            chosen[picture] = False
+        else:
+            last_track, last_hash = track[picture], pictures.hashes[picture]
+    return np.nonzero(chosen)[0].astype(np.int64)
+
+
+def _tracks(labels: pl.DataFrame) -> Rows:
+    """A number for every track, int64 [rows]; -1 for rows that belong to none."""
+    key = pl.struct("database", "track").rank("dense").cast(pl.Int64)
+    return labels.select(pl.when(pl.col("track") != "").then(key).otherwise(-1).alias("track"))["track"].to_numpy()

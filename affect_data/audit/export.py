@@ -1,0 +1,149 @@
+"""Findings in the forms of other tools, without needing them: FiftyOne's samples and cleanlab's Datalab."""
+
+import json
+from pathlib import Path
+from typing import Any, Final
+
+import polars as pl
+
+from affect_data.audit.base import AuditedDataset
+from affect_data.audit.registry import AUDITS
+from affect_data.audit.run import read_audit
+from affect_data.errors import UsageError
+from affect_data.schema import IMAGES
+from affect_data.store import DatasetFolder, open_dataset, write_text
+
+SAMPLES: Final = "samples.json"
+SUFFIXES: Final = {b"\xff\xd8": ".jpg", b"\x89P": ".png", b"BM": ".bmp", b"GI": ".gif"}
+
+
+def datalab_issues(path: Path | str, split: str) -> pl.DataFrame:
+    """The findings of a split as Datalab's issues: one row a face, in the row order of the split.
+
+    Each check that has findings in the dataset gives ``is_<check>_issue`` (bool) and ``<check>_score``. Datalab's
+    scores mean quality: 1 is fine, 0 is
+    worst, so they are 1 minus the highest score of the row's findings.
+
+    Raises:
+        NotAuditedError: the dataset was not audited, or has changed since.
+        UnknownNameError: it has no such split.
+    """
+    folder = open_dataset(path)
+    rows = folder.labels(split).select("uid")
+    found = read_audit(path)
+    worst = found.filter(pl.col("split") == split).group_by("uid", "check").agg(pl.col("score").max())
+    issues = rows
+    for check in (name for name in AUDITS if name in set(found["check"])):
+        own = worst.filter(pl.col("check") == check).select("uid", pl.col("score").alias("worst"))
+        issues = issues.join(own, on="uid", how="left", maintain_order="left").with_columns(
+            pl.col("worst").is_not_null().alias(f"is_{check}_issue"),
+            (1 - pl.col("worst")).fill_null(1.0).cast(pl.Float64).alias(f"{check}_score"),
+        )
+        issues = issues.drop("worst")
+    return issues
+
+
+def write_fiftyone(path: Path | str, out: Path) -> int:
+    """Writes the faces of a dataset with their labels and findings as a folder that FiftyOne imports as ``fiftyone.types.FiftyOneDataset``.
+
+    Pictures are copied out as found: they stay under the licence of their databases.
+
+    Args:
+        path: dataset folder, audited.
+        out: new or empty folder; receives ``metadata.json``, `SAMPLES` and ``data/``.
+
+    Returns:
+        Number of samples.
+
+    Raises:
+        NotAuditedError: the dataset was not audited, or has changed since.
+        UsageError: `out` is not empty.
+    """
+    if out.exists() and any(out.iterdir()):
+        raise UsageError(f"'{out}' is not empty; name a new folder for the FiftyOne samples")
+    folder = open_dataset(path)
+    found = {
+        key: rows.select("check", "severity", "score", "evidence").to_dicts()
+        for key, rows in read_audit(path).partition_by("split", "uid", as_dict=True).items()
+    }
+    (out / "data").mkdir(parents=True, exist_ok=True)
+    samples = []
+    for split in folder.splits:
+        labels = AuditedDataset(folder).labels.filter(pl.col("split") == split)
+        pictures = _pictures(folder, split, labels["image_digest"].to_list(), out / "data")
+        for row, (name, size) in zip(labels.iter_rows(named=True), pictures, strict=True):
+            samples.append(_sample(row, f"data/{name}", size, found.get((split, row["uid"]), [])))
+    write_text(out / SAMPLES, json.dumps({"samples": samples}, separators=(",", ":")) + "\n")
+    write_text(out / "metadata.json", json.dumps(_metadata(folder), indent=1) + "\n")
+    return len(samples)
+
+
+def _pictures(folder: DatasetFolder, split: str, digests: list[str], data: Path) -> list[tuple[str, tuple[int, int]]]:
+    import io
+
+    from PIL import Image
+
+    column = folder.load(split, [IMAGES]).data.table.column("image")
+    written: dict[str, tuple[str, tuple[int, int]]] = {}
+    for digest, picture in zip(digests, (p for chunk in column.chunks for p in chunk.field("bytes")), strict=True):
+        if digest in written:
+            continue
+        content = picture.as_py()
+        name = digest + SUFFIXES.get(content[:2], ".img")
+        (data / name).write_bytes(content)
+        with Image.open(io.BytesIO(content)) as opened:
+            written[digest] = (name, opened.size)
+    return [written[digest] for digest in digests]
+
+
+def _sample(row: dict[str, Any], path: str, size: tuple[int, int], found: list[dict[str, Any]]) -> dict[str, Any]:
+    sample: dict[str, Any] = {
+        "filepath": path,
+        "tags": [row["split"], *sorted({finding["check"] for finding in found})],
+        "uid": row["uid"],
+        "database": row["database"],
+        "subject": row["subject"],
+        "track": row["track"],
+        "worst_finding": max((finding["score"] for finding in found), default=0.0),
+        "findings": json.dumps([{**f, "evidence": json.loads(f["evidence"])} for f in found]),
+    }
+    if row["expression_mask"]:
+        sample["expression"] = {"_cls": "Classification", "label": row["expression_name"]}
+    if row["va_mask"]:
+        sample["valence"], sample["arousal"] = row["valence"], row["arousal"]
+    x0, y0, x1, y1 = row["face_box"]
+    if x0 == x0:
+        width, height = size
+        box = [x0 / width, y0 / height, (x1 - x0) / width, (y1 - y0) / height]
+        sample["face"] = {
+            "_cls": "Detections",
+            "detections": [{"_cls": "Detection", "label": "face", "bounding_box": box}],
+        }
+    return sample
+
+
+def _metadata(folder: DatasetFolder) -> dict[str, Any]:
+    def primitive(name: str, kind: str) -> dict[str, Any]:
+        return {"name": name, "ftype": f"fiftyone.core.fields.{kind}", "embedded_doc_type": None, "subfield": None}
+
+    def document(name: str, kind: str) -> dict[str, Any]:
+        return {
+            "name": name,
+            "ftype": "fiftyone.core.fields.EmbeddedDocumentField",
+            "embedded_doc_type": f"fiftyone.core.labels.{kind}",
+            "subfield": None,
+        }
+
+    texts = ("uid", "database", "subject", "track", "findings")
+    numbers = ("worst_finding", "valence", "arousal")
+    return {
+        "name": folder.path.name,
+        "media_type": "image",
+        "sample_fields": [
+            *(primitive(name, "StringField") for name in texts),
+            *(primitive(name, "FloatField") for name in numbers),
+            document("expression", "Classification"),
+            document("face", "Detections"),
+        ],
+        "info": {"dataset_fingerprint": folder.fingerprint},
+    }

@@ -1,0 +1,155 @@
+"""Perceptual hashes: 64 bits that change little when a picture is recompressed, resized or brightened.
+
+The hash is that of ImageHash's ``phash``: the picture in grey, 32 by 32 pixels, its two-dimensional cosine transform, and for each of the 64 lowest
+frequencies whether it is above their median. Resizing and transform are matrix products here, so that a picture costs little more than its decoding.
+
+Source:
+    Zauner, *Implementation and Benchmarking of Perceptual Image Hash Functions* (2010); the ``phash`` of
+    https://github.com/JohannesBuchner/imagehash.
+"""
+
+import io
+import itertools
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+SIDE: Final = 32
+"""Width and height of the small pictures, in pixels."""
+
+FREQUENCIES: Final = 8
+"""Frequencies a direction; their square is the number of bits."""
+
+CROP: Final = 0.05
+"""The share that a hashed crop lacks on a side."""
+
+_JPEG: Final = b"\xff\xd8"
+_DECODED_AT_LEAST: Final = SIDE + SIDE // 2
+_LUMA: Final = np.array([19595, 38470, 7471], np.uint32)
+
+
+def decode(data: bytes) -> npt.NDArray[np.uint8]:
+    """The pixels of an encoded picture, as stored: uint8 [height, width] where it is grey, else RGB [height, width, 3].
+
+    Raises:
+        OSError: the picture cannot be decoded.
+    """
+    with Image.open(io.BytesIO(data)) as picture:
+        if picture.mode in ("L", "1"):
+            return np.asarray(picture.convert("L"))
+        if picture.mode != "RGB":
+            # A transparent pixel has no colour of its own; the alpha channel would only be dropped.
+            return np.asarray(picture.convert("RGB"))
+        if not data.startswith(_JPEG):
+            return np.asarray(picture)
+    import simplejpeg
+
+    try:
+        return np.asarray(simplejpeg.decode_jpeg(data, colorspace="RGB"))
+    except ValueError:
+        with Image.open(io.BytesIO(data)) as picture:
+            return np.asarray(picture.convert("RGB"))
+
+
+def decode_grey(data: bytes) -> npt.NDArray[np.uint8]:
+    """The luminance of an encoded picture, uint8 [height, width]; a large JPEG is decoded at a fraction of its size.
+
+    Raises:
+        OSError: the picture cannot be decoded.
+    """
+    if data.startswith(_JPEG):
+        import simplejpeg
+
+        try:
+            least = _DECODED_AT_LEAST
+            grey = simplejpeg.decode_jpeg(data, "GRAY", fastdct=True, min_height=least, min_width=least)
+            return np.asarray(grey[:, :, 0])
+        except ValueError:
+            pass
+    return to_grey(decode(data))
+
+
+def to_grey(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """Luminance (ITU-R 601) of grey or RGB pixels, uint8 [height, width], rounded as Pillow does."""
+    if pixels.ndim == 2:
+        return pixels
+    red, green, blue = (pixels[:, :, channel].astype(np.uint32) for channel in range(3))
+    return np.asarray((red * _LUMA[0] + green * _LUMA[1] + blue * _LUMA[2] + 0x8000) >> 16, np.uint8)
+
+
+def small_picture(grey: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """A grey picture at `SIDE` by `SIDE` pixels, resampled with Pillow's Lanczos filter."""
+    height, width = grey.shape
+    small = _resampling(height) @ grey.astype(np.float32) @ _resampling(width).T
+    return np.asarray(np.clip(np.rint(small), 0, 255), np.uint8)
+
+
+def hash_small(small: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint64]:
+    """Perceptual hashes of small pictures.
+
+    Args:
+        small: uint8 [pictures, SIDE, SIDE], see `small_picture`.
+
+    Returns:
+        uint64 [pictures]; the most significant bit is the mean, as in ImageHash.
+    """
+    transform = _cosines()
+    return _bits(transform @ small.astype(np.float32) @ transform.T)
+
+
+def hash_crops(small: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint64]:
+    """Hashes of the crops of small pictures: each side whole or without `CROP` of it.
+
+    Returns:
+        uint64 [pictures, 15]: all combinations but the whole picture.
+    """
+    sides = [_cosines() @ _cropping(before, after) for before, after in itertools.product((0.0, CROP), repeat=2)]
+    pictures = small.astype(np.float32)
+    crops = [_bits(rows @ pictures @ columns.T) for rows in sides for columns in sides]
+    return np.stack(crops[1:], axis=1)
+
+
+def perceptual_hashes(pictures: Sequence[bytes]) -> npt.NDArray[np.uint64]:
+    """Perceptual hashes of encoded pictures, uint64 [pictures].
+
+    Raises:
+        OSError: a picture cannot be decoded.
+    """
+    if not pictures:
+        return np.empty(0, np.uint64)
+    return hash_small(np.stack([small_picture(decode_grey(data)) for data in pictures]))
+
+
+def _bits(low: npt.NDArray[np.float32]) -> npt.NDArray[np.uint64]:
+    flat = low.reshape(len(low), FREQUENCIES**2)
+    above = flat > np.median(flat, axis=1, keepdims=True)
+    return np.packbits(above, axis=1).view(">u8")[:, 0].astype(np.uint64)
+
+
+@lru_cache(1)
+def _cosines() -> npt.NDArray[np.float32]:
+    """The cosine transform (type II) of `SIDE` samples to the lowest frequencies, float32 [FREQUENCIES, SIDE]."""
+    samples = 2 * np.arange(SIDE) + 1
+    return np.stack([np.cos(np.pi * samples * k / (2 * SIDE)) for k in range(FREQUENCIES)]).astype(np.float32)
+
+
+@lru_cache(4096)
+def _resampling(length: int) -> npt.NDArray[np.float32]:
+    """Pillow's Lanczos resampling of `length` samples to `SIDE` as a matrix, float32 [SIDE, length]: its answers to unit impulses."""
+    impulses = Image.fromarray(np.eye(length, dtype=np.float32))
+    return np.asarray(impulses.resize((SIDE, length), Image.Resampling.LANCZOS)).T.copy()
+
+
+def _cropping(before: float, after: float) -> npt.NDArray[np.float32]:
+    """Linear resampling of the part of `SIDE` samples that a crop leaves to `SIDE` samples, float32 [SIDE, SIDE]."""
+    positions = SIDE * before + (np.arange(SIDE) + 0.5) * (1 - before - after) - 0.5
+    first = np.floor(positions).astype(int)
+    matrix = np.zeros((SIDE, SIDE), np.float32)
+    for offset in (0, 1):
+        weight = np.where(offset, positions - first, 1 - positions + first)
+        np.add.at(matrix, (np.arange(SIDE), np.clip(first + offset, 0, SIDE - 1)), weight)
+    return matrix

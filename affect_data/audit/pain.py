@@ -1,0 +1,74 @@
+"""Finds frames whose pain score is not what their action units add up to."""
+
+from collections.abc import Mapping
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from affect_data.audit.base import Audit, AuditedDataset, Severity, findings
+from affect_data.vocabulary import slot_of
+
+PAIN_UNITS: Final = (4, 6, 7, 9, 10, 43)
+GROUP: Final = "pspi"
+"""Column group with one column of the same name: the pain score of the files, float32, NaN where there is none."""
+
+Floats = npt.NDArray[np.float32]
+
+
+def pain_score(intensities: Mapping[int, Floats]) -> Floats:
+    """The Prkachin and Solomon pain intensity: AU4 + max(AU6, AU7) + max(AU9, AU10) + AU43.
+
+    Args:
+        intensities: float32 [rows] by action unit, for `PAIN_UNITS`; 0..5, AU43 0 or 1.
+
+    Returns:
+        float32 [rows] in 0..16; NaN where an intensity is.
+    """
+    brow, cheek, lid, nose, lip, eyes = (intensities[number] for number in PAIN_UNITS)
+    return brow + np.maximum(cheek, lid) + np.maximum(nose, lip) + eyes
+
+
+def contradicts_pain_score(intensities: Mapping[int, Floats], given: Floats) -> npt.NDArray[np.bool_]:
+    """Whether a given pain score differs from the sum; False where one of the two is unknown.
+
+    Args:
+        intensities: see `pain_score`.
+        given: float32 [rows], the scores of the files.
+    """
+    difference = np.abs(pain_score(intensities) - given)
+    return np.asarray(~np.isnan(difference) & (difference > 1e-3))
+
+
+class PainIdentity(Audit):
+    """Frames whose pain score is not the sum of their action units."""
+
+    name = "pspi"
+    title = "pain score against action units"
+    severity = Severity.ERROR
+    rule = "PSPI differs from AU4 + max(AU6, AU7) + max(AU9, AU10) + AU43. Score: 1"
+    source = (
+        "Prkachin & Solomon, The structure, reliability and validity of pain expression, Pain 139 (2008); UNBC-McMaster"
+    )
+
+    def not_applicable(self, dataset: AuditedDataset) -> str:
+        """It needs a pain score beside the action units, which only UNBC-McMaster has."""
+        if all(GROUP not in dataset.folder.groups(split) for split in dataset.folder.splits):
+            return f"no column group '{GROUP}': only UNBC-McMaster has pain scores"
+        return ""
+
+    def find(self, dataset: AuditedDataset) -> pl.DataFrame:
+        """One finding for every frame whose score is not the sum."""
+        parts = [
+            dataset.folder.load(split, [GROUP]).data.table.column(GROUP).to_numpy()
+            if GROUP in dataset.folder.groups(split)
+            else np.full(dataset.folder.rows(split), np.nan, np.float32)
+            for split in dataset.folder.splits
+        ]
+        given = np.concatenate(parts).astype(np.float32)
+        intensities = {number: dataset.intensity[:, slot_of(number)] for number in PAIN_UNITS}
+        rows = dataset.labels.with_columns(pl.Series("given", given), pl.Series("sum", pain_score(intensities))).filter(
+            pl.Series(contradicts_pain_score(intensities, given))
+        )
+        return findings(rows, pl.lit(1.0), self.severity, {"pspi": pl.col("given"), "sum": pl.col("sum")})

@@ -1,0 +1,216 @@
+"""Charts as inline SVG: bars, heat maps, the valence-arousal plane, lines. Colours survive print and the common colour-blindnesses."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from affect_data.report.html import Markup, escape
+
+INK: Final = "#1c2430"
+QUIET: Final = "#5c6776"
+LINE: Final = "#d5dae1"
+SERIES: Final = ("#8a94a3", "#1d5fa8", "#b4530a", "#2f7d5b")
+"""Colour of each series: before balancing first, in grey."""
+
+# Nine steps of a single hue, from paper to ink: lightness alone tells the order, in print too.
+_RAMP: Final = ("#f4f7fb", "#dfe9f4", "#c3d7eb", "#9fc0df", "#74a3cf", "#4a85bb", "#2868a4", "#154c83", "#0b335c")
+
+Floats = npt.NDArray[np.floating]
+
+
+@dataclass(frozen=True)
+class Series:
+    """Values of one kind over the same labels."""
+
+    name: str
+    values: Sequence[float | None]
+
+
+def _svg(width: float, height: float, body: str, label: str, *, fit: bool = True) -> Markup:
+    """A drawing; `fit`: it shrinks with the window, else it is scrolled."""
+    kind = ' class="fit"' if fit else ""
+    size = f'viewBox="0 0 {width:g} {height:g}" width="{width:g}" height="{height:g}"'
+    return Markup(f'<svg{kind} {size} role="img" aria-label="{escape(label)}">{body}</svg>')
+
+
+def _text(x: float, y: float, text: str, anchor: str = "start", colour: str = INK, extra: str = "") -> str:
+    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" fill="{colour}"{extra}>{escape(text)}</text>'
+
+
+def _rectangle(x: float, y: float, width: float, height: float, colour: str, title: str = "") -> str:
+    tip = f"<title>{escape(title)}</title>" if title else ""
+    return f'<rect x="{x:.1f}" y="{y:.1f}" width="{max(width, 0):.1f}" height="{max(height, 0):.1f}" fill="{colour}">{tip}</rect>'
+
+
+def _shade(share: float) -> str:
+    """Colour of a share in [0, 1]; the lightest is kept for zero."""
+    return _RAMP[0] if share <= 0 else _RAMP[min(len(_RAMP) - 1, 1 + int(share * (len(_RAMP) - 1)))]
+
+
+def _compact(value: float) -> str:
+    """A number in few characters: 12,345 as 12.3k."""
+    for limit, suffix in ((1e6, "M"), (1e4, "k")):
+        if abs(value) >= limit:
+            return f"{value / (1e6 if suffix == 'M' else 1e3):.1f}{suffix}"
+    return f"{value:,.0f}" if value >= 10 or value == int(value) else f"{value:.2f}"
+
+
+def bars(labels: Sequence[str], series: Sequence[Series], title: str, width: int = 420) -> Markup:
+    """Horizontal bars, one group a label, with the value at the end of each; a legend where there are several series.
+
+    Args:
+        labels: names of the groups.
+        series: of the same length as `labels`; None is drawn as a dash.
+        title: for readers who cannot see it.
+        width: in pixels.
+    """
+    left = min(190, 14 + max((len(label) for label in labels), default=0) * 6.4)
+    thick, gap = (13, 7) if len(series) == 1 else (9, 8)
+    top = 18 if len(series) > 1 else 4
+    largest = max((value for one in series for value in one.values if value is not None), default=0.0) or 1.0
+    scale = (width - left - 52) / largest
+    body, y = [], float(top)
+    for group, label in enumerate(labels):
+        height = thick * len(series)
+        body.append(_text(left - 6, y + height / 2 + 4, label, "end"))
+        for number, one in enumerate(series):
+            value = one.values[group]
+            colour = SERIES[1] if len(series) == 1 else SERIES[number % len(SERIES)]
+            length = 0.0 if value is None else value * scale
+            shown = "–" if value is None else _compact(value)
+            body.append(_rectangle(left, y, length, thick - 1, colour, f"{label}, {one.name}: {shown}"))
+            size = ' font-size="9"' if len(series) > 1 else ""
+            body.append(_text(left + length + 4, y + thick - 2, shown, colour=QUIET, extra=size))
+            y += thick
+        y += gap
+    if len(series) > 1:
+        body.append(_legend([one.name for one in series], left))
+    return _svg(width, y, "".join(body), title)
+
+
+def _legend(names: Sequence[str], x: float) -> str:
+    parts = []
+    for number, name in enumerate(names):
+        parts.append(_rectangle(x, 1, 9, 9, SERIES[number % len(SERIES)]) + _text(x + 13, 10, name, colour=QUIET))
+        x += 26 + 6.2 * len(name)
+    return "".join(parts)
+
+
+def heat_map(
+    rows: Sequence[str],
+    columns: Sequence[str],
+    values: Floats,
+    title: str,
+    *,
+    shades: Floats | None = None,
+    cell: tuple[int, int] = (52, 22),
+    texts: Sequence[Sequence[str]] | None = None,
+) -> Markup:
+    """A grid of shaded cells with their values.
+
+    Args:
+        rows: names.
+        columns: names.
+        values: [rows, columns], NaN where there is none.
+        title: for readers who cannot see it.
+        shades: [rows, columns] in [0, 1]; as a share of the largest value without.
+        cell: width and height in pixels.
+        texts: what stands in the cells; the value without.
+    """
+    across, down = cell
+    left = 12 + max((len(name) for name in rows), default=0) * 6.4
+    largest = np.nanmax(values) if np.isfinite(values).any() else 1.0
+    shade = shades if shades is not None else values / (largest or 1.0)
+    body = [
+        _text(left + (i + 0.5) * across, 14, name, "middle", QUIET, ' font-size="10"') for i, name in enumerate(columns)
+    ]
+    for r, name in enumerate(rows):
+        y = 20 + r * down
+        body.append(_text(left - 6, y + down / 2 + 4, name, "end"))
+        for c, column in enumerate(columns):
+            value = float(values[r, c])
+            if math.isnan(value):
+                body.append(_text(left + (c + 0.5) * across, y + down / 2 + 4, "·", "middle", LINE))
+                continue
+            text = texts[r][c] if texts is not None else _compact(value)
+            share = float(shade[r, c])
+            body.append(
+                _rectangle(
+                    left + c * across + 1, y + 1, across - 2, down - 2, _shade(share), f"{name}, {column}: {text}"
+                )
+            )
+            colour = "#fff" if share > 0.55 else INK
+            body.append(_text(left + (c + 0.5) * across, y + down / 2 + 4, text, "middle", colour, ' font-size="10"'))
+    return _svg(left + across * len(columns) + 4, 24 + down * len(rows), "".join(body), title, fit=False)
+
+
+def plane(counts: Floats, title: str, size: int = 240) -> Markup:
+    """The valence-arousal plane as a 2-D histogram, logarithmic shades, valence to the right and arousal upward.
+
+    Args:
+        counts: [valence bin, arousal bin] over [-1, 1] x [-1, 1].
+        title: for readers who cannot see it.
+        size: of the plane in pixels.
+    """
+    bins, left, top = len(counts), 30, 6
+    side, largest = size / bins, float(np.log1p(counts.max())) if counts.size else 0.0
+    body = [_rectangle(left, top, size, size, "#fff")]
+    for v, a in np.argwhere(counts > 0):
+        count = float(counts[v, a])
+        x, y = left + v * side, top + size - (a + 1) * side
+        corner = f"valence {-1 + 2 * v / bins:.1f}, arousal {-1 + 2 * a / bins:.1f}: {_compact(count)}"
+        body.append(_rectangle(x, y, side + 0.2, side + 0.2, _shade(math.log1p(count) / largest), corner))
+    middle = size / 2
+    body.append(
+        f'<path d="M{left} {top + middle}h{size}M{left + middle} {top}v{size}" stroke="{LINE}" fill="none"/>'
+        f'<rect x="{left}" y="{top}" width="{size}" height="{size}" fill="none" stroke="{QUIET}"/>'
+    )
+    for position, label in ((0.0, "-1"), (0.5, "0"), (1.0, "1")):
+        body.append(_text(left + position * size, top + size + 14, label, "middle", QUIET, ' font-size="10"'))
+        body.append(_text(left - 5, top + size - position * size + 4, label, "end", QUIET, ' font-size="10"'))
+    body.append(_text(left + middle, top + size + 27, "valence", "middle", QUIET))
+    turned = f' transform="rotate(-90 {10} {top + middle})"'
+    body.append(_text(10, top + middle, "arousal", "middle", QUIET, turned))
+    return _svg(size + left + 12, size + top + 32, "".join(body), title)
+
+
+def lines(series: Sequence[tuple[str, Sequence[tuple[float, float]]]], title: str, across: str, up: str) -> Markup:
+    """Lines through points, with axes from the data; a legend where there are several.
+
+    Args:
+        series: name and points.
+        title: for readers who cannot see it.
+        across: name of the horizontal axis.
+        up: name of the vertical axis.
+    """
+    points = [point for _, line in series for point in line]
+    if not points:
+        return Markup("")
+    width, height, left, top = 460, 210, 48, 20
+    x1, y1 = max(x for x, _ in points) or 1.0, max(y for _, y in points) or 1.0
+    x0, y0 = min(x for x, _ in points), min(0.0, *(y for _, y in points))
+    wide, high = width - left - 12, height - top - 36
+
+    def place(x: float, y: float) -> tuple[float, float]:
+        return left + wide * (x - x0) / ((x1 - x0) or 1), top + high * (1 - (y - y0) / ((y1 - y0) or 1))
+
+    body = []
+    for share in (0.0, 0.5, 1.0):
+        x, y = place(x0 + share * (x1 - x0), y0 + share * (y1 - y0))
+        body.append(f'<path d="M{left} {y:.1f}h{wide}" stroke="{LINE}"/>')
+        body.append(_text(left - 5, y + 4, _compact(y0 + share * (y1 - y0)), "end", QUIET, ' font-size="10"'))
+        body.append(_text(x, top + high + 14, _compact(x0 + share * (x1 - x0)), "middle", QUIET, ' font-size="10"'))
+    for number, (_, line) in enumerate(series):
+        path = "L".join("{:.1f} {:.1f}".format(*place(x, y)) for x, y in line)
+        body.append(f'<path d="M{path}" fill="none" stroke="{SERIES[(number + 1) % len(SERIES)]}" stroke-width="1.6"/>')
+    body.append(_text(left + wide / 2, height - 6, across, "middle", QUIET))
+    if len(series) > 1:
+        shifted = ["", *(name for name, _ in series)]
+        body.append(_legend(shifted, left - 26).replace(_rectangle(left - 26, 1, 9, 9, SERIES[0]), "", 1))
+    else:
+        body.append(_text(left, 11, up, colour=QUIET))
+    return _svg(width, height, "".join(body), title)

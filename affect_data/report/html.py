@@ -1,0 +1,106 @@
+"""Pieces of a page. Text becomes HTML only here, and is escaped here."""
+
+import html
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+NO_NUMBER: Final = "–"
+
+
+@dataclass(frozen=True)
+class Markup:
+    """HTML that is safe to put into a page; everything else is text."""
+
+    text: str
+
+
+def escape(value: object) -> str:
+    """Text as HTML, also inside of quoted attributes; control characters become their visible form."""
+    shown = "".join(c if c.isprintable() or c == "\n" else f"\\x{ord(c):02x}" for c in str(value))
+    return html.escape(shown, quote=True)
+
+
+def show(value: object) -> str:
+    """A value as HTML: markup as it is, numbers with separators, None as a dash."""
+    if isinstance(value, Markup):
+        return value.text
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return NO_NUMBER
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.3f}"
+    return f"{value:,}" if isinstance(value, int) else escape(value)
+
+
+def percent(share: float | None) -> str:
+    """A share in per cent, or a dash."""
+    return NO_NUMBER if share is None else f"{100 * share:.1f} %"
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[Any]], caption: str = "") -> Markup:
+    """A table; columns of numbers stand to the right."""
+    lines = [list(row) for row in rows]
+    numeric = [
+        bool(lines) and all(_is_number(row[i]) for row in lines) and any(row[i] is not None for row in lines)
+        for i in range(len(header))
+    ]
+    kinds = [' class="n"' if right else "" for right in numeric]
+    head = "".join(f'<th scope="col"{kind}>{escape(name)}</th>' for name, kind in zip(header, kinds, strict=True))
+    body = "".join(
+        "<tr>" + "".join(f"<td{kind}>{show(value)}</td>" for value, kind in zip(row, kinds, strict=True)) + "</tr>\n"
+        for row in lines
+    )
+    title = f"<caption>{escape(caption)}</caption>" if caption else ""
+    return Markup(
+        f'<div class="scroll"><table>{title}<thead><tr>{head}</tr></thead>\n<tbody>{body}</tbody></table></div>'
+    )
+
+
+def _is_number(value: object) -> bool:
+    if isinstance(value, str):
+        return value.removesuffix(" %").replace(".", "", 1).isdigit() or value == NO_NUMBER
+    return value is None or (isinstance(value, int | float) and not isinstance(value, bool))
+
+
+def paragraph(*parts: object, quiet: bool = False) -> Markup:
+    """A paragraph of text and markup."""
+    kind = ' class="quiet"' if quiet else ""
+    return Markup(f"<p{kind}>{' '.join(part.text if isinstance(part, Markup) else escape(part) for part in parts)}</p>")
+
+
+def figure(drawing: Markup, caption: str) -> Markup:
+    """A drawing with a caption."""
+    return Markup(
+        f'<figure><div class="scroll">{drawing.text}</div><figcaption>{escape(caption)}</figcaption></figure>'
+    )
+
+
+def grid(*parts: Markup) -> Markup:
+    """Parts side by side, where there is room."""
+    return Markup('<div class="grid">' + "".join(part.text for part in parts) + "</div>")
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the report.
+
+    Attributes:
+        anchor: for links.
+        title: heading.
+        parts: what it consists of.
+    """
+
+    anchor: str
+    title: str
+    parts: tuple[Markup, ...]
+
+    def to_html(self, number: int) -> str:
+        """The section with its number."""
+        return (
+            f'<section id="{escape(self.anchor)}"><h2>{number}. {escape(self.title)}</h2>\n'
+            + "\n".join(part.text for part in self.parts)
+            + "</section>\n"
+        )

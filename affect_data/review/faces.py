@@ -1,0 +1,59 @@
+"""Pictures of faces as a person looks at them: cut out by the face box, small, re-encoded."""
+
+import io
+import math
+from typing import Final
+
+from PIL import Image, ImageDraw
+
+from affect_data.errors import DataError, UnknownNameError
+from affect_data.images import undecodable_because
+from affect_data.schema import IMAGES
+from affect_data.store import DatasetFolder
+
+MARGIN: Final = 0.3
+"""Of the longer side of the face box, to every side."""
+
+
+def image_bytes(folder: DatasetFolder, split: str, row: int) -> bytes | None:
+    """The picture of a row as found; None where the dataset holds no pictures."""
+    try:
+        images = folder.load(split, [IMAGES])
+    except (DataError, UnknownNameError):
+        return None
+    return bytes(images.data.table.column("image").slice(row, 1).to_pylist()[0]["bytes"])
+
+
+def face_picture(data: bytes, box: list[float], size: int, *, whole: bool = False) -> bytes:
+    """A JPEG of the face, or of the whole picture with the box drawn in it.
+
+    Args:
+        data: the picture as found.
+        box: x0 y0 x1 y1 in its pixels, NaN where there is none.
+        size: longest side in pixels, at most; small faces are enlarged to it.
+        whole: whether to show the whole picture.
+
+    Raises:
+        DataError: the bytes are no picture.
+    """
+    because = undecodable_because(data)
+    if because:
+        raise DataError(f"the picture cannot be decoded: {because}")
+    with Image.open(io.BytesIO(data)) as opened:
+        picture = opened.convert("RGB")
+    has_box = all(math.isfinite(side) for side in box)
+    if whole and has_box:
+        line = max(1, round(max(picture.size) / 200))
+        ImageDraw.Draw(picture).rectangle(box, outline=(20, 90, 200), width=line)
+    elif has_box:
+        margin = MARGIN * max(box[2] - box[0], box[3] - box[1])
+        left, top = max(0, math.floor(box[0] - margin)), max(0, math.floor(box[1] - margin))
+        right, bottom = math.ceil(box[2] + margin), math.ceil(box[3] + margin)
+        # A box that lies outside of its picture shows the whole picture.
+        if left < min(right, picture.width) and top < min(bottom, picture.height):
+            picture = picture.crop((left, top, min(right, picture.width), min(bottom, picture.height)))
+    scale = size / max(picture.size)
+    target = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
+    out = io.BytesIO()
+    picture.resize(target, Image.Resampling.BICUBIC).save(out, "JPEG", quality=90)
+    return out.getvalue()

@@ -1,0 +1,101 @@
+"""The commands ``affect-train cross-label`` and ``affect-train ensemble``."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+out_console = Console(soft_wrap=True, highlight=False)
+
+COMMANDS = ("cross-label", "ensemble")
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
+Workers = Annotated[int, typer.Option(min=0, help="Processes that decode images; 0 decodes in the main process.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the commands to an application."""
+    app.command(epilog="Example: `affect-train cross-label teacher.yaml --folds 5 --name teacher-oof`")(cross_label)
+    app.command(epilog="Example: `affect-train ensemble merged --soft one --soft two --fit-on train --name both`")(
+        ensemble
+    )
+
+
+def cross_label(
+    recipe: Annotated[Path, typer.Argument(metavar="RECIPE", help="The training recipe of the teachers (YAML).")],
+    overrides: Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Entries to set.")] = None,
+    folds: Annotated[int, typer.Option(help="How many teachers; each is trained without one fold.", min=2)] = 5,
+    name: Annotated[str | None, typer.Option(help="Of the soft labels; the output folder's name without it.")] = None,
+    as_json: Json = False,  # noqa: FBT002
+) -> None:
+    """Train a teacher for each fold and label every row by the teacher that has not seen it."""
+    from affect_train.recipe import read_recipe
+
+    validated = read_recipe(recipe, overrides or [])
+    from affect_train.cross_label import cross_label as run_cross_label
+
+    result = run_cross_label(validated, folds, name)
+    _leave_process_group()
+    if result is None:
+        return
+    if as_json:
+        _print_json(result)
+    else:
+        counted = ", ".join(f"{split} {rows:,}" for split, rows in result["rows"].items())
+        apart = result["folds"]["-1"]
+        out_console.print(f"soft labels '{result['name']}', out of fold: {counted} rows", markup=False)
+        out_console.print(
+            f"{folds} teachers; {apart:,} training rows share a subject with another split, were trained on by none and have the mean of all",
+            markup=False,
+        )
+
+
+def ensemble(
+    dataset: Annotated[Path, typer.Argument(metavar="DATASET", help="A dataset folder.")],
+    models: Annotated[
+        list[str] | None, typer.Argument(metavar="[TEACHER]...", help="Runs, model folders or teacher descriptions.")
+    ] = None,
+    soft: Annotated[list[str] | None, typer.Option(help="Soft labels of the dataset; may be repeated.")] = None,
+    name: Annotated[str | None, typer.Option(help="Write the merged logits as these soft labels.")] = None,
+    split: Annotated[list[str] | None, typer.Option(help="A split to evaluate; may be repeated.")] = None,
+    fit_on: Annotated[
+        str | None, typer.Option(help="The split whose labels decide the weights; else all are equal.")
+    ] = None,
+    workers: Workers = 0,
+    as_json: Json = False,  # noqa: FBT002
+) -> None:
+    """Merge models and soft labels by mean probability and mean expectation: evaluate the result, or write it as soft labels."""
+    from affect_train.ensemble import ensemble as run_ensemble
+
+    result = run_ensemble(
+        dataset, models or [], soft or [], name=name, splits=split or [], fit_on=fit_on, workers=workers
+    )
+    _leave_process_group()
+    if result is None:
+        return
+    if as_json:
+        _print_json(result)
+        return
+    from affect_train.tables import describe_evaluation
+
+    for task, shares in result["weights"].items():
+        pairs = zip(result["members"], shares, strict=True)
+        out_console.print(f"{task}: {', '.join(f'{member} {share:.2f}' for member, share in pairs)}", markup=False)
+    for evaluated, evaluation in result["splits"].items():
+        out_console.print(describe_evaluation(evaluated, evaluation), markup=False)
+    if name is not None:
+        out_console.print(f"soft labels '{name}' written to {dataset}", markup=False)
+
+
+def _print_json(document: Any) -> None:  # noqa: ANN401 - whatever JSON holds
+    sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+
+
+def _leave_process_group() -> None:
+    # torch complains where a process ends inside a group; without several processes torch.distributed is not in use.
+    distributed = sys.modules.get("torch.distributed")
+    if distributed is not None and distributed.is_available() and distributed.is_initialized():
+        distributed.destroy_process_group()

@@ -1,0 +1,185 @@
+"""Confidence intervals of metrics: the bootstrap over people, because faces of one person are not independent.
+
+Every metric is a function of sums over rows. So the rows of a person are summed once, and a resample of people is a weighted sum of those sums:
+thousands of resamples cost one matrix product.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from affect_train.tasks import TaskSet
+
+Floats = NDArray[np.float64]
+Codes = NDArray[np.int64]
+
+LEVEL: Final = 0.95
+BLOCK: Final = 2**22
+"""Counts held in memory at a time."""
+
+AXES: Final = ("valence", "arousal")
+
+
+@dataclass(frozen=True)
+class Clusters:
+    """Which rows are drawn together.
+
+    Attributes:
+        index: int64 [rows], the cluster of each row.
+        count: how many clusters there are.
+        kinds: how many of them are a ``subject``, a ``track`` and a ``row``.
+    """
+
+    index: NDArray[np.int64]
+    count: int
+    kinds: dict[str, int]
+
+    @classmethod
+    def of(cls, databases: Codes, subjects: Codes, tracks: Codes) -> "Clusters":
+        """The subject of a row where it is known, else its track, else the row alone; those of different databases are different.
+
+        Args:
+            databases: [rows], a number each.
+            subjects: [rows], a number each, -1 where unknown.
+            tracks: [rows], a number each, -1 where unknown.
+        """
+        levels = np.where(subjects >= 0, 0, np.where(tracks >= 0, 1, 2))
+        numbers = np.select([levels == 0, levels == 1], [subjects, tracks], np.arange(len(levels)))
+        keys = (levels * (int(databases.max()) + 1) + databases) * (int(numbers.max()) + 1) + numbers
+        firsts, index = np.unique(keys, return_index=True, return_inverse=True)[1:]
+        kinds = np.bincount(levels[firsts], minlength=3).tolist()
+        return cls(index, len(firsts), dict(zip(("subject", "track", "row"), kinds, strict=True)))
+
+    def rows(self, chosen: NDArray[np.int64]) -> "Clusters":
+        """The clusters of some rows alone."""
+        present, index = np.unique(self.index[chosen], return_inverse=True)
+        kinds = np.repeat(list(self.kinds), list(self.kinds.values()))[present]
+        return Clusters(index, len(present), {kind: int((kinds == kind).sum()) for kind in self.kinds})
+
+
+def confidence_intervals(
+    predictions: Mapping[str, NDArray[Any]],
+    labels: Mapping[str, NDArray[Any]],
+    tasks: TaskSet,
+    clusters: Clusters,
+    *,
+    thresholds: NDArray[np.floating],
+    resamples: int,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Percentile intervals at `LEVEL`, as values that JSON can hold; None where a metric is not defined.
+
+    Args:
+        predictions: as for `metrics.evaluate_predictions`.
+        labels: as for it.
+        tasks: names the columns.
+        clusters: what is resampled, with replacement, as many as there are.
+        thresholds: for every action unit.
+        resamples: how many.
+        seed: of the draws.
+    """
+    sums = {
+        name: _by_cluster(rows, clusters) for name, rows in row_sums(predictions, labels, tasks, thresholds).items()
+    }
+    rng = np.random.default_rng(seed)
+    size = max(1, BLOCK // clusters.count)
+    parts: list[dict[str, Floats]] = []
+    for start in range(0, resamples, size):
+        count = min(size, resamples - start)
+        drawn = rng.integers(0, clusters.count, (count, clusters.count))
+        flat = (drawn + clusters.count * np.arange(count)[:, None]).reshape(-1)
+        times = np.bincount(flat, minlength=count * clusters.count).reshape(count, -1).astype(np.float64)
+        parts.append(metrics_of({name: times @ values for name, values in sums.items()}, tasks))
+    values = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    return {
+        "level": LEVEL,
+        "resamples": resamples,
+        "seed": seed,
+        "clusters": clusters.kinds,
+        "metrics": {name: _interval(found) for name, found in values.items()},
+    }
+
+
+def _by_cluster(rows: Floats, clusters: Clusters) -> Floats:
+    return np.stack([np.bincount(clusters.index, column, clusters.count) for column in rows.T], axis=1)
+
+
+def _interval(values: Floats) -> list[float] | None:
+    defined = values[np.isfinite(values)]
+    tail = (1 - LEVEL) / 2
+    return np.quantile(defined, [tail, 1 - tail]).tolist() if len(defined) else None
+
+
+def row_sums(
+    predictions: Mapping[str, NDArray[Any]],
+    labels: Mapping[str, NDArray[Any]],
+    tasks: TaskSet,
+    thresholds: NDArray[np.floating],
+) -> dict[str, Floats]:
+    """What each row adds to the sums that `metrics_of` is a function of, float64 [rows, columns] by name."""
+    sums: dict[str, Floats] = {}
+    if "au" in tasks.names:
+        predicted, present, mask = predictions["au"] >= thresholds, labels["au"] > 0.5, labels["au_mask"]
+        sums["au_hits"] = (predicted & present & mask).astype(np.float64)
+        sums["au_misses"] = ((predicted != present) & mask).astype(np.float64)
+        sums["au_labels"] = mask.astype(np.float64)
+    if "expression" in tasks.names:
+        classes, mask = np.arange(len(tasks.expressions)), labels["expression_mask"][:, None]
+        predicted = predictions["expression"].argmax(axis=1)[:, None] == classes
+        present = labels["expression"][:, None] == classes
+        sums["expression_hits"] = (predicted & present & mask).astype(np.float64)
+        sums["expression_misses"] = ((predicted != present) & mask).astype(np.float64)
+        sums["expression_labels"] = mask.astype(np.float64)
+    if "va" in tasks.names:
+        valid = labels["va_mask"]
+        for axis in AXES:
+            # Both are moved by the mean label: concordance does not mind, and sums of squares stay exact.
+            centre = labels[axis][valid].mean(dtype=np.float64) if valid.any() else 0.0
+            x, y = ((values[axis].astype(np.float64) - centre) * valid for values in (predictions, labels))
+            sums[axis] = np.stack([valid.astype(np.float64), x, y, x * x, y * y, x * y], axis=1)
+    return sums
+
+
+def metrics_of(sums: Mapping[str, Floats], tasks: TaskSet) -> dict[str, Floats]:
+    """The metrics of `metrics.evaluate_predictions` by dotted name, each [B], from sums [B, columns]; NaN where one is not defined."""
+    found: dict[str, Floats] = {}
+    with np.errstate(invalid="ignore", divide="ignore"):
+        if "au" in tasks.names:
+            scores = _f1(sums["au_hits"], sums["au_misses"])
+            found["au.mean_f1"] = _mean(scores)
+            found["au.accuracy"] = 1 - sums["au_misses"].sum(axis=1) / sums["au_labels"].sum(axis=1)
+            found |= {f"au.by_action_unit.{number}.f1": scores[:, i] for i, number in enumerate(tasks.action_units)}
+        if "expression" in tasks.names:
+            scores = _f1(sums["expression_hits"], sums["expression_misses"])
+            found["expression.macro_f1"] = _mean(scores)
+            found["expression.accuracy"] = sums["expression_hits"].sum(axis=1) / sums["expression_labels"].sum(axis=1)
+            found |= {f"expression.by_class.{name}.f1": scores[:, i] for i, name in enumerate(tasks.expressions)}
+        if "va" in tasks.names:
+            both = [_concordance(sums[axis]) for axis in AXES]
+            found |= {f"va.{axis}_ccc": values for axis, values in zip(AXES, both, strict=True)}
+            found["va.mean_ccc"] = (both[0] + both[1]) / 2
+        main = {"au": "au.mean_f1", "expression": "expression.macro_f1", "va": "va.mean_ccc"}
+        found["score"] = _mean(np.stack([found[main[task]] for task in tasks.names], axis=1))
+    return found
+
+
+def _f1(hits: Floats, misses: Floats) -> Floats:
+    # 0 / 0 is NaN: neither predicted nor present.
+    return 2 * hits / (2 * hits + misses)
+
+
+def _mean(values: Floats) -> Floats:
+    """The mean of what is defined in each row."""
+    defined = np.isfinite(values)
+    return np.where(defined, values, 0).sum(axis=1) / defined.sum(axis=1)
+
+
+def _concordance(sums: Floats) -> Floats:
+    n, x, y, xx, yy, xy = (sums / sums[:, :1]).T
+    del n
+    denominator = (xx - x * x) + (yy - y * y) + (x - y) ** 2
+    defined = (sums[:, 0] >= 2) & (denominator > 1e-12)
+    return np.where(defined, 2 * (xy - x * y) / denominator, np.nan)

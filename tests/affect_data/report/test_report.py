@@ -1,0 +1,329 @@
+"""The report: one file, true to the data, safe against what stands in names, and without faces that must not leave."""
+
+import json
+import re
+import shutil
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+from subprocess import CompletedProcess
+
+import numpy as np
+import polars as pl
+import pytest
+from labelled_rows import Row, write_dataset
+
+from affect_data.audit.base import FINDINGS
+from affect_data.audit.run import AUDIT, FINGERPRINT
+from affect_data.balance import balance, make_plan
+from affect_data.build import BuildReport, build
+from affect_data.databases.base import DRAWN_MARKER
+from affect_data.databases.registry import DATABASES
+from affect_data.recipe import recipe_from
+from affect_data.report.charts import Series, bars, heat_map, lines, plane
+from affect_data.report.gallery import may_show
+from affect_data.report.html import escape, show, table
+from affect_data.report.page import report
+from affect_data.report.process_sections import NotARunError
+from affect_data.store import LOCK, DatasetFolder, open_dataset
+
+HOSTILE = "<script>alert('x')</script>\"><img src=https://evil.example/x onerror=alert(1)>&amp;"
+
+
+class Elements(HTMLParser):
+    """Tags, attributes and text of a page; unbalanced tags are an error."""
+
+    VOID = ("meta", "img", "path", "rect", "br")
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.texts: list[str] = []
+        self.open: list[str] = []
+        self.feed(page)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in self.VOID or tag in ("rect", "path"):
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.texts.append(data)
+
+    def names(self) -> set[str]:
+        return {tag for tag, _ in self.tags}
+
+
+def is_self_contained(page: str) -> bool:
+    elements = Elements(page)
+    urls = [value for _, attributes in elements.tags for key, value in attributes.items() if key in ("src", "href")]
+    loads = re.search(r"url\(|@import", page)
+    inside = all(url is not None and url.startswith(("#", "data:image/jpeg;base64,")) for url in urls)
+    handlers = [key for _, attributes in elements.tags for key in attributes if key.startswith("on")]
+    return inside and not loads and not handlers and not elements.names() & {"script", "link", "iframe", "object"}
+
+
+@pytest.fixture
+def dataset(demo_report: BuildReport, tmp_path: Path) -> DatasetFolder:
+    """A copy of the demo dataset, for writing."""
+    shutil.copytree(demo_report.dataset.path, tmp_path / "merged")
+    return open_dataset(tmp_path / "merged")
+
+
+def with_findings(dataset: DatasetFolder, rows: list[dict[str, object]]) -> None:
+    found = pl.DataFrame(rows, schema=FINDINGS)
+    found.write_parquet(dataset.path / AUDIT, metadata={FINGERPRINT: dataset.fingerprint})
+
+
+def write_run(path: Path, fingerprint: str) -> Path:
+    metrics = {
+        "au": {"mean_f1": 0.25, "accuracy": 0.9, "labels": 9, "by_action_unit": {"12": {"f1": 0.25, "labels": 9}}},
+        "expression": {"macro_f1": 0.5, "accuracy": 0.75, "by_class": {"fear": {"f1": None, "labels": 0}}},
+        "va": {"valence_ccc": 0.125, "arousal_ccc": 0.0625},
+        "score": 0.4375,
+    }
+    path.mkdir()
+    document = {
+        "dataset": HOSTILE,
+        "fingerprint": fingerprint,
+        "splits": {"validation": {"overall": metrics, "databases": {HOSTILE: metrics}}},
+    }
+    (path / "evaluation.json").write_text(json.dumps(document))
+    steps = [{"kind": "train", "step": step, "losses": {"au": 1 / step, "va_ccc": 1}} for step in (1, 2, 4)]
+    (path / "metrics.jsonl").write_text("\n".join(map(json.dumps, steps)) + '\n{"cut')
+    return path
+
+
+def test_the_report_of_everything_is_one_self_contained_file(dataset: DatasetFolder, tmp_path: Path) -> None:
+    balance(dataset.path, make_plan("deng2020"), "rare")
+    page = report(open_dataset(dataset.path), write_run(tmp_path / "run", dataset.fingerprint), with_faces=True)
+    assert is_self_contained(page)
+    assert "default-src 'none'" in page
+    titles = re.findall(r"<h2>\d+\. ([^<]+)</h2>", page)
+    assert titles == [
+        "What was merged", "Which labels there are", "Expressions", "Action units", "Valence and arousal",
+        "Balancing", "Audit", "Training results", "Faces",
+    ]  # fmt: skip
+
+
+def test_the_figures_are_those_of_the_build(demo_report: BuildReport) -> None:
+    page = report(demo_report.dataset)
+    cells = [re.sub("<[^>]+>", "", cell) for cell in re.findall(r"<td[^>]*>(.*?)</td>", page)]
+    for name, found in demo_report.databases.items():
+        at = cells.index(DATABASES[name].title)
+        assert cells[at + 3 : at + 6] == [f"{found.lines:,}", f"{found.rows:,}", f"{sum(found.failures.values()):,}"]
+        for reason, count in found.failures.items():
+            assert [name, escape(reason), f"{count:,}"] in [cells[i : i + 3] for i in range(len(cells))]
+    lost = re.search(r"([\d,]+) of ([\d,]+) labelled rows have AU, expression and VA", page)
+    assert lost is not None
+    labels = pl.concat([demo_report.dataset.labels(split) for split in demo_report.dataset.splits])
+    units = labels["au_mask"].arr.any() | labels["au_intensity_mask"].arr.any()
+    any_label = units | labels["expression_mask"] | labels["va_mask"] | labels["compound_expression_mask"]
+    complete = units & labels["expression_mask"] & labels["va_mask"]
+    assert [int(text.replace(",", "")) for text in lost.groups()] == [complete.sum(), any_label.sum()]
+
+
+def test_the_same_dataset_gives_the_same_bytes(demo_report: BuildReport) -> None:
+    assert report(demo_report.dataset) == report(demo_report.dataset)
+
+
+def test_hostile_names_and_findings_stay_text(dataset: DatasetFolder, tmp_path: Path) -> None:
+    lock = json.loads((dataset.path / LOCK).read_text())
+    lock["databases"]["expw"] |= {
+        "release": HOSTILE,
+        "failures": {HOSTILE: 3},
+        "masked": [{"task": HOSTILE, "reason": HOSTILE, "rows": 1}],
+    }
+    (dataset.path / LOCK).write_text(json.dumps(lock))
+    group = {
+        "group": HOSTILE,
+        "copies": 2,
+        "splits": [HOSTILE],
+        "databases": [HOSTILE],
+        "conflict": [],
+        HOSTILE: HOSTILE,
+    }
+    leak = {"kind": HOSTILE, "key": HOSTILE, "splits": [HOSTILE], "rows": 1}
+    common = {"uid": HOSTILE, "split": "train", "severity": "error", "score": 1.0}
+    with_findings(
+        dataset,
+        [
+            {**common, "check": check, "evidence": json.dumps(evidence)}
+            for check, evidence in (
+                ("duplicates", group),
+                ("leakage", leak),
+                ("codes", {HOSTILE: HOSTILE}),
+                (HOSTILE, {}),
+            )
+        ],
+    )
+    page = report(dataset, write_run(tmp_path / HOSTILE.replace("/", "_"), "other"))
+    assert is_self_contained(page)
+    texts = "".join(Elements(page).texts)
+    assert texts.count(HOSTILE) >= 9
+    assert "evaluated on other rows or labels" in texts
+
+
+def test_control_characters_become_visible() -> None:
+    assert escape("a\x00\x1b[31m\u202eb") == "a\\x00\\x1b[31m\\x202eb"
+    assert show(HOSTILE).count("<") == 0
+    assert show(None) == show(float("nan")) == "–"
+    assert [show(value) for value in (1234567, 0.5, True)] == ["1,234,567", "0.500", "yes"]
+
+
+def test_numbers_stand_to_the_right() -> None:
+    text = table(["name", "rows", "share"], [["a", 1, "2.0 %"], ["b", None, "–"]]).text
+    assert text.count('class="n"') == 2 * 3
+    assert '<td class="n">–</td>' in text
+
+
+# ---------------------------------------------------------------- faces
+
+
+def test_no_face_without_being_asked(demo_report: BuildReport) -> None:
+    assert "<img" not in report(demo_report.dataset)
+
+
+def test_drawn_faces_are_shown_when_asked(demo_report: BuildReport) -> None:
+    page = report(demo_report.dataset, with_faces=True)
+    assert page.count("<img") == 12 * len(DATABASES)
+    assert "Not shown" not in page
+
+
+def test_faces_of_databases_that_forbid_it_are_never_shown(
+    dataset: DatasetFolder, demo_roots: dict[str, Path], tmp_path: Path
+) -> None:
+    shutil.copytree(demo_roots["expw"], tmp_path / "expw")
+    (tmp_path / "expw" / DRAWN_MARKER).unlink()
+    built = build(recipe_from({"databases": {"expw": {}}}, "x"), {"expw": tmp_path / "expw"}, tmp_path / "expw-only")
+    page = report(built.dataset, with_faces=True)
+    assert "<img" not in page
+    assert "Not shown, as their licence does not let faces leave: expw." in page
+    (dataset.path / LOCK).unlink()
+    assert "<img" not in report(dataset, with_faces=True)
+    assert not any(may_show(name, {}) for name in DATABASES)
+
+
+# ---------------------------------------------------------------- parts that are there or not
+
+
+def test_before_and_after_of_a_plan_are_those_that_the_plan_reported(dataset: DatasetFolder) -> None:
+    done = balance(dataset.path, make_plan("deng2020_expression"), "classes")
+    (pool,) = done.pools
+    page = report(open_dataset(dataset.path))
+    drawn = re.findall(r"<title>(\w+), (before|after \(one epoch\)): ([\d,]+)</title>", page)
+    assert {(n, int(v.replace(",", ""))) for n, when, v in drawn if when == "before"} >= set(
+        pool.before.expressions.items()
+    )
+    after = {(n, int(v.replace(",", ""))) for n, when, v in drawn if when != "before"}
+    assert after >= {
+        (name, rows) for name, rows in pool.realised.expressions.items() if name in pool.before.expressions
+    }
+
+
+def test_a_plan_of_other_labels_is_named_and_not_shown(dataset: DatasetFolder) -> None:
+    balance(dataset.path, make_plan("deng2020_expression"), "classes")
+    manifest = json.loads((dataset.path / "dataset.json").read_text())
+    manifest["provenance"]["balance.classes"]["dataset_fingerprint"] = "0" * 16
+    (dataset.path / "dataset.json").write_text(json.dumps(manifest))
+    page = report(open_dataset(dataset.path))
+    assert "Made for other rows or labels than those in force; not shown." in page
+    assert "after (one epoch" not in page
+
+
+def test_audits_are_counted_by_check_or_their_absence_is_said(dataset: DatasetFolder) -> None:
+    assert "was not audited. Audit it" in report(dataset)
+    with_findings(dataset, [])
+    assert "The audit has no findings." in report(dataset)
+    group = {"group": "g", "copies": 2, "splits": ["train", "validation"], "databases": ["expw"], "conflict": ["au"]}
+    common = {"split": "train", "severity": "error", "score": 1.0, "check": "duplicates", "evidence": json.dumps(group)}
+    with_findings(dataset, [{"uid": uid, **common} for uid in "ab"])
+    assert "1 groups of copies, 1 of them across splits." in report(dataset)
+
+
+def test_a_run_without_results_is_an_error(dataset: DatasetFolder, tmp_path: Path) -> None:
+    with pytest.raises(NotARunError, match=r"it has no evaluation\.json\. Make them: `affect-train evaluate"):
+        report(dataset, tmp_path)
+    (tmp_path / "evaluation.json").write_text('{"splits": []}')
+    with pytest.raises(NotARunError, match="is not readable"):
+        report(dataset, tmp_path)
+
+
+def test_results_are_shown_and_missing_reliability_is_said(dataset: DatasetFolder, tmp_path: Path) -> None:
+    page = report(dataset, write_run(tmp_path / "run", dataset.fingerprint))
+    assert (
+        '<td class="n">0.250</td><td class="n">0.500</td><td class="n">0.750</td><td class="n">0.125</td><td class="n">0.062</td>'
+        in page
+    )
+    assert "Reliability curves are not shown: evaluation.json holds no reliability data" in page
+    assert "Training loss: au." in page
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [Row("a", "train", expression="fear")],
+        [Row("a", "train")],
+        [Row("a", "train", au={12: 1}, subject="s")],
+        [Row("a", "validation", va=(0.5, -1.0))],
+        [
+            Row(HOSTILE, "train", au={1: 0, 2: 0}, expression="other", va=(0.0, 0.0)),
+            Row("b", "test", votes={"fear": 1.0}),
+        ],
+    ],
+)
+def test_small_and_odd_datasets_have_a_report(tmp_path: Path, rows: list[Row]) -> None:
+    assert is_self_contained(report(write_dataset(tmp_path / "d", rows), with_faces=True))
+
+
+def test_the_command_writes_the_file(
+    demo_report: BuildReport, tmp_path: Path, affect_data: Callable[..., CompletedProcess[str]]
+) -> None:
+    done = affect_data("report", demo_report.dataset.path, "--out", tmp_path / "new" / "r.html", "--json")
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["bytes"] == (tmp_path / "new" / "r.html").stat().st_size
+
+
+# ---------------------------------------------------------------- charts
+
+
+def lengths(svg: str) -> list[float]:
+    return [float(width) for width in re.findall(r'<rect [^>]*width="([\d.]+)"[^>]*><title>', svg)]
+
+
+def test_bars_are_as_long_as_their_values() -> None:
+    first, second, none = lengths(bars(["a", "b", "c"], [Series("n", [100, 50, None])], "t").text)
+    assert first == pytest.approx(2 * second, abs=0.11)
+    assert none == 0.0
+    assert lengths(bars(["a"], [Series("n", [0])], "t").text) == [0.0]
+
+
+def test_a_heat_map_darkens_with_the_value_and_leaves_gaps() -> None:
+    svg = heat_map(["r"], ["a", "b", "c"], np.array([[0.0, 10.0, np.nan]]), "t").text
+    light, dark = re.findall(r'fill="(#\w+)"><title>', svg)
+    assert (light, dark) == ("#f4f7fb", "#0b335c")
+    assert svg.count("<title>") == 2
+
+
+def test_the_plane_has_valence_to_the_right_and_arousal_upward() -> None:
+    counts = np.zeros((20, 20))
+    counts[19, 0] = 7.0
+    svg = plane(counts, "t", size=200).text
+    (x, y) = re.findall(r'<rect x="([\d.]+)" y="([\d.]+)"[^>]*><title>', svg)[0]
+    assert (float(x), float(y)) == (30 + 190, 6 + 190)
+    assert "valence 0.9, arousal -1.0: 7" in svg
+
+
+def test_lines_reach_from_edge_to_edge_and_nothing_is_nothing() -> None:
+    svg = lines([("a", [(0.0, 0.0), (10.0, 4.0)])], "t", "step", "loss").text
+    assert "M48.0 174.0L448.0 20.0" in svg
+    assert lines([], "t", "x", "y").text == ""
+    assert "nan" not in lines([("a", [(1.0, 0.0), (1.0, 0.0)])], "t", "x", "y").text

@@ -1,0 +1,22 @@
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+BENCHMARKS = Path(__file__).resolve().parent.parent / "benchmarks"
+SMOKES = sorted(file.name for file in BENCHMARKS.glob("*.py") if '"--smoke"' in file.read_text())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SMOKES)
+def test_a_benchmark_runs_at_a_tiny_size(name: str, tmp_path: Path) -> None:
+    command = [sys.executable, str(BENCHMARKS / name), "--smoke"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path, timeout=600)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert re.search(r"\d", done.stdout)
+
+
+def test_the_benchmarks_of_input_and_step_have_a_tiny_size() -> None:
+    assert {"input.py", "step.py"} <= set(SMOKES)
