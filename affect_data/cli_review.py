@@ -31,7 +31,8 @@ def register(app: typer.Typer) -> None:
         cls=_ServesByDefault,
         no_args_is_help=True,
         rich_markup_mode="markdown",
-        help="Look at doubtful labels in a browser and decide; `review DATASET` is short for `review serve DATASET`.",
+        help="Look at doubtful labels in a browser and decide; `review DATASET` is short for `review serve DATASET`. "
+        "All of them take `--json`.",
         epilog="Example: `affect-data review merged`",
     )
     review.command(SERVE, epilog="Example: `affect-data review merged`")(serve)
@@ -55,6 +56,7 @@ def serve(
     ] = None,
     who: Annotated[str | None, typer.Option(help="Your name, for the record; else the login name.")] = None,
     port: Annotated[int, typer.Option(min=0, max=65535, help="0: a free one.")] = 0,
+    as_json: Json = False,
 ) -> None:
     """Serve the review page to a browser on this machine until Ctrl-C; decisions are saved one by one."""
     from affect_data.review.decisions import DecisionFile
@@ -67,17 +69,17 @@ def serve(
     session = ReviewSession(folder, _queue(folder, uids, check), DecisionFile(file), who or _login())
     with ReviewServer(session, port) as server:
         overview = session.overview()
-        sys.stdout.write(
-            f"{overview['items']:,} faces to review, {overview['decided']:,} decided; decisions go to {file}\n"
-        )
-        if session.queue.skipped:
-            sys.stdout.write(f"{session.queue.skipped:,} named rows are not in the dataset and were left out\n")
-        sys.stdout.write(f"Open {server.url}  (Ctrl-C ends; nothing is lost)\n")
+        if as_json:
+            counts = {name: overview[name] for name in ("items", "decided", "skipped")}
+            _print_json({"url": server.url, "decisions": str(file), **counts})
+        else:
+            _print_start(overview, file, server.url)
         sys.stdout.flush()
         try:
             server.serve_forever()
         except KeyboardInterrupt:
-            sys.stdout.write(f"\nApply: affect-data review apply {file} {dataset}\n")
+            if not as_json:
+                sys.stdout.write(f"\nApply: affect-data review apply {file} {dataset}\n")
 
 
 def apply(
@@ -140,6 +142,15 @@ def changes(dataset: Dataset, as_json: Json = False) -> None:
         return
     columns = ["version", "uid", "old", "new", "who", "when", "why"]
     sys.stdout.write(table(columns, found.select(columns).iter_rows()) + "\n")
+
+
+def _print_start(overview: Mapping[str, Any], file: Path, url: str) -> None:
+    sys.stdout.write(
+        f"{overview['items']:,} faces to review, {overview['decided']:,} decided; decisions go to {file}\n"
+    )
+    if overview["skipped"]:
+        sys.stdout.write(f"{overview['skipped']:,} rows of the list are not in the dataset and were left out\n")
+    sys.stdout.write(f"Open {url}  (Ctrl-C ends; nothing is lost)\n")
 
 
 def _queue(folder: Any, uids: Path | None, checks: list[str]) -> Any:  # noqa: ANN401 - the types are imported late

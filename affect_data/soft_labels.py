@@ -8,6 +8,7 @@ column group without being copied once all are there. A range that is there afte
 """
 
 import hashlib
+import re
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
 
-from affect_data.errors import DataError, NotADatasetError, UnknownNameError
+from affect_data.errors import DataError, NotADatasetError, UnknownNameError, UsageError
 from affect_data.store import (
     DatasetFolder,
     content_hash,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
 HEADS: Final = ("au", "expression", "valence", "arousal")
 ROWS_PER_BATCH: Final = 16_384
+NAME: Final = r"^[A-Za-z0-9][A-Za-z0-9_-]*$"
 
 
 class SoftLabelProvenance(BaseModel):
@@ -57,7 +59,7 @@ class SoftLabelProvenance(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")
+    name: str = Field(pattern=NAME)
     teacher_id: str
     teacher_revision: str
     dataset_fingerprint: str
@@ -86,6 +88,19 @@ class StaleSoftLabelsError(DataError):
             f"soft labels '{name}' were made for the dataset with fingerprint {found}, this one has {expected}: its rows or labels changed. "
             f"Label it again: `affect-train label RUN DATASET --name {name}`"
         )
+
+
+def check_name(name: str) -> str:
+    """The name, if soft labels can have it.
+
+    Raises:
+        UsageError: it would leave the dataset's folder, or is no column name.
+    """
+    if not re.match(NAME, name):
+        raise UsageError(
+            f"soft labels cannot be called '{name}'; use letters, digits, - and _, a letter or digit first"
+        )
+    return name
 
 
 def group_name(name: str) -> str:

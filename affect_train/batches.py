@@ -91,6 +91,8 @@ class AffectBatch:
 
     def to(self, device: torch.device | str) -> "AffectBatch":
         """The same batch on `device`."""
+        if self.pixels.device == torch.device(device):
+            return self
         soft = {name: targets.to(device) for name, targets in self.soft.items()}
         return replace(self, **_tensors_on(device, self), soft=soft)
 

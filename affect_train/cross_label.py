@@ -13,6 +13,7 @@ from torch import Tensor
 
 from affect_data.errors import UsageError
 from affect_data.folds import write_folds
+from affect_data.soft_labels import check_name
 from affect_data.store import open_dataset
 from affect_train.batches import FaceBatch
 from affect_train.inference import build_accelerator
@@ -85,7 +86,7 @@ def cross_label(recipe: Recipe, folds: int, name: str | None = None) -> dict[str
     """
     if recipe.training.held_out is not None:
         raise UsageError("training.held_out: cross-label holds out every fold in turn; remove it from the recipe")
-    name = name or Path(recipe.output).name
+    name = check_name(name or Path(recipe.output).name)
     accelerator = build_accelerator()
     folder = open_dataset(recipe.dataset)
     if accelerator.is_main_process:

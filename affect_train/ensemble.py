@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from affect_data.errors import UsageError
-from affect_data.soft_labels import RowRange, SoftLabelProvenance, SoftLabelWriter, read_provenance
+from affect_data.soft_labels import RowRange, SoftLabelProvenance, SoftLabelWriter, check_name, read_provenance
 from affect_data.store import DatasetFolder, load_dataset, open_dataset
 from affect_train import inference
 from affect_train.batches import FaceImages, FaceLoader
@@ -162,6 +162,8 @@ def ensemble(
         UsageError: there is no member, nothing to do, or a split is to be evaluated that the weights were fitted on.
         ModelMismatchError: classes or bins differ, or a split has no label.
     """
+    if name is not None:
+        check_name(name)
     folder = open_dataset(dataset)
     if name is None and not splits:
         raise UsageError("nothing to do: name the new soft labels by --name, or a split to evaluate by --split")

@@ -70,7 +70,7 @@ def confidence_intervals(
     resamples: int,
     seed: int = 0,
 ) -> dict[str, Any]:
-    """Percentile intervals at `LEVEL`, as values that JSON can hold; None where a metric is not defined.
+    """Percentile intervals at `LEVEL`, as values that JSON can hold; None where a metric is not defined, or only one cluster decides it.
 
     Args:
         predictions: as for `metrics.evaluate_predictions`.
@@ -94,13 +94,36 @@ def confidence_intervals(
         times = np.bincount(flat, minlength=count * clusters.count).reshape(count, -1).astype(np.float64)
         parts.append(metrics_of({name: times @ values for name, values in sums.items()}, tasks))
     values = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    deciding = deciding_clusters(sums, tasks)
     return {
         "level": LEVEL,
         "resamples": resamples,
         "seed": seed,
         "clusters": clusters.kinds,
-        "metrics": {name: _interval(found) for name, found in values.items()},
+        "metrics": {name: _interval(found) if deciding[name] > 1 else None for name, found in values.items()},
     }
+
+
+def deciding_clusters(sums: Mapping[str, Floats], tasks: TaskSet) -> dict[str, int]:
+    """How many clusters each metric of `metrics_of` depends on: those with a label; for one F1, those that predict or show the class.
+
+    Args:
+        sums: [clusters, columns].
+        tasks: names the columns.
+    """
+    found: dict[str, int] = {}
+    for task, part in (("au", "by_action_unit"), ("expression", "by_class")):
+        if task in tasks.names:
+            labelled = int((sums[f"{task}_labels"] > 0).any(axis=1).sum())
+            mean = "mean_f1" if task == "au" else "macro_f1"
+            found |= {f"{task}.{mean}": labelled, f"{task}.accuracy": labelled}
+            counts = ((sums[f"{task}_hits"] + sums[f"{task}_misses"]) > 0).sum(axis=0).tolist()
+            classes = tasks.action_units if task == "au" else tasks.expressions
+            found |= {f"{task}.{part}.{name}.f1": count for name, count in zip(classes, counts, strict=True)}
+    if "va" in tasks.names:
+        labelled = int((sums["valence"][:, 0] > 0).sum())
+        found |= dict.fromkeys(("va.valence_ccc", "va.arousal_ccc", "va.mean_ccc"), labelled)
+    return {**found, "score": max(found.values())}
 
 
 def _by_cluster(rows: Floats, clusters: Clusters) -> Floats:

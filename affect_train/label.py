@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from accelerate import Accelerator
 
-from affect_data.soft_labels import ROWS_PER_BATCH, RowRange, SoftLabelProvenance, SoftLabelWriter
+from affect_data.soft_labels import ROWS_PER_BATCH, RowRange, SoftLabelProvenance, SoftLabelWriter, check_name
 from affect_data.store import DatasetFolder, load_dataset, open_dataset
 from affect_train import inference
 from affect_train.batches import FaceImages, FaceLoader, Pick
@@ -36,10 +36,12 @@ def label(path: Path | str, dataset: Path | str, name: str, *, workers: int = 0)
         workers: loader processes.
 
     Raises:
+        UsageError: soft labels cannot have this name.
         NotADatasetError: the dataset is not built.
         NotAModelError: there is no model.
         TeacherError: a foreign model does not fit.
     """
+    check_name(name)
     folder = open_dataset(dataset)
     return label_with(open_teacher(path), folder, name, build_accelerator(), workers=workers)
 
@@ -64,6 +66,8 @@ def label_with(
             accelerator.wait_for_everyone()
             if accelerator.is_main_process:
                 writer.commit()
+        for split, count in rows.items():
+            reporter.say(f"labelled {split}: {count:,} rows")
     accelerator.wait_for_everyone()
     if not accelerator.is_main_process:
         return None

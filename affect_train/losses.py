@@ -88,9 +88,9 @@ def concordance(statistics: Tensor, epsilon: float) -> Tensor:
 
 def concordance_defined(statistics: Tensor) -> Tensor:
     """Whether at least two rows are valid and their labels vary: a bool scalar."""
-    n = statistics[0].clamp(min=1)
-    variance = statistics[4] / n - (statistics[2] / n) ** 2
-    return (statistics[0] >= 2) & (variance > CONSTANT_VARIANCE)
+    n, _, y, _, yy, _ = statistics.unbind()
+    rows = n.clamp(min=1)
+    return (n >= 2) & (yy / rows - (y / rows) ** 2 > CONSTANT_VARIANCE)
 
 
 def sum_dtype(device: torch.device) -> torch.dtype:

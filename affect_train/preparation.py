@@ -106,7 +106,12 @@ class TrainingData:
             stored = folder.load(name, [LABELS, group_name(recipe.model.features)])
             return Split(name, dataset, labels, StoredFeatures(stored, recipe.model.features))
         images = FaceImages(
-            dataset, preprocessing_of(recipe), augmentation, seed=recipe.seed, cache=recipe.batches.cache
+            dataset,
+            preprocessing_of(recipe),
+            augmentation,
+            seed=recipe.seed,
+            cache=recipe.batches.cache,
+            threads=recipe.batches.threads,
         )
         return Split(name, dataset, labels, images)
 

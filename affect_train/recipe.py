@@ -2,7 +2,7 @@
 
 import difflib
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -12,6 +12,7 @@ from pydantic_core.core_schema import ValidationInfo
 
 from affect_data.errors import RecipeError
 from affect_data.vocabulary import slot_of
+from affect_train.recipe_rules import contradictions
 from affect_train.recipe_source import RecipeSource, read_source, valid_sections, validation_mistakes
 from affect_train.tasks import TaskSet, expression_set
 
@@ -120,7 +121,7 @@ class Model(Section):
     head: Head = Head()
     gradient_checkpointing: bool = Field(
         default=False,
-        description="compute the backbone's activations again on the way back: less memory, about a third slower",
+        description="compute the backbone's activations again on the way back: less memory, more time",
     )
     features: Name | None = Field(
         None, description="train the heads on stored features of this name: no image is decoded or augmented"
@@ -266,6 +267,7 @@ class Batches(Section):
     )
     steps_per_epoch: Count | None = Field(None, description="batches of an epoch; by default the sampler decides")
     workers: Annotated[int, Field(ge=0)] = Field(0, description="processes that decode; 0: the training process")
+    threads: Count = Field(1, description="threads that decode in each of these processes")
     cache: bool = Field(default=False, description="keep every decoded face in memory; for datasets that fit")
 
 
@@ -423,78 +425,7 @@ def _validated(source: RecipeSource) -> Recipe:
         raise RecipeError(source.name, source.mistakes)
     mistakes, invalid = validation_mistakes(Recipe, source)
     sections = valid_sections(Recipe, source, invalid)
-    together = [source.mistake(path, message) for path, message in _contradictions(sections)]
+    together = [source.mistake(path, message) for path, message in contradictions(sections)]
     if source.mistakes or mistakes or together:
         raise RecipeError(source.name, [*source.mistakes, *mistakes, *together])
     return Recipe.model_construct(**sections)
-
-
-def _contradictions(sections: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
-    """What is wrong between sections; a section that is wrong in itself is absent."""
-    if "tasks" in sections:
-        yield from _task_contradictions(sections["tasks"], sections.get("method"), sections.get("training"))
-    if "method" in sections and "soft_labels" in sections:
-        yield from _soft_label_contradictions(sections["method"], sections["soft_labels"])
-    if "model" in sections and sections["model"].features and not sections["model"].freeze_backbone:
-        yield ("model", "features"), "stored features stay as they are; set `model.freeze_backbone: true`"
-    yield from _engine_contradictions(sections)
-    steps = sections["training"].max_steps if "training" in sections else None
-    if steps and "schedule" in sections and sections["schedule"].warmup_steps >= steps:
-        warmup = sections["schedule"].warmup_steps
-        yield ("schedule", "warmup_steps"), f"found {warmup}; expected less than `training.max_steps` ({steps})"
-
-
-def _task_contradictions(
-    tasks: Tasks, method: Supervised | Distillation | None, training: Training | None
-) -> Iterator[tuple[tuple[str, ...], str]]:
-    if not (tasks.action_units or tasks.expression or tasks.valence_arousal):
-        yield ("tasks",), "names no task; give `action_units`, `expression` or `valence_arousal`"
-        return
-    trained = tasks.task_set().names
-    if training is not None and training.best_metric.partition(".")[0] not in ("score", *trained):
-        found = training.best_metric
-        yield ("training", "best_metric"), f"found {found!r}, but `tasks` trains only {', '.join(trained)}; use 'score'"
-    if method is not None and not any(getattr(method.task_weights, task) for task in trained):
-        yield (
-            ("method", "task_weights"),
-            f"every trained task ({', '.join(trained)}) has weight 0; nothing would be learned",
-        )
-
-
-def _engine_contradictions(sections: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
-    batches, training, model = (sections.get(name) for name in ("batches", "training", "model"))
-    if batches is not None and batches.balance and batches.sampler == "database_proportional":
-        yield (
-            ("batches", "sampler"),
-            f"found {batches.sampler!r}, but `batches.balance` decides which rows come; use 'task_balanced', 'uniform' or no balance",
-        )
-    if batches is not None and batches.repeat_cap and not batches.balance:
-        yield (
-            ("batches", "repeat_cap"),
-            "without `batches.balance` no row is repeated before all others have come; remove it",
-        )
-    if training is not None and training.patience and training.validation_split is None:
-        yield ("training", "patience"), "stopping early takes evaluations; name a `training.validation_split`"
-    if training is not None and training.patience and not training.keep_best:
-        yield ("training", "patience"), "the best model would not be kept; set `training.keep_best` to 1 or more"
-    if model is not None and model.gradient_checkpointing and model.freeze_backbone:
-        yield (
-            ("model", "gradient_checkpointing"),
-            "a frozen backbone keeps no activations; set it to false",
-        )
-
-
-def _soft_label_contradictions(
-    method: Supervised | Distillation, names: tuple[str, ...]
-) -> Iterator[tuple[tuple[str, ...], str]]:
-    found = ", ".join(names)
-    if method.uses_soft_labels and not names:
-        remedy = "name a group that `affect-train label` wrote"
-        yield ("soft_labels",), f"empty, but the method {method.name!r} learns from soft labels; {remedy}"
-    if names and not method.uses_soft_labels:
-        yield (
-            ("soft_labels",),
-            f"found {found}, but the method {method.name!r} does not use them; use 'distillation', or []",
-        )
-    if len(set(names)) != len(names):
-        yield ("soft_labels",), f"found {found}; name every group once"

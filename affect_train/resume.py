@@ -9,6 +9,7 @@ from affect_train.run_folder import RunFolder
 FREE_TO_CHANGE = (
     "output",
     "batches.workers",
+    "batches.threads",
     "batches.cache",
     "training.log_every",
     "training.trackers",

@@ -4,8 +4,11 @@
     python benchmarks/step.py --smoke                   # tiny; shows that it runs, measures nothing
 
 The same tiny ViT with the same heads learns the same batches by the same losses with AdamW and a constant rate; after the first pass the weights
-of all variants must be equal. Our loop is `affect_train.loop.train_steps` as a run calls it, with its log files and TensorBoard; only the decoded
-faces come from memory. Trainer logs as often, to nowhere. What is timed lies between two requests for a batch.
+of all variants must be equal. Our loop is `affect_train.loop.train_steps` as a run calls it, with its log file, and with TensorBoard too; only the
+decoded faces come from memory. Trainer logs as often, to nowhere. What is timed lies between two requests for a batch.
+
+Milliseconds grow with the load of the machine, the overhead with them: read the differences beside the bare loop's own time. The quietest rounds
+(least over least) come nearest to a machine of one's own.
 """
 
 import argparse
@@ -22,6 +25,7 @@ import torch
 from common import Round, Variant, machine, run_variants, serve
 
 BARE, OURS, TRAINER = "bare torch loop", "ours", "transformers.Trainer"
+OURS_TRACKED = "ours, TensorBoard"
 WARM_UP = 5
 """Steps of every round before its clock starts."""
 BATCH, SIZE, BATCHES = 16, 32, 16
@@ -65,7 +69,7 @@ class Feed(Sequence[Any]):
         return Round(len(self.asked) - 1 - WARM_UP, last_wall - wall, last_cpu - cpu)
 
 
-def recipe_of(output: str, steps: int) -> Any:  # noqa: ANN401
+def recipe_of(output: str, steps: int, trackers: Sequence[str] = ()) -> Any:  # noqa: ANN401
     from affect_train.recipe import recipe_from
 
     return recipe_from(
@@ -77,7 +81,13 @@ def recipe_of(output: str, steps: int) -> Any:  # noqa: ANN401
             "method": {"name": "supervised"},
             "batches": {"size": BATCH},
             "schedule": {"name": "constant"},
-            "training": {"epochs": 1, "max_steps": steps, "log_every": LOG_EVERY, "validation_split": None},
+            "training": {
+                "epochs": 1,
+                "max_steps": steps,
+                "log_every": LOG_EVERY,
+                "validation_split": None,
+                "trackers": list(trackers),
+            },
         }
     )
 
@@ -209,7 +219,7 @@ def trainer(recipe: Any, learner: Any) -> Steps:  # noqa: ANN401
     return train
 
 
-VARIANTS = {BARE: bare, OURS: ours, TRAINER: trainer}
+VARIANTS = {BARE: bare, OURS: ours, OURS_TRACKED: ours, TRAINER: trainer}
 
 
 def recipe_accelerator(recipe: Any) -> Any:  # noqa: ANN401
@@ -223,7 +233,8 @@ def prepare(name: str, folder: Path, steps: int) -> tuple[dict[str, Any], Callab
 
     logging.disable(logging.WARNING)
     torch.set_num_threads(1)
-    recipe = recipe_of(str(folder / name.replace(" ", "-")), steps)
+    trackers = ["tensorboard"] if name == OURS_TRACKED else []
+    recipe = recipe_of(str(folder / name.replace(" ", "-")), steps, trackers)
     learner = Learner.build(recipe, recipe_accelerator(recipe), steps)
     batches, train = batches_in_memory(), VARIANTS[name](recipe, learner)
 
@@ -258,13 +269,16 @@ def report(variants: dict[str, Variant]) -> None:
         name: {kind: np.array(getattr(variant, kind)) / variant.units * 1e3 for kind in ("wall", "cpu")}
         for name, variant in variants.items()
     }
-    print(f"{'':<22} {'ms a step':>9} {'min..max':>15} {'cpu ms':>8} | {'over bare':>9} {'by cpu':>8}")
+    print(
+        f"{'':<22} {'ms a step':>9} {'min..max':>15} {'cpu ms':>8} | {'over bare':>9} {'by cpu':>8} {'of bare':>8} {'least':>8}"
+    )
     for name, taken in milliseconds.items():
         over = {kind: np.median(values - milliseconds[BARE][kind]) for kind, values in taken.items()}
-        wall = taken["wall"]
+        wall, bare_wall = taken["wall"], milliseconds[BARE]["wall"]
+        share = np.median(taken["cpu"] / milliseconds[BARE]["cpu"])
         print(
             f"{name:<22} {np.median(wall):>9.3f} {f'{wall.min():.3f}..{wall.max():.3f}':>15} {np.median(taken['cpu']):>8.3f} | "
-            f"{over['wall']:>+9.3f} {over['cpu']:>+8.3f}"
+            f"{over['wall']:>+9.3f} {over['cpu']:>+8.3f} {share:>8.2f} {wall.min() - bare_wall.min():>+8.3f}"
         )
 
 

@@ -1,6 +1,7 @@
 """Sections about what was done with the dataset: balancing, audits, training."""
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -9,7 +10,7 @@ import numpy.typing as npt
 import polars as pl
 
 from affect_data.audit.registry import AUDITS
-from affect_data.audit.run import NotAuditedError, read_audit
+from affect_data.audit.run import AUDIT, NotAuditedError, read_audit
 from affect_data.balance.distribution import distribution
 from affect_data.balance.drawing import draw
 from affect_data.balance.group import PREFIX, SPLIT, BalanceProvenance, load_weights
@@ -113,8 +114,11 @@ def audits(folder: DatasetFolder) -> Section:
     """Findings by check, and the worst of contradictions, duplicates and leakage."""
     try:
         found = read_audit(folder.path)
-    except NotAuditedError as error:
-        return Section("audit", "Audit", (paragraph(f"Not audited: {error}."),))
+    except NotAuditedError:
+        because = "its labels have changed since" if (folder.path / AUDIT).is_file() else "no check was run"
+        return Section(
+            "audit", "Audit", (paragraph(f"The dataset is not audited: {because}. `affect-data audit` does."),)
+        )
     if found.is_empty():
         return Section("audit", "Audit", (paragraph("The audit has no findings."),))
     counted = found.group_by("check", maintain_order=True).agg(
@@ -272,15 +276,15 @@ def _per_label(split: str, metrics: dict[str, Any]) -> list[Markup]:
 
 
 def _course(path: Path) -> list[Markup]:
-    try:
-        entries = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-        losses: dict[str, list[tuple[float, float]]] = {}
-        for entry in entries:
-            for name, value in entry.get("losses", {}).items() if entry.get("kind") == "train" else ():
-                if not name.endswith("_ccc") and isinstance(value, int | float):
-                    losses.setdefault(str(name), []).append((float(entry["step"]), float(value)))
-    except (OSError, ValueError, KeyError, AttributeError):
-        return []
+    """The losses over the steps, from the lines of the log that are whole."""
+    losses: dict[str, list[tuple[float, float]]] = {}
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else ():
+        with suppress(ValueError, KeyError, TypeError, AttributeError):
+            entry = json.loads(line)
+            step = float(entry["step"])
+            for name, value in entry["losses"].items() if entry["kind"] == "train" else ():
+                if not name.endswith("_ccc"):
+                    losses.setdefault(name, []).append((step, float(value)))
     if not losses:
         return []
     drawings = [

@@ -81,7 +81,6 @@ def test_training_labelling_evaluating_and_predicting_speak_json_on_stdout_alone
     assert "1 process(es) on cpu" in log
     status, out, log = affect_train("label", run, own_dataset, "--name", "teacher", "--json")
     assert (status, json.loads(out)["rows"]) == (0, {"train": 16, "validation": 9})
-    assert "labelled train: 16 rows" in log
     status, out, _ = affect_train("evaluate", run, own_dataset, "--split", "validation", "--json")
     assert (status, json.loads(out)["splits"]["validation"]["rows"]) == (0, 9)
     status, out, _ = affect_train("predict", run, picture, picture, "--json")

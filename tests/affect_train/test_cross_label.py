@@ -1,14 +1,15 @@
 """Out-of-fold labels: no row is labelled by a teacher that was trained on it."""
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import torch
-from accelerate import debug_launcher
 from accelerate.state import AcceleratorState
 
 from affect_data.errors import DataError, RecipeError, UnknownNameError, UsageError
@@ -95,6 +96,8 @@ def test_every_row_is_labelled_by_the_teacher_that_has_not_seen_it(recipe: Recip
 
 
 def pixels_of(dataset: Any, row: int, teacher: AffectTeacher) -> Any:
+    import torch
+
     table = dataset.with_format("arrow")[row]
     face = teacher.preprocessing(table["image"][0].as_py()["bytes"], table["face_box"][0].as_py())
     return torch.from_numpy(face.transpose(2, 0, 1).copy())[None]
@@ -143,19 +146,25 @@ def test_a_fold_that_the_folds_lack_is_refused(recipe: Recipe, recipe_values: Va
         train(recipe_from(values))
 
 
-def cross_label_quietly(recipe: Recipe) -> None:
-    torch.set_num_threads(1)
-    cross_label(recipe, 2)
-
-
 @pytest.mark.slow
 def test_two_processes_train_and_label_out_of_fold_as_one(recipe: Recipe, people: Path, tmp_path: Path) -> None:
-    two = recipe.model_copy(update={"output": str(tmp_path / "runs/two")})
-    debug_launcher(cross_label_quietly, (two,), num_processes=2)
     cross_label(recipe, 2)
+    path = tmp_path / "recipe.yaml"
+    path.write_text(recipe.to_yaml())
+    launch = ["--multi_gpu", "--num_processes", "2", "--main_process_port", "0", "-m", "affect_train"]
+    command = ["cross-label", str(path), f"output={tmp_path / 'runs/two'}", "--folds", "2", "--json"]
+    done = subprocess.run(
+        [sys.executable, "-m", "accelerate.commands.launch", *launch, *command],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
+    assert json.loads(done.stdout)["provenance"]["out_of_fold"]
     for split in ("train", "validation"):
         joined = load_dataset(people, split, ["oof", "two"])
         for head in ("au", "expression", "valence", "arousal"):
             one, shared = (np.array(joined[f"soft.{name}.{head}"][:], np.float32) for name in ("oof", "two"))
             np.testing.assert_allclose(one, shared, atol=2e-2)
-    assert read_provenance(people, "two").out_of_fold

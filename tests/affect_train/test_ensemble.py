@@ -138,6 +138,8 @@ def test_calls_without_members_aim_or_honest_split_are_refused(own_dataset: Path
         ensemble(own_dataset, soft_labels=["knows"], splits=["train"], fit_on="train")
     with pytest.raises(UsageError, match="'knows' is a member of the ensemble"):
         ensemble(own_dataset, soft_labels=["knows"], name="knows")
+    with pytest.raises(UsageError, match=r"soft labels cannot be called '\.\./x'; use letters, digits"):
+        ensemble(own_dataset, soft_labels=["knows"], name="../x")
     with pytest.raises(UnknownNameError, match=r"unknown teacher in .* 'nobody'; known: guesses, knows"):
         ensemble(own_dataset, soft_labels=["nobody"], name="x")
 

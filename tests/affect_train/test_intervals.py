@@ -157,3 +157,18 @@ def test_a_metric_without_labels_has_no_interval(sample):
     assert found["au.by_action_unit.2.f1"] is None
     assert found["au.by_action_unit.1.f1"] is not None
     assert found["score"] is not None
+
+
+def test_one_person_gives_no_interval(sample):
+    """All labels of AU2 are of one person of three: no resample could say how another person fares."""
+    predictions, labels = sample
+    people = np.repeat([0, 1, 2], 100)
+    mask = labels["au_mask"].copy()
+    mask[100:, 1] = False
+    clusters = Clusters.of(np.zeros(300, int), people, np.full(300, -1))
+    found = confidence_intervals(
+        predictions, {**labels, "au_mask": mask}, TASKS, clusters, thresholds=HALF, resamples=50
+    )["metrics"]
+    assert found["au.by_action_unit.2.f1"] is None
+    assert all(found[name] is not None for name in ("au.by_action_unit.1.f1", "au.mean_f1", "expression.accuracy"))
+    assert all(found[name] is not None for name in ("va.mean_ccc", "expression.by_class.anger.f1", "score"))

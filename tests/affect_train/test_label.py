@@ -13,13 +13,13 @@ import pytest
 import torch
 from accelerate.state import AcceleratorState
 
-from affect_data.errors import DataError
+from affect_data.errors import DataError, UsageError
 from affect_data.soft_labels import RowRange, SoftLabelWriter, read_provenance
 from affect_data.store import load_dataset, open_dataset
 from affect_train import inference
 from affect_train.batches import FaceBatch
 from affect_train.inference import build_accelerator
-from affect_train.label import RowBatches, label_with, provenance_of, rows_per_range
+from affect_train.label import RowBatches, label, label_with, provenance_of, rows_per_range
 from affect_train.preprocess import Preprocessing
 from affect_train.tasks import TaskSet
 from affect_train.teachers import Teacher, TeacherLogits
@@ -134,6 +134,11 @@ def test_a_logit_beyond_half_precision_stops_with_its_row(own_dataset: Path) -> 
 
     with pytest.raises(DataError, match=r"'expression' of split 'train': row 6 has a logit that is no finite float16"):
         label_with(Diverged(), open_dataset(own_dataset), "teacher", build_accelerator())
+
+
+def test_a_name_that_would_leave_the_dataset_is_refused_first(own_dataset: Path) -> None:
+    with pytest.raises(UsageError, match=r"soft labels cannot be called 'a b'; use letters, digits, - and _"):
+        label(own_dataset / "no model", own_dataset, "a b")
 
 
 def test_a_second_command_of_the_same_name_is_refused_while_the_first_one_writes(own_dataset: Path) -> None:

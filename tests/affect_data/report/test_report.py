@@ -1,5 +1,6 @@
 """The report: one file, true to the data, safe against what stands in names, and without faces that must not leave."""
 
+import dataclasses
 import json
 import re
 import shutil
@@ -25,7 +26,7 @@ from affect_data.report.gallery import may_show
 from affect_data.report.html import escape, show, table
 from affect_data.report.page import report
 from affect_data.report.process_sections import NotARunError
-from affect_data.store import LOCK, DatasetFolder, open_dataset
+from affect_data.store import LOCK, DatasetFolder, open_dataset, write_manifest
 
 HOSTILE = "<script>alert('x')</script>\"><img src=https://evil.example/x onerror=alert(1)>&amp;"
 
@@ -129,6 +130,12 @@ def test_the_figures_are_those_of_the_build(demo_report: BuildReport) -> None:
     any_label = units | labels["expression_mask"] | labels["va_mask"] | labels["compound_expression_mask"]
     complete = units & labels["expression_mask"] & labels["va_mask"]
     assert [int(text.replace(",", "")) for text in lost.groups()] == [complete.sum(), any_label.sum()]
+
+
+def test_no_absolute_path_stands_in_the_report(dataset: DatasetFolder, tmp_path: Path) -> None:
+    page = report(dataset, write_run(tmp_path / "run", "x"), with_faces=True)
+    assert str(tmp_path) not in page
+    assert str(tmp_path.parent) not in page
 
 
 def test_the_same_dataset_gives_the_same_bytes(demo_report: BuildReport) -> None:
@@ -240,7 +247,12 @@ def test_a_plan_of_other_labels_is_named_and_not_shown(dataset: DatasetFolder) -
 
 
 def test_audits_are_counted_by_check_or_their_absence_is_said(dataset: DatasetFolder) -> None:
-    assert "was not audited. Audit it" in report(dataset)
+    assert "The dataset is not audited: no check was run." in report(dataset)
+    with_findings(dataset, [])
+    changed = dataclasses.replace(dataset, manifest=dataset.manifest.model_copy(update={"fingerprint": "0" * 16}))
+    write_manifest(dataset.path, changed.manifest)
+    assert "The dataset is not audited: its labels have changed since." in report(open_dataset(dataset.path))
+    write_manifest(dataset.path, dataset.manifest)
     with_findings(dataset, [])
     assert "The audit has no findings." in report(dataset)
     group = {"group": "g", "copies": 2, "splits": ["train", "validation"], "databases": ["expw"], "conflict": ["au"]}

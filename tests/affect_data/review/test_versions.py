@@ -311,6 +311,28 @@ def test_a_build_with_the_decisions_gives_the_labels_that_apply_gives(
     assert again.decisions == report.decisions
 
 
+def test_a_build_that_dies_after_correcting_labels_does_not_leave_them_to_the_next(
+    dataset: DatasetFolder,
+    correction: Decision,
+    write: Write,
+    demo_roots: dict[str, Path],
+    demo_recipe: DataRecipe,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def dies(*_: object) -> None:
+        raise InterruptedError
+
+    recipe = demo_recipe.model_copy(update={"decisions": (str(write(correction)),)})
+    with monkeypatch.context() as patch, pytest.raises(InterruptedError):
+        patch.setattr("affect_data.build._seal", dies)
+        build(recipe, demo_roots, tmp_path / "again")
+    assert (tmp_path / ".again.building").is_dir()
+    report = build(demo_recipe, demo_roots, tmp_path / "again")
+    assert report.shards_reused == report.shards - 1
+    assert report.dataset.fingerprint == dataset.fingerprint
+
+
 def test_a_build_does_not_take_a_corrected_dataset_for_its_own(
     dataset: DatasetFolder,
     correction: Decision,
