@@ -24,7 +24,7 @@ def test_every_database_has_a_share_and_a_style() -> None:
 
 
 def test_a_folder_for_each_database_and_the_truth_apart(demo_world: Path) -> None:
-    assert {path.name for path in demo_world.iterdir()} == {*DATABASES, "truth.parquet"}
+    assert {path.name for path in demo_world.iterdir()} == {*DATABASES, "truth.parquet", "faces.png"}
 
 
 def test_about_as_many_faces_as_were_asked_for(truth: pl.DataFrame) -> None:

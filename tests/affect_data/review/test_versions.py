@@ -324,9 +324,10 @@ def test_a_build_that_dies_after_correcting_labels_does_not_leave_them_to_the_ne
         raise InterruptedError
 
     recipe = demo_recipe.model_copy(update={"decisions": (str(write(correction)),)})
-    with monkeypatch.context() as patch, pytest.raises(InterruptedError):
+    with monkeypatch.context() as patch:
         patch.setattr("affect_data.build._seal", dies)
-        build(recipe, demo_roots, tmp_path / "again")
+        with pytest.raises(InterruptedError):
+            build(recipe, demo_roots, tmp_path / "again")
     assert (tmp_path / ".again.building").is_dir()
     report = build(demo_recipe, demo_roots, tmp_path / "again")
     assert report.shards_reused == report.shards - 1
