@@ -53,6 +53,7 @@ def run_demo(out: Path, seed: int, overrides: Sequence[str] = (), faces: int | N
     if not RECIPES.is_dir():
         raise DataError(f"the recipes of the demo are not under '{RECIPES}': run it from the root of the repository")
     databases, dataset, teacher, student = out / "databases", out / "dataset", out / "teacher", out / "student"
+    report = out / "report.html"
     drawn = [] if faces is None else ["--faces", str(faces)]
     train = ["affect_train", "train"]
     common = [f"dataset={dataset}", f"seed={seed}", *overrides]
@@ -65,6 +66,7 @@ def run_demo(out: Path, seed: int, overrides: Sequence[str] = (), faces: int | N
         [*train, str(RECIPES / "student.yaml"), *common, f"output={student}"],
         ["affect_train", "evaluate", str(teacher), str(dataset), "--split", "validation"],
         ["affect_train", "evaluate", str(student), str(dataset), "--split", "validation"],
+        ["affect_data", "report", str(dataset), "--out", str(report), "--run", str(student), "--faces"],
     ]
     started = time.monotonic()
     for step in steps:
@@ -76,8 +78,6 @@ def run_demo(out: Path, seed: int, overrides: Sequence[str] = (), faces: int | N
         "scores": scores,
         "paths": {"dataset": str(dataset), "teacher": str(teacher / "model"), "student": str(student / "model")},
     }
-    report = out / "report.md"
-    report.write_text(_report(result, dataset), encoding="utf-8")
     result["paths"]["report"] = str(report)
     return result
 
@@ -115,29 +115,3 @@ def _run(step: Sequence[str]) -> None:
 def _scores(evaluation: Path) -> dict[str, float]:
     overall = json.loads(evaluation.read_text(encoding="utf-8"))["splits"]["validation"]["overall"]
     return {name: overall[task][metric] for name, (task, metric) in METRICS}
-
-
-def _report(result: dict[str, Any], dataset: Path) -> str:
-    from affect_data.stats import statistics
-    from affect_data.store import open_dataset
-    from affect_data.tables import describe_statistics
-
-    return "\n".join(
-        [
-            "# affectkit demo",
-            "",
-            f"Teacher and student on the validation split of {dataset.name}, seed {result['seed']}, {result['seconds']} s in all:",
-            "",
-            table(result),
-            "",
-            "The student learned from the same labels and from the teacher's logits for every row "
-            "(label weight 0.6, temperature 1.5).",
-            "",
-            "## What was merged",
-            "",
-            "```text",
-            describe_statistics(statistics(open_dataset(dataset))),
-            "```",
-            "",
-        ]
-    )
