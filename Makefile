@@ -7,7 +7,7 @@ export OMP_NUM_THREADS ?= 1
 export HF_HUB_DISABLE_XET ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types imports unit docs clean
+.PHONY: help demo test lint types imports unit bench docs clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -39,6 +39,10 @@ imports: $(BIN)/.installed-dev ## Check the direction of imports
 
 unit: $(BIN)/.installed-dev ## Run the tests, slow ones included
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+bench: $(BIN)/.installed-dev ## Run the benchmarks (peers that are not installed are named and left out)
+	for benchmark in input step balance duplicates; do $(BIN)/python benchmarks/$$benchmark.py || exit 1; done
+	$(BIN)/python benchmarks/soft_labels.py $$(mktemp -d)
 
 docs: $(BIN)/.installed ## Write docs/schema.md and docs/databases.md from the code
 	$(BIN)/affect-data schema > docs/schema.md
