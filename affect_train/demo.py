@@ -85,18 +85,27 @@ def run_demo(out: Path, seed: int, overrides: Sequence[str] = (), faces: int | N
 def table(result: dict[str, Any]) -> str:
     """Teacher against student, as a Markdown table."""
     header = ["seed", "model", *(name for name, _ in METRICS)]
+    scores = result["scores"]
     rows = [
-        [str(result["seed"]), model, *(f"{scores[name]:.3f}" for name, _ in METRICS)]
-        for model, scores in result["scores"].items()
+        [str(result["seed"]), model, *(_number(scores[model][name], "") for name, _ in METRICS)] for model in scores
     ]
-    difference = (result["scores"]["student"][name] - result["scores"]["teacher"][name] for name, _ in METRICS)
-    rows.append(["", "difference", *(f"{value:+.3f}" for value in difference)])
+    differences = [_difference(scores["student"][name], scores["teacher"][name]) for name, _ in METRICS]
+    rows.append(["", "difference", *(_number(value, "+") for value in differences)])
     widths = [max(len(line[i]) for line in [header, *rows]) for i in range(len(header))]
     lines = [
         "| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + " |"
         for line in [header, *rows]
     ]
     return "\n".join([lines[0], "|" + "|".join("-" * (width + 2) for width in widths) + "|", *lines[1:]])
+
+
+def _number(value: float | None, sign: str) -> str:
+    """Three digits; a dash where a metric is not defined, as with too few labels."""
+    return "–" if value is None else f"{value:{sign}.3f}"
+
+
+def _difference(one: float | None, other: float | None) -> float | None:
+    return None if one is None or other is None else one - other
 
 
 def _run(step: Sequence[str]) -> None:
@@ -112,6 +121,6 @@ def _run(step: Sequence[str]) -> None:
     console.print(f"  {time.monotonic() - began:.0f} s", markup=False)
 
 
-def _scores(evaluation: Path) -> dict[str, float]:
+def _scores(evaluation: Path) -> dict[str, float | None]:
     overall = json.loads(evaluation.read_text(encoding="utf-8"))["splits"]["validation"]["overall"]
     return {name: overall[task][metric] for name, (task, metric) in METRICS}

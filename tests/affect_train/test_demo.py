@@ -1,0 +1,50 @@
+"""The demo: one command runs the whole path, and its table says what came out."""
+
+from pathlib import Path
+
+import pytest
+
+from affect_data.errors import DataError
+from affect_data.store import open_dataset
+from affect_train.demo import METRICS, run_demo, table
+
+ROOT = Path(__file__).parents[2]
+
+
+def result(teacher, student):
+    scores = {
+        "teacher": {name: teacher for name, _ in METRICS},
+        "student": {name: student for name, _ in METRICS},
+    }
+    return {"seed": 7, "scores": scores}
+
+
+def test_the_table_shows_both_models_and_their_difference():
+    lines = table(result(0.5, 0.625)).splitlines()
+
+    assert [line.split("|")[2].strip() for line in lines] == ["model", "-" * 12, "teacher", "student", "difference"]
+    assert [line.split("|")[3].strip() for line in lines[2:]] == ["0.500", "0.625", "+0.125"]
+
+
+def test_a_metric_that_is_not_defined_is_a_dash():
+    lines = table(result(None, 0.625)).splitlines()
+
+    assert [line.split("|")[3].strip() for line in lines[2:]] == ["–", "0.625", "–"]
+
+
+def test_a_folder_that_is_not_empty_is_refused(tmp_path):
+    (tmp_path / "mine.txt").write_text("keep", encoding="utf-8")
+
+    with pytest.raises(DataError, match="is not empty; name a new folder"):
+        run_demo(tmp_path, 0)
+
+
+@pytest.mark.slow
+def test_one_command_runs_the_whole_path(tmp_path, monkeypatch):
+    monkeypatch.chdir(ROOT)
+
+    made = run_demo(tmp_path / "demo", 0, ["training.max_steps=3", "schedule.warmup_steps=1"], faces=200)
+
+    assert all(Path(path).exists() for path in made["paths"].values())
+    assert "soft.teacher" in open_dataset(made["paths"]["dataset"]).groups("train")
+    assert table(made).count("\n") == 4
