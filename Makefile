@@ -3,7 +3,6 @@ VENV ?= .venv
 SEED ?= 0
 OUT ?= demo
 BIN := $(VENV)/bin
-export OMP_NUM_THREADS ?= 1
 export HF_HUB_DISABLE_XET ?= 1
 
 .DEFAULT_GOAL := help
@@ -37,6 +36,7 @@ types: $(BIN)/.installed-dev ## Check types (strict on affect_data)
 imports: $(BIN)/.installed-dev ## Check the direction of imports
 	$(BIN)/lint-imports
 
+unit: export OMP_NUM_THREADS = 1
 unit: $(BIN)/.installed-dev ## Run the tests, slow ones included
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
