@@ -1,5 +1,6 @@
 """The balancing plans, by name, with their options."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Final, Literal
 
@@ -30,7 +31,7 @@ Percentage = Annotated[float, Field(gt=0.0)]
 RepeatCap = Annotated[int | None, Field(ge=1, description="how often an epoch may show a row at most")]
 
 
-class Plan(BaseModel):
+class Plan(BaseModel, ABC):
     """A way to weigh the training rows.
 
     Attributes:
@@ -46,6 +47,7 @@ class Plan(BaseModel):
 
     databases: tuple[str, ...] = Field((), description="only rows of these databases; all without")
 
+    @abstractmethod
     def weigh(self, labels: PlanLabels, seed: int) -> list[PoolWeights]:
         """The weights of every row in each pool that the plan is about.
 
@@ -54,7 +56,6 @@ class Plan(BaseModel):
             DataError: the labels do not allow the plan.
             UnknownNameError: an option names a database that the dataset does not have.
         """
-        raise NotImplementedError
 
     def _rows(self, labels: PlanLabels) -> Bools:
         _known_databases(self.databases, labels)
