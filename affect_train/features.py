@@ -22,7 +22,7 @@ from affect_train.inference import build_accelerator, infer_features, open_model
 from affect_train.labels import column_array
 from affect_train.model import AffectModel
 from affect_train.preprocess import Preprocessing
-from affect_train.recipe import Model as ModelOptions
+from affect_train.recipe_model import Model as ModelOptions
 from affect_train.reporting import Reporter
 from affect_train.run_folder import model_folder
 from affect_train.tasks import TaskSet

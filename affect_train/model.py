@@ -22,7 +22,7 @@ from affect_train.backbones import (
 )
 from affect_train.errors import BackboneError, NotAModelError
 from affect_train.losses import expectation
-from affect_train.recipe import Model as ModelOptions
+from affect_train.recipe_model import Model as ModelOptions
 from affect_train.tasks import TaskSet
 
 DEFAULT_THRESHOLD = 0.5

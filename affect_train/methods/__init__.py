@@ -8,8 +8,7 @@ from affect_data.errors import UnknownNameError
 from affect_train.methods.base import ConcordanceTerm, LossTerm, Method, Term, TotalLoss, total_loss
 from affect_train.methods.distillation import Distillation
 from affect_train.methods.supervised import Supervised
-from affect_train.recipe import Distillation as DistillationOptions
-from affect_train.recipe import Supervised as SupervisedOptions
+from affect_train.recipe_methods import LabelLosses
 from affect_train.tasks import TaskSet
 
 METHODS: Final[Mapping[str, type[Method]]] = MappingProxyType(
@@ -17,7 +16,7 @@ METHODS: Final[Mapping[str, type[Method]]] = MappingProxyType(
 )
 
 
-def build_method(options: SupervisedOptions | DistillationOptions, tasks: TaskSet) -> Method:
+def build_method(options: LabelLosses, tasks: TaskSet) -> Method:
     """The method that the section ``method`` of a recipe names.
 
     Raises:

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from affect_train.losses import concordance, concordance_defined, sum_dtype
-from affect_train.recipe import LabelLosses, Recipe
+from affect_train.recipe import Recipe
+from affect_train.recipe_methods import LabelLosses
 from affect_train.tasks import TaskSet
 
 if TYPE_CHECKING:

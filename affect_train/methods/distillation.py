@@ -10,8 +10,8 @@ from torch import Tensor
 from affect_train import losses
 from affect_train.methods.base import LossTerm, Term
 from affect_train.methods.supervised import AXES, Supervised, axes_of
-from affect_train.recipe import Distillation as DistillationOptions
-from affect_train.recipe import SoftTask
+from affect_train.recipe_methods import Distillation as DistillationOptions
+from affect_train.recipe_methods import SoftTask
 from affect_train.tasks import TaskSet
 
 if TYPE_CHECKING:

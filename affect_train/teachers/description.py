@@ -9,7 +9,7 @@ from pydantic import Field, StringConstraints
 
 from affect_data.errors import RecipeError, UsageError
 from affect_data.vocabulary import expression_named, slot_of
-from affect_train.recipe import Section
+from affect_train.recipe_section import Section
 from affect_train.recipe_source import RecipeSource, read_source, valid_sections, validation_mistakes
 from affect_train.tasks import TaskSet
 

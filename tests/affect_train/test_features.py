@@ -27,7 +27,8 @@ from affect_train.inference import infer, open_model
 from affect_train.loop import train
 from affect_train.model import AffectModel
 from affect_train.preprocess import Preprocessing
-from affect_train.recipe import Model, recipe_from
+from affect_train.recipe import recipe_from
+from affect_train.recipe_model import Model
 from affect_train.tasks import TaskSet
 
 Values = Callable[..., dict[str, Any]]

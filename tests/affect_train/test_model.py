@@ -7,7 +7,7 @@ from transformers import AutoModel, Dinov2Config, Dinov2Model, ViTConfig, ViTMod
 
 from affect_train.errors import BackboneError, NotAModelError
 from affect_train.model import AffectConfig, AffectModel, AffectOutput, load_model, normalised
-from affect_train.recipe import Model
+from affect_train.recipe_model import Model
 from affect_train.tasks import TaskSet
 
 TASKS = TaskSet((1, 2, 12), ("neutral", "happiness"), 20)

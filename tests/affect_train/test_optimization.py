@@ -6,7 +6,8 @@ import torch
 
 from affect_train.model import AffectModel
 from affect_train.optimization import layer_depths, learning_rate_factor, parameter_groups
-from affect_train.recipe import Model, Optimizer, Schedule, Training, recipe_from
+from affect_train.recipe import Optimizer, Schedule, Training, recipe_from
+from affect_train.recipe_model import Model
 from affect_train.tasks import TaskSet
 
 Values = Callable[..., dict[str, Any]]

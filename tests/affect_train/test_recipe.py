@@ -2,7 +2,8 @@ import pytest
 import yaml
 
 from affect_data.errors import RecipeError
-from affect_train.recipe import Distillation, Recipe, read_recipe, recipe_from
+from affect_train.recipe import Recipe, read_recipe, recipe_from
+from affect_train.recipe_methods import Distillation
 from affect_train.tasks import TaskSet
 
 MINIMAL = """\

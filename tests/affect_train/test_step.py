@@ -13,7 +13,8 @@ from affect_train.inference import build_accelerator
 from affect_train.methods import build_method
 from affect_train.model import AffectModel
 from affect_train.preparation import Learner
-from affect_train.recipe import Model, Supervised
+from affect_train.recipe_methods import Supervised
+from affect_train.recipe_model import Model
 from affect_train.step import accumulate_gradients, window_statistics
 from affect_train.tasks import TaskSet
 

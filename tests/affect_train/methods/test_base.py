@@ -7,7 +7,7 @@ from affect_data.errors import UnknownNameError
 from affect_train.batches import AffectBatch, SoftTargets
 from affect_train.methods import METHODS, ConcordanceTerm, build_method, total_loss
 from affect_train.model import AffectOutput
-from affect_train.recipe import Distillation, Supervised
+from affect_train.recipe_methods import Distillation, Supervised
 from affect_train.tasks import TaskSet
 
 HEADS = ("au_logits", "expression_logits", "valence_logits", "arousal_logits")

@@ -9,7 +9,8 @@ from torch.nn.parallel import DistributedDataParallel
 from affect_train.batches import AffectBatch
 from affect_train.methods import build_method, total_loss
 from affect_train.model import AffectModel
-from affect_train.recipe import Model, Supervised
+from affect_train.recipe_methods import Supervised
+from affect_train.recipe_model import Model
 from affect_train.tasks import TaskSet
 
 TASKS = TaskSet((1, 2), ("neutral", "anger", "happiness"), 5)

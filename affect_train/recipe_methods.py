@@ -1,0 +1,83 @@
+"""The section ``method`` of a training recipe: one class of options for each method."""
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from affect_train.recipe_section import Section, Weight
+
+
+class TaskWeights(Section):
+    """What the losses of each task are multiplied by."""
+
+    au: Weight = 1.0
+    expression: Weight = 1.0
+    va: Weight = 1.0
+
+
+class LabelLosses(Section):
+    """The losses of labels, which every method has."""
+
+    uses_soft_labels: ClassVar[bool] = False
+
+    task_weights: TaskWeights = TaskWeights()
+    au_reduction: Literal["mean", "sum"] = Field(
+        "mean", description="over action units; `sum` is the weight 8 of Deng et al."
+    )
+    ccc_weight: Weight = Field(1.0, description="of 1 - CCC beside the cross-entropy over bins")
+    ccc_epsilon: Annotated[float, Field(gt=0.0)] = Field(
+        0.02,
+        description="in the denominator of the CCC: keeps its gradient sane while predictions or labels hardly vary",
+    )
+
+
+class Supervised(LabelLosses):
+    """Learning from labels alone."""
+
+    name: Literal["supervised"] = "supervised"
+
+
+class SoftTask(Section):
+    """How one task learns from the teachers."""
+
+    learn: bool = Field(default=True, description="false: this task learns from its labels alone")
+    hard_weight: Annotated[float, Field(ge=0.0, le=1.0)] | None = Field(
+        None, description="in place of `method.hard_weight`"
+    )
+    temperature: Annotated[float, Field(gt=0.0)] | None = Field(
+        None, description="in place of `method.temperature`; action units have 1 by default"
+    )
+
+
+class SoftTasks(Section):
+    """How each task learns from the teachers."""
+
+    au: SoftTask = SoftTask()
+    expression: SoftTask = SoftTask()
+    va: SoftTask = SoftTask()
+
+
+class Distillation(LabelLosses):
+    """Learning from labels and from teachers' logits."""
+
+    uses_soft_labels: ClassVar[bool] = True
+
+    name: Literal["distillation"] = "distillation"
+    hard_weight: Annotated[float, Field(ge=0.0, le=1.0)] = Field(
+        0.6, description="of the label where there is one; the teacher has the rest"
+    )
+    temperature: Annotated[float, Field(gt=0.0)] = 1.5
+    temperature_squared: bool = Field(
+        default=True, description="multiply soft losses by temperature squared, so that their gradients keep their size"
+    )
+    missing_labels: Literal["teacher", "ignore"] = Field(
+        "teacher", description="what a row without a label of a task learns: what the teacher says of it, or nothing"
+    )
+    confidence: Literal["none", "entropy"] = Field(
+        "none",
+        description="`entropy`: what a teacher says counts by 1 - entropy / the entropy of a guess, row by row and action unit by action unit",
+    )
+    soft_tasks: SoftTasks = SoftTasks()
+
+
+MethodOptions = Annotated[Supervised | Distillation, Field(discriminator="name")]
