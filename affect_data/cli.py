@@ -6,17 +6,15 @@ Every command prints people's text, or one JSON document on stdout with ``--json
 
 import json
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from affect_data import cli_audit, cli_balance, cli_report, cli_review
+from affect_data import cli_audit, cli_balance, cli_demo, cli_report, cli_review
 from affect_data.errors import AffectError
+from affect_data.progress import log, progress_bars
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -26,7 +24,6 @@ app = typer.Typer(
     help="Merge facial-affect databases into one trustworthy dataset.",
 )
 out_console = Console(soft_wrap=True, highlight=False)
-log = Console(stderr=True, soft_wrap=True, highlight=False)
 
 INTERRUPTED = 130
 
@@ -55,25 +52,6 @@ def main() -> None:
         if end.code == INTERRUPTED:
             log.print("interrupted; run the same command again to go on", markup=False)
         raise
-
-
-@contextmanager
-def progress_bars() -> Iterator[Callable[[str, int, int], None]]:
-    """A function that shows how far each step is: a bar on a terminal, nothing elsewhere."""
-    if not log.is_terminal:
-        yield lambda *_: None
-        return
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=log) as bars:
-        tasks: dict[str, Any] = {}
-
-        def show(step: str, done: int, total: int) -> None:
-            name = step.partition(":")[0]
-            if name not in tasks:
-                tasks[name] = bars.add_task(name, total=total)
-            bars.update(tasks[name], completed=done, total=total, description=step)
-
-        yield show
 
 
 def _print_json(document: object) -> None:
@@ -113,29 +91,6 @@ def databases(
             for entry in catalogue()
         ]
         out_console.print(table(["name", "title", "labels", "may publish", "releases"], rows))
-
-
-@app.command(epilog="Example: `affect-data demo demo-databases --seed 0`")
-def demo(
-    out: Annotated[Path, typer.Argument(metavar="OUT", help="A new folder.")],
-    seed: Annotated[int, typer.Option(help="Decides every face.")] = 0,
-    faces: Annotated[int | None, typer.Option(min=1, help="About how many faces in all.")] = None,
-    workers: Annotated[int, typer.Option(min=1, help="Processes that draw.")] = 1,
-    as_json: Json = False,
-) -> None:
-    """Write demo databases: drawn faces in the official layouts of the six databases, the truth apart."""
-    from affect_data.demo.world import FACES, SHARES, TRUTH, write_demo
-
-    with progress_bars() as progress:
-        truth = write_demo(out, seed, faces or FACES, workers, progress)
-    counts = dict(truth["database"].value_counts().sort("database").iter_rows())
-    if as_json:
-        _print_json({"out": str(out), "faces": len(truth), "databases": counts, "truth": str(out / TRUTH)})
-        return
-    out_console.print(
-        f"{len(truth):,} faces in {len(SHARES)} databases under {out}; the truth is in {out / TRUTH}", markup=False
-    )
-    out_console.print(f"Next: affect-data check recipes/demo/data.yaml --roots {out}", markup=False)
 
 
 @app.command(epilog="Example: `affect-data check recipes/demo/data.yaml --roots demo-databases`")
@@ -223,6 +178,7 @@ def schema(as_json: Json = False) -> None:
 
 
 cli_balance.register(app)
+cli_demo.register(app)
 cli_audit.register(app)
 cli_review.register(app)
 cli_report.register(app)

@@ -40,6 +40,8 @@ FORMAT_VERSION: Final = 1
 MANIFEST: Final = "dataset.json"
 LOCK: Final = "dataset.lock.json"
 FAILURES: Final = "failures.parquet"
+AUDIT: Final = "audit.parquet"
+AUDIT_FINGERPRINT: Final = "affectkit.dataset_fingerprint"
 ROWS_PER_BATCH: Final = 1000
 
 BUILD_REMEDY: Final = "Build it with `affect-data build RECIPE {path}`"

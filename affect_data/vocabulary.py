@@ -132,6 +132,58 @@ EXPRESSION_ACTION_UNITS: Final[Mapping[str, Mapping[int, float]]] = MappingProxy
 )
 """Action units of a basic expression: 1.0 where more than 70 % of subjects show it (prototypical), else the share that does."""
 
+COMPOUND_EXPRESSION_ACTION_UNITS: Final[Mapping[str, Mapping[int, float]]] = MappingProxyType(
+    {
+        "happily surprised": {1: 1.0, 2: 1.0, 12: 1.0, 25: 1.0, 5: 0.64, 26: 0.67},
+        "happily disgusted": {10: 1.0, 12: 1.0, 25: 1.0, 4: 0.32, 6: 0.61, 9: 0.59},
+        "sadly fearful": {1: 1.0, 4: 1.0, 20: 1.0, 25: 1.0, 2: 0.46, 5: 0.24, 6: 0.34, 15: 0.30},
+        "sadly angry": {4: 1.0, 15: 1.0, 6: 0.26, 7: 0.48, 11: 0.20, 17: 0.50},
+        "sadly surprised": {1: 1.0, 4: 1.0, 25: 1.0, 26: 1.0, 2: 0.27, 6: 0.31},
+        "sadly disgusted": {4: 1.0, 10: 1.0, 1: 0.49, 6: 0.61, 9: 0.20, 11: 0.35, 15: 0.54, 17: 0.47, 25: 0.43},
+        "fearfully angry": {4: 1.0, 20: 1.0, 25: 1.0, 5: 0.40, 7: 0.39, 10: 0.30, 11: 0.33},
+        "fearfully surprised": {1: 1.0, 2: 1.0, 5: 1.0, 20: 1.0, 25: 1.0, 4: 0.47, 10: 0.35, 11: 0.22, 26: 0.51},
+        "fearfully disgusted": {
+            1: 1.0,
+            4: 1.0,
+            10: 1.0,
+            20: 1.0,
+            25: 1.0,
+            2: 0.64,
+            5: 0.50,
+            6: 0.26,
+            9: 0.28,
+            15: 0.33,
+        },
+        "angrily surprised": {4: 1.0, 25: 1.0, 26: 1.0, 5: 0.35, 7: 0.50, 10: 0.34},
+        "angrily disgusted": {4: 1.0, 10: 1.0, 17: 1.0, 7: 0.60, 9: 0.57, 24: 0.36},
+        "disgustedly surprised": {1: 1.0, 2: 1.0, 5: 1.0, 10: 1.0, 4: 0.45, 9: 0.37, 17: 0.66, 24: 0.33},
+        "appalled": {4: 1.0, 10: 1.0, 6: 0.25, 9: 0.56, 17: 0.67, 24: 0.36},
+        "hatred": {4: 1.0, 10: 1.0, 7: 0.57, 9: 0.27, 17: 0.63, 24: 0.37},
+        "awed": {1: 1.0, 2: 1.0, 5: 1.0, 25: 1.0, 4: 0.21, 20: 0.62, 26: 0.56},
+    }
+)
+"""Action units of a compound expression, as in `EXPRESSION_ACTION_UNITS`; Du 2014 has no "happily fearful" and no "happily sad"."""
+
+COMPOUND_EXPRESSION_PARTS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
+    {
+        "happily surprised": ("happiness", "surprise"),
+        "happily disgusted": ("happiness", "disgust"),
+        "sadly fearful": ("sadness", "fear"),
+        "sadly angry": ("sadness", "anger"),
+        "sadly surprised": ("sadness", "surprise"),
+        "sadly disgusted": ("sadness", "disgust"),
+        "fearfully angry": ("fear", "anger"),
+        "fearfully surprised": ("fear", "surprise"),
+        "fearfully disgusted": ("fear", "disgust"),
+        "angrily surprised": ("anger", "surprise"),
+        "angrily disgusted": ("anger", "disgust"),
+        "disgustedly surprised": ("disgust", "surprise"),
+        "happily fearful": ("happiness", "fear"),
+        "happily sad": ("happiness", "sadness"),
+    }
+)
+"""The two basic expressions of a compound one, in the order of its name; appalled, hatred and awed are not made of two."""
+
 
 class UnknownNameError(ValueError):
     """A class name that the vocabulary does not hold."""

@@ -54,6 +54,13 @@ class NonFiniteLossError(DataError):
         )
 
 
+class CouplingError(DataError):
+    """Action units and expressions that cannot teach each other with these labels."""
+
+    def __init__(self, because: str) -> None:
+        super().__init__(f"method.coupling: {because}")
+
+
 class CheckpointError(DataError):
     """A checkpoint that cannot be resumed from."""
 

@@ -13,7 +13,7 @@ from affect_train.batches import FaceImages
 from affect_train.errors import ModelMismatchError
 from affect_train.inference import Logits, build_accelerator, infer, open_model, predictions
 from affect_train.intervals import Clusters, confidence_intervals
-from affect_train.labels import LabelArrays, column_array, load_labels
+from affect_train.labels import LabelArrays, column_array, load_labels, text_codes
 from affect_train.metrics import best_thresholds, evaluate_predictions
 from affect_train.model import AffectModel
 from affect_train.preprocess import Preprocessing
@@ -188,14 +188,6 @@ def tune(
         "labels": labels.au_mask.sum(axis=0).tolist(),
     }
     write_text(source / MODEL_CONFIG, model.config.to_json_string(use_diff=True))
-
-
-def text_codes(dataset: "Dataset", name: str) -> NDArray[np.int64]:
-    """A number for every different text of a column, int64 [rows]; -1 where it is empty."""
-    encoded = dataset.select_columns([name]).with_format("arrow")[:].column(0).combine_chunks().dictionary_encode()
-    codes = encoded.indices.to_numpy().astype(np.int64)
-    empty = encoded.dictionary.index("").as_py()
-    return np.where(codes == empty, -1, codes)
 
 
 def check_labels(labels: LabelArrays, tasks: TaskSet, where: str) -> None:

@@ -41,6 +41,14 @@ def column_array(dataset: "Dataset", name: str, columns: Sequence[int] | None = 
     return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
+def text_codes(dataset: "Dataset", name: str) -> NDArray[np.int64]:
+    """A number for every different text of a column, int64 [rows]; -1 where it is empty."""
+    encoded = dataset.select_columns([name]).with_format("arrow")[:].column(0).combine_chunks().dictionary_encode()
+    codes = encoded.indices.to_numpy().astype(np.int64)
+    empty = encoded.dictionary.index("").as_py()
+    return np.where(codes == empty, -1, codes)
+
+
 @dataclass(frozen=True)
 class SoftLabelArrays:
     """One teacher's logits for every row, and where the student's heads find theirs.

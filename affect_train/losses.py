@@ -12,16 +12,24 @@ CONSTANT_VARIANCE = 1e-8
 """Labels with less variance than this count as constant: their concordance is not defined."""
 
 
-def masked_binary_cross_entropy(logits: Tensor, targets: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+def masked_binary_cross_entropy(
+    logits: Tensor, targets: Tensor, mask: Tensor, weights: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
     """Binary cross-entropy summed over the valid entries, and their count.
 
     Args:
         logits: float [N, A].
         targets: float [N, A] in [0, 1]: labels or probabilities.
         mask: bool [N, A].
+        weights: float [N, A], what the loss of each entry is multiplied by; None: 1.
     """
     losses = F.binary_cross_entropy_with_logits(_where(mask, logits), _where(mask, targets), reduction="none")
-    return _masked_sum(losses, mask)
+    return _masked_sum(losses if weights is None else losses * weights, mask)
+
+
+def row_shares(mask: Tensor) -> Tensor:
+    """float32 [N, A]: one over the number of valid entries of the row, 0 where an entry is not valid; a sum by them is a sum of row means."""
+    return mask / mask.sum(dim=1, keepdim=True).clamp(min=1)
 
 
 def masked_cross_entropy(logits: Tensor, classes: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:

@@ -24,6 +24,7 @@ from affect_train.errors import BackboneError, NotAModelError
 from affect_train.losses import expectation
 from affect_train.recipe_model import Model as ModelOptions
 from affect_train.tasks import TaskSet
+from affect_train.temporal.model import WindowEncoder
 
 DEFAULT_THRESHOLD = 0.5
 
@@ -49,6 +50,7 @@ class AffectConfig(PretrainedConfig):
         preprocessing: how the input was cropped and scaled.
         preprocessing_hash: identifies it.
         thresholds: for every action unit, the probability from which on it counts as present.
+        temporal: the recurrent stage before the heads: the values of the recipe's section ``model.temporal``; None: there is none.
     """
 
     model_type = "affect"
@@ -73,6 +75,7 @@ class AffectConfig(PretrainedConfig):
         preprocessing: Mapping[str, Any] | None = None,
         preprocessing_hash: str = "",
         thresholds: Sequence[float] | None = None,
+        temporal: Mapping[str, Any] | None = None,
         **kwargs: Any,  # noqa: ANN401
     ) -> None:
         if isinstance(backbone_config, Mapping):
@@ -96,6 +99,7 @@ class AffectConfig(PretrainedConfig):
         self.preprocessing = dict(preprocessing or {})
         self.preprocessing_hash = preprocessing_hash
         self.thresholds = list(thresholds) if thresholds is not None else [DEFAULT_THRESHOLD] * len(self.action_units)
+        self.temporal = dict(temporal) if temporal is not None else None
         if self.expressions:
             kwargs["id2label"] = dict(enumerate(self.expressions))
             kwargs["label2id"] = {name: position for position, name in enumerate(self.expressions)}
@@ -149,6 +153,11 @@ class AffectModel(PreTrainedModel):
             "arousal": config.valence_arousal_bins,
         }
         self.norm = nn.BatchNorm1d(width) if config.head_normalisation == "batch" else nn.LayerNorm(width)
+        self.encoder = None
+        if config.temporal is not None:
+            present = [name for name, size in sizes.items() if size]
+            self.encoder = WindowEncoder(width, present, config.temporal, config.dropout)
+            width = self.encoder.width
         self.heads = nn.ModuleDict({name: _head(width, size, config) for name, size in sizes.items() if size})
         # Persistent, because transformers builds models on the meta device and fills in only what the weight file holds.
         mean, std = torch.tensor(config.image_mean), torch.tensor(config.image_std)
@@ -187,10 +196,10 @@ class AffectModel(PreTrainedModel):
 
         Args:
             pixels: uint8 [N, 3, S, S], RGB, S the configuration's ``image_size``; or, where the backbone is frozen, float [N, D]: its
-                stored features.
+                stored features; or, with a recurrent stage, float [N, 1 + D]: its `placed` features.
         """
         if pixels.ndim == 2 and self.config.freeze_backbone:
-            return self.classify(pixels)
+            return self.classify(pixels) if self.encoder is None else self.classify(pixels[:, 1:], pixels[:, 0])
         size = self.config.image_size
         if pixels.dtype != torch.uint8 or pixels.shape[1:] != (3, size, size):
             raise ValueError(
@@ -200,10 +209,19 @@ class AffectModel(PreTrainedModel):
             features = self.features(pixels)
         return self.classify(features)
 
-    def classify(self, features: Tensor) -> AffectOutput:
-        """The logits of every head from pooled features [N, D], as `features` gives them."""
+    def classify(self, features: Tensor, places: Tensor | None = None) -> AffectOutput:
+        """The logits of every head from pooled features [N, D], as `features` gives them.
+
+        Args:
+            features: float [N, D].
+            places: [N], for a recurrent stage: the place of each frame in its window; None: each is a window of one frame.
+        """
         normalised = self.norm(features)
-        logits = {f"{name}_logits": head(normalised) for name, head in self.heads.items()}
+        if self.encoder is None:
+            logits = {f"{name}_logits": head(normalised) for name, head in self.heads.items()}
+            return AffectOutput(**logits, features=features)
+        read = self.encoder(normalised, torch.zeros_like(features[:, 0]) if places is None else places)
+        logits = {f"{name}_logits": head(read[name]) for name, head in self.heads.items()}
         return AffectOutput(**logits, features=features)
 
     def features(self, pixels: Tensor) -> Tensor:
@@ -276,6 +294,7 @@ class AffectModel(PreTrainedModel):
             freeze_backbone=options.freeze_backbone,
             preprocessing=preprocessing,
             preprocessing_hash=preprocessing_hash,
+            temporal=options.temporal.model_dump(mode="json") if options.temporal is not None else None,
         )
         model = cls(config, loaded.model)
         config.unused_parameters = model.freeze_unused(loaded.name)

@@ -4,6 +4,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from affect_train.recipe_coupling import Coupling
 from affect_train.recipe_section import Section, Weight
 
 
@@ -21,14 +22,17 @@ class LabelLosses(Section):
     uses_soft_labels: ClassVar[bool] = False
 
     task_weights: TaskWeights = TaskWeights()
-    au_reduction: Literal["mean", "sum"] = Field(
-        "mean", description="over action units; `sum` is the weight 8 of Deng et al."
+    au_reduction: Literal["mean", "sum", "image_mean"] = Field(
+        "mean",
+        description="over the labels of a batch; `sum`: times the number of action units, the weight 8 of Deng et al.; "
+        "`image_mean`: over the labels of each image, then over images, as FaceBehaviorNet",
     )
     ccc_weight: Weight = Field(1.0, description="of 1 - CCC beside the cross-entropy over bins")
     ccc_epsilon: Annotated[float, Field(gt=0.0)] = Field(
         0.02,
         description="in the denominator of the CCC: keeps its gradient sane while predictions or labels hardly vary",
     )
+    coupling: Coupling | None = Field(None, description="losses between action units and expressions")
 
 
 class Supervised(LabelLosses):

@@ -8,7 +8,7 @@ from pydantic import Field, field_serializer, field_validator
 from pydantic_core.core_schema import ValidationInfo
 
 from affect_data.vocabulary import slot_of
-from affect_train.recipe_section import Name, Section, Share
+from affect_train.recipe_section import Count, Name, Section, Share
 from affect_train.tasks import TaskSet, expression_set
 
 
@@ -71,6 +71,40 @@ class Head(Section):
     )
 
 
+class Temporal(Section):
+    """A recurrent stage between the backbone's features and the heads, over windows of consecutive frames."""
+
+    window: Annotated[int, Field(ge=2, le=4096)] = Field(32, description="frames of a window")
+    stride: Count | None = Field(
+        None, description="frames between the beginnings of training windows; by default half a window"
+    )
+    evaluation_stride: Count | None = Field(
+        None,
+        description="the same for evaluation and labels, by default a window; with less, a frame has the mean of its windows",
+    )
+    projection: Annotated[int, Field(ge=0)] = Field(
+        128, description="width that features are brought to before; 0 leaves them as they are"
+    )
+    hidden: Count = Field(64, description="units of the bidirectional GRU, either way")
+    layers: Count = 1
+    sharing: Literal["per_task", "shared"] = Field(
+        "per_task", description="a GRU for each of action units, expressions, valence-arousal, or one for all"
+    )
+
+    @field_validator("stride", "evaluation_stride")
+    @classmethod
+    def _leave_no_frame_out(cls, stride: int | None, info: ValidationInfo) -> int | None:
+        window = info.data.get("window")
+        if stride is not None and window is not None and stride > window:
+            raise ValueError(f"{stride} is more than the window of {window} frames, so that frames would be left out")
+        return stride
+
+    @property
+    def strides(self) -> tuple[int, int]:
+        """The frames between windows in training and in evaluation, defaults resolved."""
+        return self.stride or self.window // 2, self.evaluation_stride or self.window
+
+
 class Model(Section):
     """The network."""
 
@@ -96,6 +130,9 @@ class Model(Section):
     )
     features: Name | None = Field(
         None, description="train the heads on stored features of this name: no image is decoded or augmented"
+    )
+    temporal: Temporal | None = Field(
+        None, description="a recurrent stage over windows of frames; takes stored `features`"
     )
 
     @field_validator("backbone", mode="plain")

@@ -16,6 +16,7 @@ def contradictions(sections: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...
     if "model" in sections and sections["model"].features and not sections["model"].freeze_backbone:
         yield ("model", "features"), "stored features stay as they are; set `model.freeze_backbone: true`"
     yield from _engine_contradictions(sections)
+    yield from _temporal_contradictions(sections)
     steps = sections["training"].max_steps if "training" in sections else None
     if steps and "schedule" in sections and sections["schedule"].warmup_steps >= steps:
         warmup = sections["schedule"].warmup_steps
@@ -59,6 +60,22 @@ def _engine_contradictions(sections: Mapping[str, Any]) -> Iterator[tuple[tuple[
         yield (
             ("model", "gradient_checkpointing"),
             "a frozen backbone keeps no activations; set it to false",
+        )
+
+
+def _temporal_contradictions(sections: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
+    model, batches = sections.get("model"), sections.get("batches")
+    if model is None or model.temporal is None:
+        return
+    if model.features is None:
+        yield (
+            ("model", "temporal"),
+            "windows are read from stored features; run `affect-train features` and name them in `model.features`",
+        )
+    if batches is not None and batches.balance:
+        yield (
+            ("batches", "balance"),
+            f"found {batches.balance!r}, which weighs rows, but a recurrent stage draws windows; remove it",
         )
 
 

@@ -5,17 +5,16 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import polars as pl
 
 from affect_data.audit.base import FINDINGS, AuditedDataset, Progress, Severity
 from affect_data.audit.registry import AUDITS, audit_named
 from affect_data.errors import DataError
+from affect_data.store import AUDIT as AUDIT
+from affect_data.store import AUDIT_FINGERPRINT as FINGERPRINT
 from affect_data.store import DatasetFolder, exclusive, open_dataset
-
-AUDIT: Final = "audit.parquet"
-FINGERPRINT: Final = "affectkit.dataset_fingerprint"
 
 
 class NotAuditedError(DataError):

@@ -7,10 +7,11 @@ the masks of the schema are made in one place, `affect_data.harmonise`.
 
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
+from types import MappingProxyType
 from typing import ClassVar, Literal
 
 import polars as pl
@@ -137,6 +138,8 @@ class Database(ABC):
     has_expression_votes: ClassVar[bool] = False
     valence_arousal: ClassVar[str] = ""
     """The native range, for example "-10..10 integers"; empty where VA is not labelled."""
+    literature_folds: ClassVar[Mapping[str, tuple[str, ...]]] = MappingProxyType({})
+    """The subjects of each part of the cross-validation that papers share, by the part's name; empty where there is none."""
     Options: ClassVar[type[DatabaseOptions]] = DatabaseOptions
 
     def __init__(self, options: DatabaseOptions | None = None) -> None:

@@ -76,6 +76,7 @@ class Disfa(Database):
     source_family = "disfa"
     action_units = (1, 2, 4, 5, 6, 9, 12, 15, 17, 20, 25, 26)
     action_unit_intensities = action_units
+    literature_folds = FOLDS
     Options: ClassVar[type[DatabaseOptions]] = DisfaOptions
     options: DisfaOptions
 

@@ -5,6 +5,7 @@ from affect_data.databases.affectnet import AffectNet
 from affect_data.databases.affwild2 import AffWild2
 from affect_data.databases.base import Database
 from affect_data.databases.disfa import Disfa
+from affect_data.databases.emotionet import EmotioNet
 from affect_data.databases.expw import ExpW
 from affect_data.databases.ferplus import FerPlus
 from affect_data.errors import UnknownNameError
@@ -16,6 +17,7 @@ DATABASES: dict[str, type[Database]] = {
     "expw": ExpW,
     "afew_va": AfewVa,
     "ferplus": FerPlus,
+    "emotionet": EmotioNet,
 }
 
 

@@ -21,11 +21,16 @@ from PIL import Image
 from affect_data.demo.faces import View, draw_face
 from affect_data.demo.identity import Identity, draw_identity
 from affect_data.demo.style import Style, draw_view, drift_view, smooth_noise
-from affect_data.vocabulary import EXPRESSION_ACTION_UNITS
+from affect_data.vocabulary import (
+    COMPOUND_EXPRESSION_ACTION_UNITS,
+    COMPOUND_EXPRESSION_PARTS,
+    EXPRESSION_ACTION_UNITS,
+)
 
 __all__ = [
     "CIRCUMPLEX",
     "DEMO_ACTION_UNITS",
+    "DEMO_COMPOUND_EXPRESSIONS",
     "DEMO_EXPRESSIONS",
     "FREQUENCIES",
     "PRESENT_ABOVE",
@@ -37,6 +42,10 @@ __all__ = [
 
 DEMO_ACTION_UNITS: Final[tuple[int, ...]] = (1, 2, 4, 5, 6, 7, 9, 10, 12, 14, 15, 17, 20, 23, 24, 25, 26)
 DEMO_EXPRESSIONS: Final = ("neutral", "anger", "disgust", "fear", "happiness", "sadness", "surprise", "contempt")
+DEMO_COMPOUND_EXPRESSIONS: Final = tuple(
+    name for name in COMPOUND_EXPRESSION_PARTS if name in COMPOUND_EXPRESSION_ACTION_UNITS
+)
+"""Compound expressions of two basic ones whose action units are published."""
 
 PRESENT_ABOVE: Final = 0.15
 """The strength above which an action unit counts as present."""
@@ -93,11 +102,19 @@ _SHOWN_ABOVE: Final = 0.25
 
 
 def relation(expression: str) -> Mapping[int, float]:
-    """The demo's action units of an expression with the share of faces that show each; empty for neutral."""
+    """The demo's action units of a basic or compound expression with the share of faces that show each; empty for neutral."""
     if expression == "contempt":
         return _CONTEMPT
-    related = EXPRESSION_ACTION_UNITS.get(expression, {})
+    related = COMPOUND_EXPRESSION_ACTION_UNITS.get(expression) or EXPRESSION_ACTION_UNITS.get(expression, {})
     return {number: weight for number, weight in related.items() if number in DEMO_ACTION_UNITS}
+
+
+def expression_shares(imbalance: float) -> list[float]:
+    """How often each of DEMO_EXPRESSIONS is shown: FREQUENCIES to a power, in all 1."""
+    if imbalance == 1.0:
+        return [FREQUENCIES[name] for name in DEMO_EXPRESSIONS]
+    powers = [FREQUENCIES[name] ** imbalance for name in DEMO_EXPRESSIONS]
+    return [power / sum(powers) for power in powers]
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +129,8 @@ class DemoFace:
     identity: Identity = field(repr=False)
     view: View = field(repr=False)
     only_side: int = 0  # -1 or 1: action units 12 and 14 act on that side of the picture alone
+    shown: str = ""  # the expression that the muscles show; of a compound one, the dominant part
+    compound: str = ""  # the label of a compound expression, whose dominant part is then `expression`
 
     def strength(self, number: int) -> float:
         """How strongly an action unit acts, 0 to 1.
@@ -136,11 +155,16 @@ class DemoFace:
         return bisect_left(_INTENSITY_LIMITS, self.strength(number))
 
     def votes(self, rng: np.random.Generator, annotators: int = 10) -> dict[str, int]:
-        """How many annotators chose each of DEMO_EXPRESSIONS or "unknown"; they agree less on a weak expression."""
+        """How many annotators chose each of DEMO_EXPRESSIONS or "unknown".
+
+        They agree less on a weak expression, and choose one part of a compound expression as often as the other.
+        """
         names = (*DEMO_EXPRESSIONS, "unknown")
         clarity = 0.85 if self.expression == "neutral" else 0.4 + 0.55 * self._mean_strength()
         shares = dict.fromkeys(names, 0.15 * (1 - clarity) / len(names))
-        shares[self.expression] += clarity
+        parts = COMPOUND_EXPRESSION_PARTS.get(self.compound, (self.expression,))
+        for part in parts:
+            shares[part] += clarity / len(parts)
         for name in _CONFUSED_WITH[self.expression]:
             shares[name] += 0.25 * (1 - clarity)
         shares["neutral"] += 0.25 * (1 - clarity)
@@ -154,13 +178,13 @@ class DemoFace:
         return draw_face(self.identity, strengths, self.view, size, colour=colour, only_side=self.only_side)
 
     def _mean_strength(self) -> float:
-        return _mean_strength(self.strengths, self.expression)
+        return _mean_strength(self.strengths, self.compound or self.expression)
 
 
 class FaceSampler:
     """Draws faces; the same seed and the same calls in the same order give the same faces."""
 
-    def __init__(self, seed: int, style: Style | None = None, label_noise: float = 0.0) -> None:
+    def __init__(self, seed: int, style: Style | None = None, label_noise: float = 0.0, imbalance: float = 1.0) -> None:
         """Opens a world.
 
         Args:
@@ -168,11 +192,13 @@ class FaceSampler:
             style: What the photographs of this database have in common.
             label_noise: Share of photographs and of a video's episodes whose expression label is another one's;
                 action units, valence and arousal still follow what the face shows.
+            imbalance: Power of FREQUENCIES: 0 shows every expression equally often, 1 as often as they say.
         """
         self._seed = seed
         self._rng = np.random.default_rng(seed)
         self._style = style or Style()
         self._label_noise = label_noise
+        self._shares = expression_shares(imbalance)
         self._identities: dict[str, Identity] = {}
         self._named: dict[str, int] = {}
 
@@ -182,17 +208,32 @@ class FaceSampler:
         self._named[prefix] = first + count
         return [f"{prefix}{number:04d}" for number in range(first, first + count)]
 
-    def photograph(self, subject: str | None = None, expression: str | None = None) -> DemoFace:
-        """One face in one photograph: of a new person unless named, with an expression by FREQUENCIES unless given."""
-        expression = expression or self._draw_expression()
-        strengths = self._draw_strengths(expression)
+    def photograph(
+        self, subject: str | None = None, expression: str | None = None, compound: str | None = None
+    ) -> DemoFace:
+        """One face in one photograph: of a new person unless named, with an expression by FREQUENCIES unless given.
+
+        Args:
+            subject: Who is photographed.
+            expression: One of DEMO_EXPRESSIONS.
+            compound: One of DEMO_COMPOUND_EXPRESSIONS, instead of a basic expression. The face's `expression` is
+                then the dominant part: the one of the two whose own action units act more, by the shares of the
+                relation table. Valence and arousal lie around the middle between both parts.
+
+        Raises:
+            ValueError: a basic and a compound expression are both given, or the demo draws no such compound.
+        """
+        if compound is not None:
+            _refuse_compound(compound, expression)
+        shown = compound or expression or self._draw_expression()
+        strengths = self._draw_strengths(shown)
         return self._face(
             subject or self.subjects(1)[0],
             strengths,
-            shown=expression,
-            label=self._annotate(expression),
+            shown=shown,
+            label=self._annotate(shown),
             view=draw_view(self._style, self._rng),
-            only_side=self._draw_side(expression),
+            only_side=self._draw_side(shown),
             va_noise=self._rng.normal(0.0, _VA_NOISE, 2),
         )
 
@@ -220,6 +261,7 @@ class FaceSampler:
                     strengths,
                     shown=shown,
                     label=label if visible else "neutral",
+                    visible=visible,
                     view=poses[len(faces)],
                     only_side=side,
                     va_noise=wobble[len(faces)] * _VA_NOISE,
@@ -237,10 +279,31 @@ class FaceSampler:
         view: View,
         only_side: int,
         va_noise: NDArray[np.float64],
+        visible: bool = True,
     ) -> DemoFace:
-        point = np.array(CIRCUMPLEX[shown]) * _mean_strength(strengths, shown) + va_noise
+        parts = COMPOUND_EXPRESSION_PARTS.get(shown, (shown,))
+        middle = np.mean([CIRCUMPLEX[part] for part in parts], axis=0)
+        point = middle * _mean_strength(strengths, shown) + va_noise
         valence, arousal = (float(value) for value in np.round(np.clip(point, -1.0, 1.0), 4))
-        return DemoFace(subject, strengths, label, valence, arousal, self._identity(subject), view, only_side)
+        compound = label if label in COMPOUND_EXPRESSION_PARTS else ""
+        expression = _dominant_part(strengths, compound) if compound else label
+        seen = (
+            (_dominant_part(strengths, shown) if shown in COMPOUND_EXPRESSION_PARTS else shown)
+            if visible
+            else "neutral"
+        )
+        return DemoFace(
+            subject,
+            strengths,
+            expression,
+            valence,
+            arousal,
+            self._identity(subject),
+            view,
+            only_side,
+            shown=seen,
+            compound=compound,
+        )
 
     def _identity(self, subject: str) -> Identity:
         if subject not in self._identities:
@@ -249,7 +312,7 @@ class FaceSampler:
         return self._identities[subject]
 
     def _draw_expression(self) -> str:
-        return DEMO_EXPRESSIONS[self._rng.choice(len(DEMO_EXPRESSIONS), p=[FREQUENCIES[e] for e in DEMO_EXPRESSIONS])]
+        return DEMO_EXPRESSIONS[self._rng.choice(len(DEMO_EXPRESSIONS), p=self._shares)]
 
     def _draw_side(self, expression: str) -> int:
         return int(self._rng.choice((-1, 1))) if expression == "contempt" else 0
@@ -258,7 +321,8 @@ class FaceSampler:
         """The label that an annotator gives: wrong in `label_noise` of all cases."""
         if self._rng.random() >= self._label_noise:
             return expression
-        return str(self._rng.choice([other for other in DEMO_EXPRESSIONS if other != expression]))
+        names = DEMO_EXPRESSIONS if expression in DEMO_EXPRESSIONS else DEMO_COMPOUND_EXPRESSIONS
+        return str(self._rng.choice([other for other in names if other != expression]))
 
     def _draw_strengths(self, expression: str) -> tuple[float, ...]:
         """Beta-distributed strengths of the expression's action units, with a few strays and traces besides."""
@@ -293,6 +357,25 @@ def _mean_strength(strengths: tuple[float, ...], expression: str) -> float:
     related = relation(expression)
     acting = [s for number, s in zip(DEMO_ACTION_UNITS, strengths, strict=True) if number in related and s > 0]
     return sum(acting) / len(acting) if acting else 0.0
+
+
+def _dominant_part(strengths: tuple[float, ...], compound: str) -> str:
+    """The part of a compound expression whose action units act more: the mean strength, weighted by their shares."""
+    by_number = dict(zip(DEMO_ACTION_UNITS, strengths, strict=True))
+
+    def score(part: str) -> float:
+        shares = relation(part)
+        return sum(share * by_number[number] for number, share in shares.items()) / sum(shares.values())
+
+    return max(COMPOUND_EXPRESSION_PARTS[compound], key=score)
+
+
+def _refuse_compound(compound: str, expression: str | None) -> None:
+    if expression is not None:
+        raise ValueError(f"a face shows {expression!r} or {compound!r}, not both; name one of them")
+    if compound not in DEMO_COMPOUND_EXPRESSIONS:
+        known = ", ".join(DEMO_COMPOUND_EXPRESSIONS)
+        raise ValueError(f"the demo draws no compound expression {compound!r}; it draws {known}")
 
 
 def _is_opposed(number: int, strengths: Mapping[int, float]) -> bool:

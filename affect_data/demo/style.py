@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +33,42 @@ class Style:
     clutter: float = 18.0  # how much the background's patches differ, in grey levels; 0 is a plain wall
     blur: float = 0.002  # largest standard deviation, of the picture's side
     noise: float = 5.0  # standard deviation, in grey levels
+
+    def moved(self, shift: float) -> Style:
+        """The style `shift` times as far from ordinary snapshots; 1 is this one, 0 the ordinary one."""
+        if shift == 1.0:
+            return self
+        ordinary = Style()
+        moved: dict[str, Any] = {
+            name: _between(getattr(ordinary, name), getattr(self, name), shift) for name in _SPREADS
+        }
+        red, green, blue = (max(0.5, 1.0 + shift * (channel - 1.0)) for channel in self.tint)
+        return replace(self, **moved, tint=(red, green, blue), brightness=_between(1.0, self.brightness, shift))
+
+    def harder(self, nuisance: float) -> Style:
+        """The style with everything that hides a face's expression multiplied by `nuisance`."""
+        if nuisance == 1.0:
+            return self
+        harder: dict[str, Any] = {name: getattr(self, name) * nuisance for name in _SPREADS}
+        return replace(self, **harder)
+
+
+_SPREADS = (
+    "rotation",
+    "turn",
+    "shift",
+    "scale",
+    "brightness_spread",
+    "gradient",
+    "tint_spread",
+    "clutter",
+    "blur",
+    "noise",
+)
+
+
+def _between(ordinary: float, own: float, shift: float) -> float:
+    return max(0.0, ordinary + shift * (own - ordinary))
 
 
 def draw_view(style: Style, rng: np.random.Generator) -> View:

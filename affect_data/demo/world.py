@@ -3,6 +3,7 @@
 import importlib
 import zlib
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
@@ -15,7 +16,7 @@ from affect_data.demo.sheet import contact_sheet
 from affect_data.demo.style import Style
 from affect_data.demo.truth import PlacedFace
 from affect_data.engine import map_shards
-from affect_data.errors import DataError
+from affect_data.errors import DataError, UnknownNameError, UsageError
 
 TRUTH: Final = "truth.parquet"
 SHEET: Final = "faces.png"
@@ -36,9 +37,57 @@ STYLES: Final[Mapping[str, Style]] = MappingProxyType(
         "expw": Style(rotation=9.0, gradient=0.3, noise=8.0, brightness_spread=0.18),
         "afew_va": Style(tint=(1.06, 1.0, 0.92), brightness=0.9, gradient=0.3),
         "ferplus": Style(rotation=7.0, noise=9.0, blur=0.004),
+        "emotionet": Style(rotation=9.0, turn=0.5, gradient=0.3, tint_spread=0.04, brightness_spread=0.16),
     }
 )
 """What sets the pictures of each database apart."""
+
+
+@dataclass(frozen=True)
+class World:
+    """What a demo world holds, and how hard it is.
+
+    Attributes:
+        shares: the databases, and how the faces are divided among them (any positive numbers).
+        label_noise: share of the expression labels that are another's, by database; 0 where a database is not named.
+        shift: how far the styles of the databases are from an ordinary snapshot, 1 as in `STYLES`, 0 all alike.
+        nuisance: what pose, light, blur and noise are multiplied by.
+        imbalance: power of the expressions' frequencies, 0 all equally often.
+    """
+
+    shares: Mapping[str, float] = field(default_factory=lambda: SHARES)
+    label_noise: Mapping[str, float] = field(default_factory=dict)
+    shift: float = 1.0
+    nuisance: float = 1.0
+    imbalance: float = 1.0
+
+    def __post_init__(self) -> None:
+        for name in (*self.shares, *self.label_noise):
+            if name not in STYLES:
+                raise UnknownNameError("demo database", name, sorted(STYLES))
+        unused = sorted(set(self.label_noise) - set(self.shares))
+        if unused:
+            raise UsageError(f"label noise is set for {', '.join(unused)}, which this world does not hold")
+        if not self.shares or min(self.shares.values()) <= 0:
+            raise UsageError("a world takes one database at least, each with a share above 0")
+        if not all(0 <= share < 1 for share in self.label_noise.values()):
+            raise UsageError("label noise is a share of the labels: 0 or more, less than 1")
+        if min(self.shift, self.nuisance, self.imbalance) < 0:
+            raise UsageError("shift, nuisance and imbalance are 0 or more")
+
+    def style(self, name: str) -> Style:
+        """The style of a database in this world."""
+        return STYLES[name].moved(self.shift).harder(self.nuisance)
+
+    def sampler(self, name: str, seed: int) -> FaceSampler:
+        """What draws the faces of a database."""
+        own_seed = seed * 1009 + zlib.crc32(name.encode()) % 1009
+        return FaceSampler(own_seed, self.style(name), self.label_noise.get(name, 0.0), self.imbalance)
+
+    def faces_of(self, faces: int) -> dict[str, int]:
+        """How many of the faces each database gets; at least 24."""
+        whole = sum(self.shares.values())
+        return {name: max(24, round(faces * share / whole)) for name, share in self.shares.items()}
 
 
 def write_demo(
@@ -47,8 +96,9 @@ def write_demo(
     faces: int = FACES,
     workers: int = 1,
     progress: Callable[[str, int, int], None] = lambda *_: None,
+    world: World | None = None,
 ) -> pl.DataFrame:
-    """Writes ``out/<database>/`` for every database of `SHARES`, ``out/truth.parquet``, and a picture of some faces, ``out/faces.png``.
+    """Writes ``out/<database>/`` for every database of a world, ``out/truth.parquet``, and a picture of some faces, ``out/faces.png``.
 
     Args:
         out: folder that is new or empty.
@@ -56,9 +106,11 @@ def write_demo(
         faces: about how many faces in all.
         workers: processes that draw.
         progress: told about every finished database.
+        world: what is drawn; by default the six databases of `SHARES`.
 
     Returns:
-        The truth: `database, image, face, subject, expression, valence, arousal`, and `au_<n>`, `strength_<n>` for the drawn action units.
+        The truth: `database, image, face, subject, expression, shown, compound, valence, arousal`, and `au_<n>`, `strength_<n>` for the drawn
+        action units. ``expression`` is the label, ``shown`` what the face shows: they differ where labels are noisy.
 
     Raises:
         DataError: the folder is not empty.
@@ -66,7 +118,9 @@ def write_demo(
     if out.exists() and any(out.iterdir()):
         raise DataError(f"'{out}' is not empty; name a new folder for the demo databases")
     out.mkdir(parents=True, exist_ok=True)
-    jobs = [(out, name, seed, max(24, round(faces * share))) for name, share in SHARES.items()]
+    world = world or World()
+    # The samplers, because a world's read-only mappings cannot be sent to other processes.
+    jobs = [(out, name, seed, count, world.sampler(name, seed)) for name, count in world.faces_of(faces).items()]
     parts = []
     for done, part in enumerate(map_shards(_write_database, jobs, workers), start=1):
         parts.append(part)
@@ -77,10 +131,9 @@ def write_demo(
     return truth
 
 
-def _write_database(job: tuple[Path, str, int, int]) -> pl.DataFrame:
-    out, name, seed, faces = job
+def _write_database(job: tuple[Path, str, int, int, FaceSampler]) -> pl.DataFrame:
+    out, name, seed, faces, sampler = job
     generator = importlib.import_module(f"affect_data.demo.{name}")
-    sampler = FaceSampler(seed * 1009 + zlib.crc32(name.encode()) % 1009, STYLES[name])
     root = out / name
     root.mkdir()
     placed: list[PlacedFace] = generator.write(root, sampler, faces)
@@ -96,6 +149,8 @@ def truth_table(database: str, placed: list[PlacedFace]) -> pl.DataFrame:
         "face": [face.face for face in placed],
         "subject": [face.truth.subject for face in placed],
         "expression": [face.truth.expression for face in placed],
+        "shown": [face.truth.shown for face in placed],
+        "compound": [face.truth.compound for face in placed],
         "valence": [face.truth.valence for face in placed],
         "arousal": [face.truth.arousal for face in placed],
         **{f"au_{n}": [face.truth.action_unit(n) for face in placed] for n in DEMO_ACTION_UNITS},

@@ -9,16 +9,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from affect_train.losses import concordance, concordance_defined, sum_dtype
+from affect_train.losses import concordance, concordance_defined, row_shares, sum_dtype
 from affect_train.recipe import Recipe
 from affect_train.recipe_methods import LabelLosses
 from affect_train.tasks import TaskSet
 
 if TYPE_CHECKING:
     from affect_train.batches import AffectBatch
+    from affect_train.labels import LabelArrays
     from affect_train.model import AffectOutput
 
 AllReduce = Callable[[Tensor], Tensor]
@@ -197,6 +200,38 @@ class Method(ABC):
     def needs_window_statistics(self) -> bool:
         """Whether a term is no sum over rows, so that accumulating it exactly takes the statistics of all micro-batches beforehand."""
         return False
+
+    def prepare(self, labels: "LabelArrays", rows: NDArray[np.int64], where: str) -> list[str]:  # noqa: ARG002
+        """Takes from the training labels what the losses need, before the first step; gives what there is to say of it, a line each.
+
+        Every process calls it with the same arguments.
+
+        Args:
+            labels: of the training split, for the heads.
+            rows: those that are trained on.
+            where: the dataset, for messages.
+
+        Raises:
+            AffectError: the labels are not enough.
+        """
+        return []
+
+    @property
+    def au_factor(self) -> float:
+        """What turns the mean over action units into the reduction of the options."""
+        return float(len(self.tasks.action_units)) if self.options.au_reduction == "sum" else 1.0
+
+    def au_count(self, known: Tensor) -> Tensor:
+        """What the summed loss of action units is divided by: the known entries, or the rows that have one.
+
+        Args:
+            known: bool [N, A].
+        """
+        return (known.any(dim=1) if self.options.au_reduction == "image_mean" else known).sum()
+
+    def au_shares(self, known: Tensor) -> Tensor | None:
+        """What each entry's loss is multiplied by before the sum, float [N, A]; None: 1."""
+        return row_shares(known) if self.options.au_reduction == "image_mean" else None
 
     @abstractmethod
     def counts(self, batch: "AffectBatch") -> dict[str, Tensor]:

@@ -46,8 +46,7 @@ class Distillation(Supervised):
         """For every task the rows (action units: entries) with a label or a teacher, once for each of its terms."""
         found: dict[str, Tensor] = {}
         if "au" in self.tasks.names:
-            taught = self._known(batch) & self.mixtures["au"].teaches_unlabelled
-            count = (batch.au_mask | taught).sum()
+            count = self.au_count(self._learned(batch))
             found |= {"au_hard": count, "au_soft": count}
         if "expression" in self.tasks.names:
             count = self._rows("expression", batch.expression_mask, self._teachers(batch, "expression"))
@@ -88,12 +87,15 @@ class Distillation(Supervised):
         mixture = self.mixtures["au"]
         labelled, known = batch.au_mask, self._known(batch).expand_as(batch.au_mask)
         share, temperature = mixture.hard_weight, mixture.temperature
-        taught, _ = losses.masked_binary_cross_entropy(logits, batch.au, labelled & known)
-        untaught, _ = losses.masked_binary_cross_entropy(logits, batch.au, labelled & ~known)
+        shares = self.au_shares(self._learned(batch))
+        taught, _ = losses.masked_binary_cross_entropy(logits, batch.au, labelled & known, shares)
+        untaught, _ = losses.masked_binary_cross_entropy(logits, batch.au, labelled & ~known, shares)
         probabilities = self._au_probabilities(batch, temperature)
         weights = mixture.soft_weights(labelled, known)
         if mixture.weighs_confidence:
             weights = weights * unit_confidence(self._au_probabilities(batch))
+        if shares is not None:
+            weights = weights * shares
         # Each entry by itself, because each has a weight of its own.
         every = torch.nn.functional.binary_cross_entropy_with_logits(
             (logits.float() / temperature).where(known, 0.0), probabilities, reduction="none"
@@ -108,6 +110,10 @@ class Distillation(Supervised):
     def _rows(self, task: str, labelled: Tensor, teachers: Sequence[Tensor]) -> Tensor:
         every = teachers and self.mixtures[task].teaches_unlabelled
         return torch.full_like(labelled.sum(), len(labelled)) if every else labelled.sum()
+
+    def _learned(self, batch: "AffectBatch") -> Tensor:
+        """The entries that have a label or a teacher to learn from, bool [N, A]."""
+        return batch.au_mask | (self._known(batch) & self.mixtures["au"].teaches_unlabelled)
 
     def _known(self, batch: "AffectBatch") -> Tensor:
         """The action units that a teacher has, bool [A]."""

@@ -32,7 +32,7 @@ class Supervised(Method):
         """The number of labels behind every term."""
         found: dict[str, Tensor] = {}
         if "au" in self.tasks.names:
-            found["au"] = batch.au_mask.sum()
+            found["au"] = self.au_count(batch.au_mask)
         if "expression" in self.tasks.names:
             found["expression"] = batch.expression_mask.sum()
         if "va" in self.tasks.names:
@@ -45,8 +45,9 @@ class Supervised(Method):
         weights = self.options.task_weights
         found: dict[str, Term] = {}
         if output.au_logits is not None:
-            total, count = losses.masked_binary_cross_entropy(output.au_logits, batch.au, batch.au_mask)
-            found["au"] = LossTerm(total, count, weights.au * self.au_factor)
+            shares = self.au_shares(batch.au_mask)
+            total, _ = losses.masked_binary_cross_entropy(output.au_logits, batch.au, batch.au_mask, shares)
+            found["au"] = LossTerm(total, self.au_count(batch.au_mask), weights.au * self.au_factor)
         if output.expression_logits is not None:
             total, count = losses.masked_cross_entropy(
                 output.expression_logits, batch.expression, batch.expression_mask
@@ -57,11 +58,6 @@ class Supervised(Method):
             found[axis] = LossTerm(total, count, weights.va)
             found[f"{axis}_ccc"] = self.concordance_term(logits, targets, batch.va_mask, count, weights.va)
         return found
-
-    @property
-    def au_factor(self) -> float:
-        """What turns the mean over action units into the reduction of the options."""
-        return float(len(self.tasks.action_units)) if self.options.au_reduction == "sum" else 1.0
 
     def concordance_term(
         self, logits: Tensor, targets: Tensor, mask: Tensor, count: Tensor, weight: float

@@ -10,8 +10,7 @@ import pytest
 from PIL import Image
 
 from affect_data.build import BuildReport, build
-from affect_data.databases.registry import DATABASES
-from affect_data.demo.world import write_demo
+from affect_data.demo.world import SHARES, write_demo
 from affect_data.recipe import DataRecipe, recipe_from
 
 
@@ -25,12 +24,12 @@ def demo_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def demo_roots(demo_world: Path) -> dict[str, Path]:
-    return {name: demo_world / name for name in DATABASES}
+    return {name: demo_world / name for name in SHARES}
 
 
 @pytest.fixture(scope="session")
 def demo_recipe() -> DataRecipe:
-    return recipe_from({"databases": {name: {} for name in DATABASES}, "shard_rows": 16}, "demo")
+    return recipe_from({"databases": {name: {} for name in SHARES}, "shard_rows": 16}, "demo")
 
 
 @pytest.fixture(scope="session")

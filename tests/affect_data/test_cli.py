@@ -14,6 +14,7 @@ from typer.main import get_command
 from affect_data.build import BuildReport
 from affect_data.cli import app
 from affect_data.databases.registry import DATABASES
+from affect_data.demo.world import SHARES
 
 Run = Callable[..., CompletedProcess[str]]
 COMMANDS = sorted(get_command(app).commands)  # type: ignore[attr-defined]
@@ -117,7 +118,7 @@ def test_the_schema_as_page_and_as_json(affect_data: Run) -> None:
 
 def test_the_whole_way_of_the_dataset_toolkit(affect_data: Run, tmp_path: Path) -> None:
     world, merged, recipe = tmp_path / "world", tmp_path / "merged", tmp_path / "data.yaml"
-    recipe.write_text("databases: {" + ", ".join(f"{name}: {{}}" for name in DATABASES) + "}\n")
+    recipe.write_text("databases: {" + ", ".join(f"{name}: {{}}" for name in SHARES) + "}\n")
     made = document(affect_data("demo", world, "--seed", 1, "--faces", 60, "--json"))
     assert made["faces"] == sum(made["databases"].values())  # type: ignore[attr-defined]
     assert set(made["databases"]) == set(DATABASES)  # type: ignore[call-overload]

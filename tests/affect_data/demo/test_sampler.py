@@ -1,3 +1,4 @@
+import hashlib
 from collections import Counter
 from itertools import pairwise
 
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 from affect_data.demo.sampler import (
     CIRCUMPLEX,
     DEMO_ACTION_UNITS,
+    DEMO_COMPOUND_EXPRESSIONS,
     DEMO_EXPRESSIONS,
     FREQUENCIES,
     DemoFace,
@@ -16,7 +18,14 @@ from affect_data.demo.sampler import (
     Style,
     relation,
 )
-from affect_data.vocabulary import ACTION_UNITS, EXPRESSION_ACTION_UNITS, EXPRESSIONS
+from affect_data.vocabulary import (
+    ACTION_UNITS,
+    COMPOUND_EXPRESSION_ACTION_UNITS,
+    COMPOUND_EXPRESSION_PARTS,
+    COMPOUND_EXPRESSIONS,
+    EXPRESSION_ACTION_UNITS,
+    EXPRESSIONS,
+)
 
 ACTED = [expression for expression in DEMO_EXPRESSIONS if expression != "neutral"]
 
@@ -46,6 +55,23 @@ def test_the_same_seed_and_calls_give_the_same_world():
     assert first == second
     assert [face.draw().tobytes() for face in first[:4]] == [face.draw().tobytes() for face in second[:4]]
     assert first != world(4)
+
+
+def test_faces_without_a_compound_expression_are_the_same_in_every_version():
+    sampler = FaceSampler(11, label_noise=0.1)
+    faces = [
+        *(sampler.photograph() for _ in range(40)),
+        sampler.photograph("anna", "contempt"),
+        *sampler.video(60),
+        *(sampler.photograph() for _ in range(10)),
+    ]
+    told = [
+        (f.subject, f.strengths, f.expression, f.valence, f.arousal, f.only_side, round(f.view.rotation, 6))
+        for f in faces
+    ]
+    digest = hashlib.sha256(repr(told).encode()).hexdigest()
+    assert digest == "42d58cc077a9602f5e7a8a1eacb6bc0c6b211cac4847311b97ea2100843c4a9c"
+    assert {face.compound for face in faces} == {""}
 
 
 def test_a_subject_looks_the_same_whenever_photographed():
@@ -78,6 +104,81 @@ def test_the_relation_table_is_the_published_one_for_the_action_units_that_are_d
         published = EXPRESSION_ACTION_UNITS[expression]
         assert relation(expression) == {n: w for n, w in published.items() if n in DEMO_ACTION_UNITS}
     assert relation("neutral") == {}
+
+
+def test_the_compound_expressions_are_those_of_two_parts_with_published_action_units():
+    assert set(DEMO_COMPOUND_EXPRESSIONS) == set(COMPOUND_EXPRESSIONS[:12])
+    assert {part for name in DEMO_COMPOUND_EXPRESSIONS for part in COMPOUND_EXPRESSION_PARTS[name]} <= set(ACTED)
+
+
+@pytest.mark.parametrize("compound", DEMO_COMPOUND_EXPRESSIONS)
+def test_a_compound_face_follows_the_relation_table_of_compounds(compound):
+    sampler = FaceSampler(1)
+    faces = [sampler.photograph(compound=compound) for _ in range(400)]
+    assert {face.compound for face in faces} == {compound}
+    assert {face.expression for face in faces} <= set(COMPOUND_EXPRESSION_PARTS[compound])
+    published = COMPOUND_EXPRESSION_ACTION_UNITS[compound]
+    for number, share in shares(faces).items():
+        weight = published.get(number, 0.0)
+        expected = 0.97 if weight == 1.0 else weight if weight else 0.03
+        assert share == pytest.approx(expected, abs=0.09 if 0 < weight < 1 else 0.045), number
+
+
+def test_the_expression_of_a_compound_face_is_the_part_whose_action_units_act_more():
+    sampler = FaceSampler(3)
+    faces = [sampler.photograph(compound="happily surprised") for _ in range(100)]
+    for face in faces:
+        happiness = (face.strength(12) + face.strength(25) + 0.51 * face.strength(6)) / 2.51
+        surprise = sum(face.strength(number) for number in (1, 2, 25, 26)) + 0.66 * face.strength(5)
+        assert face.expression == ("happiness" if happiness > surprise / 4.66 else "surprise")
+    assert len({face.expression for face in faces}) == 2
+
+
+def test_valence_and_arousal_of_a_compound_face_lie_between_its_parts():
+    sampler = FaceSampler(4)
+    for compound, (first, second) in COMPOUND_EXPRESSION_PARTS.items():
+        if compound not in DEMO_COMPOUND_EXPRESSIONS:
+            continue
+        faces = [sampler.photograph(compound=compound) for _ in range(150)]
+        acting = [np.mean([face.strength(n) for n in relation(compound) if face.strength(n) > 0]) for face in faces]
+        middle = (np.array(CIRCUMPLEX[first]) + np.array(CIRCUMPLEX[second])) / 2
+        found = np.mean([(face.valence, face.arousal) for face in faces], axis=0)
+        assert found == pytest.approx(middle * np.mean(acting), abs=0.03), compound
+
+
+def test_annotators_of_a_compound_face_are_divided_between_its_parts():
+    sampler, rng = FaceSampler(0), np.random.default_rng(0)
+    total = Counter()
+    for _ in range(200):
+        total.update(sampler.photograph(compound="sadly disgusted").votes(rng))
+    assert {name for name, _ in total.most_common(2)} == {"sadness", "disgust"}
+    assert total["sadness"] / total["disgust"] == pytest.approx(1.0, abs=0.15)
+
+
+def test_a_noisy_label_of_a_compound_face_is_another_compound_expression():
+    sampler = FaceSampler(0, label_noise=0.3)
+    faces = [sampler.photograph(compound="happily surprised") for _ in range(300)]
+    wrong = [face for face in faces if face.compound != "happily surprised"]
+    assert len(wrong) / 300 == pytest.approx(0.3, abs=0.08)
+    assert {face.compound for face in wrong} <= set(DEMO_COMPOUND_EXPRESSIONS)
+    assert np.mean([face.action_unit(12) for face in wrong]) > 0.9
+    assert all(face.expression in COMPOUND_EXPRESSION_PARTS[face.compound] for face in faces)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"compound": "awed"}, r"the demo draws no compound expression 'awed'; it draws happily surprised, "),
+        ({"compound": ""}, r"the demo draws no compound expression ''; it draws happily surprised, "),
+        (
+            {"compound": "sadly angry", "expression": "anger"},
+            r"a face shows 'anger' or 'sadly angry', not both; name one of them",
+        ),
+    ],
+)
+def test_a_compound_that_cannot_be_drawn_is_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        FaceSampler(0).photograph(**arguments)
 
 
 def test_contempt_is_a_smile_with_a_dimple_on_one_side():

@@ -1,0 +1,141 @@
+"""Finds the files of BP4D: occurrence codes, intensity codes, and the pictures of each sequence with their numbers."""
+
+import re
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from affect_data.databases.root import DatabaseRoot
+
+CONTAINERS: Final = ("Sequences(2D+3D)", "Sequences_2D+3D", "Sequences (2D+3D)", "Sequences", "BP4D-training", "")
+OCCURRENCE_FILE: Final = re.compile(r"([FM]\d{3}_T\d{1,2})\.csv", re.IGNORECASE)
+INTENSITY_FILE: Final = re.compile(r"([FM]\d{3}_T\d{1,2})(?:_AU(\d{1,2}))?\D*\.csv", re.IGNORECASE)
+INTENSITY_FOLDER: Final = re.compile(r"AU[ _]Intensity[ _]Codes.*|AU_INT", re.IGNORECASE)
+UNIT_FOLDER: Final = re.compile(r"AU(\d{1,2})", re.IGNORECASE)
+PICTURE: Final = re.compile(r"(\d{1,9})\.jpe?g", re.IGNORECASE)
+VIDEO: Final = re.compile(r"2?[FM]\d{2,3}_T?\d{1,2}\.(?:avi|mp4|wmv)", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """The pictures of one sequence.
+
+    Attributes:
+        folder: relative to the root.
+        files: number to file name.
+    """
+
+    folder: str
+    files: Mapping[int, str]
+
+    @property
+    def digits(self) -> int:
+        """How many digits a number has at least: 4 for most people, 3 for M009 to M018."""
+        return min(len(name.partition(".")[0]) for name in self.files.values())
+
+
+def find_occurrence_files(root: DatabaseRoot, sequences: Collection[str]) -> dict[str, str]:
+    """The path of the occurrence file of each sequence that has one; a file of an unknown sequence is a defect."""
+    coding = root.one_of("AUCoding")
+    candidates = [root.one_of("AU_OCC", "AUCoding", under=coding), coding] if coding else [root.one_of("AU_OCC")]
+    for folder in candidates:
+        names = sorted(root.entries(folder)) if folder else []
+        matches = [(match[1].upper(), name) for name in names if (match := OCCURRENCE_FILE.fullmatch(name))]
+        if folder and matches:
+            return {track: f"{folder}/{name}" for track, name in matches if _is_known(root, folder, name, sequences)}
+    return {}
+
+
+def find_intensity_files(
+    root: DatabaseRoot, sequences: Collection[str], action_units: Collection[int]
+) -> dict[tuple[str, int], str]:
+    """The path of the intensity file of each sequence and action unit that has one.
+
+    An unknown sequence, an action unit that BP4D codes no intensity of, and a second file of one sequence are defects.
+    """
+    found: dict[tuple[str, int], str] = {}
+    for folder, unit in _unit_folders(root):
+        if unit not in action_units:
+            known = ", ".join(f"AU{number:02d}" for number in sorted(action_units))
+            root.defect(folder, 0, f"intensities of AU{unit}", f"folders {known}", "remove the folder")
+            continue
+        for name in sorted(root.entries(folder)):
+            match = INTENSITY_FILE.fullmatch(name)
+            if match is None or not _is_known(root, folder, name, sequences):
+                continue
+            track = match[1].upper()
+            if (track, unit) in found or int(match[2] or unit) != unit:
+                root.defect(
+                    f"{folder}/{name}", 0, f"a file of AU{int(match[2] or unit)} of {track}",
+                    f"one file of AU{unit} for each sequence", "remove it, or put it where it belongs",
+                )  # fmt: skip
+                continue
+            found[track, unit] = f"{folder}/{name}"
+    return found
+
+
+def find_pictures(root: DatabaseRoot, sequences: Collection[str]) -> dict[str, Pictures]:
+    """The pictures of each sequence that has a folder with some; two pictures of one number are a defect."""
+    containers = [found for name in CONTAINERS if (found := root.one_of(name) if name else "") is not None]
+    pictures: dict[str, Pictures] = {}
+    for track in sorted(sequences):
+        subject, _, task = track.partition("_")
+        for container in containers:
+            folder = root.one_of(subject, under=container)
+            folder = root.one_of(task, under=folder) if folder else None
+            files = _numbered_pictures(root, folder) if folder else {}
+            if folder and files:
+                pictures[track] = Pictures(folder, files)
+                break
+    return pictures
+
+
+def find_videos(root: DatabaseRoot) -> list[str]:
+    """Videos such as ``2F01_01.avi``, which some distributions hold instead of pictures."""
+    folders = ["", *(entry for entry in sorted(root.entries()) if (root.path / entry).is_dir())]
+    return [
+        f"{folder}/{name}".lstrip("/")
+        for folder in folders
+        for name in sorted(root.entries(folder))
+        if VIDEO.fullmatch(name)
+    ]
+
+
+def _is_known(root: DatabaseRoot, folder: str, name: str, sequences: Collection[str]) -> bool:
+    """Whether a file is of a sequence of BP4D; it is a defect where it is not."""
+    track = "_".join(name.upper().split(".")[0].split("_")[:2])
+    if track in sequences:
+        return True
+    root.defect(
+        f"{folder}/{name}", 0, f"sequence {track}", "one of F001 to F023 and M001 to M018, with T1 to T8",
+        "remove the file; where these are the files of BP4D+, whose people have the same names but are others, name its folder elsewhere",
+    )  # fmt: skip
+    return False
+
+
+def _unit_folders(root: DatabaseRoot) -> Iterator[tuple[str, int]]:
+    """Path and action unit of every folder such as ``AU06`` in a folder of intensity codes."""
+    parents = [""] + ([coding] if (coding := root.one_of("AUCoding")) else [])
+    for parent in parents:
+        for entry in sorted(root.entries(parent)):
+            folder = f"{parent}/{entry}".lstrip("/")
+            for name in sorted(root.entries(folder)) if INTENSITY_FOLDER.fullmatch(entry) else ():
+                match = UNIT_FOLDER.fullmatch(name)
+                if match:
+                    yield f"{folder}/{name}", int(match[1])
+
+
+def _numbered_pictures(root: DatabaseRoot, folder: str) -> dict[int, str]:
+    files: dict[int, str] = {}
+    for name in sorted(root.entries(folder)):
+        match = PICTURE.fullmatch(name)
+        if match is None:
+            continue
+        number = int(match[1])
+        if number in files:
+            root.defect(
+                folder, 0, f"two pictures of number {number}: {files[number]} and {name}", "one picture for each frame",
+                "remove one of them",
+            )  # fmt: skip
+        files.setdefault(number, name)
+    return files

@@ -1,0 +1,113 @@
+"""Reads the three forms of EmotioNet's lists to one frame of strings: workbook, csv export, text lists of the challenge."""
+
+import csv
+import re
+from collections.abc import Sequence
+from typing import Final
+
+import fastexcel
+import polars as pl
+
+from affect_data.databases.root import DatabaseRoot
+
+URL: Final = "URL"
+ORIGINAL_URL: Final = "URL orig"
+UNITS: Final = tuple(f"AU {number}" for number in range(1, 61))
+COLUMNS: Final = (URL, ORIGINAL_URL, *UNITS)
+LINE_COLUMNS: Final = (URL, *UNITS, "source_file", "source_line")
+
+_BY_SPELLING: Final = {
+    "url": URL,
+    "urlorig": ORIGINAL_URL,
+    "origurl": ORIGINAL_URL,
+    **{unit.replace(" ", "").lower(): unit for unit in UNITS},
+}
+_EXPECTED_HEADER: Final = "one column each of URL, URL orig, 'AU 1' to 'AU 60'"
+_REPLACE: Final = "replace the file by the official one"
+
+
+def sheet_lines(root: DatabaseRoot, path: str) -> pl.DataFrame:
+    """The lines of a workbook or of its csv export, with `LINE_COLUMNS`; lines without any value are left out.
+
+    Where a workbook has several sheets, ``source_file`` names the sheet too, as ``list.xlsx[Sheet1]``. What is no workbook, or has a header that does
+    not fit, is a defect.
+    """
+    parts = _workbook(root, path) if path.lower().endswith(".xlsx") else [_csv(root, path)]
+    lines = pl.concat([_no_lines(), *parts])
+    return lines.filter(~pl.all_horizontal(pl.col(URL, *UNITS) == ""))
+
+
+def text_lines(root: DatabaseRoot, paths: Sequence[str]) -> pl.DataFrame:
+    """The lines of the challenge's text lists, with `LINE_COLUMNS`: fields separated by tabs, no header."""
+    return root.table(paths, COLUMNS, separator="\t").select(LINE_COLUMNS)
+
+
+def _workbook(root: DatabaseRoot, path: str) -> list[pl.DataFrame]:
+    try:
+        workbook = fastexcel.read_excel(root.read_bytes(path))
+        sheets = {name: _cells(workbook, name) for name in workbook.sheet_names}
+    except fastexcel.FastExcelError as error:
+        root.defect(
+            path,
+            0,
+            f"no readable workbook ({str(error).partition(chr(10))[0]})",
+            "an xlsx file",
+            "save the official file without its password, or as csv",
+        )
+        return []
+    filled = {name: cells for name, cells in sheets.items() if not cells.is_empty()}
+    if not filled:
+        root.defect(path, 0, "no cell with a value", _EXPECTED_HEADER, _REPLACE)
+    several = len(filled) > 1
+    return [_sheet(root, f"{path}[{name}]" if several else path, cells) for name, cells in filled.items()]
+
+
+def _cells(workbook: fastexcel.ExcelReader, name: str) -> pl.DataFrame:
+    """All cells of a sheet as strings, empty ones too; row 0 is the sheet's first."""
+    cells = workbook.load_sheet(name, header_row=None, dtypes="string").to_polars()
+    return cells.select(column.fill_null("") for column in cells if column.null_count() < len(column))
+
+
+def _sheet(root: DatabaseRoot, source: str, cells: pl.DataFrame) -> pl.DataFrame:
+    names = _columns_of(root, source, [str(cell) for cell in cells.row(0)])
+    if names is None:
+        return _no_lines()
+    lines = cells.rename(dict(zip(cells.columns, names, strict=True)))
+    lines = lines.with_columns(
+        source_file=pl.lit(source), source_line=pl.int_range(1, pl.len() + 1, dtype=pl.Int32)
+    ).slice(1)
+    return root.drop_excluded(lines).select(LINE_COLUMNS)
+
+
+def _csv(root: DatabaseRoot, path: str) -> pl.DataFrame:
+    header = next(csv.reader([root.first_line(path)]), [])
+    names = _columns_of(root, path, header)
+    if names is None:
+        return _no_lines()
+    return root.table(path, names, skip_lines=1, quoted=True).select(LINE_COLUMNS)
+
+
+def _columns_of(root: DatabaseRoot, source: str, header: Sequence[str]) -> list[str] | None:
+    """The names among `COLUMNS` that a header gives, in its order; None, and a defect, where it does not name each once."""
+    spellings = [re.sub(r"[\s'\"_]", "", cell).lower() for cell in header]
+    names = [_BY_SPELLING.get(spelling, "") for spelling in spellings]
+    unknown = [cell for cell, name in zip(header, names, strict=True) if not name]
+    absent = [name for name in COLUMNS if name not in names]
+    if not unknown and not absent and len(names) == len(COLUMNS):
+        return names
+    found = [
+        *([f"without {_listed(absent)}"] if absent else []),
+        *([f"with {_listed([repr(cell) for cell in unknown])}"] if unknown else []),
+    ]
+    what = f"a header {' and '.join(found)}" if found else f"a header of {len(names)} columns, some twice"
+    root.defect(source, 1, what, _EXPECTED_HEADER, _REPLACE)
+    return None
+
+
+def _listed(names: Sequence[str], limit: int = 4) -> str:
+    rest = f" and {len(names) - limit} more" if len(names) > limit else ""
+    return ", ".join(names[:limit]) + rest
+
+
+def _no_lines() -> pl.DataFrame:
+    return pl.DataFrame(schema={**dict.fromkeys(LINE_COLUMNS, pl.String), "source_line": pl.Int32})

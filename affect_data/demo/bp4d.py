@@ -1,0 +1,97 @@
+"""Writes BP4D's official layout with demo faces: sequences of which a part is coded, and pictures beyond it."""
+
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from PIL import Image
+
+from affect_data.databases.bp4d import FOLDS, Bp4d
+from affect_data.demo.sampler import DEMO_ACTION_UNITS, DemoFace, FaceSampler
+from affect_data.demo.truth import PlacedFace
+
+WIDTH, HEIGHT = 72, 96
+FRAMES_OF_SEQUENCE: Final = 20
+FEWEST_SEQUENCES: Final = 6
+COLUMNS: Final = range(1, 100)
+CODED: Final = tuple(unit for unit in DEMO_ACTION_UNITS if unit in Bp4d.action_units)
+"""What demo faces do not show is 9, not coded: its absence could not be compared with a truth."""
+NOT_CODED_SHARE: Final = 0.01
+LACKS_INTENSITY: Final = (1, 17)
+"""The sequence, and the action unit of whose intensity it has no file."""
+LACKS_PICTURE: Final = 2
+"""The sequence of which the picture of the fifth coded frame is missing."""
+SUBJECT_ORDER: Final = tuple(
+    dict.fromkeys(("F001", "M010", "M009", *(subject for parts in zip(*FOLDS.values(), strict=False) for subject in parts)))
+)
+
+
+def write(root: Path, sampler: FaceSampler, faces: int) -> list[PlacedFace]:
+    """The truth of the coded faces written under `root`: about `faces` of them, in sequences of two tasks of each person.
+
+    Official quirks: sequences that start at frame 1 or far into a video, pictures before and after the coded part, numbers of
+    three or four digits, codes of 9, a missing intensity file, a missing picture.
+    """
+    rng = np.random.default_rng(sampler.photograph().view.grain)
+    count = max(FEWEST_SEQUENCES, round(faces / FRAMES_OF_SEQUENCE))
+    subjects = SUBJECT_ORDER[: max(3, min(len(SUBJECT_ORDER), count // 2))]
+    placed: list[PlacedFace] = []
+    for index in range(count):
+        subject, task = subjects[index % len(subjects)], index // len(subjects) + 1
+        frames = max(8, (faces + index) // count)
+        first = 1 if index % 3 == 1 else int(rng.integers(100, 900 if _digits(subject) == 3 else 2500))
+        video = sampler.video(frames + 2, subject)
+        numbered = dict(enumerate(video, start=first - 1))
+        coded = {number: face for number, face in numbered.items() if first <= number < first + frames}
+        _write_occurrences(root / "AUCoding" / "AU_OCC" / f"{subject}_T{task}.csv", coded, rng)
+        for unit in Bp4d.action_unit_intensities:
+            if (index, unit) != LACKS_INTENSITY:
+                folder = root / "AU Intensity Codes3.0" / f"AU{unit:02d}"
+                _write_intensities(folder / f"{subject}_T{task}.csv", coded, unit, rng)
+        if index == LACKS_PICTURE:
+            del numbered[first + 4], coded[first + 4]
+        folder = f"Sequences(2D+3D)/{subject}/T{task}"
+        names = {number: f"{number:0{_digits(subject)}d}.jpg" for number in numbered}
+        _draw(root / folder, {names[number]: face for number, face in numbered.items()})
+        placed += [PlacedFace(f"{folder}/{names[number]}", -1, face) for number, face in coded.items()]
+    return placed
+
+
+def _digits(subject: str) -> int:
+    return 3 if subject >= "M009" else 4
+
+
+def _write_occurrences(path: Path, faces: dict[int, DemoFace], rng: np.random.Generator) -> None:
+    lines = [",".join(map(str, (0, *COLUMNS)))]
+    for number, face in faces.items():
+        codes = [face.action_unit(unit) if unit in CODED and rng.random() >= NOT_CODED_SHARE else 9 for unit in COLUMNS]
+        lines.append(",".join(map(str, (number, *codes))))
+    _write_lines(path, lines)
+
+
+def _write_intensities(path: Path, faces: dict[int, DemoFace], unit: int, rng: np.random.Generator) -> None:
+    _write_lines(
+        path,
+        [f"{number},{face.intensity(unit) if rng.random() >= NOT_CODED_SHARE else 9}" for number, face in faces.items()],
+    )
+
+
+def _write_lines(path: Path, lines: list[str]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes("".join(f"{line}\r\n" for line in lines).encode())
+
+
+def _draw(folder: Path, faces: dict[str, DemoFace]) -> None:
+    folder.mkdir(parents=True)
+    for name, face in faces.items():
+        _heightened(face.draw(WIDTH)).save(folder / name, quality=92)
+
+
+def _heightened(face: Image.Image) -> Image.Image:
+    """A picture of the official aspect, about 3:4, with the face in its middle; the face's borders run on above and below."""
+    top = (HEIGHT - face.height) // 2
+    picture = Image.new("RGB", (WIDTH, HEIGHT))
+    picture.paste(face.crop((0, 0, WIDTH, 1)).resize((WIDTH, top)), (0, 0))
+    picture.paste(face.crop((0, face.height - 1, WIDTH, face.height)).resize((WIDTH, top)), (0, top + face.height))
+    picture.paste(face, (0, top))
+    return picture
