@@ -2,18 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from affect_data.databases.registry import DATABASES
 from affect_data.label_chunks import LabelChunk
 from affect_data.vocabulary import EXPRESSIONS
-
-ANNOTATORS: Final[Mapping[str, int]] = MappingProxyType({"ferplus": 10})
-"""How many people voted on every face (Barsoum et al., ICMI 2016)."""
 
 WHOLE_VOTES: Final = 0.01
 """How far a share times the number of annotators may be from an integer."""
@@ -31,6 +28,11 @@ SCHEMA: Final = pl.Schema(
         "fleiss_kappa": pl.Float64(),
     }
 )
+
+
+def annotators_by_database() -> dict[str, int]:
+    """How many people voted on every face, by the name of the database that says so."""
+    return {name: database.annotators for name, database in DATABASES.items() if database.annotators is not None}
 
 
 def with_none(shares: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
@@ -85,11 +87,12 @@ class AgreementCounter:
     """Measures the agreement of votes on expressions in chunks of rows.
 
     Args:
-        annotators: by database, how many people voted on every face. Rows whose shares do not fit that number are left out of kappa and counted.
+        annotators: by database, how many people voted on every face; by default what the databases say. Rows whose shares do not fit that number are
+            left out of kappa and counted.
     """
 
-    def __init__(self, annotators: Mapping[str, int] = ANNOTATORS) -> None:
-        self._annotators = annotators
+    def __init__(self, annotators: Mapping[str, int] | None = None) -> None:
+        self._annotators = annotators if annotators is not None else annotators_by_database()
         self._sums: dict[tuple[str, str], _Sums] = {}
 
     def add(self, chunk: LabelChunk) -> None:

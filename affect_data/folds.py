@@ -12,7 +12,7 @@ import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 
-from affect_data.databases import disfa
+from affect_data.databases.registry import DATABASES
 from affect_data.errors import DataError, UnknownNameError, UsageError
 from affect_data.groups import connected_groups, groups_of_keys
 from affect_data.leaks import source_family
@@ -22,7 +22,9 @@ from affect_data.vocabulary import ACTION_UNITS, EXPRESSIONS
 NO_FOLD: Final = -1
 MOST_FOLDS: Final = 100
 
-LITERATURE_FOLDS: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = MappingProxyType({"disfa": disfa.FOLDS})
+LITERATURE_FOLDS: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = MappingProxyType(
+    {name: database.literature_folds for name, database in DATABASES.items() if database.literature_folds}
+)
 """Subjects by part of the published cross-validations; fold ``i`` is the part of that position. Papers differ in which fold tests which part."""
 
 VA_LIMITS: Final = (-1 / 3, 1 / 3)

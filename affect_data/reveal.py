@@ -14,11 +14,11 @@ from affect_data.demo.sampler import DEMO_ACTION_UNITS
 from affect_data.errors import DataError
 from affect_data.schema import IMAGES, LABELS, features
 from affect_data.store import (
+    FAILURES,
     DatasetFolder,
     Manifest,
     content_hash,
     dataset_fingerprint,
-    exclusive,
     open_dataset,
     seal_group,
     shard_name,
@@ -53,24 +53,28 @@ def reveal(dataset: Path, truth: Path, out: Path) -> DatasetFolder:
     folder = open_dataset(dataset)
     known = _read_truth(truth)
     groups: dict[str, dict[str, str]] = {}
-    with exclusive(out):
-        for split in folder.splits:
-            table = _revealed(folder, split, known)
-            fingerprint = content_hash(table, seed=",".join(sorted(folder.manifest.databases)))
-            described = features(LABELS, folder.manifest.databases)
-            write_shard(out / split / LABELS / shard_name(0, 1), table, described)
-            seal_group(out / split / LABELS, [shard_name(0, 1)], described, fingerprint, split)
-            shutil.copytree(folder.path / split / IMAGES, out / split / IMAGES, copy_function=_link)
-            groups[split] = {LABELS: fingerprint, IMAGES: folder.manifest.groups[split][IMAGES]}
-        manifest = Manifest(
-            fingerprint=dataset_fingerprint(groups),
-            databases=folder.manifest.databases,
-            rows=folder.manifest.rows,
-            groups=groups,
-            provenance={LABELS: {"revealed_from": folder.fingerprint}},
-        )
-        folder.failures().write_parquet(out / "failures.parquet")
-        write_manifest(out, manifest)
+    partial = out.with_name(f".{out.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    for split in folder.splits:
+        table = _revealed(folder, split, known)
+        fingerprint = content_hash(table, seed=",".join(sorted(folder.manifest.databases)))
+        described = features(LABELS, folder.manifest.databases)
+        write_shard(partial / split / LABELS / shard_name(0, 1), table, described)
+        seal_group(partial / split / LABELS, [shard_name(0, 1)], described, fingerprint, split)
+        shutil.copytree(folder.path / split / IMAGES, partial / split / IMAGES, copy_function=_link)
+        groups[split] = {LABELS: fingerprint, IMAGES: folder.manifest.groups[split][IMAGES]}
+    manifest = Manifest(
+        fingerprint=dataset_fingerprint(groups),
+        databases=folder.manifest.databases,
+        rows=folder.manifest.rows,
+        groups=groups,
+        provenance={LABELS: {"revealed_from": folder.fingerprint}},
+    )
+    folder.failures().write_parquet(partial / FAILURES)
+    write_manifest(partial, manifest)
+    if out.exists():
+        out.rmdir()
+    partial.rename(out)
     return open_dataset(out)
 
 

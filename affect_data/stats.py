@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from affect_data.agreement import ANNOTATORS, AgreementCounter
+from affect_data.agreement import AgreementCounter
 from affect_data.imbalance import Imbalance, co_occurrence, imbalance, label_counts, lift_by_class
 from affect_data.label_chunks import LabelChunk, label_chunks
 from affect_data.label_patterns import PATTERN_COLUMNS, PatternCounter, unpack
@@ -77,12 +77,12 @@ class Statistics:
         return document
 
 
-def statistics(dataset: DatasetFolder, annotators: Mapping[str, int] = ANNOTATORS) -> Statistics:
+def statistics(dataset: DatasetFolder, annotators: Mapping[str, int] | None = None) -> Statistics:
     """The counts of a dataset, over all its splits, in one pass over its labels.
 
     Args:
         dataset: the dataset.
-        annotators: by database, how many people voted on every face; Fleiss' kappa needs it.
+        annotators: by database, how many people voted on every face, which Fleiss' kappa needs; by default what the databases say.
     """
     counter, people, votes = PatternCounter(), SubjectCounter(), AgreementCounter(annotators)
     planes = {split: _Plane() for split in dataset.splits}

@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 
 from affect_data.errors import AffectError
-from affect_train import cli_teachers
+from affect_train import cli_study, cli_teachers
 
 if TYPE_CHECKING:
     from affect_train.recipe import Recipe
@@ -32,7 +32,17 @@ app = typer.Typer(
 out_console = Console(soft_wrap=True, highlight=False)
 log = Console(stderr=True, soft_wrap=True, highlight=False)
 
-COMMANDS = ("train", "validate", "label", "evaluate", "predict", "features", "demo", *cli_teachers.COMMANDS)
+COMMANDS = (
+    "train",
+    "validate",
+    "label",
+    "evaluate",
+    "predict",
+    "features",
+    "demo",
+    *cli_teachers.COMMANDS,
+    *cli_study.COMMANDS,
+)
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 RecipePath = Annotated[Path, typer.Argument(metavar="RECIPE", help="A training recipe (YAML).")]
@@ -269,6 +279,7 @@ def predict(
 
 
 cli_teachers.register(app)
+cli_study.register(app)
 
 
 def main_with_recipe(arguments: list[str]) -> list[str]:

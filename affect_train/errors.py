@@ -58,6 +58,7 @@ class CouplingError(DataError):
     """Action units and expressions that cannot teach each other with these labels."""
 
     def __init__(self, because: str) -> None:
+        self.because = because
         super().__init__(f"method.coupling: {because}")
 
 

@@ -1,6 +1,7 @@
 """A backbone's features for every row, computed once and stored as a column group; heads then train without decoding an image."""
 
 import hashlib
+import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,16 +16,16 @@ from torch import nn
 from torch.utils.data import Dataset as TorchDataset
 
 from affect_data.errors import DataError, UnknownNameError
-from affect_data.store import add_group, load_dataset, open_dataset
+from affect_data.store import DatasetFolder, add_group, load_dataset, open_dataset
 from affect_train.batches import FaceBatch, FaceImages, Pick
 from affect_train.errors import ModelMismatchError
 from affect_train.inference import build_accelerator, infer_features, open_model
 from affect_train.labels import column_array
-from affect_train.model import AffectModel
+from affect_train.model import AffectConfig, AffectModel
 from affect_train.preprocess import Preprocessing
 from affect_train.recipe_model import Model as ModelOptions
 from affect_train.reporting import Reporter
-from affect_train.run_folder import model_folder
+from affect_train.run_folder import MODEL_CONFIG, model_folder
 from affect_train.tasks import TaskSet
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ class FeatureProvenance(BaseModel):
         width: length of the vector.
         preprocessing: how a face became the backbone's input.
         preprocessing_hash: identifies it.
+        normalisation: of the pixels; empty where a release wrote the features that did not say it.
         dataset_fingerprint: of the dataset.
         created: ISO time.
     """
@@ -55,6 +57,7 @@ class FeatureProvenance(BaseModel):
     width: int
     preprocessing: dict[str, Any]
     preprocessing_hash: str
+    normalisation: str = ""
     dataset_fingerprint: str
     created: str
 
@@ -71,6 +74,14 @@ def backbone_digest(backbone: nn.Module) -> str:
         digest.update(name.encode())
         digest.update(values.detach().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()
+
+
+def normalisation_of(model: AffectModel) -> str:
+    """What a model does to the pixels before its backbone, in words."""
+    shown = (" ".join(f"{value:g}" for value in values) for values in (model.config.image_mean, model.config.image_std))
+    mean, deviation = shown
+    then = ", then every image to mean 0 and deviation 1" if model.config.standardise else ""
+    return f"mean {mean}, deviation {deviation}{then}"
 
 
 def store_features(
@@ -120,6 +131,7 @@ def store_features(
             width=next(iter(features.values())).shape[1],
             preprocessing=preprocessing.to_dict(),
             preprocessing_hash=preprocessing.digest(),
+            normalisation=normalisation_of(model),
             dataset_fingerprint=folder.fingerprint,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
         )
@@ -136,13 +148,23 @@ def store_features(
 
 def _open(source: str, image_size: int, margin: float) -> tuple[AffectModel, Preprocessing]:
     path = Path(source)
-    if (path / "model").is_dir() or (path / "recipe.yaml").is_file():
+    if (path / "model").is_dir() or (path / "recipe.yaml").is_file() or _is_affect_model(path):
         return open_model(model_folder(path))
     preprocessing = Preprocessing(image_size, margin)
     options = ModelOptions(backbone=source, image_size=image_size, freeze_backbone=True)
     # Heads are never asked: any task will do.
     tasks = TaskSet((), (), 2)
     return AffectModel.build(tasks, options, preprocessing.to_dict(), preprocessing.digest()), preprocessing
+
+
+def _is_affect_model(path: Path) -> bool:
+    if not (path / MODEL_CONFIG).is_file():
+        return False
+    try:
+        return json.loads((path / MODEL_CONFIG).read_text(encoding="utf-8")).get("model_type") == AffectConfig.model_type
+    except ValueError:
+        # Not for this place to judge: the backbone's loader says what is wrong.
+        return False
 
 
 def _finite(features: NDArray[np.float16], split: str) -> NDArray[np.float16]:
@@ -203,22 +225,63 @@ def check_features(model: AffectModel, provenance: FeatureProvenance) -> None:
     Raises:
         ModelMismatchError: its weights, its pooling or its preprocessing are others.
     """
-    compared = {
-        "backbone weights": (provenance.backbone_digest, backbone_digest(model.backbone)),
-        "pooling": (provenance.pooling, model.config.pooling),
-        "preprocessing": (provenance.preprocessing_hash, model.config.preprocessing_hash),
-    }
-    for what, (stored, own) in compared.items():
-        if stored != own:
-            raise ModelMismatchError(
-                f"features '{provenance.name}', {what}",
-                stored,
-                own,
-                "give the recipe the backbone, image size and crop that the features were made with, or store them again",
-            )
+    for what, stored, own in differences(model, provenance):
+        raise ModelMismatchError(
+            f"features '{provenance.name}', {what}",
+            stored,
+            own,
+            "give the recipe the backbone, image size, normalisation and crop that the features were made with, or store them again",
+        )
 
 
-class StoredFeatures(TorchDataset[FaceBatch]):
+def differences(model: AffectModel, provenance: FeatureProvenance) -> list[tuple[str, str, str]]:
+    """What a model's own features would differ in from stored ones: what, as stored, its own."""
+    compared = [
+        ("backbone weights", provenance.backbone_digest, backbone_digest(model.backbone)),
+        ("pooling", provenance.pooling, model.config.pooling),
+        ("preprocessing", provenance.preprocessing_hash, model.config.preprocessing_hash),
+        ("normalisation", provenance.normalisation or normalisation_of(model), normalisation_of(model)),
+    ]
+    return [(what, stored, own) for what, stored, own in compared if stored != own]
+
+
+def features_of(model: AffectModel, folder: DatasetFolder) -> str | None:
+    """The name of the stored features of a dataset which a model's own backbone would give; None where there are none."""
+    for group, described in folder.manifest.provenance.items():
+        if group.startswith("features."):
+            provenance = FeatureProvenance.model_validate(described)
+            if provenance.dataset_fingerprint == folder.fingerprint and not differences(model, provenance):
+                return provenance.name
+    return None
+
+
+class FeatureArray(TorchDataset[FaceBatch]):
+    """Features of a split, in the place of its images.
+
+    Args:
+        values: float16 [rows, D].
+        dataset: the split; at least the column uid.
+    """
+
+    def __init__(self, values: NDArray[np.float16], dataset: "Dataset") -> None:
+        self._values = values
+        self._uids = dataset.select_columns(["uid"]).with_format("arrow")[:].column(0)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __getitems__(self, picks: Sequence[Pick]) -> FaceBatch:
+        """The features of the picked rows, as `take` gives them."""
+        return self.take(np.array([pick.row for pick in picks], dtype=np.int64))
+
+    def take(self, rows: NDArray[np.int64]) -> FaceBatch:
+        """The features of some rows, float32 [N, D], where a batch of images would have its pixels."""
+        # Torch widens half precision several times as fast as NumPy.
+        values = torch.from_numpy(self._values[rows]).float()
+        return FaceBatch(torch.from_numpy(rows), self._uids.take(rows).to_pylist(), values)
+
+
+class StoredFeatures(FeatureArray):
     """The stored features of a split, in the place of its images.
 
     Args:
@@ -227,17 +290,4 @@ class StoredFeatures(TorchDataset[FaceBatch]):
     """
 
     def __init__(self, dataset: "Dataset", name: str) -> None:
-        self._values = column_array(dataset, group_name(name))
-        self._uids = dataset.select_columns(["uid"]).with_format("arrow")[:].column(0)
-
-    def __len__(self) -> int:
-        return len(self._values)
-
-    def __getitems__(self, picks: Sequence[Pick]) -> FaceBatch:
-        """The features of the picked rows, float32 [N, D], where a batch of images would have its pixels."""
-        rows = np.array([pick.row for pick in picks], dtype=np.int64)
-        return FaceBatch(
-            torch.from_numpy(rows),
-            self._uids.take(rows).to_pylist(),
-            torch.from_numpy(self._values[rows].astype(np.float32)),
-        )
+        super().__init__(column_array(dataset, group_name(name)), dataset)

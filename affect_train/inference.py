@@ -15,9 +15,12 @@ from affect_train.errors import NotAModelError
 from affect_train.model import AffectModel, AffectOutput, load_model
 from affect_train.preprocess import Preprocessing
 from affect_train.sampler import RowsInOrder
+from affect_train.temporal.windows import FeatureWindows
 
 if TYPE_CHECKING:
     from affect_train.features import StoredFeatures
+
+    Inputs = FaceImages | StoredFeatures | FeatureWindows
 
 Logits = dict[str, NDArray[Any]]
 """Arrays [rows, width] by head: au, expression, valence, arousal; heads that the model lacks are absent."""
@@ -61,7 +64,7 @@ def open_model(folder: Path) -> tuple[AffectModel, Preprocessing]:
 
 def infer(
     model: AffectModel,
-    images: "FaceImages | StoredFeatures",
+    images: "Inputs",
     accelerator: Accelerator,
     *,
     workers: int = 0,
@@ -74,7 +77,7 @@ def infer(
 
     Args:
         model: not wrapped for distributed training; left in the mode in which it was.
-        images: the split, without augmentation, or its stored features.
+        images: the split, without augmentation, or its stored features, or windows of them.
         accelerator: tells the processes apart.
         workers: loader processes.
         dtype: of the result.
@@ -118,7 +121,7 @@ def infer_features(
 def _infer(
     model: AffectModel,
     outputs: Callable[[Tensor], dict[str, Tensor]],
-    images: "FaceImages | StoredFeatures",
+    images: "Inputs",
     accelerator: Accelerator,
     *,
     workers: int,
@@ -145,7 +148,8 @@ def _infer(
         {name: np.concatenate(values) for name, values in parts.items()},
     )
     gathered = _gather(own, accelerator)
-    return None if gathered is None else _in_row_order(gathered, len(images))
+    rows_of_split = images.rows if isinstance(images, FeatureWindows) else len(images)
+    return None if gathered is None else _in_row_order(gathered, rows_of_split)
 
 
 def logits_of(output: AffectOutput) -> dict[str, Tensor]:
@@ -178,15 +182,24 @@ def _gather(own: Part, accelerator: Accelerator) -> list[Part] | None:
 
 
 def _in_row_order(parts: list[Part], count: int) -> Logits:
-    """The rows of all processes by their numbers; a row that two of them saw is there once."""
-    ordered: Logits = {}
-    for rows, logits in parts:
-        for head, values in logits.items():
-            whole = ordered.setdefault(head, np.full((count, values.shape[1]), np.nan, dtype=values.dtype))
-            whole[rows] = values
-    seen = np.zeros(count, dtype=bool)
+    """The rows of all processes by their numbers; a row that was seen more than once has the mean of what was said of it."""
+    seen = np.zeros(count, dtype=np.int64)
     for rows, _ in parts:
-        seen[rows] = True
+        seen += np.bincount(rows, minlength=count)
     if not seen.all():
-        raise RuntimeError(f"{int((~seen).sum())} of {count} rows were seen by no process")
+        raise RuntimeError(f"{int((seen == 0).sum())} of {count} rows were seen by no process")
+    ordered: Logits = {}
+    for head in dict.fromkeys(head for _, logits in parts for head in logits):
+        own = [(rows, logits[head]) for rows, logits in parts if head in logits]
+        first = own[0][1]
+        if seen.max() == 1:
+            ordered[head] = np.empty((count, first.shape[1]), dtype=first.dtype)
+            for rows, values in own:
+                ordered[head][rows] = values
+        else:
+            # Sums of a few numbers of half the width are exact, so that their order does not show.
+            total = np.zeros((count, first.shape[1]))
+            for rows, values in own:
+                np.add.at(total, rows, values)
+            ordered[head] = (total / seen[:, None]).astype(first.dtype)
     return ordered

@@ -15,8 +15,9 @@ from affect_data.errors import DataError
 from affect_train.batches import AffectBatch
 from affect_train.checkpoint import Checkpoints, Progress, broadcast_buffers
 from affect_train.evaluate import evaluate_split
+from affect_train.leak_guard import guard_training
 from affect_train.logs import Logs
-from affect_train.preparation import Learner, TrainingData, check_dataset, training_accelerator
+from affect_train.preparation import Learner, TrainingData, check_dataset, trained_rows, training_accelerator
 from affect_train.recipe import Recipe
 from affect_train.reporting import Reporter
 from affect_train.resume import check_same_recipe
@@ -75,6 +76,7 @@ def train(recipe: Recipe, *, dry_run: bool = False) -> dict[str, Any] | None:
 
     Raises:
         NotADatasetError: the dataset is not built.
+        LeakError: people or videos are in two splits, and the recipe does not accept it.
         AffectError: dataset, soft labels, model and method do not fit one another.
         NonFiniteLossError: a loss became NaN or infinite.
         UsageError: another run writes to the output folder, or did by another recipe.
@@ -82,8 +84,11 @@ def train(recipe: Recipe, *, dry_run: bool = False) -> dict[str, Any] | None:
     check_dataset(recipe)
     accelerator = training_accelerator(recipe)
     reporter = Reporter(speaks=accelerator.is_main_process)
+    guard_training(recipe, accelerator, reporter)
     data = TrainingData.load(recipe, accelerator)
     learner = Learner.build(recipe, accelerator, planned_steps(recipe, data))
+    for note in learner.method.prepare(data.train.labels, trained_rows(recipe, data), f"'{recipe.dataset}', split {recipe.training.split}"):
+        reporter.say(note)
     run = Run(recipe, accelerator, data, learner, reporter)
     describe(run)
     if dry_run:

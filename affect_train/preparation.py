@@ -135,6 +135,12 @@ def rows_in(recipe: Recipe, folder: DatasetFolder) -> NDArray[np.bool_] | None:
     return (folds >= 0) & (folds != held_out.fold)
 
 
+def trained_rows(recipe: Recipe, data: TrainingData) -> NDArray[np.int64]:
+    """The numbers of the training split's rows that are trained on, rising."""
+    kept = rows_in(recipe, check_dataset(recipe))
+    return np.arange(len(data.train.labels)) if kept is None else np.flatnonzero(kept)
+
+
 def check_dataset(recipe: Recipe) -> DatasetFolder:
     """The built dataset of a recipe; quick, so that a run on an unbuilt one ends before anything else is loaded.
 

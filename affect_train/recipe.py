@@ -13,7 +13,7 @@ from affect_data.errors import RecipeError
 from affect_train.recipe_methods import MethodOptions, Supervised
 from affect_train.recipe_model import Model, Tasks
 from affect_train.recipe_rules import contradictions
-from affect_train.recipe_section import Count, Name, Section, Share, Weight
+from affect_train.recipe_section import Count, HeldOut, Name, Section, Share, Weight
 from affect_train.recipe_source import RecipeSource, read_source, valid_sections, validation_mistakes
 
 BestMetric = Literal[
@@ -94,15 +94,6 @@ class Schedule(Section):
     warmup_steps: Annotated[int, Field(ge=0)] = 0
 
 
-class HeldOut(Section):
-    """Rows of the training split that are not trained on."""
-
-    folds: Name = Field(
-        description="folds of the dataset, as `affect-data folds` and `affect-train cross-label` write them"
-    )
-    fold: Annotated[int, Field(ge=0)] = Field(description="the fold that stays out; rows in no fold stay out too")
-
-
 class Training(Section):
     """How long to train, and what to keep."""
 
@@ -128,6 +119,12 @@ class Training(Section):
         None, description="stop after so many evaluations in a row without a better `best_metric`"
     )
     record_rows: bool = Field(default=False, description="write down which rows each process trained on")
+    leaks: Literal["refuse", "report"] = Field(
+        "refuse", description="what a person or a video in two splits of the dataset does to the run"
+    )
+    copies: Literal["refuse", "report"] = Field(
+        "report", description="what a picture in two splits does: equal bytes, or copies that `affect-data audit` found"
+    )
     split: Name = "train"
     held_out: HeldOut | None = Field(None, description="a fold of the training split that is not trained on")
     validation_split: Name | None = "validation"

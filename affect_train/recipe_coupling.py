@@ -14,7 +14,9 @@ class CoAnnotation(Section):
     """Labels of one task stand in for those that an image lacks of the other."""
 
     au_weight: Weight = Field(1.0, description="of the action units that images with an expression alone are given")
-    expression_weight: Weight = Field(1.0, description="of the expressions that images with action units alone are given")
+    expression_weight: Weight = Field(
+        1.0, description="of the expressions that images with action units alone are given"
+    )
 
 
 class SoftCoAnnotation(Section):
@@ -51,14 +53,16 @@ class Coupling(Section):
         description="the relations of Du et al. (2014), or the frequencies on training rows that have both labels",
     )
     relations: dict[str, dict[int, RelationWeight]] | None = Field(
-        None, description="in place of those of Du et al.: for each expression its action units, 1 or the share of subjects"
+        None,
+        description="in place of those of Du et al.: for each expression its action units, 1 or the share of subjects",
     )
     neutral: Literal["include", "leave_out"] = Field(
         "include",
         description="`include`: neutral shows no action unit (`prior: data`: those that it shows); `leave_out`: nothing is said of it",
     )
     least_rows: Count = Field(
-        10, description="`prior: data`: rows of an expression that carry the action unit before its frequency is believed"
+        10,
+        description="`prior: data`: rows of an expression that carry the action unit before its frequency is believed",
     )
     co_annotation: CoAnnotation | None = None
     soft_co_annotation: SoftCoAnnotation | None = None
@@ -74,13 +78,20 @@ class Coupling(Section):
         for numbers in relations.values():
             for number in numbers:
                 slot_of(number)
-        return {expression_named(name): units for name, units in relations.items()}
+        named = {expression_named(name): units for name, units in relations.items()}
+        if len(named) < len(relations):
+            raise ValueError(f"found {', '.join(relations)}; name every expression once")
+        if "neutral" in named:
+            raise ValueError("neutral has relations; it shows no action unit, or is left out (`neutral`)")
+        return named
 
     @model_validator(mode="after")
     def _couples_something(self) -> Self:
         couplings = ("co_annotation", "soft_co_annotation", "distribution_matching")
         if not any(getattr(self, name) for name in couplings):
-            raise ValueError(f"couples nothing; give one of {', '.join(couplings)} (`{{}}` for its defaults), or remove it")
+            raise ValueError(
+                f"couples nothing; give one of {', '.join(couplings)} (`{{}}` for its defaults), or remove it"
+            )
         if self.relations is not None and self.prior == "data":
             raise ValueError("`relations` are given and `prior` is 'data'; remove one of them")
         return self

@@ -107,7 +107,8 @@ class Columns(Section):
         "corners", description="x0 y0 x1 y1, or x0 y0 width height"
     )
     missing: dict[str, Annotated[list[Value], BeforeValidator(_one_or_many)]] = Field(
-        default_factory=dict, description="for a column, the values that say that there is no label; nulls need not be named"
+        default_factory=dict,
+        description="for a column, the values that say that there is no label; nulls need not be named",
     )
 
     @field_validator("action_units")
@@ -130,7 +131,10 @@ class Columns(Section):
         twice = sorted({name for name in named if named.count(name) > 1})
         if twice:
             mistakes.append(f"{', '.join(twice)} named twice; a column is one label")
-        mistakes += [f"missing: {name} is no column of labels that is named here" for name in sorted(set(self.missing) - set(named))]
+        mistakes += [
+            f"missing: {name} is no column of labels that is named here"
+            for name in sorted(set(self.missing) - set(named))
+        ]
         if mistakes:
             raise ValueError("; ".join(mistakes))
         return self
@@ -155,7 +159,9 @@ class DatasetSource(Section):
     """A dataset on the Hub or in a folder that is no dataset folder of affectkit."""
 
     path: Text = Field(description="a folder of parquet, arrow or picture files, or a dataset of the Hub, `owner/name`")
-    configuration: Text | None = Field(None, description="which configuration of the dataset; the default one by default")
+    configuration: Text | None = Field(
+        None, description="which configuration of the dataset; the default one by default"
+    )
     revision: Text | None = Field(None, description="a branch, tag or commit of the Hub")
     columns: Columns | None = Field(
         None, description="what its columns mean; not needed where they are those of affectkit (docs/schema.md)"

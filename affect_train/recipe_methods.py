@@ -5,7 +5,8 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from affect_train.recipe_coupling import Coupling
-from affect_train.recipe_section import Section, Weight
+from affect_train.recipe_meta import MetaBatch, WeightNetwork
+from affect_train.recipe_section import Count, HeldOut, Section, Weight
 
 
 class TaskWeights(Section):
@@ -32,7 +33,16 @@ class LabelLosses(Section):
         0.02,
         description="in the denominator of the CCC: keeps its gradient sane while predictions or labels hardly vary",
     )
+    au_class_weights: Literal["none", "inverse_rate"] = Field(
+        "none",
+        description="of each action unit's loss; `inverse_rate`: one over the share of training labels in which it is present, with mean 1",
+    )
     coupling: Coupling | None = Field(None, description="losses between action units and expressions")
+
+    @property
+    def reserved(self) -> HeldOut | None:
+        """Rows of the training split that the method keeps for itself."""
+        return None
 
 
 class Supervised(LabelLosses):
@@ -84,4 +94,34 @@ class Distillation(LabelLosses):
     soft_tasks: SoftTasks = SoftTasks()
 
 
-MethodOptions = Annotated[Supervised | Distillation, Field(discriminator="name")]
+class MetaAuxiliary(LabelLosses):
+    """Learning action units with expressions as help, each row's expression by a weight that is learned."""
+
+    name: Literal["meta_auxiliary"] = "meta_auxiliary"
+    weight_network: WeightNetwork = WeightNetwork()
+    meta_batch: MetaBatch = MetaBatch(share=0.5)
+    gradient: Literal["central_difference", "one_sided", "forward_mode", "second_order"] = Field(
+        "central_difference",
+        description="how the weights' gradient is computed; `second_order` keeps the graph of the tried step: exact, slow and large",
+    )
+    difference_step: Annotated[float, Field(gt=0.0)] = Field(
+        0.01, description="length of the step in weight space over which losses are compared"
+    )
+    every: Count = Field(1, description="steps from one update of the weight network to the next")
+    virtual_learning_rate: Annotated[float, Field(gt=0.0)] | None = Field(
+        None, description="of the step that is tried; by default the optimizer's at that moment"
+    )
+    last_layers: Annotated[int, Field(ge=0)] | None = Field(
+        None,
+        description="try the step on the heads and this many last layers of the backbone alone; by default on all. Cheaper, and not safe: "
+        "the weights' gradient may point the wrong way",
+    )
+    record_weights: bool = Field(default=True, description="write the weights of all rows to `weights.parquet`")
+
+    @property
+    def reserved(self) -> HeldOut | None:
+        """The fold that the meta batches come from."""
+        return self.meta_batch.held_out
+
+
+MethodOptions = Annotated[Supervised | Distillation | MetaAuxiliary, Field(discriminator="name")]

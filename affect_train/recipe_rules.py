@@ -16,6 +16,8 @@ def contradictions(sections: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...
     if "model" in sections and sections["model"].features and not sections["model"].freeze_backbone:
         yield ("model", "features"), "stored features stay as they are; set `model.freeze_backbone: true`"
     yield from _engine_contradictions(sections)
+    if "tasks" in sections and "method" in sections and sections["method"].coupling is not None:
+        yield from _coupling_contradictions(sections["tasks"], sections["method"])
     yield from _temporal_contradictions(sections)
     steps = sections["training"].max_steps if "training" in sections else None
     if steps and "schedule" in sections and sections["schedule"].warmup_steps >= steps:
@@ -77,6 +79,23 @@ def _temporal_contradictions(sections: Mapping[str, Any]) -> Iterator[tuple[tupl
             ("batches", "balance"),
             f"found {batches.balance!r}, which weighs rows, but a recurrent stage draws windows; remove it",
         )
+
+
+def _coupling_contradictions(
+    tasks: "Tasks", method: "Supervised | Distillation"
+) -> Iterator[tuple[tuple[str, ...], str]]:
+    if not (tasks.action_units and tasks.expression):
+        yield ("method", "coupling"), "takes `tasks.action_units` and `tasks.expression`; give both, or remove it"
+        return
+    # Here, because the methods import the recipe.
+    from affect_train.errors import CouplingError
+    from affect_train.methods.coupling import table_relations
+
+    if method.coupling is not None and method.coupling.prior != "data":
+        try:
+            table_relations(method.coupling, tasks.task_set())
+        except CouplingError as error:
+            yield ("method", "coupling"), error.because
 
 
 def _soft_label_contradictions(

@@ -14,3 +14,12 @@ class Section(BaseModel):
     """A part of a recipe: keys that it does not know are mistakes."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class HeldOut(Section):
+    """Rows of the training split that are not trained on."""
+
+    folds: Name = Field(
+        description="folds of the dataset, as `affect-data folds` and `affect-train cross-label` write them"
+    )
+    fold: Annotated[int, Field(ge=0)] = Field(description="the fold that stays out; rows in no fold stay out too")

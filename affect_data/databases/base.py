@@ -136,6 +136,8 @@ class Database(ABC):
     """Classes by name, in the native order: the position is the native code, where the database has codes."""
     compound_expressions: ClassVar[tuple[str, ...]] = ()
     has_expression_votes: ClassVar[bool] = False
+    annotators: ClassVar[int | None] = None
+    """How many people voted on the expression of every face, where that number is known and the same for all."""
     valence_arousal: ClassVar[str] = ""
     """The native range, for example "-10..10 integers"; empty where VA is not labelled."""
     literature_folds: ClassVar[Mapping[str, tuple[str, ...]]] = MappingProxyType({})

@@ -82,8 +82,7 @@ class Bp4d(Database):
     homepage = "https://www.cs.binghamton.edu/~lijun/Research/3DFE/3DFE_Analysis.html"
     citation = """@article{zhang2014bp4d,
   title = {{BP4D}-Spontaneous: A High-Resolution Spontaneous {3D} Dynamic Facial Expression Database},
-  author = {Zhang, Xing and Yin, Lijun and Cohn, Jeffrey F. and Canavan, Shaun and Reale, Michael and Horowitz, Andy and Liu, Peng and
-    Girard, Jeffrey M.},
+  author = {Zhang, Xing and Yin, Lijun and Cohn, Jeffrey and Canavan, Shaun and Reale, Michael and Horowitz, Andy and Liu, Peng and Girard, Jeffrey},
   journal = {Image and Vision Computing},
   volume = {32},
   number = {10},

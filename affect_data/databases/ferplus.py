@@ -88,6 +88,7 @@ class FerPlus(Database):
     releases = ("csv", "folders")
     expressions = EXPRESSIONS
     has_expression_votes = True
+    annotators = ANNOTATORS
     Options: ClassVar[type[DatabaseOptions]] = FerPlusOptions
     options: FerPlusOptions
 

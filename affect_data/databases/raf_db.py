@@ -4,11 +4,12 @@ from dataclasses import dataclass
 from typing import ClassVar, Final, Literal
 
 import polars as pl
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from affect_data.databases.base import Database, DatabaseOptions, Licence, Tier
 from affect_data.databases.raf_db_folders import class_folders, faces_of_class_folders
 from affect_data.databases.root import FIX_LINE, DatabaseRoot
+from affect_data.vocabulary import expression_named
 
 BASIC: Final = ("surprise", "fear", "disgust", "happiness", "sadness", "anger", "neutral")
 COMPOUND: Final = (
@@ -27,6 +28,8 @@ COMPOUND: Final = (
 LISTS: Final = ("list_patition_label.txt", "list_partition_label.txt")
 BOX: Final = ("left", "top", "right", "bottom")
 FARTHEST_PIXEL: Final = 100_000
+FIX_BOX: Final = "replace the file by the official one"
+TEXT: Final = {"picture": pl.String, "source_file": pl.String}
 
 Images = Literal["aligned", "original"]
 IMAGES: Final[tuple[Images, ...]] = ("aligned", "original")
@@ -36,14 +39,26 @@ class RafDbOptions(DatabaseOptions):
     """What a data recipe may say of RAF-DB."""
 
     images: Images = Field(
-        "aligned", description="the aligned faces of 100 by 100 pixels, or the original photographs with their face boxes"
+        "aligned",
+        description="the aligned faces of 100 by 100 pixels, or the original photographs with their face boxes",
     )
     subset: Literal["basic", "compound"] | None = Field(
         None, description="the only subset to read; by default each that is there"
     )
     class_order: tuple[str, ...] | None = Field(
-        None, description="the expressions of numbered class folders, in order; needed where the official list is absent"
+        None,
+        description="the expressions of numbered class folders, in order; needed where the official list is absent",
     )
+
+    @field_validator("class_order")
+    @classmethod
+    def _of_the_vocabulary(cls, class_order: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        if class_order is None:
+            return None
+        names = tuple(expression_named(name) for name in class_order)
+        if sorted(names) != sorted(BASIC):
+            raise ValueError(f"class_order names each of {', '.join(BASIC)} once")
+        return names
 
 
 @dataclass(frozen=True)
@@ -55,12 +70,14 @@ class Subset:
         column: of the rows that takes its labels.
         classes: their names; the first has the code 1.
         picture: what the list's picture names match; the number of digits differs between the parts.
+        example: two such names.
     """
 
     name: str
     column: str
     classes: tuple[str, ...]
     picture: str
+    example: str
 
     @property
     def folders(self) -> tuple[str, ...]:
@@ -69,8 +86,20 @@ class Subset:
 
 
 SUBSETS: Final = {
-    "basic": Subset("basic", "expression", BASIC, r"^(train_\d{5}|test_\d{4})\.jpg$"),
-    "compound": Subset("compound", "compound_expression", COMPOUND, r"^(train_\d{4}|test_\d{3})\.jpg$"),
+    "basic": Subset(
+        "basic",
+        "expression",
+        BASIC,
+        r"^(train_\d{5}|test_\d{4})\.jpg$",
+        "train_00001.jpg or test_0001.jpg",
+    ),
+    "compound": Subset(
+        "compound",
+        "compound_expression",
+        COMPOUND,
+        r"^(train_\d{4}|test_\d{3})\.jpg$",
+        "train_0001.jpg or test_001.jpg",
+    ),
 }
 
 
@@ -92,7 +121,8 @@ class RafDb(Database):
         - The split is the beginning of the picture's name. There is no validation split, and no subjects.
         - Copies in numbered class folders are in RAF-DB's order or in AffectNet's; they are read only with the option class_order.
         - A photograph may show several people; the box says whom the label describes. Aligned pictures need none.
-        - Landmarks, gender, race and age (Annotation/manual, Annotation/auto) and the annotators' votes are not read.
+        - Landmarks, gender, race and age (Annotation/manual, Annotation/auto) and the files of the annotators' votes
+          (EmoLabel/distribution_*.txt) are not read.
     """
 
     name = "raf_db"
@@ -154,42 +184,43 @@ class RafDb(Database):
 
     def _faces(self, root: DatabaseRoot, subset: Subset, folder: str) -> pl.DataFrame:
         """The rows of one part."""
-        listed = root.one_of(*LISTS, under=root.one_of("EmoLabel", under=folder) or folder)
-        if listed is None:
-            root.defect(
-                _within(folder, f"EmoLabel/{LISTS[0]}"),
-                0,
-                "no such file",
-                f"the labels of the {subset.name} part",
-                "unpack the official archive there, or set `subset` in the recipe",
-            )
-            return _without_faces()
-        faces = root.table(listed, ("picture", "label"), separator=" ")
-        if faces.is_empty() and not any(defect.path == listed for defect in root.defects):
-            root.defect(listed, 0, "no face", "one line for each face", "replace the file by the official one")
-        faces = _checked_pictures(root, faces, subset, listed)
-        faces = root.classes(faces, "label", {str(code): name for code, name in enumerate(subset.classes, start=1)})
+        faces = _listed(root, subset, folder)
         place = _image_folder(root, folder, self.options.images)
         stem = pl.col("picture").str.strip_suffix(".jpg")
+        ending = "_aligned.jpg" if self.options.images == "aligned" else ".jpg"
         faces = faces.with_columns(
-            stem.alias("stem"),
-            image=pl.format(f"{place}/{{}}{'_aligned' if self.options.images == 'aligned' else ''}.jpg", stem),
+            image=pl.concat_str(pl.lit(f"{place}/"), stem, pl.lit(ending)),
             split=pl.col("picture").str.extract(r"^(train|test)_"),
         )
+        columns = ["image", "source_file", "source_line", "split", subset.column]
         if self.options.images == "original":
             faces = _with_boxes(root, faces, folder)
-        counts = ", ".join(
-            f"{count:,} {split}" for split, count in faces["split"].value_counts(sort=True).drop_nulls().iter_rows()
+            columns.append("face_box")
+        counts = ", ".join(f"{(faces['split'] == split).sum():,} {split}" for split in ("train", "test"))
+        root.note(f"{subset.name} part: {counts}; pictures in {place}")
+        return faces.select(columns)
+
+
+def _listed(root: DatabaseRoot, subset: Subset, folder: str) -> pl.DataFrame:
+    """The lines of a part's list: picture, its label by name under the subset's column, source_file, source_line."""
+    listed = root.one_of(*LISTS, under=root.one_of("EmoLabel", under=folder) or folder)
+    if listed is None:
+        root.defect(
+            _within(folder, f"EmoLabel/{LISTS[0]}"),
+            0,
+            "no such file",
+            f"the labels of the {subset.name} part",
+            "unpack the official archive there, or set `subset` in the recipe",
         )
-        root.note(f"{listed}: {len(faces):,} faces of the {subset.name} part ({counts}), pictures in {place}")
-        return faces.select(
-            "image",
-            "source_file",
-            "source_line",
-            "split",
-            pl.col("label").alias(subset.column),
-            *(["face_box"] if "face_box" in faces.columns else []),
+        return pl.DataFrame(schema=dict.fromkeys(("picture", "source_file", subset.column), pl.String)).with_columns(
+            source_line=pl.lit(None, dtype=pl.Int32)
         )
+    faces = root.table(listed, ("picture", subset.column), separator=" ")
+    if faces.is_empty() and not any(defect.path == listed for defect in root.defects):
+        root.defect(listed, 0, "no face", "one line for each face", "replace the file by the official one")
+    faces = _checked_pictures(root, faces, subset, listed)
+    codes = {str(code): name for code, name in enumerate(subset.classes, start=1)}
+    return root.classes(faces, subset.column, codes)
 
 
 def _subset_folders(root: DatabaseRoot) -> dict[str, str]:
@@ -216,11 +247,9 @@ def _checked_pictures(root: DatabaseRoot, faces: pl.DataFrame, subset: Subset, l
                 "put each part's files into its own folder",
             )
             return faces.clear()
-    expected = " or ".join(f"{split}_{'0' * (digits - 1)}1.jpg" for split, digits in _digits(subset))
     for file, line, found in faces.filter(~fits).select("source_file", "source_line", "picture").iter_rows():
-        root.defect(
-            file, line, f"picture = {found!r}", f"a name of the {subset.name} part, such as {expected}", FIX_LINE
-        )
+        expected = f"a name of the {subset.name} part, such as {subset.example}"
+        root.defect(file, line, f"picture = {found!r}", expected, FIX_LINE)
     faces = faces.filter(fits)
     again = ~faces["picture"].is_first_distinct()
     first = faces.unique("picture", keep="first").select("picture", first_line="source_line")
@@ -232,10 +261,6 @@ def _checked_pictures(root: DatabaseRoot, faces: pl.DataFrame, subset: Subset, l
     ):
         root.defect(file, line, f"{name} again (first in line {first_line})", "one line for each picture", FIX_LINE)
     return faces.filter(~again)
-
-
-def _digits(subset: Subset) -> tuple[tuple[str, int], tuple[str, int]]:
-    return (("train", 5), ("test", 4)) if subset.name == "basic" else (("train", 4), ("test", 3))
 
 
 def _image_folder(root: DatabaseRoot, folder: str, images: Images) -> str:
@@ -266,8 +291,8 @@ def _place(root: DatabaseRoot, folder: str, kind: Images) -> str | None:
 
 def _with_boxes(root: DatabaseRoot, faces: pl.DataFrame, folder: str) -> pl.DataFrame:
     """The faces with their `face_box`; a picture without a box file has none, which is noted."""
-    parent = root.one_of("Annotation", under=folder)
-    boxes = root.one_of("boundingbox", under=folder if parent is None else parent)
+    within = root.one_of("Annotation", under=folder) or folder
+    boxes = root.one_of("boundingbox", under=within)
     if boxes is None:
         root.defect(
             _within(folder, "Annotation/boundingbox"),
@@ -276,40 +301,39 @@ def _with_boxes(root: DatabaseRoot, faces: pl.DataFrame, folder: str) -> pl.Data
             "the face box of each original photograph",
             "unpack the annotations there, or set `images: aligned` in the recipe",
         )
-        return faces
+        return faces.with_columns(face_box=pl.lit(None, dtype=pl.Array(pl.Float32, 4)))
     there = root.entries(boxes)
-    stems = [stem for stem in faces["stem"] if f"{stem}_boundingbox.txt" in there]
-    if len(stems) < len(faces):
-        root.note(f"{len(faces) - len(stems):,} photographs without a file in {boxes}: the whole picture is the face")
-    paths = [f"{boxes}/{stem}_boundingbox.txt" for stem in stems]
+    files = {picture: f"{picture.removesuffix('.jpg')}_boundingbox.txt" for picture in faces["picture"]}
+    found = {picture: f"{boxes}/{file}" for picture, file in files.items() if file in there}
+    if len(found) < len(faces):
+        root.note(f"{len(faces) - len(found):,} photographs without a file in {boxes}: the whole picture is the face")
+    read = _read_boxes(root, list(found.values())).drop_nulls(BOX)
+    box = pl.concat_list(BOX).cast(pl.List(pl.Float32)).list.to_array(4)
+    place = pl.DataFrame({"picture": list(found), "source_file": list(found.values())}, schema_overrides=TEXT)
+    boxed = place.join(read.select("source_file", face_box=box), on="source_file").drop("source_file")
+    return faces.join(boxed, on="picture", how="left", maintain_order="left")
+
+
+def _read_boxes(root: DatabaseRoot, paths: list[str]) -> pl.DataFrame:
+    """The box in each file: source_file, source_line and the sides as numbers; what is no box is a defect."""
     texts = pl.Series([root.read_text(path) for path in paths], dtype=pl.String)
-    found = pl.DataFrame({"stem": stems, "source_file": paths, "text": texts}).with_columns(
-        pl.lit(1, dtype=pl.Int32).alias("source_line"), fields=texts.str.extract_all(r"\S+")
+    frame = pl.DataFrame({"source_file": paths, "text": texts}, schema_overrides={"source_file": pl.String})
+    frame = frame.with_columns(
+        source_line=pl.lit(1, dtype=pl.Int32), fields=pl.col("text").str.strip_chars().str.split(" ")
     )
-    for path, text, count in found.filter(pl.col("fields").list.len() != len(BOX)).select(
-        "source_file", "text", pl.col("fields").list.len()
-    ).iter_rows():
-        root.defect(path, 1, f"{count} number(s): {text[:60]!r}", "4 numbers: left top right bottom", FIX_BOX)
-    found = found.filter(pl.col("fields").list.len() == len(BOX)).with_columns(
+    is_box = pl.col("fields").list.len() == len(BOX)
+    for path, text, fields in frame.filter(~is_box).select("source_file", "text", "fields").iter_rows():
+        root.defect(path, 1, f"{len(fields)} field(s): {text[:60]!r}", f"4 field(s): {' '.join(BOX)}", FIX_BOX)
+    frame = frame.filter(is_box).with_columns(
         pl.col("fields").list.get(index).alias(side) for index, side in enumerate(BOX)
     )
-    found = root.numbers(found, BOX, -FARTHEST_PIXEL, FARTHEST_PIXEL)
-    flat = found.filter((pl.col("left") >= pl.col("right")) | (pl.col("top") >= pl.col("bottom")))
+    frame = root.numbers(frame, BOX, -FARTHEST_PIXEL, FARTHEST_PIXEL)
+    flat = frame.filter((pl.col("left") >= pl.col("right")) | (pl.col("top") >= pl.col("bottom")))
     for path, *box in flat.select("source_file", *BOX).iter_rows():
         numbers = ", ".join(f"{side} = {at:g}" for side, at in zip(BOX, box, strict=True))
         root.defect(path, 1, numbers, "left < right and top < bottom", FIX_BOX)
-    whole = found.drop_nulls(BOX).select("stem", face_box=pl.concat_list(BOX).cast(pl.List(pl.Float32)).list.to_array(4))
-    return faces.join(whole, on="stem", how="left", maintain_order="left")
-
-
-FIX_BOX: Final = "replace the file by the official one"
+    return frame
 
 
 def _within(folder: str, path: str) -> str:
     return f"{folder}/{path}" if folder else path
-
-
-def _without_faces() -> pl.DataFrame:
-    return pl.DataFrame(
-        schema={"image": pl.String, "source_file": pl.String, "source_line": pl.Int32, "split": pl.String}
-    )

@@ -5,21 +5,26 @@ from typing import Final
 import polars as pl
 
 from affect_data.databases.root import DatabaseRoot
-from affect_data.vocabulary import EXPRESSIONS
 
-SPLITS: Final = {"train": "train", "validation": "validation", "valid": "validation", "val": "validation", "test": "test"}
-PARENTS: Final = ("", "DATASET")
-PICTURE: Final = r"\.(jpg|jpeg|png)$"
+SPLITS: Final = {
+    "train": "train",
+    "validation": "validation",
+    "valid": "validation",
+    "val": "validation",
+    "test": "test",
+}
+ABOVE: Final = ("", "DATASET")
+PICTURES: Final = (".jpg", ".jpeg", ".png")
 
 
 def class_folders(root: DatabaseRoot) -> dict[str, str]:
     """The numbered folders of pictures, each with the split that the folder above it names."""
     found: dict[str, str] = {}
-    for parent in (root.one_of(name) if name else "" for name in PARENTS):
+    for above in (root.one_of(name) if name else "" for name in ABOVE):
         for name, split in SPLITS.items():
-            above = root.one_of(name, under=parent) if parent is not None else None
-            if above is not None:
-                found |= {f"{above}/{entry}": split for entry in sorted(root.entries(above)) if entry.isdigit()}
+            folder = root.one_of(name, under=above) if above is not None else None
+            if folder is not None:
+                found |= {f"{folder}/{entry}": split for entry in sorted(root.entries(folder)) if entry.isdigit()}
     return found
 
 
@@ -32,28 +37,34 @@ def faces_of_class_folders(root: DatabaseRoot, class_order: tuple[str, ...]) -> 
     """
     folders = class_folders(root)
     numbers = sorted({int(folder.rpartition("/")[2]) for folder in folders})
-    if numbers != list(range(numbers[0], numbers[0] + len(class_order))):
+    names = dict(zip(numbers, class_order, strict=False))
+    if len(numbers) != len(class_order) or numbers[-1] - numbers[0] != len(numbers) - 1:
         root.defect(
-            next(iter(folders)),
+            next(iter(folders)).rpartition("/")[0],
             0,
             f"class folders {', '.join(map(str, numbers))}",
-            f"one folder for each of the {len(class_order)} expressions of class_order, without a gap",
-            "correct class_order in the recipe",
+            f"{len(class_order)} numbers without a gap, one for each expression of class_order",
+            "complete the folders; an expression without pictures has an empty one",
         )
-        return _rows([], {})
-    names = dict(zip(numbers, class_order, strict=True))
-    pictures = [(folder, name) for folder in folders for name in sorted(root.entries(folder))]
-    for folder, name in pictures:
-        official = name.partition("_")[0]
-        if official in SPLITS and SPLITS[official] != folders[folder] != "validation":
-            root.defect(
-                f"{folder}/{name}",
-                1,
-                f"a {official} picture in a {folders[folder]} folder",
-                "each picture in a folder of its split",
-                "move the picture to its split",
-            )
-    labels = {folder: names[int(folder.rpartition("/")[2])] for folder in folders}
-    rows = _rows([(f"{folder}/{name}", folders[folder], labels[folder]) for folder, name in pictures], folders)
-    root.note(f"{len(folders)} class folders: {', '.join(f'{number} = {name}' for number, name in names.items())}")
-    return rows
+    pictures = [
+        (f"{folder}/{name}", split, names.get(int(folder.rpartition("/")[2])))
+        for folder, split in folders.items()
+        for name in sorted(root.entries(folder))
+        if name.lower().endswith(PICTURES)
+    ]
+    faces = pl.DataFrame(
+        pictures, schema={"image": pl.String, "split": pl.String, "expression": pl.String}, orient="row"
+    ).with_columns(source_file=pl.col("image"), source_line=pl.lit(1, dtype=pl.Int32))
+    faces = root.drop_excluded(faces)
+    _refuse_other_splits(root, faces)
+    order = ", ".join(f"{number} = {name}" for number, name in names.items())
+    root.note(f"{len(faces):,} faces in {len(folders)} class folders: {order}")
+    return faces
+
+
+def _refuse_other_splits(root: DatabaseRoot, faces: pl.DataFrame) -> None:
+    """A defect for each picture whose official name says train and whose folder says test, or the other way round."""
+    official = pl.col("image").str.extract(r"/(train|test)_[^/]*$")
+    wrong = faces.filter((official != pl.col("split")) & (pl.col("split") != "validation"))
+    for image, split in wrong.select("image", "split").iter_rows():
+        root.defect(image, 1, f"in a folder of {split}", "a picture in the folder of its split", "move the picture")

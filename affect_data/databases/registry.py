@@ -4,10 +4,12 @@ from affect_data.databases.afew_va import AfewVa
 from affect_data.databases.affectnet import AffectNet
 from affect_data.databases.affwild2 import AffWild2
 from affect_data.databases.base import Database
+from affect_data.databases.bp4d import Bp4d
 from affect_data.databases.disfa import Disfa
 from affect_data.databases.emotionet import EmotioNet
 from affect_data.databases.expw import ExpW
 from affect_data.databases.ferplus import FerPlus
+from affect_data.databases.raf_db import RafDb
 from affect_data.errors import UnknownNameError
 
 DATABASES: dict[str, type[Database]] = {
@@ -18,6 +20,8 @@ DATABASES: dict[str, type[Database]] = {
     "afew_va": AfewVa,
     "ferplus": FerPlus,
     "emotionet": EmotioNet,
+    "bp4d": Bp4d,
+    "raf_db": RafDb,
 }
 
 

@@ -1,12 +1,13 @@
 """Writes BP4D's official layout with demo faces: sequences of which a part is coded, and pictures beyond it."""
 
+import zlib
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 from PIL import Image
 
-from affect_data.databases.bp4d import FOLDS, Bp4d
+from affect_data.databases.bp4d import FOLDS, SEQUENCES, SUBJECTS, Bp4d
 from affect_data.demo.sampler import DEMO_ACTION_UNITS, DemoFace, FaceSampler
 from affect_data.demo.truth import PlacedFace
 
@@ -16,24 +17,22 @@ FEWEST_SEQUENCES: Final = 6
 COLUMNS: Final = range(1, 100)
 CODED: Final = tuple(unit for unit in DEMO_ACTION_UNITS if unit in Bp4d.action_units)
 """What demo faces do not show is 9, not coded: its absence could not be compared with a truth."""
-NOT_CODED_SHARE: Final = 0.01
 LACKS_INTENSITY: Final = (1, 17)
 """The sequence, and the action unit of whose intensity it has no file."""
 LACKS_PICTURE: Final = 2
 """The sequence of which the picture of the fifth coded frame is missing."""
-SUBJECT_ORDER: Final = tuple(
-    dict.fromkeys(("F001", "M010", "M009", *(subject for parts in zip(*FOLDS.values(), strict=False) for subject in parts)))
-)
+_FROM_ALL_PARTS: Final = tuple(subject for subjects in zip(*FOLDS.values(), strict=False) for subject in subjects)
+SUBJECT_ORDER: Final = tuple(dict.fromkeys(("F001", "M010", "M009", *_FROM_ALL_PARTS, *SUBJECTS)))
 
 
 def write(root: Path, sampler: FaceSampler, faces: int) -> list[PlacedFace]:
-    """The truth of the coded faces written under `root`: about `faces` of them, in sequences of two tasks of each person.
+    """The truth of the coded faces written under `root`: about `faces` of them, in sequences of two or more tasks of each person.
 
     Official quirks: sequences that start at frame 1 or far into a video, pictures before and after the coded part, numbers of
     three or four digits, codes of 9, a missing intensity file, a missing picture.
     """
-    rng = np.random.default_rng(sampler.photograph().view.grain)
-    count = max(FEWEST_SEQUENCES, round(faces / FRAMES_OF_SEQUENCE))
+    rng = np.random.default_rng(zlib.crc32(repr(sampler.photograph().view).encode()))
+    count = min(max(FEWEST_SEQUENCES, round(faces / FRAMES_OF_SEQUENCE)), len(SEQUENCES))
     subjects = SUBJECT_ORDER[: max(3, min(len(SUBJECT_ORDER), count // 2))]
     placed: list[PlacedFace] = []
     for index in range(count):
@@ -62,18 +61,25 @@ def _digits(subject: str) -> int:
 
 
 def _write_occurrences(path: Path, faces: dict[int, DemoFace], rng: np.random.Generator) -> None:
+    unit, skipped = int(rng.choice(CODED)), _skipped(faces, rng)
     lines = [",".join(map(str, (0, *COLUMNS)))]
     for number, face in faces.items():
-        codes = [face.action_unit(unit) if unit in CODED and rng.random() >= NOT_CODED_SHARE else 9 for unit in COLUMNS]
+        not_coded = {unit} if number in skipped else set()
+        codes = [face.action_unit(n) if n in CODED and n not in not_coded else 9 for n in COLUMNS]
         lines.append(",".join(map(str, (number, *codes))))
     _write_lines(path, lines)
 
 
 def _write_intensities(path: Path, faces: dict[int, DemoFace], unit: int, rng: np.random.Generator) -> None:
-    _write_lines(
-        path,
-        [f"{number},{face.intensity(unit) if rng.random() >= NOT_CODED_SHARE else 9}" for number, face in faces.items()],
-    )
+    skipped = _skipped(faces, rng)
+    lines = [f"{number},{9 if number in skipped else face.intensity(unit)}" for number, face in faces.items()]
+    _write_lines(path, lines)
+
+
+def _skipped(faces: dict[int, DemoFace], rng: np.random.Generator) -> range:
+    """The frames of a sequence in which an action unit is not coded, often none."""
+    start = int(rng.choice(list(faces)))
+    return range(start, start + int(rng.integers(0, 4)))
 
 
 def _write_lines(path: Path, lines: list[str]) -> None:

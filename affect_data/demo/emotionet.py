@@ -2,6 +2,7 @@
 
 import csv
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
@@ -110,10 +111,8 @@ def _write_lines(root: Path, lines: list[Line], form: Form) -> None:
             text = "".join("\t".join((line.url, line.original, *map(str, line.units))) + "\n" for line in chunk)
             (folder / f"dataFile_{1 + start // LINES_IN_TEXT_LIST:04d}.txt").write_text(text, encoding="utf-8")
         return
-    rows: list[tuple[str | int, ...]] = [
-        HEADER,
-        *((f"{line.url}'", f"{line.original}'", *line.units) for line in lines),
-    ]
+    rows: list[Sequence[str | int]] = [HEADER]
+    rows += [(f"{line.url}'", f"{line.original}'", *line.units) for line in lines]
     if form == "xlsx":
         write_workbook(root / f"{SHEET}.xlsx", rows)
     else:

@@ -1,6 +1,7 @@
 """Writes the demo databases: the official layouts, each with only the labels which that database has, and the whole truth apart."""
 
 import importlib
+import shutil
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -37,7 +38,17 @@ STYLES: Final[Mapping[str, Style]] = MappingProxyType(
         "expw": Style(rotation=9.0, gradient=0.3, noise=8.0, brightness_spread=0.18),
         "afew_va": Style(tint=(1.06, 1.0, 0.92), brightness=0.9, gradient=0.3),
         "ferplus": Style(rotation=7.0, noise=9.0, blur=0.004),
+        "bp4d": Style(
+            rotation=2.5,
+            turn=0.2,
+            gradient=0.08,
+            clutter=0.0,
+            tint=(1.03, 1.0, 0.97),
+            brightness=1.08,
+            brightness_spread=0.03,
+        ),
         "emotionet": Style(rotation=9.0, turn=0.5, gradient=0.3, tint_spread=0.04, brightness_spread=0.16),
+        "raf_db": Style(rotation=4.0, turn=0.5, gradient=0.25, tint_spread=0.04, brightness_spread=0.16, blur=0.003),
     }
 )
 """What sets the pictures of each database apart."""
@@ -100,6 +111,8 @@ def write_demo(
 ) -> pl.DataFrame:
     """Writes ``out/<database>/`` for every database of a world, ``out/truth.parquet``, and a picture of some faces, ``out/faces.png``.
 
+    The folder appears when all of it is written.
+
     Args:
         out: folder that is new or empty.
         seed: decides every face.
@@ -117,17 +130,22 @@ def write_demo(
     """
     if out.exists() and any(out.iterdir()):
         raise DataError(f"'{out}' is not empty; name a new folder for the demo databases")
-    out.mkdir(parents=True, exist_ok=True)
+    partial = out.with_name(f".{out.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
     world = world or World()
     # The samplers, because a world's read-only mappings cannot be sent to other processes.
-    jobs = [(out, name, seed, count, world.sampler(name, seed)) for name, count in world.faces_of(faces).items()]
+    jobs = [(partial, name, seed, count, world.sampler(name, seed)) for name, count in world.faces_of(faces).items()]
     parts = []
     for done, part in enumerate(map_shards(_write_database, jobs, workers), start=1):
         parts.append(part)
         progress("drawing faces", done, len(jobs))
     truth = pl.concat(parts).sort("database", "image", "face")
-    truth.write_parquet(out / TRUTH)
-    contact_sheet(seed).save(out / SHEET)
+    truth.write_parquet(partial / TRUTH)
+    contact_sheet(seed).save(partial / SHEET)
+    if out.exists():
+        out.rmdir()
+    partial.rename(out)
     return truth
 
 

@@ -6,6 +6,7 @@ from typing import Final
 
 from affect_data.errors import UnknownNameError
 from affect_train.methods.base import ConcordanceTerm, LossTerm, Method, Term, TotalLoss, total_loss
+from affect_train.methods.coupling import Coupled
 from affect_train.methods.distillation import Distillation
 from affect_train.methods.supervised import Supervised
 from affect_train.recipe_methods import LabelLosses
@@ -17,19 +18,22 @@ METHODS: Final[Mapping[str, type[Method]]] = MappingProxyType(
 
 
 def build_method(options: LabelLosses, tasks: TaskSet) -> Method:
-    """The method that the section ``method`` of a recipe names.
+    """The method that the section ``method`` of a recipe names, with the coupling that it asks for.
 
     Raises:
         UnknownNameError: nothing is registered under the name.
+        CouplingError: the heads have nothing to do with each other.
     """
     if options.name not in METHODS:
         raise UnknownNameError("method", options.name, METHODS)
-    return METHODS[options.name](options, tasks)
+    method = METHODS[options.name](options, tasks)
+    return method if options.coupling is None else Coupled(method, options.coupling)
 
 
 __all__ = [
     "METHODS",
     "ConcordanceTerm",
+    "Coupled",
     "Distillation",
     "LossTerm",
     "Method",

@@ -58,7 +58,7 @@ class Relations:
         """The relations of a table between the heads; those that no head predicts are dropped with a note.
 
         Args:
-            table: by expression.
+            table: by expression; without neutral.
             tasks: the heads.
             neutral: whether neutral counts, as an expression without action units.
             weighted: whether the prior is the share of subjects; else it is 1 wherever there is a relation.
@@ -80,7 +80,7 @@ class Relations:
                     kept += 1
                 else:
                     dropped.append(f"AU{number} of {name}")
-        related = [name in table and name != NEUTRAL or (name == NEUTRAL and neutral) for name in tasks.expressions]
+        related = [name in table or (name == NEUTRAL and neutral) for name in tasks.expressions]
         if not kept or sum(related) < 2:
             raise CouplingError(no_relation(tasks))
         notes = [f"coupling: {kept} relations between {sum(related)} expressions and {_number_of(rows)} action units"]
@@ -152,7 +152,10 @@ class Relations:
         matched = known[chosen].all(axis=0) & (inside > 0).any(axis=0) & (inside < 1).any(axis=0)
         apart = [f"AU{number}" for number, one in zip(tasks.action_units, matched, strict=True) if not one]
         if apart:
-            notes = [*notes, f"coupling: distribution matching leaves out {', '.join(apart)}: the prior does not say who shows it"]
+            notes = [
+                *notes,
+                f"coupling: distribution matching leaves out {', '.join(apart)}: the prior does not say who shows it",
+            ]
         return cls(
             classes=torch.from_numpy(chosen),
             neutral=names.index(NEUTRAL) if NEUTRAL in names else None,

@@ -2,7 +2,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from affect_data.agreement import AgreementCounter, entropy_bits, fleiss_kappa, with_none
+from affect_data.agreement import AgreementCounter, annotators_by_database, entropy_bits, fleiss_kappa, with_none
 from affect_data.label_chunks import LabelChunk
 from affect_data.vocabulary import EXPRESSIONS
 
@@ -74,6 +74,14 @@ def test_rows_whose_shares_do_not_fit_the_number_of_annotators_are_left_out_of_k
     counter.add(votes_chunk(rows, [1, 1, 1]))
     (line,) = counter.table().to_dicts()
     assert (line["rows"], line["kappa_rows"], line["fleiss_kappa"]) == (3, 2, 1.0)
+
+
+def test_databases_say_how_many_people_voted():
+    assert annotators_by_database()["ferplus"] == 10
+    assert "affectnet" not in annotators_by_database()
+    counter = AgreementCounter()
+    counter.add(votes_chunk([shares(happiness=1.0), shares(neutral=1.0)], [1, 1]))
+    assert counter.table()["annotators"].to_list() == [10]
 
 
 def test_without_a_known_number_of_annotators_there_is_no_kappa():

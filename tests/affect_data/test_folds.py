@@ -112,7 +112,7 @@ def test_the_parts_of_disfa_are_those_of_the_literature(merged: DatasetFolder) -
 
 
 def test_unknown_literature_folds_and_strange_subjects_are_errors() -> None:
-    with pytest.raises(UnknownNameError, match="unknown database with literature folds 'expw'; known: disfa"):
+    with pytest.raises(UnknownNameError, match="unknown database with literature folds 'expw'; known: bp4d, disfa"):
         literature_folds(pl.DataFrame({"database": ["expw"], "subject": ["a"]}), "expw")
     with pytest.raises(DataError, match=r"disfa: subject\(s\) 'SN099' are in none of the published folds"):
         literature_folds(pl.DataFrame({"database": ["disfa"], "subject": ["SN099"]}), "disfa")

@@ -1,5 +1,6 @@
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -79,3 +80,16 @@ def test_a_build_that_leaks_is_refused_and_writes_nothing(
     tolerant = recipe_from({"databases": {"afew_va": {}}, "splits": {"policy": "follow_task"}}, "test")
     report = build(tolerant, demo_roots, tmp_path / "out")
     assert [leak["key"] for leak in report.leaks] == ["one actor"]
+
+
+def test_many_leaks_are_counted_as_hand_counting_does() -> None:
+    rng = np.random.default_rng(0)
+    given = [(f"s{rng.integers(40)}", ("train", "validation", "test")[rng.integers(3)]) for _ in range(90)]
+    found = find_leaks(rows(*(("affwild2", split, subject, "") for subject, split in given)))
+    expected = {}
+    for subject in {subject for subject, _ in given}:
+        splits = sorted({split for own, split in given if own == subject})
+        if len(splits) > 1:
+            expected[subject] = (splits, sum(own == subject for own, _ in given))
+    assert {key: (splits, count) for _, _, key, splits, count in found.rows()} == expected
+    assert found["key"].to_list() == sorted(expected)

@@ -273,7 +273,7 @@ def test_a_validation_split_without_the_deciding_label_is_an_error(
 ) -> None:
     rows = {
         "train": [(number, world.all) for number in range(16)],
-        "validation": [(number, ("va",)) for number in range(5)],
+        "validation": [(number, ("va",)) for number in range(100, 105)],
     }
     made = recipe(
         f"dataset={world.write_dataset(tmp_path / 'other', rows)}", "training.best_metric=expression.macro_f1"

@@ -1,0 +1,92 @@
+"""Writes RAF-DB's official layout with demo faces: the basic and the compound part."""
+
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from PIL import Image
+
+from affect_data.databases.raf_db import BASIC, COMPOUND
+from affect_data.demo.sampler import DemoFace, FaceSampler
+from affect_data.demo.truth import PlacedFace
+
+COMPOUND_SHARE: Final = 0.4
+TEST_SHARE: Final = 0.2
+DIGITS: Final = {"basic": {"train": 5, "test": 4}, "compound": {"train": 4, "test": 3}}
+COMPOUND_COUNTS: Final = (697, 266, 129, 163, 86, 738, 150, 560, 176, 841, 148)
+"""How many faces of each compound class RAF-DB has."""
+ALIGNED: Final = 100
+SMALLEST_FACE, LARGEST_FACE = 64, 80
+
+
+def write(root: Path, sampler: FaceSampler, faces: int) -> list[PlacedFace]:
+    """The truth of the faces written under `root`: aligned faces, the photographs that they are cut from, lists and face boxes.
+
+    Official quirks: classes count from 1, picture numbers have another width in each split and part, a box file is one line with a space at its end
+    and no line end. Each split of the compound part starts with one face of every class.
+    """
+    rng = np.random.default_rng(zlib.crc32(repr(sampler.photograph().view).encode()))
+    compound = round(COMPOUND_SHARE * faces)
+    placed = _write_part(root, "basic", faces - compound, rng, lambda _: _basic(sampler))
+    return placed + _write_part(root, "compound", compound, rng, lambda index: _compound(sampler, rng, index))
+
+
+def _write_part(
+    root: Path, part: str, faces: int, rng: np.random.Generator, draw: Callable[[int], tuple[DemoFace, int]]
+) -> list[PlacedFace]:
+    """One part of the database; `draw` gives a split's face of an index, and its class."""
+    folder = root / part
+    for name in ("EmoLabel", "Image/aligned", "Image/original", "Annotation/boundingbox"):
+        (folder / name).mkdir(parents=True)
+    test = round(TEST_SHARE * faces)
+    placed: list[PlacedFace] = []
+    lines: list[str] = []
+    for split, count in (("train", faces - test), ("test", test)):
+        for index in range(count):
+            truth, code = draw(index)
+            stem = f"{split}_{index + 1:0{DIGITS[part][split]}d}"
+            lines.append(f"{stem}.jpg {code}\n")
+            aligned = truth.draw(ALIGNED)
+            aligned.save(folder / "Image" / "aligned" / f"{stem}_aligned.jpg", quality=92)
+            photograph, box = _photograph(aligned, rng)
+            photograph.save(folder / "Image" / "original" / f"{stem}.jpg", quality=92)
+            (folder / "Annotation" / "boundingbox" / f"{stem}_boundingbox.txt").write_text(
+                "".join(f"{side:.6f} " for side in box), encoding="utf-8"
+            )
+            placed.append(PlacedFace(f"{part}/Image/aligned/{stem}_aligned.jpg", -1, truth))
+    (folder / "EmoLabel" / "list_patition_label.txt").write_text("".join(lines), encoding="utf-8")
+    return placed
+
+
+def _basic(sampler: FaceSampler) -> tuple[DemoFace, int]:
+    """A face with one of the seven basic expressions, and its code."""
+    while True:
+        face = sampler.photograph()
+        if face.expression in BASIC:
+            return face, BASIC.index(face.expression) + 1
+
+
+def _compound(sampler: FaceSampler, rng: np.random.Generator, index: int) -> tuple[DemoFace, int]:
+    """A face with a compound expression of RAF-DB, and its code: the first faces of all classes in turn, then as often as in the database."""
+    while True:
+        counts = np.array(COMPOUND_COUNTS)
+        number = index if index < len(COMPOUND) else int(rng.choice(len(COMPOUND), p=counts / counts.sum()))
+        face = sampler.photograph(compound=COMPOUND[number])
+        if face.compound in COMPOUND:
+            return face, COMPOUND.index(face.compound) + 1
+
+
+def _photograph(
+    aligned: Image.Image, rng: np.random.Generator
+) -> tuple[Image.Image, tuple[float, float, float, float]]:
+    """A photograph that shows the aligned face smaller and off its middle, and the box of the face: left, top, right, bottom."""
+    size = int(rng.integers(SMALLEST_FACE, LARGEST_FACE + 1))
+    width, height = (size + int(extra) for extra in rng.integers(8, 40, 2))
+    red, green, blue = (int(level) for level in rng.integers(60, 200, 3))
+    photograph = Image.new("RGB", (width, height), (red, green, blue))
+    left, top = int(rng.integers(0, width - size + 1)), int(rng.integers(0, height - size + 1))
+    photograph.paste(aligned.resize((size, size)), (left, top))
+    inset = rng.uniform(0.0, 2.0, 4)
+    return photograph, (left + inset[0], top + inset[1], left + size - inset[2], top + size - inset[3])

@@ -1,0 +1,365 @@
+"""Learning action units with expressions as help: what each row's expression counts is learned from what it does for the action units."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from accelerate.utils import DistributedType
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from affect_data.errors import DataError, UsageError
+from affect_train import losses
+from affect_train.methods.base import LossTerm, Term, TotalLoss, total_loss
+from affect_train.methods.meta_batch import MetaLoader, MetaRows, divided, labelled_before
+from affect_train.methods.supervised import Supervised
+from affect_train.methods.virtual_step import (
+    RandomState,
+    Weights,
+    WeightSpace,
+    directional_derivatives,
+    gradients,
+    random_numbers,
+    random_state,
+    same_state,
+)
+from affect_train.methods.weight_network import WeightNetwork, WeightRecord, write_network, write_table
+from affect_train.recipe import Recipe
+from affect_train.recipe_methods import MetaAuxiliary as MetaAuxiliaryOptions
+from affect_train.tasks import TaskSet
+
+if TYPE_CHECKING:
+    from affect_train.batches import AffectBatch
+    from affect_train.labels import LabelArrays
+    from affect_train.model import AffectOutput
+    from affect_train.preparation import Learner, TrainingData
+
+WEIGHTS = "weights.parquet"
+NETWORK = "weight_network.safetensors"
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One update of the weight network.
+
+    Attributes:
+        batch: of the step that is tried: without the action units of the meta rows.
+        meta: by which it is judged.
+        random: the random numbers that the pass with gradient draws.
+        meta_labels: what the meta rows' loss is divided by, over all processes.
+        expressions: rows with an expression, over all processes.
+    """
+
+    batch: "AffectBatch"
+    meta: MetaRows
+    random: RandomState
+    meta_labels: Tensor
+    expressions: Tensor
+
+
+class MetaAuxiliary(Supervised):
+    """The losses of labels, with the expression loss of each row multiplied by a weight in (0, 1) that a small network gives it.
+
+    The weight network learns through a step that is tried and not kept: the model's weights move by plain gradient descent along the gradient of the
+    weighted losses, and the loss of the action units of other rows, the meta batch, is taken there. With the gradient v of that loss, the n rows with
+    an expression and the learning rate a of the step, row i's weight has the gradient ``-a / n <v, d loss_i / d weights>``: a row whose expression
+    pulls the model where the action units want it gains weight. This is a derivative of the row's loss in one direction, so no second-order graph is
+    needed. Then the step is taken with the new weights.
+
+    The pass with gradient is the same for the step that is tried and the one that is taken. Where its rows depend on one another (batch normalisation)
+    or on random numbers (dropout) the compared passes repeat all of it with the same numbers, else they hold the rows with an expression alone.
+
+    ``last_layers`` confines the trial to the end of the network. It is cheaper and not a safe default: on fresh and on trained networks such gradients
+    had cosines between -0.8 and 0.6 to the whole one.
+
+    Source: Li & Shan, *Meta Auxiliary Learning for Facial Action Unit Detection* (arXiv 2105.06620). What the paper leaves open is an option.
+    """
+
+    name: ClassVar[str] = "meta_auxiliary"
+
+    def __init__(self, options: MetaAuxiliaryOptions, tasks: TaskSet) -> None:
+        super().__init__(options, tasks)
+        self.options: MetaAuxiliaryOptions = options
+
+    @classmethod
+    def mistakes(cls, recipe: Recipe) -> list[str]:
+        """What a recipe lacks for this method, each in one line."""
+        found = list(super().mistakes(recipe))
+        if not recipe.tasks.action_units or recipe.tasks.expression is None:
+            lacking = "expression" if recipe.tasks.action_units else "action_units"
+            found.append(f"tasks.{lacking}: missing; the method 'meta_auxiliary' learns action units with expressions as help")
+        weights = recipe.method.task_weights
+        if not (weights.au and weights.expression):
+            found.append("method.task_weights: au or expression is 0; the method 'meta_auxiliary' weighs one by the other")
+        unfit = (
+            ("training.accumulation", recipe.training.accumulation > 1, "set it to 1 and `batches.size` to the rows of a step"),
+            ("training.mixed_precision", recipe.training.mixed_precision == "fp16", "use bf16, or no"),
+            ("training.compile", recipe.training.compile is not None, "set it to null"),
+            ("model.gradient_checkpointing", recipe.model.gradient_checkpointing, "set it to false"),
+            ("model.temporal", getattr(recipe.model, "temporal", None) is not None, "set it to null"),
+        )
+        found += [
+            f"{key}: the method 'meta_auxiliary' goes through the pass with gradient twice, which this excludes; {remedy}"
+            for key, wrong, remedy in unfit
+            if wrong
+        ]
+        share = recipe.method.meta_batch.share
+        rows = recipe.batches.size / (len(recipe.tasks.task_set().names) if recipe.batches.sampler == "task_balanced" else 1)
+        if share is not None and rows * min(share, 1 - share) < 1:
+            found.append(
+                f"method.meta_batch.share: {share:g} of about {rows:.0f} rows with action units a batch leaves no row for the meta batch or none for "
+                "the step; take larger batches, or give the meta batch a `size` of its own"
+            )
+        return found
+
+    # ------------------------------------------------------------ around the run
+
+    def prepare(self, labels: "LabelArrays", rows: NDArray[np.int64], where: str) -> list[str]:
+        """See `Method.prepare`.
+
+        Raises:
+            DataError: none of the rows has an action unit, or none an expression.
+        """
+        for what, mask in (("action units", labels.au_mask.any(axis=1)), ("an expression", labels.expression_mask)):
+            if not mask[rows].any():
+                raise DataError(
+                    f"'{where}': the method 'meta_auxiliary' learns action units with expressions as help, but none of the {len(rows):,} rows that are "
+                    f"trained on has a label of {what}; add a database that has it, or use the method 'supervised'"
+                )
+        return super().prepare(labels, rows, where)
+
+    def attach(self, learner: "Learner", data: "TrainingData", accelerator: Accelerator, recipe: Recipe) -> None:
+        """See `Method.attach`.
+
+        Raises:
+            UsageError: the weights are divided over processes, or the meta batches cannot be drawn.
+        """
+        if accelerator.distributed_type in (DistributedType.FSDP, DistributedType.DEEPSPEED):
+            raise UsageError(
+                f"the method 'meta_auxiliary' needs whole weights on every process, and {accelerator.distributed_type} divides them; use multi_gpu"
+            )
+        model = accelerator.unwrap_model(learner.model)
+        self.accelerator, self.base_optimizer = accelerator, learner.optimizer
+        self.space = WeightSpace(model, self.options.last_layers)
+        options = self.options.weight_network
+        self.network = WeightNetwork(model.feature_width, options, recipe.seed).to(accelerator.device)
+        self.optimizer = torch.optim.Adam(
+            self.network.parameters(), lr=options.learning_rate, weight_decay=options.weight_decay
+        )
+        self.loader = None
+        if self.options.meta_batch.size is not None:
+            candidates = data.plan.rows if data.reserved is None else data.reserved
+            labelled = candidates[data.train.labels.au_mask[candidates].any(axis=1)]
+            self.loader = MetaLoader(recipe, data.train, labelled, accelerator)
+        self.record = WeightRecord(len(data.train.labels) if self.options.record_weights else 0, accelerator.device)
+        self.split, self.epoch_steps = data.train, data.plan.steps
+        self.number, self.trial = 0, None
+        accelerator.register_for_checkpointing(self)
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint keeps."""
+        return {
+            "network": self.network.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "record": self.record.state_dict(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Takes up what a checkpoint kept."""
+        for name, part in (("network", self.network), ("optimizer", self.optimizer), ("record", self.record)):
+            part.load_state_dict(state[name])
+
+    def finish(self, folder: Path) -> None:
+        """Writes the weight network, and the mean weight of each row in the last epoch in which it came."""
+        write_network(folder / NETWORK, self.network)
+        if self.options.record_weights:
+            uids = self.split.dataset.select_columns(["uid"]).with_format("arrow")[:].column(0)
+            write_table(folder / WEIGHTS, self.record.table(uids))
+
+    # ------------------------------------------------------------ the losses
+
+    def counts(self, batch: "AffectBatch") -> dict[str, Tensor]:
+        """The number of labels behind every term."""
+        found = super().counts(batch)
+        return {**found, "expression_weight": found["expression"]}
+
+    def losses(self, output: "AffectOutput", batch: "AffectBatch") -> dict[str, Term]:
+        """As `Supervised.losses` with weighted expressions, and ``expression_weight``: the mean weight, which adds nothing."""
+        rows = self._expression_losses(output, batch)
+        with torch.no_grad():
+            weights = self.network(output.features, rows)
+        return self._weighted(output, batch, rows, weights)
+
+    def _expression_losses(self, output: "AffectOutput", batch: "AffectBatch") -> Tensor:
+        assert output.expression_logits is not None
+        return losses.cross_entropy_of_rows(output.expression_logits, batch.expression, batch.expression_mask)
+
+    def _weighted(self, output: "AffectOutput", batch: "AffectBatch", rows: Tensor, weights: Tensor) -> dict[str, Term]:
+        found = super().losses(output, batch)
+        count, factor = found["expression"].count, found["expression"].weight
+        assert isinstance(factor, float)
+        found["expression"] = LossTerm((rows * weights).sum(), count, factor)
+        found["expression_weight"] = LossTerm(weights.detach().where(batch.expression_mask, 0.0).sum(), count, 0.0)
+        return found
+
+    # ------------------------------------------------------------ the step that is tried
+
+    def before_step(self, number: int, window: Sequence["AffectBatch"]) -> None:
+        """Chooses the meta batch where the weight network is due."""
+        (batch,) = window
+        self.number, self.trial = number, None
+        if (number - 1) % self.options.every == 0:
+            self.trial = self._trial(batch)
+        if self.trial is not None and self.options.gradient == "second_order":
+            # Before the pass with gradient, so that its graph does not lie beside.
+            self._learn(*self._weights_by_second_order(self.trial))
+            self.trial = None
+
+    def before_losses(self, output: "AffectOutput", batch: "AffectBatch") -> None:
+        """Lets the weight network learn from the pass with gradient before its losses are taken."""
+        if self.trial is not None:
+            self._learn(*self._weights_by_direction(self.trial, output))
+            self.trial = None
+        if self.options.record_weights:
+            self._record(output, batch)
+
+    def _trial(self, batch: "AffectBatch") -> Trial | None:
+        """None where no row of any process has an expression, or no meta row an action unit."""
+        if self.loader is not None:
+            meta = self.loader.batch((self.number - 1) // self.options.every)
+        else:
+            assert self.options.meta_batch.share is not None
+            before = labelled_before(self.accelerator, batch)
+            batch, meta = divided(batch, self.options.meta_batch.share, before)
+        kind = losses.sum_dtype(batch.au.device)
+        counts = torch.stack([self.au_count(meta.au_mask).to(kind), batch.expression_mask.sum().to(kind)])
+        counts = self._sum(counts)
+        if not bool((counts > 0).all()):
+            return None
+        return Trial(batch, meta, random_state(batch.au.device), *counts.float().unbind())
+
+    def _weights_by_direction(self, trial: Trial, output: "AffectOutput") -> tuple[Tensor, Tensor]:
+        """The weights of the rows, in the graph of the weight network, and the meta loss's gradient by them; both float [N]."""
+        rows = self._expression_losses(output, trial.batch)
+        weights = self.network(output.features, rows)
+        total = self._total(self._weighted(output, trial.batch, rows, weights.detach()))
+        step = self._mean(gradients(total.loss, self.space.own, retain=True))
+        with torch.no_grad():
+            tried = torch._foreach_sub(self.space.own, torch._foreach_mul(step, self.virtual_rate))
+        direction = self._sum_all(self._meta_gradient(trial, tried))
+        factor = -self.virtual_rate * self.options.task_weights.expression / trial.expressions
+        return weights, factor * self._derivatives(trial, direction, rows.detach())
+
+    def _derivatives(self, trial: Trial, direction: Weights, rows: Tensor) -> Tensor:
+        batch, device = trial.batch, trial.batch.au.device
+        drawn = not same_state(trial.random, random_state(device))
+        if drawn or self.space.couples_rows:
+            chosen = torch.arange(len(batch), device=device)
+        else:
+            chosen = batch.expression_mask.nonzero().squeeze(1)
+        derivatives = torch.zeros_like(rows)
+        if len(chosen):
+            pixels, classes, mask = batch.pixels[chosen], batch.expression[chosen], batch.expression_mask[chosen]
+
+            def moved(weights: Sequence[Tensor]) -> Tensor:
+                logits = self.space(weights, pixels).expression_logits
+                return losses.cross_entropy_of_rows(logits, classes, mask)
+
+            exact = self.accelerator.mixed_precision == "no"
+            derivatives[chosen] = directional_derivatives(
+                moved,
+                self.space.own,
+                direction,
+                gradient=self.options.gradient,
+                step=self.options.difference_step,
+                random=partial(random_numbers, device, trial.random),
+                at_weights=rows[chosen] if exact else None,
+            )
+        return derivatives
+
+    def _weights_by_second_order(self, trial: Trial) -> tuple[Tensor, Tensor]:
+        """As `_weights_by_direction`, through the graph of the step."""
+        processes, batch = self.accelerator.num_processes, trial.batch
+        own = [one.detach().requires_grad_() for one in self.space.own]
+        # The fused kernels of attention have no second derivative.
+        with random_numbers(batch.au.device, trial.random), sdpa_kernel(SDPBackend.MATH):
+            output = self.space(own, batch.pixels)
+        rows = self._expression_losses(output, batch)
+        weights = self.network(output.features, rows)
+        leaf = weights.detach().requires_grad_()
+        total = self._total(self._weighted(output, batch, rows, leaf))
+        step = gradients(total.loss, own, create_graph=True)
+        # What the other processes add is a constant to this one's weights.
+        whole = self._mean([one.detach() for one in step])
+        tried = [
+            at - self.virtual_rate * (every + (alone - alone.detach()) / processes)
+            for at, every, alone in zip(own, whole, step, strict=True)
+        ]
+        direction = self._sum_all(self._meta_gradient(trial, [one.detach() for one in tried]))
+        moved = [(one, along) for one, along in zip(tried, direction, strict=True) if one.requires_grad]
+        found = torch.autograd.grad([one for one, _ in moved], leaf, [along for _, along in moved], allow_unused=True)[0]
+        return weights, torch.zeros_like(leaf) if found is None else found
+
+    def _meta_gradient(self, trial: Trial, tried: Weights) -> Weights:
+        """The gradient of the meta rows' loss at other weights; this process's share."""
+        if not len(trial.meta):
+            return [torch.zeros_like(one) for one in tried]
+        device = trial.meta.au.device
+        leaves = [one.detach().requires_grad_() for one in tried]
+        with random_numbers(device, trial.random):
+            logits = self.space(leaves, trial.meta.pixels).au_logits
+        shares = self.au_shares(trial.meta.au_mask)
+        total, _ = losses.masked_binary_cross_entropy(logits, trial.meta.au, trial.meta.au_mask, shares)
+        factor = self.options.task_weights.au * self.au_factor
+        return gradients(total * factor / trial.meta_labels, leaves)
+
+    def _learn(self, weights: Tensor, gradient: Tensor) -> None:
+        """One step of the weight network, equal on all processes."""
+        parameters = list(self.network.parameters())
+        found = torch.autograd.grad(weights, parameters, gradient)
+        for parameter, change in zip(parameters, self._sum_all(list(found)), strict=True):
+            parameter.grad = change
+        self.optimizer.step()
+
+    def _record(self, output: "AffectOutput", batch: "AffectBatch") -> None:
+        with torch.no_grad():
+            weights = self.network(output.features, self._expression_losses(output, batch))
+        kind = losses.sum_dtype(weights.device)
+        values = torch.stack([batch.rows.to(kind), batch.expression_mask.to(kind), weights.to(kind)], dim=1)
+        if self.accelerator.num_processes > 1:
+            values = self.accelerator.gather(values)
+        values = values[values[:, 1] > 0]
+        self.record.add((self.number - 1) // self.epoch_steps, values[:, 0].long(), values[:, 2])
+
+    @property
+    def virtual_rate(self) -> float:
+        """The learning rate of the step that is tried."""
+        if self.options.virtual_learning_rate is not None:
+            return self.options.virtual_learning_rate
+        return max(float(group["lr"]) for group in self.base_optimizer.param_groups)
+
+    # ------------------------------------------------------------ over processes
+
+    def _total(self, terms: dict[str, Term]) -> TotalLoss:
+        processes = self.accelerator.num_processes
+        return total_loss(terms, all_reduce=self._sum if processes > 1 else None, processes=processes)
+
+    def _sum(self, values: Tensor) -> Tensor:
+        return self.accelerator.reduce(values, reduction="sum") if self.accelerator.num_processes > 1 else values
+
+    def _sum_all(self, values: Weights) -> Weights:
+        """The sums over processes, in one call."""
+        if self.accelerator.num_processes == 1:
+            return values
+        flat = self._sum(torch.cat([one.reshape(-1) for one in values]))
+        parts = torch.split(flat, [one.numel() for one in values])
+        return [part.view_as(one) for part, one in zip(parts, values, strict=True)]
+
+    def _mean(self, values: Weights) -> Weights:
+        return [one / self.accelerator.num_processes for one in self._sum_all(values)]

@@ -1,0 +1,167 @@
+"""What a study file says: steps that are literal commands, scores that commands print, and claims about scores."""
+
+import json
+import re
+import shlex
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field, model_validator
+
+from affect_data.errors import RecipeError
+from affect_train.recipe_section import Section
+from affect_train.recipe_source import read_source, suggestion, validation_mistakes
+
+PROGRAMS = ("affect-data", "affect-train")
+
+ShortName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_]*$")]
+
+
+class Step(Section):
+    """One command of the chain."""
+
+    run: str = Field(
+        description="the command; {run} is the seed's folder, {seed} the seed, {recipes} the study's folder"
+    )
+    each: tuple[int | str, ...] = Field((), description="run the command once for each of these, as {each}")
+    needs: str = Field("", description="leave the step out where this variable is empty or 0")
+
+
+class Claim(Section):
+    """A difference that should be above zero, or a figure that should be above a bound."""
+
+    claim: str
+    better: ShortName = Field(description="a score")
+    than: ShortName | None = Field(None, description="the score that it is compared with, seed by seed")
+    above: float | None = Field(None, description="or the bound")
+    metrics: tuple[str, ...] = Field((), description="which metrics; by default all")
+
+    @model_validator(mode="after")
+    def _compares_with_one_thing(self) -> "Claim":
+        if (self.than is None) == (self.above is None):
+            raise ValueError("give one of `than` (a score) and `above` (a number)")
+        return self
+
+
+class Study(Section):
+    """A whole study."""
+
+    title: str
+    seeds: Annotated[tuple[int, ...], Field(min_length=1)] = (0, 1, 2)
+    variables: dict[ShortName, str | int | float] = Field({}, description="what {name} in a command stands for")
+    steps: dict[ShortName, Step]
+    scores: dict[ShortName, Step] = Field(description="commands whose JSON holds the figures; `--json` is added")
+    metrics: dict[str, str | tuple[str, ...]] = Field(
+        description="the path of each figure in that JSON, keys joined by dots; several paths are averaged"
+    )
+    claims: tuple[Claim, ...]
+
+    def mistakes(self) -> Iterator[str]:
+        """What is wrong between the parts: unknown scores, metrics, programs and variables."""
+        known = {"run", "seed", "recipes", *self.variables}
+        for kind, steps in (("steps", self.steps), ("scores", self.scores)):
+            for name, step in steps.items():
+                yield from _step_mistakes(f"{kind}.{name}", step, known)
+        for position, claim in enumerate(self.claims):
+            for score in filter(None, (claim.better, claim.than)):
+                if score not in self.scores:
+                    yield f"claims[{position}]: no score is named '{score}'; known: {', '.join(self.scores)}"
+            for metric in claim.metrics:
+                if metric not in self.metrics:
+                    yield f"claims[{position}]: no metric is named '{metric}'; known: {', '.join(self.metrics)}"
+
+    def commands(self, folder: Path, recipes: Path, seed: int) -> "list[Command]":
+        """The chain of one seed, scores last.
+
+        Args:
+            folder: of the seed.
+            recipes: the folder of the study file.
+            seed: of the chain.
+        """
+        given = {**self.variables, "run": folder, "recipes": recipes, "seed": seed}
+        return [
+            *_expanded(self.steps, given, scores=False),
+            *_expanded(self.scores, given, scores=True),
+        ]
+
+
+class Command(Section):
+    """One command line, ready to run.
+
+    Attributes:
+        name: of the step or score.
+        each: which of several; empty where there is one.
+        words: program and arguments.
+        is_score: whether its JSON is kept.
+    """
+
+    name: str
+    each: str
+    words: tuple[str, ...]
+    is_score: bool
+
+    @property
+    def label(self) -> str:
+        """Names it among the commands of a chain."""
+        kind = "score-" if self.is_score else ""
+        return f"{kind}{self.name}-{self.each}" if self.each else f"{kind}{self.name}"
+
+
+def read_study(path: Path | str, overrides: Iterable[str] = ()) -> Study:
+    """The validated study of a YAML file.
+
+    Args:
+        path: the file.
+        overrides: ``key=value``: ``seeds`` or a variable.
+
+    Raises:
+        RecipeError: lists every mistake.
+    """
+    source = read_source(Path(path), [])
+    variables = source.values.get("variables") or {}
+    for override in overrides:
+        key = override.partition("=")[0]
+        if key != "seeds" and key not in variables:
+            source.mistakes.append(f"command line: the study has no variable {key!r}; {suggestion(key, variables)}")
+            continue
+        source.override(override if key == "seeds" else f"variables.{override}")
+    mistakes, _ = validation_mistakes(Study, source)
+    if source.mistakes or mistakes:
+        raise RecipeError(source.name, [*source.mistakes, *mistakes])
+    study = Study.model_validate_json(json.dumps(source.values))
+    together = list(study.mistakes())
+    if together:
+        raise RecipeError(source.name, together)
+    return study
+
+
+def _step_mistakes(where: str, step: Step, known: set[str]) -> Iterator[str]:
+    words = shlex.split(step.run)
+    if not words or words[0] not in PROGRAMS:
+        yield f"{where}: found '{step.run[:40]}'; expected a command of {' or '.join(PROGRAMS)}"
+    named = set(re.findall(r"\{(\w+)\}", step.run)) | ({step.needs} if step.needs else set())
+    allowed = known | ({"each"} if step.each else set())
+    unknown = sorted(named - allowed)
+    if unknown:
+        yield f"{where}: {', '.join(unknown)} is no variable; known: {', '.join(sorted(allowed))}"
+    if step.each and "each" not in named:
+        yield f"{where}: `each` is given, but the command does not say {{each}}"
+
+
+def _expanded(steps: Mapping[str, Step], given: Mapping[str, Any], *, scores: bool) -> Iterator[Command]:
+    for name, step in steps.items():
+        if step.needs and given[step.needs] in ("", 0, "0"):
+            continue
+        for each in step.each or ("",):
+            words = shlex.split(_filled(step.run, {**given, "each": each}))
+            yield Command(
+                name=name, each=str(each), words=(*words, "--json") if scores else tuple(words), is_score=scores
+            )
+
+
+def _filled(text: str, given: Mapping[str, Any]) -> str:
+    # Variables may hold variables: `small: "model.backbone={run}/backbone/model"`.
+    for _ in range(3):
+        text = re.sub(r"\{(\w+)\}", lambda match: str(given.get(match[1], match[0])), text)
+    return text

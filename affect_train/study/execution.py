@@ -1,0 +1,190 @@
+"""Runs the chains of a study, some seeds at a time; what was done is not done again."""
+
+import io
+import json
+import multiprocessing
+import os
+import statistics
+import sys
+import time
+import traceback
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from pathlib import Path
+from typing import Any, TextIO
+
+from affect_data.errors import AffectError, DataError, UsageError
+from affect_train.run_folder import write_json
+from affect_train.study.claims import Figures, findings
+from affect_train.study.description import Command, Study
+
+RESULT = "study.json"
+
+
+class StepFailedError(DataError):
+    """A command of a study ended with an error."""
+
+    def __init__(self, seed: int, command: str, because: str, log: Path) -> None:
+        super().__init__(
+            f"seed {seed}: `{command}` failed: {because}. Its log is {log}; the same command goes on from there"
+        )
+
+
+def run_study(study: Study, recipes: Path, out: Path, workers: int = 1) -> dict[str, Any]:
+    """Runs every seed's chain and writes ``study.json``: figures, findings, seconds.
+
+    Args:
+        study: a validated study.
+        recipes: the folder of the study file; {recipes} in the commands.
+        out: folder of the study; one that was interrupted is gone on with.
+        workers: chains at a time, each on its share of the processor's cores.
+
+    Raises:
+        StepFailedError: a command failed; the other chains end first.
+        UsageError: the folder holds a study of other commands.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    threads = max(1, (os.cpu_count() or 1) // workers)
+    chains = [(study, recipes, out, seed, threads) for seed in study.seeds]
+    results: dict[int, dict[str, Any]] = {}
+    failures: list[AffectError] = []
+    with _threads_of_children(threads), ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
+        for future in as_completed([pool.submit(_run_chain, *chain) for chain in chains]):
+            try:
+                result = future.result()
+            except AffectError as error:
+                failures.append(error)
+            else:
+                results[result["seed"]] = result
+    if failures:
+        raise failures[0]
+    document = _document(study, [results[seed] for seed in study.seeds])
+    write_json(out / RESULT, document)
+    return document
+
+
+def _document(study: Study, results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    figures: Figures = {
+        score: {result["seed"]: result["figures"][score] for result in results if score in result["figures"]}
+        for score in study.scores
+    }
+    return {
+        "title": study.title,
+        "seeds": list(study.seeds),
+        "variables": study.variables,
+        "metrics": list(study.metrics),
+        "figures": {score: {str(seed): values for seed, values in seeds.items()} for score, seeds in figures.items()},
+        "findings": [finding.to_json() for finding in findings(study, figures)],
+        "seconds": {str(result["seed"]): result["seconds"] for result in results},
+    }
+
+
+def _run_chain(study: Study, recipes: Path, out: Path, seed: int, threads: int) -> dict[str, Any]:
+    """One seed: its commands one after the other, in this process, so that libraries are loaded once."""
+    import torch
+
+    torch.set_num_threads(threads)
+    folder = out / f"seed{seed}"
+    printed: dict[str, list[Any]] = {}
+    seconds: dict[str, float] = {}
+    for command in study.commands(folder, recipes, seed):
+        done = _run_once(command, folder, seed)
+        seconds[command.label] = done["seconds"]
+        if command.is_score:
+            printed.setdefault(command.name, []).append(done["printed"])
+    scored = {
+        score: _mean_figures([_figures(document, study.metrics) for document in documents])
+        for score, documents in printed.items()
+    }
+    return {"seed": seed, "figures": scored, "seconds": seconds}
+
+
+def _run_once(command: Command, folder: Path, seed: int) -> dict[str, Any]:
+    marker, log = folder / "steps" / f"{command.label}.json", folder / "logs" / f"{command.label}.txt"
+    line = " ".join(command.words)
+    if marker.exists():
+        done: dict[str, Any] = json.loads(marker.read_text(encoding="utf-8"))
+        if done["command"] != line:
+            raise UsageError(
+                f"'{marker}' is of another command: the study has changed since; remove '{folder}', or name another folder"
+            )
+        return done
+    log.parent.mkdir(parents=True, exist_ok=True)
+    marker.parent.mkdir(exist_ok=True)
+    began = time.monotonic()
+    with log.open("a", encoding="utf-8") as sink:
+        output = _run_command(command.words, sink, seed, log)
+    done = {"command": line, "seconds": round(time.monotonic() - began, 1)}
+    if command.is_score:
+        done["printed"] = json.loads(output)
+    write_json(marker, done)
+    sys.stderr.write(f"seed {seed}: {command.label} {done['seconds']:.0f} s\n")
+    return done
+
+
+def _run_command(words: Sequence[str], log: TextIO, seed: int, path: Path) -> str:
+    """What a command prints on stdout; everything else goes to its log."""
+    printed = io.StringIO()
+    log.write(f"$ {' '.join(words)}\n")
+    try:
+        with redirect_stdout(printed), redirect_stderr(log):
+            status = _application(words[0])(list(words[1:]), standalone_mode=False)
+    except AffectError as error:
+        raise StepFailedError(seed, " ".join(words), str(error), path) from None
+    except Exception as error:  # a bug of a command should not lose the other chains
+        log.write(traceback.format_exc())
+        raise StepFailedError(seed, " ".join(words), f"{type(error).__name__}: {error}", path) from None
+    finally:
+        log.write(printed.getvalue())
+    if isinstance(status, int) and status:
+        raise StepFailedError(seed, " ".join(words), f"status {status}", path)
+    return printed.getvalue()
+
+
+def _application(program: str) -> Any:  # noqa: ANN401 - a typer application
+    if program == "affect-data":
+        from affect_data.cli import app
+
+        return app
+    from affect_train.cli import app as training_app
+
+    return training_app
+
+
+def _figures(document: Any, metrics: Mapping[str, str | Sequence[str]]) -> dict[str, float | None]:  # noqa: ANN401 - JSON
+    found: dict[str, float | None] = {}
+    for name, paths in metrics.items():
+        values = [_figure(document, path) for path in ([paths] if isinstance(paths, str) else paths)]
+        known = [value for value in values if value is not None]
+        found[name] = statistics.fmean(known) if known else None
+    return found
+
+
+def _figure(document: Any, path: str) -> float | None:  # noqa: ANN401 - JSON
+    for key in path.split("."):
+        document = document.get(key) if isinstance(document, dict) else None
+    return float(document) if isinstance(document, int | float) else None
+
+
+def _mean_figures(found: Sequence[Mapping[str, float | None]]) -> dict[str, float | None]:
+    means: dict[str, float | None] = {}
+    for name in found[0]:
+        known = [value for figures in found if (value := figures[name]) is not None]
+        means[name] = statistics.fmean(known) if known else None
+    return means
+
+
+@contextmanager
+def _threads_of_children(threads: int) -> Iterator[None]:
+    names = ("OMP_NUM_THREADS", "POLARS_MAX_THREADS")
+    before = {name: os.environ.get(name) for name in names}
+    os.environ.update(dict.fromkeys(names, str(threads)))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
