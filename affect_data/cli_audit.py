@@ -30,10 +30,14 @@ def audit(
     fiftyone: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="Write faces and findings for FiftyOne to a new folder.")
     ] = None,
+    acknowledge: Annotated[
+        list[str],
+        typer.Option(metavar="DATABASE", help="Copy its faces out for FiftyOne although its licence keeps them in."),
+    ] = [],  # noqa: B006 - typer copies
     as_json: Json = False,
 ) -> None:
     """Look for wrong labels and pictures; findings go to audit.parquet in the dataset. Ends with 1 when one is an error."""
-    from affect_data.audit.export import write_fiftyone
+    from affect_data.audit.export import check_acknowledged, write_fiftyone
     from affect_data.audit.run import run_audits
     from affect_data.store import open_dataset
 
@@ -42,9 +46,11 @@ def audit(
         return
     if dataset is None:
         raise UsageError("affect-data audit needs the folder of a DATASET, or --list")
+    if fiftyone is not None:
+        check_acknowledged(open_dataset(dataset), acknowledge)
     with _progress() as progress:
         report = run_audits(open_dataset(dataset), check, workers=workers, progress=progress)
-    exported = write_fiftyone(dataset, fiftyone) if fiftyone is not None else 0
+    exported = write_fiftyone(dataset, fiftyone, acknowledge) if fiftyone is not None else 0
     if as_json:
         _print_json({**report.to_json(), **({"fiftyone_samples": exported} if fiftyone is not None else {})})
     else:

@@ -188,7 +188,7 @@ def stored_groups(folder: DatasetFolder) -> dict[str, dict[str, str]]:
     path = folder.path / AUDIT
     if not path.is_file():
         return {}
-    about = pq.read_schema(path).metadata or {}
+    about = pq.read_metadata(path).metadata or {}
     if about.get(AUDIT_FINGERPRINT.encode(), b"").decode() != folder.fingerprint:
         return {}
     found = pq.read_table(path, columns=["uid", "split", "evidence"], filters=[("check", "=", "duplicates")])

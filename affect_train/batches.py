@@ -109,11 +109,13 @@ class Pick(NamedTuple):
         row: its number in the split.
         epoch: 0-based.
         occurrence: tells the views of a row apart that is seen more than once in an epoch.
+        pool: the number of the pool that it was drawn from.
     """
 
     row: int
     epoch: int = 0
     occurrence: int = 0
+    pool: int = 0
 
 
 class FaceBatch(NamedTuple):
@@ -123,11 +125,18 @@ class FaceBatch(NamedTuple):
         rows: int64 [N], row numbers in the split.
         uids: N unique row names.
         pixels: uint8 [N, 3, S, S], RGB, in memory as decoders write them: channels last.
+        pools: int64 [N], the number of the pool that each was drawn from; None where nothing was drawn.
     """
 
     rows: Tensor
     uids: list[str]
     pixels: Tensor
+    pools: Tensor | None = None
+
+
+def drawn_from(picks: Sequence[Pick]) -> Tensor:
+    """int64 [N]: the number of each pick's pool."""
+    return torch.tensor([pick.pool for pick in picks])
 
 
 class FaceImages(TorchDataset[FaceBatch]):
@@ -140,6 +149,7 @@ class FaceImages(TorchDataset[FaceBatch]):
         seed: of the augmentation.
         cache: keep the decoded faces in memory, at most `CACHE_LIMIT` bytes; they are shared with loader processes.
         threads: that decode, in each loader process.
+        faces: the rows, where `dataset` is no dataset folder's.
 
     Raises:
         UsageError: the decoded faces do not fit.
@@ -154,11 +164,12 @@ class FaceImages(TorchDataset[FaceBatch]):
         seed: int = 0,
         cache: bool = False,
         threads: int = 1,
+        faces: "StoredFaces | None" = None,
     ) -> None:
         self.preprocessing = preprocessing
         self.augmentation = augmentation or Augmentation()
         self.seed = seed
-        self._stored = StoredFaces(dataset)
+        self._stored = StoredFaces(dataset) if faces is None else faces
         self._cache = FaceCache(len(dataset), preprocessing.image_size) if cache else None
         self._decoders = Decoders(threads)
 
@@ -168,10 +179,10 @@ class FaceImages(TorchDataset[FaceBatch]):
     def __getitems__(self, picks: Sequence[Pick]) -> FaceBatch | DataError:
         """The picked faces; an error is returned, because one that a loader process raises reaches the user as a traceback."""
         rows = [pick.row for pick in picks]
-        faces = self._stored.rows(rows)
         size = self.preprocessing.image_size
         pixels = np.empty((len(rows), size, size, 3), dtype=np.uint8)
         try:
+            faces = self._stored.rows(rows)
             self._decoders.run(lambda position: self._decode(faces[position], pixels[position]), len(rows))
         except DataError as error:
             return error
@@ -180,7 +191,7 @@ class FaceImages(TorchDataset[FaceBatch]):
             for pick, face in zip(picks, faces, strict=True)
         ]
         images = self.augmentation(torch.from_numpy(pixels).permute(0, 3, 1, 2), keys)
-        return FaceBatch(torch.tensor(rows, dtype=torch.int64), [face.uid for face in faces], images)
+        return FaceBatch(torch.tensor(rows), [face.uid for face in faces], images, drawn_from(picks))
 
     def _decode(self, face: "StoredFace", out: Pixels) -> None:
         if self._cache is not None and self._cache.holds(face.row):
@@ -189,9 +200,7 @@ class FaceImages(TorchDataset[FaceBatch]):
         try:
             self.preprocessing(face.data, face.box, out)
         except ImageDecodeError as error:
-            raise DataError(
-                f"row {face.row} ({face.uid}): {error}. The dataset was built from other bytes or by another version: build it again"
-            ) from error
+            raise DataError(f"row {face.row} ({face.uid}): {error}. {self._stored.remedy}") from error
         if self._cache is not None:
             self._cache.store(face.row, out)
 
@@ -221,6 +230,8 @@ class StoredFaces:
         dataset: one split; at least the columns uid, face_box and image.
     """
 
+    remedy = "The dataset was built from other bytes or by another version: build it again"
+
     def __init__(self, dataset: "Dataset") -> None:
         self._dataset = dataset.select_columns(["uid", "face_box", "image"]).with_format("arrow")
         self._columns: tuple[ChunkedColumn, ...] = ()
@@ -239,13 +250,17 @@ class StoredFaces:
             self._columns = (
                 ChunkedColumn([ByteStrings(chunk) for chunk in uids]),
                 ChunkedColumn([chunk.flatten().to_numpy().reshape(-1, 4) for chunk in boxes]),
-                ChunkedColumn([ByteStrings(chunk.field("bytes")) for chunk in images]),
+                ChunkedColumn([self.pictures(chunk) for chunk in images]),
             )
         columns = (column.items(numbers) for column in self._columns)
         return [
             StoredFace(number, str(uid, "utf-8"), box.tolist(), data)
             for number, uid, box, data in zip(numbers, *columns, strict=True)
         ]
+
+    def pictures(self, chunk: pa.Array) -> Any:  # noqa: ANN401 - views of bytes by row
+        """The image files of a part of the column ``image``, by row."""
+        return ByteStrings(chunk.field("bytes"))
 
 
 class ByteStrings:

@@ -263,12 +263,15 @@ def evaluate(
 def predict(
     run: RunPath,
     images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Pictures, each the crop of one face.")],
+    sequence: Annotated[
+        bool, typer.Option("--sequence", help="They are consecutive frames of one face, for a model with a recurrent stage.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Print the labels of pictures."""
     from affect_train.predict import predict as run_predict
 
-    results = run_predict(run, images)
+    results = run_predict(run, images, sequence=sequence)
     if as_json:
         _print_json(results)
     else:

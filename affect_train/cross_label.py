@@ -8,14 +8,15 @@ from typing import Any
 
 import numpy as np
 import torch
+from accelerate import Accelerator
 from numpy.typing import NDArray
 from torch import Tensor
 
 from affect_data.errors import UsageError
 from affect_data.folds import write_folds
 from affect_data.soft_labels import check_name
-from affect_data.store import open_dataset
-from affect_train.batches import FaceBatch
+from affect_data.store import DatasetFolder, open_dataset
+from affect_train.batches import FaceBatch, FaceImages
 from affect_train.inference import build_accelerator
 from affect_train.label import label_with
 from affect_train.labels import column_array
@@ -23,6 +24,7 @@ from affect_train.loop import train
 from affect_train.merging import merge
 from affect_train.recipe import HeldOut, Recipe
 from affect_train.teachers import AffectTeacher, Teacher, TeacherLogits
+from affect_train.temporal.windows import FeatureWindows
 
 
 class FoldTeachers(Teacher):
@@ -49,6 +51,22 @@ class FoldTeachers(Teacher):
         for teacher in self.teachers:
             teacher.to(device)
         return self
+
+    @property
+    def sees_windows(self) -> bool:
+        """See `Teacher.sees_windows`."""
+        return self.teachers[0].sees_windows
+
+    @property
+    def view(self) -> str:
+        """See `Teacher.view`."""
+        return self.teachers[0].view
+
+    def inputs(
+        self, folder: DatasetFolder, split: str, accelerator: Accelerator, workers: int = 0
+    ) -> FaceImages | FeatureWindows:
+        """What each of them is shown of a split: a track, and so a window, is in one fold."""
+        return self.teachers[0].inputs(folder, split, accelerator, workers)
 
     def logits(self, pixels: Tensor) -> TeacherLogits:
         """The logits of the mean probability of all teachers."""

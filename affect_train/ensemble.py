@@ -17,15 +17,13 @@ from affect_data.errors import UsageError
 from affect_data.soft_labels import RowRange, SoftLabelProvenance, SoftLabelWriter, check_name, read_provenance
 from affect_data.store import DatasetFolder, load_dataset, open_dataset
 from affect_train import inference
-from affect_train.batches import FaceImages, FaceLoader
 from affect_train.evaluate import check_labels
 from affect_train.inference import Logits, build_accelerator
-from affect_train.label import provenance_of, rows_per_range
+from affect_train.label import provenance_of, rows_per_range, split_logits
 from affect_train.labels import LabelArrays, column_array, load_labels
 from affect_train.merging import Weights, equal_weights, fit_weights, merge, merged_tasks, predictions_of
 from affect_train.metrics import evaluate_predictions
 from affect_train.reporting import Reporter
-from affect_train.sampler import RowsInOrder
 from affect_train.tasks import TaskSet
 from affect_train.teachers import Teacher, open_teacher
 
@@ -104,27 +102,9 @@ class Ensemble:
             else:
                 member.teacher.to(self.accelerator.device)
                 self._known[index, split] = (
-                    teacher_logits(member.teacher, self.folder, split, self.accelerator, self.workers) or {}
+                    split_logits(member.teacher, self.folder, split, self.accelerator, self.workers) or {}
                 )
         return self._known[index, split]
-
-
-def teacher_logits(
-    teacher: Teacher, folder: DatasetFolder, split: str, accelerator: Accelerator, workers: int = 0
-) -> Logits | None:
-    """The float16 logits of a whole split in row order, on the main process; None on the others."""
-    images = FaceImages(load_dataset(folder.path, split), teacher.preprocessing)
-    plan = RowsInOrder(len(images), inference.INFERENCE_BATCH, accelerator.num_processes, accelerator.process_index)
-    rows, parts = [np.empty(0, np.int64)], []
-    for faces in FaceLoader(images, plan, workers):
-        rows.append(faces.rows.numpy())
-        parts.append({head: values.half().cpu().numpy() for head, values in teacher.label(split, faces).items()})
-    own = (
-        np.concatenate(rows),
-        {head: np.concatenate([part[head] for part in parts]) for head in (parts[0] if parts else ())},
-    )
-    gathered = inference._gather(own, accelerator)
-    return None if gathered is None else inference._in_row_order(gathered, len(images))
 
 
 def _tensors(members: Sequence[tuple[TaskSet, Logits]], rows: slice) -> list[tuple[TaskSet, dict[str, Tensor]]]:

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from affect_data.errors import UsageError
 from affect_data.store import DatasetFolder, open_dataset
-from affect_train.batches import FaceImages
 from affect_train.errors import ModelMismatchError
 from affect_train.inference import Logits, build_accelerator, infer, open_model, predictions
 from affect_train.intervals import Clusters, confidence_intervals
@@ -20,9 +19,12 @@ from affect_train.preprocess import Preprocessing
 from affect_train.reporting import Reporter
 from affect_train.run_folder import MODEL_CONFIG, RunFolder, model_folder, write_json, write_text
 from affect_train.tasks import TaskSet
+from affect_train.temporal.inputs import inputs_of
 
 if TYPE_CHECKING:
     from datasets import Dataset
+
+    from affect_train.inference import Inputs
 
 Evaluation = dict[str, Any]
 """JSON-able: rows, overall (of `evaluate_predictions`), databases (the same by name)."""
@@ -32,7 +34,7 @@ def evaluate_split(
     model: AffectModel,
     dataset: "Dataset",
     labels: LabelArrays,
-    images: FaceImages,
+    images: "Inputs",
     accelerator: Accelerator,
     reporter: Reporter,
     *,
@@ -45,14 +47,13 @@ def evaluate_split(
         model: not wrapped for distributed training.
         dataset: the split.
         labels: of the split, for the model's heads.
-        images: of the split, without augmentation.
+        images: of the split, without augmentation, or windows of its features.
         accelerator: of this process.
         reporter: shows the progress.
         workers: loader processes.
         bootstrap: resamples behind the confidence intervals; 0 leaves them out.
     """
-    rows = len(images)
-    with reporter.bar("evaluate", rows) as advance:
+    with reporter.bar("evaluate", len(labels)) as advance:
         logits = infer(model, images, accelerator, workers=workers, advance=advance)
     return None if logits is None else score(model, logits, labels, dataset, bootstrap=bootstrap)
 
@@ -138,7 +139,7 @@ def evaluate(
     for split in splits:
         rows, labels = load_labels(folder.path, split, tasks)
         check_labels(labels, tasks, f"'{dataset}', split {split}")
-        images = FaceImages(rows, preprocessing)
+        images = inputs_of(model, preprocessing, folder, split, accelerator, workers=workers)
         evaluations[split] = evaluate_split(
             model, rows, labels, images, accelerator, reporter, workers=workers, bootstrap=bootstrap
         )
@@ -175,8 +176,9 @@ def tune(
         raise UsageError(f"'{source}' has no action units, so that there is no threshold to tune")
     rows, labels = load_labels(folder.path, split, tasks)
     check_labels(labels, TaskSet(tasks.action_units, (), 0), f"'{folder.path}', split {split}")
+    images = inputs_of(model, preprocessing, folder, split, accelerator, workers=workers)
     with reporter.bar(f"thresholds on {split}", len(rows)) as advance:
-        logits = infer(model, FaceImages(rows, preprocessing), accelerator, workers=workers, advance=advance)
+        logits = infer(model, images, accelerator, workers=workers, advance=advance)
     if logits is None:
         return
     found = best_thresholds(predictions(model, logits)["au"], labels.au, labels.au_mask)

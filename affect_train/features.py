@@ -17,7 +17,7 @@ from torch.utils.data import Dataset as TorchDataset
 
 from affect_data.errors import DataError, UnknownNameError
 from affect_data.store import DatasetFolder, add_group, load_dataset, open_dataset
-from affect_train.batches import FaceBatch, FaceImages, Pick
+from affect_train.batches import FaceBatch, FaceImages, Pick, drawn_from
 from affect_train.errors import ModelMismatchError
 from affect_train.inference import build_accelerator, infer_features, open_model
 from affect_train.labels import column_array
@@ -161,7 +161,9 @@ def _is_affect_model(path: Path) -> bool:
     if not (path / MODEL_CONFIG).is_file():
         return False
     try:
-        return json.loads((path / MODEL_CONFIG).read_text(encoding="utf-8")).get("model_type") == AffectConfig.model_type
+        return (
+            json.loads((path / MODEL_CONFIG).read_text(encoding="utf-8")).get("model_type") == AffectConfig.model_type
+        )
     except ValueError:
         # Not for this place to judge: the backbone's loader says what is wrong.
         return False
@@ -272,7 +274,8 @@ class FeatureArray(TorchDataset[FaceBatch]):
 
     def __getitems__(self, picks: Sequence[Pick]) -> FaceBatch:
         """The features of the picked rows, as `take` gives them."""
-        return self.take(np.array([pick.row for pick in picks], dtype=np.int64))
+        faces = self.take(np.array([pick.row for pick in picks], dtype=np.int64))
+        return faces._replace(pools=drawn_from(picks))
 
     def take(self, rows: NDArray[np.int64]) -> FaceBatch:
         """The features of some rows, float32 [N, D], where a batch of images would have its pixels."""

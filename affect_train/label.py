@@ -15,6 +15,7 @@ from affect_train import inference
 from affect_train.batches import FaceImages, FaceLoader, Pick
 from affect_train.inference import Logits, build_accelerator
 from affect_train.reporting import Reporter
+from affect_train.sampler import RowsInOrder
 from affect_train.teachers import Teacher, TeacherLogits, open_teacher
 from affect_train.teachers.own import weights_digest
 
@@ -90,6 +91,9 @@ def _label_missing(
     if left < total:
         reporter.say(f"{total - left:,} of {total:,} rows were labelled before; going on")
     own = missing[accelerator.process_index :: accelerator.num_processes]
+    if teacher.sees_windows:
+        _label_windows(teacher, writer, missing, accelerator, workers)
+        return total - left
     with reporter.bar("label", total, total - left) as advance:
         for split in writer.folder.splits:
             parts = [part for part in own if part.split == split]
@@ -97,6 +101,35 @@ def _label_missing(
                 writer.write(part, logits)
                 advance(len(part) * accelerator.num_processes)
     return total - left
+
+
+def _label_windows(
+    teacher: Teacher, writer: SoftLabelWriter, missing: Sequence[RowRange], accelerator: Accelerator, workers: int
+) -> None:
+    """Writes ranges of a teacher whose windows keep to no range: split by split, on the main process."""
+    for split in dict.fromkeys(part.split for part in missing):
+        logits = split_logits(teacher, writer.folder, split, accelerator, workers)
+        if logits is not None:
+            for part in (one for one in missing if one.split == split):
+                writer.write(part, {head: values[part.start : part.stop] for head, values in logits.items()})
+
+
+def split_logits(
+    teacher: Teacher, folder: DatasetFolder, split: str, accelerator: Accelerator, workers: int = 0
+) -> Logits | None:
+    """The float16 logits of a whole split in row order, on the main process; None on the others."""
+    inputs = teacher.inputs(folder, split, accelerator, workers)
+    plan = RowsInOrder(len(inputs), inference.INFERENCE_BATCH, accelerator.num_processes, accelerator.process_index)
+    rows, parts = [np.empty(0, np.int64)], []
+    for faces in FaceLoader(inputs, plan, workers):
+        rows.append(faces.rows.numpy())
+        parts.append(_half_precision(teacher.label(split, faces)))
+    own = (
+        np.concatenate(rows),
+        {head: np.concatenate([part[head] for part in parts]) for head in (parts[0] if parts else ())},
+    )
+    gathered = inference._gather(own, accelerator)
+    return None if gathered is None else inference._in_row_order(gathered, folder.rows(split))
 
 
 def labelled_ranges(

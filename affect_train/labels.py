@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyarrow as pa
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -19,18 +20,22 @@ if TYPE_CHECKING:
 
     from affect_data.soft_labels import SoftLabelProvenance
 
+TASKS = ("au", "expression", "va")
+"""The tasks, in the order of the columns of `LabelArrays.taught`."""
+
 LABEL_COLUMNS = ("au", "au_mask", "expression", "expression_mask", "valence", "arousal", "va_mask")
 
 
-def column_array(dataset: "Dataset", name: str, columns: Sequence[int] | None = None) -> NDArray[Any]:
+def column_array(dataset: "Dataset | pa.Table", name: str, columns: Sequence[int] | None = None) -> NDArray[Any]:
     """A whole column as an array: [rows], or [rows, slots] for a fixed-size list; a view of the memory map where it is one piece of numbers.
 
     Args:
-        dataset: of the split, without an index mapping.
+        dataset: of the split, without an index mapping, or a table of its rows.
         name: of the column, free of nulls.
         columns: the slots to keep; None keeps all.
     """
-    chunks = dataset.select_columns([name]).with_format("arrow")[:].column(0).chunks
+    table = dataset if isinstance(dataset, pa.Table) else dataset.select_columns([name]).with_format("arrow")[:]
+    chunks = table.column(name).chunks
     parts = []
     for chunk in chunks:
         width = getattr(chunk.type, "list_size", None)
@@ -132,6 +137,7 @@ class LabelArrays:
         arousal: float32 [rows], 0 where missing.
         va_mask: bool [rows].
         soft: teachers' logits by group name.
+        taught: bool [pools, 3], whether a row drawn from a pool teaches each of `TASKS`; None: every row teaches all the labels it has.
     """
 
     au: NDArray[np.int8]
@@ -142,13 +148,16 @@ class LabelArrays:
     arousal: NDArray[np.float32]
     va_mask: NDArray[np.bool_]
     soft: Mapping[str, SoftLabelArrays]
+    taught: NDArray[np.bool_] | None = None
 
     @classmethod
-    def load(cls, dataset: "Dataset", tasks: TaskSet, teachers: Sequence["SoftLabelProvenance"] = ()) -> "LabelArrays":
+    def load(
+        cls, dataset: "Dataset | pa.Table", tasks: TaskSet, teachers: Sequence["SoftLabelProvenance"] = ()
+    ) -> "LabelArrays":
         """The labels of a joined dataset.
 
         Args:
-            dataset: one split, with the soft labels of the teachers.
+            dataset: one split, or a table of its rows, with the soft labels of the teachers.
             tasks: the heads.
             teachers: what describes each teacher's columns.
 
@@ -180,18 +189,25 @@ class LabelArrays:
     def batch(self, faces: FaceBatch) -> AffectBatch:
         """The faces with their labels."""
         rows = faces.rows.numpy()
-        au_mask = self.au_mask[rows]
+        au_mask, expression_mask, va_mask = self.au_mask[rows], self.expression_mask[rows], self.va_mask[rows]
+        if self.taught is not None and faces.pools is not None:
+            taught = self.taught[faces.pools.numpy()]
+            au_mask, expression_mask, va_mask = (
+                au_mask & taught[:, :1],
+                expression_mask & taught[:, 1],
+                va_mask & taught[:, 2],
+            )
         return AffectBatch(
             pixels=faces.pixels,
             uids=faces.uids,
             rows=faces.rows,
             au=torch.from_numpy(np.where(au_mask, self.au[rows], 0).astype(np.float32)),
             au_mask=torch.from_numpy(au_mask),
-            expression=torch.from_numpy(np.where(self.expression_mask[rows], self.expression[rows], -1)),
-            expression_mask=torch.from_numpy(self.expression_mask[rows]),
-            valence=torch.from_numpy(self.valence[rows]),
-            arousal=torch.from_numpy(self.arousal[rows]),
-            va_mask=torch.from_numpy(self.va_mask[rows]),
+            expression=torch.from_numpy(np.where(expression_mask, self.expression[rows], -1)),
+            expression_mask=torch.from_numpy(expression_mask),
+            valence=torch.from_numpy(np.where(va_mask, self.valence[rows], np.float32(0))),
+            arousal=torch.from_numpy(np.where(va_mask, self.arousal[rows], np.float32(0))),
+            va_mask=torch.from_numpy(va_mask),
             soft={name: arrays.targets(rows) for name, arrays in self.soft.items()},
         )
 

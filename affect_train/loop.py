@@ -23,6 +23,8 @@ from affect_train.reporting import Reporter
 from affect_train.resume import check_same_recipe
 from affect_train.run_folder import RunFolder, recover_folder, run_lock, write_json, written_folder
 from affect_train.step import optimizer_step
+from affect_train.temporal.training import describe_windows
+from affect_train.temporal.windows import FeatureWindows
 
 Value = TypeVar("Value")
 
@@ -89,6 +91,7 @@ def train(recipe: Recipe, *, dry_run: bool = False) -> dict[str, Any] | None:
     learner = Learner.build(recipe, accelerator, planned_steps(recipe, data))
     for note in learner.method.prepare(data.train.labels, trained_rows(recipe, data), f"'{recipe.dataset}', split {recipe.training.split}"):
         reporter.say(note)
+    learner.method.attach(learner, data, accelerator, recipe)
     run = Run(recipe, accelerator, data, learner, reporter)
     describe(run)
     if dry_run:
@@ -107,6 +110,8 @@ def describe(run: Run) -> None:
     parameters = sum(parameter.numel() for parameter in run.learner.model.parameters() if parameter.requires_grad)
     pools = run.data.train.labels.pools(run.recipe.tasks.task_set())
     labelled = ", ".join(f"{task} {len(rows):,}" for task, rows in pools.items())
+    if isinstance(run.data.train.images, FeatureWindows):
+        run.reporter.say(describe_windows(run.data.train.images.windows))
     run.reporter.say(
         f"{run.accelerator.num_processes} process(es) on {run.accelerator.device}; {parameters:,} parameters learn; "
         f"{len(run.data.train.labels):,} rows (labelled: {labelled}); {run.total_steps:,} steps, {run.epoch_steps:,} an epoch"
@@ -268,6 +273,7 @@ def finish(run: Run, folder: RunFolder) -> dict[str, Any] | None:
     """What a finished run says of itself."""
     if not run.accelerator.is_main_process:
         return None
+    run.learner.method.finish(folder.path)
     return {
         "output": str(folder.path),
         "model": str(folder.model),

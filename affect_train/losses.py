@@ -40,8 +40,13 @@ def masked_cross_entropy(logits: Tensor, classes: Tensor, mask: Tensor) -> tuple
         classes: int64 [N]; whatever stands in a masked row is not looked at.
         mask: bool [N].
     """
+    return cross_entropy_of_rows(logits, classes, mask).sum(), mask.sum()
+
+
+def cross_entropy_of_rows(logits: Tensor, classes: Tensor, mask: Tensor) -> Tensor:
+    """Cross-entropy of each row, float32 [N], 0 where it is not valid; arguments as for `masked_cross_entropy`."""
     losses = F.cross_entropy(_where(mask[:, None], logits), classes.where(mask, 0), reduction="none")
-    return _masked_sum(losses, mask)
+    return losses.float().where(mask, 0.0)
 
 
 def masked_divergence(logits: Tensor, probabilities: Tensor, mask: Tensor, temperature: float) -> tuple[Tensor, Tensor]:

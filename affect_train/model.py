@@ -152,6 +152,7 @@ class AffectModel(PreTrainedModel):
             "valence": config.valence_arousal_bins,
             "arousal": config.valence_arousal_bins,
         }
+        self.feature_width = width
         self.norm = nn.BatchNorm1d(width) if config.head_normalisation == "batch" else nn.LayerNorm(width)
         self.encoder = None
         if config.temporal is not None:

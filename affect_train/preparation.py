@@ -1,6 +1,6 @@
 """Everything that a training run needs, loaded and checked against one another before the first step."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,14 +23,21 @@ from affect_train.labels import LabelArrays, column_array, load_labels
 from affect_train.methods import METHODS, Method, build_method
 from affect_train.model import AffectModel
 from affect_train.optimization import learning_rate_factor, parameter_groups
-from affect_train.pools import pools_of
+from affect_train.pools import pools_of, taught_by_pool
 from affect_train.preprocess import Preprocessing
-from affect_train.recipe import Recipe
+from affect_train.recipe import HeldOut, Recipe
 from affect_train.sampler import BatchPlan, batch_plan
 from affect_train.tasks import TaskSet
+from affect_train.temporal.inputs import evaluation_windows
+from affect_train.temporal.training import pools_of_windows, training_windows
+from affect_train.temporal.windows import FeatureWindows
 
 if TYPE_CHECKING:
     from datasets import Dataset
+
+
+RESERVED = "method.meta_batch.held_out"
+"""The key of a recipe whose fold the method keeps for itself."""
 
 
 @dataclass(frozen=True)
@@ -41,13 +48,13 @@ class Split:
         name: of the split.
         dataset: labels and images, joined.
         labels: for the recipe's heads.
-        images: decoded faces, or the features that are stored for them.
+        images: decoded faces, the features that are stored for them, or windows of these.
     """
 
     name: str
     dataset: "Dataset"
     labels: LabelArrays
-    images: FaceImages | StoredFeatures
+    images: FaceImages | StoredFeatures | FeatureWindows
 
 
 @dataclass(frozen=True)
@@ -59,12 +66,14 @@ class TrainingData:
         validation: as it is; None where the recipe names none.
         plan: the order of all processes' batches.
         loader: this process's part of the plan.
+        reserved: int64, the rows of the training split that the method keeps for itself; None: none.
     """
 
     train: Split
     validation: Split | None
     plan: BatchPlan
     loader: FaceLoader
+    reserved: NDArray[np.int64] | None = None
 
     @classmethod
     def load(cls, recipe: Recipe, accelerator: Accelerator) -> "TrainingData":
@@ -83,17 +92,21 @@ class TrainingData:
             for name in (recipe.training.split, recipe.training.validation_split)
         )
         assert train is not None
+        train = replace(train, labels=replace(train.labels, taught=taught_by_pool(recipe)))
+        pools, windows = pools_of(recipe, train.dataset, train.labels), isinstance(train.images, FeatureWindows)
         plan = batch_plan(
             recipe.batches.sampler,
-            pools_of(recipe, train.dataset, train.labels),
-            len(train.labels),
+            pools_of_windows(recipe, pools, train.images.windows) if windows else pools,
+            len(train.images),
             recipe.batches.size,
             seed=recipe.seed,
             steps=recipe.batches.steps_per_epoch,
-            kept=rows_in(recipe, folder),
+            # Windows hold no other rows.
+            kept=None if windows else rows_in(recipe, folder),
         )
         shard = plan.shard(accelerator.num_processes, accelerator.process_index)
-        return cls(train, validation, plan, FaceLoader(train.images, shard, recipe.batches.workers))
+        loader = FaceLoader(train.images, shard, recipe.batches.workers)
+        return cls(train, validation, plan, loader, reserved_rows(recipe, folder))
 
     @staticmethod
     def _split(recipe: Recipe, folder: DatasetFolder, name: str | None, tasks: TaskSet) -> Split | None:
@@ -104,7 +117,13 @@ class TrainingData:
         augmentation = Augmentation(**recipe.augmentation.model_dump()) if trained else None
         if recipe.model.features is not None:
             stored = folder.load(name, [LABELS, group_name(recipe.model.features)])
-            return Split(name, dataset, labels, StoredFeatures(stored, recipe.model.features))
+            features = StoredFeatures(stored, recipe.model.features)
+            if recipe.model.temporal is None:
+                return Split(name, dataset, labels, features)
+            if trained:
+                windows = training_windows(recipe, dataset, rows_in(recipe, folder))
+                return Split(name, dataset, labels, FeatureWindows(features, windows))
+            return Split(name, dataset, labels, evaluation_windows(dataset, features, recipe.model.temporal))
         images = FaceImages(
             dataset,
             preprocessing_of(recipe),
@@ -123,20 +142,48 @@ def rows_in(recipe: Recipe, folder: DatasetFolder) -> NDArray[np.bool_] | None:
         UnknownNameError: the dataset has no folds of the recipe's name.
         UsageError: the folds have no such fold.
     """
-    held_out = recipe.training.held_out
-    if held_out is None:
+    sides = [
+        folds_of(recipe, folder, held_out, key)
+        for key, held_out in (("training.held_out", recipe.training.held_out), (RESERVED, recipe.method.reserved))
+        if held_out is not None
+    ]
+    return np.all([(folds >= 0) & (folds != fold) for folds, fold in sides], axis=0) if sides else None
+
+
+def reserved_rows(recipe: Recipe, folder: DatasetFolder) -> NDArray[np.int64] | None:
+    """The rows of the training split that the method keeps for itself and that `training.held_out` allows; None: none.
+
+    Raises:
+        UnknownNameError: as for `rows_in`; likewise the others.
+    """
+    if recipe.method.reserved is None:
         return None
+    folds, fold = folds_of(recipe, folder, recipe.method.reserved, RESERVED)
+    kept = folds == fold
+    if recipe.training.held_out is not None:
+        others, out = folds_of(recipe, folder, recipe.training.held_out, "training.held_out")
+        kept &= (others >= 0) & (others != out)
+    return np.flatnonzero(kept)
+
+
+def folds_of(recipe: Recipe, folder: DatasetFolder, held_out: HeldOut, key: str) -> tuple[NDArray[Any], int]:
+    """The fold of each row of the training split, -1 where it is in none, and the one that is held out.
+
+    Raises:
+        UnknownNameError: the dataset has no folds of this name.
+        UsageError: the folds have no such fold; names the recipe's `key`.
+    """
     group = f"folds.{held_out.folds}"
     folds = column_array(folder.load(recipe.training.split, [group]), group)
     if held_out.fold not in folds:
-        raise UsageError(
-            f"training.held_out: the folds '{held_out.folds}' go from 0 to {folds.max()}; found {held_out.fold}"
-        )
-    return (folds >= 0) & (folds != held_out.fold)
+        raise UsageError(f"{key}: the folds '{held_out.folds}' go from 0 to {folds.max()}; found {held_out.fold}")
+    return folds, held_out.fold
 
 
 def trained_rows(recipe: Recipe, data: TrainingData) -> NDArray[np.int64]:
     """The numbers of the training split's rows that are trained on, rising."""
+    if isinstance(data.train.images, FeatureWindows):
+        return np.sort(data.train.images.windows.order)
     kept = rows_in(recipe, check_dataset(recipe))
     return np.arange(len(data.train.labels)) if kept is None else np.flatnonzero(kept)
 

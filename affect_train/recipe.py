@@ -10,6 +10,7 @@ import yaml
 from pydantic import Field, StringConstraints, field_validator
 
 from affect_data.errors import RecipeError
+from affect_train.recipe_dataset import DatasetEntry
 from affect_train.recipe_methods import MethodOptions, Supervised
 from affect_train.recipe_model import Model, Tasks
 from affect_train.recipe_rules import contradictions
@@ -29,13 +30,30 @@ BestMetric = Literal[
 TRACKERS = ("aim", "clearml", "comet_ml", "dvclive", "mlflow", "swanlab", "tensorboard", "trackio", "wandb")
 
 
+class PoolOfRows(Section):
+    """Rows that have a share of every batch."""
+
+    labels: Annotated[tuple[Literal["au", "expression", "va"], ...], Field(min_length=1)] = Field(
+        description="the tasks that a row has a label of, each of them"
+    )
+    databases: tuple[Name, ...] = Field((), description="whose rows; by default all databases'")
+
+
 class Batches(Section):
     """How rows become batches."""
 
     size: Count = Field(64, description="rows of one global batch")
     sampler: Literal["task_balanced", "database_proportional", "uniform"] = "task_balanced"
-    balance: Name | None = Field(
-        None, description="draw rows by the weights of this balance of the dataset (`affect-data balance`)"
+    pools: dict[Name, PoolOfRows] = Field(
+        {}, description="what `task_balanced` gives equal shares of a batch; by default the labelled rows of each task"
+    )
+    shared_labels: bool = Field(
+        default=True,
+        description="a row teaches all the labels it has; false: only those of the pool that it was drawn from",
+    )
+    balance: Name | dict[Name, Name] | None = Field(
+        None,
+        description="draw rows by the weights of this balance of the dataset (`affect-data balance`), or for each pool the name of one",
     )
     repeat_cap: Count | None = Field(
         None,
@@ -143,7 +161,9 @@ class Training(Section):
 class Recipe(Section):
     """All that a training run depends on."""
 
-    dataset: Annotated[str, StringConstraints(min_length=1)] = Field(description="a dataset folder")
+    dataset: DatasetEntry = Field(
+        description="a dataset folder, or `{path, columns, ...}` for a dataset of the Hub or of another kind (docs/datasets.md)"
+    )
     output: Annotated[str, StringConstraints(min_length=1)] = Field(description="the folder of the run")
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     tasks: Tasks

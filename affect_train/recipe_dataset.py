@@ -170,7 +170,7 @@ class DatasetSource(Section):
     shuffle_buffer: Count = Field(1000, description="rows among which a streamed row is drawn")
     share_by: Literal["rows", "files"] = Field(
         "rows",
-        description="rows: every process reads all and takes its rows, so that batches do not depend on their number; files: each reads its own files",
+        description="rows: every process reads all and takes its part, so that batches do not depend on their number; files: each reads its own",
     )
 
     def __str__(self) -> str:

@@ -11,7 +11,8 @@ class WeightNetwork(Section):
     """The network that says how much each row's expression counts."""
 
     input: Literal["loss", "feature", "both"] = Field(
-        "both", description="of a row: its expression loss, its pooled features, or both; no gradient flows back into them"
+        "both",
+        description="of a row: its expression loss, its pooled features, or both; no gradient flows back into them",
     )
     hidden: Count = Field(100, description="width of the hidden layer")
     learning_rate: Annotated[float, Field(gt=0.0)] = Field(1e-3, description="of Adam")
@@ -26,7 +27,8 @@ class MetaBatch(Section):
         description="of the rows with action units of each batch, evenly spread; the step that is tried leaves them out, the one that is kept does not",
     )
     size: Count | None = Field(
-        None, description="rows of a batch of its own, drawn from all training rows with action units, or from `held_out`"
+        None,
+        description="rows of a batch of its own, drawn from all training rows with action units, or from `held_out`",
     )
     held_out: HeldOut | None = Field(None, description="a fold that is kept for these batches")
 

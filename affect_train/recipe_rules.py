@@ -3,12 +3,16 @@
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from affect_train.recipe_dataset import DatasetSource
+
 if TYPE_CHECKING:
-    from affect_train.recipe import Distillation, Supervised, Tasks, Training
+    from affect_train.recipe import Batches, Distillation, Supervised, Tasks, Training
 
 
 def contradictions(sections: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
     """What is wrong between sections; a section that is wrong in itself is absent."""
+    if isinstance(sections.get("dataset"), DatasetSource):
+        yield from _source_contradictions(sections["dataset"], sections)
     if "tasks" in sections:
         yield from _task_contradictions(sections["tasks"], sections.get("method"), sections.get("training"))
     if "method" in sections and "soft_labels" in sections:
@@ -49,6 +53,21 @@ def _engine_contradictions(sections: Mapping[str, Any]) -> Iterator[tuple[tuple[
             ("batches", "sampler"),
             f"found {batches.sampler!r}, but `batches.balance` decides which rows come; use 'task_balanced', 'uniform' or no balance",
         )
+    if batches is not None and batches.sampler != "task_balanced" and (batches.pools or not batches.shared_labels):
+        key = "pools" if batches.pools else "shared_labels"
+        yield ("batches", key), f"only the sampler 'task_balanced' draws from pools; found {batches.sampler!r}"
+    if batches is not None and not batches.shared_labels and model is not None and model.temporal is not None:
+        yield ("batches", "shared_labels"), "the frames of a window keep all their labels; set it to true"
+    if batches is not None and isinstance(batches.balance, dict):
+        names = list(batches.pools) or list(_trained(sections))
+        for name in batches.balance:
+            if name not in names:
+                yield ("batches", "balance", name), f"no pool has this name; the pools are {', '.join(names)}"
+    if batches is not None and batches.pools and "tasks" in sections:
+        for name, pool in batches.pools.items():
+            foreign = sorted(set(pool.labels) - set(_trained(sections)))
+            if foreign:
+                yield ("batches", "pools", name), f"{', '.join(foreign)} is no task of this recipe"
     if batches is not None and batches.repeat_cap and not batches.balance:
         yield (
             ("batches", "repeat_cap"),
@@ -96,6 +115,53 @@ def _coupling_contradictions(
             table_relations(method.coupling, tasks.task_set())
         except CouplingError as error:
             yield ("method", "coupling"), error.because
+
+
+FOLDER_ONLY = "takes a dataset folder, whose column groups hold it; build one with `affect-data build`, or leave it out"
+
+
+def _source_contradictions(source: DatasetSource, sections: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
+    batches, training, model, tasks = (sections.get(name) for name in ("batches", "training", "model", "tasks"))
+    if sections.get("soft_labels"):
+        yield ("soft_labels",), FOLDER_ONLY
+    if batches is not None and batches.balance:
+        yield ("batches", "balance"), FOLDER_ONLY
+    if training is not None and training.held_out:
+        yield ("training", "held_out"), FOLDER_ONLY
+    if model is not None and model.features:
+        yield ("model", "features"), FOLDER_ONLY
+    if tasks is not None and source.columns is not None:
+        wanted = {"au": tasks.action_units, "expression": tasks.expression, "va": tasks.valence_arousal}
+        for task in (task for task, named in wanted.items() if named and task not in source.columns.tasks()):
+            key = {"au": "action_units", "expression": "expression", "va": "valence` and `arousal"}[task]
+            yield ("dataset", "columns"), f"`tasks` trains {task}, but no column is named for it; add `{key}`"
+    if source.streaming:
+        yield from _streaming_contradictions(batches, training)
+
+
+def _streaming_contradictions(
+    batches: "Batches | None", training: "Training | None"
+) -> Iterator[tuple[tuple[str, ...], str]]:
+    if batches is not None and batches.sampler != "uniform":
+        yield (
+            ("batches", "sampler"),
+            f"found {batches.sampler!r}, which picks rows from the whole dataset; a streamed one takes 'uniform', or set `dataset.streaming: false`",
+        )
+    if batches is not None and batches.cache:
+        yield ("batches", "cache"), "streamed faces are not kept; set it to false"
+    if batches is not None and batches.workers:
+        yield ("batches", "workers"), "a stream is read by one process; set it to 0, and `batches.threads` to more"
+    if batches is not None and training is not None and not (batches.steps_per_epoch or training.max_steps):
+        yield (
+            ("batches", "steps_per_epoch"),
+            "a stream does not know its length; say how many batches an epoch has, or set `training.max_steps`",
+        )
+
+
+def _trained(sections: Mapping[str, Any]) -> tuple[str, ...]:
+    tasks = sections.get("tasks")
+    has_one = tasks is not None and (tasks.action_units or tasks.expression or tasks.valence_arousal)
+    return tasks.task_set().names if has_one else ("au", "expression", "va")
 
 
 def _soft_label_contradictions(

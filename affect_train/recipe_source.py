@@ -3,7 +3,7 @@
 import difflib
 import json
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
@@ -180,7 +180,7 @@ def dotted(path: KeyPath) -> str:
 
 
 def _sentence(details: ErrorDetails, model: type[BaseModel], source: RecipeSource) -> str:
-    path = _path_in(source.values, details["loc"])
+    path = _path_in(source.values, details["loc"], is_missing=details["type"] == "missing")
     context = details.get("ctx", {})
     match details["type"]:
         case "extra_forbidden":
@@ -201,8 +201,8 @@ def _sentence(details: ErrorDetails, model: type[BaseModel], source: RecipeSourc
     return source.mistake(path, message)
 
 
-def _path_in(values: Any, location: KeyPath) -> KeyPath:  # noqa: ANN401 - what YAML can hold
-    """The keys of an error's location that stand in the recipe: the name of the chosen member of a union is not one."""
+def _path_in(values: Any, location: KeyPath, *, is_missing: bool) -> KeyPath:  # noqa: ANN401 - what YAML can hold
+    """The keys of an error's location that stand in the recipe, or are missing: the name of the chosen member of a union is not one."""
     path: list[str | int] = []
     for depth, part in enumerate(location, start=1):
         inside = (
@@ -213,7 +213,7 @@ def _path_in(values: Any, location: KeyPath) -> KeyPath:  # noqa: ANN401 - what 
         if inside:
             values = values[part]
             path.append(part)
-        elif depth == len(location):
+        elif is_missing and depth == len(location):
             path.append(part)
     return tuple(path)
 
@@ -223,11 +223,19 @@ def _keys_beside(model: type[BaseModel], location: KeyPath) -> list[str]:
     for part in location[:-1]:
         field_of = next((member.model_fields[part] for member in members if part in member.model_fields), None)
         if field_of is not None:
-            members = [kind for kind in (field_of.annotation, *get_args(field_of.annotation)) if _is_model(kind)]
+            members = list(_models_in(field_of.annotation))
         else:
-            members = [member for member in members if member.model_fields["name"].default == part]
+            # The tag of the chosen member of a union: its name, or a word that no member has for a name.
+            members = [member for member in members if _tag(member) in (None, part)]
     return [name for member in members for name in member.model_fields]
 
 
-def _is_model(kind: object) -> bool:
-    return isinstance(kind, type) and issubclass(kind, BaseModel)
+def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:  # noqa: ANN401 - a type, or what typing makes of several
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for member in get_args(annotation):
+        yield from _models_in(member)
+
+
+def _tag(member: type[BaseModel]) -> Any:  # noqa: ANN401 - any default
+    return member.model_fields["name"].default if "name" in member.model_fields else None

@@ -123,7 +123,7 @@ class BatchPlan(Sampler[list[Pick]]):
         epoch, (rows, occurrences) = self.epoch, self.plan(self.epoch)
         for step in range(self.start, self.steps):
             pairs = zip(rows[step].tolist(), occurrences[step].tolist(), strict=True)
-            yield [Pick(row, epoch, occurrence) for row, occurrence in pairs]
+            yield [Pick(row, epoch, occurrence, occurrence % len(self.pools)) for row, occurrence in pairs]
 
     def shard(self, processes: int, rank: int) -> "BatchSamplerShard":
         """The part of every batch that one process sees.

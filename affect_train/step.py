@@ -44,6 +44,7 @@ def optimizer_step(
     """
     if not learner.model.training:
         learner.model.train()
+    learner.method.before_step(number, window)
     values = accumulate_gradients(accelerator, learner, window, number=number)
     if clip_norm is not None:
         accelerator.clip_grad_norm_(learner.model.parameters(), clip_norm)
@@ -78,6 +79,7 @@ def accumulate_gradients(
     for position, batch in enumerate(window, start=1):
         with nullcontext() if position == len(window) else accelerator.no_sync(learner.model):
             output = learner.model(batch.pixels)
+            learner.method.before_losses(output, batch)
             total = total_loss(
                 learner.method.losses(output, batch),
                 window_counts=counts,

@@ -1,6 +1,7 @@
 """Findings in the forms of other tools, without needing them: FiftyOne's samples and cleanlab's Datalab."""
 
 import json
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -9,9 +10,11 @@ import polars as pl
 from affect_data.audit.base import AuditedDataset
 from affect_data.audit.registry import AUDITS
 from affect_data.audit.run import read_audit
-from affect_data.errors import UsageError
+from affect_data.databases.base import Tier
+from affect_data.databases.registry import DATABASES
+from affect_data.errors import UnknownNameError, UsageError
 from affect_data.schema import IMAGES
-from affect_data.store import DatasetFolder, open_dataset, write_text
+from affect_data.store import LOCK, DatasetFolder, open_dataset, write_text
 
 SAMPLES: Final = "samples.json"
 SUFFIXES: Final = {b"\xff\xd8": ".jpg", b"\x89P": ".png", b"BM": ".bmp", b"GI": ".gif"}
@@ -22,7 +25,7 @@ def datalab_issues(path: Path | str, split: str) -> pl.DataFrame:
 
     Each check that has findings in the dataset gives ``is_<check>_issue`` (bool) and ``<check>_score``. Datalab's
     scores mean quality: 1 is fine, 0 is
-    worst, so they are 1 minus the highest score of the row's findings.
+    worst, so they are 1 minus the highest score of the row's findings. There is no picture and no label in it.
 
     Raises:
         NotAuditedError: the dataset was not audited, or has changed since.
@@ -43,7 +46,48 @@ def datalab_issues(path: Path | str, split: str) -> pl.DataFrame:
     return issues
 
 
-def write_fiftyone(path: Path | str, out: Path) -> int:
+class FacesKeptInError(UsageError):
+    """An export of pictures whose licence keeps them in, without an acknowledgement of it."""
+
+    def __init__(self, terms: Mapping[str, str]) -> None:
+        self.databases = tuple(terms)
+        listed = "".join(f"\n  {name}: {essence}" for name, essence in terms.items())
+        named = " ".join(f"--acknowledge {name}" for name in terms)
+        super().__init__(
+            f"the licence of {len(terms)} database(s) keeps faces and labels in, and this export copies both out:{listed}\n"
+            f"Where the copy stays with people whom your agreement covers, acknowledge each by name: `{named}`."
+        )
+
+
+def kept_in(folder: DatasetFolder) -> dict[str, str]:
+    """The terms of those databases of a dataset whose pictures may not leave, by name; drawn faces belong to nobody."""
+    lock = folder.path / LOCK
+    built_from = json.loads(lock.read_text(encoding="utf-8")).get("databases", {}) if lock.is_file() else {}
+    terms = {}
+    for name in folder.manifest.databases:
+        licence = DATABASES[name].licence if name in DATABASES else None
+        if built_from.get(name, {}).get("drawn") or (licence is not None and licence.publishes == Tier.FULL):
+            continue
+        terms[name] = licence.terms if licence is not None else "unknown to this version of affectkit"
+    return terms
+
+
+def check_acknowledged(folder: DatasetFolder, acknowledged: Collection[str]) -> None:
+    """Makes sure that whoever copies the pictures of a dataset out has named every database whose licence keeps them in.
+
+    Raises:
+        UnknownNameError: the dataset has no database of an acknowledged name.
+        FacesKeptInError: a database that keeps its pictures in was not acknowledged.
+    """
+    for name in acknowledged:
+        if name not in folder.manifest.databases:
+            raise UnknownNameError(f"database of '{folder.path}'", name, folder.manifest.databases)
+    silent = {name: terms for name, terms in kept_in(folder).items() if name not in acknowledged}
+    if silent:
+        raise FacesKeptInError(silent)
+
+
+def write_fiftyone(path: Path | str, out: Path, acknowledged: Collection[str] = ()) -> int:
     """Writes the faces of a dataset with their labels and findings as a folder that FiftyOne imports as ``fiftyone.types.FiftyOneDataset``.
 
     Pictures are copied out as found: they stay under the licence of their databases.
@@ -51,17 +95,20 @@ def write_fiftyone(path: Path | str, out: Path) -> int:
     Args:
         path: dataset folder, audited.
         out: new or empty folder; receives ``metadata.json``, `SAMPLES` and ``data/``.
+        acknowledged: databases whose licence keeps pictures in, and that may be copied to `out` all the same.
 
     Returns:
         Number of samples.
 
     Raises:
+        FacesKeptInError: a licence keeps pictures in, and was not acknowledged; nothing is written.
         NotAuditedError: the dataset was not audited, or has changed since.
         UsageError: `out` is not empty.
     """
+    folder = open_dataset(path)
+    check_acknowledged(folder, acknowledged)
     if out.exists() and any(out.iterdir()):
         raise UsageError(f"'{out}' is not empty; name a new folder for the FiftyOne samples")
-    folder = open_dataset(path)
     found = {
         key: rows.select("check", "severity", "score", "evidence").to_dicts()
         for key, rows in read_audit(path).partition_by("split", "uid", as_dict=True).items()

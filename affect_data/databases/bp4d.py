@@ -58,7 +58,7 @@ class Bp4dOptions(DatabaseOptions):
 
 
 class Bp4d(Database):
-    """BP4D-Spontaneous: 41 people in eight tasks that elicit emotions, action units coded frame by frame, five of them with intensity.
+    """BP4D-Spontaneous: 41 people in eight tasks that elicit emotions, those action units coded that each file says, five of them with intensity.
 
     Official layout::
 

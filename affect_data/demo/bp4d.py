@@ -45,8 +45,8 @@ def write(root: Path, sampler: FaceSampler, faces: int) -> list[PlacedFace]:
         _write_occurrences(root / "AUCoding" / "AU_OCC" / f"{subject}_T{task}.csv", coded, rng)
         for unit in Bp4d.action_unit_intensities:
             if (index, unit) != LACKS_INTENSITY:
-                folder = root / "AU Intensity Codes3.0" / f"AU{unit:02d}"
-                _write_intensities(folder / f"{subject}_T{task}.csv", coded, unit, rng)
+                codes = root / "AU Intensity Codes3.0" / f"AU{unit:02d}"
+                _write_intensities(codes / f"{subject}_T{task}.csv", coded, unit, rng)
         if index == LACKS_PICTURE:
             del numbered[first + 4], coded[first + 4]
         folder = f"Sequences(2D+3D)/{subject}/T{task}"

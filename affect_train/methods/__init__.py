@@ -8,12 +8,13 @@ from affect_data.errors import UnknownNameError
 from affect_train.methods.base import ConcordanceTerm, LossTerm, Method, Term, TotalLoss, total_loss
 from affect_train.methods.coupling import Coupled
 from affect_train.methods.distillation import Distillation
+from affect_train.methods.meta_auxiliary import MetaAuxiliary
 from affect_train.methods.supervised import Supervised
 from affect_train.recipe_methods import LabelLosses
 from affect_train.tasks import TaskSet
 
 METHODS: Final[Mapping[str, type[Method]]] = MappingProxyType(
-    {method.name: method for method in (Supervised, Distillation)}
+    {method.name: method for method in (Supervised, Distillation, MetaAuxiliary)}
 )
 
 
@@ -36,6 +37,7 @@ __all__ = [
     "Coupled",
     "Distillation",
     "LossTerm",
+    "MetaAuxiliary",
     "Method",
     "Supervised",
     "Term",

@@ -5,15 +5,18 @@ therefore the loss of the global batch, however that batch was divided.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import torch
+from accelerate import Accelerator
 from numpy.typing import NDArray
 from torch import Tensor
 
+from affect_data.errors import DataError
 from affect_train.losses import concordance, concordance_defined, row_shares, sum_dtype
 from affect_train.recipe import Recipe
 from affect_train.recipe_methods import LabelLosses
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
     from affect_train.batches import AffectBatch
     from affect_train.labels import LabelArrays
     from affect_train.model import AffectOutput
+    from affect_train.preparation import Learner, TrainingData
 
 AllReduce = Callable[[Tensor], Tensor]
 """From a float tensor without gradient to its sum over all processes."""
@@ -190,6 +194,7 @@ class Method(ABC):
     def __init__(self, options: LabelLosses, tasks: TaskSet) -> None:
         self.options = options
         self.tasks = tasks
+        self._au_class_weights: Tensor | None = None
 
     @classmethod
     def mistakes(cls, recipe: Recipe) -> list[str]:  # noqa: ARG003
@@ -201,7 +206,7 @@ class Method(ABC):
         """Whether a term is no sum over rows, so that accumulating it exactly takes the statistics of all micro-batches beforehand."""
         return False
 
-    def prepare(self, labels: "LabelArrays", rows: NDArray[np.int64], where: str) -> list[str]:  # noqa: ARG002
+    def prepare(self, labels: "LabelArrays", rows: NDArray[np.int64], where: str) -> list[str]:
         """Takes from the training labels what the losses need, before the first step; gives what there is to say of it, a line each.
 
         Every process calls it with the same arguments.
@@ -214,7 +219,26 @@ class Method(ABC):
         Raises:
             AffectError: the labels are not enough.
         """
+        if self.options.au_class_weights == "inverse_rate" and "au" in self.tasks.names:
+            self._au_class_weights = class_weights(labels, rows, self.tasks.action_units, where)
         return []
+
+    def attach(self, learner: "Learner", data: "TrainingData", accelerator: Accelerator, recipe: Recipe) -> None:
+        """Takes hold of what is trained, after `prepare` and before a checkpoint is taken up; what the method keeps in checkpoints is registered here."""
+
+    def before_step(self, number: int, window: Sequence["AffectBatch"]) -> None:
+        """Called before the first forward pass of an optimizer step.
+
+        Args:
+            number: of the step, from 1.
+            window: this process's micro-batches.
+        """
+
+    def before_losses(self, output: "AffectOutput", batch: "AffectBatch") -> None:
+        """Called between the forward pass with gradient and `losses`; may differentiate the output if it keeps the graph."""
+
+    def finish(self, folder: Path) -> None:
+        """Writes what the method learned besides the model into the folder of the run; called on the main process when no step is left."""
 
     @property
     def au_factor(self) -> float:
@@ -231,7 +255,11 @@ class Method(ABC):
 
     def au_shares(self, known: Tensor) -> Tensor | None:
         """What each entry's loss is multiplied by before the sum, float [N, A]; None: 1."""
-        return row_shares(known) if self.options.au_reduction == "image_mean" else None
+        shares = row_shares(known) if self.options.au_reduction == "image_mean" else None
+        if self._au_class_weights is None:
+            return shares
+        self._au_class_weights = self._au_class_weights.to(known.device)
+        return self._au_class_weights.expand(known.shape) if shares is None else self._au_class_weights * shares
 
     @abstractmethod
     def counts(self, batch: "AffectBatch") -> dict[str, Tensor]:
@@ -243,3 +271,29 @@ class Method(ABC):
     @abstractmethod
     def losses(self, output: "AffectOutput", batch: "AffectBatch") -> dict[str, Term]:
         """Named terms; the names depend on the tasks and options alone, never on the batch, so that all processes agree."""
+
+
+def class_weights(labels: "LabelArrays", rows: NDArray[np.int64], units: Sequence[int], where: str) -> Tensor:
+    """For each action unit one over the share of its labels in which it is present, divided by their mean: float32 [A].
+
+    Source: the weights of JAA-Net and of the action unit literature after it.
+
+    Args:
+        labels: of the training split, for the heads.
+        rows: those that are trained on.
+        units: FACS numbers.
+        where: the dataset, for messages.
+
+    Raises:
+        DataError: an action unit is never present.
+    """
+    known = labels.au_mask[rows]
+    present = (known & (labels.au[rows] > 0)).sum(axis=0)
+    absent = [f"AU{unit}" for unit, count in zip(units, present.tolist(), strict=True) if not count]
+    if absent:
+        raise DataError(
+            f"method.au_class_weights: {', '.join(absent)} is present in none of the {len(rows):,} rows that are trained on ({where}), so that its "
+            "weight has no bound; remove it from `tasks.action_units`, or use 'none'"
+        )
+    inverse = known.sum(axis=0) / present
+    return torch.from_numpy((inverse / inverse.mean()).astype(np.float32))

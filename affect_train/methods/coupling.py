@@ -4,10 +4,13 @@ Source: Kollias, Sharmanska & Zafeiriou, *Face Behavior a la carte* (FaceBehavio
 Multi-Task Learning* (arXiv 2105.03790).
 """
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import torch
+from accelerate import Accelerator
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -24,6 +27,7 @@ from affect_train.methods.co_annotation import (
 )
 from affect_train.methods.distribution_matching import matching_losses
 from affect_train.methods.relations import Relations, check_coded
+from affect_train.recipe import Recipe
 from affect_train.recipe_coupling import Coupling
 from affect_train.tasks import TaskSet
 
@@ -31,6 +35,7 @@ if TYPE_CHECKING:
     from affect_train.batches import AffectBatch
     from affect_train.labels import LabelArrays
     from affect_train.model import AffectOutput
+    from affect_train.preparation import Learner, TrainingData
 
 
 class Coupled(Method):
@@ -74,7 +79,7 @@ class Coupled(Method):
         Raises:
             CouplingError: they cannot.
         """
-        notes = self.method.prepare(labels, rows, where)
+        notes = list(self.method.prepare(labels, rows, where))
         if self.coupling.prior == "data":
             self._relations = Relations.of_labels(
                 labels,
@@ -84,7 +89,34 @@ class Coupled(Method):
                 least_rows=self.coupling.least_rows,
             )
         check_coded(self.relations, labels, rows, self.tasks, where)
-        return [*notes, *self.relations.notes]
+        notes += self.relations.notes
+        matched = zip(self.tasks.action_units, self.relations.matched.tolist(), strict=True)
+        apart = [f"AU{number}" for number, known in matched if not known]
+        if apart and self.coupling.distribution_matching is not None:
+            notes.append(
+                f"coupling: distribution matching leaves out {', '.join(apart)}: the prior does not say who shows it"
+            )
+        return notes
+
+    def attach(self, learner: "Learner", data: "TrainingData", accelerator: Accelerator, recipe: Recipe) -> None:
+        """Of the method."""
+        self.method.attach(learner, data, accelerator, recipe)
+
+    def before_step(self, number: int, window: Sequence["AffectBatch"]) -> None:
+        """Of the method."""
+        self.method.before_step(number, window)
+
+    def before_losses(self, output: "AffectOutput", batch: "AffectBatch") -> None:
+        """Of the method."""
+        self.method.before_losses(output, batch)
+
+    def finish(self, folder: Path) -> None:
+        """Of the method."""
+        self.method.finish(folder)
+
+    def au_shares(self, known: Tensor) -> Tensor | None:
+        """Of the method."""
+        return self.method.au_shares(known)
 
     def counts(self, batch: "AffectBatch") -> dict[str, Tensor]:
         """Of the method, and of every coupling."""

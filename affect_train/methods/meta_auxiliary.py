@@ -93,12 +93,20 @@ class MetaAuxiliary(Supervised):
         found = list(super().mistakes(recipe))
         if not recipe.tasks.action_units or recipe.tasks.expression is None:
             lacking = "expression" if recipe.tasks.action_units else "action_units"
-            found.append(f"tasks.{lacking}: missing; the method 'meta_auxiliary' learns action units with expressions as help")
+            found.append(
+                f"tasks.{lacking}: missing; the method 'meta_auxiliary' learns action units with expressions as help"
+            )
         weights = recipe.method.task_weights
         if not (weights.au and weights.expression):
-            found.append("method.task_weights: au or expression is 0; the method 'meta_auxiliary' weighs one by the other")
+            found.append(
+                "method.task_weights: au or expression is 0; the method 'meta_auxiliary' weighs one by the other"
+            )
         unfit = (
-            ("training.accumulation", recipe.training.accumulation > 1, "set it to 1 and `batches.size` to the rows of a step"),
+            (
+                "training.accumulation",
+                recipe.training.accumulation > 1,
+                "set it to 1 and `batches.size` to the rows of a step",
+            ),
             ("training.mixed_precision", recipe.training.mixed_precision == "fp16", "use bf16, or no"),
             ("training.compile", recipe.training.compile is not None, "set it to null"),
             ("model.gradient_checkpointing", recipe.model.gradient_checkpointing, "set it to false"),
@@ -110,7 +118,9 @@ class MetaAuxiliary(Supervised):
             if wrong
         ]
         share = recipe.method.meta_batch.share
-        rows = recipe.batches.size / (len(recipe.tasks.task_set().names) if recipe.batches.sampler == "task_balanced" else 1)
+        rows = recipe.batches.size / (
+            len(recipe.tasks.task_set().names) if recipe.batches.sampler == "task_balanced" else 1
+        )
         if share is not None and rows * min(share, 1 - share) < 1:
             found.append(
                 f"method.meta_batch.share: {share:g} of about {rows:.0f} rows with action units a batch leaves no row for the meta batch or none for "
@@ -132,6 +142,7 @@ class MetaAuxiliary(Supervised):
                     f"'{where}': the method 'meta_auxiliary' learns action units with expressions as help, but none of the {len(rows):,} rows that are "
                     f"trained on has a label of {what}; add a database that has it, or use the method 'supervised'"
                 )
+        self.rows = rows
         return super().prepare(labels, rows, where)
 
     def attach(self, learner: "Learner", data: "TrainingData", accelerator: Accelerator, recipe: Recipe) -> None:
@@ -146,6 +157,8 @@ class MetaAuxiliary(Supervised):
             )
         model = accelerator.unwrap_model(learner.model)
         self.accelerator, self.base_optimizer = accelerator, learner.optimizer
+        # With a coupling the step that is tried has its terms too.
+        self.whole = learner.method
         self.space = WeightSpace(model, self.options.last_layers)
         options = self.options.weight_network
         self.network = WeightNetwork(model.feature_width, options, recipe.seed).to(accelerator.device)
@@ -154,7 +167,7 @@ class MetaAuxiliary(Supervised):
         )
         self.loader = None
         if self.options.meta_batch.size is not None:
-            candidates = data.plan.rows if data.reserved is None else data.reserved
+            candidates = self.rows if data.reserved is None else data.reserved
             labelled = candidates[data.train.labels.au_mask[candidates].any(axis=1)]
             self.loader = MetaLoader(recipe, data.train, labelled, accelerator)
         self.record = WeightRecord(len(data.train.labels) if self.options.record_weights else 0, accelerator.device)
@@ -194,19 +207,15 @@ class MetaAuxiliary(Supervised):
         rows = self._expression_losses(output, batch)
         with torch.no_grad():
             weights = self.network(output.features, rows)
-        return self._weighted(output, batch, rows, weights)
+        found = super().losses(output, batch)
+        count, factor = found["expression"].count, found["expression"].weight
+        found["expression"] = LossTerm((rows * weights).sum(), count, factor)
+        found["expression_weight"] = LossTerm(weights.where(batch.expression_mask, 0.0).sum(), count, 0.0)
+        return found
 
     def _expression_losses(self, output: "AffectOutput", batch: "AffectBatch") -> Tensor:
         assert output.expression_logits is not None
         return losses.cross_entropy_of_rows(output.expression_logits, batch.expression, batch.expression_mask)
-
-    def _weighted(self, output: "AffectOutput", batch: "AffectBatch", rows: Tensor, weights: Tensor) -> dict[str, Term]:
-        found = super().losses(output, batch)
-        count, factor = found["expression"].count, found["expression"].weight
-        assert isinstance(factor, float)
-        found["expression"] = LossTerm((rows * weights).sum(), count, factor)
-        found["expression_weight"] = LossTerm(weights.detach().where(batch.expression_mask, 0.0).sum(), count, 0.0)
-        return found
 
     # ------------------------------------------------------------ the step that is tried
 
@@ -248,7 +257,7 @@ class MetaAuxiliary(Supervised):
         """The weights of the rows, in the graph of the weight network, and the meta loss's gradient by them; both float [N]."""
         rows = self._expression_losses(output, trial.batch)
         weights = self.network(output.features, rows)
-        total = self._total(self._weighted(output, trial.batch, rows, weights.detach()))
+        total = self._total(self.whole.losses(output, trial.batch))
         step = self._mean(gradients(total.loss, self.space.own, retain=True))
         with torch.no_grad():
             tried = torch._foreach_sub(self.space.own, torch._foreach_mul(step, self.virtual_rate))
@@ -293,7 +302,9 @@ class MetaAuxiliary(Supervised):
         rows = self._expression_losses(output, batch)
         weights = self.network(output.features, rows)
         leaf = weights.detach().requires_grad_()
-        total = self._total(self._weighted(output, batch, rows, leaf))
+        terms = self.whole.losses(output, batch)
+        terms["expression"] = LossTerm((rows * leaf).sum(), terms["expression"].count, terms["expression"].weight)
+        total = self._total(terms)
         step = gradients(total.loss, own, create_graph=True)
         # What the other processes add is a constant to this one's weights.
         whole = self._mean([one.detach() for one in step])
@@ -303,7 +314,9 @@ class MetaAuxiliary(Supervised):
         ]
         direction = self._sum_all(self._meta_gradient(trial, [one.detach() for one in tried]))
         moved = [(one, along) for one, along in zip(tried, direction, strict=True) if one.requires_grad]
-        found = torch.autograd.grad([one for one, _ in moved], leaf, [along for _, along in moved], allow_unused=True)[0]
+        found = torch.autograd.grad([one for one, _ in moved], leaf, [along for _, along in moved], allow_unused=True)[
+            0
+        ]
         return weights, torch.zeros_like(leaf) if found is None else found
 
     def _meta_gradient(self, trial: Trial, tried: Weights) -> Weights:

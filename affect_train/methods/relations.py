@@ -150,12 +150,6 @@ class Relations:
         names = [tasks.expressions[position] for position in chosen]
         inside = prior[chosen]
         matched = known[chosen].all(axis=0) & (inside > 0).any(axis=0) & (inside < 1).any(axis=0)
-        apart = [f"AU{number}" for number, one in zip(tasks.action_units, matched, strict=True) if not one]
-        if apart:
-            notes = [
-                *notes,
-                f"coupling: distribution matching leaves out {', '.join(apart)}: the prior does not say who shows it",
-            ]
         return cls(
             classes=torch.from_numpy(chosen),
             neutral=names.index(NEUTRAL) if NEUTRAL in names else None,

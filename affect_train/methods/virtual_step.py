@@ -44,7 +44,9 @@ class WeightSpace:
     @property
     def couples_rows(self) -> bool:
         """Whether what the model says of a row depends on the other rows of the pass."""
-        return any(isinstance(part, nn.modules.batchnorm._BatchNorm) and part.training for part in self._model.modules())
+        return any(
+            isinstance(part, nn.modules.batchnorm._BatchNorm) and part.training for part in self._model.modules()
+        )
 
     def __call__(self, weights: Sequence[Tensor], pixels: Tensor) -> "AffectOutput":
         """The model's output at other weights, in the order of `names`."""
@@ -139,7 +141,9 @@ def random_state(device: torch.device) -> RandomState:
 def same_state(first: RandomState, second: RandomState) -> bool:
     """Whether no random number was drawn between the two."""
     pairs = zip(first, second, strict=True)
-    return all(one is other or (one is not None and other is not None and torch.equal(one, other)) for one, other in pairs)
+    return all(
+        one is other or (one is not None and other is not None and torch.equal(one, other)) for one, other in pairs
+    )
 
 
 @contextmanager

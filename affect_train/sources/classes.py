@@ -53,16 +53,10 @@ class Classes:
 
     def expected(self) -> str:
         """The values that are known, for messages."""
-        known = [
-            name if self.text else f"{value} ({name})"
-            for value, name in self.names.items()
-            if value not in self.missing
-        ]
-        return (
-            "a name or alias of the vocabulary" + (f", or {', '.join(known)}" if known else "")
-            if self.text
-            else f"one of {', '.join(known)}"
-        )
+        named = {value: name for value, name in self.names.items() if value not in self.missing}
+        if self.text:
+            return f"a name of the vocabulary ({', '.join(EXPRESSIONS)})" + "".join(f", or {value!r}" for value in named)
+        return f"one of {', '.join(f'{value} ({name})' for value, name in named.items())}"
 
 
 def _plain(value: Value | None) -> Value | None:

@@ -1,7 +1,7 @@
 """The rows of a split as they are read, file by file."""
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import pyarrow as pa
 
@@ -11,7 +11,7 @@ from affect_train.labels import LabelArrays
 from affect_train.preprocess import ImageDecodeError, Pixels, Preprocessing
 from affect_train.sources.pictures import ForeignFaces, Picture, Pictures, read_picture
 from affect_train.sources.reading import OpenedSource, SourceError, explained
-from affect_train.sources.unified import rows_of
+from affect_train.sources.unified import label_dataset, rows_of
 from affect_train.tasks import TaskSet
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ class RowStream:
 
     def rows(self, table: RowTable, tasks: TaskSet) -> Iterator[StreamedRow]:
         """The rows of a table one by one; they do not need the table any more."""
-        labels = LabelArrays.load(self.dataset(table.labels), tasks)
+        labels = LabelArrays.load(table.labels, tasks)
         uids = table.labels["uid"].to_pylist()
         boxes = table.labels["face_box"].to_pylist()
         for place, (uid, box) in enumerate(zip(uids, boxes, strict=True)):
@@ -134,10 +134,7 @@ class RowStream:
 
     def dataset(self, labels: pa.Table) -> "Dataset":
         """A table of labels as a dataset."""
-        from datasets import Dataset
-
-        described: Any = Dataset(labels)
-        return described.cast(self.features) if described.features != self.features else described
+        return label_dataset(labels, self.features)
 
     def error(self, uid: str, because: object) -> DataError:
         """What is said of a row whose picture cannot be used."""

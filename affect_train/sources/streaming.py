@@ -130,7 +130,8 @@ class StreamLoader:
                     yield number, row
             if not rows:
                 raise SourceError(self.stream.name, f"split {self.stream.split} has no rows", "Name another split")
-            passes, skipped = divmod(max(skipped - rows, 0), rows) if skipped >= rows else (0, 0)
+            # Every pass has as many rows: those that are skipped as a whole need not be read.
+            passes, skipped = divmod(max(skipped - rows, 0), rows)
             number += 1 + passes
 
     def _pass(self, files: Sequence[int], number: int) -> Iterator[StreamedRow]:
@@ -238,7 +239,7 @@ def shuffled(items: Iterator[Item], buffer: int, rng: np.random.Generator) -> It
 
 
 def ahead(items: Iterator[Item], count: int) -> Iterator[Item]:
-    """The items; a thread gets the next ones in the meantime."""
+    """Endless items, of which a thread gets the next ones in the meantime."""
     with ThreadPoolExecutor(1) as pool:
         waiting = deque(pool.submit(next, items) for _ in range(count))
         while True:

@@ -11,7 +11,7 @@ from affect_train.sources.mapping import MADE, Place, RowMapping
 from affect_train.sources.reading import SourceError
 
 if TYPE_CHECKING:
-    from datasets import Features
+    from datasets import Dataset, Features
 
     from affect_train.recipe_dataset import DatasetSource
 
@@ -71,6 +71,14 @@ def rows_of(name: str, source: "DatasetSource", given: "Features") -> RowMapping
             [f"dataset.columns: missing; its columns are not those of affectkit, so say what they mean (docs/datasets.md). It has: {found}"],
         )
     return UnifiedRows(name, given)
+
+
+def label_dataset(labels: pa.Table, described: "Features") -> "Dataset":
+    """A table in memory as a dataset with these features."""
+    from datasets import Dataset, DatasetInfo
+    from datasets.table import InMemoryTable
+
+    return Dataset(InMemoryTable(labels), info=DatasetInfo(features=described))
 
 
 def _differences(given: "Features") -> list[str]:

@@ -4,14 +4,21 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from affect_data.errors import DataError
-from affect_train.batches import FaceBatch
+from affect_data.store import DatasetFolder, load_dataset
+from affect_train.batches import FaceBatch, FaceImages
 from affect_train.preprocess import Preprocessing
 from affect_train.tasks import TaskSet
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+    from affect_train.temporal.windows import FeatureWindows
 
 TeacherLogits = dict[str, Tensor]
 """Float tensors [N, width] by head: au, expression, valence, arousal; heads that the teacher lacks are absent."""
@@ -59,12 +66,23 @@ class Teacher(ABC):
         self.device = device
         return self
 
+    @property
+    def sees_windows(self) -> bool:
+        """Whether what it says of a frame depends on the frames around it."""
+        return False
+
+    def inputs(
+        self, folder: DatasetFolder, split: str, accelerator: "Accelerator", workers: int = 0  # noqa: ARG002 - for those who take more than pictures
+    ) -> "FaceImages | FeatureWindows":
+        """What it is shown of a split; all processes call it."""
+        return FaceImages(load_dataset(folder.path, split), self.preprocessing)
+
     @abstractmethod
     def logits(self, pixels: Tensor) -> TeacherLogits:
         """The logits of N faces.
 
         Args:
-            pixels: uint8 [N, 3, S, S], RGB, on the teacher's device.
+            pixels: uint8 [N, 3, S, S], RGB, on the teacher's device; or what else its `inputs` give.
         """
 
     def label(self, split: str, faces: FaceBatch) -> TeacherLogits:  # noqa: ARG002 - for teachers that differ by row

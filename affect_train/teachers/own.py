@@ -1,14 +1,23 @@
 """A model that affect_train trained, as a teacher."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
+from affect_data.store import DatasetFolder
+from affect_train.batches import FaceImages
 from affect_train.errors import NotAModelError
 from affect_train.inference import logits_of, open_model
+from affect_train.recipe_model import Temporal
 from affect_train.run_folder import model_folder
 from affect_train.teachers.base import Teacher, TeacherLogits, files_digest
+from affect_train.temporal.inputs import inputs_of
+from affect_train.temporal.windows import FeatureWindows
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
 
 WEIGHTS = "*.safetensors"
 
@@ -32,6 +41,25 @@ class AffectTeacher(Teacher):
         super().to(device)
         self.model.to(device)
         return self
+
+    @property
+    def sees_windows(self) -> bool:
+        """See `Teacher.sees_windows`."""
+        return self.model.config.temporal is not None
+
+    @property
+    def view(self) -> str:
+        """See `Teacher.view`."""
+        if not self.sees_windows:
+            return super().view
+        options = Temporal(**self.model.config.temporal)
+        return f"{super().view}, windows of {options.window} frames every {options.strides[1]}"
+
+    def inputs(
+        self, folder: DatasetFolder, split: str, accelerator: "Accelerator", workers: int = 0
+    ) -> FaceImages | FeatureWindows:
+        """See `Teacher.inputs`."""
+        return inputs_of(self.model, self.preprocessing, folder, split, accelerator, workers=workers)
 
     def logits(self, pixels: Tensor) -> TeacherLogits:
         """See `Teacher.logits`."""

@@ -124,7 +124,7 @@ def test_the_whole_way_of_the_dataset_toolkit(affect_data: Run, tmp_path: Path) 
     recipe.write_text("databases: {" + ", ".join(f"{name}: {{}}" for name in SHARES) + "}\n")
     made = document(affect_data("demo", world, "--seed", 1, "--faces", 60, "--json"))
     assert made["faces"] == sum(made["databases"].values())  # type: ignore[attr-defined]
-    assert set(made["databases"]) == set(DATABASES)  # type: ignore[call-overload]
+    assert set(made["databases"]) == set(SHARES)  # type: ignore[call-overload]
     checked = affect_data("check", recipe, "--roots", world, "--json")
     assert (checked.returncode, checked.stderr, document(checked)["clean"]) == (0, "", True)
     built = affect_data("build", recipe, merged, "--roots", world, "--json")
@@ -247,4 +247,4 @@ def test_a_process_without_a_terminal_shows_no_bars_and_no_colours(
 def test_stats_of_the_demo_world_names_every_database(affect_data: Run, demo_report: BuildReport) -> None:
     found = affect_data("stats", demo_report.dataset.path)
     assert found.returncode == 0
-    assert all(name in found.stdout for name in DATABASES)
+    assert all(name in found.stdout for name in SHARES)

@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 
 from affect_data.build import BuildReport, build
 from affect_data.cli import app
+from affect_data.demo.world import World, write_demo
 from affect_data.errors import DataError, UnknownNameError, UsageError
 from affect_data.folds import assign_folds, group_rows, literature_folds, strata, write_folds, write_literature_folds
 from affect_data.leaks import find_leaks
@@ -109,6 +110,25 @@ def test_the_parts_of_disfa_are_those_of_the_literature(merged: DatasetFolder) -
     assert all(part[s] == {"SN006": 1, "SN003": 2}[s] for s in subjects)
     written = write_literature_folds(merged, "disfa")
     assert written.manifest.provenance["folds.disfa"]["parts"] == ["part1", "part2", "part3"]
+
+
+def test_the_parts_of_bp4d_are_a_group_that_parts_no_person(demo_roots: dict[str, Path], tmp_path: Path) -> None:
+    write_demo(tmp_path / "world", faces=130, world=World(shares={"bp4d": 1.0}))
+    roots = {"bp4d": tmp_path / "world" / "bp4d", "disfa": demo_roots["disfa"]}
+    recipe = recipe_from({"databases": {"bp4d": {}, "disfa": {}}}, "demo")
+    folder = write_literature_folds(build(recipe, roots, tmp_path / "merged").dataset, "bp4d")
+    labels = labels_of(folder)
+    folds = np.concatenate(
+        [load_from_disk(str(folder.path / split / "folds.bp4d"))["folds.bp4d"][:] for split in folder.splits]
+    )
+    part = dict(zip(zip(labels["database"], labels["subject"], strict=True), folds.tolist(), strict=True))
+    assert {subject: fold for (name, subject), fold in part.items() if name == "bp4d"} == {
+        "F001": 0,
+        "M010": 1,
+        "M009": 2,
+    }
+    assert {fold for (name, _), fold in part.items() if name == "disfa"} == {-1}
+    assert folder.manifest.provenance["folds.bp4d"]["parts"] == ["part1", "part2", "part3"]
 
 
 def test_unknown_literature_folds_and_strange_subjects_are_errors() -> None:

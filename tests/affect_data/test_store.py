@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 import affect_data
 from affect_data import store
 from affect_data.build import BuildReport
-from affect_data.databases.registry import DATABASES
+from affect_data.demo.world import SHARES
 from affect_data.errors import DataError, NotADatasetError, UnknownNameError
 from affect_data.schema import IMAGES, LABEL_COLUMNS, LABELS
 from affect_data.store import DatasetFolder, add_group, content_hash, exclusive, load_dataset, open_dataset, write_text
@@ -46,7 +46,7 @@ def test_every_group_opens_alone_with_its_features(demo_report: BuildReport, spl
     labels = load_from_disk(str(dataset.path / split / LABELS))
     images = load_from_disk(str(dataset.path / split / IMAGES))
     assert labels.features["expression"] == ClassLabel(names=list(EXPRESSIONS))
-    assert labels.features["database"] == ClassLabel(names=sorted(DATABASES))
+    assert labels.features["database"] == ClassLabel(names=sorted(SHARES))
     assert labels.features["au"] == List(Value("int8"), length=40)
     assert labels.column_names == [column.name for column in LABEL_COLUMNS]
     assert images.features == Features({"image": Image()})
@@ -86,7 +86,7 @@ def test_the_joined_view_is_over_memory_maps(demo_report: BuildReport) -> None:
 
 def test_labels_as_a_polars_frame_have_the_database_by_name(demo_report: BuildReport) -> None:
     labels = demo_report.dataset.labels("train")
-    assert set(labels["database"]) == set(DATABASES)
+    assert set(labels["database"]) == set(SHARES)
     assert labels["uid"].str.split(":").list.first().equals(labels["database"].rename("uid"))
     assert labels.schema["au"] == pl.Array(pl.Int8, 40)
 

@@ -5,12 +5,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from affect_data.balance import balance, load_weights, make_plan
-from affect_data.errors import UnknownNameError, UsageError
+from affect_data.errors import RecipeError, UnknownNameError, UsageError
 from affect_train.errors import NoLabelsError
+from affect_train.inference import build_accelerator
 from affect_train.labels import load_labels
 from affect_train.pools import pools_of
+from affect_train.preparation import TrainingData
 from affect_train.recipe import Recipe, recipe_from
 from affect_train.sampler import Pool
 
@@ -99,3 +102,80 @@ def test_a_balance_without_a_row_for_the_heads_is_an_error(
         pools(
             "batches.balance=two", "tasks={expression: [neutral, fear]}", "training.validation_split=null", dataset=path
         )
+
+
+# ---------------------------------------------------------------- pools that the recipe names
+
+
+def test_named_pools_hold_the_rows_of_their_databases_that_have_all_their_labels(
+    pools: Callable[..., dict[str, Pool]],
+) -> None:
+    found = pools(
+        "batches.pools={faces: {labels: [va], databases: [affwild2]}, both: {labels: [au, va]}, all: {labels: [au]}}"
+    )
+    assert {name: pool.rows.tolist() for name, pool in found.items()} == {
+        "faces": [2, 6, 10, 14],
+        "both": [3, 7, 11, 15],
+        "all": [0, 3, 4, 7, 8, 11, 12, 15],
+    }
+
+
+def test_a_named_pool_that_nothing_fills_or_no_database_has_is_refused(pools: Callable[..., dict[str, Pool]]) -> None:
+    with pytest.raises(NoLabelsError, match=r"pool 'p': affwild2"):
+        pools("batches.pools={p: {labels: [expression], databases: [affwild2]}}")
+    with pytest.raises(UnknownNameError, match=r"batches.pools.p 'disfa'; known: affwild2, expw"):
+        pools("batches.pools={p: {labels: [au], databases: [disfa]}}")
+
+
+def test_each_pool_can_have_a_balance_of_its_own(pools: Callable[..., dict[str, Pool]], own_dataset: Path) -> None:
+    balance(own_dataset, make_plan("deng2020_va", {"repeat_cap": 3}), "rare")
+    balance(own_dataset, make_plan("database_temperature", {"temperature": 0.5}), "warm")
+    weights = load_weights(own_dataset, "rare")["va"]
+    found = pools(
+        "batches.pools={plane: {labels: [va]}, au: {labels: [au]}}", "batches.balance={plane: rare, au: warm}"
+    )
+    assert found["plane"].rows.tolist() == np.flatnonzero(weights).tolist()  # the only weights of that balance
+    assert found["plane"].repeat_cap == 3
+    assert np.array_equal(found["au"].weights, load_weights(own_dataset, "warm")["au"][found["au"].rows])
+    with pytest.raises(UsageError, match=r"balance 'warm' weighs .*, none of which is the pool 'plane'"):
+        pools("batches.pools={plane: {labels: [va]}}", "batches.balance={plane: warm}")
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (
+            ["batches.sampler=uniform", "batches.shared_labels=false"],
+            "only the sampler 'task_balanced' draws from pools",
+        ),
+        (["batches.pools={p: {labels: [au]}}", "batches.balance={q: x}"], "no pool has this name; the pools are p"),
+        (["batches.pools={p: {labels: [au, va]}}", "tasks.valence_arousal=null"], "va is no task of this recipe"),
+        (["batches.pools={p: {labels: []}}"], "batches.pools.p.labels"),
+    ],
+)
+def test_pools_that_cannot_be_are_mistakes_of_the_recipe(
+    recipe_values: Values, overrides: list[str], message: str
+) -> None:
+    with pytest.raises(RecipeError, match=message):
+        recipe_from(recipe_values(), overrides)
+
+
+def test_without_shared_labels_a_row_teaches_what_its_pool_is_about(recipe_values: Values, own_dataset: Path) -> None:
+    recipe = recipe_from(recipe_values(), [f"dataset={own_dataset}", "batches.shared_labels=false", "batches.size=6"])
+    data = TrainingData.load(recipe, build_accelerator())
+    both = 0
+    for faces in data.loader:
+        batch, pools = data.train.labels.batch(faces), faces.pools
+        assert pools is not None
+        taught = torch.stack([batch.au_mask.any(1), batch.expression_mask, batch.va_mask], dim=1)
+        assert torch.equal(taught.sum(1), torch.ones(len(batch), dtype=torch.int64))
+        assert torch.equal(taught.int().argmax(1), pools)
+        assert not batch.au[~batch.au_mask].any()
+        assert (batch.expression[~batch.expression_mask] == -1).all()
+        both += int((batch.rows % 4 == 3).sum())  # rows with AU and VA
+    assert both
+    shared = TrainingData.load(recipe_from(recipe_values(), [f"dataset={own_dataset}"]), build_accelerator())
+    assert any(
+        bool((batch.au_mask.any(1) & batch.va_mask).any())
+        for batch in (shared.train.labels.batch(faces) for faces in shared.loader)
+    )

@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from affect_data.audit.base import FINDINGS, Severity
-from affect_data.audit.export import datalab_issues, write_fiftyone
+from affect_data.audit.export import FacesKeptInError, datalab_issues, kept_in, write_fiftyone
 from affect_data.audit.registry import AUDITS
 from affect_data.audit.run import AUDIT, NotAuditedError, read_audit, run_audits
 from affect_data.build import BuildReport
@@ -132,7 +132,7 @@ def test_samples_in_fiftyones_form_hold_pictures_labels_and_findings(make_datase
     boxed = {"uid": "boxed", "face_box": [9.0, 0.0, 27.0, 18.0]}
     folder = make_dataset({"train": [WRONG, boxed]})
     run_audits(folder, ["expression_va"])
-    assert write_fiftyone(folder.path, tmp_path / "out") == 2
+    assert write_fiftyone(folder.path, tmp_path / "out", ["affwild2"]) == 2
     samples = json.loads((tmp_path / "out" / "samples.json").read_text(encoding="utf-8"))["samples"]
     assert samples[0]["expression"] == {"_cls": "Classification", "label": "happiness"}
     assert samples[0]["tags"] == ["train", "expression_va"]
@@ -144,8 +144,42 @@ def test_samples_in_fiftyones_form_hold_pictures_labels_and_findings(make_datase
     fields = {f["name"] for f in json.loads((tmp_path / "out" / "metadata.json").read_text())["sample_fields"]}
     assert {name for sample in samples for name in sample} - {"filepath", "tags"} <= fields
     with pytest.raises(UsageError, match="is not empty"):
-        write_fiftyone(folder.path, tmp_path / "out")
+        write_fiftyone(folder.path, tmp_path / "out", ["affwild2"])
     assert "fiftyone" not in sys.modules
+
+
+def test_faces_leave_only_where_the_licence_lets_them_or_is_acknowledged_by_name(
+    make_dataset: MakeDataset, tmp_path: Path
+) -> None:
+    folder = make_dataset({"train": [{"database": "affectnet"}, {"database": "ferplus"}, {"database": "expw"}]})
+    run_audits(folder, ["codes"])
+    out = tmp_path / "out"
+    with pytest.raises(
+        FacesKeptInError, match=r"(?s)3 database\(s\) .* affectnet: research only.*--acknowledge affectn"
+    ):
+        write_fiftyone(folder.path, out)
+    with pytest.raises(FacesKeptInError, match=r"`--acknowledge ferplus`\.") as refused:
+        write_fiftyone(folder.path, out, ["affectnet", "expw"])
+    assert refused.value.databases == ("ferplus",)
+    with pytest.raises(UnknownNameError, match=r"unknown database of .* 'disfa'; known: affectnet, expw, ferplus"):
+        write_fiftyone(folder.path, out, ["disfa"])
+    assert not out.exists()
+    # A build records which databases were drawn: those faces belong to nobody.
+    lock = {"databases": {"affectnet": {"drawn": True}, "expw": {"drawn": False}, "ferplus": {}}}
+    (folder.path / "dataset.lock.json").write_text(json.dumps(lock))
+    assert list(kept_in(folder)) == ["expw", "ferplus"]
+    assert write_fiftyone(folder.path, out, ["expw", "ferplus"]) == 3
+
+
+def test_the_command_refuses_the_export_before_it_audits(make_dataset: MakeDataset, tmp_path: Path) -> None:
+    folder = make_dataset({"train": [WRONG]})
+    command = ["audit", str(folder.path), "--check", "codes", "--fiftyone", str(tmp_path / "out")]
+    refused = CliRunner().invoke(app, command)
+    assert isinstance(refused.exception, FacesKeptInError)
+    assert refused.exception.exit_status == 2
+    assert not (folder.path / AUDIT).exists()
+    allowed = CliRunner().invoke(app, [*command, "--acknowledge", "affwild2", "--json"])
+    assert json.loads(allowed.stdout)["fiftyone_samples"] == 1
 
 
 def test_a_missing_cleanlab_is_named(make_dataset: MakeDataset, monkeypatch: pytest.MonkeyPatch) -> None:

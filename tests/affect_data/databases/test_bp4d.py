@@ -2,7 +2,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from pydantic import ValidationError
@@ -399,6 +399,7 @@ def test_an_option_out_of_range_is_refused(options):
         Bp4dOptions(**options)
 
 
+@settings(max_examples=12)
 @given(st.lists(st.sampled_from([0, 1, 9]), min_size=1, max_size=6), st.data())
 def test_valid_codes_come_back_and_any_other_token_is_one_defect(tmp_path_factory, codes, data):
     root = tmp_path_factory.mktemp("bp4d")

@@ -321,6 +321,15 @@ def test_no_person_who_was_drawn_has_two_subject_names(written: Written) -> None
     assert {person: len(names) for person, names in people.items()} == dict.fromkeys(people, 1)
 
 
+def test_its_published_folds_part_no_person_and_leave_none_out(written: Written) -> None:
+    parts = written.database.literature_folds
+    named = [subject for part in parts.values() for subject in part]
+    assert len(named) == len(set(named))
+    assert len(parts) != 1
+    if parts:
+        assert set(written.scan.rows["subject"]) <= set(named)
+
+
 def test_official_splits_are_those_of_the_schema(written: Written) -> None:
     columns = [name for name in written.scan.rows.columns if name == "split" or name.startswith("split_")]
     found = {value for name in columns for value in written.scan.rows[name].drop_nulls().to_list()}

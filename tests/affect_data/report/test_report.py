@@ -20,6 +20,7 @@ from affect_data.balance import balance, make_plan
 from affect_data.build import BuildReport, build
 from affect_data.databases.base import DRAWN_MARKER
 from affect_data.databases.registry import DATABASES
+from affect_data.demo.world import SHARES
 from affect_data.recipe import recipe_from
 from affect_data.report.charts import Series, bars, heat_map, lines, plane
 from affect_data.report.gallery import may_show
@@ -201,7 +202,7 @@ def test_no_face_without_being_asked(demo_report: BuildReport) -> None:
 
 def test_drawn_faces_are_shown_when_asked(demo_report: BuildReport) -> None:
     page = report(demo_report.dataset, with_faces=True)
-    assert page.count("<img") == 12 * len(DATABASES)
+    assert page.count("<img") == 12 * len(SHARES)
     assert "Not shown" not in page
 
 
