@@ -129,12 +129,14 @@ def literature_folds(labels: pl.DataFrame, database: str) -> Folds:
 
     Raises:
         UnknownNameError: no published folds are known for the database.
-        DataError: a subject of the database is in none of them.
+        DataError: no row is of the database, or a subject of it is in none of the folds.
     """
     if database not in LITERATURE_FOLDS:
         raise UnknownNameError("database with literature folds", database, LITERATURE_FOLDS)
     fold = {subject: i for i, part in enumerate(LITERATURE_FOLDS[database].values()) for subject in part}
     own = labels["database"] == database
+    if not own.any():
+        raise DataError(f"the dataset has no row of {database}, whose published folds were asked for")
     strangers = sorted(set(labels.filter(own)["subject"]) - set(fold))
     if strangers:
         raise DataError(

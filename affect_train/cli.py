@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 
 from affect_data.errors import AffectError
-from affect_train import cli_study, cli_teachers
+from affect_train import cli_compound, cli_study, cli_teachers
 
 if TYPE_CHECKING:
     from affect_train.recipe import Recipe
@@ -42,6 +42,7 @@ COMMANDS = (
     "demo",
     *cli_teachers.COMMANDS,
     *cli_study.COMMANDS,
+    *cli_compound.COMMANDS,
 )
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
@@ -59,6 +60,10 @@ TeacherSource = Annotated[
     ),
 ]
 DatasetPath = Annotated[Path, typer.Argument(metavar="DATASET", help="A dataset folder.")]
+EvaluatedDataset = Annotated[
+    Path,
+    typer.Argument(metavar="DATASET", help="A dataset folder, or a description (.yaml) of another dataset."),
+]
 Workers = Annotated[int, typer.Option(min=0, help="Processes that decode images; 0 decodes in the main process.")]
 
 
@@ -108,7 +113,8 @@ def train(
     from affect_data.store import open_dataset
 
     # Before everything that takes seconds to load.
-    open_dataset(validated.dataset)
+    if isinstance(validated.dataset, str):
+        open_dataset(validated.dataset)
     from affect_train.loop import train as run_training
 
     result = run_training(validated, dry_run=dry_run)
@@ -218,7 +224,7 @@ def demo(
 @app.command(epilog="Example: `affect-train evaluate runs/teacher merged --split validation`")
 def evaluate(
     run: RunPath,
-    dataset: DatasetPath,
+    dataset: EvaluatedDataset,
     split: Annotated[list[str] | None, typer.Option(help="May be repeated; validation by default.")] = None,
     output: Annotated[
         Path | None, typer.Option(help="JSON file to write; `evaluation.json` of the run by default.")
@@ -283,6 +289,7 @@ def predict(
 
 cli_teachers.register(app)
 cli_study.register(app)
+cli_compound.register(app)
 
 
 def main_with_recipe(arguments: list[str]) -> list[str]:

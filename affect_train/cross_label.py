@@ -23,6 +23,7 @@ from affect_train.labels import column_array
 from affect_train.loop import train
 from affect_train.merging import merge
 from affect_train.recipe import HeldOut, Recipe
+from affect_train.sources import own_folder
 from affect_train.teachers import AffectTeacher, Teacher, TeacherLogits
 from affect_train.temporal.windows import FeatureWindows
 
@@ -106,7 +107,7 @@ def cross_label(recipe: Recipe, folds: int, name: str | None = None) -> dict[str
         raise UsageError("training.held_out: cross-label holds out every fold in turn; remove it from the recipe")
     name = check_name(name or Path(recipe.output).name)
     accelerator = build_accelerator()
-    folder = open_dataset(recipe.dataset)
+    folder = open_dataset(own_folder(recipe.dataset, "affect-train cross-label"))
     if accelerator.is_main_process:
         write_folds(folder, name, folds, seed=recipe.seed, splits=(recipe.training.split,))
     accelerator.wait_for_everyone()

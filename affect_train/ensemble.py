@@ -24,6 +24,7 @@ from affect_train.labels import LabelArrays, column_array, load_labels
 from affect_train.merging import Weights, equal_weights, fit_weights, merge, merged_tasks, predictions_of
 from affect_train.metrics import evaluate_predictions
 from affect_train.reporting import Reporter
+from affect_train.sources import own_folder
 from affect_train.tasks import TaskSet
 from affect_train.teachers import Teacher, open_teacher
 
@@ -144,7 +145,7 @@ def ensemble(
     """
     if name is not None:
         check_name(name)
-    folder = open_dataset(dataset)
+    folder = open_dataset(own_folder(dataset, "affect-train ensemble"))
     if name is None and not splits:
         raise UsageError("nothing to do: name the new soft labels by --name, or a split to evaluate by --split")
     if fit_on in splits:

@@ -8,7 +8,8 @@ from accelerate import Accelerator
 from numpy.typing import NDArray
 
 from affect_data.errors import UsageError
-from affect_data.store import DatasetFolder, open_dataset
+from affect_data.store import DatasetFolder
+from affect_train.batches import FaceImages
 from affect_train.errors import ModelMismatchError
 from affect_train.inference import Logits, build_accelerator, infer, open_model, predictions
 from affect_train.intervals import Clusters, confidence_intervals
@@ -18,6 +19,8 @@ from affect_train.model import AffectModel
 from affect_train.preprocess import Preprocessing
 from affect_train.reporting import Reporter
 from affect_train.run_folder import MODEL_CONFIG, RunFolder, model_folder, write_json, write_text
+from affect_train.sources import ForeignSource, open_source, report_of
+from affect_train.sources.streaming import StreamedFaces
 from affect_train.tasks import TaskSet
 from affect_train.temporal.inputs import inputs_of
 
@@ -32,8 +35,8 @@ Evaluation = dict[str, Any]
 
 def evaluate_split(
     model: AffectModel,
-    dataset: "Dataset",
-    labels: LabelArrays,
+    dataset: "Dataset | None",
+    labels: LabelArrays | None,
     images: "Inputs",
     accelerator: Accelerator,
     reporter: Reporter,
@@ -45,16 +48,19 @@ def evaluate_split(
 
     Args:
         model: not wrapped for distributed training.
-        dataset: the split.
-        labels: of the split, for the model's heads.
+        dataset: the split; None where it is streamed.
+        labels: of the split, for the model's heads; None where it is streamed.
         images: of the split, without augmentation, or windows of its features.
         accelerator: of this process.
         reporter: shows the progress.
         workers: loader processes.
         bootstrap: resamples behind the confidence intervals; 0 leaves them out.
     """
-    with reporter.bar("evaluate", len(labels)) as advance:
+    with reporter.bar("evaluate", None if labels is None else len(labels)) as advance:
         logits = infer(model, images, accelerator, workers=workers, advance=advance)
+    if isinstance(images, StreamedFaces):
+        dataset, labels = images.labels()
+        check_labels(labels, model.config.task_set(), images.stream.place)
     return None if logits is None else score(model, logits, labels, dataset, bootstrap=bootstrap)
 
 
@@ -108,7 +114,7 @@ def evaluate(
 
     Args:
         path: run folder or model folder.
-        dataset: dataset folder.
+        dataset: dataset folder, or a file that describes another dataset.
         splits: names of splits.
         workers: loader processes.
         output: JSON file.
@@ -118,12 +124,13 @@ def evaluate(
     Raises:
         UsageError: thresholds would be tuned on a split that is reported, or the model has no action units.
         NotADatasetError: the dataset is not built.
+        SourceError: a dataset that is described cannot be read.
         NotAModelError: there is no model.
         ModelMismatchError: the dataset has no label of any task of the model.
     """
-    folder = open_dataset(dataset)
+    folder = open_source(dataset)
     for split in [*splits, *([tune_thresholds] if tune_thresholds else [])]:
-        folder.rows(split)
+        folder.check_split(split) if isinstance(folder, ForeignSource) else folder.rows(split)
     if tune_thresholds in splits:
         raise UsageError(
             f"the split '{tune_thresholds}' is reported: thresholds tuned on it would flatter the model; tune on another split"
@@ -137,15 +144,15 @@ def evaluate(
         tune(model, source, folder, tune_thresholds, preprocessing, accelerator, reporter, workers=workers)
     evaluations: dict[str, Any] = {}
     for split in splits:
-        rows, labels = load_labels(folder.path, split, tasks)
-        check_labels(labels, tasks, f"'{dataset}', split {split}")
-        images = inputs_of(model, preprocessing, folder, split, accelerator, workers=workers)
+        rows, labels, images = split_of(model, preprocessing, folder, split, accelerator, workers=workers)
+        if labels is not None:
+            check_labels(labels, tasks, f"'{dataset}', split {split}")
         evaluations[split] = evaluate_split(
             model, rows, labels, images, accelerator, reporter, workers=workers, bootstrap=bootstrap
         )
     if not accelerator.is_main_process:
         return None
-    report = {"dataset": folder.path.name, "fingerprint": folder.fingerprint, "splits": evaluations}
+    report = {**report_of(folder), "splits": evaluations}
     if getattr(model.config, "thresholds_from", None) is not None:
         report["thresholds_from"] = model.config.thresholds_from
     target = output or (RunFolder(path).evaluation if source != Path(path) else None)
@@ -154,10 +161,38 @@ def evaluate(
     return report
 
 
+def split_of(
+    model: AffectModel,
+    preprocessing: Preprocessing,
+    dataset: DatasetFolder | ForeignSource,
+    split: str,
+    accelerator: Accelerator,
+    *,
+    workers: int = 0,
+) -> tuple["Dataset | None", LabelArrays | None, "Inputs"]:
+    """A split, its labels for the model's heads, and what the model is shown of it; the first two are None where it is streamed.
+
+    Raises:
+        UsageError: the model reads windows of videos, which takes a dataset folder.
+    """
+    tasks = model.config.task_set()
+    if isinstance(dataset, DatasetFolder):
+        rows, labels = load_labels(dataset.path, split, tasks)
+        return rows, labels, inputs_of(model, preprocessing, dataset, split, accelerator, workers=workers)
+    if model.config.temporal is not None:
+        raise UsageError(
+            "a model with a recurrent stage reads the videos of a dataset folder; build one with `affect-data build`"
+        )
+    if dataset.streaming:
+        return None, None, StreamedFaces(dataset.stream(split), tasks, preprocessing)
+    loaded = dataset.load(split, tasks)
+    return loaded.dataset, loaded.labels, FaceImages(loaded.dataset, preprocessing, faces=loaded.faces)
+
+
 def tune(
     model: AffectModel,
     source: Path,
-    folder: DatasetFolder,
+    folder: DatasetFolder | ForeignSource,
     split: str,
     preprocessing: Preprocessing,
     accelerator: Accelerator,
@@ -174,18 +209,21 @@ def tune(
     tasks = model.config.task_set()
     if not tasks.action_units:
         raise UsageError(f"'{source}' has no action units, so that there is no threshold to tune")
-    rows, labels = load_labels(folder.path, split, tasks)
-    check_labels(labels, TaskSet(tasks.action_units, (), 0), f"'{folder.path}', split {split}")
-    images = inputs_of(model, preprocessing, folder, split, accelerator, workers=workers)
-    with reporter.bar(f"thresholds on {split}", len(rows)) as advance:
+    rows, labels, images = split_of(model, preprocessing, folder, split, accelerator, workers=workers)
+    wanted, where = TaskSet(tasks.action_units, (), 0), f"'{report_of(folder)['dataset']}', split {split}"
+    if labels is not None:
+        check_labels(labels, wanted, where)
+    with reporter.bar(f"thresholds on {split}", None if rows is None else len(rows)) as advance:
         logits = infer(model, images, accelerator, workers=workers, advance=advance)
+    if isinstance(images, StreamedFaces):
+        _, labels = images.labels()
+        check_labels(labels, wanted, where)
     if logits is None:
         return
     found = best_thresholds(predictions(model, logits)["au"], labels.au, labels.au_mask)
     model.config.thresholds = found.tolist()
     model.config.thresholds_from = {
-        "dataset": folder.path.name,
-        "fingerprint": folder.fingerprint,
+        **report_of(folder),
         "split": split,
         "labels": labels.au_mask.sum(axis=0).tolist(),
     }

@@ -26,6 +26,7 @@ from affect_train.preprocess import Preprocessing
 from affect_train.recipe_model import Model as ModelOptions
 from affect_train.reporting import Reporter
 from affect_train.run_folder import MODEL_CONFIG, model_folder
+from affect_train.sources import own_folder
 from affect_train.tasks import TaskSet
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ def store_features(
         BackboneError: the backbone cannot be loaded or does not fit.
         DataError: a feature is not finite.
     """
-    folder = open_dataset(dataset)
+    folder = open_dataset(own_folder(dataset, "affect-train features"))
     accelerator = build_accelerator()
     reporter = Reporter(speaks=accelerator.is_main_process)
     model, preprocessing = _open(source, image_size, margin)

@@ -15,6 +15,7 @@ from affect_train.errors import NotAModelError
 from affect_train.model import AffectModel, AffectOutput, load_model
 from affect_train.preprocess import Preprocessing
 from affect_train.sampler import RowsInOrder
+from affect_train.sources.streaming import StreamedFaces
 from affect_train.temporal.windows import FeatureWindows
 
 if TYPE_CHECKING:
@@ -128,14 +129,16 @@ def _infer(
     dtype: type[np.floating[Any]],
     advance: Callable[[int], None] | None,
 ) -> Logits | None:
-    plan = RowsInOrder(len(images), INFERENCE_BATCH, accelerator.num_processes, accelerator.process_index)
+    share = (INFERENCE_BATCH, accelerator.num_processes, accelerator.process_index)
+    streamed = isinstance(images, StreamedFaces)
+    loader = images.in_order(*share) if streamed else FaceLoader(images, RowsInOrder(len(images), *share), workers)
     device, training = next(model.parameters()).device, model.training
     rows: list[NDArray[np.int64]] = []
     parts: dict[str, list[NDArray[Any]]] = {}
     model.eval()
     try:
         with torch.inference_mode(), accelerator.autocast():
-            for faces in FaceLoader(images, plan, workers):
+            for faces in loader:
                 rows.append(faces.rows.numpy())
                 for name, values in outputs(faces.pixels.to(device, non_blocking=True)).items():
                     parts.setdefault(name, []).append(values.float().cpu().numpy().astype(dtype))

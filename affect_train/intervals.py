@@ -4,7 +4,7 @@ Every metric is a function of sums over rows. So the rows of a person are summed
 thousands of resamples cost one matrix product.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -81,27 +81,45 @@ def confidence_intervals(
         resamples: how many.
         seed: of the draws.
     """
-    sums = {
-        name: _by_cluster(rows, clusters) for name, rows in row_sums(predictions, labels, tasks, thresholds).items()
-    }
-    rng = np.random.default_rng(seed)
-    size = max(1, BLOCK // clusters.count)
-    parts: list[dict[str, Floats]] = []
-    for start in range(0, resamples, size):
-        count = min(size, resamples - start)
-        drawn = rng.integers(0, clusters.count, (count, clusters.count))
-        flat = (drawn + clusters.count * np.arange(count)[:, None]).reshape(-1)
-        times = np.bincount(flat, minlength=count * clusters.count).reshape(count, -1).astype(np.float64)
-        parts.append(metrics_of({name: times @ values for name, values in sums.items()}, tasks))
-    values = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    sums = {name: by_cluster(rows, clusters) for name, rows in row_sums(predictions, labels, tasks, thresholds).items()}
+    values = resampled(sums, clusters.count, lambda drawn: metrics_of(drawn, tasks), resamples=resamples, seed=seed)
     deciding = deciding_clusters(sums, tasks)
     return {
         "level": LEVEL,
         "resamples": resamples,
         "seed": seed,
         "clusters": clusters.kinds,
-        "metrics": {name: _interval(found) if deciding[name] > 1 else None for name, found in values.items()},
+        "metrics": {name: interval(found) if deciding[name] > 1 else None for name, found in values.items()},
     }
+
+
+def resampled(
+    sums: Mapping[str, Floats],
+    clusters: int,
+    metrics: Callable[[Mapping[str, Floats]], dict[str, Floats]],
+    *,
+    resamples: int,
+    seed: int,
+) -> dict[str, Floats]:
+    """The metrics of each resample of clusters, [resamples] by name.
+
+    Args:
+        sums: [clusters, columns] by name, from `by_cluster`.
+        clusters: how many there are; as many are drawn, with replacement.
+        metrics: from sums [B, columns] to metrics [B].
+        resamples: how many.
+        seed: of the draws.
+    """
+    rng = np.random.default_rng(seed)
+    size = max(1, BLOCK // clusters)
+    parts: list[dict[str, Floats]] = []
+    for start in range(0, resamples, size):
+        count = min(size, resamples - start)
+        drawn = rng.integers(0, clusters, (count, clusters))
+        flat = (drawn + clusters * np.arange(count)[:, None]).reshape(-1)
+        times = np.bincount(flat, minlength=count * clusters).reshape(count, -1).astype(np.float64)
+        parts.append(metrics({name: times @ values for name, values in sums.items()}))
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 def deciding_clusters(sums: Mapping[str, Floats], tasks: TaskSet) -> dict[str, int]:
@@ -126,11 +144,13 @@ def deciding_clusters(sums: Mapping[str, Floats], tasks: TaskSet) -> dict[str, i
     return {**found, "score": max(found.values())}
 
 
-def _by_cluster(rows: Floats, clusters: Clusters) -> Floats:
+def by_cluster(rows: Floats, clusters: Clusters) -> Floats:
+    """Sums [clusters, columns] of what each row adds, [rows, columns]."""
     return np.stack([np.bincount(clusters.index, column, clusters.count) for column in rows.T], axis=1)
 
 
-def _interval(values: Floats) -> list[float] | None:
+def interval(values: Floats) -> list[float] | None:
+    """The percentile interval at `LEVEL` of those values that are defined; None where none is."""
     defined = values[np.isfinite(values)]
     tail = (1 - LEVEL) / 2
     return np.quantile(defined, [tail, 1 - tail]).tolist() if len(defined) else None

@@ -16,6 +16,7 @@ from affect_train.batches import FaceImages, FaceLoader, Pick
 from affect_train.inference import Logits, build_accelerator
 from affect_train.reporting import Reporter
 from affect_train.sampler import RowsInOrder
+from affect_train.sources import own_folder
 from affect_train.teachers import Teacher, TeacherLogits, open_teacher
 from affect_train.teachers.own import weights_digest
 
@@ -43,7 +44,7 @@ def label(path: Path | str, dataset: Path | str, name: str, *, workers: int = 0)
         TeacherError: a foreign model does not fit.
     """
     check_name(name)
-    folder = open_dataset(dataset)
+    folder = open_dataset(own_folder(dataset, "affect-train label"))
     return label_with(open_teacher(path), folder, name, build_accelerator(), workers=workers)
 
 

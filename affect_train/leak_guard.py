@@ -12,6 +12,7 @@ from affect_data.store import DatasetFolder
 from affect_train.labels import column_array
 from affect_train.preparation import check_dataset, rows_in
 from affect_train.recipe import Recipe
+from affect_train.recipe_dataset import DatasetSource
 from affect_train.reporting import Reporter
 
 if TYPE_CHECKING:
@@ -30,6 +31,9 @@ def guard_training(recipe: Recipe, accelerator: Accelerator, reporter: Reporter)
         DataError: the same, on the other processes.
         UsageError: the recipe holds a fold out that the dataset does not have.
     """
+    if isinstance(recipe.dataset, DatasetSource):
+        reporter.say("leaks: not looked for, because the dataset is no dataset folder of affectkit (`affect-data build` makes one)")
+        return
     refusal: LeakError | None = None
     if accelerator.is_main_process:
         folder, options = check_dataset(recipe), recipe.training

@@ -22,6 +22,7 @@ from affect_train.recipe import Recipe
 from affect_train.reporting import Reporter
 from affect_train.resume import check_same_recipe
 from affect_train.run_folder import RunFolder, recover_folder, run_lock, write_json, written_folder
+from affect_train.sources import report_of
 from affect_train.step import optimizer_step
 from affect_train.temporal.training import describe_windows
 from affect_train.temporal.windows import FeatureWindows
@@ -89,8 +90,9 @@ def train(recipe: Recipe, *, dry_run: bool = False) -> dict[str, Any] | None:
     guard_training(recipe, accelerator, reporter)
     data = TrainingData.load(recipe, accelerator)
     learner = Learner.build(recipe, accelerator, planned_steps(recipe, data))
-    for note in learner.method.prepare(data.train.labels, trained_rows(recipe, data), f"'{recipe.dataset}', split {recipe.training.split}"):
-        reporter.say(note)
+    if data.train.labels is not None:
+        for note in learner.method.prepare(data.train.labels, trained_rows(recipe, data), f"'{recipe.dataset}', split {recipe.training.split}"):
+            reporter.say(note)
     learner.method.attach(learner, data, accelerator, recipe)
     run = Run(recipe, accelerator, data, learner, reporter)
     describe(run)
@@ -108,13 +110,16 @@ def train(recipe: Recipe, *, dry_run: bool = False) -> dict[str, Any] | None:
 def describe(run: Run) -> None:
     """Says what is about to be trained."""
     parameters = sum(parameter.numel() for parameter in run.learner.model.parameters() if parameter.requires_grad)
-    pools = run.data.train.labels.pools(run.recipe.tasks.task_set())
-    labelled = ", ".join(f"{task} {len(rows):,}" for task, rows in pools.items())
+    rows = "rows are streamed"
+    if run.data.train.labels is not None:
+        pools = run.data.train.labels.pools(run.recipe.tasks.task_set())
+        labelled = ", ".join(f"{task} {len(found):,}" for task, found in pools.items())
+        rows = f"{len(run.data.train.labels):,} rows (labelled: {labelled})"
     if isinstance(run.data.train.images, FeatureWindows):
         run.reporter.say(describe_windows(run.data.train.images.windows))
     run.reporter.say(
         f"{run.accelerator.num_processes} process(es) on {run.accelerator.device}; {parameters:,} parameters learn; "
-        f"{len(run.data.train.labels):,} rows (labelled: {labelled}); {run.total_steps:,} steps, {run.epoch_steps:,} an epoch"
+        f"{rows}; {run.total_steps:,} steps, {run.epoch_steps:,} an epoch"
     )
 
 
@@ -171,7 +176,7 @@ def windows(run: Run) -> Iterator[list[AffectBatch]]:
     while not run.finished:
         epoch, done = divmod(run.progress.step, run.epoch_steps)
         plan.set_position(epoch, done * accumulation)
-        batches = (run.data.train.labels.batch(faces).to(run.accelerator.device) for faces in run.data.loader)
+        batches = (batch.to(run.accelerator.device) for batch in run.data.batches())
         while not run.finished and (window := list(islice(batches, accumulation))):
             yield window
 
@@ -217,10 +222,8 @@ def validation_score(run: Run, logs: Logs) -> float | None:
 
 def evaluation_report(run: Run) -> dict[str, Any]:
     """What ``evaluation.json`` says of the saved model."""
-    dataset = check_dataset(run.recipe)
     return {
-        "dataset": dataset.path.name,
-        "fingerprint": dataset.fingerprint,
+        **report_of(run.data.source),
         "step": run.progress.step,
         "splits": {run.recipe.training.validation_split: run.evaluation},
     }

@@ -39,9 +39,7 @@ def predict(path: Path | str, images: Sequence[Path], *, sequence: bool = False)
             outputs = frame_outputs(model, features)
         else:
             outputs = (model(_pixels(image, preprocessing).to(model.device)) for image in images)
-        return [
-            {"image": str(image), **_one(model, output)} for image, output in zip(images, outputs, strict=True)
-        ]
+        return [{"image": str(image), **_one(model, output)} for image, output in zip(images, outputs, strict=True)]
 
 
 def frame_outputs(model: AffectModel, features: torch.Tensor) -> Iterator[AffectOutput]:

@@ -1,5 +1,6 @@
 """Everything that a training run needs, loaded and checked against one another before the first step."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from affect_data.errors import RecipeError, UnknownNameError, UsageError
 from affect_data.schema import LABELS
 from affect_data.store import DatasetFolder, open_dataset
 from affect_train.augment import Augmentation
-from affect_train.batches import FaceImages, FaceLoader
+from affect_train.batches import AffectBatch, FaceImages, FaceLoader
 from affect_train.ema import MovingAverage
 from affect_train.errors import BackboneError
 from affect_train.features import StoredFeatures, check_features, group_name, read_feature_provenance
@@ -26,7 +27,10 @@ from affect_train.optimization import learning_rate_factor, parameter_groups
 from affect_train.pools import pools_of, taught_by_pool
 from affect_train.preprocess import Preprocessing
 from affect_train.recipe import HeldOut, Recipe
+from affect_train.recipe_dataset import DatasetSource
 from affect_train.sampler import BatchPlan, batch_plan
+from affect_train.sources.source import ForeignSource, open_source
+from affect_train.sources.streaming import StreamedFaces, StreamLoader
 from affect_train.tasks import TaskSet
 from affect_train.temporal.inputs import evaluation_windows
 from affect_train.temporal.training import pools_of_windows, training_windows
@@ -46,15 +50,15 @@ class Split:
 
     Attributes:
         name: of the split.
-        dataset: labels and images, joined.
-        labels: for the recipe's heads.
-        images: decoded faces, the features that are stored for them, or windows of these.
+        dataset: labels and images, joined; None where they are streamed.
+        labels: for the recipe's heads; None where they are streamed.
+        images: decoded faces, the features that are stored for them, or windows of these; None for a streamed training split.
     """
 
     name: str
-    dataset: "Dataset"
-    labels: LabelArrays
-    images: FaceImages | StoredFeatures | FeatureWindows
+    dataset: "Dataset | None"
+    labels: LabelArrays | None
+    images: FaceImages | StoredFeatures | FeatureWindows | StreamedFaces | None
 
 
 @dataclass(frozen=True)
@@ -66,14 +70,22 @@ class TrainingData:
         validation: as it is; None where the recipe names none.
         plan: the order of all processes' batches.
         loader: this process's part of the plan.
+        source: the dataset.
         reserved: int64, the rows of the training split that the method keeps for itself; None: none.
     """
 
     train: Split
     validation: Split | None
-    plan: BatchPlan
-    loader: FaceLoader
+    plan: BatchPlan | StreamLoader
+    loader: FaceLoader | StreamLoader
+    source: DatasetFolder | ForeignSource
     reserved: NDArray[np.int64] | None = None
+
+    def batches(self) -> Iterator[AffectBatch]:
+        """This process's batches, from the position of the plan to the end of its epoch."""
+        if isinstance(self.loader, StreamLoader):
+            return iter(self.loader)
+        return (self.train.labels.batch(faces) for faces in self.loader)
 
     @classmethod
     def load(cls, recipe: Recipe, accelerator: Accelerator) -> "TrainingData":
@@ -86,6 +98,8 @@ class TrainingData:
             ModelMismatchError: a teacher does not fit the heads.
         """
         folder = check_dataset(recipe)
+        if isinstance(folder, ForeignSource) and folder.streaming:
+            return cls.stream(recipe, folder, accelerator)
         tasks = recipe.tasks.task_set()
         train, validation = (
             cls._split(recipe, folder, name, tasks)
@@ -106,14 +120,49 @@ class TrainingData:
         )
         shard = plan.shard(accelerator.num_processes, accelerator.process_index)
         loader = FaceLoader(train.images, shard, recipe.batches.workers)
-        return cls(train, validation, plan, loader, reserved_rows(recipe, folder))
+        return cls(train, validation, plan, loader, folder, reserved_rows(recipe, folder))
+
+    @classmethod
+    def stream(cls, recipe: Recipe, source: ForeignSource, accelerator: Accelerator) -> "TrainingData":
+        """The splits of a dataset that is read while training.
+
+        Raises:
+            SourceError: it cannot be read.
+            RecipeError: its columns are not those that the recipe names.
+            UsageError: the processes cannot share a batch.
+        """
+        tasks, options = recipe.tasks.task_set(), recipe.batches
+        loader = StreamLoader(
+            source.stream(recipe.training.split),
+            source.opened.source,
+            tasks,
+            batch_size=options.size,
+            steps=options.steps_per_epoch or (recipe.training.max_steps or 1) * recipe.training.accumulation,
+            seed=recipe.seed,
+            preprocessing=preprocessing_of(recipe),
+            augmentation=Augmentation(**recipe.augmentation.model_dump()),
+            threads=options.threads,
+            processes=accelerator.num_processes,
+            rank=accelerator.process_index,
+        )
+        name, validation = recipe.training.validation_split, None
+        if name is not None:
+            faces = StreamedFaces(source.stream(name), tasks, preprocessing_of(recipe), options.threads)
+            validation = Split(name, None, None, faces)
+        return cls(Split(recipe.training.split, None, None, None), validation, loader, loader, source)
 
     @staticmethod
-    def _split(recipe: Recipe, folder: DatasetFolder, name: str | None, tasks: TaskSet) -> Split | None:
+    def _split(
+        recipe: Recipe, folder: DatasetFolder | ForeignSource, name: str | None, tasks: TaskSet
+    ) -> Split | None:
         if name is None:
             return None
-        trained = name == recipe.training.split
-        dataset, labels = load_labels(folder.path, name, tasks, recipe.soft_labels if trained else ())
+        trained, faces = name == recipe.training.split, None
+        if isinstance(folder, ForeignSource):
+            loaded = folder.load(name, tasks)
+            dataset, labels, faces = loaded.dataset, loaded.labels, loaded.faces
+        else:
+            dataset, labels = load_labels(folder.path, name, tasks, recipe.soft_labels if trained else ())
         augmentation = Augmentation(**recipe.augmentation.model_dump()) if trained else None
         if recipe.model.features is not None:
             stored = folder.load(name, [LABELS, group_name(recipe.model.features)])
@@ -131,6 +180,7 @@ class TrainingData:
             seed=recipe.seed,
             cache=recipe.batches.cache,
             threads=recipe.batches.threads,
+            faces=faces,
         )
         return Split(name, dataset, labels, images)
 
@@ -184,17 +234,24 @@ def trained_rows(recipe: Recipe, data: TrainingData) -> NDArray[np.int64]:
     """The numbers of the training split's rows that are trained on, rising."""
     if isinstance(data.train.images, FeatureWindows):
         return np.sort(data.train.images.windows.order)
-    kept = rows_in(recipe, check_dataset(recipe))
+    kept = rows_in(recipe, data.source)
     return np.arange(len(data.train.labels)) if kept is None else np.flatnonzero(kept)
 
 
-def check_dataset(recipe: Recipe) -> DatasetFolder:
-    """The built dataset of a recipe; quick, so that a run on an unbuilt one ends before anything else is loaded.
+def check_dataset(recipe: Recipe) -> DatasetFolder | ForeignSource:
+    """The dataset of a recipe; quick, so that a run on an unbuilt one ends before anything else is loaded.
 
     Raises:
         NotADatasetError: it is not built.
+        SourceError: it is no dataset folder, and cannot be opened.
         UnknownNameError: it lacks a split or a teacher that the recipe names.
     """
+    if isinstance(recipe.dataset, DatasetSource):
+        source = open_source(recipe.dataset)
+        assert isinstance(source, ForeignSource)
+        for split in filter(None, (recipe.training.split, recipe.training.validation_split)):
+            source.check_split(split)
+        return source
     folder = open_dataset(recipe.dataset)
     for split in filter(None, (recipe.training.split, recipe.training.validation_split)):
         folder.rows(split)

@@ -24,7 +24,7 @@ class MetaBatch(Section):
 
     share: Annotated[float, Field(gt=0.0, lt=1.0)] | None = Field(
         None,
-        description="of the rows with action units of each batch, evenly spread; the step that is tried leaves them out, the one that is kept does not",
+        description="of the rows with action units of each batch, evenly spread; the step that is tried leaves them out, the one that is taken not",
     )
     size: Count | None = Field(
         None,

@@ -105,7 +105,7 @@ class MetaAuxiliary(LabelLosses):
         description="how the weights' gradient is computed; `second_order` keeps the graph of the tried step: exact, slow and large",
     )
     difference_step: Annotated[float, Field(gt=0.0)] = Field(
-        0.01, description="length of the step in weight space over which losses are compared"
+        0.003, description="length of the step in weight space over which losses are compared"
     )
     every: Count = Field(1, description="steps from one update of the weight network to the next")
     virtual_learning_rate: Annotated[float, Field(gt=0.0)] | None = Field(

@@ -130,6 +130,8 @@ def _source_contradictions(source: DatasetSource, sections: Mapping[str, Any]) -
         yield ("training", "held_out"), FOLDER_ONLY
     if model is not None and model.features:
         yield ("model", "features"), FOLDER_ONLY
+    if sections.get("method") is not None and sections["method"].reserved is not None:
+        yield ("method", "meta_batch"), FOLDER_ONLY
     if tasks is not None and source.columns is not None:
         wanted = {"au": tasks.action_units, "expression": tasks.expression, "va": tasks.valence_arousal}
         for task in (task for task, named in wanted.items() if named and task not in source.columns.tasks()):
@@ -137,6 +139,19 @@ def _source_contradictions(source: DatasetSource, sections: Mapping[str, Any]) -
             yield ("dataset", "columns"), f"`tasks` trains {task}, but no column is named for it; add `{key}`"
     if source.streaming:
         yield from _streaming_contradictions(batches, training)
+        yield from _methods_over_all_rows(sections.get("method"))
+
+
+def _methods_over_all_rows(
+    method: "Supervised | Distillation | None",
+) -> Iterator[tuple[tuple[str, ...], str]]:
+    remedy = "looks at the labels of all rows before the first step; set `dataset.streaming: false`"
+    if method is not None and method.name not in ("supervised", "distillation"):
+        yield ("method", "name"), f"{method.name!r} {remedy}"
+    if method is not None and method.coupling is not None:
+        yield ("method", "coupling"), remedy
+    if method is not None and method.au_class_weights != "none":
+        yield ("method", "au_class_weights"), f"{method.au_class_weights!r} {remedy}"
 
 
 def _streaming_contradictions(

@@ -222,11 +222,8 @@ def _keys_beside(model: type[BaseModel], location: KeyPath) -> list[str]:
     members = [model]
     for part in location[:-1]:
         field_of = next((member.model_fields[part] for member in members if part in member.model_fields), None)
-        if field_of is not None:
-            members = list(_models_in(field_of.annotation))
-        else:
-            # The tag of the chosen member of a union: its name, or a word that no member has for a name.
-            members = [member for member in members if _tag(member) in (None, part)]
+        tagged = [member for member in members if _tag(member) in (None, part)]
+        members = tagged if field_of is None else list(_models_in(field_of.annotation))
     return [name for member in members for name in member.model_fields]
 
 

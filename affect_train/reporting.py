@@ -22,8 +22,11 @@ class Reporter:
         self.console.print(message, markup=False, soft_wrap=True)
 
     @contextmanager
-    def bar(self, description: str, total: int, done: int = 0) -> Iterator[Callable[[int], None]]:
-        """A progress bar on a terminal, nothing elsewhere; gives what is to be called with the number of items that were done."""
+    def bar(self, description: str, total: int | None, done: int = 0) -> Iterator[Callable[[int], None]]:
+        """A progress bar on a terminal, nothing elsewhere; gives what is to be called with the number of items that were done.
+
+        A total of None is not known yet.
+        """
         if not self.console.is_terminal or self.console.quiet:
             yield lambda count: None  # noqa: ARG005
             return

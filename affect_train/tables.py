@@ -15,19 +15,19 @@ def describe_evaluation(split: str, evaluation: Mapping[str, Any]) -> str:
     found = {column: dict(_main_metrics(metrics)) for column, metrics in columns.items()}
     names = list(dict.fromkeys(name for cells in found.values() for name in cells))
     rows = [[name, *(found[column].get(name, "-") for column in columns)] for name in names]
-    lines = [f"{split}: {evaluation['rows']:,} rows", *_aligned([["metric", *columns], *rows])]
+    lines = [f"{split}: {evaluation['rows']:,} rows", *aligned([["metric", *columns], *rows])]
     overall = evaluation["overall"]
     if "intervals" in overall:
         lines += ["", _describe_intervals(overall["intervals"])]
     if "au" in overall:
-        lines += ["", *_aligned(_unit_rows(overall))]
+        lines += ["", *aligned(_unit_rows(overall))]
     if "expression" in overall:
         classes = overall["expression"]["by_class"].items()
         table = [
             [name, _with_interval(overall, f"expression.by_class.{name}.f1", c["f1"]), f"{c['labels']:,}"]
             for name, c in classes
         ]
-        lines += ["", *_aligned([["expression", "F1", "labels"], *table])]
+        lines += ["", *aligned([["expression", "F1", "labels"], *table])]
     return "\n".join(lines) + "\n"
 
 
@@ -108,7 +108,8 @@ def _number(value: float | int | None) -> str:
     return f"{value:,}" if isinstance(value, int) else f"{value:.3f}"
 
 
-def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """The lines of a table: the first column to the left, the others to the right."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return [
         "  ".join(

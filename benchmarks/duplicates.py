@@ -27,7 +27,7 @@ import imagehash  # noqa: E402
 import numpy as np  # noqa: E402
 from PIL import Image  # noqa: E402
 
-from affect_data.audit.copies import near_pairs  # noqa: E402
+from affect_data.audit.copies import mirrored_pairs, near_pairs  # noqa: E402
 from affect_data.audit.hamming import pairs_within  # noqa: E402
 from affect_data.audit.hashing import decode_grey, hash_small, perceptual_hashes, small_picture  # noqa: E402
 from affect_data.groups import connected_groups  # noqa: E402
@@ -150,7 +150,7 @@ def faiss_pairs(faiss: object, codes: np.ndarray) -> set[tuple[int, int]]:
 
 
 def copies_of(picture: Image.Image, rng: np.random.Generator) -> dict[str, Image.Image]:
-    """A recompressed, a resized, a brighter or darker, a slightly cropped copy (0 to 3 of 48 pixels a side), and one in a colour file."""
+    """A recompressed, a resized, a brighter or darker, a slightly cropped copy (0 to 3 of 48 pixels a side), one in a colour file, and a mirrored one."""
     sink = io.BytesIO()
     picture.save(sink, "JPEG", quality=int(rng.integers(40, 90)))
     side = round(picture.width * rng.uniform(0.5, 2.0))
@@ -162,6 +162,7 @@ def copies_of(picture: Image.Image, rng: np.random.Generator) -> dict[str, Image
         "brightness": picture.point(lambda value: min(255, int(value * gain))),
         "cropped": picture.crop((left, top, picture.width - right, picture.height - bottom)),
         "grey as colour": picture.convert("RGB"),
+        "mirrored": picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT),
     }
 
 
@@ -180,15 +181,15 @@ def real_faces(root: Path, originals: int) -> dict[str, object]:
     for number, face in enumerate(faces):
         for kind, copy in copies_of(face, rng).items():
             sink = io.BytesIO()
-            copy.save(sink, "PNG")
+            # The mirrored copy is stored as web pictures are.
+            copy.save(sink, *(("JPEG",) if kind == "mirrored" else ("PNG",)))
             small.append(small_picture(decode_grey(sink.getvalue())))
             owner.append(number)
             kinds.append(kind)
     stacked, owners = np.stack(small), np.array(owner)
-    alone = near_pairs(stacked[: len(faces)], hash_small(stacked[: len(faces)]))
-    known = connected_groups(len(faces), alone[0], alone[1])
+    known = connected_groups(len(faces), *all_pairs(stacked[: len(faces)]))
     start = time.perf_counter()
-    first, second, _ = near_pairs(stacked, hash_small(stacked))
+    first, second = all_pairs(stacked)
     seconds = time.perf_counter() - start
     groups = connected_groups(len(stacked), first, second)
     truth = known[owners]
@@ -210,6 +211,13 @@ def real_faces(root: Path, originals: int) -> dict[str, object]:
         "precision_of_groups": round(_pair_precision(groups, truth), 4),
         "groups_among_the_originals": int(len(faces) - len(np.unique(known))),
     }
+
+
+def all_pairs(small: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Near and mirrored copies."""
+    hashes = hash_small(small)
+    found = [near_pairs(small, hashes)[:2], mirrored_pairs(small, hashes)[:2]]
+    return np.concatenate([pairs[0] for pairs in found]), np.concatenate([pairs[1] for pairs in found])
 
 
 def _pair_precision(groups: np.ndarray, truth: np.ndarray) -> float:

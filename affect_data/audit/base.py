@@ -118,6 +118,24 @@ class AuditedDataset:
             parts.append(values.flatten().to_numpy(zero_copy_only=False).reshape(len(values), -1))
         return np.concatenate(parts).astype(np.float32)
 
+    def feature_names(self) -> tuple[str, ...]:
+        """Names of the stored features that fit the dataset, alphabetical."""
+        known = self.folder.manifest.provenance
+        fit = (name for name in known if known[name].get("dataset_fingerprint") == self.folder.fingerprint)
+        return tuple(sorted(name.removeprefix("features.") for name in fit if name.startswith("features.")))
+
+    def features(self, name: str) -> "npt.NDArray[np.float32]":
+        """Stored features of all splits, float32 [rows, width], in the row order of `labels`."""
+        import numpy as np
+
+        group = f"features.{name}"
+        parts = []
+        for split in self.folder.splits:
+            values = self.folder.load(split, [group]).data.table.column(group).combine_chunks()
+            flat = values.flatten().to_numpy(zero_copy_only=False)
+            parts.append(flat.reshape(len(values), -1).astype(np.float32))
+        return np.concatenate(parts)
+
 
 class Audit(ABC):
     """One check.

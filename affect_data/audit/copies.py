@@ -14,7 +14,7 @@ import polars as pl
 from affect_data.audit.alignment import aligned_correlations
 from affect_data.audit.base import AuditedDataset
 from affect_data.audit.hamming import matches_within, pairs_within
-from affect_data.audit.hashing import hash_crops
+from affect_data.audit.hashing import hash_crops, hash_small
 from affect_data.audit.pictures import Pictures
 from affect_data.groups import connected_groups, groups_of_keys
 
@@ -42,8 +42,8 @@ class Copies:
 
     Attributes:
         groups: int64 [rows], the first row of the group of a row; itself where it has no copy.
-        level: for each row "", "bytes", "pixels" or "near": the weakest bond that holds its group together.
-        correlation: float32 [rows], the best confirmed correlation of a near copy in the group; 1 for equal pixels.
+        level: for each row "", "bytes", "pixels", "near" or "mirrored": the weakest bond that holds its group together.
+        correlation: float32 [rows], the best correlation at that level in the group; 1 for equal pixels.
     """
 
     groups: Rows
@@ -73,56 +73,88 @@ def near_pairs(
         first, second, correlation: pictures with ``first < second``, and the correlation of the aligned pictures, at least `CONFIRMED`.
     """
     first, second, _ = pairs_within(hashes, RADIUS)
-    if len(hashes) <= MOST_CROPS:
-        crops = hash_crops(small)
-        query, whole, _ = matches_within(crops.reshape(-1), hashes, RADIUS)
-        query = query // crops.shape[1]
-        first = np.concatenate([first, np.minimum(query, whole)])
-        second = np.concatenate([second, np.maximum(query, whole)])
-    pairs = np.unique(first[first != second] * len(hashes) + second[first != second])
-    first, second = pairs // max(1, len(hashes)), pairs % max(1, len(hashes))
-    correlation = aligned_correlations(small[first], small[second], CONFIRMED)
+    query, whole = _crops_near(small, hashes)
+    first, second = _each_once(np.concatenate([first, query]), np.concatenate([second, whole]), len(hashes))
+    return _confirmed(small, small, first, second)
+
+
+def mirrored_pairs(
+    small: npt.NDArray[np.uint8], hashes: npt.NDArray[np.uint64]
+) -> tuple[Rows, Rows, npt.NDArray[np.float32]]:
+    """Pairs of pictures of which one is a copy of the mirrored other; arguments and result as of `near_pairs`."""
+    mirrored = np.ascontiguousarray(small[:, :, ::-1])
+    query, whole, _ = matches_within(hash_small(mirrored), hashes, RADIUS)
+    cropped, of_crop = _crops_near(mirrored, hashes)
+    first, second = _each_once(np.concatenate([query, cropped]), np.concatenate([whole, of_crop]), len(hashes))
+    return _confirmed(mirrored, small, first, second)
+
+
+def _crops_near(small: npt.NDArray[np.uint8], hashes: npt.NDArray[np.uint64]) -> tuple[Rows, Rows]:
+    """Pictures of which a crop is near a whole picture, and that picture; none where there are too many pictures."""
+    if len(hashes) > MOST_CROPS:
+        return np.empty(0, np.int64), np.empty(0, np.int64)
+    crops = hash_crops(small)
+    query, whole, _ = matches_within(crops.reshape(-1), hashes, RADIUS)
+    return query // crops.shape[1], whole
+
+
+def _each_once(first: Rows, second: Rows, count: int) -> tuple[Rows, Rows]:
+    """Unordered pairs of different pictures, each once."""
+    low, high = np.minimum(first, second), np.maximum(first, second)
+    pairs = np.unique(low[low != high] * count + high[low != high])
+    return pairs // max(1, count), pairs % max(1, count)
+
+
+def _confirmed(
+    moving: npt.NDArray[np.uint8], fixed: npt.NDArray[np.uint8], first: Rows, second: Rows
+) -> tuple[Rows, Rows, npt.NDArray[np.float32]]:
+    correlation = aligned_correlations(moving[first], fixed[second], CONFIRMED)
     sure = correlation >= CONFIRMED
     return first[sure], second[sure], correlation[sure]
 
 
 def _copies_of(dataset: AuditedDataset) -> Copies:
     pictures, labels = dataset.pictures, dataset.labels
-    count = len(pictures.first_row)
     equal = _equal_pixels(pictures)
     compared = _representatives(pictures, labels, equal)
-    first, second, correlation = near_pairs(pictures.small[compared], pictures.hashes[compared])
-    first, second = compared[first], compared[second]
+    small, hashes = pictures.small[compared], pictures.hashes[compared]
     track = _tracks(labels)[pictures.first_row]
-    apart = (track[first] != track[second]) | (track[first] < 0)
-    first, second, correlation = first[apart], second[apart], correlation[apart]
-    nodes = connected_groups(count, np.concatenate([equal[0], first]), np.concatenate([equal[1], second]))
-    best = np.zeros(count, np.float32)
-    np.maximum.at(best, nodes[first], correlation)
-    near = np.zeros(count, bool)
-    near[nodes[first]] = True
-    return _by_row(pictures, nodes, near, best)
+    bonds = [_Bond("pixels", *equal, np.ones(len(equal[0]), np.float32))]
+    for level, pairs in (("near", near_pairs(small, hashes)), ("mirrored", mirrored_pairs(small, hashes))):
+        first, second = compared[pairs[0]], compared[pairs[1]]
+        apart = (track[first] != track[second]) | (track[first] < 0)
+        bonds.append(_Bond(level, first[apart], second[apart], pairs[2][apart]))
+    return _by_row(pictures, bonds)
 
 
-def _by_row(pictures: Pictures, nodes: Rows, near: npt.NDArray[np.bool_], best: npt.NDArray[np.float32]) -> Copies:
+@dataclass(frozen=True)
+class _Bond:
+    """Pairs of pictures that are copies at one level, with their correlations."""
+
+    level: str
+    first: Rows
+    second: Rows
+    correlation: npt.NDArray[np.float32]
+
+
+def _by_row(pictures: Pictures, bonds: list[_Bond]) -> Copies:
+    count = len(pictures.first_row)
+    first, second = (np.concatenate([getattr(bond, end) for bond in bonds]) for end in ("first", "second"))
+    nodes = connected_groups(count, first, second)
     node = nodes[pictures.of_row]
-    members = pl.DataFrame({"node": node, "picture": pictures.of_row}).with_row_index("row")
+    members = pl.DataFrame({"node": node}).with_row_index("row")
     members = members.with_columns(
-        pl.col("row").min().over("node").cast(pl.Int64).alias("group"),
-        pl.len().over("node").alias("size"),
-        pl.col("picture").n_unique().over("node").alias("pictures"),
+        pl.col("row").min().over("node").cast(pl.Int64).alias("group"), size=pl.len().over("node")
     )
-    level = (
-        pl.when(pl.col("size") == 1)
-        .then(pl.lit(""))
-        .when(pl.Series(near[node]))
-        .then(pl.lit("near"))
-        .when(pl.col("pictures") > 1)
-        .then(pl.lit("pixels"))
-        .otherwise(pl.lit("bytes"))
-    )
-    correlation = np.where(near[node], best[node], np.float32(1.0)).astype(np.float32)
-    return Copies(members["group"].to_numpy(), members.select(level.alias("level"))["level"].to_list(), correlation)
+    level = np.where(members["size"].to_numpy() > 1, "bytes", "").astype(object)
+    correlation = np.ones(len(node), np.float32)
+    for bond in bonds:
+        # The weakest bond of a group comes last, and the best of its correlations stands for the group.
+        best = np.zeros(count, np.float32)
+        np.maximum.at(best, nodes[bond.first], bond.correlation)
+        held = best[node] > 0
+        level[held], correlation[held] = bond.level, best[node][held]
+    return Copies(members["group"].to_numpy(), level.tolist(), correlation)
 
 
 def _equal_pixels(pictures: Pictures) -> tuple[Rows, Rows]:

@@ -6,6 +6,7 @@ from affect_data.audit.au_va import ActionUnitValence
 from affect_data.audit.base import Audit
 from affect_data.audit.codes import Codes, Scale
 from affect_data.audit.duplicates import Duplicates
+from affect_data.audit.embedding_duplicates import EmbeddingDuplicates
 from affect_data.audit.expression_va import ExpressionValenceArousal
 from affect_data.audit.face_quality import FaceQuality, GreyAsColour
 from affect_data.audit.label_errors import LabelErrors
@@ -34,6 +35,7 @@ AUDITS: dict[str, type[Audit]] = {
         LabelErrors,
         TeacherDisagreement,
         Duplicates,
+        EmbeddingDuplicates,
         FaceQuality,
         GreyAsColour,
     )

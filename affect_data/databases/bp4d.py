@@ -71,6 +71,7 @@ class Bp4d(Database):
         - 9 is neither absent nor present: the action unit is not coded there. AU25 and AU26 are 9 in every file.
         - Occurrence and intensity were coded apart. Neither is derived from the other, so they may contradict each other.
         - Some releases name the action units in the header and have no other columns: ``1,1,2,4,5,...``, the first cell being the frame's.
+        - OpenFace's loader takes 1 in column 99 for an occluded face; such frames are failures unless the recipe keeps them.
         - Only the most expressive 20 seconds or so of a sequence are coded; all other pictures have no label.
         - The task says which emotion was elicited (T1 happiness, T2 sadness, T3 surprise, T4 embarrassment, T5 fear, T6 pain, T7 anger,
           T8 disgust), not which expression a frame shows: it is no label.
@@ -159,7 +160,7 @@ class Bp4d(Database):
         occurrence_files: Mapping[str, str],
         intensity_files: Mapping[tuple[str, int], str],
     ) -> pl.Expr:
-        """Why a frame lacks labels that other frames have, action unit by action unit."""
+        """Why a frame lacks labels that other frames have."""
         coded = [
             unit
             for unit in ACTION_UNITS
@@ -176,13 +177,13 @@ class Bp4d(Database):
             pl.when(pl.col("track").is_in(list(occurrence_files)) & ~in_occurrences).then(
                 pl.lit("frame not in the occurrence file")
             ),
-            _naming("occurrence of {} is 9", {n: pl.col(f"au_{n}") == NOT_CODED for n in known}),
+            _where("an occurrence is 9, not coded", [pl.col(f"au_{n}") == NOT_CODED for n in known]),
             _naming("{} has no column", {n: in_occurrences & pl.col(f"au_{n}").is_null() for n in known}),
             _naming(
                 "{} is not an action unit of BP4D",
                 {n: pl.col(f"au_{n}") != NOT_CODED for n in coded if n not in self.action_units},
             ),
-            _naming("intensity of {} is 9", {n: pl.col(f"au_intensity_{n}") == NOT_CODED for n in with_intensity}),
+            _where("an intensity is 9, not coded", [pl.col(f"au_intensity_{n}") == NOT_CODED for n in with_intensity]),
             _naming("intensity file of {} missing", {n: ~listed[n] for n in with_intensity}),
             _naming("frame not in the intensity file of {}", {n: listed[n] & absent[n] for n in with_intensity}),
         ]
@@ -207,6 +208,12 @@ class Bp4d(Database):
                 "compare a few with their codes, then say `frame_offset: 0` or `frame_offset: -1` under `databases: bp4d:` in the recipe",
             )  # fmt: skip
         return 0
+
+
+def _where(reason: str, conditions: Sequence[pl.Expr]) -> pl.Expr:
+    """The reason where any of the conditions holds, else null."""
+    # Single codes of 9 are many: with the action units named, each combination would be a reason of its own.
+    return pl.when(pl.any_horizontal(conditions) if conditions else False).then(pl.lit(reason))
 
 
 def _naming(template: str, holds: Mapping[int, pl.Expr]) -> pl.Expr:

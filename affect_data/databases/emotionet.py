@@ -200,8 +200,8 @@ def _with_empty_cells_unknown(root: DatabaseRoot, sheet: str, lines: pl.DataFram
 def _faces(root: DatabaseRoot, named: str, lines: pl.DataFrame, folder: str, coded: Sequence[int]) -> pl.DataFrame:
     """The listed faces: image, the coded action units as `au_<n>`, null where unknown, and `au_masked`; each image once."""
     faces = root.integers(_with_images(root, lines, folder), UNITS, allowed=(0, 1), missing=UNKNOWN)
-    _note_unused(root, named, faces, coded)
     root.note(f"{named}: {len(faces):,} faces, {len(coded)} coded action units; images in {folder}")
+    _note_columns(root, named, faces, coded)
     faces = _first_of_each_image(root, faces).select(
         "image", "source_file", "source_line", *(pl.col(f"AU {number}").alias(f"au_{number}") for number in coded)
     )
@@ -224,8 +224,12 @@ def _with_images(root: DatabaseRoot, lines: pl.DataFrame, folder: str) -> pl.Dat
     )
 
 
-def _note_unused(root: DatabaseRoot, named: str, faces: pl.DataFrame, coded: Sequence[int]) -> None:
-    """Notes the action units that are marked present somewhere though they are not coded."""
+def _note_columns(root: DatabaseRoot, named: str, faces: pl.DataFrame, coded: Sequence[int]) -> None:
+    """Notes the coded action units that are unknown in all lines, and the others that are marked present somewhere."""
+    known = faces.select(pl.col([f"AU {number}" for number in coded]).count()).row(0, named=True)
+    never = [unit for unit, count in known.items() if not count]
+    if never and len(faces):
+        root.note(f"{named}: unknown in every line: {', '.join(never)}")
     others = [unit for unit in UNITS if int(unit[3:]) not in coded]
     present = faces.select(pl.col(others).sum().cast(pl.Int64)).row(0, named=True)
     marked = [f"{unit} ({count:,})" for unit, count in present.items() if count]

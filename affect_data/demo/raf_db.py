@@ -15,8 +15,8 @@ from affect_data.demo.truth import PlacedFace
 COMPOUND_SHARE: Final = 0.4
 TEST_SHARE: Final = 0.2
 DIGITS: Final = {"basic": {"train": 5, "test": 4}, "compound": {"train": 4, "test": 3}}
-COMPOUND_COUNTS: Final = (697, 266, 129, 163, 86, 738, 150, 560, 176, 841, 148)
-"""How many faces of each compound class RAF-DB has."""
+COMPOUND_WEIGHTS: Final = (697, 266, 129, 163, 86, 738, 150, 560, 176, 841, 148)
+"""How often each compound class is drawn, in proportion: about as unequal as in RAF-DB."""
 ALIGNED: Final = 100
 SMALLEST_FACE, LARGEST_FACE = 64, 80
 
@@ -71,8 +71,8 @@ def _basic(sampler: FaceSampler) -> tuple[DemoFace, int]:
 def _compound(sampler: FaceSampler, rng: np.random.Generator, index: int) -> tuple[DemoFace, int]:
     """A face with a compound expression of RAF-DB, and its code: the first faces of all classes in turn, then as often as in the database."""
     while True:
-        counts = np.array(COMPOUND_COUNTS)
-        number = index if index < len(COMPOUND) else int(rng.choice(len(COMPOUND), p=counts / counts.sum()))
+        weights = np.array(COMPOUND_WEIGHTS)
+        number = index if index < len(COMPOUND) else int(rng.choice(len(COMPOUND), p=weights / weights.sum()))
         face = sampler.photograph(compound=COMPOUND[number])
         if face.compound in COMPOUND:
             return face, COMPOUND.index(face.compound) + 1

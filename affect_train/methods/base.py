@@ -223,10 +223,15 @@ class Method(ABC):
             self._au_class_weights = class_weights(labels, rows, self.tasks.action_units, where)
         return []
 
-    def attach(self, learner: "Learner", data: "TrainingData", accelerator: Accelerator, recipe: Recipe) -> None:
-        """Takes hold of what is trained, after `prepare` and before a checkpoint is taken up; what the method keeps in checkpoints is registered here."""
+    def attach(  # noqa: B027 - most methods need none
+        self, learner: "Learner", data: "TrainingData", accelerator: Accelerator, recipe: Recipe
+    ) -> None:
+        """Takes hold of what is trained, after `prepare` and before a checkpoint is taken up.
 
-    def before_step(self, number: int, window: Sequence["AffectBatch"]) -> None:
+        What a method keeps in checkpoints is registered here.
+        """
+
+    def before_step(self, number: int, window: Sequence["AffectBatch"]) -> None:  # noqa: B027
         """Called before the first forward pass of an optimizer step.
 
         Args:
@@ -234,10 +239,10 @@ class Method(ABC):
             window: this process's micro-batches.
         """
 
-    def before_losses(self, output: "AffectOutput", batch: "AffectBatch") -> None:
+    def before_losses(self, output: "AffectOutput", batch: "AffectBatch") -> None:  # noqa: B027
         """Called between the forward pass with gradient and `losses`; may differentiate the output if it keeps the graph."""
 
-    def finish(self, folder: Path) -> None:
+    def finish(self, folder: Path) -> None:  # noqa: B027
         """Writes what the method learned besides the model into the folder of the run; called on the main process when no step is left."""
 
     @property

@@ -72,11 +72,11 @@ class MetaAuxiliary(Supervised):
     pulls the model where the action units want it gains weight. This is a derivative of the row's loss in one direction, so no second-order graph is
     needed. Then the step is taken with the new weights.
 
-    The pass with gradient is the same for the step that is tried and the one that is taken. Where its rows depend on one another (batch normalisation)
-    or on random numbers (dropout) the compared passes repeat all of it with the same numbers, else they hold the rows with an expression alone.
+    The pass with gradient is the same for the step that is tried and the one that is taken. Where its rows depend on one another (batch
+    normalisation) or on random numbers (dropout) the compared passes repeat all of it with the same numbers, else they hold the rows with an
+    expression alone.
 
-    ``last_layers`` confines the trial to the end of the network. It is cheaper and not a safe default: on fresh and on trained networks such gradients
-    had cosines between -0.8 and 0.6 to the whole one.
+    ``last_layers`` confines the trial to the end of the network. It is cheaper and not a safe default: such gradients may point the wrong way.
 
     Source: Li & Shan, *Meta Auxiliary Learning for Facial Action Unit Detection* (arXiv 2105.06620). What the paper leaves open is an option.
     """
@@ -139,8 +139,8 @@ class MetaAuxiliary(Supervised):
         for what, mask in (("action units", labels.au_mask.any(axis=1)), ("an expression", labels.expression_mask)):
             if not mask[rows].any():
                 raise DataError(
-                    f"'{where}': the method 'meta_auxiliary' learns action units with expressions as help, but none of the {len(rows):,} rows that are "
-                    f"trained on has a label of {what}; add a database that has it, or use the method 'supervised'"
+                    f"{where}: the method 'meta_auxiliary' learns action units with expressions as help, but none of the {len(rows):,} rows "
+                    f"that are trained on has a label of {what}; add a database that has it, or use the method 'supervised'"
                 )
         self.rows = rows
         return super().prepare(labels, rows, where)
@@ -267,11 +267,8 @@ class MetaAuxiliary(Supervised):
 
     def _derivatives(self, trial: Trial, direction: Weights, rows: Tensor) -> Tensor:
         batch, device = trial.batch, trial.batch.au.device
-        drawn = not same_state(trial.random, random_state(device))
-        if drawn or self.space.couples_rows:
-            chosen = torch.arange(len(batch), device=device)
-        else:
-            chosen = batch.expression_mask.nonzero().squeeze(1)
+        whole = self.space.couples_rows or not same_state(trial.random, random_state(device))
+        chosen = (torch.ones_like(batch.expression_mask) if whole else batch.expression_mask).nonzero().squeeze(1)
         derivatives = torch.zeros_like(rows)
         if len(chosen):
             pixels, classes, mask = batch.pixels[chosen], batch.expression[chosen], batch.expression_mask[chosen]

@@ -1,5 +1,6 @@
 """The model as a function of its weights: passes at other weights than its own, and how losses change in a direction of weight space."""
 
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING
@@ -23,8 +24,8 @@ SMALLEST_NORM = 1e-30
 class WeightSpace:
     """A model's learning weights, and the model as a function of them.
 
-    A pass runs in full precision, whatever the training runs in, because differences of losses are taken; it goes around what Accelerate put around the
-    model. Running statistics stay as they were.
+    A pass runs in full precision, whatever the training runs in, because differences of losses are taken; it goes around what Accelerate put
+    around the model. Running statistics stay as they were.
 
     Args:
         model: not wrapped for distributed training.
@@ -99,7 +100,9 @@ def directional_derivatives(
     here = [one.detach() for one in weights]
     if gradient == "forward_mode":
         # The fused kernels of attention have no forward derivative.
-        with random(), sdpa_kernel(SDPBackend.MATH):
+        with random(), sdpa_kernel(SDPBackend.MATH), warnings.catch_warnings():
+            # Loading torch's forward derivatives for the first time uses a part of torch that is on its way out.
+            warnings.filterwarnings("ignore", "`torch.jit", DeprecationWarning)
             return torch.func.jvp(lambda *moved: losses(moved), tuple(here), tuple(direction))[1]
     norm = length(direction)
     moves = torch._foreach_mul(list(direction), step / norm.clamp(min=SMALLEST_NORM))

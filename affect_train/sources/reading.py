@@ -46,6 +46,17 @@ class OpenedSource:
     builder: "DatasetBuilder | None" = None
     saved: Any = None
 
+    @property
+    def name(self) -> str:
+        """What messages and results call it; a folder without the folders that it lies in."""
+        source = self.source if self.folder is None else self.source.model_copy(update={"path": self.folder.resolve().name})
+        return str(source)
+
+    @property
+    def commit(self) -> str | None:
+        """What was read of the Hub; None for a folder."""
+        return self.builder.hash if self.folder is None and self.builder is not None else None
+
     def split(self, name: str) -> str:
         """The name, where there is such a split.
 
@@ -140,11 +151,12 @@ def explained(source: object) -> Iterator[None]:
         because = " ".join(str(error).split()) or type(error).__name__
         cause = error.__cause__
         if cause is not None and str(cause) not in because:
-            because += f" ({' '.join(str(cause).split())})"
+            because += f" ({' '.join(str(cause).split()).rstrip('.')})"
         raise SourceError(source, because[:600].rstrip("."), _remedy(error)) from error
 
 
 def _remedy(error: BaseException) -> str:
+    from datasets.data_files import EmptyDatasetError
     from datasets.exceptions import DataFilesNotFoundError
 
     if isinstance(error, ConnectionError) or "offline" in str(error).lower():
@@ -152,7 +164,7 @@ def _remedy(error: BaseException) -> str:
             "The Hub cannot be reached: check the network and `HF_ENDPOINT`. With `HF_HUB_OFFLINE=1` only datasets in the cache can be read; "
             "a folder on this machine can be named by its path"
         )
-    if isinstance(error, DataFilesNotFoundError):
+    if isinstance(error, DataFilesNotFoundError | EmptyDatasetError):
         return "It takes parquet, arrow, csv, json or picture files"
     if isinstance(error, FileNotFoundError):
         return "Check the name and the revision; a private dataset takes `hf auth login`. A folder must exist in the working directory"

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +13,7 @@ from pydantic import TypeAdapter
 from affect_data.errors import NotADatasetError, RecipeError, UsageError
 from affect_data.store import MANIFEST, DatasetFolder, content_hash, open_dataset
 from affect_train.batches import StoredFaces
-from affect_train.labels import LabelArrays, load_labels
+from affect_train.labels import LabelArrays
 from affect_train.recipe_dataset import DatasetSource
 from affect_train.recipe_source import read_source, validation_mistakes
 from affect_train.sources.pictures import ForeignFaces
@@ -45,56 +44,9 @@ class LoadedSplit:
     faces: StoredFaces
 
 
-class Source(ABC):
-    """A dataset, whatever its form."""
-
-    streaming = False
-
-    @abstractmethod
-    def check_split(self, name: str) -> None:
-        """Makes sure that there is such a split.
-
-        Raises:
-            UnknownNameError: there is none.
-        """
-
-    @abstractmethod
-    def load(self, split: str, tasks: TaskSet, soft_labels: tuple[str, ...] = ()) -> LoadedSplit:
-        """A split with its labels for some heads."""
-
-    @abstractmethod
-    def report(self) -> dict[str, Any]:
-        """What results say of the dataset that they come from: ``dataset``, its name, and what identifies its content."""
-
-
 @dataclass(frozen=True)
-class FolderSource(Source):
-    """A dataset folder that `affect-data build` wrote."""
-
-    folder: DatasetFolder
-
-    def check_split(self, name: str) -> None:
-        """See `Source`."""
-        self.folder.rows(name)
-
-    def load(self, split: str, tasks: TaskSet, soft_labels: tuple[str, ...] = ()) -> LoadedSplit:
-        """See `Source`.
-
-        Raises:
-            UnknownNameError: there is no such split or teacher.
-            ModelMismatchError: a teacher does not fit the heads.
-        """
-        dataset, labels = load_labels(self.folder.path, split, tasks, soft_labels)
-        return LoadedSplit(dataset, labels, StoredFaces(dataset))
-
-    def report(self) -> dict[str, Any]:
-        """See `Source`."""
-        return {"dataset": self.folder.path.name, "fingerprint": self.folder.fingerprint}
-
-
-@dataclass(frozen=True)
-class ForeignSource(Source):
-    """Any other dataset.
+class ForeignSource:
+    """A dataset that is no dataset folder of affectkit.
 
     Attributes:
         opened: its files.
@@ -105,24 +57,33 @@ class ForeignSource(Source):
     hashes: dict[str, str] = field(default_factory=dict)
 
     @property
-    def streaming(self) -> bool:  # type: ignore[override]
+    def streaming(self) -> bool:
         """Whether rows are read while training."""
         return self.opened.source.streaming
 
-    def check_split(self, name: str) -> None:
-        """See `Source`."""
-        self.opened.split(name)
+    @property
+    def name(self) -> str:
+        """What messages and results call it; a folder without the folders that it lies in."""
+        return self.opened.name
 
-    def load(self, split: str, tasks: TaskSet, soft_labels: tuple[str, ...] = ()) -> LoadedSplit:
-        """See `Source`.
+    def check_split(self, name: str) -> None:
+        """Makes sure that there is such a split.
 
         Raises:
+            UnknownNameError: there is none.
+        """
+        self.opened.split(name)
+
+    def load(self, split: str, tasks: TaskSet) -> LoadedSplit:
+        """A split with its labels for some heads.
+
+        Raises:
+            UnknownNameError: there is no such split.
             SourceError: the dataset cannot be read, or has no row.
             RecipeError: its columns are not those that the recipe names.
             DataError: a value is no label.
         """
-        assert not soft_labels
-        name, found = str(self.opened.source), self.opened.load(split)
+        name, found = self.name, self.opened.load(split)
         if not len(found):
             raise SourceError(name, f"split {split} has no rows", "Name another split")
         rows = rows_of(name, self.opened.source, found.features)
@@ -144,13 +105,22 @@ class ForeignSource(Source):
         """
         return RowStream(self.opened, split)
 
-    def report(self) -> dict[str, Any]:
-        """See `Source`; a streamed dataset has no fingerprint, because its rows are read once."""
+    @property
+    def fingerprint(self) -> str | None:
+        """Hash of the labels of the splits that were loaded; None where they are streamed."""
         joined = hashlib.sha256(json.dumps(self.hashes, sort_keys=True).encode()).hexdigest()[:16]
-        return {"dataset": str(self.opened.source), "fingerprint": joined if self.hashes else None}
+        return joined if self.hashes else None
 
 
-def open_source(dataset: "str | Path | DatasetSource") -> Source:
+def report_of(dataset: DatasetFolder | ForeignSource) -> dict[str, Any]:
+    """What results say of the dataset that they come from: its name and fingerprint, and the commit of a dataset of the Hub."""
+    if isinstance(dataset, DatasetFolder):
+        return {"dataset": dataset.path.name, "fingerprint": dataset.fingerprint}
+    commit = {"commit": dataset.opened.commit} if dataset.opened.commit else {}
+    return {"dataset": dataset.name, "fingerprint": dataset.fingerprint, **commit}
+
+
+def open_source(dataset: "str | Path | DatasetSource") -> DatasetFolder | ForeignSource:
     """The dataset of a recipe, or of a command's argument.
 
     Args:
@@ -171,7 +141,7 @@ def open_source(dataset: "str | Path | DatasetSource") -> Source:
         because = f"it has no {MANIFEST}, so it was not built to its end"
         remedy = f"Build it with `affect-data build RECIPE {path}`; another dataset takes a section, `dataset: {{path: {path}, columns: ...}}`"
         raise NotADatasetError(path, because, remedy)
-    return FolderSource(open_dataset(path))
+    return open_dataset(path)
 
 
 def read_description(path: Path) -> "str | DatasetSource":

@@ -72,13 +72,18 @@ class RowStream:
     """
 
     def __init__(self, opened: OpenedSource, split: str) -> None:
-        self.name = str(opened.source)
+        self.name = opened.name
         self.split = split
         self.folder = opened.folder
         stream = opened.stream(split)
         self._mapping = rows_of(self.name, opened.source, self._features(stream))
         self._stream = stream.select_columns(list(dict.fromkeys([*self._mapping.read, self._mapping.image])))
         self.files = int(stream.num_shards)
+
+    @property
+    def place(self) -> str:
+        """What the split is called in messages."""
+        return f"'{self.name}', split {self.split}"
 
     @property
     def features(self) -> "Features":

@@ -13,6 +13,7 @@ from affect_data.errors import RecipeError
 from affect_train.recipe_section import Section
 from affect_train.recipe_source import read_source, suggestion, validation_mistakes
 
+SHARED = "shared"
 PROGRAMS = ("affect-data", "affect-train")
 
 ShortName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_]*$")]
@@ -50,6 +51,7 @@ class Study(Section):
     title: str
     seeds: Annotated[tuple[int, ...], Field(min_length=1)] = (0, 1, 2)
     variables: dict[ShortName, str | int | float] = Field({}, description="what {name} in a command stands for")
+    shared: dict[ShortName, Step] = Field({}, description="steps that are run once, before all seeds, in {shared}")
     steps: dict[ShortName, Step]
     scores: dict[ShortName, Step] = Field(description="commands whose JSON holds the figures; `--json` is added")
     metrics: dict[str, str | tuple[str, ...]] = Field(
@@ -59,10 +61,12 @@ class Study(Section):
 
     def mistakes(self) -> Iterator[str]:
         """What is wrong between the parts: unknown scores, metrics, programs and variables."""
-        known = {"run", "seed", "recipes", *self.variables}
+        known = {"shared", "recipes", *self.variables}
+        for name, step in self.shared.items():
+            yield from _step_mistakes(f"shared.{name}", step, known)
         for kind, steps in (("steps", self.steps), ("scores", self.scores)):
             for name, step in steps.items():
-                yield from _step_mistakes(f"{kind}.{name}", step, known)
+                yield from _step_mistakes(f"{kind}.{name}", step, known | {"run", "seed"})
         for position, claim in enumerate(self.claims):
             for score in filter(None, (claim.better, claim.than)):
                 if score not in self.scores:
@@ -71,15 +75,16 @@ class Study(Section):
                 if metric not in self.metrics:
                     yield f"claims[{position}]: no metric is named '{metric}'; known: {', '.join(self.metrics)}"
 
-    def commands(self, folder: Path, recipes: Path, seed: int) -> "list[Command]":
-        """The chain of one seed, scores last.
+    def shared_commands(self, out: Path, recipes: Path) -> "list[Command]":
+        """What is run once, in ``out/shared``; `recipes` is the folder of the study file."""
+        return list(
+            _expanded(self.shared, {**self.variables, "shared": out / SHARED, "recipes": recipes}, scores=False)
+        )
 
-        Args:
-            folder: of the seed.
-            recipes: the folder of the study file.
-            seed: of the chain.
-        """
-        given = {**self.variables, "run": folder, "recipes": recipes, "seed": seed}
+    def commands(self, out: Path, recipes: Path, seed: int) -> "list[Command]":
+        """The chain of one seed, in ``out/seed<n>``, scores last; `recipes` is the folder of the study file."""
+        run = out / f"seed{seed}"
+        given = {**self.variables, "shared": out / SHARED, "recipes": recipes, "run": run, "seed": seed}
         return [
             *_expanded(self.steps, given, scores=False),
             *_expanded(self.scores, given, scores=True),

@@ -17,7 +17,7 @@ from typing import Any, TextIO
 from affect_data.errors import AffectError, DataError, UsageError
 from affect_train.run_folder import write_json
 from affect_train.study.claims import Figures, findings
-from affect_train.study.description import Command, Study
+from affect_train.study.description import SHARED, Command, Study
 
 RESULT = "study.json"
 
@@ -25,10 +25,18 @@ RESULT = "study.json"
 class StepFailedError(DataError):
     """A command of a study ended with an error."""
 
-    def __init__(self, seed: int, command: str, because: str, log: Path) -> None:
-        super().__init__(
-            f"seed {seed}: `{command}` failed: {because}. Its log is {log}; the same command goes on from there"
-        )
+    def __init__(self, command: str, because: str, log: Path) -> None:
+        super().__init__(f"`{command}` failed: {because}. Its log is {log}; the same study goes on from there")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Made in one process, raised in another.
+        return _failed, (str(self),)
+
+
+def _failed(message: str) -> "StepFailedError":
+    error = StepFailedError.__new__(StepFailedError)
+    Exception.__init__(error, message)
+    return error
 
 
 def run_study(study: Study, recipes: Path, out: Path, workers: int = 1) -> dict[str, Any]:
@@ -50,6 +58,7 @@ def run_study(study: Study, recipes: Path, out: Path, workers: int = 1) -> dict[
     results: dict[int, dict[str, Any]] = {}
     failures: list[AffectError] = []
     with _threads_of_children(threads), ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
+        pool.submit(_run_shared, study, recipes, out, os.cpu_count() or 1).result()
         for future in as_completed([pool.submit(_run_chain, *chain) for chain in chains]):
             try:
                 result = future.result()
@@ -80,16 +89,23 @@ def _document(study: Study, results: Sequence[Mapping[str, Any]]) -> dict[str, A
     }
 
 
+def _run_shared(study: Study, recipes: Path, out: Path, threads: int) -> None:
+    import torch
+
+    torch.set_num_threads(threads)
+    for command in study.shared_commands(out, recipes):
+        _run_once(command, out / SHARED)
+
+
 def _run_chain(study: Study, recipes: Path, out: Path, seed: int, threads: int) -> dict[str, Any]:
     """One seed: its commands one after the other, in this process, so that libraries are loaded once."""
     import torch
 
     torch.set_num_threads(threads)
-    folder = out / f"seed{seed}"
     printed: dict[str, list[Any]] = {}
     seconds: dict[str, float] = {}
-    for command in study.commands(folder, recipes, seed):
-        done = _run_once(command, folder, seed)
+    for command in study.commands(out, recipes, seed):
+        done = _run_once(command, out / f"seed{seed}")
         seconds[command.label] = done["seconds"]
         if command.is_score:
             printed.setdefault(command.name, []).append(done["printed"])
@@ -100,7 +116,7 @@ def _run_chain(study: Study, recipes: Path, out: Path, seed: int, threads: int) 
     return {"seed": seed, "figures": scored, "seconds": seconds}
 
 
-def _run_once(command: Command, folder: Path, seed: int) -> dict[str, Any]:
+def _run_once(command: Command, folder: Path) -> dict[str, Any]:
     marker, log = folder / "steps" / f"{command.label}.json", folder / "logs" / f"{command.label}.txt"
     line = " ".join(command.words)
     if marker.exists():
@@ -114,16 +130,16 @@ def _run_once(command: Command, folder: Path, seed: int) -> dict[str, Any]:
     marker.parent.mkdir(exist_ok=True)
     began = time.monotonic()
     with log.open("a", encoding="utf-8") as sink:
-        output = _run_command(command.words, sink, seed, log)
+        output = _run_command(command.words, sink, log)
     done = {"command": line, "seconds": round(time.monotonic() - began, 1)}
     if command.is_score:
         done["printed"] = json.loads(output)
     write_json(marker, done)
-    sys.stderr.write(f"seed {seed}: {command.label} {done['seconds']:.0f} s\n")
+    sys.stderr.write(f"{folder.name}: {command.label} {done['seconds']:.0f} s\n")
     return done
 
 
-def _run_command(words: Sequence[str], log: TextIO, seed: int, path: Path) -> str:
+def _run_command(words: Sequence[str], log: TextIO, path: Path) -> str:
     """What a command prints on stdout; everything else goes to its log."""
     printed = io.StringIO()
     log.write(f"$ {' '.join(words)}\n")
@@ -131,14 +147,14 @@ def _run_command(words: Sequence[str], log: TextIO, seed: int, path: Path) -> st
         with redirect_stdout(printed), redirect_stderr(log):
             status = _application(words[0])(list(words[1:]), standalone_mode=False)
     except AffectError as error:
-        raise StepFailedError(seed, " ".join(words), str(error), path) from None
+        raise StepFailedError(" ".join(words), str(error), path) from None
     except Exception as error:  # a bug of a command should not lose the other chains
         log.write(traceback.format_exc())
-        raise StepFailedError(seed, " ".join(words), f"{type(error).__name__}: {error}", path) from None
+        raise StepFailedError(" ".join(words), f"{type(error).__name__}: {error}", path) from None
     finally:
         log.write(printed.getvalue())
     if isinstance(status, int) and status:
-        raise StepFailedError(seed, " ".join(words), f"status {status}", path)
+        raise StepFailedError(" ".join(words), f"status {status}", path)
     return printed.getvalue()
 
 

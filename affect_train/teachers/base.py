@@ -72,7 +72,11 @@ class Teacher(ABC):
         return False
 
     def inputs(
-        self, folder: DatasetFolder, split: str, accelerator: "Accelerator", workers: int = 0  # noqa: ARG002 - for those who take more than pictures
+        self,
+        folder: DatasetFolder,
+        split: str,
+        accelerator: "Accelerator",
+        workers: int = 0,  # noqa: ARG002 - for those who take more than pictures
     ) -> "FaceImages | FeatureWindows":
         """What it is shown of a split; all processes call it."""
         return FaceImages(load_dataset(folder.path, split), self.preprocessing)

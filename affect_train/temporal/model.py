@@ -43,9 +43,7 @@ class WindowEncoder(nn.Module):
             places: [N], each frame's place in its window. A window begins wherever the place is not that of the frame before, plus 1.
         """
         numbers, slots, source = _layout(places.long(), self.window)
-        read = {
-            name: branch(features, source)[numbers, slots] for name, branch in self.branches.items()
-        }
+        read = {name: branch(features, source)[numbers, slots] for name, branch in self.branches.items()}
         return {head: read[name] for head, name in self.branch_of.items()}
 
 

@@ -20,7 +20,6 @@ from affect_data.build import BuildReport, OutputTakenError, SeveralProblemsErro
 from affect_data.databases.base import SPLITS
 from affect_data.databases.registry import DATABASES
 from affect_data.demo.world import SHARES
-from affect_data.demo.world import SHARES
 from affect_data.errors import DatabaseNotFoundError, DataError, DefectsFoundError, NotADatasetError
 from affect_data.recipe import DataRecipe, recipe_from
 from affect_data.schema import IMAGES, LABELS

@@ -136,6 +136,8 @@ def test_unknown_literature_folds_and_strange_subjects_are_errors() -> None:
         literature_folds(pl.DataFrame({"database": ["expw"], "subject": ["a"]}), "expw")
     with pytest.raises(DataError, match=r"disfa: subject\(s\) 'SN099' are in none of the published folds"):
         literature_folds(pl.DataFrame({"database": ["disfa"], "subject": ["SN099"]}), "disfa")
+    with pytest.raises(DataError, match="the dataset has no row of bp4d, whose published folds were asked for"):
+        literature_folds(pl.DataFrame({"database": ["disfa"], "subject": ["SN001"]}), "bp4d")
 
 
 def test_the_command_writes_folds(demo_report: BuildReport, merged: DatasetFolder) -> None:

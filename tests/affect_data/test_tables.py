@@ -2,7 +2,7 @@
 
 from affect_data.build import BuildReport
 from affect_data.check import DatabaseCheck
-from affect_data.databases.registry import DATABASES
+from affect_data.demo.world import SHARES
 from affect_data.errors import Defect
 from affect_data.stats import statistics
 from affect_data.tables import build_to_json, describe_build, describe_check, describe_statistics, table
@@ -70,12 +70,12 @@ def test_a_build_shows_every_database_reason_and_split(demo_report: BuildReport)
 
 def test_the_json_form_of_a_build_has_the_same_numbers(demo_report: BuildReport) -> None:
     document = build_to_json(demo_report)
-    assert set(document["databases"]) == set(DATABASES)
+    assert set(document["databases"]) == set(SHARES)
     assert document["rows"] == demo_report.dataset.manifest.rows
     assert document["unchanged"] is False
 
 
 def test_statistics_show_every_database_and_the_complete_cases(demo_report: BuildReport) -> None:
     text = describe_statistics(statistics(demo_report.dataset))
-    assert all(name in text for name in DATABASES)
+    assert all(name in text for name in SHARES)
     assert "Complete cases: " in text

@@ -82,7 +82,10 @@ def test_an_action_unit_that_no_file_codes_is_missing_without_a_reason(root):
 
 
 def test_a_nine_is_counted_where_the_action_unit_is_coded_elsewhere(root):
-    assert read(root).rows["au_masked"].to_list() == [None, "occurrence of AU4, AU12 is 9; intensity of AU6 is 9"]
+    assert read(root).rows["au_masked"].to_list() == [
+        None,
+        "an occurrence is 9, not coded; an intensity is 9, not coded",
+    ]
 
 
 def test_intensity_is_kept_apart_from_occurrence_and_neither_is_derived(root):
@@ -100,7 +103,7 @@ def test_a_column_that_bp4d_does_not_code_gives_no_label(root):
     scan = read(root)
     assert scan.defects == ()
     assert "au_25" not in scan.rows.columns
-    assert scan.rows["au_masked"].to_list() == ["AU25 is not an action unit of BP4D", "intensity of AU6 is 9"]
+    assert scan.rows["au_masked"].to_list() == ["AU25 is not an action unit of BP4D", "an intensity is 9, not coded"]
 
 
 def test_columns_beyond_the_action_units_are_not_looked_at(root):
@@ -130,7 +133,7 @@ def test_a_header_may_name_the_action_units_even_if_its_first_cell_repeats_one(r
     rows = read(root).rows.filter(pl.col("subject") == "F013")
     assert {unit: rows[f"au_{unit}"].item() for unit in (1, 2, 4, 17, 6)} == {1: 0, 2: 1, 4: None, 17: 1, 6: None}
     assert rows["au_masked"].item() == (
-        "occurrence of AU4 is 9; AU6, AU12, AU23 has no column; intensity file of AU6 missing"
+        "an occurrence is 9, not coded; AU6, AU12, AU23 has no column; intensity file of AU6 missing"
     )
 
 
@@ -176,6 +179,12 @@ def test_numbers_of_any_width_are_the_frames(tmp_path, names):
     assert scan.failures.rows() == [("AUCoding/AU_OCC/M010_T3.csv", 4, lost, "image file missing")]
 
 
+def test_a_picture_that_is_missed_is_named_by_the_shortest_number_of_its_folder(tmp_path):
+    write(tmp_path / OCCURRENCE, [HEADER, line(8, FIRST), line(10, SECOND)])
+    write_pictures(tmp_path / PICTURES / "F001/T1", ["9.jpg", "10.jpg"])
+    assert read(tmp_path).failures["image"].to_list() == [f"{PICTURES}/F001/T1/8.jpg"]
+
+
 def test_pictures_outside_the_coded_part_are_no_rows_and_meshes_no_pictures(root):
     write_pictures(root / PICTURES / "F001/T1", ["0000.jpg", "2442.jpg"])
     (root / PICTURES / "F001/T1/2440.obj").touch()
@@ -196,7 +205,7 @@ def test_a_missing_intensity_file_is_missing_and_never_zero(root):
 
 def test_a_release_without_intensities_gives_no_reason_for_each_frame(root):
     (root / INTENSITY).unlink()
-    assert read(root).rows["au_masked"].to_list() == [None, "occurrence of AU4, AU12 is 9"]
+    assert read(root).rows["au_masked"].to_list() == [None, "an occurrence is 9, not coded"]
 
 
 def test_a_sequence_with_intensities_alone_has_no_occurrence(root):
@@ -220,7 +229,7 @@ def test_a_frame_that_one_kind_of_file_does_not_list_is_missing_there_only(root)
     assert rows["au_6"].to_list() == [1, 1, None]
     assert rows["au_masked"].to_list() == [
         "frame not in the intensity file of AU6",
-        "occurrence of AU4, AU12 is 9",
+        "an occurrence is 9, not coded",
         "frame not in the occurrence file",
     ]
 

@@ -154,7 +154,16 @@ def test_a_0_in_a_column_that_is_not_coded_does_not_say_absent(tmp_path: Path, f
 def test_a_1_in_a_column_that_is_not_coded_is_noted_and_not_used(tmp_path: Path) -> None:
     scan = read(write_list(tmp_path, "csv", [cells("N_0000000001_00001", AU1=0, AU7=1, AU53=1)]))
     assert scan.defects == ()
-    assert scan.notes[0] == f"{SHEET}.csv: present in columns that are not coded, not used: AU 7 (1), AU 53 (1)"
+    assert scan.notes[-1] == f"{SHEET}.csv: present in columns that are not coded, not used: AU 7 (1), AU 53 (1)"
+
+
+def test_the_notes_count_the_faces_and_name_the_action_units_that_nobody_knows(tmp_path: Path) -> None:
+    known = {f"AU{number}": 0 for number in CODED["2020"] if number not in (18, 43)}
+    scan = read(write_list(tmp_path, "csv", [cells("N_0000000001_00001", **known)]))
+    assert scan.notes == (
+        f"{SHEET}.csv: 1 faces, 17 coded action units; images in images",
+        f"{SHEET}.csv: unknown in every line: AU 18, AU 43",
+    )
 
 
 @pytest.mark.parametrize("form", FORMS)

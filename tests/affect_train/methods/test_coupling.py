@@ -1,14 +1,17 @@
+import json
 import math
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from accelerate.state import AcceleratorState
 
 from affect_data.errors import RecipeError
 from affect_train.batches import AffectBatch, SoftTargets
 from affect_train.errors import CouplingError
 from affect_train.labels import LabelArrays
+from affect_train.loop import train
 from affect_train.methods import Coupled, Distillation, build_method, total_loss
 from affect_train.methods.relations import co_occurrence
 from affect_train.methods.supervised import Supervised as SupervisedMethod
@@ -675,7 +678,7 @@ def test_a_table_of_relations_survives_being_written(tmp_path):
         ({"co_annotation": {}}, {"action_units": [45]}, r"method\.coupling: no relation between the expressions neutral, .* and AU45;"),
         ({"co_annotation": {}, "relations": {"happy": {99: 1.0}}}, {}, r"relations: AU99 is no action unit of the vocabulary"),
         ({"co_annotation": {}, "relations": {"joyous": {12: 1.0}}}, {}, r"relations: 'joyous' is no expression"),
-        ({"co_annotation": {}, "relations": {"happy": {12: 1.5}}}, {}, r"relations\.happy\.12: found 1\.5; expected less than or equal"),
+        ({"co_annotation": {}, "relations": {"happy": {12: 1.5}}}, {}, r"relations\.happy\S*: found 1\.5; expected less than or equal"),
         ({"co_annotation": {}, "relations": {"neutral": {12: 1.0}}}, {}, r"relations: neutral has relations"),
         (
             {"co_annotation": {}, "relations": {"happy": {12: 1.0}, "happiness": {6: 1.0}}},
@@ -689,3 +692,41 @@ def test_a_table_of_relations_survives_being_written(tmp_path):
 def test_a_coupling_that_cannot_be_is_a_mistake_of_the_recipe(coupling, tasks, message):
     with pytest.raises(RecipeError, match=message):
         recipe(coupling, **tasks)
+
+
+# ---------------------------------------------------------------- a run
+
+
+@pytest.fixture
+def run(recipe_values, tmp_path):
+    def start(coupling, name="run"):
+        values = recipe_values(
+            method={"name": "supervised", "au_reduction": "image_mean", "coupling": coupling},
+            output=str(tmp_path / name),
+            batches={"size": 10},
+            training={"epochs": 1, "max_steps": 2, "accumulation": 2, "log_every": 1, "validation_split": None, "keep_best": 0},
+        )  # fmt: skip
+        try:
+            return train(recipe_from(values))
+        finally:
+            AcceleratorState._reset_state(reset_partial_state=True)
+
+    return start
+
+
+def test_a_run_logs_every_term_and_says_what_was_dropped(run, tmp_path, capsys):
+    assert run(EVERYTHING)["steps"] == 2
+    rows = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    logged = json.dumps(rows)
+    for term in ("co_annotation_au", "co_annotation_expression", "soft_co_annotation", "distribution_matching"):
+        assert term in logged
+    said = capsys.readouterr().err
+    assert "coupling: 7 relations between 7 expressions and 3 action units" in said
+    assert "coupling: dropped 25 relations that no head predicts: AU4 of anger, AU7 of anger" in said
+
+
+def test_a_run_whose_labels_never_meet_has_no_prior_from_its_data(run):
+    with pytest.raises(
+        CouplingError, match="found neutral 0, anger 0, disgust 0, fear 0, happiness 0, sadness 0, surprise 0"
+    ):
+        run({**EVERYTHING, "prior": "data"})

@@ -85,6 +85,19 @@ def test_action_units_mix_entry_by_entry_without_temperature(two_rows):
     assert int(found.counts["au_soft"]) == 3
 
 
+def test_the_mean_of_images_is_over_the_entries_that_an_image_learns(two_rows):
+    batch = two_rows({"teacher": SoftTargets(au=torch.tensor(TEACHER), au_mask=torch.tensor([True, False]))})
+    output = AffectOutput(au_logits=torch.tensor(STUDENT))
+
+    found = loss_of(AU, output, batch, au_reduction="image_mean")
+
+    taught = [1 / (1 + math.exp(-row[0])) for row in TEACHER]
+    first = 0.6 * binary(1, STUDENT[0][0]) + 0.4 * binary(taught[0], STUDENT[0][0]) + binary(0, STUDENT[0][1])
+    second = binary(taught[1], STUDENT[1][0])
+    assert found.loss.item() == pytest.approx((first / 2 + second) / 2, rel=1e-5)
+    assert int(found.counts["au_soft"]) == 2
+
+
 def test_valence_and_arousal_mix_bins_and_concordance(make_batch, tasks, make_output):
     generator = torch.Generator().manual_seed(4)
     teacher = torch.randn(8, 4, generator=generator)

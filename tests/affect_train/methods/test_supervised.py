@@ -52,6 +52,22 @@ def test_the_total_is_the_weighted_sum(tasks, make_batch, make_output):
     assert total.loss.item() == pytest.approx(expected, rel=1e-6)
 
 
+def test_the_mean_of_images_gives_every_image_the_same_say(tasks, make_batch, make_output):
+    batch, output = make_batch(), make_output()
+
+    found = values_of(output, batch, tasks, au_reduction="image_mean")
+
+    probabilities = output.au_logits.detach().double().sigmoid().numpy()
+    labelled = [row for row in range(8) if batch.au_mask[row].any()]
+    images = []
+    for row in labelled:
+        mask = batch.au_mask[row].numpy()
+        images.append(log_loss(batch.au[row].numpy()[mask], probabilities[row][mask], labels=[0, 1]))
+    assert {int(batch.au_mask[row].sum()) for row in labelled} > {1}
+    assert found.values["au"].item() == pytest.approx(np.mean(images), rel=1e-5)
+    assert int(found.counts["au"]) == len(labelled)
+
+
 def test_a_larger_epsilon_lowers_the_concordance(make_batch, make_output, tasks):
     small = values_of(make_output(), make_batch(), tasks, ccc_epsilon=1e-6).values["valence_ccc"]
     large = values_of(make_output(), make_batch(), tasks, ccc_epsilon=10.0).values["valence_ccc"]

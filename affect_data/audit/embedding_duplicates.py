@@ -1,0 +1,141 @@
+"""Finds copies of pictures that hashes miss, as neighbours among a backbone's stored features."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from affect_data.audit.base import Audit, AuditedDataset, Severity, findings, no_findings
+
+COSINE: Final = 0.7
+"""Cosine from which two whitened features count as those of copies; see docs/audits.md for what it finds on FER+."""
+
+COMPONENTS: Final = 256
+ROWS_A_COMPONENT: Final = 32
+LEAST_ROWS: Final = 4096
+MOST_ROWS: Final = 200_000
+
+_PRODUCTS_AT_ONCE: Final = 1 << 24
+
+Floats = npt.NDArray[np.float32]
+Rows = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """The neighbours of every row.
+
+    Attributes:
+        nearest: int64 [rows]; meaningless where there is none.
+        cosine: float32 [rows], of the nearest.
+        count: int64 [rows], how many are near enough.
+        elsewhere: bool [rows], whether one of these is of another part.
+    """
+
+    nearest: Rows
+    cosine: Floats
+    count: Rows
+    elsewhere: npt.NDArray[np.bool_]
+
+
+class EmbeddingDuplicates(Audit):
+    """Pictures whose stored features are almost those of another picture."""
+
+    name = "embedding_duplicates"
+    title = "copies by embedding"
+    severity = Severity.REVIEW
+    rule = (
+        f"a cosine of at least {COSINE} with another row, not of its own track, of stored features (`affect-train features`), "
+        f"centred and whitened in their {COMPONENTS} leading components; exact, for {LEAST_ROWS:,} to {MOST_ROWS:,} rows; "
+        "warning where a neighbour is in another split. Score: the cosine"
+    )
+    source = (
+        "the second look of Schlett et al., Double Trouble?, 2024, is a network too; threshold set on FER+ with DINOv2"
+    )
+
+    def not_applicable(self, dataset: AuditedDataset) -> str:
+        """It needs stored features, and neither too few rows to whiten them nor too many to compare each with each."""
+        if not dataset.feature_names():
+            return "no stored features of this dataset (`affect-train features` writes them)"
+        if not LEAST_ROWS <= len(dataset.labels) <= MOST_ROWS:
+            return f"{len(dataset.labels):,} rows; neighbours are looked for among {LEAST_ROWS:,} to {MOST_ROWS:,}"
+        return ""
+
+    def find(self, dataset: AuditedDataset) -> pl.DataFrame:
+        """One finding for every row with a neighbour, and features."""
+        return pl.concat([no_findings(), *(self._find(dataset, name) for name in dataset.feature_names())])
+
+    def _find(self, dataset: AuditedDataset, name: str) -> pl.DataFrame:
+        labels = dataset.labels
+        # A row that a split policy has put into two splits is one row, not two copies: it counts as a track of its own.
+        key = pl.when(pl.col("track") != "").then(pl.format("{}/{}", "database", "track")).otherwise("uid")
+        track = labels.select(key.rank("dense").cast(pl.Int64).alias("track"))["track"].to_numpy()
+        split = labels["split"].rank("dense").cast(pl.Int64).to_numpy()
+        found = neighbours(whitened(dataset.features(name)), track, split)
+        picked = np.nonzero(found.count > 0)[0]
+        other = labels[found.nearest[picked].tolist()]
+        rows = labels[picked.tolist()].with_columns(
+            pl.Series("cosine", found.cosine[picked]),
+            pl.Series("neighbours", found.count[picked]),
+            pl.Series("elsewhere", found.elsewhere[picked]),
+            *(other[column].alias(f"nearest_{column}") for column in ("uid", "split", "database", "expression_name")),
+        )
+        severity = pl.when("elsewhere").then(pl.lit(Severity.WARNING.value)).otherwise(pl.lit(self.severity.value))
+        evidence = {
+            "features": name,
+            "neighbours": pl.col("neighbours"),
+            "nearest": pl.col("nearest_uid"),
+            "nearest_split": pl.col("nearest_split"),
+            "nearest_database": pl.col("nearest_database"),
+            "expression": pl.col("expression_name"),
+            "nearest_expression": pl.col("nearest_expression_name"),
+        }
+        return findings(rows, pl.col("cosine"), severity, evidence)
+
+
+def whitened(features: Floats) -> Floats:
+    """Features in which unrelated rows are nearly orthogonal: centred, their leading components of equal variance, rows of length 1.
+
+    Without it two unrelated faces of one pose and light have cosines up to 0.98 (DINOv2 on FER+).
+
+    Args:
+        features: float [rows, width].
+
+    Returns:
+        float32 [rows, components]; a row that equals the mean is 0.
+    """
+    centred = features.astype(np.float32) - features.mean(axis=0, dtype=np.float64).astype(np.float32)
+    components = max(1, min(COMPONENTS, centred.shape[1], len(centred) // ROWS_A_COMPONENT))
+    variance, directions = np.linalg.eigh((centred.T @ centred).astype(np.float64) / max(1, len(centred)))
+    variance, directions = variance[::-1][:components], directions[:, ::-1][:, :components]
+    kept = variance > 1e-9 * max(float(variance[0]), 1e-12)
+    projected = centred @ (directions[:, kept] / np.sqrt(variance[kept])).astype(np.float32)
+    length = np.linalg.norm(projected, axis=1, keepdims=True)
+    return np.asarray(np.divide(projected, length, out=np.zeros_like(projected), where=length > 0), np.float32)
+
+
+def neighbours(features: Floats, track: Rows, part: Rows, least: float = COSINE) -> Neighbours:
+    """The neighbours of every row, by comparing each with each.
+
+    Args:
+        features: float32 [rows, components], of length 1.
+        track: int64 [rows]; rows of the same number are not compared.
+        part: int64 [rows].
+        least: cosine of a neighbour.
+    """
+    count = len(features)
+    nearest, cosine = np.zeros(count, np.int64), np.zeros(count, np.float32)
+    near, elsewhere = np.zeros(count, np.int64), np.zeros(count, bool)
+    step = max(1, _PRODUCTS_AT_ONCE // max(1, count))
+    for start in range(0, count, step):
+        rows = slice(start, start + step)
+        cosines = features[rows] @ features.T
+        cosines[track[rows, None] == track] = -1
+        nearest[rows] = cosines.argmax(axis=1)
+        cosine[rows] = cosines.max(axis=1)
+        one, other = np.nonzero(cosines >= least)
+        near[rows] = np.bincount(one, minlength=len(cosines))
+        elsewhere[start + one[part[start + one] != part[other]]] = True
+    return Neighbours(nearest, cosine, near, elsewhere)

@@ -1,0 +1,287 @@
+"""What a step of `meta_auxiliary` costs: time beside an ordinary step, memory beside the full second-order graph, and the error of its gradient.
+
+    python benchmarks/meta.py
+    python benchmarks/meta.py --smoke                   # tiny; shows that it runs, measures nothing
+
+A ViT (12 layers, 192 wide, patches of 16, 112 px) takes steps on 16 faces with action units and 16 with an expression; the meta batch has 16 more faces
+with action units, or is a share of the first 16. The ordinary step learns the same 32 faces with fixed weights. Every variant has a process of its own,
+whose largest resident memory is read after its second step; "above" leaves out what was there before the first one. Time is measured on the trained
+network. Errors are those of the loss's gradient by the rows' weights against the full second-order graph, on fresh networks and on trained ones.
+
+Faces are drawn blocks whose brightness is the label; a third of the expressions is wrong, as the method expects.
+"""
+
+import argparse
+import logging
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import torch
+from common import Round, Variant, machine, ratio, run_variants, serve
+
+ORDINARY, SECOND_ORDER = "ordinary step", "second order"
+OPTIONS: dict[str, dict[str, Any]] = {
+    ORDINARY: {"name": "supervised"},
+    "central difference": {},
+    "central, meta batch a share": {"meta_batch": {"share": 0.5}},
+    "central, every 4th step": {"every": 4},
+    "one-sided difference": {"gradient": "one_sided"},
+    "forward mode": {"gradient": "forward_mode"},
+    SECOND_ORDER: {"gradient": "second_order"},
+    "central, last 4 layers": {"last_layers": 4},
+    "central, last layer": {"last_layers": 1},
+}
+COMPARED = [name for name in OPTIONS if name not in (ORDINARY, SECOND_ORDER, "central, every 4th step")]
+PERIOD = 4
+"""Steps of a round, so that one with an update every fourth step has one."""
+ROWS, META_ROWS, UNITS = 32, 16, 8
+SIZES = {
+    False: {
+        "hidden_size": 192,
+        "num_hidden_layers": 12,
+        "num_attention_heads": 3,
+        "intermediate_size": 768,
+        "patch_size": 16,
+    },
+    True: {
+        "hidden_size": 32,
+        "num_hidden_layers": 4,
+        "num_attention_heads": 2,
+        "intermediate_size": 64,
+        "patch_size": 16,
+    },
+}
+
+
+def faces(seed: int, rows: int, size: int) -> Any:  # noqa: ANN401
+    """A batch; even rows have action units, odd ones an expression."""
+    from affect_train.batches import AffectBatch
+
+    rng = np.random.default_rng(seed)
+    blocks = rng.random((rows, 7, 7)).astype(np.float32)
+    pixels = np.kron(blocks, np.ones((size // 7, size // 7), np.float32))
+    pixels = (pixels * 200 + rng.normal(0, 10, pixels.shape)).clip(0, 255).astype(np.uint8)
+    units = (blocks[:, 1, :UNITS] if UNITS <= 7 else blocks.reshape(rows, -1)[:, :UNITS]) > 0.5
+    # Half of a class is where the action units are: expressions that help.
+    expression = (units[:, :3] @ np.array([1, 2, 4])) % 7
+    wrong = rng.random(rows) < 1 / 3
+    expression = np.where(wrong, rng.integers(0, 7, rows), expression)
+    labelled = np.arange(rows) % 2 == 0
+    none = torch.zeros(rows)
+    return AffectBatch(
+        pixels=torch.from_numpy(np.repeat(pixels[:, None], 3, axis=1)).contiguous(memory_format=torch.channels_last),
+        uids=[f"{seed}/{row}" for row in range(rows)],
+        rows=torch.arange(rows),
+        au=torch.from_numpy((units & labelled[:, None]).astype(np.float32)),
+        au_mask=torch.from_numpy(np.repeat(labelled[:, None], UNITS, axis=1)),
+        expression=torch.from_numpy(np.where(labelled, -1, expression)),
+        expression_mask=torch.from_numpy(~labelled),
+        valence=none,
+        arousal=none,
+        va_mask=none.bool(),
+    )
+
+
+def learner_of(options: dict[str, Any], seed: int, *, smoke: bool, state: Path | None = None) -> Any:  # noqa: ANN401
+    """The learner of a variant, and its Accelerator; the meta batches come from memory."""
+    from affect_train.methods.meta_batch import MetaRows
+    from affect_train.preparation import Learner, training_accelerator
+    from affect_train.recipe import recipe_from
+
+    method = {"name": "meta_auxiliary", "meta_batch": {"size": META_ROWS}, "record_weights": False, **options}
+    if method["name"] == "supervised":
+        method = {"name": "supervised"}
+    recipe = recipe_from(
+        {
+            "dataset": "in memory",
+            "output": "nowhere",
+            "seed": seed,
+            "tasks": {"action_units": [1, 2, 4, 6, 7, 9, 12, 25], "expression": "aff_wild2_7"},
+            "model": {"backbone": {"model_type": "vit", **SIZES[smoke]}, "image_size": 112},
+            "method": method,
+            "batches": {"size": ROWS},
+            "optimizer": {"learning_rate": 3e-4},
+            "schedule": {"name": "constant"},
+            "training": {"trackers": []},
+        }
+    )
+    accelerator = training_accelerator(recipe)
+    learner = Learner.build(recipe, accelerator, 1000)
+    if state is not None:
+        learner.model.load_state_dict(torch.load(state))
+    if recipe.method.name != "supervised":
+        data: Any = SimpleNamespace(
+            train=SimpleNamespace(labels=range(ROWS)), plan=SimpleNamespace(steps=1000), reserved=None
+        )
+        drawn = learner.method
+        size, drawn.options = (
+            recipe.method.meta_batch.size,
+            recipe.method.model_copy(update={"meta_batch": recipe.method.meta_batch.model_copy(update={"size": None})}),
+        )
+        drawn.attach(learner, data, accelerator, recipe)
+        if size is not None:
+            batches = [faces(10_000 + number, 2 * size, 112) for number in range(4)]
+            meta = [MetaRows.of(batch, batch.au_mask.any(dim=1)) for batch in batches]
+            drawn.loader = SimpleNamespace(batch=lambda number: meta[number % len(meta)])
+    return learner, accelerator
+
+
+def step(learner: Any, accelerator: Any, batch: Any, number: int) -> dict[str, float]:  # noqa: ANN401
+    from affect_train.step import optimizer_step
+
+    return optimizer_step(accelerator, learner, [batch], number=number)
+
+
+def status(name: str) -> int:
+    """Bytes, from an entry of this process's status: VmRSS, or VmHWM, the largest so far."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith(name):
+            return int(line.split()[1]) * 1024
+    raise SystemExit(f"the system does not tell {name}")
+
+
+def prepare(name: str, folder: Path, *, smoke: bool) -> tuple[dict[str, Any], Callable[[], Round]]:
+    logging.disable(logging.WARNING)
+    torch.set_num_threads(1)
+    learner, accelerator = learner_of(OPTIONS[name], 0, smoke=smoke, state=folder / "trained.pt")
+    batches = [faces(number, ROWS, 112) for number in range(PERIOD)]
+    before, done = status("VmRSS"), 0
+
+    def work() -> Round:
+        start, cpu = time.perf_counter(), time.process_time()
+        take(PERIOD)
+        return Round(PERIOD, time.perf_counter() - start, time.process_time() - cpu)
+
+    def take(steps: int) -> None:
+        nonlocal done
+        for _ in range(steps):
+            done += 1
+            step(learner, accelerator, batches[done % PERIOD], done)
+
+    take(2)
+    return {"peak": status("VmHWM"), "before": before}, work
+
+
+# ---------------------------------------------------------------- errors
+
+
+def gradient_of(learner: Any, options: dict[str, Any], batch: Any) -> torch.Tensor:  # noqa: ANN401
+    """The gradient of the meta loss by the weights of the rows, without a step."""
+    from affect_train.methods.virtual_step import WeightSpace
+
+    method, found = learner.method, []
+    kept = method.options, method.space, method.loader
+    if "share" in options.get("meta_batch", {}):
+        method.loader = None
+    values = {key: value for key, value in options.items() if key != "meta_batch"}
+    method.options = kept[0].model_copy(
+        update={**values, "meta_batch": kept[0].meta_batch.model_copy(update={"share": 0.5})}
+    )
+    method.space = WeightSpace(learner.model, options.get("last_layers"))
+    method._learn = lambda weights, gradient: found.append(gradient)
+    method.before_step(1, [batch])
+    method.before_losses(learner.model(batch.pixels), batch)
+    del method._learn
+    method.options, method.space, method.loader = kept
+    return found[0].detach()
+
+
+def train_networks(folder: Path, steps: int, *, smoke: bool) -> None:
+    """Writes the trained network that all variants are timed with; says how far it came."""
+    learner, accelerator = learner_of({"name": "supervised"}, 0, smoke=smoke)
+    losses = [step(learner, accelerator, faces(1_000_000 + number, ROWS, 112), 1) for number in range(steps)]
+    torch.save(learner.model.state_dict(), folder / "trained.pt")
+    first, last = (
+        {name: np.mean([one[name] for one in part]) for name in ("au", "expression")}
+        for part in (losses[:5], losses[-5:])
+    )
+    print(
+        f"trained for {steps} steps: action unit loss {first['au']:.3f} to {last['au']:.3f}, "
+        f"expression loss {first['expression']:.3f} to {last['expression']:.3f}"
+    )
+
+
+def errors(folder: Path, seeds: int, *, smoke: bool) -> dict[tuple[str, str], list[tuple[float, float]]]:
+    """For every state and variant the relative error and cosine of each seed; a seed is another network, or other faces for the trained one."""
+    from accelerate.state import AcceleratorState
+
+    found: dict[tuple[str, str], list[tuple[float, float]]] = {}
+    for state in ("fresh", "trained"):
+        for seed in range(seeds):
+            AcceleratorState._reset_state(reset_partial_state=True)
+            trained = folder / "trained.pt" if state == "trained" else None
+            learner, _ = learner_of({}, seed, smoke=smoke, state=trained)
+            batch = faces(2_000_000 + seed, ROWS, 112)
+            references: dict[bool, torch.Tensor] = {}
+            for name in COMPARED:
+                options = OPTIONS[name]
+                shared = "meta_batch" in options
+                if shared not in references:
+                    exact = {"gradient": "second_order", **({"meta_batch": {"share": 0.5}} if shared else {})}
+                    references[shared] = gradient_of(learner, exact, batch)
+                exact_one, gradient = references[shared], gradient_of(learner, options, batch)
+                error = float((gradient - exact_one).norm() / exact_one.norm())
+                cosine = float(torch.nn.functional.cosine_similarity(gradient, exact_one, dim=0))
+                found.setdefault((state, name), []).append((error, cosine))
+    return found
+
+
+# ---------------------------------------------------------------- the tables
+
+
+def report(variants: dict[str, Variant], found: dict[tuple[str, str], list[tuple[float, float]]]) -> None:
+    ordinary, second = variants[ORDINARY], variants[SECOND_ORDER]
+    print(
+        f"{'':<28} {'s a step':>8} {'x ordinary':>10} {'by cpu':>6} {'min..max':>12} | {'peak MB':>7} {'of second':>9} {'above':>6} {'of second':>9}"
+    )
+    for name, variant in variants.items():
+        shares = [one / other for one, other in zip(variant.wall, ordinary.wall, strict=True)]
+        peak, above = variant.described["peak"], variant.described["peak"] - variant.described["before"]
+        most = second.described["peak"] - second.described["before"]
+        print(
+            f"{name:<28} {np.median(variant.wall) / variant.units:>8.3f} {ratio(variant.wall, ordinary.wall):>10.2f} "
+            f"{ratio(variant.cpu, ordinary.cpu):>6.2f} {f'{min(shares):.2f}..{max(shares):.2f}':>12} | {peak / 2**20:>7.0f} "
+            f"{peak / second.described['peak']:>9.2f} {above / 2**20:>6.0f} {above / most:>9.2f}"
+        )
+    print()
+    print(f"{'error and cosine, worst seed':<28} {'fresh':>20} {'trained':>20}")
+    for name in COMPARED:
+        worst = []
+        for state in ("fresh", "trained"):
+            pairs = found[state, name]
+            worst.append(f"{max(error for error, _ in pairs):.2%}, {min(cosine for _, cosine in pairs):.4f}")
+        print(f"{name:<28} {worst[0]:>20} {worst[1]:>20}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=2, help=f"of {PERIOD} steps")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--training", type=int, default=60, help="steps of the trained network")
+    parser.add_argument("--smoke", action="store_true", help="a tiny network, one round")
+    parser.add_argument("--variant", choices=list(OPTIONS), help=argparse.SUPPRESS)
+    parser.add_argument("--data", type=Path, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.variant:
+        serve(lambda: prepare(arguments.variant, arguments.data, smoke=arguments.smoke))
+        return
+    rounds, seeds, training = (1, 1, 3) if arguments.smoke else (arguments.rounds, arguments.seeds, arguments.training)
+    logging.disable(logging.WARNING)
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        print(f"{rounds} rounds of {PERIOD} steps, {ROWS} + {META_ROWS} faces, {seeds} seeds; {machine()}")
+        train_networks(folder, training, smoke=arguments.smoke)
+        found = errors(folder, seeds, smoke=arguments.smoke)
+        extra = ["--data", name, *(["--smoke"] if arguments.smoke else [])]
+        report(run_variants(__file__, list(OPTIONS), extra, rounds, lambda variants: None), found)
+    print(f"load at the end: {machine()}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,401 @@
+import math
+from collections.abc import Iterator
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from accelerate.state import AcceleratorState
+
+from affect_data.errors import DataError, RecipeError
+from affect_train.batches import AffectBatch
+from affect_train.inference import build_accelerator
+from affect_train.losses import cross_entropy_of_rows
+from affect_train.methods import METHODS, total_loss
+from affect_train.methods.meta_auxiliary import MetaAuxiliary
+from affect_train.preparation import Learner
+from affect_train.recipe import recipe_from
+from affect_train.step import optimizer_step
+
+ROWS = 16
+CLASSES = ["neutral", "anger", "happiness"]
+VIT = {
+    "model_type": "vit",
+    "hidden_size": 32,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 2,
+    "intermediate_size": 64,
+    "patch_size": 8,
+}
+EXACT_TO = {"central_difference": 1e-2, "forward_mode": 1e-4, "one_sided": 0.2}
+RATE = 0.01
+
+
+@pytest.fixture(autouse=True)
+def _fresh_accelerator() -> Iterator[None]:
+    yield
+    AcceleratorState._reset_state(reset_partial_state=True)
+
+
+def values_of(**sections):
+    return {
+        "dataset": "in memory",
+        "output": "nowhere",
+        "tasks": {"action_units": [1, 2, 12], "expression": CLASSES},
+        "model": {"backbone": VIT, "image_size": 32},
+        "method": {"name": "meta_auxiliary"},
+        "batches": {"size": ROWS},
+        "optimizer": {"learning_rate": RATE},
+        "schedule": {"name": "constant"},
+        **sections,
+    }
+
+
+def learner_of(*overrides, seed=0, **sections):
+    """A learner whose meta rows are a share of every batch."""
+    AcceleratorState._reset_state(reset_partial_state=True)
+    recipe = recipe_from(values_of(seed=seed, **sections), overrides)
+    accelerator = build_accelerator(mixed_precision=recipe.training.mixed_precision)
+    learner = Learner.build(recipe, accelerator, 100)
+    train = SimpleNamespace(labels=range(ROWS))
+    data = SimpleNamespace(train=train, plan=SimpleNamespace(steps=4), reserved=None)
+    learner.method.attach(learner, data, accelerator, recipe)
+    return learner, accelerator
+
+
+def batch_of(seed=3):
+    """Rows with action units and rows with an expression in turn; the first has both."""
+    generator = torch.Generator().manual_seed(seed)
+    rows = torch.arange(ROWS)
+    au_mask = (rows % 2 == 0)[:, None].expand(ROWS, 3).clone()
+    expression_mask = (rows % 2 == 1) | (rows == 0)
+    none = torch.zeros(ROWS)
+    return AffectBatch(
+        pixels=torch.randint(0, 256, (ROWS, 3, 32, 32), dtype=torch.uint8, generator=generator),
+        uids=[str(row) for row in range(ROWS)],
+        rows=rows,
+        au=((torch.rand(ROWS, 3, generator=generator) < 0.5) & au_mask).float(),
+        au_mask=au_mask,
+        expression=(rows % 3).where(expression_mask, -1),
+        expression_mask=expression_mask,
+        valence=none,
+        arousal=none,
+        va_mask=none.bool(),
+    )
+
+
+def meta_gradient(learner, batch, number=1, random=5):
+    """The gradient of the meta loss by the weights of the rows, as the weight network is given it; nothing is changed."""
+    method, found = learner.method, []
+    method._learn = lambda weights, gradient: found.append(gradient.detach())  # noqa: ARG005
+    torch.manual_seed(random)
+    method.before_step(number, [batch])
+    method.before_losses(learner.model(batch.pixels), batch)
+    del method._learn
+    return found[0] if found else None
+
+
+def with_gradient(learner, kind, **options):
+    learner.method.options = learner.method.options.model_copy(update={"gradient": kind, **options})
+    return learner
+
+
+def relative(found, exact):
+    return float((found - exact).norm() / exact.norm())
+
+
+def loss_after_trial(learner, batch, weights):
+    """The meta rows' loss after one step of plain descent with these row weights, by hand and in double precision, on a model of its own."""
+    method = learner.method
+    model = learner.model.double()
+    method.before_step(1, [batch])
+    trial = method.trial
+    output = model(batch.pixels)
+    terms = method.losses(SimpleNamespace(**{**output, "features": output.features.float()}), trial.batch)
+    rows = cross_entropy_of_rows(output.expression_logits, batch.expression, batch.expression_mask)
+    logits = output.expression_logits
+    rows = torch.nn.functional.cross_entropy(logits, batch.expression.clamp(min=0), reduction="none")
+    rows = rows * batch.expression_mask
+    au = torch.nn.functional.binary_cross_entropy_with_logits(output.au_logits, batch.au.double(), reduction="none")
+    au = (au * trial.batch.au_mask).sum() / trial.batch.au_mask.sum()
+    assert terms["au"].sum / terms["au"].count == pytest.approx(au.item(), rel=1e-5)
+    loss = au + (rows * weights).sum() / batch.expression_mask.sum()
+    parameters = {name: one for name, one in model.named_parameters() if one.requires_grad}
+    gradients = torch.autograd.grad(loss, list(parameters.values()))
+    moved = {
+        name: (one - RATE * gradient).detach()
+        for (name, one), gradient in zip(parameters.items(), gradients, strict=True)
+    }
+    with torch.no_grad():
+        after = torch.func.functional_call(model, moved, (trial.meta.pixels,)).au_logits
+    every = torch.nn.functional.binary_cross_entropy_with_logits(after, trial.meta.au.double(), reduction="none")
+    return float((every * trial.meta.au_mask).sum() / trial.meta.au_mask.sum())
+
+
+@pytest.mark.parametrize("gradient", ["second_order", "central_difference", "forward_mode"])
+def test_the_gradient_by_a_weight_is_the_change_of_the_meta_loss_when_the_weight_changes(gradient):
+    batch = batch_of()
+    learner, _ = learner_of(f"method.gradient={gradient}")
+    found = meta_gradient(learner, batch)
+    with torch.no_grad():
+        output = learner.model(batch.pixels)
+        rows = cross_entropy_of_rows(output.expression_logits, batch.expression, batch.expression_mask)
+        weights = learner.method.network(output.features, rows).double()
+
+    learner.method.options = learner.method.options.model_copy(update={"gradient": "central_difference"})
+    for row in (0, 1, 7, 15):
+        step = 1e-3 * torch.eye(ROWS, dtype=torch.float64)[row]
+        ahead, behind = (loss_after_trial(learner, batch, weights + sign * step) for sign in (1, -1))
+        assert found[row].item() == pytest.approx((ahead - behind) / 2e-3, rel=2e-2, abs=1e-9)
+    assert (found[~batch.expression_mask] == 0).all()
+    assert (found[batch.expression_mask] != 0).all()
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("kind", ["plain", "dropout", "batch_norm"])
+def test_derivatives_in_one_direction_agree_with_the_second_order_graph_on_fresh_networks(seed, kind):
+    overrides = {"plain": [], "dropout": ["model.dropout=0.3"], "batch_norm": ["model.head.normalisation=batch"]}[kind]
+    learner, _ = learner_of(*overrides, seed=seed)
+    exact = meta_gradient(with_gradient(learner, "second_order"), batch_of(seed))
+    for gradient, error in EXACT_TO.items():
+        found = meta_gradient(with_gradient(learner, gradient), batch_of(seed))
+        assert relative(found, exact) < error, gradient
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_derivatives_in_one_direction_agree_with_the_second_order_graph_on_trained_networks(seed):
+    learner, accelerator = learner_of("optimizer.learning_rate=0.003", seed=seed)
+    before = learner.model(batch_of(0).pixels)
+    losses = [
+        optimizer_step(accelerator, learner, [batch_of(number % 3)], number=number + 1)["au"] for number in range(40)
+    ]
+    assert losses[-1] < 0.5 * losses[0]
+    assert before.au_logits.shape == (ROWS, 3)
+    exact = meta_gradient(with_gradient(learner, "second_order"), batch_of(9))
+    for gradient, error in EXACT_TO.items():
+        assert relative(meta_gradient(with_gradient(learner, gradient), batch_of(9)), exact) < error, gradient
+
+
+def test_confined_to_the_last_layers_all_ways_agree_on_another_gradient():
+    learner, _ = learner_of()
+    whole = meta_gradient(with_gradient(learner, "second_order"), batch_of())
+    learner, _ = learner_of("method.last_layers=1")
+    exact = meta_gradient(with_gradient(learner, "second_order"), batch_of())
+    assert relative(meta_gradient(with_gradient(learner, "central_difference"), batch_of()), exact) < 1e-2
+    assert relative(exact, whole) > 0.1
+
+
+def test_a_trial_changes_neither_weights_nor_running_means_nor_random_numbers():
+    for gradient in ("central_difference", "forward_mode", "second_order"):
+        learner, _ = learner_of("model.head.normalisation=batch", "model.dropout=0.3", f"method.gradient={gradient}")
+        other, _ = learner_of("model.head.normalisation=batch", "model.dropout=0.3", "method.every=2")
+        meta_gradient(learner, batch_of(), number=1)
+        state = torch.random.get_rng_state()
+        assert meta_gradient(other, batch_of(), number=2) is None
+        assert torch.equal(state, torch.random.get_rng_state())
+        for (name, one), value in zip(learner.model.state_dict().items(), other.model.state_dict().values(), strict=True):
+            assert torch.equal(one, value), name
+
+
+def test_the_weight_network_follows_the_gradient():
+    """Adam's first step goes against the sign of the gradient, which is the chain rule through the weights."""
+    batch = batch_of()
+    learner, _ = learner_of("method.weight_network={hidden: 3, learning_rate: 0.001, weight_decay: 0}")
+    network = learner.method.network
+    gradient = meta_gradient(learner, batch)
+    output = learner.model(batch.pixels)
+    rows = cross_entropy_of_rows(output.expression_logits, batch.expression, batch.expression_mask)
+    expected = torch.autograd.grad((network(output.features, rows) * gradient).sum(), list(network.parameters()))
+    before = [one.detach().clone() for one in network.parameters()]
+    learner.method.before_step(1, [batch])
+    learner.method.before_losses(output, batch)
+    for one, old, slope in zip(network.parameters(), before, expected, strict=True):
+        clear = slope.abs() > 1e-6
+        assert torch.allclose((one - old)[clear], -0.001 * slope[clear].sign(), rtol=2e-2)
+
+
+def test_the_step_is_taken_with_the_new_weights_and_all_action_units():
+    batch = batch_of()
+    learner, accelerator = learner_of("method.weight_network.learning_rate=0.1")
+    model = learner.model
+    output = model(batch.pixels)
+    values = optimizer_step(accelerator, learner, [batch], number=1)
+    rows = cross_entropy_of_rows(output.expression_logits, batch.expression, batch.expression_mask)
+    with torch.no_grad():
+        weights = learner.method.network(output.features, rows)
+    mask = batch.expression_mask
+    assert values["expression"] == pytest.approx((rows * weights).sum().item() / 9, rel=1e-5)
+    assert values["expression_weight"] == pytest.approx(weights[mask].mean().item(), rel=1e-5)
+    every = torch.nn.functional.binary_cross_entropy_with_logits(output.au_logits, batch.au, reduction="none")
+    assert values["au"] == pytest.approx(every[batch.au_mask].mean().item(), rel=1e-5)
+
+
+def test_the_weight_network_learns_at_every_kth_step():
+    learner, accelerator = learner_of("method.every=3")
+    seen = []
+    for number in range(1, 8):
+        before = [one.detach().clone() for one in learner.method.network.parameters()]
+        optimizer_step(accelerator, learner, [batch_of()], number=number)
+        after = learner.method.network.parameters()
+        seen.append(any(not torch.equal(one, old) for one, old in zip(after, before, strict=True)))
+    assert seen == [True, False, False, True, False, False, True]
+
+
+@pytest.mark.parametrize("task", ["au", "expression"])
+def test_a_batch_without_action_units_or_without_expressions_teaches_the_weights_nothing(task):
+    learner, accelerator = learner_of()
+    changes = {"au_mask": torch.zeros(ROWS, 3, dtype=torch.bool), "au": torch.zeros(ROWS, 3)}
+    if task == "expression":
+        changes = {"expression_mask": torch.zeros(ROWS, dtype=torch.bool), "expression": torch.full((ROWS,), -1)}
+    before = [one.detach().clone() for one in learner.method.network.parameters()]
+    values = optimizer_step(accelerator, learner, [replace(batch_of(), **changes)], number=1)
+    assert values[task] == 0
+    assert all(math.isfinite(value) for value in values.values())
+    assert all(torch.equal(one, old) for one, old in zip(learner.method.network.parameters(), before, strict=True))
+
+
+def test_bfloat16_compares_losses_in_full_precision():
+    full, _ = learner_of()
+    exact = meta_gradient(with_gradient(full, "second_order"), batch_of())
+    for gradient, error in (("central_difference", 0.05), ("one_sided", 0.25)):
+        learner, _ = learner_of("training.mixed_precision=bf16", f"method.gradient={gradient}")
+        logits = learner.model.heads["au"]
+        seen = []
+        handle = logits.register_forward_hook(lambda module, inputs, output, seen=seen: seen.append(output.dtype))
+        found = meta_gradient(learner, batch_of())
+        handle.remove()
+        # the pass with gradient, the meta batch, and the passes that are compared
+        assert seen == [torch.bfloat16] + [torch.float32] * 3
+        # what is left of the error is the direction of the step that is tried, which has bfloat16's gradient
+        assert relative(found, exact) < error
+
+
+def test_rows_with_flipped_labels_get_smaller_weights_and_loss_tells_them_apart():
+    """Expressions are the first action unit; a third of them is flipped. The weight network sees the loss alone."""
+    overrides = (
+        "method.weight_network={input: loss, hidden: 16, learning_rate: 0.02, weight_decay: 0}",
+        "method.meta_batch.share=0.5",
+        "optimizer.learning_rate=0.002",
+    )
+    learner, accelerator = learner_of(*overrides, tasks={"action_units": [1, 2, 12], "expression": CLASSES[:2]})
+    for number in range(1, 121):
+        optimizer_step(accelerator, learner, [toy_batch(number)[0]], number=number)
+    clean_weights, flipped_weights = [], []
+    learner.model.eval()
+    for number in range(1000, 1008):
+        batch, flipped = toy_batch(number)
+        with torch.no_grad():
+            output = learner.model(batch.pixels)
+            rows = cross_entropy_of_rows(output.expression_logits, batch.expression, batch.expression_mask)
+            weights = learner.method.network(output.features, rows)
+        clean_weights += weights[batch.expression_mask & ~flipped].tolist()
+        flipped_weights += weights[batch.expression_mask & flipped].tolist()
+    wins = np.mean([clean > flip for clean in clean_weights for flip in flipped_weights])
+    assert wins > 0.8
+    assert np.mean(clean_weights) > np.mean(flipped_weights) + 0.05
+
+
+def toy_batch(number, rows=24):
+    """Bright or dark upper halves are action unit 1; half of the rows have action units, half an expression, which is that unit but for a third."""
+    generator = torch.Generator().manual_seed(number)
+    bright = torch.rand(rows, 3, generator=generator) < 0.5
+    pixels = torch.randint(60, 120, (rows, 3, 32, 32), generator=generator)
+    for place in range(3):
+        pixels[:, :, place * 8 : place * 8 + 8] += 100 * bright[:, place, None, None, None]
+    even = torch.arange(rows) % 2 == 0
+    flipped = (torch.rand(rows, generator=generator) < 1 / 3) & ~even
+    classes = (bright[:, 0] ^ flipped).long()
+    none = torch.zeros(rows)
+    batch = AffectBatch(
+        pixels=pixels.to(torch.uint8),
+        uids=[str(row) for row in range(rows)],
+        rows=torch.arange(rows) % ROWS,
+        au=(bright & even[:, None]).float(),
+        au_mask=even[:, None].expand(rows, 3).clone(),
+        expression=classes.where(~even, -1),
+        expression_mask=~even,
+        valence=none,
+        arousal=none,
+        va_mask=none.bool(),
+    )
+    return batch, flipped
+
+
+def test_other_tasks_are_learned_as_ever(make_batch, tasks):
+    sections = {"tasks": {"action_units": [1, 2, 12], "expression": CLASSES, "valence_arousal": {"bins": 4}}}
+    learner, accelerator = learner_of(**sections)
+    batch = replace(make_batch(), pixels=torch.randint(0, 256, (8, 3, 32, 32), dtype=torch.uint8))
+    with torch.no_grad():
+        output = learner.model(batch.pixels)
+    plain = METHODS["supervised"](recipe_from(values_of(method={"name": "supervised"})).method, tasks)
+    expected = total_loss(plain.losses(output, batch)).values
+    values = optimizer_step(accelerator, learner, [batch], number=1)
+    for name in ("au", "valence", "arousal", "valence_ccc", "arousal_ccc"):
+        assert values[name] == pytest.approx(expected[name].item(), rel=1e-4)
+    assert values["expression"] < expected["expression"]
+
+
+def test_a_coupling_is_part_of_the_step_that_is_tried():
+    alone, _ = learner_of()
+    coupled, accelerator = learner_of("method.coupling={distribution_matching: {weight: 50}}")
+    values = optimizer_step(accelerator, coupled, [batch_of()], number=1)
+    assert {"distribution_matching", "expression_weight"} <= set(values)
+    coupled, _ = learner_of("method.coupling={distribution_matching: {weight: 50}}")
+    method = coupled.method.method
+    found = []
+    for learner, inner in ((alone, alone.method), (coupled, method)):
+        inner._learn = lambda weights, gradient: found.append(gradient)  # noqa: ARG005
+        learner.method.before_step(1, [batch_of()])
+        learner.method.before_losses(learner.model(batch_of().pixels), batch_of())
+    assert relative(found[1], found[0]) > 0.01
+
+
+# ------------------------------------------------------------ what is refused
+
+
+def test_what_a_recipe_lacks_or_excludes_is_listed():
+    recipe = recipe_from(
+        values_of(
+            tasks={"action_units": [1], "valence_arousal": {"bins": 4}},
+            method={"name": "meta_auxiliary", "task_weights": {"au": 0}},
+            training={"accumulation": 2, "mixed_precision": "fp16", "compile": "inductor"},
+            batches={"size": 2},
+        ),
+        ["model.gradient_checkpointing=true"],
+    )
+    mistakes = MetaAuxiliary.mistakes(recipe)
+    assert [line.split(":")[0] for line in mistakes] == [
+        "tasks.expression",
+        "method.task_weights",
+        "training.accumulation",
+        "training.mixed_precision",
+        "training.compile",
+        "model.gradient_checkpointing",
+        "method.meta_batch.share",
+    ]
+    assert "set it to 1 and `batches.size` to the rows of a step" in mistakes[2]
+    assert "learns action units with expressions as help" in mistakes[0]
+    with pytest.raises(RecipeError, match=r"tasks.expression: missing"):
+        Learner.build(recipe, build_accelerator(), 1)
+
+
+def test_a_meta_batch_has_one_source():
+    for values, message in (
+        ({"share": 0.5, "size": 4}, "give either `share`, a part of each batch, or `size`"),
+        ({}, "give either `share`, a part of each batch, or `size`"),
+        ({"share": 0.5, "held_out": {"folds": "people", "fold": 0}}, "give their `size` in place of `share`"),
+    ):
+        with pytest.raises(RecipeError, match=message):
+            recipe_from(values_of(method={"name": "meta_auxiliary", "meta_batch": values}))
+
+
+@pytest.mark.parametrize(("lacking", "name"), [("au_mask", "action units"), ("expression_mask", "an expression")])
+def test_training_rows_without_a_needed_label_are_refused(lacking, name):
+    recipe = recipe_from(values_of())
+    masks = {"au_mask": np.ones((4, 3), dtype=bool), "expression_mask": np.ones(4, dtype=bool)}
+    masks[lacking][:3] = False
+    method = MetaAuxiliary(recipe.method, recipe.tasks.task_set())
+    with pytest.raises(DataError, match=rf"'merged': the method .* none of the 3 rows .* has a label of {name}; add a"):
+        method.prepare(SimpleNamespace(**masks), np.arange(3), "'merged'")
+    method.prepare(SimpleNamespace(**masks), np.arange(4), "'merged'")

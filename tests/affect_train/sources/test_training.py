@@ -1,0 +1,304 @@
+"""Training and evaluation on datasets that are no dataset folder: mapped, published and streamed ones."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+import yaml
+from accelerate.state import AcceleratorState
+from datasets import ClassLabel, Dataset, Features, Image, Value
+from safetensors.torch import load_file
+
+from affect_data.errors import UsageError
+from affect_data.store import load_dataset
+from affect_data.vocabulary import ACTION_UNITS
+from affect_train.errors import NoLabelsError
+from affect_train.evaluate import evaluate
+from affect_train.label import label
+from affect_train.logs import Logs
+from affect_train.loop import train
+from affect_train.recipe import Recipe, recipe_from
+
+Values = Callable[..., dict[str, Any]]
+Recipes = Callable[..., Recipe]
+
+NAMES = ["Happy", "angry", "sad", "FEAR", "disgusted", "surprised", "natural"]
+"""The dataset's own classes, in its own order and spelling."""
+
+OURS = {"happiness": 0, "anger": 1, "sadness": 2, "fear": 3, "disgust": 4, "surprise": 5, "neutral": 6}
+
+COLUMNS = {
+    "image": "picture",
+    "uid": "name",
+    "subject": "person",
+    "track": "video",
+    "expression": "emotion",
+    "valence": "val",
+    "arousal": "aro",
+    "action_units": {1: "AU01", 12: "AU12", 25: "AU25"},
+    "face_box": "bbox",
+    "missing": {"emotion": [-9], "val": [-5], "aro": -5, "AU01": [9], "AU12": [9], "AU25": [9]},
+}
+
+
+@pytest.fixture(autouse=True)
+def _fresh_accelerator() -> Iterator[None]:
+    yield
+    AcceleratorState._reset_state(reset_partial_state=True)
+
+
+@pytest.fixture(autouse=True)
+def _no_caches_of_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import datasets
+
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+
+
+def foreign_rows(dataset: Path, split: str) -> list[dict[str, Any]]:
+    """The rows of a dataset folder as somebody else would have written them down."""
+    rows, ours = [], load_dataset(dataset, split)
+    label, databases = ours.features["expression"].names, ours.features["database"].names
+    slots = {unit: ACTION_UNITS.index(unit) for unit in (1, 12, 25)}
+    for row in ours.cast_column("image", Image(decode=False)):
+        rows.append(
+            {
+                "name": row["uid"],
+                "person": row["subject"],
+                "video": f"{databases[row['database']]}/{row['track']}",
+                "picture": row["image"],
+                "emotion": OURS[label[row["expression"]]] if row["expression_mask"] else -9,
+                "val": row["valence"] if row["va_mask"] else -5.0,
+                "aro": row["arousal"] if row["va_mask"] else -5.0,
+                **{
+                    f"AU{unit:02d}": row["au"][slot] if row["au_mask"][slot] else 9 for unit, slot in slots.items()
+                },
+                "bbox": None if np.isnan(row["face_box"][0]) else row["face_box"],
+            }
+        )
+    return rows
+
+
+FOREIGN = Features(
+    {
+        "name": Value("string"),
+        "person": Value("string"),
+        "video": Value("string"),
+        "picture": Image(),
+        "emotion": Value("int64"),
+        "val": Value("float32"),
+        "aro": Value("float32"),
+        "AU01": Value("int8"),
+        "AU12": Value("int8"),
+        "AU25": Value("int8"),
+        "bbox": [Value("float32")],
+    }
+)
+
+
+@pytest.fixture(scope="session")
+def mapped(dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The rows of the fixture `dataset` in four parquet files for training and two for validation, with other columns, names and codes."""
+    folder = tmp_path_factory.mktemp("foreign")
+    for split, files in (("train", 4), ("validation", 2)):
+        rows = Dataset.from_list(foreign_rows(dataset, split), features=FOREIGN)
+        for file in range(files):
+            rows.shard(files, file).to_parquet(folder / f"{split}-{file:05d}-of-{files:05d}.parquet")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def published(dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The fixture `dataset` as `Dataset.push_to_hub` lays it out."""
+    folder = tmp_path_factory.mktemp("published")
+    for split, files in (("train", 4), ("validation", 1)):
+        rows = load_dataset(dataset, split)
+        for file in range(files):
+            rows.shard(files, file).to_parquet(folder / f"data/{split}-{file:05d}-of-{files:05d}.parquet")
+    return folder
+
+
+def section(folder: Path, **options: Any) -> dict[str, Any]:
+    columns = {**COLUMNS, "expression": {"column": "emotion", "names": NAMES}}
+    return {"path": str(folder), "columns": columns, **options}
+
+
+@pytest.fixture
+def recipe(recipe_values: Values, tmp_path: Path) -> Recipes:
+    def build(dataset: Any, *overrides: str, run: str = "run", **sections: Any) -> Recipe:
+        sections.setdefault("batches", {"size": 8, "sampler": "uniform"})
+        values = recipe_values(dataset=dataset if isinstance(dataset, dict) else str(dataset), **sections)
+        return recipe_from(values, [f"output={tmp_path / run}", "training.record_rows=true", *overrides])
+
+    return build
+
+
+def losses(run: Path) -> list[dict[str, float]]:
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    return [line["losses"] for line in lines if line["kind"] == "train"]
+
+
+def evaluation(run: Path) -> dict[str, Any]:
+    return json.loads((run / "evaluation.json").read_text())["splits"]["validation"]
+
+
+def rows_of(run: Path, rank: int = 0) -> list[list[int]]:
+    return [json.loads(line)["rows"][0] for line in (run / f"rows.rank{rank}.jsonl").read_text().splitlines()]
+
+
+def weights(run: Path) -> dict[str, torch.Tensor]:
+    return load_file(run / "model/model.safetensors")
+
+
+def assert_same_run(first: Path, second: Path) -> None:
+    assert losses(first) == losses(second)
+    assert evaluation(first)["overall"] == evaluation(second)["overall"]
+    assert all(torch.equal(value, weights(second)[name]) for name, value in weights(first).items())
+
+
+def test_a_mapped_dataset_trains_to_the_bits_of_the_folder_that_holds_the_same_rows(
+    recipe: Recipes, dataset: Path, mapped: Path, tmp_path: Path
+) -> None:
+    train(recipe(dataset, "batches.sampler=task_balanced", "batches.size=12", "training.log_every=1", run="folder"))
+    foreign = recipe(section(mapped), "batches.sampler=task_balanced", "batches.size=12", "training.log_every=1", run="mapped")
+    train(foreign)
+    assert_same_run(tmp_path / "folder", tmp_path / "mapped")
+
+
+def test_a_published_dataset_needs_no_mapping(recipe: Recipes, dataset: Path, published: Path, tmp_path: Path) -> None:
+    train(recipe(dataset, "training.log_every=1", run="folder"))
+    train(recipe({"path": str(published)}, "training.log_every=1", run="published"))
+    assert_same_run(tmp_path / "folder", tmp_path / "published")
+    assert set(evaluation(tmp_path / "published")["databases"]) == {"affwild2", "expw"}
+
+
+def uids_of(dataset: Path, rows: list[list[int]]) -> list[str]:
+    uids = load_dataset(dataset, "train")["uid"][:]
+    return [uids[row] for batch in rows for row in batch]
+
+
+def streamed_uids(dataset: Path, rows: list[list[int]], files: int = 4) -> list[str]:
+    """The uids of streamed row numbers: file times 2^32 plus place, of files that hold equal parts of the split."""
+    uids = load_dataset(dataset, "train")["uid"][:]
+    return [uids[row // 2**32 * (len(uids) // files) + row % 2**32] for batch in rows for row in batch]
+
+
+STREAM = ("batches.steps_per_epoch=5", "training.epochs=3", "training.validation_split=null")
+
+
+def test_a_stream_shows_the_rows_of_the_dataset_once_a_pass_in_an_order_of_seed_and_pass(
+    recipe: Recipes, dataset: Path, mapped: Path, tmp_path: Path
+) -> None:
+    # 40 rows in batches of 8: an epoch of 5 steps is a pass
+    train(recipe(section(mapped, streaming=True, shuffle_buffer=7), *STREAM, run="stream"))
+    train(recipe(section(mapped), "training.epochs=3", "training.validation_split=null", run="loaded"))
+    streamed, loaded = rows_of(tmp_path / "stream"), rows_of(tmp_path / "loaded")
+    passes = [streamed_uids(dataset, streamed[start : start + 5]) for start in (0, 5, 10)]
+    for start, uids in zip((0, 5, 10), passes, strict=True):
+        assert sorted(uids) == sorted(uids_of(dataset, loaded[start : start + 5]))
+    assert passes[0] != passes[1] != passes[2]
+    train(recipe(section(mapped, streaming=True, shuffle_buffer=7), *STREAM, run="again"))
+    assert rows_of(tmp_path / "again") == streamed
+    train(recipe(section(mapped, streaming=True, shuffle_buffer=7), *STREAM, "seed=1", run="other"))
+    assert rows_of(tmp_path / "other") != streamed
+
+
+def test_a_streamed_validation_split_gives_the_metrics_of_the_loaded_one(
+    recipe: Recipes, dataset: Path, mapped: Path, published: Path, tmp_path: Path
+) -> None:
+    settings = ("batches.steps_per_epoch=5", "training.max_steps=2")
+    train(recipe(section(mapped, streaming=True), *settings, run="stream"))
+    assert evaluation(tmp_path / "stream")["rows"] == 21
+    described = tmp_path / "faces.yaml"
+    described.write_text(yaml.safe_dump(section(mapped)))
+    loaded = evaluate(tmp_path / "stream/model", described, ["train", "validation"], bootstrap=20, tune_thresholds=None)
+    described.write_text(yaml.safe_dump(section(mapped, streaming=True)))
+    streamed = evaluate(tmp_path / "stream/model", described, ["train", "validation"], bootstrap=20)
+    assert streamed["splits"] == loaded["splits"]
+    assert loaded["splits"]["validation"]["overall"]["va"] == evaluation(tmp_path / "stream")["overall"]["va"]
+    assert streamed["fingerprint"] is None
+    own = evaluate(tmp_path / "stream/model", dataset, ["validation"], tune_thresholds="train")
+    described.write_text(yaml.safe_dump({"path": str(published), "streaming": True}))
+    again = evaluate(tmp_path / "stream/model", described, ["validation"], tune_thresholds="train")
+    assert again["splits"] == own["splits"]
+    assert again["thresholds_from"]["labels"] == own["thresholds_from"]["labels"]
+
+
+def test_an_interrupted_stream_goes_on_to_the_same_bits(
+    recipe: Recipes, mapped: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # An epoch of 3 steps ends within a pass of 5; the stop is within the second pass.
+    settings = ("batches.steps_per_epoch=3", "training.epochs=4", "training.save_every_steps=2", "training.validation_split=null")
+    streamed = section(mapped, streaming=True, shuffle_buffer=16)
+    train(recipe(streamed, *settings, run="whole"))
+    take_step = Logs.step
+
+    def interrupted(self: Logs, step: int, *arguments: Any) -> None:
+        take_step(self, step, *arguments)
+        if step == 9:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Logs, "step", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        train(recipe(streamed, *settings, run="cut"))
+    monkeypatch.undo()
+    train(recipe(streamed, *settings, run="cut"))
+    assert rows_of(tmp_path / "cut") == rows_of(tmp_path / "whole")
+    whole, cut = weights(tmp_path / "whole"), weights(tmp_path / "cut")
+    assert all(torch.equal(value, cut[name]) for name, value in whole.items())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("share_by", ["rows", "files"])
+def test_two_processes_share_a_stream(recipe: Recipes, dataset: Path, mapped: Path, tmp_path: Path, share_by: str) -> None:
+    streamed = section(mapped, streaming=True, shuffle_buffer=7, share_by=share_by)
+    settings = ("batches.steps_per_epoch=5", "training.epochs=2", "model.dropout=0")
+    train(recipe(streamed, *settings, run="one"))
+    made = recipe(streamed, *settings, run="two")
+    made.write(tmp_path / "recipe.yaml")
+    config = str(Path(__file__).parents[3] / "recipes/accelerate/multi_gpu.yaml")
+    launch = ["accelerate.commands.launch", "--config_file", config, "--main_process_port", "0", "-m", "affect_train"]
+    command = [sys.executable, "-m", *launch, str(tmp_path / "recipe.yaml"), "--json"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HOME": str(tmp_path / "home")}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    assert done.returncode == 0, done.stderr[-4000:]
+    assert "2 process(es) on cpu" in done.stderr
+    one, parts = rows_of(tmp_path / "one"), [rows_of(tmp_path / "two", rank) for rank in (0, 1)]
+    together = [first + second for first, second in zip(*parts, strict=True)]
+    for start in (0, 5):
+        # 40 rows in batches of 8: every pass of both has every row once
+        assert sorted(sum(together[start : start + 5], [])) == sorted(sum(one[start : start + 5], []))
+    assert evaluation(tmp_path / "two")["rows"] == 21
+    if share_by == "rows":
+        assert together == one
+        for name, value in weights(tmp_path / "one").items():
+            assert torch.allclose(value, weights(tmp_path / "two")[name], atol=2e-4), name
+    else:
+        files = [{row // 2**32 for batch in part for row in batch} for part in parts]
+        assert files == [{0, 2}, {1, 3}]
+
+
+def test_a_stream_without_a_label_of_a_task_is_an_error(recipe: Recipes, mapped: Path) -> None:
+    with pytest.raises(NoLabelsError, match=r"split train: no row has a label of au; "):
+        columns = {**section(mapped)["columns"], "action_units": {45: "AU01"}, "missing": {"emotion": [-9], "val": -5, "aro": -5, "AU01": [0, 1, 9]}}
+        train(
+            recipe(
+                {"path": str(mapped), "columns": columns, "streaming": True},
+                "tasks.action_units=[45]", "training.max_steps=9", "training.validation_split=null",
+            )
+        )  # fmt: skip
+
+
+def test_columns_are_written_into_dataset_folders_alone(mapped: Path, tmp_path: Path) -> None:
+    described = tmp_path / "faces.yaml"
+    described.write_text(yaml.safe_dump(section(mapped)))
+    with pytest.raises(UsageError, match=r"affect-train label writes columns into a dataset folder, which '.*faces.yaml' is not"):
+        label(tmp_path / "model", described, "teacher")
