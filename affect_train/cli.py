@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 
 from affect_data.errors import AffectError
-from affect_train import cli_compound, cli_study, cli_teachers
+from affect_train import cli_compound, cli_separation, cli_study, cli_teachers
 
 if TYPE_CHECKING:
     from affect_train.recipe import Recipe
@@ -43,6 +43,7 @@ COMMANDS = (
     *cli_teachers.COMMANDS,
     *cli_study.COMMANDS,
     *cli_compound.COMMANDS,
+    *cli_separation.COMMANDS,
 )
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
@@ -290,6 +291,7 @@ def predict(
 cli_teachers.register(app)
 cli_study.register(app)
 cli_compound.register(app)
+cli_separation.register(app)
 
 
 def main_with_recipe(arguments: list[str]) -> list[str]:

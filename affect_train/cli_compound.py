@@ -84,7 +84,12 @@ def describe(result: Mapping[str, Any]) -> str:
     rows.append(["zero-shot", *(_with_interval(found, key) for key in ("uar", "accuracy"))])
     for one in result.get("few_shot", {}).get("results", ()):
         count = len(one["draws"])
-        rows.append([f"{one['shots']} shots, {count} draws", *(_spread(one[key]) for key in ("uar", "accuracy"))])
+        rows.append(
+            [
+                f"{one['shots']} shot{'s' * (one['shots'] > 1)}, {count} draws",
+                *(_spread(one[key]) for key in ("uar", "accuracy")),
+            ]
+        )
     chance = result["chance"]
     rows.append(["chance", f"{chance['uar']:.3f}", f"{chance['accuracy_of_commonest']:.3f}"])
     classes = [

@@ -17,6 +17,7 @@ from affect_train.labels import LabelArrays, column_array, load_labels, text_cod
 from affect_train.metrics import best_thresholds, evaluate_predictions
 from affect_train.model import AffectModel
 from affect_train.preprocess import Preprocessing
+from affect_train.reliability import reliability
 from affect_train.reporting import Reporter
 from affect_train.run_folder import MODEL_CONFIG, RunFolder, model_folder, write_json, write_text
 from affect_train.sources import ForeignSource, open_source, report_of
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from affect_train.inference import Inputs
 
 Evaluation = dict[str, Any]
-"""JSON-able: rows, overall (of `evaluate_predictions`), databases (the same by name)."""
+"""JSON-able: rows, overall (of `evaluate_predictions`), databases (the same by name), reliability (of `reliability`)."""
 
 
 def evaluate_split(
@@ -95,6 +96,7 @@ def score(
         "rows": len(labels),
         "overall": metrics(np.arange(len(labels))),
         "databases": {names[code]: metrics(np.flatnonzero(databases == code)) for code in present},
+        "reliability": reliability(predicted, truth, tasks),
     }
 
 

@@ -1,23 +1,24 @@
 """Holds the dataset of a recipe against leaks between its splits before anything is trained."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
+import numpy as np
+import polars as pl
 from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
 
 from affect_data.errors import DataError
-from affect_data.leaks import LeakError, Part, guard_dataset, stored_groups
+from affect_data.leaks import LeakError, Part, find_leaks, guard_dataset, stored_groups
 from affect_data.store import DatasetFolder
 from affect_train.labels import column_array
-from affect_train.preparation import check_dataset, rows_in
+from affect_train.preparation import Split, TrainingData, check_dataset, rows_in
 from affect_train.recipe import Recipe
 from affect_train.recipe_dataset import DatasetSource
 from affect_train.reporting import Reporter
 
-if TYPE_CHECKING:
-    import polars as pl
-
+FOREIGN_REMEDY = (
+    "Mend the splits of the dataset. To train all the same, with figures that are too good, say `training: {leaks: report}`."
+)
 NOUNS = {"subject": "people", "track": "videos", "picture": "pictures", "group": "groups of copies"}
 
 
@@ -32,7 +33,6 @@ def guard_training(recipe: Recipe, accelerator: Accelerator, reporter: Reporter)
         UsageError: the recipe holds a fold out that the dataset does not have.
     """
     if isinstance(recipe.dataset, DatasetSource):
-        reporter.say("leaks: not looked for, because the dataset is no dataset folder of affectkit (`affect-data build` makes one)")
         return
     refusal: LeakError | None = None
     if accelerator.is_main_process:
@@ -48,6 +48,30 @@ def guard_training(recipe: Recipe, accelerator: Accelerator, reporter: Reporter)
         raise refusal
     if message is not None:
         raise DataError(message)
+
+
+def guard_loaded(recipe: Recipe, data: TrainingData, reporter: Reporter) -> None:
+    """Refuses people and videos that are in both splits of a dataset that is no dataset folder, as far as the recipe says; every process looks.
+
+    Raises:
+        LeakError: there are leaks that the recipe does not accept.
+    """
+    if data.train.dataset is None:
+        reporter.say("leaks: not looked for, because the rows are streamed")
+        return
+    splits = [split for split in (data.train, data.validation) if split is not None]
+    leaks = find_leaks(pl.concat(_people(split) for split in splits))
+    if len(leaks) and recipe.training.leaks == "refuse":
+        raise LeakError(leaks, FOREIGN_REMEDY)
+    found = _counted(leaks)
+    said = f"{', '.join(found)} are in two splits: what is measured there is too good" if found else "no person or video is in two splits"
+    reporter.say(f"leaks: {said}; copies of pictures are looked for in dataset folders alone")
+
+
+def _people(split: Split) -> pl.DataFrame:
+    names = np.array(split.dataset.features["database"].names)
+    named = {"database": names[column_array(split.dataset, "database")], "split": split.name}
+    return pl.DataFrame({**named, **{column: split.dataset[column][:] for column in ("subject", "track")}})
 
 
 def parts_of(recipe: Recipe, folder: DatasetFolder) -> list[Part]:
@@ -66,7 +90,7 @@ def parts_of(recipe: Recipe, folder: DatasetFolder) -> list[Part]:
     return [Part(trained, trained, kept), held, *others]
 
 
-def summary(leaks: "pl.DataFrame", *, audited: bool) -> str:
+def summary(leaks: pl.DataFrame, *, audited: bool) -> str:
     """One line about the leaks that a run accepts.
 
     Args:
@@ -80,7 +104,7 @@ def summary(leaks: "pl.DataFrame", *, audited: bool) -> str:
     return f"leaks: {', '.join(found)} are in two splits: what is measured there is too good{unaudited}"
 
 
-def _counted(leaks: "pl.DataFrame") -> Sequence[str]:
+def _counted(leaks: pl.DataFrame) -> Sequence[str]:
     kinds = leaks["kind"].to_list()
     rows = leaks["rows"].to_list()
     return [

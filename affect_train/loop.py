@@ -15,14 +15,14 @@ from affect_data.errors import DataError
 from affect_train.batches import AffectBatch
 from affect_train.checkpoint import Checkpoints, Progress, broadcast_buffers
 from affect_train.evaluate import evaluate_split
-from affect_train.leak_guard import guard_training
+from affect_train.leak_guard import guard_loaded, guard_training
 from affect_train.logs import Logs
 from affect_train.preparation import Learner, TrainingData, check_dataset, trained_rows, training_accelerator
 from affect_train.recipe import Recipe
 from affect_train.reporting import Reporter
 from affect_train.resume import check_same_recipe
 from affect_train.run_folder import RunFolder, recover_folder, run_lock, write_json, written_folder
-from affect_train.sources import report_of
+from affect_train.sources import ForeignSource, report_of
 from affect_train.step import optimizer_step
 from affect_train.temporal.training import describe_windows
 from affect_train.temporal.windows import FeatureWindows
@@ -89,6 +89,8 @@ def train(recipe: Recipe, *, dry_run: bool = False) -> dict[str, Any] | None:
     reporter = Reporter(speaks=accelerator.is_main_process)
     guard_training(recipe, accelerator, reporter)
     data = TrainingData.load(recipe, accelerator)
+    if isinstance(data.source, ForeignSource):
+        guard_loaded(recipe, data, reporter)
     learner = Learner.build(recipe, accelerator, planned_steps(recipe, data))
     if data.train.labels is not None:
         for note in learner.method.prepare(data.train.labels, trained_rows(recipe, data), f"'{recipe.dataset}', split {recipe.training.split}"):

@@ -98,6 +98,11 @@ def _temporal_contradictions(sections: Mapping[str, Any]) -> Iterator[tuple[tupl
             ("batches", "balance"),
             f"found {batches.balance!r}, which weighs rows, but a recurrent stage draws windows; remove it",
         )
+    if "method" in sections and sections["method"].name == "meta_auxiliary":
+        yield (
+            ("method", "name"),
+            "'meta_auxiliary' judges its steps by rows, but a recurrent stage draws windows; use 'supervised' or 'distillation'",
+        )
 
 
 def _coupling_contradictions(

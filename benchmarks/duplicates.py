@@ -150,7 +150,7 @@ def faiss_pairs(faiss: object, codes: np.ndarray) -> set[tuple[int, int]]:
 
 
 def copies_of(picture: Image.Image, rng: np.random.Generator) -> dict[str, Image.Image]:
-    """A recompressed, a resized, a brighter or darker, a slightly cropped copy (0 to 3 of 48 pixels a side), one in a colour file, and a mirrored one."""
+    """Copies by kind: cropped ones lack 0 to 3 of 48 pixels a side."""
     sink = io.BytesIO()
     picture.save(sink, "JPEG", quality=int(rng.integers(40, 90)))
     side = round(picture.width * rng.uniform(0.5, 2.0))

@@ -13,6 +13,7 @@ from affect_data.vocabulary import EXPRESSIONS, slot_of
 
 DEVIATIONS: Final = 4.0
 DOUBT_FROM: Final = 0.9
+UNIT_DOUBT_FROM: Final = 0.8
 
 Floats = npt.NDArray[np.float32]
 
@@ -25,9 +26,9 @@ class LabelErrors(Audit):
     severity = Severity.REVIEW
     rule = (
         "expression and each action unit: confident learning picks the rows whose class the confusion of labels and confident predictions makes "
-        f"wrong, where the label's probability is at most {1 - DOUBT_FROM:.1f}; valence and arousal: a residual of more than {DEVIATIONS:g} standard "
-        "deviations (from the median). Each task on its labelled rows, predictions out of fold by subject, track and copies. Score: 1 minus the "
-        "probability of the label; for valence and arousal 1 minus limit / residual"
+        f"wrong, where the label's probability is at most {1 - DOUBT_FROM:.1f} ({1 - UNIT_DOUBT_FROM:.1f} for an action unit); valence and "
+        f"arousal: a residual of more than {DEVIATIONS:g} standard deviations (from the median). Each task on its labelled rows, predictions out "
+        "of fold by subject, track and copies. Score: 1 minus the probability of the label; for valence and arousal 1 minus limit / residual"
     )
     source = "Northcutt, Jiang & Chuang, Confident Learning, JAIR 70 (2021), as implemented by cleanlab"
 
@@ -46,7 +47,11 @@ class LabelErrors(Audit):
             if min((label == 1).sum(), (label == 0).sum()) < LEAST_EXAMPLES:
                 continue
             names = np.array(["absent", "present"])
-            parts.append(self._classes(dataset, rows, label[rows], two[rows], names, f"AU{number}", predictions.origin))
+            parts.append(
+                self._classes(
+                    dataset, rows, label[rows], two[rows], names, f"AU{number}", predictions.origin, UNIT_DOUBT_FROM
+                )
+            )
         for dimension, value in predictions.valence_arousal.items():
             parts.append(self._residuals(dataset, dimension, value, predictions.origin))
         return pl.concat(parts)
@@ -76,12 +81,13 @@ class LabelErrors(Audit):
         names: "npt.NDArray[np.str_]",
         task: str,
         origin: str,
+        doubt_from: float = DOUBT_FROM,
     ) -> pl.DataFrame:
         from cleanlab.filter import find_label_issues
 
         wrong = np.asarray(find_label_issues(label, probability.astype(np.float64), n_jobs=1))
         given = probability[np.arange(len(rows)), label]
-        wrong &= given <= 1 - DOUBT_FROM
+        wrong &= given <= 1 - doubt_from
         if not wrong.any():
             return no_findings()
         found = dataset.labels[rows[wrong].tolist()].with_columns(

@@ -1,4 +1,4 @@
-"""What a model says of every face: a teacher's soft labels, or a linear model on gradients of the small pictures, fitted out of fold.
+"""What a model says of every face: a teacher's soft labels, or a linear model on gradients and pixels of the small pictures, fitted out of fold.
 
 The linear model is no rival of a teacher. It is there so that label errors can be looked for before anything is trained: it needs no GPU and about a
 minute for 30,000 faces.
@@ -22,7 +22,15 @@ from affect_data.vocabulary import ACTION_UNITS, EXPRESSIONS, slot_of
 FOLDS: Final = 5
 CELL: Final = 4
 ORIENTATIONS: Final = 8
-RIDGE: Final = 0.02
+RIDGES: Final = (0.02, 0.05, 0.1, 0.2, 0.5)
+"""Penalties, relative to the mean square of a feature; the one with the least error out of fold is taken, label by label."""
+
+PIXELS: Final = 1 / 32
+"""Weight of a standardised pixel beside a gradient."""
+
+STORED: Final = 4.0
+"""Weight of stored features beside the gradients."""
+
 LEAST_EXAMPLES: Final = 20
 
 Floats = npt.NDArray[np.float32]
@@ -73,14 +81,18 @@ def teacher_predictions(dataset: AuditedDataset, name: str) -> Predictions:
 
 
 def linear_predictions(dataset: AuditedDataset) -> Predictions:
-    """Predictions of ridge regression on gradients, each row by a model that has seen no row of its subject, track or group of copies."""
+    """Predictions of ridge regression, each row by a model that has seen no row of its subject, track or group of copies.
+
+    Its inputs are gradients and pixels of the small pictures, and the dataset's first stored features by name where it has some.
+    """
     labels = dataset.labels
     groups = group_rows(labels, dataset.duplicate_groups)
-    origin = "linear model, out of fold"
+    stored = dataset.feature_names()[:1]
+    origin = " ".join(["linear model,", *(f"features {name}," for name in stored), "out of fold"])
     if len(np.unique(groups)) < FOLDS:
         return Predictions(origin)
     folds = assign_folds(groups, strata(labels), FOLDS)
-    features = gradients(dataset.pictures.small)[dataset.pictures.of_row]
+    features = _inputs(dataset, stored)
     expression = labels["expression"].to_numpy()
     counts = np.bincount(expression[expression >= 0], minlength=len(EXPRESSIONS))
     classes = tuple(int(c) for c in np.nonzero(counts >= LEAST_EXAMPLES)[0])
@@ -131,6 +143,19 @@ def gradients(small: npt.NDArray[np.uint8]) -> Floats:
     return np.asarray(np.sqrt(found / (around + 1.0)).reshape(len(small), -1), np.float32)
 
 
+def _inputs(dataset: AuditedDataset, stored: tuple[str, ...]) -> Floats:
+    small = dataset.pictures.small
+    pixels = small.reshape(len(small), -1).astype(np.float32)
+    pixels -= pixels.mean(axis=1, keepdims=True)
+    pixels *= PIXELS / (pixels.std(axis=1, keepdims=True) + 1e-3)
+    inputs = [np.concatenate([gradients(small), pixels], axis=1)[dataset.pictures.of_row]]
+    for name in stored:
+        features = dataset.features(name)
+        features -= features.mean(axis=0)
+        inputs.append(features * (STORED / np.sqrt(features.shape[1]) / (features.std(axis=0) + 1e-6)))
+    return np.concatenate(inputs, axis=1)
+
+
 def _ridge(features: Floats, targets: Floats, usable: npt.NDArray[np.bool_], folds: npt.NDArray[np.int8]) -> Floats:
     """Out-of-fold ridge regression: float32 [rows, targets]; rows that are not usable are predicted by the model of their fold too."""
     width = features.shape[1] + 1
@@ -142,15 +167,17 @@ def _ridge(features: Floats, targets: Floats, usable: npt.NDArray[np.bool_], fol
             inputs = np.column_stack([features[part], np.ones(len(part), np.float32)])
             grams[fold] += inputs.T @ inputs
             products[fold] += inputs.T @ targets[part]
-    said = np.zeros((len(features), targets.shape[1]), np.float32)
+    said = np.zeros((len(RIDGES), len(features), targets.shape[1]), np.float32)
     for fold in range(FOLDS):
         gram, product = grams.sum(axis=0) - grams[fold], products.sum(axis=0) - products[fold]
-        penalty = np.full(width, RIDGE * np.trace(gram) / width)
-        penalty[-1] = 1e-6
-        weights = np.linalg.solve(gram + np.diag(penalty), product).astype(np.float32)
         rows = np.nonzero(folds == fold)[0]
-        said[rows] = features[rows] @ weights[:-1] + weights[-1]
-    return said
+        for number, ridge in enumerate(RIDGES):
+            penalty = np.full(width, ridge * np.trace(gram) / width)
+            penalty[-1] = 1e-6
+            weights = np.linalg.solve(gram + np.diag(penalty), product).astype(np.float32)
+            said[number, rows] = features[rows] @ weights[:-1] + weights[-1]
+    errors = ((said[:, usable] - targets[usable]) ** 2).mean(axis=(1, 2))
+    return np.asarray(said[int(np.argmin(errors))], np.float32)
 
 
 def _calibrated(scores: Floats, targets: Floats, usable: npt.NDArray[np.bool_]) -> Floats:

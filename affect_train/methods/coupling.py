@@ -59,6 +59,9 @@ class Coupled(Method):
         super().__init__(method.options, method.tasks)
         self.method = method
         self.coupling = coupling
+        soft, matching = coupling.soft_co_annotation, coupling.distribution_matching
+        self.soft = soft if soft is not None and soft.weight else None
+        self.matching = matching if matching is not None and matching.weight else None
         self._relations = None if coupling.prior == "data" else table_relations(coupling, method.tasks)
 
     @property
@@ -92,7 +95,7 @@ class Coupled(Method):
         notes += self.relations.notes
         matched = zip(self.tasks.action_units, self.relations.matched.tolist(), strict=True)
         apart = [f"AU{number}" for number, known in matched if not known]
-        if apart and self.coupling.distribution_matching is not None:
+        if apart and self.matching is not None:
             notes.append(
                 f"coupling: distribution matching leaves out {', '.join(apart)}: the prior does not say who shows it"
             )
@@ -128,9 +131,9 @@ class Coupled(Method):
             found["co_annotation_au"] = self.au_count(self._unit_labels(batch, relations) > 0)
         if self._hard_expression:
             found["co_annotation_expression"] = (complete_expressions(batch, relations) >= 0).sum()
-        if self.coupling.soft_co_annotation is not None:
+        if self.soft is not None:
             found["soft_co_annotation"] = scored_rows(scored_expressions(batch, relations)).sum()
-        if self.coupling.distribution_matching is not None:
+        if self.matching is not None:
             found["distribution_matching"] = self._matched_count(batch, relations)
         return found
 
@@ -147,13 +150,13 @@ class Coupled(Method):
             classes = complete_expressions(batch, relations)
             total, _ = losses.masked_cross_entropy(output.expression_logits, classes, classes >= 0)
             sums["co_annotation_expression"] = total, self._hard_expression
-        if self.coupling.soft_co_annotation is not None:
-            options = self.coupling.soft_co_annotation
+        if self.soft is not None:
+            options = self.soft
             targets = soft_expressions(batch, relations, weighted=options.weighted, temperature=options.temperature)
             scored = scored_expressions(batch, relations)
             sums["soft_co_annotation"] = soft_sum(output.expression_logits, targets, scored, relations), options.weight
-        if self.coupling.distribution_matching is not None:
-            options = self.coupling.distribution_matching
+        if self.matching is not None:
+            options = self.matching
             matched = matching_losses(
                 output.au_logits, output.expression_logits, relations, options.form, options.gradient
             )
@@ -191,9 +194,7 @@ class Coupled(Method):
 
     def _matched_count(self, batch: "AffectBatch", relations: Relations) -> Tensor:
         rows = torch.tensor(len(batch), device=batch.au.device)
-        averages = (
-            self.coupling.distribution_matching is not None and self.coupling.distribution_matching.reduction == "mean"
-        )
+        averages = self.matching is not None and self.matching.reduction == "mean"
         return rows * relations.matched.sum() if averages else rows
 
 

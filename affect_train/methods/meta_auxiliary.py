@@ -43,6 +43,9 @@ if TYPE_CHECKING:
 WEIGHTS = "weights.parquet"
 NETWORK = "weight_network.safetensors"
 
+SMALLEST_STEP = 1e-16
+"""Adam's epsilon: gradients by the weights are as small as the learning rate over the number of rows, and its usual 1e-8 would swallow them."""
+
 
 @dataclass(frozen=True)
 class Trial:
@@ -163,7 +166,7 @@ class MetaAuxiliary(Supervised):
         options = self.options.weight_network
         self.network = WeightNetwork(model.feature_width, options, recipe.seed).to(accelerator.device)
         self.optimizer = torch.optim.Adam(
-            self.network.parameters(), lr=options.learning_rate, weight_decay=options.weight_decay
+            self.network.parameters(), lr=options.learning_rate, weight_decay=options.weight_decay, eps=SMALLEST_STEP
         )
         self.loader = None
         if self.options.meta_batch.size is not None:

@@ -55,7 +55,9 @@ class Classes:
         """The values that are known, for messages."""
         named = {value: name for value, name in self.names.items() if value not in self.missing}
         if self.text:
-            return f"a name of the vocabulary ({', '.join(EXPRESSIONS)})" + "".join(f", or {value!r}" for value in named)
+            return f"a name of the vocabulary ({', '.join(EXPRESSIONS)})" + "".join(
+                f", or {value!r}" for value in named
+            )
         return f"one of {', '.join(f'{value} ({name})' for value, name in named.items())}"
 
 

@@ -45,7 +45,9 @@ class Pictures:
             DataError: there is no picture, or its file cannot be read.
         """
         held = self._held(row)
-        return memoryview(read_picture(str(self._path(row)), self._folder)) if held is None else memoryview(held).cast("B")
+        return (
+            memoryview(read_picture(str(self._path(row)), self._folder)) if held is None else memoryview(held).cast("B")
+        )
 
     def stored(self, row: int) -> Picture:
         """A copy of the bytes of a picture, or its path: what can be kept when the column is gone.

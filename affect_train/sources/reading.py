@@ -49,7 +49,9 @@ class OpenedSource:
     @property
     def name(self) -> str:
         """What messages and results call it; a folder without the folders that it lies in."""
-        source = self.source if self.folder is None else self.source.model_copy(update={"path": self.folder.resolve().name})
+        source = (
+            self.source if self.folder is None else self.source.model_copy(update={"path": self.folder.resolve().name})
+        )
         return str(source)
 
     @property
@@ -114,7 +116,9 @@ def _built(source: DatasetSource, folder: Path | None) -> OpenedSource:
 
     with explained(source):
         builder = load_dataset_builder(source.path, source.configuration, revision=source.revision)
-    return OpenedSource(source, tuple(map(str, builder.config.data_files or builder.info.splits or ())), folder, builder)
+    return OpenedSource(
+        source, tuple(map(str, builder.config.data_files or builder.info.splits or ())), folder, builder
+    )
 
 
 def _saved(source: DatasetSource, folder: Path) -> OpenedSource | None:

@@ -155,7 +155,9 @@ def read_description(path: Path) -> "str | DatasetSource":
         return str(source.values["dataset"])
     if "dataset" in source.values:
         source.values = source.values["dataset"]
-        source.places = {place[1:]: line for place, line in source.places.items() if place[0] == "dataset" and place[1:]}
+        source.places = {
+            place[1:]: line for place, line in source.places.items() if place[0] == "dataset" and place[1:]
+        }
     mistakes = source.mistakes or validation_mistakes(DatasetSource, source)[0]
     if mistakes:
         raise RecipeError(str(path), mistakes)
@@ -184,7 +186,9 @@ def _joined(labels: "Dataset", pictures: "Dataset", image: str) -> "Dataset":
 
     if pictures._indices is not None:
         pictures = pictures.flatten_indices()
-    return concatenate_datasets([labels, pictures.rename_column(image, "image") if image != "image" else pictures], axis=1)
+    return concatenate_datasets(
+        [labels, pictures.rename_column(image, "image") if image != "image" else pictures], axis=1
+    )
 
 
 def _refuse_duplicates(name: str, split: str, uids: pa.ChunkedArray) -> None:
@@ -192,7 +196,9 @@ def _refuse_duplicates(name: str, split: str, uids: pa.ChunkedArray) -> None:
         return
     counts = pc.value_counts(uids)
     twice = next(item["values"].as_py() for item in counts if item["counts"].as_py() > 1)
-    raise SourceError(name, f"split {split} has two rows of the uid '{twice}'", "Name another column under `columns.uid`, or none")
+    raise SourceError(
+        name, f"split {split} has two rows of the uid '{twice}'", "Name another column under `columns.uid`, or none"
+    )
 
 
 def _refuse_empty(name: str, split: str, pictures: pa.ChunkedArray) -> None:
@@ -203,7 +209,9 @@ def _refuse_empty(name: str, split: str, pictures: pa.ChunkedArray) -> None:
         there = pc.is_valid(pictures)
     if not pc.all(there).as_py():
         row, count = pc.index(there, value=False).as_py(), len(there) - pc.sum(there).as_py()
-        raise SourceError(name, f"split {split}, row {row}: there is no picture ({count:,} such rows)", "Leave such rows out of it")
+        raise SourceError(
+            name, f"split {split}, row {row}: there is no picture ({count:,} such rows)", "Leave such rows out of it"
+        )
 
 
 def _no_columns(rows: int) -> pa.Table:

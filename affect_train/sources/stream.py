@@ -145,7 +145,9 @@ class RowStream:
         """What is said of a row whose picture cannot be used."""
         return DataError(f"dataset '{self.name}', split {self.split}, row '{uid}': {because}. {ForeignFaces.remedy}")
 
-    def decode(self, rows: Sequence[StreamedRow], preprocessing: Preprocessing, decoders: Decoders, pixels: Pixels) -> None:
+    def decode(
+        self, rows: Sequence[StreamedRow], preprocessing: Preprocessing, decoders: Decoders, pixels: Pixels
+    ) -> None:
         """Writes the faces of rows to `pixels`, uint8 [N, S, S, 3].
 
         Raises:

@@ -136,7 +136,11 @@ class StreamLoader:
 
     def _pass(self, files: Sequence[int], number: int) -> Iterator[StreamedRow]:
         rng = np.random.default_rng([self._seed, number])
-        return shuffled(self._read([files[place] for place in rng.permutation(len(files))], number), self._source.shuffle_buffer, rng)
+        return shuffled(
+            self._read([files[place] for place in rng.permutation(len(files))], number),
+            self._source.shuffle_buffer,
+            rng,
+        )
 
     def _read(self, files: Sequence[int], number: int) -> Iterator[StreamedRow]:
         """The rows of some files one after the other.

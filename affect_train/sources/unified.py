@@ -52,7 +52,9 @@ class UnifiedRows:
         try:
             check_rules(labels, RULES)
         except SchemaError as error:
-            raise SourceError(self.name, str(error).partition(". This is")[0], "Publish it again from its dataset folder") from error
+            raise SourceError(
+                self.name, str(error).partition(". This is")[0], "Publish it again from its dataset folder"
+            ) from error
         return table.select(MADE)
 
 
@@ -68,7 +70,9 @@ def rows_of(name: str, source: "DatasetSource", given: "Features") -> RowMapping
         found = ", ".join(given)
         raise RecipeError(
             f"dataset '{name}'",
-            [f"dataset.columns: missing; its columns are not those of affectkit, so say what they mean (docs/datasets.md). It has: {found}"],
+            [
+                f"dataset.columns: missing; its columns are not those of affectkit, so say what they mean (docs/datasets.md). It has: {found}"
+            ],
         )
     return UnifiedRows(name, given)
 
@@ -85,13 +89,19 @@ def _differences(given: "Features") -> list[str]:
     schema, mistakes = given.arrow_schema, []
     for column in COLUMNS:
         if column.name not in given:
-            mistakes.append(f"column {column.name!r} of the schema is not there; publish the dataset with this release, or map it by `columns`")
+            mistakes.append(
+                f"column {column.name!r} of the schema is not there; publish the dataset with this release, or map it by `columns`"
+            )
             continue
         found, names = schema.field(column.name).type, getattr(given[column.name], "names", None)
         if found != column.type:
             mistakes.append(f"column {column.name!r} holds {found}; the schema of this release has {column.type}")
         elif column.class_names and names is None:
-            mistakes.append(f"column {column.name!r} has lost the names of its classes; write it by `Dataset.to_parquet` or `push_to_hub`")
+            mistakes.append(
+                f"column {column.name!r} has lost the names of its classes; write it by `Dataset.to_parquet` or `push_to_hub`"
+            )
         elif len(column.class_names) > 1 and tuple(names) != column.class_names:
-            mistakes.append(f"column {column.name!r} has the classes {', '.join(names)}; this release has {', '.join(column.class_names)}")
+            mistakes.append(
+                f"column {column.name!r} has the classes {', '.join(names)}; this release has {', '.join(column.class_names)}"
+            )
     return mistakes

@@ -54,11 +54,11 @@ def run_study(study: Study, recipes: Path, out: Path, workers: int = 1) -> dict[
     """
     out.mkdir(parents=True, exist_ok=True)
     threads = max(1, (os.cpu_count() or 1) // workers)
-    chains = [(study, recipes, out, seed, threads) for seed in study.seeds]
+    chains = [(study, recipes, out, seed) for seed in study.seeds]
     results: dict[int, dict[str, Any]] = {}
     failures: list[AffectError] = []
     with _threads_of_children(threads), ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
-        pool.submit(_run_shared, study, recipes, out, os.cpu_count() or 1).result()
+        pool.submit(_run_shared, study, recipes, out).result()
         for future in as_completed([pool.submit(_run_chain, *chain) for chain in chains]):
             try:
                 result = future.result()
@@ -89,19 +89,13 @@ def _document(study: Study, results: Sequence[Mapping[str, Any]]) -> dict[str, A
     }
 
 
-def _run_shared(study: Study, recipes: Path, out: Path, threads: int) -> None:
-    import torch
-
-    torch.set_num_threads(threads)
+def _run_shared(study: Study, recipes: Path, out: Path) -> None:
     for command in study.shared_commands(out, recipes):
         _run_once(command, out / SHARED)
 
 
-def _run_chain(study: Study, recipes: Path, out: Path, seed: int, threads: int) -> dict[str, Any]:
+def _run_chain(study: Study, recipes: Path, out: Path, seed: int) -> dict[str, Any]:
     """One seed: its commands one after the other, in this process, so that libraries are loaded once."""
-    import torch
-
-    torch.set_num_threads(threads)
     printed: dict[str, list[Any]] = {}
     seconds: dict[str, float] = {}
     for command in study.commands(out, recipes, seed):

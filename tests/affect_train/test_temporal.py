@@ -365,6 +365,8 @@ def test_a_recurrent_stage_takes_stored_features_and_no_balance(recipe_values: V
         recipe_from(recipe_values(model=model, batches={"balance": "plan"}))
     assert "model.temporal: windows are read from stored features; run `affect-train features`" in str(error.value)
     assert "batches.balance: found 'plan', which weighs rows, but a recurrent stage draws windows" in str(error.value)
+    with pytest.raises(RecipeError, match=r"method.name: 'meta_auxiliary' judges its steps by rows, but a recurrent"):
+        recipe_from(recipe_values(model=model, method={"name": "meta_auxiliary"}))
     resolved = recipe_from(recipe_values(model={**model, "features": "tiny", "freeze_backbone": True}))
     assert resolved.model.temporal.strides == (16, 32)
 
@@ -526,8 +528,8 @@ def test_two_processes_train_evaluate_and_label_as_one(values: Values, videos: P
 def test_a_killed_run_over_windows_goes_on_to_the_same_bits(values: Values, tmp_path: Path) -> None:
     file = tmp_path / "recipe.yaml"
     settings = [
-        "training.epochs=40",
-        "training.save_every_steps=4",
+        "training.epochs=15",
+        "training.save_every_steps=10",
         "training.validation_split=null",
         "model.dropout=0.2",
     ]

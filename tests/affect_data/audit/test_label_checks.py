@@ -12,7 +12,7 @@ from affect_data.audit.au_expression import ActionUnitExpression, lift_table
 from affect_data.audit.au_va import ActionUnitValence
 from affect_data.audit.base import Audit, AuditedDataset
 from affect_data.audit.codes import Codes, Scale
-from affect_data.audit.expression_va import ExpressionValenceArousal
+from affect_data.audit.expression_va import ExpressionValenceArousal, plane_probabilities
 from affect_data.audit.occurrence_intensity import OccurrenceIntensity
 from affect_data.audit.pain import PainIdentity, contradicts_pain_score, pain_score
 from affect_data.store import add_group
@@ -205,3 +205,42 @@ def test_a_range_that_was_not_converted_is_found_once_a_database(find: Find) -> 
 )
 def test_rows_without_labels_have_no_findings(find: Find, audit: type[Audit]) -> None:
     assert find(audit, {"train": [{}, {}], "validation": [{}]}).is_empty()
+
+
+def faces_in_the_plane(rng: np.random.Generator) -> list[dict[str, object]]:
+    centres = {"surprise": (0.2, 0.8), "sadness": (-0.7, -0.4), "anger": (-0.6, 0.7), "happiness": (0.8, 0.3)}
+    return [
+        {"uid": f"{name}{i}", "expression": name, "va": tuple(np.clip(rng.normal(centre, 0.12), -1, 1))}
+        for name, centre in centres.items()
+        for i in range(60)
+    ]
+
+
+def test_expressions_far_from_where_their_database_has_them_are_found(find: Find) -> None:
+    rows = faces_in_the_plane(np.random.default_rng(0))
+    # No rule speaks of surprise, nor of anger with a negative valence: only the database itself does.
+    rows += [{"uid": "sad", "expression": "surprise", "va": (-0.7, -0.4)}]
+    rows += [{"uid": "quiet", "expression": "anger", "va": (-0.7, -0.5)}]
+    found = find(ExpressionValenceArousal, {"train": rows})
+    assert {"sad", "quiet"} <= set(found["uid"])
+    assert len(found) <= 4
+    assert set(evidence_of(found.filter(pl.col("uid").is_in(["sad", "quiet"])), "likelier")) == {"sadness"}
+    assert (found.filter(pl.col("uid") == "sad")["score"] > 0.95).all()
+
+
+def test_where_a_class_is_more_probable_follows_bayes() -> None:
+    # Two classes of equal spread on the valence axis: even odds half-way, and the odds of the normal density elsewhere.
+    line = np.linspace(-1, 1, 41)
+    cloud = np.stack(np.meshgrid(line, line), axis=-1).reshape(-1, 2) * 0.3
+    places = np.concatenate([cloud - [0.5, 0], cloud + [0.5, 0]])
+    classes = np.repeat([0, 1], len(cloud))
+    probability = plane_probabilities(places, classes, 2)
+    middle = np.abs(places[:, 0]) < 1e-9
+    assert not middle.any() or probability[middle] == pytest.approx(0.5, abs=1e-6)
+    assert (probability[places[:, 0] < -0.3, 0] > 0.9).all()
+    assert probability.sum(axis=1) == pytest.approx(1.0)
+
+
+def test_few_faces_of_an_expression_say_nothing_about_the_plane(find: Find) -> None:
+    rows = [row for row in faces_in_the_plane(np.random.default_rng(0)) if str(row["uid"])[-1] in "012"]
+    assert find(ExpressionValenceArousal, {"train": [*rows, {"expression": "surprise", "va": (-0.7, -0.4)}]}).is_empty()

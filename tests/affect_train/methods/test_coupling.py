@@ -173,8 +173,14 @@ def test_the_weights_of_both_directions_are_multiplied_by_those_of_the_tasks():
     terms = method.losses(output_of(ALL, 1), batch_of(ALL, ({}, "happiness")))
     assert terms["co_annotation_au"].weight == pytest.approx(2.0)
     assert terms["co_annotation_expression"].weight == pytest.approx(0.3)
-    one_way = coupled(co_annotation={"expression_weight": 0.0})
-    assert set(one_way.counts(batch_of(ALL, ({}, None)))) == {"au", "expression", "co_annotation_au"}
+    off = {"weight": 0.0}
+    one_way = coupled(co_annotation={"expression_weight": 0.0}, soft_co_annotation=off, distribution_matching=off)
+    batch = batch_of(ALL, ({}, None))
+    assert (
+        set(one_way.counts(batch))
+        == {"au", "expression", "co_annotation_au"}
+        == set(one_way.losses(output_of(ALL, 1), batch))
+    )
 
 
 # ---------------------------------------------------------------- soft co-annotation
@@ -699,12 +705,12 @@ def test_a_coupling_that_cannot_be_is_a_mistake_of_the_recipe(coupling, tasks, m
 
 @pytest.fixture
 def run(recipe_values, tmp_path):
-    def start(coupling, name="run"):
+    def start(coupling, name="supervised", accumulation=2):
         values = recipe_values(
-            method={"name": "supervised", "au_reduction": "image_mean", "coupling": coupling},
-            output=str(tmp_path / name),
+            method={"name": name, "au_reduction": "image_mean", "coupling": coupling},
+            output=str(tmp_path / "run"),
             batches={"size": 10},
-            training={"epochs": 1, "max_steps": 2, "accumulation": 2, "log_every": 1, "validation_split": None, "keep_best": 0},
+            training={"epochs": 1, "max_steps": 2, "accumulation": accumulation, "log_every": 1, "validation_split": None, "keep_best": 0},
         )  # fmt: skip
         try:
             return train(recipe_from(values))
@@ -723,6 +729,14 @@ def test_a_run_logs_every_term_and_says_what_was_dropped(run, tmp_path, capsys):
     said = capsys.readouterr().err
     assert "coupling: 7 relations between 7 expressions and 3 action units" in said
     assert "coupling: dropped 25 relations that no head predicts: AU4 of anger, AU7 of anger" in said
+
+
+def test_sample_weights_are_learned_beside_a_coupling(run, tmp_path):
+    assert run(EVERYTHING, "meta_auxiliary", accumulation=1)["steps"] == 2
+    logged = (tmp_path / "run" / "metrics.jsonl").read_text()
+    assert "expression_weight" in logged
+    assert "distribution_matching" in logged
+    assert (tmp_path / "run" / "weights.parquet").exists()
 
 
 def test_a_run_whose_labels_never_meet_has_no_prior_from_its_data(run):

@@ -56,7 +56,9 @@ def test_the_classes_of_a_class_label_column_go_by_their_names() -> None:
 
 def test_codes_go_by_the_names_that_the_recipe_gives_them() -> None:
     rows = {"code": [1, 3, 7, None]}
-    made = mapped({"expression": {"column": "code", "names": {"1": "surprised", "3": "Disgust"}}, "missing": {"code": 7}}, rows)
+    made = mapped(
+        {"expression": {"column": "code", "names": {"1": "surprised", "3": "Disgust"}}, "missing": {"code": 7}}, rows
+    )
     assert named(made["expression"]) == ["surprise", "disgust", None, None]
     listed = ["neutral", "happy", "sad", "joy"]
     made = mapped({"expression": {"column": "code", "names": listed}, "missing": {"code": [7]}}, rows)
@@ -66,8 +68,15 @@ def test_codes_go_by_the_names_that_the_recipe_gives_them() -> None:
 def test_whole_floating_point_codes_are_codes() -> None:
     features = Features({**FEATURES, "code": Value("float64")})
     columns = {"expression": {"column": "code", "names": ["anger", "fear"]}}
-    assert named(mapped(columns, {"code": [1.0, math.nan, None, 0.0]}, features)["expression"]) == ["fear", None, None, "anger"]
-    with pytest.raises(DataError, match=r"column 'code', split train, row 0: found 0.5; expected one of 0 \(anger\), 1 \(fear\)"):
+    assert named(mapped(columns, {"code": [1.0, math.nan, None, 0.0]}, features)["expression"]) == [
+        "fear",
+        None,
+        None,
+        "anger",
+    ]
+    with pytest.raises(
+        DataError, match=r"column 'code', split train, row 0: found 0.5; expected one of 0 \(anger\), 1 \(fear\)"
+    ):
         mapped(columns, {"code": [0.5]}, features)
 
 
@@ -93,7 +102,10 @@ def test_values_in_the_range_of_the_schema_keep_their_bits() -> None:
 
 
 def test_action_units_come_from_a_column_each_or_from_lists() -> None:
-    made = mapped({"action_units": {1: "AU01", 2: "AU02"}, "missing": {"AU01": 9}}, {"AU01": [1, 0, 9], "AU02": [True, None, False]})
+    made = mapped(
+        {"action_units": {1: "AU01", 2: "AU02"}, "missing": {"AU01": 9}},
+        {"AU01": [1, 0, 9], "AU02": [True, None, False]},
+    )
     slots = [ACTION_UNIT_SLOTS[unit] for unit in (1, 2, 4)]
     assert [[row[slot] for slot in slots] for row in made["au"]] == [[1, 1, -1], [0, -1, -1], [-1, 0, -1]]
     assert [sum(row) for row in made["au_mask"]] == [2, 1, 1]
@@ -109,7 +121,10 @@ def test_face_boxes_are_corners_or_a_corner_and_a_size() -> None:
     made = mapped({"face_box": "box", "face_box_format": "corner_and_size"}, rows)["face_box"]
     assert made[0] == [1, 2, 12, 24]
     assert all(map(math.isnan, made[1]))
-    with pytest.raises(DataError, match=r"column 'box', split train, row 1: found \[5, 5, 5, 9\]; expected a box \(corners\) of some width"):
+    with pytest.raises(
+        DataError,
+        match=r"column 'box', split train, row 1: found \[5, 5, 5, 9\]; expected a box \(corners\) of some width",
+    ):
         mapped({"face_box": "box"}, {"box": [[1, 2, 11, 22], [5, 5, 5, 9]]})
 
 
@@ -117,7 +132,9 @@ def test_people_may_be_numbers_and_rows_are_named_by_their_place() -> None:
     made = mapped({"subject": "who", "expression": "word"}, {"who": [7, None], "word": ["fear", "fear"]})
     assert made["subject"] == ["7", ""]
     assert made["uid"] == ["faces:train/0", "faces:train/1"]
-    with pytest.raises(DataError, match=r"column 'who', split train, row 1: found None; expected a unique name in every row"):
+    with pytest.raises(
+        DataError, match=r"column 'who', split train, row 1: found None; expected a unique name in every row"
+    ):
         mapped({"uid": "who"}, {"who": [7, None]})
 
 
@@ -155,7 +172,10 @@ def test_all_mistakes_of_a_mapping_are_listed_at_once() -> None:
         ({"column": "code", "names": {"one": "fear"}}, r"names: 'one' is no code, the column holds numbers"),
         ({"column": "code", "names": ["fear", "hapyness"]}, r"'hapyness' is no expression; did you mean 'happiness'\?"),
         ({"column": "word", "names": ["fear"]}, r"names: a list names codes, but the column holds texts"),
-        ({"column": "label", "names": ["fear", "anger"]}, r"names: found 2, but the column has 3 classes: Happy, sad, unsure"),
+        (
+            {"column": "label", "names": ["fear", "anger"]},
+            r"names: found 2, but the column has 3 classes: Happy, sad, unsure",
+        ),
         ("val", r"column 'val': holds codes without names"),
         ("AU02x", r"no column 'AU02x'; did you mean 'AU02'\?"),
     ],

@@ -5,20 +5,20 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from itertools import chain
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pytest
 import torch
 import yaml
 from accelerate.state import AcceleratorState
-from datasets import ClassLabel, Dataset, Features, Image, Value
+from datasets import Dataset, Features, Image, Value
 from safetensors.torch import load_file
 
 from affect_data.errors import UsageError
+from affect_data.leaks import LeakError
 from affect_data.store import load_dataset
 from affect_data.vocabulary import ACTION_UNITS
 from affect_train.errors import NoLabelsError
@@ -69,7 +69,8 @@ def foreign_rows(dataset: Path, split: str) -> list[dict[str, Any]]:
     label, databases = ours.features["expression"].names, ours.features["database"].names
     slots = {unit: ACTION_UNITS.index(unit) for unit in (1, 12, 25)}
     for row in ours.cast_column("image", Image(decode=False)):
-        rows.append(
+        units = {f"AU{unit:02d}": row["au"][slot] if row["au_mask"][slot] else 9 for unit, slot in slots.items()}
+        rows += [
             {
                 "name": row["uid"],
                 "person": row["subject"],
@@ -78,12 +79,10 @@ def foreign_rows(dataset: Path, split: str) -> list[dict[str, Any]]:
                 "emotion": OURS[label[row["expression"]]] if row["expression_mask"] else -9,
                 "val": row["valence"] if row["va_mask"] else -5.0,
                 "aro": row["arousal"] if row["va_mask"] else -5.0,
-                **{
-                    f"AU{unit:02d}": row["au"][slot] if row["au_mask"][slot] else 9 for unit, slot in slots.items()
-                },
+                **units,
                 "bbox": None if np.isnan(row["face_box"][0]) else row["face_box"],
             }
-        )
+        ]
     return rows
 
 
@@ -168,7 +167,9 @@ def test_a_mapped_dataset_trains_to_the_bits_of_the_folder_that_holds_the_same_r
     recipe: Recipes, dataset: Path, mapped: Path, tmp_path: Path
 ) -> None:
     train(recipe(dataset, "batches.sampler=task_balanced", "batches.size=12", "training.log_every=1", run="folder"))
-    foreign = recipe(section(mapped), "batches.sampler=task_balanced", "batches.size=12", "training.log_every=1", run="mapped")
+    foreign = recipe(
+        section(mapped), "batches.sampler=task_balanced", "batches.size=12", "training.log_every=1", run="mapped"
+    )
     train(foreign)
     assert_same_run(tmp_path / "folder", tmp_path / "mapped")
 
@@ -236,7 +237,12 @@ def test_an_interrupted_stream_goes_on_to_the_same_bits(
     recipe: Recipes, mapped: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # An epoch of 3 steps ends within a pass of 5; the stop is within the second pass.
-    settings = ("batches.steps_per_epoch=3", "training.epochs=4", "training.save_every_steps=2", "training.validation_split=null")
+    settings = (
+        "batches.steps_per_epoch=3",
+        "training.epochs=4",
+        "training.save_every_steps=2",
+        "training.validation_split=null",
+    )
     streamed = section(mapped, streaming=True, shuffle_buffer=16)
     train(recipe(streamed, *settings, run="whole"))
     take_step = Logs.step
@@ -257,9 +263,8 @@ def test_an_interrupted_stream_goes_on_to_the_same_bits(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("share_by", ["rows", "files"])
-def test_two_processes_share_a_stream(recipe: Recipes, dataset: Path, mapped: Path, tmp_path: Path, share_by: str) -> None:
-    streamed = section(mapped, streaming=True, shuffle_buffer=7, share_by=share_by)
+def test_two_processes_share_a_stream(recipe: Recipes, mapped: Path, tmp_path: Path) -> None:
+    streamed = section(mapped, streaming=True, shuffle_buffer=7)
     settings = ("batches.steps_per_epoch=5", "training.epochs=2", "model.dropout=0")
     train(recipe(streamed, *settings, run="one"))
     made = recipe(streamed, *settings, run="two")
@@ -275,30 +280,39 @@ def test_two_processes_share_a_stream(recipe: Recipes, dataset: Path, mapped: Pa
     together = [first + second for first, second in zip(*parts, strict=True)]
     for start in (0, 5):
         # 40 rows in batches of 8: every pass of both has every row once
-        assert sorted(sum(together[start : start + 5], [])) == sorted(sum(one[start : start + 5], []))
+        passes = [sorted(chain.from_iterable(rows[start : start + 5])) for rows in (together, one)]
+        assert passes[0] == passes[1]
     assert evaluation(tmp_path / "two")["rows"] == 21
-    if share_by == "rows":
-        assert together == one
-        for name, value in weights(tmp_path / "one").items():
-            assert torch.allclose(value, weights(tmp_path / "two")[name], atol=2e-4), name
-    else:
-        files = [{row // 2**32 for batch in part for row in batch} for part in parts]
-        assert files == [{0, 2}, {1, 3}]
+    assert together == one
+    for name, value in weights(tmp_path / "one").items():
+        assert torch.allclose(value, weights(tmp_path / "two")[name], atol=2e-4), name
+
+
+def test_people_in_two_splits_are_refused_as_in_a_dataset_folder(recipe: Recipes, mapped: Path) -> None:
+    columns = {**section(mapped)["columns"], "subject": "AU01"}
+    with pytest.raises(
+        LeakError,
+        match=r"subject '1' of .*: 1?[0-9]+ rows in (train and validation|validation and train)\n(.|\n)*leaks: report",
+    ):
+        train(recipe({"path": str(mapped), "columns": columns}), dry_run=True)
+    AcceleratorState._reset_state(reset_partial_state=True)
+    result = train(recipe({"path": str(mapped), "columns": columns}, "training.leaks=report"), dry_run=True)
+    assert result["steps"] == 5
 
 
 def test_a_stream_without_a_label_of_a_task_is_an_error(recipe: Recipes, mapped: Path) -> None:
+    missing = {"emotion": [-9], "val": -5, "aro": -5, "AU01": [0, 1, 9]}
+    columns = {**section(mapped)["columns"], "action_units": {45: "AU01"}, "missing": missing}
+    settings = ("tasks.action_units=[45]", "training.max_steps=9", "training.validation_split=null")
+    made = recipe({"path": str(mapped), "columns": columns, "streaming": True}, *settings)
     with pytest.raises(NoLabelsError, match=r"split train: no row has a label of au; "):
-        columns = {**section(mapped)["columns"], "action_units": {45: "AU01"}, "missing": {"emotion": [-9], "val": -5, "aro": -5, "AU01": [0, 1, 9]}}
-        train(
-            recipe(
-                {"path": str(mapped), "columns": columns, "streaming": True},
-                "tasks.action_units=[45]", "training.max_steps=9", "training.validation_split=null",
-            )
-        )  # fmt: skip
+        train(made)
 
 
 def test_columns_are_written_into_dataset_folders_alone(mapped: Path, tmp_path: Path) -> None:
     described = tmp_path / "faces.yaml"
     described.write_text(yaml.safe_dump(section(mapped)))
-    with pytest.raises(UsageError, match=r"affect-train label writes columns into a dataset folder, which '.*faces.yaml' is not"):
+    with pytest.raises(
+        UsageError, match=r"affect-train label writes columns into a dataset folder, which '.*faces.yaml' is not"
+    ):
         label(tmp_path / "model", described, "teacher")

@@ -35,8 +35,12 @@ def hub(name: str, folder: Path, revision: str = "main") -> Iterator[str]:
                 found_revision, _, file = path.removeprefix(files).partition("/")
                 self._file(found_revision, folder / file)
             elif path in (api, *(f"{api}/revision/{known}" for known in (revision, COMMIT))):
-                siblings = [{"rfilename": str(file.relative_to(folder))} for file in sorted(folder.rglob("*")) if file.is_file()]
-                self._json({"id": name, "sha": COMMIT, "private": False, "siblings": siblings, "tags": [], "gated": False})
+                siblings = [
+                    {"rfilename": str(file.relative_to(folder))} for file in sorted(folder.rglob("*")) if file.is_file()
+                ]
+                self._json(
+                    {"id": name, "sha": COMMIT, "private": False, "siblings": siblings, "tags": [], "gated": False}
+                )
             elif path.startswith((f"{api}/tree/{revision}", f"{api}/tree/{COMMIT}")):
                 under = folder / path.split("/tree/")[1].partition("/")[2]
                 self._json([described(str(file.relative_to(folder))) for file in sorted(under.rglob("*"))])
@@ -55,7 +59,10 @@ def hub(name: str, folder: Path, revision: str = "main") -> Iterator[str]:
                 self._missing("EntryNotFound")
             else:
                 data = file.read_bytes()
-                self._bytes(data, {"ETag": f'"{hashlib.sha1(data).hexdigest()}"', "X-Repo-Commit": COMMIT, "Accept-Ranges": "bytes"})
+                self._bytes(
+                    data,
+                    {"ETag": f'"{hashlib.sha1(data).hexdigest()}"', "X-Repo-Commit": COMMIT, "Accept-Ranges": "bytes"},
+                )
 
         def _bytes(self, data: bytes, headers: dict[str, str]) -> None:
             status, wanted = 200, self.headers.get("Range")

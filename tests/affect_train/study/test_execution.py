@@ -1,0 +1,122 @@
+"""Chains of commands run for real: what was done is not done again, and what fails says where to look."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from affect_data.errors import UsageError
+from affect_train.study import read_study, run_study, study_page
+from affect_train.study.execution import StepFailedError
+from affect_train.study.tables import papers_page
+
+DATA = {"databases": {"expw": {}}}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "data.yaml").write_text(yaml.safe_dump(DATA), encoding="utf-8")
+    return tmp_path
+
+
+def values(**changes: Any) -> dict[str, Any]:
+    return {
+        "title": "Faces in worlds",
+        "seeds": [0, 1],
+        "variables": {"faces": 30},
+        "shared": {"world": {"run": "affect-data demo {shared}/world --databases expw --faces 24"}},
+        "steps": {
+            "databases": {"run": "affect-data demo {run}/databases --databases expw --faces {faces} --seed {seed}"},
+            "dataset": {"run": "affect-data build {recipes}/data.yaml {run}/dataset --roots {run}/databases"},
+        },
+        "scores": {
+            "large": {"run": "affect-data reveal {run}/dataset {run}/databases/truth.parquet {run}/t{each}", "each": [1, 2]},
+            "small": {"run": "affect-data check {recipes}/data.yaml --roots {shared}/world"},
+        },
+        "metrics": {"rows": ["rows.train", "rows.validation"], "clean": "clean"},
+        "claims": [{"claim": "there are rows", "better": "large", "above": 10, "metrics": ["rows"]}],
+        **changes,
+    }  # fmt: skip
+
+
+def study_of(folder: Path, *overrides: str, **changes: Any) -> Any:
+    (folder / "study.yaml").write_text(yaml.safe_dump(values(**changes), sort_keys=False), encoding="utf-8")
+    return read_study(folder / "study.yaml", overrides)
+
+
+def test_every_seed_has_its_chain_its_figures_and_its_time_and_nothing_is_done_twice(folder: Path) -> None:
+    out = folder / "out"
+    document = run_study(study_of(folder), folder, out, workers=2)
+    assert document == json.loads((out / "study.json").read_text())
+    for seed in ("0", "1"):
+        rows = document["figures"]["large"][seed]["rows"]
+        assert 10 < rows <= 40
+        assert document["figures"]["small"][seed] == {"rows": None, "clean": 1.0}
+        assert set(document["seconds"][seed]) == {
+            "databases",
+            "dataset",
+            "score-large-1",
+            "score-large-2",
+            "score-small",
+        }
+    assert document["findings"][0]["verdict"] == "holds"
+    assert (out / "shared" / "world" / "truth.parquet").is_file()
+    stamps = {path: path.stat().st_mtime_ns for path in out.rglob("*.json")}
+    again = run_study(study_of(folder), folder, out, workers=1)
+    assert again == document
+    changed = {path for path, stamp in stamps.items() if path.stat().st_mtime_ns != stamp}
+    assert changed <= {out / "study.json"}
+
+
+def test_a_failing_command_names_itself_and_its_log_and_the_study_goes_on_from_there(folder: Path) -> None:
+    broken = values()["steps"] | {"build_again": {"run": "affect-data build {recipes}/lost.yaml {run}/d2"}}
+    with pytest.raises(
+        StepFailedError,
+        match=r"`affect-data build .*lost\.yaml .*` failed: .*lost\.yaml.*Its log is .*build_again\.txt",
+    ):
+        run_study(study_of(folder, "seeds=[0]", steps=broken), folder, folder / "out")
+    assert (folder / "out" / "seed0" / "steps" / "dataset.json").is_file()
+    (folder / "lost.yaml").write_text(yaml.safe_dump(DATA), encoding="utf-8")
+    mended = broken | {"build_again": {"run": "affect-data build {recipes}/lost.yaml {run}/d2 --roots {run}/databases"}}
+    document = run_study(study_of(folder, "seeds=[0]", steps=mended), folder, folder / "out")
+    assert document["findings"][0]["verdict"] == "points that way"
+
+
+def test_a_folder_of_other_commands_is_refused(folder: Path) -> None:
+    run_study(study_of(folder, "seeds=[0]"), folder, folder / "out")
+    with pytest.raises(
+        UsageError, match=r"databases\.json' is of another command: the study has changed since; remove"
+    ):
+        run_study(study_of(folder, "seeds=[0]", "faces=31"), folder, folder / "out")
+
+
+def test_tables_show_means_intervals_and_verdicts(folder: Path) -> None:
+    document = {
+        "title": "Paper",
+        "metrics": ["F1", "CCC"],
+        "figures": {"one": {"0": {"F1": 0.1, "CCC": None}, "1": {"F1": 0.3, "CCC": None}}},
+        "findings": [
+            {
+                "claim": "better",
+                "metric": "F1",
+                "better": 0.2,
+                "other": 0.1,
+                "difference": 0.1,
+                "half_width": 0.05,
+                "seeds": 2,
+                "verdict": "holds",
+            }
+        ],
+        "seconds": {"0": {"a": 60.0, "b": 30.0}, "1": {"a": 90.0}},
+    }
+    page = study_page(document)
+    assert "| one | 0.200 ± 1.271 | – |" in page  # 12.706 * 0.1414 / sqrt(2)
+    assert "| better | F1 | 0.200 | 0.100 | +0.100 ± 0.050 | 2 | holds |" in page
+    out = folder / "paper1"
+    out.mkdir()
+    (out / "study.json").write_text(json.dumps(document))
+    whole = papers_page([out])
+    assert "| Paper | better | F1 | 0.200 | 0.100 | +0.100 ± 0.050 | 2 | holds |" in whole
+    assert "recipes/paper1/study.yaml runs/papers/paper1 --workers 2` | 1.5 min |" in whole
