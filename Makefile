@@ -41,7 +41,7 @@ unit: $(BIN)/.installed-dev ## Run the tests, slow ones included
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 bench: $(BIN)/.installed-dev ## Run the benchmarks (peers that are not installed are named and left out)
-	for benchmark in input step balance duplicates; do $(BIN)/python benchmarks/$$benchmark.py || exit 1; done
+	for benchmark in input step balance duplicates meta; do $(BIN)/python benchmarks/$$benchmark.py || exit 1; done
 	$(BIN)/python benchmarks/soft_labels.py $$(mktemp -d)
 
 docs: $(BIN)/.installed ## Write docs/schema.md and docs/databases.md from the code

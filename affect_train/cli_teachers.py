@@ -64,6 +64,9 @@ def ensemble(
     fit_on: Annotated[
         str | None, typer.Option(help="The split whose labels decide the weights; else all are equal.")
     ] = None,
+    tune_thresholds: Annotated[
+        str | None, typer.Option(metavar="SPLIT", help="Choose each action unit's threshold on this other split.")
+    ] = None,
     workers: Workers = 0,
     as_json: Json = False,  # noqa: FBT002
 ) -> None:
@@ -71,7 +74,14 @@ def ensemble(
     from affect_train.ensemble import ensemble as run_ensemble
 
     result = run_ensemble(
-        dataset, models or [], soft or [], name=name, splits=split or [], fit_on=fit_on, workers=workers
+        dataset,
+        models or [],
+        soft or [],
+        name=name,
+        splits=split or [],
+        fit_on=fit_on,
+        tune_thresholds=tune_thresholds,
+        workers=workers,
     )
     _leave_process_group()
     if result is None:

@@ -22,7 +22,8 @@ from affect_train.inference import Logits, build_accelerator
 from affect_train.label import provenance_of, rows_per_range, split_logits
 from affect_train.labels import LabelArrays, column_array, load_labels
 from affect_train.merging import Weights, equal_weights, fit_weights, merge, merged_tasks, predictions_of
-from affect_train.metrics import evaluate_predictions
+from affect_train.metrics import best_thresholds, evaluate_predictions
+from affect_train.reliability import reliability
 from affect_train.reporting import Reporter
 from affect_train.sources import own_folder
 from affect_train.tasks import TaskSet
@@ -126,6 +127,7 @@ def ensemble(
     name: str | None = None,
     splits: Sequence[str] = (),
     fit_on: str | None = None,
+    tune_thresholds: str | None = None,
     workers: int = 0,
 ) -> dict[str, Any] | None:
     """Merges models and soft labels, evaluates the result on splits, and writes it as soft labels; on the main process, None on the others.
@@ -137,10 +139,12 @@ def ensemble(
         name: of the new soft labels; None writes none.
         splits: to evaluate.
         fit_on: the split whose labels decide the weights; None: equal weights.
+        tune_thresholds: the split on which each action unit's threshold is chosen, after the weights; None: 0.5.
         workers: loader processes.
 
     Raises:
-        UsageError: there is no member, nothing to do, or a split is to be evaluated that the weights were fitted on.
+        UsageError: there is no member, nothing to do, a split is to be evaluated that weights or thresholds were fitted on, or there is no action
+            unit to have a threshold.
         ModelMismatchError: classes or bins differ, or a split has no label.
     """
     if name is not None:
@@ -152,34 +156,45 @@ def ensemble(
         raise UsageError(
             f"the weights are fitted on '{fit_on}', so they cannot be judged on it; evaluate another split"
         )
+    if tune_thresholds in splits:
+        raise UsageError(
+            f"the thresholds are tuned on '{tune_thresholds}', so they cannot be judged on it; evaluate another split"
+        )
     if name in soft_labels:
         raise UsageError(f"'{name}' is a member of the ensemble; give the new soft labels another name")
     accelerator = build_accelerator()
     merged = Ensemble(folder, models, soft_labels, accelerator, workers)
+    if tune_thresholds and not merged.tasks.action_units:
+        raise UsageError("the members have no action units in common, so that there is no threshold to tune")
     reporter = Reporter(speaks=accelerator.is_main_process)
-    needed = dict.fromkeys([*([fit_on] if fit_on else []), *splits, *(folder.splits if name else ())])
+    fitted = [split for split in (fit_on, tune_thresholds) if split]
+    needed = dict.fromkeys([*fitted, *splits, *(folder.splits if name else ())])
     for split in needed:
         folder.rows(split)
         merged.logits(split)
         reporter.say(f"members on {split}: {', '.join(member.name for member in merged.members)}")
     result = None
     if accelerator.is_main_process:
-        result = _merged_result(merged, name, splits, fit_on)
+        result = _merged_result(merged, name, splits, fit_on, tune_thresholds)
     accelerator.wait_for_everyone()
     return result
 
 
-def _merged_result(merged: Ensemble, name: str | None, splits: Sequence[str], fit_on: str | None) -> dict[str, Any]:
+def _merged_result(
+    merged: Ensemble, name: str | None, splits: Sequence[str], fit_on: str | None, tune_thresholds: str | None
+) -> dict[str, Any]:
     tasks, folder = merged.tasks, merged.folder
     weights = equal_weights(tasks, len(merged.members))
     if fit_on:
         labels = _labels(merged, fit_on)[1]
         weights = fit_weights(tasks, _tensors(merged.logits(fit_on), slice(None)), labels.numpy())
+    thresholds = _thresholds(merged, tune_thresholds, weights) if tune_thresholds else None
     result: dict[str, Any] = {
         "members": [member.name for member in merged.members],
         "weights": {task: list(shares) for task, shares in weights.items()},
         "fitted_on": fit_on,
-        "splits": {split: _evaluation(merged, split, weights) for split in splits},
+        "thresholds_from": tune_thresholds,
+        "splits": {split: _evaluation(merged, split, weights, thresholds) for split in splits},
     }
     if name is not None:
         provenance = _provenance(merged, name, weights)
@@ -195,10 +210,22 @@ def _labels(merged: Ensemble, split: str) -> tuple[Any, LabelArrays]:
     return dataset, labels
 
 
-def _evaluation(merged: Ensemble, split: str, weights: Weights) -> dict[str, Any]:
+def _predictions(merged: Ensemble, split: str, weights: Weights) -> dict[str, NDArray[Any]]:
+    return predictions_of(merged.tasks, merge(merged.tasks, _tensors(merged.logits(split), slice(None)), weights))
+
+
+def _thresholds(merged: Ensemble, split: str, weights: Weights) -> list[float]:
+    labels = _labels(merged, split)[1]
+    found: list[float] = best_thresholds(_predictions(merged, split, weights)["au"], labels.au, labels.au_mask).tolist()
+    return found
+
+
+def _evaluation(
+    merged: Ensemble, split: str, weights: Weights, thresholds: Sequence[float] | None = None
+) -> dict[str, Any]:
     """As `evaluate.evaluate_split` reports: over all rows, and for each database."""
     dataset, labels = _labels(merged, split)
-    predicted = predictions_of(merged.tasks, merge(merged.tasks, _tensors(merged.logits(split), slice(None)), weights))
+    predicted = _predictions(merged, split, weights)
     truth = labels.numpy()
 
     def metrics(rows: NDArray[np.int64] | slice) -> dict[str, Any]:
@@ -206,6 +233,7 @@ def _evaluation(merged: Ensemble, split: str, weights: Weights) -> dict[str, Any
             {key: values[rows] for key, values in predicted.items()},
             {key: values[rows] for key, values in truth.items()},
             merged.tasks,
+            thresholds,
         )
 
     databases, names = column_array(dataset, "database"), dataset.features["database"].names
@@ -215,6 +243,7 @@ def _evaluation(merged: Ensemble, split: str, weights: Weights) -> dict[str, Any
         "databases": {
             names[code]: metrics(np.flatnonzero(databases == code)) for code in np.unique(databases).tolist()
         },
+        "reliability": reliability(predicted, truth, merged.tasks),
     }
 
 

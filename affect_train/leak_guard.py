@@ -16,9 +16,7 @@ from affect_train.recipe import Recipe
 from affect_train.recipe_dataset import DatasetSource
 from affect_train.reporting import Reporter
 
-FOREIGN_REMEDY = (
-    "Mend the splits of the dataset. To train all the same, with figures that are too good, say `training: {leaks: report}`."
-)
+FOREIGN_REMEDY = "Mend the splits of the dataset. To train all the same, with figures that are too good, say `training: {leaks: report}`."
 NOUNS = {"subject": "people", "track": "videos", "picture": "pictures", "group": "groups of copies"}
 
 
@@ -64,7 +62,11 @@ def guard_loaded(recipe: Recipe, data: TrainingData, reporter: Reporter) -> None
     if len(leaks) and recipe.training.leaks == "refuse":
         raise LeakError(leaks, FOREIGN_REMEDY)
     found = _counted(leaks)
-    said = f"{', '.join(found)} are in two splits: what is measured there is too good" if found else "no person or video is in two splits"
+    said = (
+        f"{', '.join(found)} are in two splits: what is measured there is too good"
+        if found
+        else "no person or video is in two splits"
+    )
     reporter.say(f"leaks: {said}; copies of pictures are looked for in dataset folders alone")
 
 

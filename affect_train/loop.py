@@ -93,7 +93,9 @@ def train(recipe: Recipe, *, dry_run: bool = False) -> dict[str, Any] | None:
         guard_loaded(recipe, data, reporter)
     learner = Learner.build(recipe, accelerator, planned_steps(recipe, data))
     if data.train.labels is not None:
-        for note in learner.method.prepare(data.train.labels, trained_rows(recipe, data), f"'{recipe.dataset}', split {recipe.training.split}"):
+        for note in learner.method.prepare(
+            data.train.labels, trained_rows(recipe, data), f"'{recipe.dataset}', split {recipe.training.split}"
+        ):
             reporter.say(note)
     learner.method.attach(learner, data, accelerator, recipe)
     run = Run(recipe, accelerator, data, learner, reporter)

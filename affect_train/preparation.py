@@ -152,9 +152,7 @@ class TrainingData:
         return cls(Split(recipe.training.split, None, None, None), validation, loader, loader, source)
 
     @staticmethod
-    def _split(
-        recipe: Recipe, folder: DatasetFolder | ForeignSource, name: str | None, tasks: TaskSet
-    ) -> Split | None:
+    def _split(recipe: Recipe, folder: DatasetFolder | ForeignSource, name: str | None, tasks: TaskSet) -> Split | None:
         if name is None:
             return None
         trained, faces = name == recipe.training.split, None

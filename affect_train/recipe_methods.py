@@ -29,6 +29,9 @@ class LabelLosses(Section):
         "`image_mean`: over the labels of each image, then over images, as FaceBehaviorNet",
     )
     ccc_weight: Weight = Field(1.0, description="of 1 - CCC beside the cross-entropy over bins")
+    bins_weight: Weight = Field(
+        1.0, description="of the cross-entropy over bins; 0: concordance alone, as FaceBehaviorNet"
+    )
     ccc_epsilon: Annotated[float, Field(gt=0.0)] = Field(
         0.02,
         description="in the denominator of the CCC: keeps its gradient sane while predictions or labels hardly vary",
@@ -106,6 +109,11 @@ class MetaAuxiliary(LabelLosses):
     )
     difference_step: Annotated[float, Field(gt=0.0)] = Field(
         0.003, description="length of the step in weight space over which losses are compared"
+    )
+    gradient_scale: Literal["loss", "unit"] = Field(
+        "loss",
+        description="of the weights' gradient; `unit`: divided by the learning rate of the tried step and the size of the meta loss's gradient, "
+        "so that neither decides how fast weights are learned",
     )
     every: Count = Field(1, description="steps from one update of the weight network to the next")
     virtual_learning_rate: Annotated[float, Field(gt=0.0)] | None = Field(

@@ -40,9 +40,7 @@ def reliability(
     if "expression" in tasks.names:
         valid = labels["expression_mask"]
         probabilities, truth = predictions["expression"][valid], labels["expression"][valid]
-        found["expression"] = reliability_curve(
-            probabilities.max(axis=1), probabilities.argmax(axis=1) == truth, bins
-        )
+        found["expression"] = reliability_curve(probabilities.max(axis=1), probabilities.argmax(axis=1) == truth, bins)
     return found
 
 

@@ -32,9 +32,9 @@ class ExpressionValenceArousal(Audit):
     severity = Severity.REVIEW
     rule = (
         f"happiness with valence < 0; sadness with valence > 0; neutral with a radius > {NEUTRAL_WITHIN}; anger, disgust or fear with valence > "
-        f"{POSITIVE_FROM} (surprise has no sign); or, among the expressions with at least {LEAST_FACES} faces of the database, one normal distribution "
-        f"each (its innermost {KEPT:.0%} fitted) gives the labelled one a probability of at most {1 - DOUBT_FROM:.2f}. Score: from 0.5 at the limit to "
-        "1 at the end of the plane, or 1 minus the probability, whichever is larger"
+        f"{POSITIVE_FROM} (surprise has no sign); or, among the expressions with at least {LEAST_FACES} faces of the database, one normal "
+        f"distribution each (its innermost {KEPT:.0%} fitted) gives the labelled one a probability of at most {1 - DOUBT_FROM:.2f}. Score: from 0.5 "
+        "at the limit to 1 at the end of the plane, or 1 minus the probability, whichever is larger"
     )
     source = "Kuhnke, Rumberg & Ostermann, arXiv 2002.03399 (the first three rules); anger, disgust and fear by the circumplex, with a margin"
 

@@ -15,7 +15,16 @@ from affect_data.engine import map_shards
 from affect_data.schema import IMAGES
 from affect_data.store import DatasetFolder, open_dataset
 
-MEASUREMENTS: Final = ("width", "height", "contrast", "sharpness", "colour", "channels")
+MEASUREMENTS: Final = (
+    "width",
+    "height",
+    "contrast",
+    "sharpness",
+    "colour",
+    "channels",
+    "picture_width",
+    "picture_height",
+)
 
 _ROWS_A_PLAN: Final = 4000
 _SHARPNESS_AT: Final = 64
@@ -33,7 +42,7 @@ class Pictures:
         pixels: uint64 [pictures, 2], the first half of the sha256 of size and decoded pixels; grey pixels count as such where channels are equal.
         small: uint8 [pictures, SIDE, SIDE], see `affect_data.audit.hashing.small_picture`.
         hashes: uint64 [pictures], perceptual hashes.
-        measurements: float32 [pictures, 6], see `measure`; NaN where the face box misses the picture.
+        measurements: float32 [pictures, 8], see `measure`, and the size of the whole picture; NaN for what the face box misses.
     """
 
     of_row: npt.NDArray[np.int64]
@@ -162,18 +171,18 @@ def _read(plan: _Plan) -> _Read:
         data = column.chunks[number].field("bytes")[int(row - starts[number])].as_py()
         if last is None or last[0] != data:
             last = (data, decode(data))
-        face = crop(last[1], box)
+        face, size = crop(last[1], box), (float(last[1].shape[1]), float(last[1].shape[0]))
         if face.size == 0:
             smalls.append(np.zeros((SIDE, SIDE), np.uint8))
             digests.append(hashlib.sha256(f"{plan.split} {row}".encode()).digest()[:16])
-            measured.append((np.nan,) * len(MEASUREMENTS))
+            measured.append((*(np.nan,) * (len(MEASUREMENTS) - 2), *size))
             continue
         grey = to_grey(face)
         measurements = measure(face, grey)
         shown = grey if measurements[4] == 0 else face
         digests.append(hashlib.sha256(f"{shown.shape}".encode() + np.ascontiguousarray(shown).data).digest()[:16])
         smalls.append(small_picture(grey))
-        measured.append(measurements)
+        measured.append((*measurements, *size))
     return _Read(
         plan.order,
         np.frombuffer(b"".join(digests), np.uint64).reshape(-1, 2),

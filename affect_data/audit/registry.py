@@ -1,5 +1,6 @@
 """The audits, by name. Adding one takes its module and one line here."""
 
+from affect_data.audit.annotation_tool import AnnotationTool
 from affect_data.audit.annotators import AnnotatorDisagreement
 from affect_data.audit.au_expression import ActionUnitExpression
 from affect_data.audit.au_va import ActionUnitValence
@@ -8,6 +9,7 @@ from affect_data.audit.codes import Codes, Scale
 from affect_data.audit.duplicates import Duplicates
 from affect_data.audit.embedding_duplicates import EmbeddingDuplicates
 from affect_data.audit.expression_va import ExpressionValenceArousal
+from affect_data.audit.face_boxes import FaceBoxes, MixedCrops
 from affect_data.audit.face_quality import FaceQuality, GreyAsColour
 from affect_data.audit.label_errors import LabelErrors
 from affect_data.audit.leakage import Leakage
@@ -25,6 +27,7 @@ AUDITS: dict[str, type[Audit]] = {
         Leakage,
         PainIdentity,
         OccurrenceIntensity,
+        AnnotationTool,
         ExpressionValenceArousal,
         ActionUnitExpression,
         ActionUnitValence,
@@ -36,6 +39,8 @@ AUDITS: dict[str, type[Audit]] = {
         TeacherDisagreement,
         Duplicates,
         EmbeddingDuplicates,
+        FaceBoxes,
+        MixedCrops,
         FaceQuality,
         GreyAsColour,
     )

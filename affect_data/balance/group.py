@@ -109,7 +109,7 @@ class BalanceReport:
             "dataset": str(self.dataset.path),
             "group": PREFIX + self.name,
             "plan": self.plan.name,
-            "options": self.plan.model_dump(mode="json"),
+            "options": self.plan.described(),
             "seed": self.seed,
             "pools": {pool.column: pool.to_json(histograms=True) for pool in self.pools},
         }
@@ -154,7 +154,7 @@ def balance(path: Path | str, plan: Plan, name: str, seed: int = 0, draws: int |
     provenance = BalanceProvenance(
         name=name,
         plan=plan.name,
-        options=plan.model_dump(mode="json"),
+        options=plan.described(),
         seed=seed,
         dataset_fingerprint=folder.fingerprint,
         pools={report.column: report.to_json(histograms=False) for report in reports},

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 
 from affect_data.label_chunks import label_chunks
 from affect_data.store import DatasetFolder
@@ -23,6 +24,7 @@ class PlanLabels:
         expression: int8 [N], -1 without one.
         valence: float32 [N], NaN without one.
         arousal: float32 [N], NaN where valence is.
+        source: the dataset and its split.
     """
 
     databases: tuple[str, ...]
@@ -31,6 +33,7 @@ class PlanLabels:
     expression: npt.NDArray[np.int8]
     valence: npt.NDArray[np.float32]
     arousal: npt.NDArray[np.float32]
+    source: tuple[DatasetFolder, str] | None = None
 
     def __len__(self) -> int:
         return len(self.database)
@@ -47,6 +50,7 @@ class PlanLabels:
             np.empty(rows, np.int8),
             np.empty(rows, np.float32),
             np.empty(rows, np.float32),
+            (dataset, split),
         )
         start = 0
         for chunk in label_chunks(dataset, split, ("database", "au", "expression", "valence", "arousal")):
@@ -55,6 +59,12 @@ class PlanLabels:
                 getattr(labels, column)[part] = chunk[column]
             start = part.stop
         return labels
+
+    def uids(self) -> pl.Series:
+        """The name of every row, read anew: most plans do not need them."""
+        assert self.source is not None, "these labels were not read from a dataset"
+        dataset, split = self.source
+        return dataset.labels(split)["uid"]
 
     @property
     def has_va(self) -> Bools:

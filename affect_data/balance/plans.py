@@ -1,11 +1,11 @@
-"""The balancing plans, by name, with their options."""
+"""The published balancing plans, with their options."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Final, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from affect_data.balance.inverse_frequency import inverse_frequency, plane_bin, tempered_frequency, thinned
 from affect_data.balance.labels import PlanLabels
@@ -19,7 +19,7 @@ from affect_data.balance.pools import (
     cleaned_classes,
     cleaned_units,
 )
-from affect_data.errors import DataError, RecipeError, UnknownNameError, UsageError
+from affect_data.errors import DataError, UnknownNameError, UsageError
 from affect_data.vocabulary import EXPRESSIONS
 
 DENG_ACTION_UNITS: Final = (1, 2, 4, 6, 12, 15, 20, 25)
@@ -56,6 +56,10 @@ class Plan(BaseModel, ABC):
             DataError: the labels do not allow the plan.
             UnknownNameError: an option names a database that the dataset does not have.
         """
+
+    def described(self) -> dict[str, Any]:
+        """The options as plain values, for the provenance."""
+        return self.model_dump(mode="json")
 
     def _rows(self, labels: PlanLabels) -> Bools:
         _known_databases(self.databases, labels)
@@ -303,29 +307,3 @@ class DatabaseTemperature(Plan):
                 weights = tempered_frequency(groups, self.temperature)
                 found.append(PoolWeights.of(column, pool, weights, notes, self.repeat_cap))
         return found
-
-
-PLANS: Final[Mapping[str, type[Plan]]] = {
-    plan.name: plan
-    for plan in (MlRos, DengActionUnits, DengExpressions, DengValenceArousal, Deng, VuJoint, DatabaseTemperature)
-}
-
-
-def make_plan(name: str, options: Mapping[str, Any] | None = None) -> Plan:
-    """The plan of a name with options.
-
-    Raises:
-        UnknownNameError: there is no such plan.
-        RecipeError: an option is unknown or does not validate; all mistakes at once.
-    """
-    if name not in PLANS:
-        raise UnknownNameError("balancing plan", name, PLANS)
-    try:
-        return PLANS[name].model_validate(dict(options or {}))
-    except ValidationError as error:
-        known = ", ".join(PLANS[name].model_fields)
-        mistakes = [
-            f"{'.'.join(map(str, e['loc']))}: {e['msg']} (found {e['input']!r}; options: {known})"
-            for e in error.errors()
-        ]
-        raise RecipeError(f"plan '{name}'", mistakes) from None

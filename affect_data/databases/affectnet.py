@@ -1,8 +1,9 @@
 """Reads AffectNet: an expression, valence and arousal for faces in web images, from the csv lists or from the numpy release."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
+from types import MappingProxyType
 from typing import ClassVar, Final, Literal
 
 import polars as pl
@@ -141,6 +142,10 @@ class AffectNet(Database):
     releases = ("csv", "npy")
     expressions = ("neutral", "happiness", "sadness", "surprise", "fear", "disgust", "anger", "contempt")
     valence_arousal = "-1..1 numbers; -2 where not annotated"
+    # The paper gives the region of happiness alone, as an example.
+    tool_regions: ClassVar[Mapping[str, tuple[float, float, float, float]]] = MappingProxyType(
+        {"happiness": (0.0, 1.0, -0.2, 0.5)}
+    )
     Options: ClassVar[type[DatabaseOptions]] = AffectNetOptions
     options: AffectNetOptions
 

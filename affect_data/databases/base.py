@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from types import MappingProxyType
+from types import MappingProxyType
 from typing import ClassVar, Literal
 
 import polars as pl
@@ -142,6 +143,8 @@ class Database(ABC):
     """The native range, for example "-10..10 integers"; empty where VA is not labelled."""
     literature_folds: ClassVar[Mapping[str, tuple[str, ...]]] = MappingProxyType({})
     """The subjects of each part of the cross-validation that papers share, by the part's name; empty where there is none."""
+    tool_regions: ClassVar[Mapping[str, tuple[float, float, float, float]]] = MappingProxyType({})
+    """By expression, the valence and arousal that the annotation tool had for it: above the least valence, to the largest; least and largest arousal."""
     Options: ClassVar[type[DatabaseOptions]] = DatabaseOptions
 
     def __init__(self, options: DatabaseOptions | None = None) -> None:

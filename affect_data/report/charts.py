@@ -24,10 +24,17 @@ Floats = npt.NDArray[np.floating]
 
 @dataclass(frozen=True)
 class Series:
-    """Values of one kind over the same labels."""
+    """Values of one kind over the same labels.
+
+    Attributes:
+        name: of the series.
+        values: None where there is none.
+        ranges: the interval around each value, drawn as a whisker; None where there is none.
+    """
 
     name: str
     values: Sequence[float | None]
+    ranges: Sequence[tuple[float, float] | None] = ()
 
 
 def _svg(width: float, height: float, body: str, label: str, *, fit: bool = True) -> Markup:
@@ -71,7 +78,10 @@ def bars(labels: Sequence[str], series: Sequence[Series], title: str, width: int
     left = min(190, 14 + max((len(label) for label in labels), default=0) * 6.4)
     thick, gap = (13, 7) if len(series) == 1 else (9, 8)
     top = 18 if len(series) > 1 else 4
-    largest = max((value for one in series for value in one.values if value is not None), default=0.0) or 1.0
+    highest = [end for one in series for ends in one.ranges if ends is not None for end in ends]
+    largest = (
+        max((value for one in series for value in (*one.values, *highest) if value is not None), default=0.0) or 1.0
+    )
     scale = (width - left - 52) / largest
     body, y = [], float(top)
     for group, label in enumerate(labels):
@@ -84,12 +94,21 @@ def bars(labels: Sequence[str], series: Sequence[Series], title: str, width: int
             shown = "–" if value is None else _compact(value)
             body.append(_rectangle(left, y, length, thick - 1, colour, f"{label}, {one.name}: {shown}"))
             size = ' font-size="9"' if len(series) > 1 else ""
+            ends = one.ranges[group] if one.ranges else None
+            if ends is not None:
+                body.append(_whisker(left + ends[0] * scale, left + ends[1] * scale, y + (thick - 1) / 2))
+                length = max(length, ends[1] * scale)
             body.append(_text(left + length + 4, y + thick - 2, shown, colour=QUIET, extra=size))
             y += thick
         y += gap
     if len(series) > 1:
         body.append(_legend([one.name for one in series], left))
     return _svg(width, y, "".join(body), title)
+
+
+def _whisker(x0: float, x1: float, y: float) -> str:
+    path = f"M{x0:.1f} {y:.1f}H{x1:.1f}M{x0:.1f} {y - 3:.1f}v6M{x1:.1f} {y - 3:.1f}v6"
+    return f'<path d="{path}" stroke="{INK}" fill="none"/>'
 
 
 def _legend(names: Sequence[str], x: float) -> str:
@@ -148,22 +167,23 @@ def heat_map(
     return _svg(left + across * len(columns) + 4, 24 + down * len(rows), "".join(body), title, fit=False)
 
 
-def plane(counts: Floats, title: str, size: int = 240) -> Markup:
+def plane(counts: Floats, title: str, size: int = 240, largest: float | None = None) -> Markup:
     """The valence-arousal plane as a 2-D histogram, logarithmic shades, valence to the right and arousal upward.
 
     Args:
         counts: [valence bin, arousal bin] over [-1, 1] x [-1, 1].
         title: for readers who cannot see it.
         size: of the plane in pixels.
+        largest: the count that is darkest, for planes side by side; that of the fullest bin without.
     """
     bins, left, top = len(counts), 30, 6
-    side, largest = size / bins, float(np.log1p(counts.max())) if counts.size else 0.0
+    side, darkest = size / bins, float(np.log1p(counts.max() if largest is None else largest)) if counts.size else 0.0
     body = [_rectangle(left, top, size, size, "#fff")]
     for v, a in np.argwhere(counts > 0):
         count = float(counts[v, a])
         x, y = left + v * side, top + size - (a + 1) * side
         corner = f"valence {-1 + 2 * v / bins:.1f}, arousal {-1 + 2 * a / bins:.1f}: {_compact(count)}"
-        body.append(_rectangle(x, y, side + 0.2, side + 0.2, _shade(math.log1p(count) / largest), corner))
+        body.append(_rectangle(x, y, side + 0.2, side + 0.2, _shade(math.log1p(count) / darkest), corner))
     middle = size / 2
     body.append(
         f'<path d="M{left} {top + middle}h{size}M{left + middle} {top}v{size}" stroke="{LINE}" fill="none"/>'
@@ -214,3 +234,49 @@ def lines(series: Sequence[tuple[str, Sequence[tuple[float, float]]]], title: st
     else:
         body.append(_text(left, 11, up, colour=QUIET))
     return _svg(width, height, "".join(body), title)
+
+
+def reliability(
+    probabilities: Sequence[float | None],
+    frequencies: Sequence[float | None],
+    counts: Sequence[int],
+    title: str,
+    axes: tuple[str, str],
+    size: int = 220,
+) -> Markup:
+    """A reliability curve: the frequency of events by their mean probability in each bin, against the diagonal, with the labels of each bin below.
+
+    Args:
+        probabilities: mean of each bin, None in empty ones.
+        frequencies: of each bin, None in empty ones.
+        counts: rows of each bin.
+        title: for readers who cannot see it.
+        axes: what is given, and what happens.
+        size: of the square in pixels.
+    """
+    left, top, below = 34, 16, size // 6
+    base = top + size + 6 + below
+    bin_width, fullest = size / max(len(counts), 1), max(counts, default=0) or 1
+    body = [
+        f'<path d="M{left} {top + size}L{left + size} {top}" stroke="{SERIES[0]}" stroke-dasharray="4 3" fill="none"/>',
+        f'<rect x="{left}" y="{top}" width="{size}" height="{size}" fill="none" stroke="{LINE}"/>',
+    ]
+    points = []
+    for number, (given, happened, count) in enumerate(zip(probabilities, frequencies, counts, strict=True)):
+        if given is None or happened is None or not count:
+            continue
+        height = below * count / fullest
+        tip = f"{count:,} labels, {axes[0]} {given:.2f}, {axes[1]} {happened:.2f}"
+        body.append(_rectangle(left + number * bin_width, base - height, bin_width - 1, height, _RAMP[3], tip))
+        points.append((left + size * given, top + size * (1 - happened), f"<title>{escape(tip)}</title>"))
+    path = "L".join(f"{x:.1f} {y:.1f}" for x, y, _ in points)
+    if path:
+        body.append(f'<path d="M{path}" fill="none" stroke="{SERIES[1]}" stroke-width="1.6"/>')
+    body += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2.6" fill="{SERIES[1]}">{tip}</circle>' for x, y, tip in points]
+    small = ' font-size="10"'
+    for position in (0.0, 0.5, 1.0):
+        body.append(_text(left + position * size, base + 13, f"{position:g}", "middle", QUIET, small))
+        body.append(_text(left - 5, top + size * (1 - position) + 4, f"{position:g}", "end", QUIET, small))
+    body.append(_text(left + size / 2, base + 26, axes[0], "middle", QUIET))
+    body.append(_text(left, 10, axes[1], "start", QUIET))
+    return _svg(size + left + 12, base + 32, "".join(body), title)

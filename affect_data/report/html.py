@@ -2,11 +2,15 @@
 
 import html
 import math
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 NO_NUMBER: Final = "–"
+
+# With its unit or its interval.
+_NUMBER: Final = re.compile(r"-?\d+(\.\d+)?( %| \[-?\d+\.\d+, -?\d+\.\d+\])?")
 
 
 @dataclass(frozen=True)
@@ -61,7 +65,7 @@ def table(header: Sequence[str], rows: Iterable[Sequence[Any]], caption: str = "
 
 def _is_number(value: object) -> bool:
     if isinstance(value, str):
-        return value.removesuffix(" %").replace(".", "", 1).isdigit() or value == NO_NUMBER
+        return value == NO_NUMBER or _NUMBER.fullmatch(value) is not None
     return value is None or (isinstance(value, int | float) and not isinstance(value, bool))
 
 

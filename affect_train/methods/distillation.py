@@ -76,7 +76,7 @@ class Distillation(Supervised):
             teachers, mixture = self._teachers(batch, axis), self.mixtures["va"]
             share, count = mixture.hard_share(teachers), counts[f"{axis}_hard"]
             hard, _ = losses.masked_cross_entropy(logits, self.tasks.bins(targets), batch.va_mask)
-            found[f"{axis}_hard"] = LossTerm(hard * share, count, weights.va)
+            found[f"{axis}_hard"] = LossTerm(hard * share, count, weights.va * self.options.bins_weight)
             found[f"{axis}_ccc"] = self.concordance_term(logits, targets, batch.va_mask, count, weights.va * share)
             soft = mixture.soft_sum(logits, teachers, batch.va_mask)
             found[f"{axis}_soft"] = LossTerm(soft, count, weights.va)

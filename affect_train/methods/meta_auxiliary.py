@@ -20,11 +20,13 @@ from affect_train.methods.base import LossTerm, Term, TotalLoss, total_loss
 from affect_train.methods.meta_batch import MetaLoader, MetaRows, divided, labelled_before
 from affect_train.methods.supervised import Supervised
 from affect_train.methods.virtual_step import (
+    SMALLEST_NORM,
     RandomState,
     Weights,
     WeightSpace,
     directional_derivatives,
     gradients,
+    length,
     random_numbers,
     random_state,
     same_state,
@@ -266,7 +268,7 @@ class MetaAuxiliary(Supervised):
             tried = torch._foreach_sub(self.space.own, torch._foreach_mul(step, self.virtual_rate))
         direction = self._sum_all(self._meta_gradient(trial, tried))
         factor = -self.virtual_rate * self.options.task_weights.expression / trial.expressions
-        return weights, factor * self._derivatives(trial, direction, rows.detach())
+        return weights, factor * self._derivatives(trial, direction, rows.detach()) / self._scale(direction)
 
     def _derivatives(self, trial: Trial, direction: Weights, rows: Tensor) -> Tensor:
         batch, device = trial.batch, trial.batch.au.device
@@ -317,7 +319,13 @@ class MetaAuxiliary(Supervised):
         found = torch.autograd.grad([one for one, _ in moved], leaf, [along for _, along in moved], allow_unused=True)[
             0
         ]
-        return weights, torch.zeros_like(leaf) if found is None else found
+        return weights, torch.zeros_like(leaf) if found is None else found / self._scale(direction)
+
+    def _scale(self, direction: Weights) -> Tensor | float:
+        """What the gradient by the weights is divided by."""
+        if self.options.gradient_scale == "loss":
+            return 1.0
+        return self.virtual_rate * length(direction).clamp(min=SMALLEST_NORM)
 
     def _meta_gradient(self, trial: Trial, tried: Weights) -> Weights:
         """The gradient of the meta rows' loss at other weights; this process's share."""

@@ -55,7 +55,7 @@ class Supervised(Method):
             found["expression"] = LossTerm(total, count, weights.expression)
         for axis, logits, targets in axes_of(output, batch):
             total, count = losses.masked_cross_entropy(logits, self.tasks.bins(targets), batch.va_mask)
-            found[axis] = LossTerm(total, count, weights.va)
+            found[axis] = LossTerm(total, count, weights.va * self.options.bins_weight)
             found[f"{axis}_ccc"] = self.concordance_term(logits, targets, batch.va_mask, count, weights.va)
         return found
 

@@ -139,7 +139,7 @@ def open_source(dataset: "str | Path | DatasetSource") -> DatasetFolder | Foreig
         return open_source(described)
     if path.is_dir() and not (path / MANIFEST).is_file():
         because = f"it has no {MANIFEST}, so it was not built to its end"
-        remedy = f"Build it with `affect-data build RECIPE {path}`; another dataset takes a section, `dataset: {{path: {path}, columns: ...}}`"
+        remedy = f"Build it with `affect-data build RECIPE {path}`; another dataset takes a section, in a recipe or a file (docs/datasets.md)"
         raise NotADatasetError(path, because, remedy)
     return open_dataset(path)
 

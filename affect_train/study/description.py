@@ -55,7 +55,7 @@ class Study(Section):
     steps: dict[ShortName, Step]
     scores: dict[ShortName, Step] = Field(description="commands whose JSON holds the figures; `--json` is added")
     metrics: dict[str, str | tuple[str, ...]] = Field(
-        description="the path of each figure in that JSON, keys joined by dots; several paths are averaged"
+        description="the path of each figure in that JSON, keys and places in lists, from 0, joined by dots; several paths are averaged"
     )
     claims: tuple[Claim, ...]
 

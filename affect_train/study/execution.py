@@ -173,7 +173,10 @@ def _figures(document: Any, metrics: Mapping[str, str | Sequence[str]]) -> dict[
 
 def _figure(document: Any, path: str) -> float | None:  # noqa: ANN401 - JSON
     for key in path.split("."):
-        document = document.get(key) if isinstance(document, dict) else None
+        if isinstance(document, list):
+            document = document[int(key)] if key.isdecimal() and int(key) < len(document) else None
+        else:
+            document = document.get(key) if isinstance(document, dict) else None
     return float(document) if isinstance(document, int | float) else None
 
 

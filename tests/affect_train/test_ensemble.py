@@ -129,6 +129,29 @@ def test_one_member_is_evaluated_as_it_is(own_dataset: Path, two_groups: Any) ->
     assert accuracy == pytest.approx((predicted == labels.expression).mean())
 
 
+def test_thresholds_of_the_merged_probabilities_are_tuned_on_another_split(own_dataset: Path, two_groups: Any) -> None:
+    both, tasks = ["knows", "guesses"], TaskSet((1, 12))
+    result = ensemble(own_dataset, soft_labels=both, splits=["validation"], tune_thresholds="train")
+
+    merged, labels = {}, {}
+    for split in ("train", "validation"):
+        merged[split] = np.mean([expit(two_groups[name][split]["au"].astype(float)) for name in both], axis=0)
+        labels[split] = load_labels(own_dataset, split, tasks)[1]
+    assert result["thresholds_from"] == "train"
+    report = result["splits"]["validation"]["overall"]["au"]
+    for column, unit in enumerate(("1", "12")):
+        known = labels["train"].au_mask[:, column]
+        truth, values = labels["train"].au[known, column], merged["train"][known, column]
+        threshold = report["by_action_unit"][unit]["threshold"]
+        best = max(f1_score(truth, values >= limit) for limit in values)
+        assert f1_score(truth, values >= threshold) == pytest.approx(best)
+        known = labels["validation"].au_mask[:, column]
+        shown = merged["validation"][known, column] >= threshold
+        expected = f1_score(labels["validation"].au[known, column], shown, zero_division=np.nan)
+        assert report["by_action_unit"][unit]["f1"] == pytest.approx(expected, nan_ok=True)
+    assert report["at_half"]["by_action_unit"]["1"]["threshold"] == 0.5
+
+
 def test_calls_without_members_aim_or_honest_split_are_refused(own_dataset: Path, two_groups: Any) -> None:
     with pytest.raises(UsageError, match="an ensemble needs members"):
         ensemble(own_dataset, name="x")
@@ -136,6 +159,8 @@ def test_calls_without_members_aim_or_honest_split_are_refused(own_dataset: Path
         ensemble(own_dataset, soft_labels=["knows"])
     with pytest.raises(UsageError, match="the weights are fitted on 'train', so they cannot be judged on it"):
         ensemble(own_dataset, soft_labels=["knows"], splits=["train"], fit_on="train")
+    with pytest.raises(UsageError, match="the thresholds are tuned on 'train', so they cannot be judged on it"):
+        ensemble(own_dataset, soft_labels=["knows"], splits=["train"], tune_thresholds="train")
     with pytest.raises(UsageError, match="'knows' is a member of the ensemble"):
         ensemble(own_dataset, soft_labels=["knows"], name="knows")
     with pytest.raises(UsageError, match=r"soft labels cannot be called '\.\./x'; use letters, digits"):

@@ -146,7 +146,7 @@ def test_labels_that_are_all_right_leave_nothing_to_separate(folders: SimpleName
 
 
 def test_an_unknown_split_and_a_missing_dataset_are_named(folders: SimpleNamespace, tmp_path: Path) -> None:
-    with pytest.raises(UnknownNameError, match="unknown split of '.*merged' 'test'; known: train, validation"):
+    with pytest.raises(UnknownNameError, match=r"unknown split of '.*merged' 'test'; known: train, validation"):
         separation(folders.run, folders.dataset, folders.truth, split="test")
-    with pytest.raises(NotADatasetError, match="'.*absent' is no affectkit dataset"):
+    with pytest.raises(NotADatasetError, match=r"'.*absent' is no affectkit dataset"):
         separation(folders.run, folders.dataset, tmp_path / "absent")

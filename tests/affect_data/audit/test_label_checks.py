@@ -229,15 +229,16 @@ def test_expressions_far_from_where_their_database_has_them_are_found(find: Find
 
 
 def test_where_a_class_is_more_probable_follows_bayes() -> None:
-    # Two classes of equal spread on the valence axis: even odds half-way, and the odds of the normal density elsewhere.
+    # Two classes of equal spread on the valence axis: the log odds of two normal densities are linear in valence, even half-way, and blind to arousal.
     line = np.linspace(-1, 1, 41)
     cloud = np.stack(np.meshgrid(line, line), axis=-1).reshape(-1, 2) * 0.3
-    places = np.concatenate([cloud - [0.5, 0], cloud + [0.5, 0]])
-    classes = np.repeat([0, 1], len(cloud))
-    probability = plane_probabilities(places, classes, 2)
-    middle = np.abs(places[:, 0]) < 1e-9
-    assert not middle.any() or probability[middle] == pytest.approx(0.5, abs=1e-6)
-    assert (probability[places[:, 0] < -0.3, 0] > 0.9).all()
+    apart = np.array([0.25, 0.0])
+    places = np.concatenate([cloud - apart, cloud + apart])
+    probability = plane_probabilities(places, np.repeat([0, 1], len(cloud)), 2)
+    odds = np.log(probability[:, 0] / probability[:, 1])
+    slope = (odds @ places[:, 0]) / (places[:, 0] @ places[:, 0])
+    assert slope < -5
+    assert odds == pytest.approx(slope * places[:, 0], abs=1e-6)
     assert probability.sum(axis=1) == pytest.approx(1.0)
 
 

@@ -94,7 +94,7 @@ def test_a_dataset_without_training_rows_and_a_name_that_is_a_path_are_refused(t
         balance(dataset.path, make_plan("deng2020_expression"), "../even")
 
 
-@pytest.mark.parametrize("plan", sorted(PLANS))
+@pytest.mark.parametrize("plan", sorted(set(PLANS) - {"learned_weights"}))
 def test_every_plan_weighs_a_real_build_by_the_command(plan, demo_report, tmp_path, affect_data):
     path = shutil.copytree(demo_report.dataset.path, tmp_path / "merged")
     shown = affect_data("balance", path, plan, "--name", "test", "--seed", 1)

@@ -26,7 +26,7 @@ from affect_data.report.charts import Series, bars, heat_map, lines, plane
 from affect_data.report.gallery import may_show
 from affect_data.report.html import escape, show, table
 from affect_data.report.page import report
-from affect_data.report.process_sections import NotARunError
+from affect_data.report.training_section import NotARunError
 from affect_data.store import LOCK, DatasetFolder, open_dataset, write_manifest
 
 HOSTILE = "<script>alert('x')</script>\"><img src=https://evil.example/x onerror=alert(1)>&amp;"

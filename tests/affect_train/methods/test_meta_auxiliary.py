@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F  # noqa: N812 - the usual name
 from accelerate.state import AcceleratorState
 
 from affect_data.errors import DataError, RecipeError
@@ -88,7 +89,7 @@ def batch_of(seed=3):
 def meta_gradient(learner, batch, number=1, random=5):
     """The gradient of the meta loss by the weights of the rows, as the weight network is given it; nothing is changed."""
     method, found = learner.method, []
-    method._learn = lambda weights, gradient: found.append(gradient.detach())  # noqa: ARG005
+    method._learn = lambda weights, gradient: found.append(gradient.detach())
     torch.manual_seed(random)
     method.before_step(number, [batch])
     method.before_losses(learner.model(batch.pixels), batch)
@@ -105,32 +106,26 @@ def relative(found, exact):
     return float((found - exact).norm() / exact.norm())
 
 
-def loss_after_trial(learner, batch, weights):
-    """The meta rows' loss after one step of plain descent with these row weights, by hand and in double precision, on a model of its own."""
-    method = learner.method
-    model = learner.model.double()
-    method.before_step(1, [batch])
-    trial = method.trial
+def loss_after_trial(model, batch, inner, chosen, weights):
+    """The meta rows' loss after one step of plain descent with these row weights: by hand and in double precision.
+
+    Args:
+        model: in double precision.
+        batch: of the step.
+        inner: bool, its rows with action units that are learned from.
+        chosen: bool, its meta rows.
+        weights: of the rows.
+    """
     output = model(batch.pixels)
-    terms = method.losses(SimpleNamespace(**{**output, "features": output.features.float()}), trial.batch)
-    rows = cross_entropy_of_rows(output.expression_logits, batch.expression, batch.expression_mask)
-    logits = output.expression_logits
-    rows = torch.nn.functional.cross_entropy(logits, batch.expression.clamp(min=0), reduction="none")
-    rows = rows * batch.expression_mask
-    au = torch.nn.functional.binary_cross_entropy_with_logits(output.au_logits, batch.au.double(), reduction="none")
-    au = (au * trial.batch.au_mask).sum() / trial.batch.au_mask.sum()
-    assert terms["au"].sum / terms["au"].count == pytest.approx(au.item(), rel=1e-5)
-    loss = au + (rows * weights).sum() / batch.expression_mask.sum()
+    rows = F.cross_entropy(output.expression_logits, batch.expression.clamp(min=0), reduction="none")
+    expression = (rows * weights)[batch.expression_mask].sum() / batch.expression_mask.sum()
+    loss = F.binary_cross_entropy_with_logits(output.au_logits[inner], batch.au[inner].double()) + expression
     parameters = {name: one for name, one in model.named_parameters() if one.requires_grad}
-    gradients = torch.autograd.grad(loss, list(parameters.values()))
-    moved = {
-        name: (one - RATE * gradient).detach()
-        for (name, one), gradient in zip(parameters.items(), gradients, strict=True)
-    }
+    slopes = torch.autograd.grad(loss, list(parameters.values()))
+    moved = {name: one - RATE * slope for (name, one), slope in zip(parameters.items(), slopes, strict=True)}
     with torch.no_grad():
-        after = torch.func.functional_call(model, moved, (trial.meta.pixels,)).au_logits
-    every = torch.nn.functional.binary_cross_entropy_with_logits(after, trial.meta.au.double(), reduction="none")
-    return float((every * trial.meta.au_mask).sum() / trial.meta.au_mask.sum())
+        after = torch.func.functional_call(model, moved, (batch.pixels[chosen],)).au_logits
+    return F.binary_cross_entropy_with_logits(after, batch.au[chosen].double()).item()
 
 
 @pytest.mark.parametrize("gradient", ["second_order", "central_difference", "forward_mode"])
@@ -142,12 +137,13 @@ def test_the_gradient_by_a_weight_is_the_change_of_the_meta_loss_when_the_weight
         output = learner.model(batch.pixels)
         rows = cross_entropy_of_rows(output.expression_logits, batch.expression, batch.expression_mask)
         weights = learner.method.network(output.features, rows).double()
-
-    learner.method.options = learner.method.options.model_copy(update={"gradient": "central_difference"})
+    # Of the rows with action units, 0, 2, 4 ..., every second one is a meta row.
+    inner, chosen = torch.arange(ROWS) % 4 == 0, torch.arange(ROWS) % 4 == 2
+    model = learner.model.double()
     for row in (0, 1, 7, 15):
         step = 1e-3 * torch.eye(ROWS, dtype=torch.float64)[row]
-        ahead, behind = (loss_after_trial(learner, batch, weights + sign * step) for sign in (1, -1))
-        assert found[row].item() == pytest.approx((ahead - behind) / 2e-3, rel=2e-2, abs=1e-9)
+        ahead, behind = (loss_after_trial(model, batch, inner, chosen, weights + sign * step) for sign in (1, -1))
+        assert found[row].item() == pytest.approx((ahead - behind) / 2e-3, rel=1e-2, abs=1e-8)
     assert (found[~batch.expression_mask] == 0).all()
     assert (found[batch.expression_mask] != 0).all()
 
@@ -194,7 +190,9 @@ def test_a_trial_changes_neither_weights_nor_running_means_nor_random_numbers():
         state = torch.random.get_rng_state()
         assert meta_gradient(other, batch_of(), number=2) is None
         assert torch.equal(state, torch.random.get_rng_state())
-        for (name, one), value in zip(learner.model.state_dict().items(), other.model.state_dict().values(), strict=True):
+        for (name, one), value in zip(
+            learner.model.state_dict().items(), other.model.state_dict().values(), strict=True
+        ):
             assert torch.equal(one, value), name
 
 
@@ -271,49 +269,47 @@ def test_bfloat16_compares_losses_in_full_precision():
         assert relative(found, exact) < error
 
 
-def test_rows_with_flipped_labels_get_smaller_weights_and_loss_tells_them_apart():
-    """Expressions are the first action unit; a third of them is flipped. The weight network sees the loss alone."""
-    overrides = (
+@pytest.mark.slow
+def test_rows_with_flipped_labels_get_smaller_weights():
+    """The expression is the action unit; a third of the expressions is flipped. The weight network sees the loss alone."""
+    learner, accelerator = learner_of(
         "method.weight_network={input: loss, hidden: 16, learning_rate: 0.02, weight_decay: 0}",
-        "method.meta_batch.share=0.5",
-        "optimizer.learning_rate=0.002",
+        "optimizer.learning_rate=0.001",
+        tasks={"action_units": [1], "expression": CLASSES[:2]},
     )
-    learner, accelerator = learner_of(*overrides, tasks={"action_units": [1, 2, 12], "expression": CLASSES[:2]})
-    for number in range(1, 121):
+    for number in range(1, 106):
         optimizer_step(accelerator, learner, [toy_batch(number)[0]], number=number)
-    clean_weights, flipped_weights = [], []
-    learner.model.eval()
+    weights: dict[bool, list[float]] = {True: [], False: []}
     for number in range(1000, 1008):
         batch, flipped = toy_batch(number)
         with torch.no_grad():
             output = learner.model(batch.pixels)
             rows = cross_entropy_of_rows(output.expression_logits, batch.expression, batch.expression_mask)
-            weights = learner.method.network(output.features, rows)
-        clean_weights += weights[batch.expression_mask & ~flipped].tolist()
-        flipped_weights += weights[batch.expression_mask & flipped].tolist()
-    wins = np.mean([clean > flip for clean in clean_weights for flip in flipped_weights])
-    assert wins > 0.8
-    assert np.mean(clean_weights) > np.mean(flipped_weights) + 0.05
+            found = learner.method.network(output.features, rows)
+        for kind, values in weights.items():
+            values += found[batch.expression_mask & (flipped == kind)].tolist()
+    area = np.mean([clean > flipped for clean in weights[False] for flipped in weights[True]])
+    assert area > 0.9
+    assert np.mean(weights[False]) > np.mean(weights[True])
 
 
-def toy_batch(number, rows=24):
-    """Bright or dark upper halves are action unit 1; half of the rows have action units, half an expression, which is that unit but for a third."""
+def toy_batch(number, rows=32):
+    """Action unit 1 is a bright upper half. Half of the rows have it labelled, the others an expression, which is that unit but for a third."""
     generator = torch.Generator().manual_seed(number)
-    bright = torch.rand(rows, 3, generator=generator) < 0.5
-    pixels = torch.randint(60, 120, (rows, 3, 32, 32), generator=generator)
-    for place in range(3):
-        pixels[:, :, place * 8 : place * 8 + 8] += 100 * bright[:, place, None, None, None]
+    bright = torch.rand(rows, generator=generator) < 0.5
+    pixels = torch.randint(40, 140, (rows, 3, 32, 32), generator=generator)
+    pixels[:, :, :16] += 30 * bright[:, None, None, None]
+    pixels[:, :, 16:] += 30 * ~bright[:, None, None, None]
     even = torch.arange(rows) % 2 == 0
     flipped = (torch.rand(rows, generator=generator) < 1 / 3) & ~even
-    classes = (bright[:, 0] ^ flipped).long()
     none = torch.zeros(rows)
     batch = AffectBatch(
         pixels=pixels.to(torch.uint8),
         uids=[str(row) for row in range(rows)],
         rows=torch.arange(rows) % ROWS,
-        au=(bright & even[:, None]).float(),
-        au_mask=even[:, None].expand(rows, 3).clone(),
-        expression=classes.where(~even, -1),
+        au=(bright & even).float()[:, None],
+        au_mask=even[:, None],
+        expression=(bright ^ flipped).long().where(~even, -1),
         expression_mask=~even,
         valence=none,
         arousal=none,
@@ -345,7 +341,7 @@ def test_a_coupling_is_part_of_the_step_that_is_tried():
     method = coupled.method.method
     found = []
     for learner, inner in ((alone, alone.method), (coupled, method)):
-        inner._learn = lambda weights, gradient: found.append(gradient)  # noqa: ARG005
+        inner._learn = lambda weights, gradient: found.append(gradient)
         learner.method.before_step(1, [batch_of()])
         learner.method.before_losses(learner.model(batch_of().pixels), batch_of())
     assert relative(found[1], found[0]) > 0.01

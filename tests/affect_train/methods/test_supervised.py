@@ -40,13 +40,21 @@ def test_every_loss_is_the_mean_over_its_own_labels(tasks, make_batch, make_outp
 def test_the_total_is_the_weighted_sum(tasks, make_batch, make_output):
     weights = {"au": 2.0, "expression": 3.0, "va": 5.0}
 
-    total = values_of(make_output(), make_batch(), tasks, task_weights=weights, ccc_weight=0.5, au_reduction="sum")
+    total = values_of(
+        make_output(),
+        make_batch(),
+        tasks,
+        task_weights=weights,
+        ccc_weight=0.5,
+        bins_weight=0.25,
+        au_reduction="sum",
+    )
 
     value = {name: found.item() for name, found in total.values.items()}
     expected = (
         2 * 3 * value["au"]
         + 3 * value["expression"]
-        + 5 * (value["valence"] + value["arousal"])
+        + 5 * 0.25 * (value["valence"] + value["arousal"])
         + 5 * 0.5 * (value["valence_ccc"] + value["arousal_ccc"])
     )
     assert total.loss.item() == pytest.approx(expected, rel=1e-6)

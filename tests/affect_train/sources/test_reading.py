@@ -268,6 +268,7 @@ def read_elsewhere(sources: list[dict[str, Any]], tmp_path: Path, **environment:
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
+@pytest.mark.slow
 def test_a_dataset_of_the_hub_is_read_by_revision_and_again_without_the_hub(tmp_path: Path, faces: Dataset) -> None:
     faces.to_parquet(tmp_path / "files/data/train-00000-of-00001.parquet")
     columns = {"expression": "label"}

@@ -9,7 +9,7 @@ import yaml
 
 from affect_data.errors import UsageError
 from affect_train.study import read_study, run_study, study_page
-from affect_train.study.execution import StepFailedError
+from affect_train.study.execution import StepFailedError, _figure
 from affect_train.study.tables import papers_page
 
 DATA = {"databases": {"expw": {}}}
@@ -120,3 +120,10 @@ def test_tables_show_means_intervals_and_verdicts(folder: Path) -> None:
     whole = papers_page([out])
     assert "| Paper | better | F1 | 0.200 | 0.100 | +0.100 ± 0.050 | 2 | holds |" in whole
     assert "recipes/paper1/study.yaml runs/papers/paper1 --workers 2` | 1.5 min |" in whole
+
+
+def test_a_figure_is_found_by_keys_and_places_in_lists_and_is_none_where_the_path_ends() -> None:
+    document = {"results": [{"shots": 1, "uar": {"mean": 0.3}}, {"shots": 5, "uar": {"mean": 0.5}}]}
+    assert _figure(document, "results.1.uar.mean") == 0.5
+    for path in ("results.2.uar.mean", "results.mean", "results.-1.shots", "results.0.uar", "results.0.uar.mean.0"):
+        assert _figure(document, path) is None

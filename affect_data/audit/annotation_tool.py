@@ -1,0 +1,51 @@
+"""Finds valence and arousal that the annotation tool of a database did not offer for the expression."""
+
+from typing import Final
+
+import polars as pl
+
+from affect_data.audit.base import Audit, AuditedDataset, Severity, findings, no_findings
+from affect_data.databases.registry import DATABASES
+
+ROUNDING: Final = 0.001
+
+
+class AnnotationTool(Audit):
+    """Valence and arousal outside the region of the expression."""
+
+    name = "annotation_tool"
+    title = "valence and arousal outside the tool's region"
+    severity = Severity.WARNING
+    rule = (
+        "valence or arousal outside the region that the database's annotation tool had for the expression, as far as it is published: AffectNet's "
+        "happiness, valence in (0, 1] and arousal in [-0.2, 0.5]. Score: 0.5 plus half of the distance to the region"
+    )
+    source = "Mollahosseini, Hasani & Mahoor, AffectNet, IEEE TAFFC 10 (2019), section on dimensional annotation"
+
+    def not_applicable(self, dataset: AuditedDataset) -> str:
+        """It needs a database that says which regions its tool had."""
+        known = any(DATABASES[name].tool_regions for name in dataset.folder.manifest.databases if name in DATABASES)
+        return "" if known else "no database of this dataset says which regions its annotation tool had"
+
+    def find(self, dataset: AuditedDataset) -> pl.DataFrame:
+        """One finding for every row outside."""
+        parts = [no_findings()]
+        labelled = dataset.labels.filter(pl.col("expression_mask") & pl.col("va_mask"))
+        for name in dataset.folder.manifest.databases:
+            regions = DATABASES[name].tool_regions if name in DATABASES else {}
+            for expression, (left, right, low, high) in regions.items():
+                rows = labelled.filter((pl.col("database") == name) & (pl.col("expression_name") == expression))
+                beyond = [
+                    pl.max_horizontal(pl.lit(least) - pl.col(dimension), pl.col(dimension) - most, 0.0)
+                    for dimension, least, most in (("valence", left, right), ("arousal", low, high))
+                ]
+                rows = rows.with_columns((beyond[0] ** 2 + beyond[1] ** 2).sqrt().alias("beyond"))
+                rows = rows.filter((pl.col("beyond") > ROUNDING) | (pl.col("valence") == left))
+                evidence = {
+                    "expression": expression,
+                    "valence": pl.col("valence"),
+                    "arousal": pl.col("arousal"),
+                    "region": f"valence {left:g} to {right:g}, arousal {low:g} to {high:g}",
+                }
+                parts.append(findings(rows, 0.5 + 0.5 * pl.col("beyond"), self.severity, evidence))
+        return pl.concat(parts)

@@ -1,0 +1,227 @@
+"""Whole runs of `meta_auxiliary`: what they write, how they go on, and on how many processes."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import torch
+import yaml
+from accelerate.state import AcceleratorState
+from safetensors.torch import load_file
+
+from affect_data.errors import DataError, UsageError
+from affect_data.folds import write_folds
+from affect_data.store import load_dataset, open_dataset
+from affect_train.labels import column_array
+from affect_train.logs import Logs
+from affect_train.loop import train
+from affect_train.recipe import Recipe, recipe_from
+
+Values = Callable[..., dict[str, Any]]
+OWN_BATCH = ("method.meta_batch={size: 4}", "method.every=2", "model.dropout=0.2")
+LAUNCH = [
+    "accelerate.commands.launch",
+    "--config_file",
+    str(Path(__file__).parents[2] / "recipes/accelerate/multi_gpu.yaml"),
+    "--main_process_port",
+    "0",
+    "-m",
+    "affect_train",
+]
+
+
+@pytest.fixture(autouse=True)
+def _fresh_accelerator() -> Iterator[None]:
+    yield
+    AcceleratorState._reset_state(reset_partial_state=True)
+
+
+@pytest.fixture
+def values(recipe_values: Values) -> dict[str, Any]:
+    made = recipe_values(
+        method={"name": "meta_auxiliary", "weight_network": {"learning_rate": 0.05, "hidden": 8}},
+        optimizer={"learning_rate": 0.01},
+        training={"epochs": 2, "log_every": 1, "record_rows": True, "validation_split": None, "trackers": []},
+    )
+    made["tasks"]["valence_arousal"] = None
+    made["model"]["dropout"] = 0.0
+    return made
+
+
+@pytest.fixture
+def recipe(values: dict[str, Any], tmp_path: Path) -> Callable[..., Recipe]:
+    return lambda *overrides, run="run": recipe_from(values, [f"output={tmp_path / run}", *overrides])
+
+
+def same_results(one: Path, other: Path) -> bool:
+    """Whether two runs ended with the same bits: model, weight network and the rows' weights."""
+    for name in ("model/model.safetensors", "weight_network.safetensors"):
+        first, second = load_file(one / name), load_file(other / name)
+        if any(not torch.equal(value, second[key]) for key, value in first.items()):
+            return False
+    tables = [pq.read_table(run / "weights.parquet") for run in (one, other)]
+    rows = [(run / "rows.rank0.jsonl").read_text() for run in (one, other)]
+    return tables[0].equals(tables[1]) and rows[0] == rows[1]
+
+
+def test_a_run_writes_the_weight_network_and_the_weights_of_all_rows_with_an_expression(
+    recipe: Callable[..., Recipe], tmp_path: Path, dataset: Path
+) -> None:
+    train(recipe())
+    table = pq.read_table(tmp_path / "run/weights.parquet").to_pydict()
+    rows = load_dataset(dataset, "train")
+    labelled = np.flatnonzero(column_array(rows, "expression_mask"))
+    seen = [row for line in lines(tmp_path / "run/rows.rank0.jsonl") for row in line["rows"][0]]
+    expected = [rows[int(row)]["uid"] for row in labelled if row in seen]
+    assert table["uid"] == expected
+    assert all(0 < weight < 1 for weight in table["weight"])
+    last = [row for line in lines(tmp_path / "run/rows.rank0.jsonl")[-4:] for row in line["rows"][0]]
+    steps = len(lines(tmp_path / "run/rows.rank0.jsonl")) // 2
+    assert steps * 2 == len(lines(tmp_path / "run/rows.rank0.jsonl"))
+    epoch = [row for line in lines(tmp_path / "run/rows.rank0.jsonl")[steps:] for row in line["rows"][0]]
+    assert set(last) <= set(epoch)
+    assert table["times"] == [epoch.count(row) if row in epoch else seen.count(row) for row in labelled if row in seen]
+    network = load_file(tmp_path / "run/weight_network.safetensors")
+    assert network["layers.0.weight"].shape == (8, 17)
+    logged = [line["losses"]["expression_weight"] for line in lines(tmp_path / "run/metrics.jsonl")]
+    assert all(0 < value < 1 for value in logged)
+    assert len(set(logged)) == len(logged)
+
+
+def lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_the_weights_are_not_written_where_the_recipe_says_so(recipe: Callable[..., Recipe], tmp_path: Path) -> None:
+    train(recipe("method.record_weights=false", "training.max_steps=1"))
+    assert (tmp_path / "run/weight_network.safetensors").exists()
+    assert not (tmp_path / "run/weights.parquet").exists()
+
+
+def test_an_interrupted_run_goes_on_to_the_same_bits(
+    recipe: Callable[..., Recipe], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = (*OWN_BATCH, "training.save_every_steps=2")
+    train(recipe(*settings, run="whole"))
+    take_step = Logs.step
+
+    def interrupted(self: Logs, step: int, *arguments: Any) -> None:
+        take_step(self, step, *arguments)
+        if step == 4:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Logs, "step", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        train(recipe(*settings, run="cut"))
+    monkeypatch.undo()
+    assert [path.name for path in (tmp_path / "cut/checkpoints").iterdir()] == ["step-00000002"]
+    torch.rand(7)
+    train(recipe(*settings, run="cut"))
+    assert same_results(tmp_path / "whole", tmp_path / "cut")
+
+
+@pytest.mark.slow
+def test_a_killed_run_goes_on_to_the_same_bits(
+    values: dict[str, Any], recipe: Callable[..., Recipe], tmp_path: Path
+) -> None:
+    settings = (*OWN_BATCH, "training.save_every_steps=2", "training.epochs=8")
+    train(recipe(*settings, run="whole"))
+    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(values))
+    cut = tmp_path / "cut"
+    command = [sys.executable, "-m", "affect_train", str(tmp_path / "recipe.yaml"), f"output={cut}", *settings]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL, start_new_session=True)
+    deadline = time.monotonic() + 120
+    while not list(cut.glob("checkpoints/step-*")) and time.monotonic() < deadline:
+        time.sleep(0.002)
+    process.kill()
+    assert process.wait() == -signal.SIGKILL
+    saved = [path.name for path in cut.glob("checkpoints/step-*")]
+    assert saved
+    assert len(lines(cut / "rows.rank0.jsonl")) < len(lines(tmp_path / "whole/rows.rank0.jsonl"))
+    AcceleratorState._reset_state(reset_partial_state=True)
+    train(recipe(*settings, run="cut"))
+    assert same_results(tmp_path / "whole", cut)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "settings", [("method.meta_batch={share: 0.5}",), ("method.meta_batch={size: 4}", "method.gradient=second_order")]
+)
+def test_two_processes_train_as_one(
+    values: dict[str, Any], recipe: Callable[..., Recipe], tmp_path: Path, settings: tuple[str, ...]
+) -> None:
+    train(recipe(*settings, run="one"))
+    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(values))
+    command = [sys.executable, "-m", *LAUNCH, str(tmp_path / "recipe.yaml"), f"output={tmp_path / 'two'}", *settings]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    assert done.returncode == 0, done.stderr[-4000:]
+    assert "2 process(es)" in done.stderr
+    for name, atol in (("model/model.safetensors", 5e-4), ("weight_network.safetensors", 5e-3)):
+        one, two = (load_file(tmp_path / run / name) for run in ("one", "two"))
+        for key, value in one.items():
+            assert torch.allclose(value, two[key], atol=atol), (name, key, (value - two[key]).abs().max())
+    tables = [pq.read_table(tmp_path / run / "weights.parquet").to_pydict() for run in ("one", "two")]
+    assert tables[0]["uid"] == tables[1]["uid"]
+    assert tables[0]["times"] == tables[1]["times"]
+    assert tables[0]["weight"] == pytest.approx(tables[1]["weight"], abs=2e-3)
+
+
+def test_meta_batches_come_from_a_fold_that_is_not_trained_on(
+    recipe: Callable[..., Recipe], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, world: SimpleNamespace
+) -> None:
+    from affect_train.methods.meta_batch import MetaLoader
+
+    path = people_dataset(world, tmp_path)
+    folds = column_array(open_dataset(path).load("train", ["folds.mine"]), "folds.mine")
+    seen: list[torch.Tensor] = []
+    batch = MetaLoader.batch
+
+    def watched(self: MetaLoader, number: int) -> Any:
+        found = batch(self, number)
+        seen.append(found.pixels)
+        return found
+
+    monkeypatch.setattr(MetaLoader, "batch", watched)
+    meta = "method.meta_batch={size: 3, held_out: {folds: mine, fold: 1}}"
+    train(recipe(f"dataset={path}", meta, "batches.size=6"))
+    trained = {row for line in lines(tmp_path / "run/rows.rank0.jsonl") for row in line["rows"][0]}
+    assert trained == set(np.flatnonzero(folds == 0).tolist())
+    assert {len(pixels) for pixels in seen} == {3}
+    assert len(seen) == len(lines(tmp_path / "run/rows.rank0.jsonl"))
+    with pytest.raises(UsageError, match=r"method.meta_batch.held_out: the folds 'mine' go from 0 to 1; found 2"):
+        train(recipe(f"dataset={path}", meta.replace("fold: 1", "fold: 2"), run="other"))
+
+
+def people_dataset(world: SimpleNamespace, folder: Path) -> Path:
+    """Twelve rows of six people, in two folds."""
+
+    def edit(row: dict[str, Any]) -> dict[str, Any]:
+        number = row["frame"]
+        subject = f"p{number % 6}" if number < 100 else "v"
+        return {**row, "database": 0, "subject": subject, "track": f"t{number}", "image_digest": f"{number:064d}"}
+
+    rows = {"train": [(number, world.all) for number in range(12)], "validation": [(200, world.all)]}
+    path = world.write_dataset(folder / "people", rows, edit=edit)
+    write_folds(open_dataset(path), "mine", 2)
+    return path
+
+
+def test_a_dataset_without_expressions_is_refused_with_what_to_do(
+    recipe: Callable[..., Recipe], tmp_path: Path, world: SimpleNamespace
+) -> None:
+    rows = {"train": [(number, ("au",)) for number in range(8)], "validation": [(100, world.all)]}
+    path = world.write_dataset(tmp_path / "units", rows)
+    with pytest.raises(DataError, match=r"split train: no row has a label of expression"):
+        train(recipe(f"dataset={path}"))

@@ -1,0 +1,31 @@
+"""Every study of the recipes runs from its first command to its claims, on a few faces and for a few steps."""
+
+from pathlib import Path
+
+import pytest
+
+from affect_train.study import Study, read_study, run_study
+
+RECIPES = Path(__file__).parents[2] / "recipes"
+STUDIES = sorted(RECIPES.glob("*/study.yaml"))
+SMALL = {"faces": 240, "steps": 2, "pretraining_faces": 48, "pretraining_steps": 2, "imbalance": 0}
+"""Variables that make a study quick, where it has them; few faces show every action unit only where all expressions are frequent."""
+
+
+def quick(path: Path) -> Study:
+    known = read_study(path).variables
+    return read_study(path, ["seeds=[0]", *(f"{name}={value}" for name, value in SMALL.items() if name in known)])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", STUDIES, ids=[path.parent.name for path in STUDIES])
+def test_every_command_of_a_study_runs_and_every_claim_is_judged(path: Path, tmp_path: Path) -> None:
+    study = quick(path)
+    result = run_study(study, path.parent, tmp_path)
+    commands = [*study.shared_commands(tmp_path, path.parent), *study.commands(tmp_path, path.parent, seed=0)]
+    assert {command.label for command in commands if command.words[1] == "train"}
+    asked = {command.name for command in commands if command.is_score}
+    for score in asked:
+        assert any(figure is not None for figure in result["figures"][score]["0"].values()), score
+    judged = {finding["claim"] for finding in result["findings"]}
+    assert judged == {claim.claim for claim in study.claims if {claim.better, claim.than} - {None} <= asked}
