@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 export HF_HUB_DISABLE_XET ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types imports unit bench docs clean
+.PHONY: help demo papers test lint types imports unit bench docs clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -23,6 +23,13 @@ $(BIN)/.installed-dev: $(BIN)/.installed
 
 demo: $(BIN)/.installed ## Write demo databases, merge, train teacher and student, print the table (SEED=0 OUT=demo)
 	$(BIN)/python -m affect_train demo $(OUT) --seed $(SEED)
+
+PAPERS := demo deng2020 vu2021 mal2021 facebehaviornet affectkit
+
+papers: $(BIN)/.installed ## Run every study of recipes/ (hours of CPU; goes on where it stopped) and write recipes/README.md
+	for paper in $(PAPERS); do $(BIN)/affect-train study recipes/$$paper/study.yaml runs/papers/$$paper --workers 2 || exit 1; done
+	$(BIN)/affect-train papers $(addprefix runs/papers/,$(PAPERS)) > recipes/README.md.new
+	mv recipes/README.md.new recipes/README.md
 
 test: lint types imports unit ## Install the development extras; run all checks and tests
 

@@ -4,21 +4,28 @@ import hashlib
 import json
 import shutil
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
-import polars as pl
 import pyarrow as pa
 
-from affect_data.databases.base import DRAWN_MARKER, SPLITS, Database, Scan
-from affect_data.databases.root import DatabaseRoot
+from affect_data.build_sources import (
+    DatabaseReport,
+    Progress,
+    all_failures,
+    database_reports,
+    failed_lines,
+    is_drawn,
+    plan_shards,
+    read_sources,
+)
+from affect_data.databases.base import SPLITS
 from affect_data.engine import map_shards
-from affect_data.errors import AffectError, DataError, DefectsFoundError, NotADatasetError
-from affect_data.harmonise import Unified, harmonise
-from affect_data.images import FAILURE_COLUMNS, ShardPlan, ShardRecord, pack_shard, pictures_digest
+from affect_data.errors import DataError, NotADatasetError
+from affect_data.images import ShardPlan, ShardRecord, pack_shard, pictures_digest
 from affect_data.leaks import guard_parts
 from affect_data.recipe import DataRecipe
 from affect_data.review.decisions import Decision, read_decisions
@@ -42,10 +49,6 @@ from affect_data.store import (
 )
 
 STAGING: Final = ".{}.building"
-FILES_LISTED: Final = 1000
-
-Progress = Callable[[str, int, int], None]
-"""Called with what is being done, how much of it is done, and how much there is."""
 
 
 class OutputTakenError(DataError):
@@ -53,33 +56,6 @@ class OutputTakenError(DataError):
 
     def __init__(self, path: Path, because: str, remedy: str) -> None:
         super().__init__(f"'{path}' {because}. {remedy}")
-
-
-@dataclass(frozen=True)
-class DatabaseReport:
-    """What became of one database: `lines = rows + failures`, before rows of two splits are counted twice.
-
-    Attributes:
-        release: release profile.
-        reader_version: of the reader class.
-        lines: annotated faces that the files list.
-        rows: rows that were written.
-        rows_in_two_splits: rows that were written a second time (split policy ``follow_task``).
-        failures: lines without a row, by reason.
-        masked: labels that stand in the files and are not used: task, reason, rows.
-        annotation_files: digests of the files that were read, see `digest_files`.
-        drawn: whether its faces were drawn by `affect-data demo`.
-    """
-
-    release: str
-    reader_version: int
-    lines: int
-    rows: int
-    rows_in_two_splits: int
-    failures: dict[str, int]
-    masked: list[dict[str, str | int]]
-    annotation_files: dict[str, str]
-    drawn: bool = False
 
 
 @dataclass(frozen=True)
@@ -103,16 +79,6 @@ class BuildReport:
     shards: int
     leaks: tuple[dict[str, Any], ...] = ()
     decisions: dict[str, Any] | None = None
-
-
-@dataclass(frozen=True)
-class _Source:
-    database: Database
-    root: Path
-    release: str
-    scan: Scan
-    unified: Unified
-    annotation_files: dict[str, str]
 
 
 def build(
@@ -144,20 +110,20 @@ def build(
     """
     existing = _existing(out)
     decisions = [decision for path in recipe.decisions for decision in read_decisions(Path(path))]
-    sources = _read_all(recipe, roots, progress)
+    sources = read_sources(recipe, roots, progress)
     leaks = guard_parts([source.unified.labels for source in sources.values()], recipe.splits.policy)
     staging = out.parent / STAGING.format(out.name)
-    plans = _plan(recipe, sources, staging)
+    plans = plan_shards(recipe, sources, staging)
     # The annotation files too: another line that gives no row changes the failures and the lock.
     annotations = json.dumps({name: source.annotation_files for name, source in sources.items()}, sort_keys=True)
     keys = [recipe.digest(), annotations, *(f"{plan.split} {plan.index} {plan.key()}" for plan in plans)]
     keys += [decision.to_line() for decision in decisions]
-    keys += [f"drawn {name}" for name, source in sources.items() if _is_drawn(source)]
+    keys += [f"drawn {name}" for name, source in sources.items() if is_drawn(source)]
     build_key = hashlib.sha256("\n".join(keys).encode()).hexdigest()
     if existing is not None and _is_result(existing, build_key, plans, recipe.workers, progress):
         return BuildReport(
             existing,
-            _reports(sources, existing.failures()),
+            database_reports(sources, existing.failures()),
             unchanged=True,
             shards_reused=len(plans),
             shards=len(plans),
@@ -179,13 +145,13 @@ def build(
             records.append(record)
             progress("packing images", done, len(plans))
         records.sort(key=lambda record: (SPLITS.index(record.split), record.index))
-        failures = _all_failures(sources, records)
-        reports = _reports(sources, failures)
+        failures = all_failures(sources, records)
+        reports = database_reports(sources, failures)
         decided = _apply(decisions, staging, recipe, records) if recipe.decisions else None
         manifest = _seal(staging, recipe, records)
         if not manifest.rows:
             raise DataError(
-                f"none of the {len(failures) - _failed_lines(sources):,} pictures can be decoded, nothing was built"
+                f"none of the {len(failures) - failed_lines(sources):,} pictures can be decoded, nothing was built"
             )
         failures.write_parquet(staging / FAILURES)
         write_text(
@@ -206,28 +172,6 @@ def build(
         leaks=leaks,
         decisions=decided,
     )
-
-
-def scan_database(database: Database, root: Path, exclude: tuple[str, ...]) -> tuple[Scan, str, dict[str, str]]:
-    """What a database's files say, its release profile, and the digests of `digest_files`."""
-    opened = DatabaseRoot(root, exclude)
-    scan = database.read(opened)
-    return scan, database.release_of(opened), digest_files(root, scan.annotation_files)
-
-
-def digest_files(root: Path, paths: Sequence[str]) -> dict[str, str]:
-    """sha256 by relative path; a folder of more than `FILES_LISTED` files has one line ``folder/*`` over the digests of all of them."""
-    by_folder: dict[str, dict[str, str]] = {}
-    for path in sorted(paths):
-        digest = hashlib.sha256((root / path).read_bytes()).hexdigest()
-        by_folder.setdefault(path.rpartition("/")[0], {})[path] = digest
-    listed: dict[str, str] = {}
-    for folder, digests in by_folder.items():
-        if len(digests) > FILES_LISTED:
-            listed[f"{folder}/*"] = hashlib.sha256(json.dumps(digests).encode()).hexdigest()
-        else:
-            listed |= digests
-    return listed
 
 
 def _existing(out: Path) -> DatasetFolder | None:
@@ -269,73 +213,6 @@ def _is_result(
         found.append(digest)
         progress("comparing images", done, len(plans))
     return sorted(found) == known
-
-
-def _read_all(recipe: DataRecipe, roots: Mapping[str, Path], progress: Progress) -> dict[str, _Source]:
-    """All databases of a recipe; defects of all of them are reported together."""
-    sources: dict[str, _Source] = {}
-    problems: list[AffectError] = []
-    readers = recipe.readers()
-    for done, (name, database) in enumerate(readers.items(), start=1):
-        try:
-            root = recipe.root_of(name, roots)
-            scan, release, digests = scan_database(database, root, database.options.exclude)
-            sources[name] = _Source(
-                database, root, release, scan, harmonise(scan, database, release, recipe.splits), digests
-            )
-        except AffectError as error:
-            problems.append(error)
-        progress(f"reading labels: {name}", done, len(readers))
-    if len(problems) == 1:
-        raise problems[0]
-    if problems:
-        defects = [defect for error in problems if isinstance(error, DefectsFoundError) for defect in error.defects]
-        raise SeveralProblemsError(problems, defects=len(defects))
-    return sources
-
-
-class SeveralProblemsError(DataError):
-    """Problems of several databases at once."""
-
-    def __init__(self, problems: list[AffectError], defects: int) -> None:
-        self.problems = tuple(problems)
-        super().__init__(
-            f"{len(problems)} databases have problems ({defects:,} defects):\n" + "\n".join(map(str, problems))
-        )
-
-
-def _plan(recipe: DataRecipe, sources: dict[str, _Source], staging: Path) -> list[ShardPlan]:
-    """The shards of all splits. A shard holds rows of one database, so that a change in one leaves the shards of the others alone."""
-    plans: list[ShardPlan] = []
-    for split in SPLITS:
-        parts = [
-            (name, rows.slice(start, recipe.shard_rows))
-            for name, source in sources.items()
-            for rows in [source.unified.labels.filter(pl.col("split") == split).drop("split")]
-            for start in range(0, len(rows), recipe.shard_rows)
-        ]
-        for index, (name, rows) in enumerate(parts):
-            roots, options = {name: sources[name].root}, {name: sources[name].database.options}
-            plans.append(ShardPlan(split, index, len(parts), rows, tuple(sources), roots, options, staging))
-    if not plans:
-        raise DataError(
-            "no database of the recipe has a row: "
-            + "; ".join(f"{name}: {_no_rows(source)}" for name, source in sources.items())
-        )
-    return plans
-
-
-def _is_drawn(source: _Source) -> bool:
-    return (source.root / DRAWN_MARKER).is_file()
-
-
-def _failed_lines(sources: dict[str, _Source]) -> int:
-    return sum(len(source.scan.failures) for source in sources.values())
-
-
-def _no_rows(source: _Source) -> str:
-    reasons = source.scan.failures.group_by("reason").len("lines").sort("reason").iter_rows()
-    return ", ".join(f"{lines:,} lines failed: {reason}" for reason, lines in reasons) or "the files list no face"
 
 
 def _apply(
@@ -384,37 +261,6 @@ def _swap(staging: Path, out: Path) -> None:
         out.rename(old)
     staging.rename(out)
     shutil.rmtree(old, ignore_errors=True)
-
-
-def _all_failures(sources: dict[str, _Source], records: list[ShardRecord]) -> pl.DataFrame:
-    schema = {name: pl.Int32 if name == "source_line" else pl.String for name in FAILURE_COLUMNS}
-    found = [
-        source.scan.failures.with_columns(pl.lit(name).alias("database"), pl.lit("").alias("detail")).select(
-            FAILURE_COLUMNS
-        )
-        for name, source in sources.items()
-    ]
-    packed = pl.DataFrame([failure for record in records for failure in record.failures], schema=schema, orient="row")
-    return pl.concat([*found, packed]).sort("database", "source_file", "source_line")
-
-
-def _reports(sources: dict[str, _Source], failures: pl.DataFrame) -> dict[str, DatabaseReport]:
-    reports = {}
-    for name, source in sources.items():
-        own = failures.filter(pl.col("database") == name)
-        written = len(source.unified.labels) - (len(own) - len(source.scan.failures))
-        reports[name] = DatabaseReport(
-            release=source.release,
-            reader_version=source.database.reader_version,
-            lines=source.scan.lines,
-            rows=written,
-            rows_in_two_splits=len(source.unified.labels) - len(source.scan.rows),
-            failures=dict(own["reason"].value_counts().sort("reason").iter_rows()),
-            masked=source.unified.masked.to_dicts(),
-            annotation_files=source.annotation_files,
-            drawn=_is_drawn(source),
-        )
-    return reports
 
 
 def _lock(

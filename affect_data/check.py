@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from affect_data.build import scan_database
+from affect_data.build_sources import scan_database
 from affect_data.databases.base import Database
 from affect_data.errors import AffectError, Defect, DefectsFoundError
 from affect_data.harmonise import harmonise

@@ -4,15 +4,14 @@ Every command prints people's text, or one JSON document on stdout with ``--json
 1 (the data or the check is at fault) or 2 (the call is at fault).
 """
 
-import json
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from affect_data import cli_audit, cli_balance, cli_demo, cli_report, cli_review
+from affect_data.cli_common import Json, out_console, print_json
 from affect_data.errors import AffectError
 from affect_data.progress import log, progress_bars
 
@@ -23,11 +22,9 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     help="Merge facial-affect databases into one trustworthy dataset.",
 )
-out_console = Console(soft_wrap=True, highlight=False)
 
 INTERRUPTED = 130
 
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 RecipePath = Annotated[Path, typer.Argument(metavar="RECIPE", help="A data recipe (YAML).")]
 Root = Annotated[
     list[str], typer.Option("--root", metavar="NAME=PATH", help="The folder of a database; may be repeated.")
@@ -54,10 +51,6 @@ def main() -> None:
         raise
 
 
-def _print_json(document: object) -> None:
-    sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False, default=str) + "\n")
-
-
 def _roots(named: list[str], folder: Path | None) -> dict[str, Path]:
     from affect_data.databases.registry import DATABASES
     from affect_data.errors import UsageError
@@ -80,7 +73,7 @@ def databases(
     from affect_data.catalogue import catalogue, describe_database, facts
 
     if as_json:
-        _print_json(facts(name) if name else catalogue())
+        print_json(facts(name) if name else catalogue())
     elif name:
         out_console.print(describe_database(name), markup=False)
     else:
@@ -102,7 +95,7 @@ def check(recipe: RecipePath, root: Root = [], roots: Roots = None, as_json: Jso
 
     checks = run_check(read_recipe(recipe), _roots(root, roots))
     if as_json:
-        _print_json(
+        print_json(
             {"clean": all(found.is_clean for found in checks), "databases": [found.to_json() for found in checks]}
         )
     else:
@@ -133,7 +126,7 @@ def build(
     with progress_bars() as progress:
         report = run_build(validated, _roots(root, roots), out, overwrite=overwrite, progress=progress)
     if as_json:
-        _print_json(build_to_json(report))
+        print_json(build_to_json(report))
     else:
         out_console.print(describe_build(report), markup=False)
 
@@ -154,7 +147,7 @@ def stats(
 
     found = statistics(open_dataset(dataset))
     if as_json:
-        _print_json(found.to_json())
+        print_json(found.to_json())
     else:
         out_console.print(describe_statistics(found), markup=False)
         if full:
@@ -172,7 +165,7 @@ def schema(as_json: Json = False) -> None:
             for c in COLUMNS
         ]
         rules = [{"name": rule.name, "description": rule.description} for rule in RULES]
-        _print_json({"version": SCHEMA_VERSION, "columns": columns, "rules": rules})
+        print_json({"version": SCHEMA_VERSION, "columns": columns, "rules": rules})
     else:
         sys.stdout.write(describe())
 

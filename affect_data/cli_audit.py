@@ -1,6 +1,5 @@
 """The commands ``affect-data audit`` and ``affect-data folds``."""
 
-import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,9 +10,8 @@ import polars as pl
 import typer
 from rich.console import Console
 
+from affect_data.cli_common import Json, print_json
 from affect_data.errors import UsageError
-
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -52,7 +50,7 @@ def audit(
         report = run_audits(open_dataset(dataset), check, workers=workers, progress=progress)
     exported = write_fiftyone(dataset, fiftyone, acknowledge) if fiftyone is not None else 0
     if as_json:
-        _print_json({**report.to_json(), **({"fiftyone_samples": exported} if fiftyone is not None else {})})
+        print_json({**report.to_json(), **({"fiftyone_samples": exported} if fiftyone is not None else {})})
     else:
         _print_report(report.by_check(), report.skipped, dataset)
         if fiftyone is not None:
@@ -92,7 +90,7 @@ def folds(
         written = write_folds(folder, name, count, seed=seed, copies=groups)
     provenance = written.manifest.provenance[group]
     if as_json:
-        _print_json({"group": group, **provenance})
+        print_json({"group": group, **provenance})
         return
     rows = ", ".join(f"{'none' if fold == '-1' else fold}: {count:,}" for fold, count in provenance["rows"].items())
     sys.stdout.write(f"{group} written; rows by fold: {rows}\n")
@@ -106,7 +104,7 @@ def _list_checks(as_json: bool) -> None:
         for a in AUDITS.values()
     ]
     if as_json:
-        _print_json(checks)
+        print_json(checks)
         return
     for entry in checks:
         sys.stdout.write(
@@ -122,10 +120,6 @@ def _print_report(checks: pl.DataFrame, skipped: dict[str, str], dataset: Path) 
     for name, because in skipped.items():
         sys.stdout.write(f"not run: {name}: {because}\n")
     sys.stdout.write(f"\nFindings are in {dataset / AUDIT}, worst first.\n")
-
-
-def _print_json(document: object) -> None:
-    sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False, default=str) + "\n")
 
 
 @contextmanager

@@ -1,14 +1,11 @@
 """The command ``affect-data balance``."""
 
-import json
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
-out_console = Console(soft_wrap=True, highlight=False)
+from affect_data.cli_common import Json, out_console, print_json
 
 
 def register(app: typer.Typer) -> None:
@@ -25,7 +22,7 @@ def balance(
     ] = [],  # noqa: B006 - typer copies
     seed: Annotated[int, typer.Option(help="Decides clones and the epoch that is reported.", min=0)] = 0,
     draws: Annotated[int | None, typer.Option(help="Rows of that epoch; else as many as the pool has.", min=1)] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")] = False,  # noqa: FBT002
+    as_json: Json = False,  # noqa: FBT002
 ) -> None:
     """Weigh the training rows by a plan, write the weights as a column group, and report an epoch drawn by them."""
     from affect_data.balance import balance as run_balance
@@ -34,7 +31,7 @@ def balance(
 
     report = run_balance(dataset, make_plan(plan, parse_options(option)), name or plan, seed, draws)
     if as_json:
-        sys.stdout.write(json.dumps(report.to_json(), indent=2, ensure_ascii=False) + "\n")
+        print_json(report.to_json())
     else:
         out_console.print(describe_balance(report), markup=False)
 

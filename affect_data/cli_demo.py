@@ -1,19 +1,13 @@
 """The commands ``affect-data demo`` and ``affect-data reveal``."""
 
-import json
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
+from affect_data.cli_common import Json, out_console, print_json
 from affect_data.progress import progress_bars
-
-out_console = Console(soft_wrap=True, highlight=False)
-
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -50,7 +44,7 @@ def demo(
         truth = write_demo(out, seed, faces or FACES, workers, progress, world)
     counts = dict(truth["database"].value_counts().sort("database").iter_rows())
     if as_json:
-        _print_json({"out": str(out), "faces": len(truth), "databases": counts, "truth": str(out / TRUTH)})
+        print_json({"out": str(out), "faces": len(truth), "databases": counts, "truth": str(out / TRUTH)})
         return
     out_console.print(
         f"{len(truth):,} faces in {len(shares)} databases under {out}; the truth is in {out / TRUTH}", markup=False
@@ -71,7 +65,7 @@ def reveal(
     folder = run_reveal(dataset, truth, out)
     rows = {split: folder.rows(split) for split in folder.splits}
     if as_json:
-        _print_json({"out": str(out), "rows": rows, "fingerprint": folder.fingerprint})
+        print_json({"out": str(out), "rows": rows, "fingerprint": folder.fingerprint})
         return
     counts = ", ".join(f"{split} {count:,}" for split, count in rows.items())
     out_console.print(f"{counts} rows with every label of the demo world in {out}", markup=False)
@@ -108,7 +102,3 @@ def _number(option: str, entry: str, text: str) -> float:
         return float(text)
     except ValueError:
         raise UsageError(f"{option} {entry}: '{text}' is no number") from None
-
-
-def _print_json(document: object) -> None:
-    sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from affect_data.cli_common import Json
+
 
 def register(app: typer.Typer) -> None:
     """Adds the command to an application."""
@@ -22,7 +24,7 @@ def report(
     faces: Annotated[
         bool, typer.Option("--faces", help="Show faces, of databases whose licence lets them leave and of drawn ones.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Write what is in a dataset, and what was done with it, as one HTML file that needs no script and no network."""
     from affect_data.report.page import write_report

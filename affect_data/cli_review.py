@@ -10,7 +10,8 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
+from affect_data.cli_common import Json, print_json
+
 Dataset = Annotated[Path, typer.Argument(metavar="DATASET", help="A dataset folder.")]
 
 SERVE = "serve"
@@ -71,7 +72,7 @@ def serve(
         overview = session.overview()
         if as_json:
             counts = {name: overview[name] for name in ("items", "decided", "skipped")}
-            _print_json({"url": server.url, "decisions": str(file), **counts})
+            print_json({"url": server.url, "decisions": str(file), **counts})
         else:
             _print_start(overview, file, server.url)
         sys.stdout.flush()
@@ -95,7 +96,7 @@ def apply(
 
     report = apply_decisions(dataset, decisions, fitting=fitting)
     if as_json:
-        _print_json(report.to_json())
+        print_json(report.to_json())
         return
     summary = report.matching.summary()
     actions = ", ".join(f"{name} {count:,}" for name, count in report.actions.items()) or "none"
@@ -119,7 +120,7 @@ def undo(dataset: Dataset, as_json: Json = False) -> None:
 
     folder, version = undo_version(dataset)
     if as_json:
-        _print_json({"dataset": str(folder.path), "version": version, "fingerprint": folder.fingerprint})
+        print_json({"dataset": str(folder.path), "version": version, "fingerprint": folder.fingerprint})
         return
     lines = [f"labels are version {version} again; fingerprint {folder.fingerprint}", *_stale(stale_groups(folder))]
     sys.stdout.write("\n".join(lines) + "\n")
@@ -133,7 +134,7 @@ def changes(dataset: Dataset, as_json: Json = False) -> None:
 
     found = read_changes(open_dataset(dataset))
     if as_json:
-        _print_json(
+        print_json(
             [
                 {**row, "old": json.loads(row["old"]), "new": json.loads(row["new"])}
                 for row in found.iter_rows(named=True)
@@ -181,7 +182,3 @@ def _stale(groups: tuple[str, ...]) -> list[str]:
         f"made for other labels, and refused until they are made again: {', '.join(groups)}",
         "  soft.*: `affect-train label RUN DATASET --name NAME`; balance.*: `affect-data balance`; folds.*: `affect-data folds`",
     ]
-
-
-def _print_json(document: Mapping[str, Any] | list[Any]) -> None:
-    sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")

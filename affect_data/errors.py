@@ -3,11 +3,19 @@
 Two families decide the exit status of the commands: `DataError` (1: the data or the check is at fault) and `UsageError` (2: the call is at fault).
 """
 
+import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 DEFECTS_SHOWN = 20
+
+
+def suggestion(word: str, known: Iterable[str]) -> str:
+    """``did you mean 'x'? known: ...``, without the question where nothing comes near."""
+    names = list(known)
+    near = difflib.get_close_matches(word, names, n=1)
+    return (f"did you mean {near[0]!r}? " if near else "") + f"known: {', '.join(names)}"
 
 
 class AffectError(Exception):

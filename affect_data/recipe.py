@@ -3,7 +3,7 @@
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from affect_data.databases.base import Database, DatabaseOptions
 from affect_data.databases.registry import DATABASES
-from affect_data.errors import DatabaseNotFoundError, RecipeError, UsageError
+from affect_data.errors import DatabaseNotFoundError, RecipeError, UsageError, suggestion
 
 NOT_CONTENT = ("root",)
 
@@ -133,7 +133,7 @@ def recipe_from(loaded: object, source: str) -> DataRecipe:
         try:
             databases[name] = DATABASES[name].Options.model_validate({} if options is None else options)
         except ValidationError as error:
-            mistakes += _mistakes(error, f"databases.{name}")
+            mistakes += _mistakes(error, f"databases.{name}", DATABASES[name].Options)
             continue
         release, known = databases[name].release, DATABASES[name].releases
         if release is not None and release not in known:
@@ -143,17 +143,30 @@ def recipe_from(loaded: object, source: str) -> DataRecipe:
     try:
         recipe = DataRecipe.model_validate({**loaded, "databases": {}})
     except ValidationError as error:
-        mistakes += _mistakes(error, "")
+        mistakes += _mistakes(error, "", DataRecipe)
     if mistakes:
         raise RecipeError(source, mistakes)
     return recipe.model_copy(update={"databases": databases})
 
 
-def _mistakes(error: ValidationError, under: str) -> list[str]:
-    def where(location: tuple[int | str, ...]) -> str:
-        return ".".join(filter(None, (under, *map(str, location))))
+def _mistakes(error: ValidationError, under: str, model: type[BaseModel]) -> list[str]:
+    found = []
+    for mistake in error.errors():
+        message = f"{mistake['msg']}, found {mistake['input']!r}"
+        if mistake["type"] == "extra_forbidden":
+            message = f"unknown key; {suggestion(str(mistake['loc'][-1]), _keys_of(model, mistake['loc'][:-1]))}"
+        found.append(f"{'.'.join(filter(None, (under, *map(str, mistake['loc']))))}: {message}")
+    return found
 
-    return [f"{where(mistake['loc'])}: {mistake['msg']}, found {mistake['input']!r}" for mistake in error.errors()]
+
+def _keys_of(model: type[BaseModel], path: Sequence[int | str]) -> list[str]:
+    """The keys that a mapping of the recipe takes, by its place."""
+    for part in path:
+        inner = model.model_fields[str(part)].annotation
+        assert isinstance(inner, type)
+        assert issubclass(inner, BaseModel)
+        model = inner
+    return list(model.model_fields)
 
 
 def parse_roots(arguments: list[str]) -> dict[str, Path]:

@@ -4,7 +4,6 @@ Every command prints people's text, or one JSON document on stdout with ``--json
 1 (the data or the check is at fault) or 2 (the call is at fault).
 """
 
-import json
 import os
 import sys
 from pathlib import Path
@@ -15,6 +14,7 @@ from rich.console import Console
 
 from affect_data.errors import AffectError
 from affect_train import cli_compound, cli_separation, cli_study, cli_teachers
+from affect_train.cli_common import Json, Workers, leave_process_group, out_console, print_json
 
 if TYPE_CHECKING:
     from affect_train.recipe import Recipe
@@ -29,7 +29,6 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     help="Learn facial affect from partial labels, and label with what was learned.",
 )
-out_console = Console(soft_wrap=True, highlight=False)
 log = Console(stderr=True, soft_wrap=True, highlight=False)
 
 COMMANDS = (
@@ -46,7 +45,6 @@ COMMANDS = (
     *cli_separation.COMMANDS,
 )
 
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 RecipePath = Annotated[Path, typer.Argument(metavar="RECIPE", help="A training recipe (YAML).")]
 Overrides = Annotated[
     list[str] | None,
@@ -65,7 +63,6 @@ EvaluatedDataset = Annotated[
     Path,
     typer.Argument(metavar="DATASET", help="A dataset folder, or a description (.yaml) of another dataset."),
 ]
-Workers = Annotated[int, typer.Option(min=0, help="Processes that decode images; 0 decodes in the main process.")]
 
 
 def main() -> None:
@@ -80,21 +77,10 @@ def main() -> None:
         sys.exit(130)
 
 
-def _print_json(document: object) -> None:
-    sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
-
-
 def _read_recipe(recipe: Path, overrides: list[str] | None) -> "Recipe":
     from affect_train.recipe import read_recipe
 
     return read_recipe(recipe, overrides or [])
-
-
-def _leave_process_group() -> None:
-    # torch complains where a process ends inside a group; without several processes torch.distributed is not in use.
-    distributed = sys.modules.get("torch.distributed")
-    if distributed is not None and distributed.is_available() and distributed.is_initialized():
-        distributed.destroy_process_group()
 
 
 @app.command(epilog="Example: `accelerate launch -m affect_train recipes/demo/teacher.yaml training.epochs=2`")
@@ -119,11 +105,11 @@ def train(
     from affect_train.loop import train as run_training
 
     result = run_training(validated, dry_run=dry_run)
-    _leave_process_group()
+    leave_process_group()
     if result is None:
         return
     if as_json:
-        _print_json(result)
+        print_json(result)
     elif dry_run:
         losses = ", ".join(f"{name} {value:.4f}" for name, value in result["losses"].items())
         out_console.print(
@@ -143,7 +129,7 @@ def validate(recipe: RecipePath, overrides: Overrides = None, as_json: Json = Fa
     """List every mistake of a recipe at once, without data or GPU; print the resolved recipe where there is none."""
     resolved = _read_recipe(recipe, overrides)
     if as_json:
-        _print_json(resolved.model_dump(mode="json"))
+        print_json(resolved.model_dump(mode="json"))
     else:
         sys.stdout.write(resolved.to_yaml())
 
@@ -160,11 +146,11 @@ def label(
     from affect_train.label import label as run_label
 
     result = run_label(teacher, dataset, name, workers=workers)
-    _leave_process_group()
+    leave_process_group()
     if result is None:
         return
     if as_json:
-        _print_json(result)
+        print_json(result)
     else:
         counted = ", ".join(f"{split} {rows:,}" for split, rows in result["rows"].items())
         out_console.print(f"soft labels '{name}' in {dataset}: {counted} rows", markup=False)
@@ -191,11 +177,11 @@ def features(
     from affect_train.features import store_features
 
     result = store_features(source, dataset, name, image_size=image_size, margin=margin, workers=workers)
-    _leave_process_group()
+    leave_process_group()
     if result is None:
         return
     if as_json:
-        _print_json(result)
+        print_json(result)
     else:
         counted = ", ".join(f"{split} {rows:,}" for split, rows in result["rows"].items())
         out_console.print(f"features '{name}' in {dataset}: {counted} rows", markup=False)
@@ -215,7 +201,7 @@ def demo(
 
     result = run_demo(out, seed, overrides or [], faces)
     if as_json:
-        _print_json(result)
+        print_json(result)
         return
     out_console.print(f"\nValidation split, {result['seconds']} s in all:\n\n{table(result)}\n", markup=False)
     for what, path in result["paths"].items():
@@ -254,11 +240,11 @@ def evaluate(
         bootstrap=bootstrap,
         tune_thresholds=tune_thresholds,
     )
-    _leave_process_group()
+    leave_process_group()
     if result is None:
         return
     if as_json:
-        _print_json(result)
+        print_json(result)
     else:
         from affect_train.tables import describe_evaluation
 
@@ -271,7 +257,8 @@ def predict(
     run: RunPath,
     images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Pictures, each the crop of one face.")],
     sequence: Annotated[
-        bool, typer.Option("--sequence", help="They are consecutive frames of one face, for a model with a recurrent stage.")
+        bool,
+        typer.Option("--sequence", help="They are consecutive frames of one face, for a model with a recurrent stage."),
     ] = False,
     as_json: Json = False,
 ) -> None:
@@ -280,7 +267,7 @@ def predict(
 
     results = run_predict(run, images, sequence=sequence)
     if as_json:
-        _print_json(results)
+        print_json(results)
     else:
         from affect_train.tables import describe_prediction
 

@@ -1,15 +1,12 @@
 """The command ``affect-train compound``."""
 
-import json
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
-from rich.console import Console
 
-out_console = Console(soft_wrap=True, highlight=False)
+from affect_train.cli_common import Json, leave_process_group, out_console, print_json
 
 COMMANDS = ("compound",)
 
@@ -47,7 +44,7 @@ def compound(
     workers: Annotated[
         int, typer.Option(min=0, help="Processes that decode images; 0 decodes in the main process.")
     ] = 0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")] = False,  # noqa: FBT002
+    as_json: Json = False,  # noqa: FBT002
 ) -> None:
     """Name compound expressions with a model that never saw one, by the rule of FaceBehaviorNet; with examples, by a new last layer beside it."""
     from affect_train.compound import RAF_DB, evaluate_compound
@@ -66,11 +63,11 @@ def compound(
         workers=workers,
         output=output,
     )
-    _leave_process_group()
+    leave_process_group()
     if result is None:
         return
     if as_json:
-        sys.stdout.write(json.dumps(result, indent=2, ensure_ascii=False) + "\n")
+        print_json(result)
     else:
         out_console.print(describe(result), markup=False)
 
@@ -118,10 +115,3 @@ def _with_interval(found: Mapping[str, Any], key: str) -> str:
 def _spread(summary: Mapping[str, float | None]) -> str:
     deviation = summary["deviation"]
     return f"{summary['mean']:.3f}" + (f" ± {deviation:.3f}" if deviation is not None else "")
-
-
-def _leave_process_group() -> None:
-    # torch complains where a process ends inside a group; without several processes torch.distributed is not in use.
-    distributed = sys.modules.get("torch.distributed")
-    if distributed is not None and distributed.is_available() and distributed.is_initialized():
-        distributed.destroy_process_group()

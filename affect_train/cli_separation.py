@@ -1,15 +1,12 @@
 """The command ``affect-train separation``."""
 
-import json
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
-out_console = Console(soft_wrap=True, highlight=False)
+from affect_train.cli_common import Json, out_console, print_json
 
 COMMANDS = ("separation",)
 
@@ -28,14 +25,14 @@ def separation(
     ],
     split: Annotated[str, typer.Option(help="That it was trained on.")] = "train",
     output: Annotated[Path | None, typer.Option(help="JSON file to write.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")] = False,  # noqa: FBT002
+    as_json: Json = False,  # noqa: FBT002
 ) -> None:
     """Say how well the weights that a run has learned for its rows separate right expressions from wrong ones."""
     from affect_train.separation import separation as run_separation
 
     result = run_separation(run, dataset, truth, split, output)
     if as_json:
-        sys.stdout.write(json.dumps(result, indent=2, ensure_ascii=False) + "\n")
+        print_json(result)
     else:
         out_console.print(describe(result), markup=False)
 

@@ -1,19 +1,13 @@
 """The commands ``affect-train cross-label`` and ``affect-train ensemble``."""
 
-import json
-import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from rich.console import Console
 
-out_console = Console(soft_wrap=True, highlight=False)
+from affect_train.cli_common import Json, Workers, leave_process_group, out_console, print_json
 
 COMMANDS = ("cross-label", "ensemble")
-
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
-Workers = Annotated[int, typer.Option(min=0, help="Processes that decode images; 0 decodes in the main process.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -38,11 +32,11 @@ def cross_label(
     from affect_train.cross_label import cross_label as run_cross_label
 
     result = run_cross_label(validated, folds, name)
-    _leave_process_group()
+    leave_process_group()
     if result is None:
         return
     if as_json:
-        _print_json(result)
+        print_json(result)
     else:
         counted = ", ".join(f"{split} {rows:,}" for split, rows in result["rows"].items())
         apart = result["folds"]["-1"]
@@ -83,11 +77,11 @@ def ensemble(
         tune_thresholds=tune_thresholds,
         workers=workers,
     )
-    _leave_process_group()
+    leave_process_group()
     if result is None:
         return
     if as_json:
-        _print_json(result)
+        print_json(result)
         return
     from affect_train.tables import describe_evaluation
 
@@ -98,14 +92,3 @@ def ensemble(
         out_console.print(describe_evaluation(evaluated, evaluation), markup=False)
     if name is not None:
         out_console.print(f"soft labels '{name}' written to {dataset}", markup=False)
-
-
-def _print_json(document: Any) -> None:  # noqa: ANN401 - whatever JSON holds
-    sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
-
-
-def _leave_process_group() -> None:
-    # torch complains where a process ends inside a group; without several processes torch.distributed is not in use.
-    distributed = sys.modules.get("torch.distributed")
-    if distributed is not None and distributed.is_available() and distributed.is_initialized():
-        distributed.destroy_process_group()

@@ -1,6 +1,5 @@
 """A recipe before it is validated: YAML with the line of every key, overrides from the command line, and mistakes as sentences."""
 
-import difflib
 import json
 import re
 from collections.abc import Collection, Iterable, Iterator
@@ -11,6 +10,8 @@ from typing import Any, get_args, get_type_hints
 import yaml
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
+
+from affect_data.errors import suggestion
 
 KeyPath = tuple[str | int, ...]
 
@@ -165,13 +166,6 @@ def valid_sections(model: type[BaseModel], source: RecipeSource, invalid: Collec
         elif name not in invalid:
             sections[name] = info.get_default(call_default_factory=True)
     return sections
-
-
-def suggestion(word: str, known: Iterable[str]) -> str:
-    """``did you mean 'x'? known: ...``, without the question where nothing comes near."""
-    names = list(known)
-    near = difflib.get_close_matches(word, names, n=1)
-    return (f"did you mean {near[0]!r}? " if near else "") + f"known: {', '.join(names)}"
 
 
 def dotted(path: KeyPath) -> str:

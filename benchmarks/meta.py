@@ -5,9 +5,8 @@
 
 A ViT (12 layers, 192 wide, patches of 16, 112 px) takes steps on 8 faces with action units and 8 with an expression; the meta batch has 8 more
 faces with action units, or is a share of the first 8. The ordinary step learns the same 16 faces with fixed weights. Every variant has a process of
-its own, whose largest resident memory is read after its second step; "above" leaves out what was there before the first one. Time is measured on the
-trained network. Errors are those of the loss's gradient by the rows' weights against the full second-order graph, on fresh networks and on a
-trained one.
+its own, whose largest resident memory is read after its second step; "above" leaves out what was there before the first one. Errors
+are those of the loss's gradient by the rows' weights against the full second-order graph, on fresh networks and on a trained one.
 
 Faces are bright and dark bands, which are the action units; the expression follows from three of them, and a third of the expressions is wrong, as
 the method expects. The trained network has learned one batch by heart; its errors are taken on that batch and on others.
@@ -148,10 +147,10 @@ def status(name: str) -> int:
     raise SystemExit(f"the system does not tell {name}")
 
 
-def prepare(name: str, folder: Path, *, smoke: bool) -> tuple[dict[str, Any], Callable[[], Round]]:
+def prepare(name: str, *, smoke: bool) -> tuple[dict[str, Any], Callable[[], Round]]:
     logging.disable(logging.WARNING)
     torch.set_num_threads(1)
-    learner, accelerator = learner_of(OPTIONS[name], 0, smoke=smoke, state=folder / "trained.pt")
+    learner, accelerator = learner_of(OPTIONS[name], 0, smoke=smoke)
     batches = [faces(number, ROWS, 112) for number in range(PERIOD)]
     before, done = status("VmRSS"), 0
 
@@ -194,8 +193,8 @@ def gradient_of(learner: Any, options: dict[str, Any], batch: Any) -> torch.Tens
     return found[0].detach()
 
 
-def train_networks(folder: Path, steps: int, *, smoke: bool) -> None:
-    """Writes the trained network that all variants are timed with; says how far it came."""
+def train_network(folder: Path, steps: int, *, smoke: bool) -> None:
+    """Writes a network that has learned one batch; says how far it came."""
     learner, accelerator = learner_of({"name": "supervised"}, 0, smoke=smoke)
     losses = [step(learner, accelerator, faces(LEARNED, ROWS, 112), 1) for _ in range(steps)]
     torch.save(learner.model.state_dict(), folder / "trained.pt")
@@ -237,7 +236,7 @@ def errors(folder: Path, seeds: int, *, smoke: bool) -> dict[tuple[str, str], li
 # ---------------------------------------------------------------- the tables
 
 
-def report(variants: dict[str, Variant], found: dict[tuple[str, str], list[tuple[float, float]]]) -> None:
+def report_costs(variants: dict[str, Variant]) -> None:
     ordinary, second = variants[ORDINARY], variants[SECOND_ORDER]
     print(
         f"{'':<28} {'s a step':>8} {'x ordinary':>10} {'by cpu':>6} {'min..max':>12} | {'peak MB':>7} {'of second':>9} {'above':>6} {'of second':>9}"
@@ -251,7 +250,9 @@ def report(variants: dict[str, Variant], found: dict[tuple[str, str], list[tuple
             f"{ratio(variant.cpu, ordinary.cpu):>6.2f} {f'{min(shares):.2f}..{max(shares):.2f}':>12} | {peak / 2**20:>7.0f} "
             f"{peak / second.described['peak']:>9.2f} {above / 2**20:>6.0f} {above / most:>9.2f}"
         )
-    print()
+
+
+def report_errors(found: dict[tuple[str, str], list[tuple[float, float]]]) -> None:
     print(f"{'error and cosine, worst seed':<28} {'fresh':>20} {'trained':>20}")
     for name in COMPARED:
         worst = []
@@ -268,21 +269,24 @@ def main() -> None:
     parser.add_argument("--training", type=int, default=60, help="steps of the trained network")
     parser.add_argument("--smoke", action="store_true", help="a tiny network, one round")
     parser.add_argument("--variant", choices=list(OPTIONS), help=argparse.SUPPRESS)
-    parser.add_argument("--data", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--part", choices=["both", "costs", "errors"], default="both")
+    parser.add_argument("--only", nargs="+", choices=list(OPTIONS), help="variants whose costs are measured")
     arguments = parser.parse_args()
     if arguments.variant:
-        serve(lambda: prepare(arguments.variant, arguments.data, smoke=arguments.smoke))
+        serve(lambda: prepare(arguments.variant, smoke=arguments.smoke))
         return
     rounds, seeds, training = (1, 1, 3) if arguments.smoke else (arguments.rounds, arguments.seeds, arguments.training)
     logging.disable(logging.WARNING)
     torch.set_num_threads(1)
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        print(f"{rounds} rounds of {PERIOD} steps, {ROWS} + {META_ROWS} faces, {seeds} seeds; {machine()}")
-        train_networks(folder, training, smoke=arguments.smoke)
-        found = errors(folder, seeds, smoke=arguments.smoke)
-        extra = ["--data", name, *(["--smoke"] if arguments.smoke else [])]
-        report(run_variants(__file__, list(OPTIONS), extra, rounds, lambda _: None), found)
+    names = [name for name in OPTIONS if name in (arguments.only or OPTIONS) or name in (ORDINARY, SECOND_ORDER)]
+    print(f"{rounds} rounds of {PERIOD} steps, {ROWS} + {META_ROWS} faces, {seeds} seeds; {machine()}", flush=True)
+    if arguments.part in ("costs", "both"):
+        report_costs(run_variants(__file__, names, ["--smoke"] if arguments.smoke else [], rounds, lambda _: None))
+        print()
+    if arguments.part in ("errors", "both"):
+        with tempfile.TemporaryDirectory() as name:
+            train_network(Path(name), training, smoke=arguments.smoke)
+            report_errors(errors(Path(name), seeds, smoke=arguments.smoke))
     print(f"load at the end: {machine()}")
 
 

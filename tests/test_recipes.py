@@ -19,6 +19,8 @@ def loaded(path: Path) -> dict[str, object]:
 def kind_of(path: Path) -> str:
     if path.parent.name in ("accelerate", "teachers"):
         return path.parent.name
+    if path.name == "study.yaml":
+        return "study"
     return "data" if "databases" in loaded(path) else "training" if "tasks" in loaded(path) else "unknown"
 
 
@@ -39,6 +41,10 @@ def test_a_recipe_validates_as_what_it_is(path: Path) -> None:
         from affect_train.recipe import read_recipe as read_training_recipe
 
         assert read_training_recipe(path).tasks
+    elif kind == "study":
+        from affect_train.study import read_study
+
+        assert read_study(path).claims
     elif kind == "teachers":
         from affect_train.teachers.description import read_description
 

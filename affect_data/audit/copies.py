@@ -24,6 +24,9 @@ RADIUS: Final = 8
 CONFIRMED: Final = 0.95
 """Correlation from which two pictures count as copies."""
 
+MIRRORED: Final = 0.98
+"""The same for a picture and a mirrored one: much of what two faces share is symmetric."""
+
 STEP: Final = 4
 """Bits by which a frame of a track must differ from the last compared one to be compared with other tracks' pictures."""
 
@@ -75,18 +78,18 @@ def near_pairs(
     first, second, _ = pairs_within(hashes, RADIUS)
     query, whole = _crops_near(small, hashes)
     first, second = _each_once(np.concatenate([first, query]), np.concatenate([second, whole]), len(hashes))
-    return _confirmed(small, small, first, second)
+    return _confirmed(small, small, first, second, CONFIRMED)
 
 
 def mirrored_pairs(
     small: npt.NDArray[np.uint8], hashes: npt.NDArray[np.uint64]
 ) -> tuple[Rows, Rows, npt.NDArray[np.float32]]:
-    """Pairs of pictures of which one is a copy of the mirrored other; arguments and result as of `near_pairs`."""
+    """Pairs of pictures of which one is a copy of the mirrored other; as `near_pairs`, with correlations of at least `MIRRORED`."""
     mirrored = np.ascontiguousarray(small[:, :, ::-1])
     query, whole, _ = matches_within(hash_small(mirrored), hashes, RADIUS)
     cropped, of_crop = _crops_near(mirrored, hashes)
     first, second = _each_once(np.concatenate([query, cropped]), np.concatenate([whole, of_crop]), len(hashes))
-    return _confirmed(mirrored, small, first, second)
+    return _confirmed(mirrored, small, first, second, MIRRORED)
 
 
 def _crops_near(small: npt.NDArray[np.uint8], hashes: npt.NDArray[np.uint64]) -> tuple[Rows, Rows]:
@@ -106,10 +109,10 @@ def _each_once(first: Rows, second: Rows, count: int) -> tuple[Rows, Rows]:
 
 
 def _confirmed(
-    moving: npt.NDArray[np.uint8], fixed: npt.NDArray[np.uint8], first: Rows, second: Rows
+    moving: npt.NDArray[np.uint8], fixed: npt.NDArray[np.uint8], first: Rows, second: Rows, least: float
 ) -> tuple[Rows, Rows, npt.NDArray[np.float32]]:
-    correlation = aligned_correlations(moving[first], fixed[second], CONFIRMED)
-    sure = correlation >= CONFIRMED
+    correlation = aligned_correlations(moving[first], fixed[second], least)
+    sure = correlation >= least
     return first[sure], second[sure], correlation[sure]
 
 

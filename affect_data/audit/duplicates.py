@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 
 from affect_data.audit.base import Audit, AuditedDataset, Severity, findings
-from affect_data.audit.copies import CONFIRMED, copies_of
+from affect_data.audit.copies import CONFIRMED, MIRRORED, copies_of
 
 VA_APART = 0.3
 """Difference of valence or arousal from which copies disagree."""
@@ -17,8 +17,9 @@ class Duplicates(Audit):
     title = "copies of a picture"
     severity = Severity.REVIEW
     rule = (
-        f"same bytes, same decoded pixels, or a correlation of at least {CONFIRMED} after alignment; error where the copies are in different splits, "
-        f"warning where they disagree (expression, an action unit, or more than {VA_APART} of valence or arousal). Score: the correlation"
+        f"same bytes, same decoded pixels, or a correlation after alignment of at least {CONFIRMED} ({MIRRORED} with the mirrored picture); error "
+        f"where the copies are in different splits, warning where they disagree (expression, an action unit, or more than {VA_APART} of valence or "
+        "arousal). Score: the correlation"
     )
     source = "Schlett et al., Double Trouble? Impact and Detection of Duplicates in Face Image Datasets, 2024 (hashes, then a second look)"
 

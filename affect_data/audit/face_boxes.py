@@ -63,7 +63,7 @@ class MixedCrops(Audit):
     severity = Severity.REVIEW
     rule = (
         f"a database's crops are of these kinds: a box that is the picture (at least {WHOLE} of it), a box within the picture, and without a box "
-        f"each picture size that at least {COMMON_SIZE} of the database's rows have, and all other sizes together. Found are the rows of all kinds but "
+        f"each picture size that at least {COMMON_SIZE} of the database's rows have, and all others together. Found are the rows of all kinds but "
         "the most frequent. Score: the share of the most frequent kind"
     )
     source = "a folder that mixed aligned and unaligned crops cost a published model its accuracy (sb-ai-lab/EmotiEffLib, issue 32)"

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from types import MappingProxyType
-from types import MappingProxyType
 from typing import ClassVar, Literal
 
 import polars as pl
@@ -144,7 +143,7 @@ class Database(ABC):
     literature_folds: ClassVar[Mapping[str, tuple[str, ...]]] = MappingProxyType({})
     """The subjects of each part of the cross-validation that papers share, by the part's name; empty where there is none."""
     tool_regions: ClassVar[Mapping[str, tuple[float, float, float, float]]] = MappingProxyType({})
-    """By expression, the valence and arousal that the annotation tool had for it: above the least valence, to the largest; least and largest arousal."""
+    """What the annotation tool offered for an expression: valence above the first number to the second, arousal from the third to the fourth."""
     Options: ClassVar[type[DatabaseOptions]] = DatabaseOptions
 
     def __init__(self, options: DatabaseOptions | None = None) -> None:

@@ -60,7 +60,8 @@ def _contradictions(found: pl.DataFrame) -> list[Markup]:
                 table(
                     ["row", "score", "evidence"],
                     rows,
-                    f"{AUDITS[check].title}: the first {len(rows)} of {len(evidence):,}",
+                    AUDITS[check].title
+                    + (f": the first {len(rows)} of {len(evidence):,}" if len(evidence) > len(rows) else ""),
                 )
             )
     return parts

@@ -9,8 +9,8 @@ from affect_data.balance.distribution import distribution
 from affect_data.balance.drawing import draw
 from affect_data.balance.group import PREFIX, SPLIT, BalanceProvenance, load_weights
 from affect_data.balance.labels import PlanLabels
-from affect_data.balance.registry import make_plan
 from affect_data.balance.pools import Bools
+from affect_data.balance.registry import make_plan
 from affect_data.errors import AffectError
 from affect_data.report.charts import Series, bars, plane
 from affect_data.report.html import Markup, Section, escape, figure, grid, paragraph, table
@@ -92,9 +92,9 @@ def _pool(
         drawings.append(_pair("", pool, "expressions", "expression"))
     if len({*before["databases"], *after["databases"]}) > 1:
         drawings.append(_pair("", pool, "databases", "database"))
-    if _has_plane(column, pool):
-        drawings += _planes(pool, seed, labels, weights, members)
     parts = [paragraph(text), *([paragraph(f"Notes: {notes}.", quiet=True)] if notes else []), _measures(column, pool)]
+    if _has_plane(column, pool):
+        parts.append(grid(*_planes(pool, seed, labels, weights, members)))
     return [*parts, grid(*drawings)] if drawings else parts
 
 

@@ -16,6 +16,9 @@ LINE: Final = "#d5dae1"
 SERIES: Final = ("#8a94a3", "#1d5fa8", "#b4530a", "#2f7d5b")
 """Colour of each series: before balancing first, in grey."""
 
+FEW: Final = 10
+"""Labels below which a bin of a reliability curve says little: a hollow dot that no line goes through."""
+
 # Nine steps of a single hue, from paper to ink: lightness alone tells the order, in print too.
 _RAMP: Final = ("#f4f7fb", "#dfe9f4", "#c3d7eb", "#9fc0df", "#74a3cf", "#4a85bb", "#2868a4", "#154c83", "#0b335c")
 
@@ -89,7 +92,9 @@ def bars(labels: Sequence[str], series: Sequence[Series], title: str, width: int
         body.append(_text(left - 6, y + height / 2 + 4, label, "end"))
         for number, one in enumerate(series):
             value = one.values[group]
-            colour = SERIES[1] if len(series) == 1 else SERIES[number % len(SERIES)]
+            # Whiskers are seen only on a lighter bar.
+            alone = _RAMP[4] if one.ranges else SERIES[1]
+            colour = alone if len(series) == 1 else SERIES[number % len(SERIES)]
             length = 0.0 if value is None else value * scale
             shown = "–" if value is None else _compact(value)
             body.append(_rectangle(left, y, length, thick - 1, colour, f"{label}, {one.name}: {shown}"))
@@ -261,18 +266,21 @@ def reliability(
         f'<path d="M{left} {top + size}L{left + size} {top}" stroke="{SERIES[0]}" stroke-dasharray="4 3" fill="none"/>',
         f'<rect x="{left}" y="{top}" width="{size}" height="{size}" fill="none" stroke="{LINE}"/>',
     ]
-    points = []
+    sure, dots = [], []
     for number, (given, happened, count) in enumerate(zip(probabilities, frequencies, counts, strict=True)):
         if given is None or happened is None or not count:
             continue
         height = below * count / fullest
         tip = f"{count:,} labels, {axes[0]} {given:.2f}, {axes[1]} {happened:.2f}"
         body.append(_rectangle(left + number * bin_width, base - height, bin_width - 1, height, _RAMP[3], tip))
-        points.append((left + size * given, top + size * (1 - happened), f"<title>{escape(tip)}</title>"))
-    path = "L".join(f"{x:.1f} {y:.1f}" for x, y, _ in points)
-    if path:
-        body.append(f'<path d="M{path}" fill="none" stroke="{SERIES[1]}" stroke-width="1.6"/>')
-    body += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2.6" fill="{SERIES[1]}">{tip}</circle>' for x, y, tip in points]
+        x, y, many = left + size * given, top + size * (1 - happened), count >= FEW
+        sure += [f"{x:.1f} {y:.1f}"] * many
+        fill = SERIES[1] if many else "#fff"
+        dot = f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2.6" fill="{fill}" stroke="{SERIES[1]}">'
+        dots.append(f"{dot}<title>{escape(tip)}</title></circle>")
+    if sure:
+        body.append(f'<path d="M{"L".join(sure)}" fill="none" stroke="{SERIES[1]}" stroke-width="1.6"/>')
+    body += dots
     small = ' font-size="10"'
     for position in (0.0, 0.5, 1.0):
         body.append(_text(left + position * size, base + 13, f"{position:g}", "middle", QUIET, small))

@@ -54,13 +54,18 @@ def table(header: Sequence[str], rows: Iterable[Sequence[Any]], caption: str = "
     kinds = [' class="n"' if right else "" for right in numeric]
     head = "".join(f'<th scope="col"{kind}>{escape(name)}</th>' for name, kind in zip(header, kinds, strict=True))
     body = "".join(
-        "<tr>" + "".join(f"<td{kind}>{show(value)}</td>" for value, kind in zip(row, kinds, strict=True)) + "</tr>\n"
+        "<tr>" + "".join(f"<td{kind}>{_cell(value)}</td>" for value, kind in zip(row, kinds, strict=True)) + "</tr>\n"
         for row in lines
     )
     title = f"<caption>{escape(caption)}</caption>" if caption else ""
     return Markup(
         f'<div class="scroll"><table>{title}<thead><tr>{head}</tr></thead>\n<tbody>{body}</tbody></table></div>'
     )
+
+
+def _cell(value: object) -> str:
+    # A long path may be broken where a folder ends.
+    return escape(value).replace("/", "/<wbr>") if isinstance(value, str) else show(value)
 
 
 def _is_number(value: object) -> bool:

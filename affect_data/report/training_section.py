@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from affect_data.errors import DataError
-from affect_data.report.charts import Series, bars, lines, reliability
+from affect_data.report.charts import FEW, Series, bars, lines, reliability
 from affect_data.report.html import Markup, Section, figure, grid, paragraph, table
 from affect_data.store import DatasetFolder
 
@@ -159,12 +159,14 @@ def _reliability(split: str, found: Mapping[str, Any] | None) -> list[Markup]:
     ]
     if small:
         mean = found["au"]["mean_ece"]
-        text = f"Action units on {split}: mean ECE {mean:.3f}. The bars below a curve are the labels of each bin, the longest the fullest bin."
-        parts += [grid(*small), paragraph(text, quiet=True)]
+        parts += [grid(*small), paragraph(f"Action units on {split}: mean ECE {mean:.3f}.", quiet=True)]
     if not parts:
         return []
     heading = Markup("<h3>Reliability</h3>")
-    explained = f"Expected calibration error (ECE) over {found['bins']} bins of equal width. On the dashed line, probabilities mean what they say."
+    explained = (
+        f"Expected calibration error (ECE) over {found['bins']} bins of equal width. On the dashed line, probabilities mean what they say. "
+        f"Below each curve stands how many labels a bin has; bins with fewer than {FEW} are hollow dots."
+    )
     return [heading, paragraph(explained, quiet=True), *parts]
 
 

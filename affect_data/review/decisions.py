@@ -12,7 +12,7 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from affect_data.errors import DataError, UsageError
-from affect_data.vocabulary import ACTION_UNITS, EXPRESSIONS
+from affect_data.vocabulary import ACTION_UNITS, COMPOUND_EXPRESSIONS, EXPRESSIONS
 
 MISTAKES_SHOWN: Final = 20
 
@@ -21,12 +21,15 @@ Intensity = Annotated[float, Field(ge=0.0, le=5.0, allow_inf_nan=False)]
 Field_ = tuple[str, int]
 """One label of a row: the column and, for action units, the number; else 0."""
 
+_OF_ROWS: Final = ("expression", "compound_expression", "va")
+
 
 class Labels(BaseModel):
     """Some labels of a face. What is not given is not meant; None is "no label".
 
     Attributes:
         expression: class name.
+        compound_expression: name of a compound expression.
         va: valence and arousal.
         au: occurrence by action unit.
         au_intensity: intensity by action unit.
@@ -35,6 +38,7 @@ class Labels(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     expression: str | None = None
+    compound_expression: str | None = None
     va: tuple[UnitInterval, UnitInterval] | None = None
     au: dict[int, Literal[0, 1] | None] = {}
     au_intensity: dict[int, Intensity | None] = {}
@@ -44,6 +48,13 @@ class Labels(BaseModel):
     def _is_expression(cls, name: str | None) -> str | None:
         if name is not None and name not in EXPRESSIONS:
             raise ValueError(f"no expression; known: {', '.join(EXPRESSIONS)}")
+        return name
+
+    @field_validator("compound_expression")
+    @classmethod
+    def _is_compound_expression(cls, name: str | None) -> str | None:
+        if name is not None and name not in COMPOUND_EXPRESSIONS:
+            raise ValueError(f"no compound expression; known: {', '.join(COMPOUND_EXPRESSIONS)}")
         return name
 
     @field_validator("au", "au_intensity")
@@ -57,7 +68,7 @@ class Labels(BaseModel):
     def fields(self) -> dict[Field_, Any]:
         """The labels that are given, one entry each."""
         given: dict[Field_, Any] = {
-            (name, 0): getattr(self, name) for name in ("expression", "va") if name in self.model_fields_set
+            (name, 0): getattr(self, name) for name in _OF_ROWS if name in self.model_fields_set
         }
         for name in ("au", "au_intensity"):
             given |= {(name, number): value for number, value in getattr(self, name).items()}
@@ -68,7 +79,7 @@ class Labels(BaseModel):
         """The inverse of `fields`."""
         given: dict[str, Any] = {}
         for (name, number), value in fields.items():
-            if name in ("expression", "va"):
+            if name in _OF_ROWS:
                 given[name] = value
             else:
                 given.setdefault(name, {})[number] = value

@@ -34,7 +34,8 @@ const copyOf = (labels) => JSON.parse(JSON.stringify(labels));
 
 function changes() {
   const old = item.labels, found = {};
-  if (draft.expression !== old.expression) found.expression = draft.expression;
+  for (const name of ["expression", "compound_expression"])
+    if (draft[name] !== old[name]) found[name] = draft[name];
   if (JSON.stringify(draft.va) !== JSON.stringify(old.va)) found.va = draft.va;
   for (const name of ["au", "au_intensity"]) {
     const units = Object.entries(draft[name]).filter(([unit, value]) => value !== old[name][unit]);
@@ -59,8 +60,10 @@ function drawLabels() {
       chip(`${i + 1} ${name}`, draft.expression === name ? "on" : "none",
         draft.expression !== old.expression && (name === draft.expression || name === old.expression),
         () => setExpression(i))),
-    ...(draft.expression === null ? [element("span", old.expression === null ? "no label" : `masked, was ${old.expression}`, "quiet")] : []),
-    ...(item.compound_expression ? [element("span", `compound: ${item.compound_expression}`, "quiet")] : []));
+    ...(draft.expression === null ? [element("span", old.expression === null ? "no label" : `masked, was ${old.expression}`, "quiet")] : []));
+  const compound = draft.compound_expression ?? "no label", differing = draft.compound_expression !== old.compound_expression;
+  at("compoundtext").textContent = compound + (differing ? ` (was ${old.compound_expression ?? "no label"})` : "");
+  at("compoundtext").className = differing ? "changed" : "quiet";
   at("votes").textContent = item.votes === null ? "" : "votes: " + (overview.expressions
     .map((name, i) => [name, item.votes[i]]).filter(([, share]) => share > 0)
     .sort((a, b) => b[1] - a[1]).map(([name, share]) => `${name} ${Math.round(share * 100)} %`).join(", ") || "none for an expression");
@@ -115,7 +118,7 @@ function figure(row, caption) {
   image.src = `picture/${row.split}/${row.row}/160`;
   image.addEventListener("error", () => image.remove());
   const present = Object.entries(row.labels.au).filter(([, value]) => value === 1).map(([unit]) => `AU${unit}`);
-  const texts = [row.labels.expression, row.labels.va && row.labels.va.map(number).join(", "), present.join(" ")];
+  const texts = [row.labels.expression, row.labels.compound_expression, row.labels.va && row.labels.va.map(number).join(", "), present.join(" ")];
   box.append(image, element("b", caption), element("div", texts.filter(Boolean).join(" · ") || "no label"));
   return box;
 }
@@ -142,7 +145,8 @@ function draw() {
 
 function flat(labels) {
   const shown = {};
-  if ("expression" in labels) shown.expression = labels.expression ?? "no label";
+  for (const name of ["expression", "compound_expression"])
+    if (name in labels) shown[name] = labels[name] ?? "no label";
   if ("va" in labels) shown.va = vaText(labels.va);
   for (const name of ["au", "au_intensity"])
     for (const [unit, value] of Object.entries(labels[name] ?? {}))
@@ -173,6 +177,8 @@ async function refresh() {
   const fixed = overview;
   overview = await ask("overview");
   at("dataset").textContent = overview.dataset;
+  if (!at("compounds").children.length)
+    at("compounds").replaceChildren(...overview.compound_expressions.map((name) => Object.assign(element("option"), { value: name })));
   document.title = `Review of ${overview.dataset}`;
   at("progress").value = overview.items ? overview.decided / overview.items : 1;
   at("counts").textContent = `${overview.decided.toLocaleString("en")} decided` +
@@ -228,6 +234,16 @@ function setExpression(i) {
   drawLabels();
 }
 
+function setCompound(text) {
+  const wanted = text.trim().toLowerCase(), known = overview.compound_expressions;
+  const near = known.includes(wanted) ? [wanted] : known.filter((name) => name.includes(wanted));
+  if (near.length !== 1) { say(`"${text}" is ${near.length ? `any of ${near.join(", ")}` : `no compound expression; known: ${known.join(", ")}`}`); return false; }
+  say("");
+  draft.compound_expression = near[0];
+  drawLabels();
+  return true;
+}
+
 function toggleUnit(unit) {
   if (!(unit in overview.action_units)) { say(`AU${unit} is no action unit of the vocabulary`); return; }
   say("");
@@ -248,6 +264,7 @@ function setVa(text) {
 
 function mask(task) {
   if (task === "e" || task === "m") draft.expression = null;
+  if (task === "c" || task === "m") draft.compound_expression = null;
   if (task === "v" || task === "m") draft.va = null;
   if (task === "a" || task === "m")
     for (const unit of Object.keys(draft.au)) { draft.au[unit] = null; draft.au_intensity[unit] = null; }
@@ -262,7 +279,8 @@ const keys = {
   u: () => guarded(undo),
   r: () => { if (item) { draft = copyOf(item.labels); drawLabels(); } },
   e: () => wait("e", "expression: press 1–9"),
-  m: () => wait("m", "mask: E expression, A action units, V valence and arousal, M all of them"),
+  m: () => wait("m", "mask: E expression, C compound expression, A action units, V valence and arousal, M all of them"),
+  c: () => { at("compound").focus(); at("compound").select(); },
   a: () => { at("unit").focus(); at("unit").select(); },
   v: () => { at("va").focus(); at("va").select(); },
   n: () => at("why").focus(),
@@ -280,6 +298,7 @@ document.addEventListener("keydown", (event) => {
     if (event.key !== "Enter") return;
     event.preventDefault();
     if (field.id === "unit") { if (/^\d+$/.test(field.value.trim())) toggleUnit(String(Number(field.value))); field.value = ""; }
+    else if (field.id === "compound" && field.value.trim()) { if (setCompound(field.value)) { field.value = ""; field.blur(); } }
     else if (field.id === "va" && field.value.trim() && setVa(field.value)) { field.value = ""; field.blur(); }
     else field.blur();
     return;
@@ -291,7 +310,7 @@ document.addEventListener("keydown", (event) => {
     const first = waiting;
     hint("");
     if (index !== null && first === "e" && /^[1-9]$/.test(key)) { event.preventDefault(); setExpression(Number(key) - 1); return; }
-    if (index !== null && first === "m" && "eavm".includes(key)) { event.preventDefault(); mask(key); return; }
+    if (index !== null && first === "m" && "ecavm".includes(key)) { event.preventDefault(); mask(key); return; }
   }
   if (!(key in keys) || (index === null && !["u", "ArrowLeft", "ArrowRight"].includes(key))) return;
   event.preventDefault();

@@ -8,12 +8,14 @@ import pyarrow as pa
 
 from affect_data.review.decisions import Field_, Labels
 from affect_data.schema import MISSING_CLASS
-from affect_data.vocabulary import ACTION_UNIT_SLOTS, ACTION_UNITS, EXPRESSIONS
+from affect_data.vocabulary import ACTION_UNIT_SLOTS, ACTION_UNITS, COMPOUND_EXPRESSIONS, EXPRESSIONS
 
 CHANGEABLE: Final = (
     *("au", "au_mask", "au_intensity", "au_intensity_mask", "expression", "expression_mask"),
-    *("valence", "arousal", "va_mask"),
+    *("compound_expression", "compound_expression_mask", "valence", "arousal", "va_mask"),
 )
+
+_CLASSES: Final = {"expression": EXPRESSIONS, "compound_expression": COMPOUND_EXPRESSIONS}
 
 
 def number_of(value: float) -> float:
@@ -29,6 +31,9 @@ def labels_of(row: Mapping[str, Any]) -> Labels:
     """
     return Labels(
         expression=EXPRESSIONS[row["expression"]] if row["expression_mask"] else None,
+        compound_expression=COMPOUND_EXPRESSIONS[row["compound_expression"]]
+        if row["compound_expression_mask"]
+        else None,
         va=(number_of(row["valence"]), number_of(row["arousal"])) if row["va_mask"] else None,
         au={
             number: (1 if value else 0) if known else None
@@ -70,9 +75,9 @@ def _array(column: pa.ChunkedArray) -> "np.ndarray[Any, Any]":
 
 def _set(columns: dict[str, "np.ndarray[Any, Any]"], row: int, name: str, number: int, value: Any) -> None:  # noqa: ANN401
     known = value is not None
-    if name == "expression":
-        columns["expression"][row] = EXPRESSIONS.index(value) if known else MISSING_CLASS
-        columns["expression_mask"][row] = known
+    if name in _CLASSES:
+        columns[name][row] = _CLASSES[name].index(value) if known else MISSING_CLASS
+        columns[f"{name}_mask"][row] = known
     elif name == "va":
         columns["valence"][row], columns["arousal"][row] = value if known else (np.nan, np.nan)
         columns["va_mask"][row] = known

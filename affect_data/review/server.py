@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from affect_data.errors import AffectError, DataError, UsageError
 from affect_data.review.decisions import Labels
 from affect_data.review.session import DecidedMeanwhileError, ReviewSession
-from affect_data.vocabulary import ACTION_UNIT_NAMES, EXPRESSIONS
+from affect_data.vocabulary import ACTION_UNIT_NAMES, COMPOUND_EXPRESSIONS, EXPRESSIONS
 
 LOOPBACK: Final = "127.0.0.1"
 LARGEST_REQUEST: Final = 1 << 16
@@ -118,7 +118,8 @@ class _Handler(BaseHTTPRequestHandler):
             name, kind = _ASSETS[path]
             self._send((files("affect_data.review") / name).read_bytes(), kind)
         elif path == "overview":
-            self._send_json({**session.overview(), "expressions": EXPRESSIONS, "action_units": dict(ACTION_UNIT_NAMES)})
+            names = {"expressions": EXPRESSIONS, "compound_expressions": COMPOUND_EXPRESSIONS}
+            self._send_json({**session.overview(), **names, "action_units": dict(ACTION_UNIT_NAMES)})
         elif path == "next":
             self._send_json({"next": session.next_open(int(query["after"][0]))})
         elif found := re.fullmatch(r"item/(\d+)", path):

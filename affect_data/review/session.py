@@ -19,7 +19,6 @@ from affect_data.review.queue import Place, Queue
 from affect_data.review.rows import labels_of
 from affect_data.schema import LABELS
 from affect_data.store import DatasetFolder, open_dataset
-from affect_data.vocabulary import COMPOUND_EXPRESSIONS
 
 PICTURE_SIZES: Final = (160, 480, 960)
 
@@ -244,7 +243,6 @@ class ReviewSession:
     def _described(self, place: Place) -> dict[str, Any]:
         row = self._row(place)
         labels = labels_of(row)
-        compound = COMPOUND_EXPRESSIONS[row["compound_expression"]] if row["compound_expression_mask"] else None
         votes = [None if math.isnan(share) else round(share, 3) for share in row["expression_votes"]]
         return {
             "uid": place.uid,
@@ -257,7 +255,6 @@ class ReviewSession:
             "face": row["face"],
             "source": f"{row['source_file']}:{row['source_line']}",
             "labels": labels.model_dump(mode="json"),
-            "compound_expression": compound,
             "votes": votes if any(share is not None for share in votes) else None,
         }
 

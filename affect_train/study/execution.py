@@ -190,14 +190,11 @@ def _mean_figures(found: Sequence[Mapping[str, float | None]]) -> dict[str, floa
 
 @contextmanager
 def _threads_of_children(threads: int) -> Iterator[None]:
-    names = ("OMP_NUM_THREADS", "POLARS_MAX_THREADS")
-    before = {name: os.environ.get(name) for name in names}
+    """Lets processes that start meanwhile use so many threads, where the environment does not say it already."""
+    names = [name for name in ("OMP_NUM_THREADS", "POLARS_MAX_THREADS") if name not in os.environ]
     os.environ.update(dict.fromkeys(names, str(threads)))
     try:
         yield
     finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
+        for name in names:
+            del os.environ[name]

@@ -16,7 +16,8 @@ import pytest
 from PIL import Image
 
 from affect_data import load_dataset
-from affect_data.build import BuildReport, OutputTakenError, SeveralProblemsError, build, digest_files
+from affect_data.build import BuildReport, OutputTakenError, build
+from affect_data.build_sources import SeveralProblemsError, digest_files
 from affect_data.databases.base import SPLITS
 from affect_data.databases.registry import DATABASES
 from affect_data.demo.world import SHARES

@@ -212,8 +212,8 @@ def test_mistakes_in_a_recipe_are_listed_and_end_with_2(affect_data: Run, recipe
     assert found.returncode == 2
     assert found.stderr.splitlines() == [
         f"error: {recipe}: 2 mistake(s):",
-        "  databases.expw.minimum: Extra inputs are not permitted, found 1",
-        "  shards: Extra inputs are not permitted, found 4",
+        "  databases.expw.minimum: unknown key; known: release, root, exclude, holdout, minimum_confidence",
+        "  shards: unknown key; did you mean 'shard_rows'? known: databases, splits, workers, shard_rows, decisions",
     ]
 
 

@@ -229,7 +229,7 @@ def test_expressions_far_from_where_their_database_has_them_are_found(find: Find
 
 
 def test_where_a_class_is_more_probable_follows_bayes() -> None:
-    # Two classes of equal spread on the valence axis: the log odds of two normal densities are linear in valence, even half-way, and blind to arousal.
+    # Two classes of equal spread, apart in valence: the log odds of two normal densities are linear in valence and blind to arousal.
     line = np.linspace(-1, 1, 41)
     cloud = np.stack(np.meshgrid(line, line), axis=-1).reshape(-1, 2) * 0.3
     apart = np.array([0.25, 0.0])

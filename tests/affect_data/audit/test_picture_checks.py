@@ -89,6 +89,16 @@ def test_equal_bytes_equal_pixels_and_near_copies_are_told_apart(find: Find) -> 
     assert (near["score"] < 1).all()
 
 
+def test_mirrored_copies_are_found_and_named_so(find: Find) -> None:
+    mirrored = photograph(1).transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    rows = [{"uid": "face", "image": jpeg(photograph(1))}, {"uid": "mirrored", "image": jpeg(mirrored, 70)}]
+    rows += [{"uid": f"{seed}", "image": jpeg(photograph(seed))} for seed in range(2, 20)]
+    found = find(Duplicates, {"train": rows}).sort("uid")
+    assert found["uid"].to_list() == ["face", "mirrored"]
+    assert [e["level"] for e in found["evidence"]] == ["mirrored", "mirrored"]
+    assert (found["score"] >= 0.98).all()
+
+
 def test_copies_in_two_splits_are_errors_and_conflicting_labels_are_warnings(find: Find) -> None:
     shared, conflicting = jpeg(photograph(1)), jpeg(photograph(2))
     found = find(

@@ -22,7 +22,7 @@ from affect_data.databases.base import DRAWN_MARKER
 from affect_data.databases.registry import DATABASES
 from affect_data.demo.world import SHARES
 from affect_data.recipe import recipe_from
-from affect_data.report.charts import Series, bars, heat_map, lines, plane
+from affect_data.report.charts import Series, bars, heat_map, lines, plane, reliability
 from affect_data.report.gallery import may_show
 from affect_data.report.html import escape, show, table
 from affect_data.report.page import report
@@ -35,7 +35,7 @@ HOSTILE = "<script>alert('x')</script>\"><img src=https://evil.example/x onerror
 class Elements(HTMLParser):
     """Tags, attributes and text of a page; unbalanced tags are an error."""
 
-    VOID = ("meta", "img", "path", "rect", "br")
+    VOID = ("meta", "img", "path", "rect", "br", "wbr")
 
     def __init__(self, page: str) -> None:
         super().__init__()
@@ -237,6 +237,46 @@ def test_before_and_after_of_a_plan_are_those_that_the_plan_reported(dataset: Da
     }
 
 
+def plane_counts(page: str, name: str) -> list[int]:
+    """The counts of the bins of a plane, as their tips say."""
+    svg = re.search(rf'<svg[^>]*aria-label="valence and arousal {re.escape(name)}">(.*?)</svg>', page)
+    assert svg is not None
+    return [int(n.replace(",", "")) for n in re.findall(r"arousal [-\d.]+: ([\d,]+)</title>", svg[1])]
+
+
+def test_the_planes_are_the_whole_pool_thinned_rows_included_and_the_epoch_that_was_drawn(
+    dataset: DatasetFolder,
+) -> None:
+    done = balance(dataset.path, make_plan("deng2020_va"), "plane")
+    (pool,) = done.pools
+    assert any("thinned out" in note for note in pool.notes)
+    page = report(open_dataset(dataset.path))
+    before, after = plane_counts(page, "before"), plane_counts(page, "after (one epoch)")
+    assert sorted(before) == sorted(pool.before.va_bins[pool.before.va_bins > 0].astype(int).tolist())
+    assert sum(before) == pool.rows
+    assert sorted(after) == sorted(pool.realised.va_bins[pool.realised.va_bins > 0].astype(int).tolist())
+    assert "<td>evenness over the VA plane</td>" in page
+    evenness = [f"{stage.plane()['evenness']:.3f}" for stage in (pool.before, pool.planned, pool.realised)]
+    assert "".join(f'<td class="n">{value}</td>' for value in evenness) in page
+
+
+def test_every_stored_plan_is_shown_with_its_measures(dataset: DatasetFolder) -> None:
+    for name in ("deng2020", "vu2021_joint", "database_temperature", "ml_ros"):
+        balance(dataset.path, make_plan(name), name)
+    page = report(open_dataset(dataset.path))
+    assert re.findall(r"<h3>([^<]+)</h3>", page) == ["database_temperature", "deng2020", "ml_ros", "vu2021_joint"]
+    assert page.count("largest IRLbl of an action unit") >= 3
+
+
+def test_an_epoch_of_another_length_is_compared_in_per_cent(dataset: DatasetFolder) -> None:
+    done = balance(dataset.path, make_plan("deng2020_expression"), "classes", draws=70)
+    (pool,) = done.pools
+    page = report(open_dataset(dataset.path))
+    assert "Per cent of the rows by expression: before, and in one epoch drawn." in page
+    share = 100 * pool.before.expressions["neutral"] / pool.rows
+    assert f"<title>neutral, before: {share:.0f}</title>" in page
+
+
 def test_a_plan_of_other_labels_is_named_and_not_shown(dataset: DatasetFolder) -> None:
     balance(dataset.path, make_plan("deng2020_expression"), "classes")
     manifest = json.loads((dataset.path / "dataset.json").read_text())
@@ -268,6 +308,64 @@ def test_a_run_without_results_is_an_error(dataset: DatasetFolder, tmp_path: Pat
     (tmp_path / "evaluation.json").write_text('{"splits": []}')
     with pytest.raises(NotARunError, match="is not readable"):
         report(dataset, tmp_path)
+
+
+def write_full_run(path: Path, fingerprint: str) -> Path:
+    """A run with intervals, tuned thresholds and reliability data."""
+    write_run(path, fingerprint)
+    document = json.loads((path / "evaluation.json").read_text())
+    found = document["splits"]["validation"]
+    found["overall"]["intervals"] = {
+        "level": 0.95,
+        "resamples": 500,
+        "clusters": {"subject": 3, "track": 0, "row": 20},
+        "metrics": {"au.mean_f1": [0.125, 0.5], "au.by_action_unit.12.f1": [0.0, 1.0], "va.valence_ccc": None},
+    }
+    found["overall"]["au"]["by_action_unit"]["12"]["threshold"] = 0.375
+    found["overall"]["au"]["at_half"] = {"mean_f1": 0.0625}
+    document["thresholds_from"] = {"dataset": HOSTILE, "fingerprint": "x", "split": "train", "labels": [9]}
+    curve = {"labels": 25, "ece": 0.14, "count": [0, 20, 5], "probability": [None, 0.5, 0.9]}
+    curve["frequency"] = [None, 0.25, 1.0]
+    empty = {"labels": 0, "ece": None, "count": [0] * 3, "probability": [None] * 3, "frequency": [None] * 3}
+    found["reliability"] = {
+        "bins": 3,
+        "expression": curve,
+        "au": {"mean_ece": 0.14, "by_action_unit": {"12": curve, "4": empty}},
+    }
+    (path / "evaluation.json").write_text(json.dumps(document))
+    return path
+
+
+def test_intervals_thresholds_and_reliability_are_shown_where_the_evaluation_has_them(
+    dataset: DatasetFolder, tmp_path: Path
+) -> None:
+    page = report(dataset, write_full_run(tmp_path / "run", dataset.fingerprint))
+    assert is_self_contained(page)
+    texts = "".join(Elements(page).texts)
+    assert '<td class="n">0.250 [0.12, 0.50]</td><td class="n">0.500</td>' in page
+    assert "95% intervals, from 500 resamples of 3 subjects, 20 rows." in texts
+    chosen = f"chosen on split train of dataset {HOSTILE}: AU12 0.38. With 0.5 for all of them, the mean F1 is 0.062."
+    assert chosen in texts
+    assert "Expressions on validation: ECE 0.140 over 25 labels." in texts
+    assert "AU12: ECE 0.140" in texts
+    assert "AU4: ECE" not in texts
+    assert "mean ECE 0.140" in texts
+    assert "5 labels, confidence 0.90, accuracy 1.00" in texts
+    assert "Reliability curves are not shown" not in texts
+
+
+def test_untuned_thresholds_are_said(dataset: DatasetFolder, tmp_path: Path) -> None:
+    page = report(dataset, write_run(tmp_path / "run", dataset.fingerprint))
+    assert "validation: an action unit is present from a probability of 0.5 on." in page
+
+
+def test_an_evaluation_with_broken_reliability_data_is_named(dataset: DatasetFolder, tmp_path: Path) -> None:
+    run = write_full_run(tmp_path / "run", dataset.fingerprint)
+    document = json.loads((run / "evaluation.json").read_text())
+    del document["splits"]["validation"]["reliability"]["expression"]["count"]
+    (run / "evaluation.json").write_text(json.dumps(document))
+    with pytest.raises(NotARunError, match=r"evaluation\.json is not readable \(KeyError: 'count'\)"):
+        report(dataset, run)
 
 
 def test_results_are_shown_and_missing_reliability_is_said(dataset: DatasetFolder, tmp_path: Path) -> None:
@@ -340,3 +438,27 @@ def test_lines_reach_from_edge_to_edge_and_nothing_is_nothing() -> None:
     assert "M48.0 174.0L448.0 20.0" in svg
     assert lines([], "t", "x", "y").text == ""
     assert "nan" not in lines([("a", [(1.0, 0.0), (1.0, 0.0)])], "t", "x", "y").text
+
+
+def test_a_whisker_reaches_from_end_to_end_of_its_interval() -> None:
+    svg = bars(["a"], [Series("F1", [0.5], [(0.25, 1.0)])], "t").text
+    (x, width) = re.findall(r'<rect x="([\d.]+)"[^>]*width="([\d.]+)"[^>]*><title>', svg)[0]
+    start, end = re.findall(r'd="M([\d.]+) [\d.]+H([\d.]+)M', svg)[0]
+    assert float(start) - float(x) == pytest.approx(float(width) / 2, abs=0.2)
+    assert float(end) - float(x) == pytest.approx(float(width) * 2, abs=0.2)
+
+
+def test_planes_side_by_side_share_their_shades() -> None:
+    few, many = np.zeros((20, 20)), np.zeros((20, 20))
+    few[0, 0], many[0, 0] = 1.0, 100.0
+    assert 'fill="#0b335c"' in plane(few, "t").text
+    assert 'fill="#0b335c"' not in plane(few, "t", largest=100.0).text
+    assert 'fill="#0b335c"' in plane(many, "t", largest=100.0).text
+
+
+def test_a_reliability_curve_goes_through_bins_with_enough_labels() -> None:
+    svg = reliability([None, 0.5, 0.75, 1.0], [None, 0.25, 1.0, 0.5], [0, 10, 9, 40], "t", ("p", "f"), 200).text
+    assert 'd="M134.0 166.0L234.0 116.0"' in svg
+    assert svg.count('fill="#fff"') == 1
+    assert svg.count("<circle") == 3
+    assert "<circle" not in reliability([None], [None], [0], "t", ("p", "f")).text

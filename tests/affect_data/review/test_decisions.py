@@ -48,6 +48,10 @@ def test_a_decision_survives_the_file(tmp_path: Path) -> None:
     ("changes", "because"),
     [
         ({"new": {"expression": "angst"}}, "no expression; known: neutral"),
+        (
+            {"new": {"compound_expression": "happily bored"}, "old": {"compound_expression": None}},
+            r"new\.compound_expression: .*no compound expression; known: happily surprised",
+        ),
         ({"new": {"va": [2, 0]}, "old": {"va": None}}, r"new\.va\.0: Input should be less than or equal to 1"),
         ({"new": {"au": {"3": 1}}, "old": {"au": {"3": 0}}}, "AU3 is no action unit"),
         ({"new": {"au": {"12": 2}}, "old": {"au": {"12": 0}}}, r"new\.au\.12: Input should be 0 or 1"),
@@ -71,6 +75,14 @@ def test_a_line_edited_into_nonsense_is_named(tmp_path: Path, changes: dict[str,
         DecisionsError, match=rf"(?s)1 line\(s\) that are no decisions, nothing was applied.*d:3: .*{because}"
     ):
         read_decisions(tmp_path / "d")
+
+
+def test_a_compound_expression_is_decided_by_name(tmp_path: Path) -> None:
+    new, old = {"compound_expression": "sadly angry"}, {"compound_expression": None}
+    (tmp_path / "d").write_text(line(old=old, new=new))
+    (decision,) = read_decisions(tmp_path / "d")
+    assert decision.new.fields() == {("compound_expression", 0): "sadly angry"}
+    assert Labels.of_fields(decision.new.fields()) == decision.new
 
 
 def test_all_bad_lines_are_named_at_once(tmp_path: Path) -> None:

@@ -126,6 +126,30 @@ def test_a_person_works_through_the_queue_with_the_keyboard(
     assert [expression_of(dataset, uid) for uid in uids[1:3]] == [new, "none"]
 
 
+def test_a_compound_expression_is_chosen_by_a_part_of_its_name_and_masked(
+    browser: Chrome, review: Running, dataset: DatasetFolder, uids: list[str], file: Path
+) -> None:
+    visit(browser, review)
+    press(browser, "c", "happ", Keys.ENTER, asks=False)
+    assert '"happ" is any of happily surprised, happily disgusted' in text(browser, "message")
+    press(browser, Keys.HOME, "un", Keys.ENTER, asks=False)
+    assert '"unhapp" is no compound expression; known: happily surprised' in text(browser, "message")
+    press(browser, Keys.ESCAPE, "c", "happily d", Keys.ENTER, asks=False)
+    assert text(browser, "compoundtext") == "happily disgusted (was no label)"
+    press(browser, Keys.ENTER)
+    press(browser, Keys.ARROW_LEFT)
+    assert text(browser, "compoundtext") == "happily disgusted (was no label)"
+    apply_decisions(dataset.path, file)
+    again = Running(open_dataset(dataset.path), uids, file.with_name("second.jsonl"), "ada")
+    visit(browser, again)
+    assert text(browser, "compoundtext") == "happily disgusted"
+    press(browser, "m", "c", Keys.ENTER)
+    again.stop()
+    (mask,) = read_decisions(file.with_name("second.jsonl"))
+    assert (mask.action, mask.uid) == ("mask", uids[0])
+    assert mask.old.fields() == {("compound_expression", 0): "happily disgusted"}
+
+
 def test_undo_goes_back_to_the_item(browser: Chrome, review: Running, file: Path) -> None:
     visit(browser, review)
     press(browser, "k")

@@ -23,7 +23,7 @@ from affect_data.review.decisions import Decision, DecisionsError
 from affect_data.review.versions import MisfitsError, apply_decisions, read_changes, undo_version
 from affect_data.schema import check_rules
 from affect_data.store import DatasetFolder, add_group, open_dataset
-from affect_data.vocabulary import ACTION_UNIT_SLOTS, EXPRESSIONS
+from affect_data.vocabulary import ACTION_UNIT_SLOTS, COMPOUND_EXPRESSIONS, EXPRESSIONS
 
 Decide = Callable[..., Decision]
 Write = Callable[..., Path]
@@ -86,6 +86,33 @@ def test_every_kind_of_label_can_be_set_and_masked(dataset: DatasetFolder, decid
     assert np.isnan(labels["valence"][0])
     assert labels["au"][0][slot] == -1
     assert not labels["au_mask"][0].any()
+
+
+def test_a_compound_expression_is_set_corrected_and_masked(
+    dataset: DatasetFolder, decide: Decide, write: Write
+) -> None:
+    row = first_with(dataset, "expression_mask", database="expw")
+
+    def named(name: str | None) -> dict[str, str | None]:
+        return {"compound_expression": name}
+
+    def stored() -> tuple[int, bool]:
+        labels = open_dataset(dataset.path).labels("train")
+        check_rules(labels)
+        return labels["compound_expression"][row], labels["compound_expression_mask"][row]
+
+    before = dataset.labels("train")
+    given = decide("train", row, "correct", named(None), named("angrily disgusted"))
+    apply_decisions(dataset.path, write(given))
+    assert stored() == (COMPOUND_EXPRESSIONS.index("angrily disgusted"), True)
+    changed = ["compound_expression", "compound_expression_mask"]
+    assert before.drop(changed).equals(open_dataset(dataset.path).labels("train").drop(changed))
+    again = decide("train", row, "correct", named("angrily disgusted"), named("happily surprised"))
+    apply_decisions(dataset.path, write(given, again))
+    assert stored() == (0, True)
+    taken = decide("train", row, "mask", named("happily surprised"), named(None))
+    apply_decisions(dataset.path, write(given, again, taken))
+    assert stored() == (-1, False)
 
 
 def test_undo_restores_every_byte(

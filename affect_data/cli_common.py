@@ -1,0 +1,17 @@
+"""What the commands of ``affect-data`` share: options, and how they print."""
+
+import json
+import sys
+from typing import Annotated, Final
+
+import typer
+from rich.console import Console
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
+
+out_console: Final = Console(soft_wrap=True, highlight=False)
+
+
+def print_json(document: object) -> None:
+    """Prints one JSON document on stdout; paths as text."""
+    sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False, default=str) + "\n")
