@@ -271,6 +271,7 @@ def save_model(accelerator: Accelerator, model: torch.nn.Module, folder: Path) -
 def try_one_step(run: Run) -> dict[str, Any] | None:
     """One optimizer step, of which nothing is kept."""
     losses = train_step(run, next(windows(run)))
+    run.data.close()
     if not run.accelerator.is_main_process:
         return None
     return {"dry_run": True, "steps": run.total_steps, "losses": losses}
@@ -278,6 +279,7 @@ def try_one_step(run: Run) -> dict[str, Any] | None:
 
 def finish(run: Run, folder: RunFolder) -> dict[str, Any] | None:
     """What a finished run says of itself."""
+    run.data.close()
     if not run.accelerator.is_main_process:
         return None
     run.learner.method.finish(folder.path)

@@ -81,6 +81,11 @@ class TrainingData:
     source: DatasetFolder | ForeignSource
     reserved: NDArray[np.int64] | None = None
 
+    def close(self) -> None:
+        """Ends what reads ahead."""
+        if isinstance(self.loader, StreamLoader):
+            self.loader.close()
+
     def batches(self) -> Iterator[AffectBatch]:
         """This process's batches, from the position of the plan to the end of its epoch."""
         if isinstance(self.loader, StreamLoader):

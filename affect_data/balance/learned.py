@@ -14,7 +14,7 @@ from affect_data.balance.plans import Plan, RepeatCap
 from affect_data.balance.pools import Bools, EmptyPoolError, PoolWeights, classes_in, cleaned_classes
 from affect_data.errors import DataError
 
-COLUMNS = {"uid": pl.String, "weight": pl.Float32}
+SCHEMA = pl.Schema({"uid": pl.String, "weight": pl.Float32})
 
 
 class LearnedWeights(Plan):
@@ -58,7 +58,7 @@ class LearnedWeights(Plan):
 
     def _learned(self, labels: PlanLabels, pool: Bools) -> tuple[Floats, int]:
         try:
-            table = pl.read_parquet(self.file, columns=list(COLUMNS)).cast(COLUMNS)
+            table = pl.read_parquet(self.file, columns=list(SCHEMA)).cast(SCHEMA)
         except (OSError, pl.exceptions.PolarsError) as error:
             raise DataError(
                 f"'{self.file}' holds no learned weights ({error}); a run of the method meta_auxiliary writes weights.parquet"

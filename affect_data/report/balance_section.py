@@ -138,7 +138,7 @@ def _planes(
 ) -> list[Markup]:
     """The plane before and in the epoch that the plan's seed draws, shaded on one scale; the plan keeps no histogram."""
     times = np.bincount(draw(weights, pool["draws"], seed, pool["repeat_cap"]), minlength=len(labels))
-    stages = [("after (one epoch)", "realised", times)]
+    stages: list[tuple[str, str, npt.NDArray[Any]]] = [("after (one epoch)", "realised", times)]
     if members is not None:
         stages.insert(0, ("before", "before", members))
     bins = [distribution(labels, counted, ()).va_bins for _, _, counted in stages]

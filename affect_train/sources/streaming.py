@@ -1,7 +1,7 @@
 """Batches of streamed rows: shuffled by (seed, pass) for training, found again after a stop; in order for evaluation."""
 
 from collections import Counter, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import islice
@@ -96,6 +96,12 @@ class StreamLoader:
         """Makes the next iteration that of an epoch, from a batch onwards."""
         self._wanted = (epoch, start)
 
+    def close(self) -> None:
+        """Ends the thread that reads ahead; the next iteration starts another one."""
+        if isinstance(self._batches, Generator):
+            self._batches.close()
+        self._next = -1
+
     def __len__(self) -> int:
         return self.steps - self._wanted[1]
 
@@ -103,6 +109,7 @@ class StreamLoader:
         epoch, start = self._wanted
         batch = epoch * self.steps + start
         if self._next != batch:
+            self.close()
             self._batches, self._next = ahead(self._from(batch), AHEAD), batch
         for _ in range(start, self.steps):
             self._next += 1

@@ -10,6 +10,9 @@ RECIPES = Path(__file__).parents[2] / "recipes"
 STUDIES = sorted(RECIPES.glob("*/study.yaml"))
 SMALL = {
     "faces": 240,
+    "few_faces": 200,
+    "compound_faces": 150,
+    "shots": 1,
     "steps": 2,
     "pretraining_faces": 48,
     "pretraining_steps": 2,

@@ -103,14 +103,14 @@ def test_a_compound_expression_is_set_corrected_and_masked(
 
     before = dataset.labels("train")
     given = decide("train", row, "correct", named(None), named("angrily disgusted"))
+    again = decide("train", row, "correct", named("angrily disgusted"), named("happily surprised"))
+    taken = decide("train", row, "mask", named("happily surprised"), named(None))
     apply_decisions(dataset.path, write(given))
     assert stored() == (COMPOUND_EXPRESSIONS.index("angrily disgusted"), True)
     changed = ["compound_expression", "compound_expression_mask"]
     assert before.drop(changed).equals(open_dataset(dataset.path).labels("train").drop(changed))
-    again = decide("train", row, "correct", named("angrily disgusted"), named("happily surprised"))
     apply_decisions(dataset.path, write(given, again))
     assert stored() == (0, True)
-    taken = decide("train", row, "mask", named("happily surprised"), named(None))
     apply_decisions(dataset.path, write(given, again, taken))
     assert stored() == (-1, False)
 
