@@ -37,8 +37,13 @@ def study(
 
 def papers(
     folders: Annotated[list[Path], typer.Argument(metavar="OUT...", help="Folders of finished studies.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")] = False,  # noqa: FBT002
 ) -> None:
     """Print one page on several studies: paper, claim, figure, interval, command, time."""
-    from affect_train.study import papers_page
+    from affect_train.study import papers_page, read_result
 
-    sys.stdout.write(papers_page(folders))
+    if as_json:
+        results = {folder.name: read_result(folder) for folder in folders}
+        sys.stdout.write(json.dumps(results, indent=2, ensure_ascii=False) + "\n")
+    else:
+        sys.stdout.write(papers_page(folders))

@@ -75,7 +75,7 @@ class Teacher(ABC):
         self,
         folder: DatasetFolder,
         split: str,
-        accelerator: "Accelerator",
+        accelerator: "Accelerator",  # noqa: ARG002 - for those who take more than pictures
         workers: int = 0,  # noqa: ARG002 - for those who take more than pictures
     ) -> "FaceImages | FeatureWindows":
         """What it is shown of a split; all processes call it."""
