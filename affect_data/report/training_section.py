@@ -159,7 +159,7 @@ def _reliability(split: str, found: Mapping[str, Any] | None) -> list[Markup]:
     ]
     if small:
         mean = found["au"]["mean_ece"]
-        parts += [grid(*small), paragraph(f"Action units on {split}: mean ECE {mean:.3f}.", quiet=True)]
+        parts += [paragraph(f"Action units on {split}: mean ECE {mean:.3f}.", quiet=True), grid(*small)]
     if not parts:
         return []
     heading = Markup("<h3>Reliability</h3>")
