@@ -267,7 +267,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=2, help=f"of {PERIOD} steps")
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--training", type=int, default=60, help="steps of the trained network")
-    parser.add_argument("--smoke", action="store_true", help="a tiny network, one round")
+    parser.add_argument("--smoke", action="store_true", help="a tiny network, one round, two variants")
     parser.add_argument("--variant", choices=list(OPTIONS), help=argparse.SUPPRESS)
     parser.add_argument("--part", choices=["both", "costs", "errors"], default="both")
     parser.add_argument("--only", nargs="+", choices=list(OPTIONS), help="variants whose costs are measured")
@@ -278,7 +278,8 @@ def main() -> None:
     rounds, seeds, training = (1, 1, 3) if arguments.smoke else (arguments.rounds, arguments.seeds, arguments.training)
     logging.disable(logging.WARNING)
     torch.set_num_threads(1)
-    names = [name for name in OPTIONS if name in (arguments.only or OPTIONS) or name in (ORDINARY, SECOND_ORDER)]
+    only = arguments.only or ([] if arguments.smoke else OPTIONS)
+    names = [name for name in OPTIONS if name in only or name in (ORDINARY, SECOND_ORDER)]
     print(f"{rounds} rounds of {PERIOD} steps, {ROWS} + {META_ROWS} faces, {seeds} seeds; {machine()}", flush=True)
     if arguments.part in ("costs", "both"):
         report_costs(run_variants(__file__, names, ["--smoke"] if arguments.smoke else [], rounds, lambda _: None))
