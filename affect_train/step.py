@@ -67,6 +67,15 @@ def without_wrapper(optimizer: Any) -> Any:  # noqa: ANN401 - Accelerate's class
     return optimizer.optimizer if plain else optimizer
 
 
+def back_propagate(accelerator: Accelerator, loss: Tensor) -> None:
+    """``accelerator.backward``, without its division by one where that is all it adds."""
+    adds_nothing = accelerator.scaler is None and accelerator.distributed_type in UNWRAPPED
+    if adds_nothing and accelerator.gradient_accumulation_steps == 1:
+        loss.backward()
+    else:
+        accelerator.backward(loss)
+
+
 def accumulate_gradients(
     accelerator: Accelerator, learner: Learner, window: Sequence[AffectBatch], *, number: int
 ) -> dict[str, float]:
@@ -90,7 +99,7 @@ def accumulate_gradients(
             )
             for name, value in finite_values(total, batch, number).items():
                 values[name] = values.get(name, 0.0) + value
-            accelerator.backward(total.loss)
+            back_propagate(accelerator, total.loss)
     return values
 
 

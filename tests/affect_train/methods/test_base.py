@@ -112,7 +112,7 @@ def test_one_process_alone_has_the_loss_and_counts_that_merging_its_sums_gives(m
     ]
     for total in totals:
         total.loss.backward()
-    assert torch.equal(totals[0].loss, totals[1].loss)
+    torch.testing.assert_close(totals[0].loss, totals[1].loss, rtol=1e-6, atol=0.0)
     assert {name: int(count) for name, count in totals[0].counts.items()} == {
         name: int(count) for name, count in totals[1].counts.items()
     }
