@@ -10,6 +10,7 @@ RECIPES = Path(__file__).parents[2] / "recipes"
 STUDIES = sorted(RECIPES.glob("*/study.yaml"))
 SMALL = {
     "faces": 240,
+    "test_faces": 200,
     "few_faces": 200,
     "compound_faces": 150,
     "shots": 1,
