@@ -74,7 +74,11 @@ class NoWindowsError(DataError):
 
     def __init__(self, dataset: Path | str, split: str, tasks: Sequence[str] = ()) -> None:
         what = f"with a label of {' and '.join(tasks)} " if tasks else ""
-        then = f"remove {' and '.join(tasks)} from `tasks` or `batches.pools`" if tasks else "remove `model.temporal` from the recipe"
+        then = (
+            f"remove {' and '.join(tasks)} from `tasks` or `batches.pools`"
+            if tasks
+            else "remove `model.temporal` from the recipe"
+        )
         super().__init__(
             f"'{dataset}', split {split}: no row {what}has a track and a frame number, so that there is no window of frames; to fix: {then}, "
             "or build the dataset with a database of videos"

@@ -64,7 +64,9 @@ def method_and_batch(request, tasks, make_batch):
 def test_methods_are_found_by_the_name_that_the_recipe_gives(tasks):
     assert set(METHODS) == {"supervised", "distillation", "meta_auxiliary"}
     assert build_method(Supervised(), tasks).name == "supervised"
-    with pytest.raises(UnknownNameError, match="unknown method 'magic'; known: distillation, meta_auxiliary, supervised"):
+    with pytest.raises(
+        UnknownNameError, match="unknown method 'magic'; known: distillation, meta_auxiliary, supervised"
+    ):
         build_method(Supervised.model_construct(name="magic"), tasks)
 
 
