@@ -78,6 +78,10 @@ def ready(browser: Chrome) -> str:
     return browser.execute_script("return document.body.dataset.ready || ''")
 
 
+def face_width(browser: Chrome) -> int:
+    return int(browser.execute_script("return document.getElementById('face').naturalWidth"))
+
+
 def visit(browser: Chrome, running: Running) -> None:
     browser.get(running.server.url)
     settled(browser)
@@ -105,7 +109,9 @@ def test_a_person_works_through_the_queue_with_the_keyboard(
 ) -> None:
     visit(browser, review)
     assert text(browser, "position") == "1 of 8"
-    assert browser.execute_script("return document.getElementById('face').naturalWidth") > 300
+    # The picture loads by itself after the page's last request.
+    WebDriverWait(browser, 20).until(lambda b: face_width(b) > 0)
+    assert face_width(browser) > 300
     press(browser, "k")
     assert text(browser, "position") == "2 of 8"
     new = "fear" if expression_of(dataset, uids[1]) != "fear" else "anger"
