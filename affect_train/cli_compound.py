@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from affect_train.cli_common import Json, leave_process_group, out_console, print_json
+from affect_train.cli_common import Json, Workers, leave_process_group, out_console, print_json
 
 COMMANDS = ("compound",)
 
@@ -41,9 +41,7 @@ def compound(
     ] = "outputs",
     seed: Annotated[int, typer.Option(min=0, help="Of the draws and resamples.")] = 0,
     output: Annotated[Path | None, typer.Option(help="JSON file to write.")] = None,
-    workers: Annotated[
-        int, typer.Option(min=0, help="Processes that decode images; 0 decodes in the main process.")
-    ] = 0,
+    workers: Workers = 0,
     as_json: Json = False,  # noqa: FBT002
 ) -> None:
     """Name compound expressions with a model that never saw one, by the rule of FaceBehaviorNet; with examples, by a new last layer beside it."""

@@ -1,11 +1,12 @@
 """The commands ``affect-train study`` and ``affect-train papers``."""
 
-import json
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from affect_train.cli_common import Json, print_json
 
 COMMANDS = ("study", "papers")
 
@@ -25,25 +26,26 @@ def study(
         list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Variables, or seeds=[0,1].")
     ] = None,
     workers: Annotated[int, typer.Option(min=1, help="Seeds at a time.")] = 1,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")] = False,  # noqa: FBT002
+    as_json: Json = False,  # noqa: FBT002
 ) -> None:
     """Run the chain of commands of a study for every seed, and say which of its claims hold."""
     from affect_train.study import read_study, run_study, study_page
 
     document = run_study(read_study(file, overrides or []), file.parent, out, workers)
-    text = json.dumps(document, indent=2, ensure_ascii=False) if as_json else study_page(document)
-    sys.stdout.write(text + "\n")
+    if as_json:
+        print_json(document)
+    else:
+        sys.stdout.write(study_page(document) + "\n")
 
 
 def papers(
     folders: Annotated[list[Path], typer.Argument(metavar="OUT...", help="Folders of finished studies.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")] = False,  # noqa: FBT002
+    as_json: Json = False,  # noqa: FBT002
 ) -> None:
     """Print one page on several studies: paper, claim, figure, interval, command, time."""
     from affect_train.study import papers_page, read_result
 
     if as_json:
-        results = {folder.name: read_result(folder) for folder in folders}
-        sys.stdout.write(json.dumps(results, indent=2, ensure_ascii=False) + "\n")
+        print_json({folder.name: read_result(folder) for folder in folders})
     else:
         sys.stdout.write(papers_page(folders))

@@ -83,7 +83,7 @@ def find_pictures(root: DatabaseRoot, sequences: Collection[str]) -> dict[str, P
         for container in containers:
             folder = root.one_of(subject, under=container)
             folder = root.one_of(task, under=folder) if folder else None
-            files = _numbered_pictures(root, folder) if folder else {}
+            files = root.numbered(folder, PICTURE, "picture") if folder else {}
             if folder and files:
                 pictures[track] = Pictures(folder, files)
                 break
@@ -123,19 +123,3 @@ def _unit_folders(root: DatabaseRoot) -> Iterator[tuple[str, int]]:
                 match = UNIT_FOLDER.fullmatch(name)
                 if match:
                     yield f"{folder}/{name}", int(match[1])
-
-
-def _numbered_pictures(root: DatabaseRoot, folder: str) -> dict[int, str]:
-    files: dict[int, str] = {}
-    for name in sorted(root.entries(folder)):
-        match = PICTURE.fullmatch(name)
-        if match is None:
-            continue
-        number = int(match[1])
-        if number in files:
-            root.defect(
-                folder, 0, f"two pictures of number {number}: {files[number]} and {name}", "one picture for each frame",
-                "remove one of them",
-            )  # fmt: skip
-        files.setdefault(number, name)
-    return files

@@ -49,7 +49,7 @@ def find_frame_folders(root: DatabaseRoot, first_frame: int | None) -> dict[str,
     numbered: dict[str, tuple[str, dict[int, str]]] = {}
     for subject, path in _candidates(root):
         if subject not in numbered:
-            files = _numbered_files(root, path)
+            files = root.numbered(path, FRAME_FILE, "file")
             if files:
                 numbered[subject] = (path, files)
     from_zero = any(0 in files for _, files in numbered.values())
@@ -91,22 +91,6 @@ def _candidates(root: DatabaseRoot) -> list[tuple[str, str]]:
             if match:
                 found.append((rank, match[1].lower(), match[2].upper(), f"{folder}/{name}"))
     return [(subject, path) for _, _, subject, path in sorted(found)]
-
-
-def _numbered_files(root: DatabaseRoot, path: str) -> dict[int, str]:
-    files: dict[int, str] = {}
-    for name in sorted(root.entries(path)):
-        match = FRAME_FILE.fullmatch(name)
-        if match is None:
-            continue
-        number = int(match[1])
-        if number in files:
-            root.defect(
-                path, 0, f"two files of number {number}: {files[number]} and {name}", "one file for each frame",
-                "remove one of them",
-            )  # fmt: skip
-        files.setdefault(number, name)
-    return files
 
 
 def _numbering_problem(files: Mapping[int, str], first_frame: int | None, *, from_zero: bool) -> str | None:

@@ -5,6 +5,7 @@ Every annotation file is read through it, so that each row knows its line and ea
 
 import csv
 import os
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Final
@@ -50,6 +51,28 @@ class DatabaseRoot:
             except (FileNotFoundError, NotADirectoryError):
                 self._listings[folder] = frozenset()
         return self._listings[folder]
+
+    def numbered(self, folder: str, pattern: re.Pattern[str], kind: str) -> dict[int, str]:
+        """Names inside a folder by the number that the first group of a pattern finds in them; two of one number are a defect.
+
+        Args:
+            folder: relative to the root.
+            pattern: of the whole name; other names are left out.
+            kind: what the names are called in the message, such as ``picture``.
+        """
+        files: dict[int, str] = {}
+        for name in sorted(self.entries(folder)):
+            match = pattern.fullmatch(name)
+            if match is None:
+                continue
+            number = int(match[1])
+            if number in files:
+                self.defect(
+                    folder, 0, f"two {kind}s of number {number}: {files[number]} and {name}", f"one {kind} for each frame",
+                    "remove one of them",
+                )  # fmt: skip
+            files.setdefault(number, name)
+        return files
 
     def one_of(self, *aliases: str, under: str = "") -> str | None:
         """The relative path of the first of the aliases that exists under a folder, whatever its case; None where none does."""
