@@ -124,6 +124,8 @@ def read_study(path: Path | str, overrides: Iterable[str] = ()) -> Study:
         RecipeError: lists every mistake.
     """
     source = read_source(Path(path), [])
+    if source.mistakes and not source.values:
+        raise RecipeError(source.name, source.mistakes)
     variables = source.values.get("variables") or {}
     for override in overrides:
         key = override.partition("=")[0]

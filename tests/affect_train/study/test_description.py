@@ -77,3 +77,8 @@ def test_all_mistakes_between_the_parts_come_at_once(tmp_path: Path) -> None:
     file = written(tmp_path, steps={"a": {"run": "ls"}, "b": {"run": "affect-data demo {nothing}"}})
     with pytest.raises(RecipeError, match=r"2 mistake\(s\):\n.*steps\.a.*\n.*steps\.b"):
         read_study(file)
+
+
+def test_a_file_that_is_not_there_is_one_mistake(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match=r"1 mistake\(s\)"):
+        read_study(tmp_path / "none.yaml")
