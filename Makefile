@@ -45,10 +45,10 @@ imports: $(BIN)/.installed-dev ## Check the direction of imports
 
 unit: export OMP_NUM_THREADS = 1
 unit: $(BIN)/.installed-dev ## Run the tests, slow ones included
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 bench: $(BIN)/.installed-dev ## Run the benchmarks (peers that are not installed are named and left out)
-	for benchmark in input step balance duplicates meta; do $(BIN)/python benchmarks/$$benchmark.py || exit 1; done
+	for benchmark in input step balance duplicates meta faces; do $(BIN)/python benchmarks/$$benchmark.py || exit 1; done
 	$(BIN)/python benchmarks/soft_labels.py $$(mktemp -d)
 
 docs: $(BIN)/.installed ## Write docs/schema.md and docs/databases.md from the code

@@ -23,14 +23,15 @@ from affect_data.build_sources import (
     read_sources,
 )
 from affect_data.databases.base import SPLITS
+from affect_data.databases.registry import scores_of
 from affect_data.engine import map_shards
-from affect_data.errors import DataError, NotADatasetError
+from affect_data.errors import DataError, NotADatasetError, UnknownNameError
 from affect_data.images import ShardPlan, ShardRecord, pack_shard, pictures_digest
 from affect_data.leaks import guard_parts
 from affect_data.recipe import DataRecipe
 from affect_data.review.decisions import Decision, read_decisions
 from affect_data.review.matching import LabelShard, correct
-from affect_data.schema import IMAGES, LABELS, SCHEMA_VERSION, features
+from affect_data.schema import IMAGES, LABELS, SCHEMA_VERSION, features, score_features
 from affect_data.store import (
     FAILURES,
     LOCK,
@@ -188,7 +189,7 @@ def _existing(out: Path) -> DatasetFolder | None:
 
 def _remove_foreign_shards(staging: Path, plans: list[ShardPlan]) -> None:
     """Removes what an interrupted build of another recipe, or of other files, left in the staging folder."""
-    planned = {path for plan in plans for path in (plan.path(IMAGES), plan.path(LABELS), plan.record_path())}
+    planned = {path for plan in plans for path in (*map(plan.path, plan.groups), plan.record_path())}
     for path in staging.glob("*/**/*"):
         if path.is_file() and path not in planned:
             path.unlink()
@@ -204,8 +205,8 @@ def _is_result(
         return False
     try:
         for split in existing.splits:
-            existing.load(split)
-    except NotADatasetError:
+            existing.load(split, (LABELS, IMAGES, *scores_of(existing.manifest.databases)))
+    except (NotADatasetError, UnknownNameError):
         return False
     known = sorted(shard["pictures"] for shard in lock["shards"])
     found = []
@@ -242,14 +243,19 @@ def _seal(staging: Path, recipe: DataRecipe, records: list[ShardRecord]) -> Mani
             continue
         rows[split] = total
         shards = [shard_name(index, count) for index in range(count)]
-        labels = pa.concat_tables(
-            pa.ipc.open_stream(pa.memory_map(str(staging / split / LABELS / name))).read_all() for name in shards
-        )
-        fingerprint = content_hash(labels, seed=",".join(databases))
+        fingerprint = content_hash(_packed(staging / split / LABELS, shards), seed=",".join(databases))
         groups[split] = dict.fromkeys((LABELS, IMAGES), fingerprint)
         for group in groups[split]:
             seal_group(staging / split / group, shards, features(group, databases), fingerprint, split)
+        for score in scores_of(databases):
+            own = groups[split][score] = content_hash(_packed(staging / split / score, shards), seed=score)
+            seal_group(staging / split / score, shards, score_features(score), own, split)
     return Manifest(fingerprint=dataset_fingerprint(groups), databases=databases, rows=rows, groups=groups)
+
+
+def _packed(folder: Path, shards: Sequence[str]) -> pa.Table:
+    """The rows of the shards of one column group, over memory maps."""
+    return pa.concat_tables(pa.ipc.open_stream(pa.memory_map(str(folder / name))).read_all() for name in shards)
 
 
 def _swap(staging: Path, out: Path) -> None:

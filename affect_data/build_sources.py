@@ -17,6 +17,7 @@ from affect_data.images import FAILURE_COLUMNS, ShardPlan, ShardRecord
 from affect_data.recipe import DataRecipe
 
 FILES_LISTED: Final = 1000
+LINES_LISTED: Final = 10_000
 
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how much of it is done, and how much there is."""
@@ -116,14 +117,20 @@ def scan_database(database: Database, root: Path, exclude: tuple[str, ...]) -> t
 
 
 def digest_files(root: Path, paths: Sequence[str]) -> dict[str, str]:
-    """sha256 by relative path; a folder of more than `FILES_LISTED` files has one line ``folder/*`` over the digests of all of them."""
+    """sha256 by relative path; a folder of more than `FILES_LISTED` files has one line ``folder/*`` over the digests of all of them.
+
+    So has every folder where the others together would have more than `LINES_LISTED` lines, as of a database with a file a frame.
+    """
     by_folder: dict[str, dict[str, str]] = {}
     for path in sorted(paths):
         digest = hashlib.sha256((root / path).read_bytes()).hexdigest()
         by_folder.setdefault(path.rpartition("/")[0], {})[path] = digest
+    crowded = {folder for folder, digests in by_folder.items() if len(digests) > FILES_LISTED}
+    if sum(len(digests) for folder, digests in by_folder.items() if folder not in crowded) > LINES_LISTED:
+        crowded = set(by_folder)
     listed: dict[str, str] = {}
     for folder, digests in by_folder.items():
-        if len(digests) > FILES_LISTED:
+        if folder in crowded:
             listed[f"{folder}/*"] = hashlib.sha256(json.dumps(digests).encode()).hexdigest()
         else:
             listed |= digests

@@ -25,6 +25,7 @@ def facts(name: str) -> dict[str, Any]:
         "compound_expressions": list(database.compound_expressions),
         "expression_votes": database.has_expression_votes,
         "valence_arousal": database.valence_arousal,
+        "scores": dict(database.scores),
         "releases": list(database.releases),
         "options": {
             n: {"default": f.get_default(call_default_factory=True), "description": f.description or ""}
@@ -69,6 +70,7 @@ def describe_database(name: str) -> str:
         labels.append("compound expressions: " + ", ".join(entry["compound_expressions"]))
     if entry["valence_arousal"]:
         labels.append(f"valence and arousal, native range: {entry['valence_arousal']}")
+    labels += [f"{name}, a column group of its own: {meaning}" for name, meaning in entry["scores"].items()]
     read = (
         f"read on {entry['licence_read_on']}"
         if entry["licence_read_on"]

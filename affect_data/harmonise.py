@@ -45,7 +45,7 @@ class Unified:
 
     Attributes:
         labels: label columns of the schema but for `image_digest`, with the class `database` still by name, and beside them `image` (path relative to
-            the root) and `split`.
+            the root), `split`, and `score_<name>` for each score of the database, NaN where a row has none.
         masked: `task, reason, rows`: labels that stand in the files and are not used.
     """
 
@@ -82,9 +82,10 @@ def harmonise(scan: Scan, database: Database, release: str, splits: SplitOptions
         *_valence_arousal(),
         pl.col("face_box").fill_null(pl.lit([MISSING_NUMBER] * 4, dtype=pl.Array(pl.Float32, 4))),
         pl.col("image", "split"),
+        *(pl.col(f"score_{name}").fill_null(MISSING_NUMBER) for name in database.scores),
     )
     names = [column.name for column in LABEL_COLUMNS if column.name != "image_digest"]
-    labels = labels.select(*names, "image", "split")
+    labels = labels.select(*names, "image", "split", *(f"score_{name}" for name in database.scores))
     _refuse_duplicates(labels, database.name, ["uid", "split"] if splits.policy == "follow_task" else ["uid"])
     for _, part in labels.group_by("split", maintain_order=True):
         check_rules(part, RULES_BEFORE_IMAGES)
@@ -92,7 +93,8 @@ def harmonise(scan: Scan, database: Database, release: str, splits: SplitOptions
 
 
 def _with_all_columns(rows: pl.DataFrame, database: Database) -> pl.DataFrame:
-    known = {"image", "source_file", "source_line", "split", *(f"split_{task}" for task in TASKS), *_OPTIONAL}
+    optional = _OPTIONAL | {f"score_{name}": pl.Float32() for name in database.scores}
+    known = {"image", "source_file", "source_line", "split", *(f"split_{task}" for task in TASKS), *optional}
     known |= (
         {f"au_{n}" for n in ACTION_UNITS}
         | {f"au_intensity_{n}" for n in ACTION_UNITS}
@@ -107,7 +109,7 @@ def _with_all_columns(rows: pl.DataFrame, database: Database) -> pl.DataFrame:
         rows = rows.with_columns(pl.col("face_box").cast(pl.List(pl.Float32)).list.to_array(4))
     typed = [
         (pl.col(name).cast(dtype) if name in rows.columns else pl.lit(None, dtype=dtype)).alias(name)
-        for name, dtype in _OPTIONAL.items()
+        for name, dtype in optional.items()
     ]
     alone = pl.col("valence").is_null() != pl.col("arousal").is_null()
     return rows.with_columns(typed).with_columns(

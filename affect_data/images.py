@@ -18,8 +18,17 @@ import pyarrow as pa
 from PIL import Image, UnidentifiedImageError
 
 from affect_data.databases.base import IMAGE_MISSING, DatabaseOptions
-from affect_data.databases.registry import DATABASES
-from affect_data.schema import IMAGES, LABEL_COLUMNS, LABELS, SCHEMA_VERSION, check_rules, features
+from affect_data.databases.registry import DATABASES, scores_of
+from affect_data.schema import (
+    IMAGES,
+    LABEL_COLUMNS,
+    LABELS,
+    MISSING_NUMBER,
+    SCHEMA_VERSION,
+    check_rules,
+    features,
+    score_features,
+)
 from affect_data.store import content_hash, shard_name, write_shard, write_text
 
 UNDECODABLE: Final = "image cannot be decoded"
@@ -35,7 +44,7 @@ class ShardPlan:
         split: of the dataset.
         index: position among the shards of the split.
         count: how many shards the split has.
-        rows: label columns without `image_digest`, the database by name, and `image`.
+        rows: label columns without `image_digest`, the database by name, `image`, and `score_<name>` where the database has scores.
         databases: names of all merged databases.
         roots: folder by database name; no part of the content.
         options: recipe options by database name.
@@ -56,6 +65,11 @@ class ShardPlan:
         readers = [f"{name} {DATABASES[name].reader_version}" for name in self.rows["database"].unique().sort()]
         place = f"schema {SCHEMA_VERSION}; {self.split}; {','.join(self.databases)}; {','.join(readers)}"
         return content_hash(self.rows.to_arrow(), seed=place)
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """The column groups of the dataset: images, labels, and one for each score that any of its databases has."""
+        return (IMAGES, LABELS, *scores_of(self.databases))
 
     def path(self, group: str) -> Path:
         """Where the shard of a group is written."""
@@ -174,7 +188,7 @@ def _finished(plan: ShardPlan, key: str) -> ShardRecord | None:
         record = ShardRecord(**json.loads(plan.record_path().read_text(encoding="utf-8")))
     except (FileNotFoundError, ValueError, TypeError):
         return None
-    if record.key != key or not all(plan.path(group).is_file() for group in (IMAGES, LABELS)):
+    if record.key != key or not all(plan.path(group).is_file() for group in plan.groups):
         return None
     return replace(record, reused=True) if pictures_digest(plan) == record.pictures else None
 
@@ -190,3 +204,7 @@ def _write(plan: ShardPlan, rows: pl.DataFrame, digests: list[str], images: list
     table = pa.table({"image": pa.array(images, type=pa.struct({"bytes": pa.binary(), "path": pa.string()}))})
     write_shard(plan.path(IMAGES), table, image_features)
     write_shard(plan.path(LABELS), labels.to_arrow(), features(LABELS, plan.databases))
+    for score in scores_of(plan.databases):
+        none = pl.repeat(MISSING_NUMBER, len(rows), dtype=pl.Float32, eager=True)
+        values = rows.get_column(f"score_{score}", default=none)
+        write_shard(plan.path(score), pa.table({score: values.to_arrow()}), score_features(score))

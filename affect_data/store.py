@@ -6,7 +6,7 @@
       dataset.json                      format version, splits, rows, groups, fingerprints
       dataset.lock.json                 what the dataset was made from
       failures.parquet
-      train/images/  train/labels/  train/soft.<teacher>/
+      train/images/  train/labels/  train/<score>/  train/soft.<teacher>/
       validation/...
 
 What the manifest does not name is no part of the dataset, so that a write which was interrupted changes nothing.

@@ -1,11 +1,13 @@
-"""What audits find of planted defects, beside chance at the same budget.
+"""What audits find of planted defects: precision and recall of every check, and chance at the same budget.
 
     python benchmarks/audits.py DATASET                  # a dataset folder; it is read only
+    python benchmarks/audits.py DATASET --only label_errors --only flicker --seeds 3
     python benchmarks/audits.py DATASET --ferplus PATH   # also: planted copies of real faces (see duplicates.py)
     python benchmarks/audits.py --guard 5000000          # seconds of the leak guard
 
-One label in twenty of each task is replaced. Precision is the share of replaced labels among as many findings, worst first, as were replaced; chance
-has the share that was replaced.
+`affect-data demo` and `recipes/demo/data.yaml` make a dataset. A defect is planted in one row in twenty of those that a check can judge (planted.py
+says which, for every check). Findings that are there before anything is planted count as wrong. Budget: as many findings, worst first, as were
+planted; chance is the share of planted rows.
 """
 
 import argparse
@@ -14,6 +16,7 @@ import os
 import sys
 import tempfile
 import time
+from collections import defaultdict
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -22,14 +25,12 @@ os.environ.setdefault("POLARS_MAX_THREADS", "1")
 sys.path[:0] = [str(Path(__file__).resolve().parent.parent), str(Path(__file__).resolve().parent)]
 
 import numpy as np  # noqa: E402
+import planted  # noqa: E402
 import polars as pl  # noqa: E402
 import pyarrow as pa  # noqa: E402
 
-from affect_data.audit.au_expression import ActionUnitExpression  # noqa: E402
-from affect_data.audit.base import Audit, AuditedDataset  # noqa: E402
-from affect_data.audit.expression_va import ExpressionValenceArousal  # noqa: E402
-from affect_data.audit.label_errors import LabelErrors  # noqa: E402
-from affect_data.audit.temporal import Flicker  # noqa: E402
+from affect_data.audit.base import AuditedDataset  # noqa: E402
+from affect_data.audit.registry import audit_named  # noqa: E402
 from affect_data.leaks import guard_dataset  # noqa: E402
 from affect_data.schema import LABELS  # noqa: E402
 from affect_data.store import (  # noqa: E402
@@ -40,84 +41,82 @@ from affect_data.store import (  # noqa: E402
     write_manifest,
     write_shard,
 )
-from affect_data.vocabulary import EXPRESSIONS, slot_of  # noqa: E402
 
-SHARE = 0.05
-
-
-def with_labels(dataset: AuditedDataset, **columns: np.ndarray) -> AuditedDataset:
-    """The dataset with other labels in memory; its pictures and copies are not read again."""
-    changed = AuditedDataset(dataset.folder, dataset.workers)
-    names = dict(enumerate(EXPRESSIONS))
-    labels = dataset.labels.with_columns(pl.Series(name, values) for name, values in columns.items() if name != "au")
-    named = pl.col("expression").replace_strict(names, default=None, return_dtype=pl.String)
-    changed.__dict__["labels"] = labels.with_columns(named.alias("expression_name"))
-    changed.__dict__["occurrence"] = columns.get("au", dataset.occurrence)
-    changed.__dict__.update(pictures=dataset.pictures, duplicate_groups=dataset.duplicate_groups)
-    return changed
-
-
-def planted_expressions(dataset: AuditedDataset, rng: np.random.Generator) -> tuple[AuditedDataset, set[str], float]:
-    label = dataset.labels["expression"].to_numpy().copy()
-    rows = np.nonzero(label >= 0)[0]
-    shown = np.unique(label[rows])
-    wrong = rng.choice(rows, max(1, int(SHARE * len(rows))), replace=False)
-    for row in wrong:
-        label[row] = rng.choice(shown[shown != label[row]])
-    return with_labels(dataset, expression=label), set(dataset.labels["uid"][wrong.tolist()]), len(wrong) / len(rows)
+PLANTS: dict[str, planted.Plant] = {
+    "codes": planted.sentinels,
+    "va_scale": planted.divided,
+    "leakage": planted.shared_people,
+    "pspi": planted.other_intensities,
+    "occurrence_intensity": planted.against_intensity,
+    "annotation_tool": planted.outside_the_tool,
+    "expression_va": planted.flipped_expressions(pl.col("va_mask")),
+    "au_expression": planted.flipped_expressions(pl.col("au_mask").arr.any()),
+    "au_va": planted.turned_valence,
+    "va_jumps": planted.leaps,
+    "va_constant": planted.frozen,
+    "flicker": planted.flickers,
+    "annotators": planted.outvoted,
+    "label_errors": planted.flipped_everywhere,
+    "teacher": planted.flipped_everywhere,
+    "face_boxes": planted.shifted_boxes,
+    "mixed_crops": planted.lost_boxes,
+    "face_quality": planted.damaged,
+    "grey_as_colour": planted.greyed,
+}
+"""What is planted for a check. Not here: duplicates and embedding_duplicates (duplicates.py), face_count (faces.py)."""
 
 
-def judged(
-    dataset: AuditedDataset, audit: Audit, wrong: set[str], share: float, task: str = "", key: str = "task"
-) -> dict[str, object]:
-    found = audit.find(dataset).sort("score", descending=True)
-    if task:
-        tasks = [json.loads(text).get(key) for text in found["evidence"]]
-        found = found.filter(pl.Series(tasks, dtype=pl.String) == task)
-    uids = found["uid"].to_list()
-    budget = uids[: len(wrong)]
-    hits = sum(uid in wrong for uid in budget)
-    precision = hits / len(budget) if budget else 0.0
-    return {
-        "planted": len(wrong),
-        "found_in_all": len(uids),
-        "recall_of_all": round(len(wrong & set(uids)) / len(wrong), 3) if wrong else 0.0,
-        "precision_of_all": round(sum(uid in wrong for uid in set(uids)) / len(set(uids)), 3) if uids else 0.0,
-        "precision_at_budget": round(precision, 3),
-        "chance": round(share, 3),
-        "ratio": round(precision / share, 1) if share else 0.0,
-    }
-
-
-def label_errors(dataset: AuditedDataset) -> dict[str, object]:
-    rng = np.random.default_rng(0)
+def audited(dataset: AuditedDataset, checks: list[str], seeds: int) -> dict[str, object]:
+    """Figures of every check and kind of defect, over all seeds; a check that cannot run, or has nothing planted, says so."""
     report: dict[str, object] = {}
-    if (dataset.labels["expression"] >= 0).any():
-        changed, wrong, share = planted_expressions(dataset, rng)
-        report["label_errors: expression"] = judged(changed, LabelErrors(), wrong, share, "expression")
-        report["expression_va"] = judged(changed, ExpressionValenceArousal(), *_of_task(changed, wrong, "va_mask"))
-        report["au_expression"] = judged(changed, ActionUnitExpression(), *_of_task(changed, wrong, "au_mask"))
-    for number in (1, 12, 25):
-        units = dataset.occurrence.copy()
-        rows = np.nonzero(units[:, slot_of(number)] >= 0)[0]
-        if len(rows) < 100:
-            continue
-        flipped = rng.choice(rows, int(SHARE * len(rows)), replace=False)
-        units[flipped, slot_of(number)] = 1 - units[flipped, slot_of(number)]
-        wrong = set(dataset.labels["uid"][flipped.tolist()])
-        changed = with_labels(dataset, au=units)
-        share = len(flipped) / len(rows)
-        report[f"label_errors: AU{number}"] = judged(changed, LabelErrors(), wrong, share, f"AU{number}")
-        report[f"flicker: AU{number}"] = judged(changed, Flicker(), wrong, share, f"AU{number}", key="label")
+    for name in checks:
+        audit, start = audit_named(name)(), time.process_time()
+        because = audit.not_applicable(dataset)
+        counts: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+        for seed in () if because else range(seeds):
+            plant = PLANTS[name](dataset, np.random.default_rng(seed))
+            if plant is None:
+                because = "no row in which its defect could be planted"
+                break
+            found = audit.find(plant.dataset).sort("score", "uid", descending=[True, False])
+            for kind, target in plant.targets.items():
+                for key, value in judged(found, target).items():
+                    counts[kind][key] += value
+        seconds = round(time.process_time() - start, 1)
+        kinds = {kind: figures(total) for kind, total in counts.items()}
+        report[name] = because or {"seconds": seconds, **kinds}
+        print(name, json.dumps(report[name]), file=sys.stderr, flush=True)
     return report
 
 
-def _of_task(dataset: AuditedDataset, wrong: set[str], mask: str) -> tuple[set[str], float]:
-    """The replaced expressions among the rows that also have the labels of a mask, and their share."""
-    has = pl.col(mask) if mask == "va_mask" else pl.col(mask).arr.any()
-    rows = dataset.labels.filter(has & pl.col("expression_mask"))["uid"].to_list()
-    own = wrong & set(rows)
-    return own, len(own) / len(rows) if rows else 0.0
+def judged(found: pl.DataFrame, target: planted.Target) -> dict[str, int]:
+    """Counts of rows: planted, eligible, found (of this kind), right; and within the budget."""
+    for key, value in target.evidence.items():
+        said = [json.loads(text).get(key) for text in found["evidence"]]
+        found = found.filter(pl.Series(said, dtype=pl.String) == value)
+    uids = list(dict.fromkeys(found["uid"].to_list()))
+    budget = uids[: len(target.wrong)]
+    return {
+        "planted": len(target.wrong),
+        "eligible": target.eligible,
+        "found": len(uids),
+        "right": len(target.wrong.intersection(uids)),
+        "budget": len(budget),
+        "right_in_budget": len(target.wrong.intersection(budget)),
+    }
+
+
+def figures(total: dict[str, int]) -> dict[str, object]:
+    chance = total["planted"] / total["eligible"]
+    precision = total["right_in_budget"] / total["budget"] if total["budget"] else 0.0
+    return {
+        **{key: total[key] for key in ("planted", "eligible", "found")},
+        "recall": round(total["right"] / total["planted"], 3),
+        "precision": round(total["right"] / total["found"], 3) if total["found"] else None,
+        "precision_at_budget": round(precision, 3),
+        "chance": round(chance, 3),
+        "times_chance": round(precision / chance, 1),
+    }
 
 
 def leak_guard(rows: int) -> dict[str, object]:
@@ -164,12 +163,15 @@ def leak_guard(rows: int) -> dict[str, object]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("dataset", type=Path, nargs="?")
+    parser.add_argument("--only", action="append", choices=PLANTS, help="a check; all without; may be repeated")
+    parser.add_argument("--seeds", type=int, default=1, help="plantings, whose counts are added up")
     parser.add_argument("--guard", type=int, metavar="ROWS", help="also: seconds of the leak guard over so many rows")
     parser.add_argument("--ferplus", type=Path, help="the official folder of FER+")
     options = parser.parse_args()
     report: dict[str, object] = {}
     if options.dataset:
-        report["planted flips"] = label_errors(AuditedDataset(open_dataset(options.dataset)))
+        dataset = AuditedDataset(open_dataset(options.dataset))
+        report["planted"] = audited(dataset, options.only or list(PLANTS), options.seeds)
     if options.guard:
         report["leak guard"] = leak_guard(options.guard)
     if options.ferplus:

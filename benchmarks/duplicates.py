@@ -3,6 +3,8 @@
     python benchmarks/duplicates.py
     python benchmarks/duplicates.py --codes 100000 --rounds 3
     python benchmarks/duplicates.py --ferplus PATH        # also: copies of real faces, grouped (recall, precision)
+    python benchmarks/duplicates.py --dataset DATASET --backbone PATH      # also: copies found by stored features
+    python benchmarks/duplicates.py --copies-only ...     # without the timings
 
 Outputs are compared before anything is timed. Times are medians over interleaved rounds in one process; compare ratios of one run. faiss
 (`pip install faiss-cpu`) is measured where it is installed.
@@ -235,13 +237,23 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--ferplus", type=Path, help="the official folder of FER+")
     parser.add_argument("--originals", type=int, default=4000)
+    parser.add_argument("--dataset", type=Path, help="a dataset folder with features of the backbone")
+    parser.add_argument("--backbone", help="a folder of transformers or a Hub id")
+    parser.add_argument("--embedded", type=int, default=400, help="faces whose copies are embedded")
+    parser.add_argument("--copies-only", action="store_true", help="leave the timings out")
     options = parser.parse_args()
-    report: dict[str, object] = {
-        "hashing": [hashing(options.pictures, side, options.rounds) for side in (112, 224)],
-        "searching": searching(options.codes, options.rounds),
-    }
+    if (options.dataset is None) != (options.backbone is None):
+        parser.error("--dataset and --backbone go together")
+    report: dict[str, object] = {}
+    if not options.copies_only:
+        report["hashing"] = [hashing(options.pictures, side, options.rounds) for side in (112, 224)]
+        report["searching"] = searching(options.codes, options.rounds)
     if options.ferplus:
         report["real_faces"] = real_faces(options.ferplus, options.originals)
+    if options.dataset:
+        from copies_by_embedding import embedded_copies
+
+        report["embedded"] = embedded_copies(options.dataset, options.backbone, options.embedded)
     print(json.dumps(report, indent=2))
 
 

@@ -9,10 +9,36 @@ os.environ.setdefault("HF_HUB_DISABLE_XET", "1")
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+# The processes that tests start would each compile the packages anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 for variable in [name for name in os.environ if name.startswith("AFFECT_ROOT_")]:
     del os.environ[variable]
 
-from hypothesis import settings  # noqa: E402 - the environment comes before any import that reads it
+import shutil  # noqa: E402 - the environment comes before any import that reads it
+from pathlib import Path  # noqa: E402
+
+import pytest  # noqa: E402
+from hypothesis import settings  # noqa: E402
+from python_processes import loaded_processes  # noqa: E402
 
 settings.register_profile("affectkit", deadline=None, max_examples=40, print_blob=True)
 settings.load_profile("affectkit")
+
+
+@pytest.fixture(scope="session")
+def one_process_recipes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the folder ``recipes`` whose builds pack a few faces in one process, where starting a second would take longer than packing."""
+    folder = tmp_path_factory.mktemp("repository") / "recipes"
+    shutil.copytree(Path(__file__).parents[1] / "recipes", folder)
+    for file in folder.rglob("*.yaml"):
+        text = file.read_text(encoding="utf-8")
+        file.write_text(text.replace("\nworkers: 2\n", "\nworkers: 1\n"), encoding="utf-8")
+    return folder
+
+
+@pytest.fixture
+def loaded_chains(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lets studies run their chains in processes that have loaded the libraries."""
+    from affect_train.study import execution
+
+    monkeypatch.setattr(execution.multiprocessing, "get_context", lambda method: loaded_processes())

@@ -1,9 +1,8 @@
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from python_processes import run_python
 
 BENCHMARKS = Path(__file__).resolve().parent.parent / "benchmarks"
 SMOKES = sorted(file.name for file in BENCHMARKS.glob("*.py") if '"--smoke"' in file.read_text())
@@ -11,9 +10,9 @@ SMOKES = sorted(file.name for file in BENCHMARKS.glob("*.py") if '"--smoke"' in 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SMOKES)
-def test_a_benchmark_runs_at_a_tiny_size(name: str, tmp_path: Path) -> None:
-    command = [sys.executable, str(BENCHMARKS / name), "--smoke"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path, timeout=600)
+def test_a_benchmark_runs_at_a_tiny_size(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = run_python([BENCHMARKS / name, "--smoke"])
     assert done.returncode == 0, done.stderr[-2000:]
     assert re.search(r"\d", done.stdout)
 

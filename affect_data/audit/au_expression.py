@@ -14,11 +14,13 @@ import polars as pl
 from affect_data.audit.base import Audit, AuditedDataset, Severity, findings, no_findings, units_named
 from affect_data.vocabulary import ACTION_UNITS, EXPRESSIONS
 
-LEAST_ROWS: Final = 30
+LEAST_ROWS: Final = 10
 LIFT_BELOW: Final = 0.5
 EXPECTED_FROM: Final = 0.7
 FLAGGED_FROM: Final = 0.95
 SMOOTHING: Final = 1.0
+POWERS: Final = tuple(np.geomspace(0.2, 1.0, 9))
+"""Of the action units' ratios: below 1 because action units that go together say the same thing twice."""
 
 Floats = npt.NDArray[np.float64]
 
@@ -30,11 +32,10 @@ class ActionUnitExpression(Audit):
     title = "action units against expression"
     severity = Severity.REVIEW
     rule = (
-        f"within a database, from expressions with at least {LEAST_ROWS} coded faces: the action units (naive Bayes, "
-        f"the face itself left out) give the "
-        f"labelled expression at most {1 - FLAGGED_FROM:.2f}, and an action unit is present whose lift P(AU | "
-        f"expression) / P(AU) is below {LIFT_BELOW}, or "
-        f"one is absent that at least {EXPECTED_FROM} of the expression's faces show. Score: 1 minus the labelled expression's probability"
+        f"within a database, from expressions with at least {LEAST_ROWS} coded faces: the action units (naive Bayes with the expressions' shares, "
+        "likelihoods to the power that fits the database best, the face itself left out) give the labelled expression at most "
+        f"{1 - FLAGGED_FROM:.2f}, and an action unit is present whose lift P(AU | expression) / P(AU) is below {LIFT_BELOW}, or one is absent that "
+        f"at least {EXPECTED_FROM} of the expression's faces show. Score: 1 minus the labelled expression's probability"
     )
     source = "lift: Brin et al., Dynamic Itemset Counting, SIGMOD 1997; learnt per database"
 
@@ -72,7 +73,9 @@ class ActionUnitExpression(Audit):
 def _probability_of_label(
     units: npt.NDArray[np.int8], label: npt.NDArray[np.int64], present: Floats, known: Floats
 ) -> Floats:
-    """Naive Bayes' probability of the labelled expression given the action units, with equal priors; a row's own counts are left out.
+    """Naive Bayes' probability of the labelled expression given the action units; a row's own counts are left out.
+
+    The likelihoods are taken to the power of `POWERS` that makes the labels of the database most probable.
 
     Args:
         units: int8 [rows, slots], -1 unknown.
@@ -80,21 +83,23 @@ def _probability_of_label(
         present: [classes, slots], rows of a class in which an action unit is present.
         known: [classes, slots], rows of a class in which it is coded.
     """
-    is_present, is_absent = (units == 1).astype(float), (units == 0).astype(float)
-    share = (present + SMOOTHING) / (known + 2 * SMOOTHING)
     # An action unit that some expressions have no code for says nothing about which of them it is.
     everywhere = (known > 0).all(axis=0)
-    logs = is_present[:, everywhere] @ np.log(share[:, everywhere].T)
-    logs += is_absent[:, everywhere] @ np.log(1 - share[:, everywhere].T)
+    units, present, known = units[:, everywhere], present[:, everywhere], known[:, everywhere]
+    is_present, is_absent = (units == 1).astype(float), (units == 0).astype(float)
+    share = (present + SMOOTHING) / (known + 2 * SMOOTHING)
+    logs = is_present @ np.log(share.T) + is_absent @ np.log(1 - share.T)
     own = (present[label] - is_present + SMOOTHING) / (known[label] - is_present - is_absent + 2 * SMOOTHING)
-    own = own[:, everywhere].clip(1e-9, 1 - 1e-9)
     rows = np.arange(len(units))
-    logs[rows, label] = (is_present[:, everywhere] * np.log(own) + is_absent[:, everywhere] * np.log(1 - own)).sum(
-        axis=1
-    )
-    logs -= logs.max(axis=1, keepdims=True)
-    weights = np.exp(logs)
-    return np.asarray(weights[rows, label] / weights.sum(axis=1))
+    logs[rows, label] = (is_present * np.log(own) + is_absent * np.log(1 - own)).sum(axis=1)
+    prior = np.log(np.bincount(label, minlength=len(share)) / len(label))
+    found = [_softmax(power * logs + prior)[rows, label] for power in POWERS]
+    return found[int(np.argmax([np.log(probability.clip(1e-9)).mean() for probability in found]))]
+
+
+def _softmax(logits: Floats) -> Floats:
+    weights = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return np.asarray(weights / weights.sum(axis=1, keepdims=True))
 
 
 def lift_table(dataset: AuditedDataset, database: str) -> pl.DataFrame:

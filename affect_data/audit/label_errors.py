@@ -11,7 +11,9 @@ from affect_data.audit.base import Audit, AuditedDataset, Severity, findings, no
 from affect_data.audit.predictions import LEAST_EXAMPLES, Predictions, best_predictions
 from affect_data.vocabulary import EXPRESSIONS, slot_of
 
-DEVIATIONS: Final = 4.0
+DEVIATIONS: Final = 3.0
+CONSISTENT: Final = 1.4826
+"""Median absolute deviation to standard deviation, for a normal distribution."""
 DOUBT_FROM: Final = 0.9
 UNIT_DOUBT_FROM: Final = 0.8
 
@@ -27,8 +29,9 @@ class LabelErrors(Audit):
     rule = (
         "expression and each action unit: confident learning picks the rows whose class the confusion of labels and confident predictions makes "
         f"wrong, where the label's probability is at most {1 - DOUBT_FROM:.1f} ({1 - UNIT_DOUBT_FROM:.1f} for an action unit); valence and "
-        f"arousal: a residual of more than {DEVIATIONS:g} standard deviations (from the median). Each task on its labelled rows, predictions out "
-        "of fold by subject, track and copies. Score: 1 minus the probability of the label; for valence and arousal 1 minus limit / residual"
+        f"arousal: a residual of more than {DEVIATIONS:g} standard deviations (from the median) of its database's. Each task on its labelled rows, "
+        "predictions out of fold by subject, track and copies. Score: 1 minus the probability of the label; for valence and arousal 1 minus limit / "
+        "residual"
     )
     source = "Northcutt, Jiang & Chuang, Confident Learning, JAIR 70 (2021), as implemented by cleanlab"
 
@@ -99,16 +102,12 @@ class LabelErrors(Audit):
         return findings(found, 1 - pl.col("given"), self.severity, evidence)
 
     def _residuals(self, dataset: AuditedDataset, dimension: str, value: Floats, origin: str) -> pl.DataFrame:
-        label = dataset.labels[dimension].to_numpy()
-        rows = np.nonzero(~np.isnan(label))[0]
-        if len(rows) < LEAST_EXAMPLES:
-            return no_findings()
-        residual = label[rows] - value[rows]
-        residual = np.abs(residual - np.median(residual))
-        limit = DEVIATIONS * 1.4826 * float(np.median(residual))
-        wrong = residual > limit
-        found = dataset.labels[rows[wrong].tolist()].with_columns(
-            pl.Series("residual", residual[wrong]), pl.Series("says", value[rows[wrong]])
-        )
+        rows = dataset.labels.with_columns(pl.Series("says", value)).filter("va_mask")
+        off = pl.col(dimension) - pl.col("says")
+        # Databases differ in how well their labels can be told from a picture.
+        rows = rows.with_columns((off - off.median().over("database")).abs().alias("residual"))
+        limit = DEVIATIONS * CONSISTENT * pl.col("residual").median().over("database")
+        rows = rows.with_columns(limit.alias("limit")).filter(pl.len().over("database") >= LEAST_EXAMPLES)
+        found = rows.filter(pl.col("residual") > pl.col("limit"))
         evidence = {"task": dimension, "label": pl.col(dimension), "predicted": pl.col("says"), "by": origin}
-        return findings(found, 1 - limit / pl.col("residual"), self.severity, evidence)
+        return findings(found, 1 - pl.col("limit") / pl.col("residual"), self.severity, evidence)

@@ -56,19 +56,26 @@ class PainIdentity(Audit):
         """It needs a pain score beside the action units, which only UNBC-McMaster has."""
         if all(GROUP not in dataset.folder.groups(split) for split in dataset.folder.splits):
             return f"no column group '{GROUP}': only UNBC-McMaster has pain scores"
+        if np.isnan(_given(dataset)).all():
+            return "no row has a pain score: the files had no folder Frame_Labels/PSPI"
         return ""
 
     def find(self, dataset: AuditedDataset) -> pl.DataFrame:
         """One finding for every frame whose score is not the sum."""
-        parts = [
-            dataset.folder.load(split, [GROUP]).data.table.column(GROUP).to_numpy()
-            if GROUP in dataset.folder.groups(split)
-            else np.full(dataset.folder.rows(split), np.nan, np.float32)
-            for split in dataset.folder.splits
-        ]
-        given = np.concatenate(parts).astype(np.float32)
+        given = _given(dataset)
         intensities = {number: dataset.intensity[:, slot_of(number)] for number in PAIN_UNITS}
         rows = dataset.labels.with_columns(pl.Series("given", given), pl.Series("sum", pain_score(intensities))).filter(
             pl.Series(contradicts_pain_score(intensities, given))
         )
         return findings(rows, pl.lit(1.0), self.severity, {"pspi": pl.col("given"), "sum": pl.col("sum")})
+
+
+def _given(dataset: AuditedDataset) -> Floats:
+    """The pain scores of the files, float32 [rows], in the row order of `AuditedDataset.labels`; NaN where there is none."""
+    parts = [
+        dataset.folder.load(split, [GROUP]).data.table.column(GROUP).to_numpy()
+        if GROUP in dataset.folder.groups(split)
+        else np.full(dataset.folder.rows(split), np.nan, np.float32)
+        for split in dataset.folder.splits
+    ]
+    return np.concatenate(parts).astype(np.float32)

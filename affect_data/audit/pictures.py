@@ -54,8 +54,16 @@ class Pictures:
 
 
 @dataclass(frozen=True)
-class _Plan:
-    """Rows of one split whose pictures are read together, with their face boxes."""
+class PicturePlan:
+    """Rows of one split whose pictures are read together.
+
+    Attributes:
+        folder: the dataset.
+        split: of the rows.
+        rows: int64 [rows], positions within the split, ascending.
+        boxes: float32 [rows, 4], face boxes; NaN where there is none.
+        order: position among the plans.
+    """
 
     folder: Path
     split: str
@@ -83,18 +91,8 @@ def read_pictures(
         workers: processes.
         progress: told about every few thousand pictures.
     """
-    boxes = labels["face_box"].to_numpy()
-    keys = pl.DataFrame({"digest": labels["image_digest"], **{f"box{i}": boxes[:, i] for i in range(4)}})
-    keys = keys.fill_nan(None).select(
-        pl.struct(pl.all()).rank("dense").cast(pl.Int64).alias("key") if len(keys) else pl.lit(0).alias("key")
-    )
-    _, first_row, of_row = np.unique(keys["key"].to_numpy(), return_index=True, return_inverse=True)
-    # Pictures are numbered in the order of their rows, so that the images are read from front to back.
-    order = np.argsort(first_row, kind="stable")
-    rank = np.empty_like(order)
-    rank[order] = np.arange(len(order))
-    first_row, of_row = first_row[order].astype(np.int64), rank[of_row].astype(np.int64)
-    plans = list(_plans(folder, first_row, boxes))
+    of_row, first_row = distinct_pictures(labels)
+    plans = list(picture_plans(folder, first_row, labels["face_box"].to_numpy()))
     parts: list[_Read] = []
     for done, part in enumerate(map_shards(_read, plans, workers), start=1):
         parts.append(part)
@@ -150,28 +148,62 @@ def crop(pixels: npt.NDArray[np.uint8], box: npt.NDArray[np.float32]) -> npt.NDA
     return pixels[y0:y1, x0:x1]
 
 
-def _plans(folder: DatasetFolder, rows: npt.NDArray[np.int64], boxes: npt.NDArray[np.float32]) -> Iterator[_Plan]:
+def distinct_pictures(labels: pl.DataFrame) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """The picture of every row, int64 [rows], and the first row of every picture, int64 [pictures], ascending.
+
+    Args:
+        labels: `image_digest` and `face_box`.
+    """
+    boxes = labels["face_box"].to_numpy()
+    keys = pl.DataFrame({"digest": labels["image_digest"], **{f"box{i}": boxes[:, i] for i in range(4)}})
+    keys = keys.fill_nan(None).select(
+        pl.struct(pl.all()).rank("dense").cast(pl.Int64).alias("key") if len(keys) else pl.lit(0).alias("key")
+    )
+    _, first_row, of_row = np.unique(keys["key"].to_numpy(), return_index=True, return_inverse=True)
+    # Pictures are numbered in the order of their rows, so that the images are read from front to back.
+    order = np.argsort(first_row, kind="stable")
+    rank = np.empty_like(order)
+    rank[order] = np.arange(len(order))
+    return rank[of_row].astype(np.int64), first_row[order].astype(np.int64)
+
+
+def picture_plans(
+    folder: DatasetFolder, rows: npt.NDArray[np.int64], boxes: npt.NDArray[np.float32]
+) -> Iterator[PicturePlan]:
+    """Plans that read the pictures of rows, a few thousand each.
+
+    Args:
+        folder: the dataset.
+        rows: int64, ascending positions over all splits.
+        boxes: float32 [all rows, 4].
+    """
     begin, order = 0, 0
     for split in folder.splits:
         own = rows[(rows >= begin) & (rows < begin + folder.rows(split))]
         for start in range(0, len(own), _ROWS_A_PLAN):
             part = own[start : start + _ROWS_A_PLAN]
-            yield _Plan(folder.path, split, part - begin, boxes[part], order)
+            yield PicturePlan(folder.path, split, part - begin, boxes[part], order)
             order += 1
         begin += folder.rows(split)
 
 
-def _read(plan: _Plan) -> _Read:
+def decoded_pictures(plan: PicturePlan) -> Iterator[npt.NDArray[np.uint8]]:
+    """The whole picture of each row of a plan, as `decode` gives it; one that several rows share is decoded once where these are neighbours."""
     column = open_dataset(plan.folder).load(plan.split, [IMAGES]).data.table.column("image")
     starts = np.cumsum([0, *(len(chunk) for chunk in column.chunks)])
-    digests, smalls, measured = [], [], []
     last: tuple[bytes, npt.NDArray[np.uint8]] | None = None
-    for row, box in zip(plan.rows, plan.boxes, strict=True):
+    for row in plan.rows:
         number = int(np.searchsorted(starts, row, "right")) - 1
         data = column.chunks[number].field("bytes")[int(row - starts[number])].as_py()
         if last is None or last[0] != data:
             last = (data, decode(data))
-        face, size = crop(last[1], box), (float(last[1].shape[1]), float(last[1].shape[0]))
+        yield last[1]
+
+
+def _read(plan: PicturePlan) -> _Read:
+    digests, smalls, measured = [], [], []
+    for row, box, picture in zip(plan.rows, plan.boxes, decoded_pictures(plan), strict=True):
+        face, size = crop(picture, box), (float(picture.shape[1]), float(picture.shape[0]))
         if face.size == 0:
             smalls.append(np.zeros((SIDE, SIDE), np.uint8))
             digests.append(hashlib.sha256(f"{plan.split} {row}".encode()).digest()[:16])

@@ -101,12 +101,7 @@ def linear_predictions(dataset: AuditedDataset) -> Predictions:
     if len(classes) > 1:
         targets = (expression[:, None] == np.array(classes)).astype(np.float32)
         probabilities = _calibrated(_ridge(features, targets, usable, folds), targets, usable)
-    units = {}
-    for number in ACTION_UNITS:
-        label = dataset.occurrence[:, slot_of(number)]
-        if min((label == 1).sum(), (label == 0).sum()) >= LEAST_EXAMPLES:
-            two = np.stack([label == 0, label == 1], axis=1).astype(np.float32)
-            units[number] = _calibrated(_ridge(features, two, label >= 0, folds), two, label >= 0)[:, 1]
+    units = _action_units(dataset.occurrence, features, folds)
     dimensions = {}
     va = labels["va_mask"].to_numpy()
     if va.sum() >= LEAST_EXAMPLES * FOLDS:
@@ -143,6 +138,23 @@ def gradients(small: npt.NDArray[np.uint8]) -> Floats:
     return np.asarray(np.sqrt(found / (around + 1.0)).reshape(len(small), -1), np.float32)
 
 
+def _action_units(occurrence: npt.NDArray[np.int8], features: Floats, folds: npt.NDArray[np.int8]) -> dict[int, Floats]:
+    """Probabilities of the action units with enough examples, by number; those that are coded on the same rows are fitted together."""
+    together: dict[bytes, list[int]] = {}
+    for number in ACTION_UNITS:
+        label = occurrence[:, slot_of(number)]
+        if min((label == 1).sum(), (label == 0).sum()) >= LEAST_EXAMPLES:
+            together.setdefault(np.packbits(label >= 0).tobytes(), []).append(number)
+    found: dict[int, Floats] = {}
+    for numbers in together.values():
+        labels = occurrence[:, [slot_of(number) for number in numbers]]
+        usable = labels[:, 0] >= 0
+        two = np.stack([labels == 0, labels == 1], axis=2).astype(np.float32)
+        said = _ridge(features, two.reshape(len(two), -1), usable, folds, together=2).reshape(two.shape)
+        found |= {n: _calibrated(said[:, i], two[:, i], usable)[:, 1] for i, n in enumerate(numbers)}
+    return {number: found[number] for number in ACTION_UNITS if number in found}
+
+
 def _inputs(dataset: AuditedDataset, stored: tuple[str, ...]) -> Floats:
     small = dataset.pictures.small
     pixels = small.reshape(len(small), -1).astype(np.float32)
@@ -156,8 +168,17 @@ def _inputs(dataset: AuditedDataset, stored: tuple[str, ...]) -> Floats:
     return np.concatenate(inputs, axis=1)
 
 
-def _ridge(features: Floats, targets: Floats, usable: npt.NDArray[np.bool_], folds: npt.NDArray[np.int8]) -> Floats:
-    """Out-of-fold ridge regression: float32 [rows, targets]; rows that are not usable are predicted by the model of their fold too."""
+def _ridge(
+    features: Floats,
+    targets: Floats,
+    usable: npt.NDArray[np.bool_],
+    folds: npt.NDArray[np.int8],
+    together: int | None = None,
+) -> Floats:
+    """Out-of-fold ridge regression: float32 [rows, targets]; rows that are not usable are predicted by the model of their fold too.
+
+    So many neighbouring targets as `together` says share a penalty; all of them without.
+    """
     width = features.shape[1] + 1
     grams, products = np.zeros((FOLDS, width, width)), np.zeros((FOLDS, width, targets.shape[1]))
     for fold in range(FOLDS):
@@ -176,8 +197,10 @@ def _ridge(features: Floats, targets: Floats, usable: npt.NDArray[np.bool_], fol
             penalty[-1] = 1e-6
             weights = np.linalg.solve(gram + np.diag(penalty), product).astype(np.float32)
             said[number, rows] = features[rows] @ weights[:-1] + weights[-1]
-    errors = ((said[:, usable] - targets[usable]) ** 2).mean(axis=(1, 2))
-    return np.asarray(said[int(np.argmin(errors))], np.float32)
+    errors = ((said[:, usable] - targets[usable]) ** 2).mean(axis=1)
+    shared = together or targets.shape[1]
+    best = errors.reshape(len(RIDGES), -1, shared).mean(axis=2).argmin(axis=0).repeat(shared)
+    return np.asarray(np.take_along_axis(said, best[None, None, :], axis=0)[0], np.float32)
 
 
 def _calibrated(scores: Floats, targets: Floats, usable: npt.NDArray[np.bool_]) -> Floats:

@@ -10,6 +10,7 @@ from affect_data.audit.duplicates import Duplicates
 from affect_data.audit.embedding_duplicates import EmbeddingDuplicates
 from affect_data.audit.expression_va import ExpressionValenceArousal
 from affect_data.audit.face_boxes import FaceBoxes, MixedCrops
+from affect_data.audit.face_count import FaceCount
 from affect_data.audit.face_quality import FaceQuality, GreyAsColour
 from affect_data.audit.label_errors import LabelErrors
 from affect_data.audit.leakage import Leakage
@@ -43,6 +44,7 @@ AUDITS: dict[str, type[Audit]] = {
         MixedCrops,
         FaceQuality,
         GreyAsColour,
+        FaceCount,
     )
 }
 

@@ -1,7 +1,7 @@
 """The balancing plans, by name."""
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import ValidationError
 
@@ -16,7 +16,10 @@ from affect_data.balance.plans import (
     Plan,
     VuJoint,
 )
-from affect_data.errors import RecipeError, UnknownNameError
+from affect_data.errors import RecipeError, UnknownNameError, suggestion
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 PLANS: Final[Mapping[str, type[Plan]]] = {
     plan.name: plan
@@ -45,9 +48,11 @@ def make_plan(name: str, options: Mapping[str, Any] | None = None) -> Plan:
     try:
         return PLANS[name].model_validate(dict(options or {}))
     except ValidationError as error:
-        known = ", ".join(PLANS[name].model_fields)
-        mistakes = [
-            f"{'.'.join(map(str, e['loc']))}: {e['msg']} (found {e['input']!r}; options: {known})"
-            for e in error.errors()
-        ]
-        raise RecipeError(f"plan '{name}'", mistakes) from None
+        raise RecipeError(f"plan '{name}'", [_mistake(name, details) for details in error.errors()]) from None
+
+
+def _mistake(name: str, details: "ErrorDetails") -> str:
+    option = ".".join(map(str, details["loc"]))
+    if details["type"] == "extra_forbidden":
+        return f"{option}: no option of plan '{name}'; {suggestion(option, PLANS[name].model_fields)}"
+    return f"{option}: {details['msg']}, found {details['input']!r}"

@@ -44,6 +44,7 @@ expression                   str: a name of `vocabulary.EXPRESSIONS`
 compound_expression          str: a name of `vocabulary.COMPOUND_EXPRESSIONS`
 votes_<expression>           float: share of the annotators
 valence, arousal             float in [-1, 1]
+score_<name>                 float: one of `Database.scores`
 au_masked, expression_masked, va_masked     str: why a label that stands in the files is not used (counted by reason)
 """
 
@@ -138,6 +139,8 @@ class Database(ABC):
     has_expression_votes: ClassVar[bool] = False
     annotators: ClassVar[int | None] = None
     """How many people voted on the expression of every face, where that number is known and the same for all."""
+    scores: ClassVar[Mapping[str, str]] = MappingProxyType({})
+    """What the files say of a face beyond the schema, a number each: its name and what it means. A dataset has it as a column group of that name."""
     valence_arousal: ClassVar[str] = ""
     """The native range, for example "-10..10 integers"; empty where VA is not labelled."""
     literature_folds: ClassVar[Mapping[str, tuple[str, ...]]] = MappingProxyType({})

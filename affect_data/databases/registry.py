@@ -1,5 +1,7 @@
 """The databases that affectkit reads, by name. Adding one takes its module, a generator in `affect_data.demo`, and one line here."""
 
+from collections.abc import Iterable
+
 from affect_data.databases.afew_va import AfewVa
 from affect_data.databases.affectnet import AffectNet
 from affect_data.databases.affwild2 import AffWild2
@@ -10,6 +12,7 @@ from affect_data.databases.emotionet import EmotioNet
 from affect_data.databases.expw import ExpW
 from affect_data.databases.ferplus import FerPlus
 from affect_data.databases.raf_db import RafDb
+from affect_data.databases.unbc import Unbc
 from affect_data.errors import UnknownNameError
 
 DATABASES: dict[str, type[Database]] = {
@@ -22,6 +25,7 @@ DATABASES: dict[str, type[Database]] = {
     "emotionet": EmotioNet,
     "bp4d": Bp4d,
     "raf_db": RafDb,
+    "unbc": Unbc,
 }
 
 
@@ -34,3 +38,8 @@ def database_named(name: str) -> type[Database]:
     if name not in DATABASES:
         raise UnknownNameError("database", name, DATABASES)
     return DATABASES[name]
+
+
+def scores_of(names: Iterable[str]) -> tuple[str, ...]:
+    """Names of the scores that at least one of the named databases has, alphabetical; see `Database.scores`."""
+    return tuple(sorted({score for name in names for score in database_named(name).scores}))

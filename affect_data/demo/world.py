@@ -49,6 +49,9 @@ STYLES: Final[Mapping[str, Style]] = MappingProxyType(
         ),
         "emotionet": Style(rotation=9.0, turn=0.5, gradient=0.3, tint_spread=0.04, brightness_spread=0.16),
         "raf_db": Style(rotation=4.0, turn=0.5, gradient=0.25, tint_spread=0.04, brightness_spread=0.16, blur=0.003),
+        "unbc": Style(
+            rotation=5.0, turn=0.5, gradient=0.1, clutter=6.0, tint=(0.98, 1.0, 1.0), brightness=0.95, noise=7.0
+        ),
     }
 )
 """What sets the pictures of each database apart."""

@@ -40,7 +40,10 @@ def balancing(folder: DatasetFolder) -> Section | None:
             parts.append(paragraph("Made for other rows or labels than those in force; not shown."))
             continue
         labels = labels or PlanLabels.read(folder, SPLIT)
-        weights, members = load_weights(folder.path, name), _members(plan, labels)
+        weights = load_weights(folder.path, name)
+        members, because = _members(plan, labels)
+        if because:
+            parts.append(paragraph(because, quiet=True))
         for column, pool in plan.pools.items():
             parts += _pool(column, pool, plan.seed, labels, weights[column], members.get(column))
     return Section("balancing", "Balancing", tuple(parts))
@@ -60,16 +63,35 @@ def _listed(value: object) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
-def _members(plan: BalanceProvenance, labels: PlanLabels) -> dict[str, Bools]:
-    """The rows of each pool with a plane to draw, thinned ones included: weights of 0 do not tell them from rows outside."""
-    if not any(_has_plane(column, pool) for column, pool in plan.pools.items()):
-        return {}
+def _members(plan: BalanceProvenance, labels: PlanLabels) -> tuple[dict[str, Bools], str]:
+    """The rows of each pool with a plane to draw, thinned ones included, and what to say where these cannot be had.
+
+    They are computed again, because weights of 0 do not tell thinned rows from rows outside. A plan of another version of affectkit may not allow
+    that: its own figures are shown all the same.
+    """
+    drawn = {column: pool["rows"] for column, pool in plan.pools.items() if _has_plane(column, pool)}
+    if not drawn:
+        return {}, ""
     try:
         pools = make_plan(plan.plan, plan.options).weigh(labels, plan.seed)
-    except AffectError:
-        # A plan of another version of affectkit: its figures are shown all the same, without that plane.
-        return {}
-    return {pool.column: pool.pool for pool in pools if int(pool.pool.sum()) == plan.pools[pool.column]["rows"]}
+    except AffectError as error:
+        return {}, _not_again(plan, " ".join(str(error).split()))
+    found = {pool.column: pool.pool for pool in pools}
+    rows = {column: int(found[column].sum()) if column in found else 0 for column in drawn}
+    others = [
+        f"its pool of {POOL_NAMES.get(column, column)} had {count:,} rows and now has {rows[column]:,}"
+        for column, count in drawn.items()
+        if rows[column] != count
+    ]
+    kept = {column: found[column] for column, count in drawn.items() if rows[column] == count}
+    return kept, _not_again(plan, "; ".join(others)) if others else ""
+
+
+def _not_again(plan: BalanceProvenance, because: str) -> str:
+    return (
+        f"Plan {plan.plan} of '{plan.name}' cannot be computed again with this version of affectkit: {because.rstrip('.')}. "
+        "Its figures are those that it kept; the plane before balancing is left out."
+    )
 
 
 def _has_plane(column: str, pool: dict[str, Any]) -> bool:

@@ -1,12 +1,11 @@
 """Faces in the report: only when asked for, and only of databases that allow it or that were drawn."""
 
 import base64
-from typing import Any, Final
+from typing import Final
 
 import polars as pl
 
-from affect_data.databases.base import Tier
-from affect_data.databases.registry import DATABASES
+from affect_data.audit.export import kept_in
 from affect_data.errors import DataError
 from affect_data.report.html import Markup, Section, escape, paragraph
 from affect_data.review.faces import face_picture, image_bytes
@@ -17,16 +16,10 @@ FACES_PER_DATABASE: Final = 12
 SIZE: Final = 96
 
 
-def may_show(database: str, lock: dict[str, Any]) -> bool:
-    """Whether faces of a database may stand in a report: its licence lets pictures be published, or the build found drawn ones."""
-    licensed = DATABASES[database].licence.publishes == Tier.FULL if database in DATABASES else False
-    return licensed or bool(lock.get("databases", {}).get(database, {}).get("drawn"))
-
-
-def faces(folder: DatasetFolder, lock: dict[str, Any]) -> Section:
+def faces(folder: DatasetFolder) -> Section:
     """Some faces of each database that may be shown, evenly over its rows, and which databases may not."""
     parts: list[Markup] = []
-    refused = [name for name in folder.manifest.databases if not may_show(name, lock)]
+    refused = kept_in(folder)
     if refused:
         parts.append(paragraph(f"Not shown, as their licence does not let faces leave: {', '.join(refused)}."))
     for name in folder.manifest.databases:

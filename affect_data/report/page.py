@@ -35,7 +35,7 @@ def report(folder: DatasetFolder, run: Path | None = None, *, with_faces: bool =
         balancing(folder),
         audits(folder),
         training(folder, run) if run is not None else None,
-        faces(folder, lock) if with_faces else None,
+        faces(folder) if with_faces else None,
     ]
     return _document(folder, [section for section in sections if section is not None])
 

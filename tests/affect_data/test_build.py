@@ -14,6 +14,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 from PIL import Image
+from python_processes import run_python
 
 from affect_data import load_dataset
 from affect_data.build import BuildReport, OutputTakenError, build
@@ -417,12 +418,9 @@ except KeyboardInterrupt:
 """
 
 
-def killed_build(
-    repository: Path, when: str, count: int, out: Path, root: Path, number: str = "SIGKILL", shard_rows: int = 4
-) -> int:
+def killed_build(when: str, count: int, out: Path, root: Path, number: str = "SIGKILL", shard_rows: int = 4) -> int:
     """How a build ended that gets a signal just before the system call `when` is made for the `count`-th time."""
-    command = [sys.executable, "-c", KILLED_BUILD, when, str(count), number, str(out), str(root), str(shard_rows)]
-    return subprocess.run(command, cwd=repository, check=False, timeout=120).returncode
+    return run_python(["-c", KILLED_BUILD, when, count, number, out, root, shard_rows]).returncode
 
 
 # Three shards: two files and a record each (9), two groups of state, the lock, the manifest: 13 of each; then the folder itself.
@@ -431,7 +429,6 @@ def killed_build(
     [("fsync", 3, 0), ("rename", 6, 1), ("fsync", 11, 3), ("fsync", 13, None), ("rename", 14, None)],
 )
 def test_a_killed_build_leaves_no_dataset_and_ends_with_the_same_bytes_when_it_is_run_again(
-    request: pytest.FixtureRequest,
     expw: Path,
     tmp_path: Path,
     digests: Digests,
@@ -440,7 +437,7 @@ def test_a_killed_build_leaves_no_dataset_and_ends_with_the_same_bytes_when_it_i
     reused: int | None,
 ) -> None:
     out = tmp_path / "merged"
-    assert killed_build(request.config.rootpath, when, count, out, expw) == -signal.SIGKILL
+    assert killed_build(when, count, out, expw) == -signal.SIGKILL
     assert not out.exists()
     with pytest.raises(NotADatasetError, match="the folder does not exist"):
         open_dataset(out)
@@ -453,9 +450,9 @@ def test_a_killed_build_leaves_no_dataset_and_ends_with_the_same_bytes_when_it_i
 
 
 def test_a_picture_that_changed_between_the_kill_and_the_resume_is_packed_anew(
-    request: pytest.FixtureRequest, expw: Path, tmp_path: Path, digests: Digests
+    expw: Path, tmp_path: Path, digests: Digests
 ) -> None:
-    killed_build(request.config.rootpath, "fsync", 8, tmp_path / "merged", expw)
+    killed_build("fsync", 8, tmp_path / "merged", expw)
     Image.new("RGB", (16, 16), (1, 1, 1)).save(expw / "image" / "origin" / "p001.png")
     resumed = build(expw_recipe(), {"expw": expw}, tmp_path / "merged")
     assert resumed.shards_reused == 1
@@ -463,21 +460,19 @@ def test_a_picture_that_changed_between_the_kill_and_the_resume_is_packed_anew(
     assert digests(tmp_path / "merged") == digests(tmp_path / "fresh")
 
 
-def test_another_recipe_after_a_kill_leaves_no_shard_of_the_first(
-    request: pytest.FixtureRequest, expw: Path, tmp_path: Path, digests: Digests
-) -> None:
-    killed_build(request.config.rootpath, "fsync", 14, tmp_path / "merged", expw, shard_rows=2)
+def test_another_recipe_after_a_kill_leaves_no_shard_of_the_first(expw: Path, tmp_path: Path, digests: Digests) -> None:
+    killed_build("fsync", 14, tmp_path / "merged", expw, shard_rows=2)
     build(expw_recipe(), {"expw": expw}, tmp_path / "merged")
     build(expw_recipe(), {"expw": expw}, tmp_path / "fresh")
     assert digests(tmp_path / "merged") == digests(tmp_path / "fresh")
 
 
 def test_a_kill_between_the_two_renames_of_an_overwrite_loses_no_way_back(
-    request: pytest.FixtureRequest, expw: Path, tmp_path: Path, digests: Digests
+    expw: Path, tmp_path: Path, digests: Digests
 ) -> None:
     out = tmp_path / "merged"
     build(expw_recipe(shard_rows=5), {"expw": expw}, out)
-    assert killed_build(request.config.rootpath, "rename", 15, out, expw) == -signal.SIGKILL
+    assert killed_build("rename", 15, out, expw) == -signal.SIGKILL
     assert not out.exists()
     assert hidden(tmp_path) == [".merged.building", ".merged.replaced"]
     build(expw_recipe(), {"expw": expw}, out)
@@ -487,20 +482,18 @@ def test_a_kill_between_the_two_renames_of_an_overwrite_loses_no_way_back(
 
 
 def test_an_overwrite_that_is_killed_before_its_end_keeps_the_old_dataset(
-    request: pytest.FixtureRequest, expw: Path, tmp_path: Path, digests: Digests
+    expw: Path, tmp_path: Path, digests: Digests
 ) -> None:
     out = tmp_path / "merged"
     build(expw_recipe(shard_rows=5), {"expw": expw}, out)
     before = digests(out)
-    assert killed_build(request.config.rootpath, "fsync", 10, out, expw) == -signal.SIGKILL
+    assert killed_build("fsync", 10, out, expw) == -signal.SIGKILL
     assert digests(out) == before
     assert open_dataset(out).rows("train") == 10
 
 
-def test_an_interrupted_build_goes_on_where_it_stopped(
-    request: pytest.FixtureRequest, expw: Path, tmp_path: Path
-) -> None:
-    assert killed_build(request.config.rootpath, "fsync", 6, tmp_path / "merged", expw, number="SIGINT") == 130
+def test_an_interrupted_build_goes_on_where_it_stopped(expw: Path, tmp_path: Path) -> None:
+    assert killed_build("fsync", 6, tmp_path / "merged", expw, number="SIGINT") == 130
     assert not (tmp_path / "merged").exists()
     assert build(expw_recipe(), {"expw": expw}, tmp_path / "merged").shards_reused == 1
 

@@ -103,7 +103,7 @@ def test_an_unknown_database_is_the_fault_of_the_call(affect_data: Run) -> None:
     assert (found.returncode, found.stdout) == (2, "")
     assert (
         found.stderr
-        == "error: unknown database 'expv'; known: afew_va, affectnet, affwild2, bp4d, disfa, emotionet, expw, ferplus, raf_db\n"
+        == "error: unknown database 'expv'; known: afew_va, affectnet, affwild2, bp4d, disfa, emotionet, expw, ferplus, raf_db, unbc\n"
     )
 
 

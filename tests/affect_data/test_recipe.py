@@ -65,7 +65,7 @@ def test_all_mistakes_are_listed_at_once_with_their_place() -> None:
     assert len(found) == 7, found
     assert (
         found[0]
-        == "databases.expv: unknown database; known: afew_va, affectnet, affwild2, bp4d, disfa, emotionet, expw, ferplus, raf_db"
+        == "databases.expv: unknown database; known: afew_va, affectnet, affwild2, bp4d, disfa, emotionet, expw, ferplus, raf_db, unbc"
     )
     for beginning in (
         "databases.disfa.action_unit_threshold: Input should be less than or equal to 5, found 9",

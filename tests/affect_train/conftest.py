@@ -1,5 +1,5 @@
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 import torch
 from PIL import Image
+from training_runs import TINY_VIT, fresh_accelerator
 
 from affect_data.schema import IMAGES, LABELS, arrow_schema, features
 from affect_data.store import Manifest, content_hash, seal_group, shard_name, write_manifest, write_shard
@@ -21,6 +22,12 @@ DATABASES = ("affwild2", "expw")
 @pytest.fixture(autouse=True, scope="session")
 def _one_thread() -> None:
     torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def _fresh_accelerator() -> Iterator[None]:
+    yield
+    fresh_accelerator()
 
 
 def face_bytes(number: int, size: int = 40) -> bytes:
@@ -127,16 +134,6 @@ def own_dataset(tmp_path: Path) -> Path:
     )
 
 
-TINY_VIT = {
-    "model_type": "vit",
-    "hidden_size": 16,
-    "num_hidden_layers": 1,
-    "num_attention_heads": 2,
-    "intermediate_size": 32,
-    "patch_size": 8,
-}
-
-
 @pytest.fixture
 def recipe_values(dataset: Path, tmp_path: Path) -> Callable[..., dict[str, Any]]:
     """Values of a recipe for the tiny dataset and a tiny ViT; keywords replace sections."""
@@ -154,3 +151,16 @@ def recipe_values(dataset: Path, tmp_path: Path) -> Callable[..., dict[str, Any]
         }
 
     return values
+
+
+@pytest.fixture(scope="session")
+def backbone(tmp_path_factory: pytest.TempPathFactory, world: SimpleNamespace) -> Path:
+    """A tiny ViT as transformers saves it."""
+    from transformers import AutoConfig, AutoModel
+
+    settings = {key: value for key, value in world.tiny_vit.items() if key != "model_type"}
+    torch.manual_seed(4)
+    model = AutoModel.from_config(AutoConfig.for_model("vit", image_size=32, **settings))
+    folder = tmp_path_factory.mktemp("backbones") / "tiny"
+    model.save_pretrained(folder)
+    return folder

@@ -2,14 +2,13 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import yaml
-from accelerate.state import AcceleratorState
 from typer.testing import CliRunner
 
 from affect_train.cli import COMMANDS, app, main_with_recipe, module_main
@@ -33,7 +32,7 @@ def recipe_file(recipe_values: Values, tmp_path: Path) -> Callable[..., Path]:
 @pytest.fixture
 def affect_train(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Iterator[Callable[..., tuple[int, str, str]]]:
+) -> Callable[..., tuple[int, str, str]]:
     """Runs the command line as ``python -m affect_train`` does; gives exit status, stdout and stderr."""
 
     def run(*arguments: str | Path) -> tuple[int, str, str]:
@@ -42,8 +41,7 @@ def affect_train(
             module_main()
         return (ended.value.code or 0, *capsys.readouterr())
 
-    yield run
-    AcceleratorState._reset_state(reset_partial_state=True)
+    return run
 
 
 def test_a_first_argument_that_is_no_command_is_a_recipe_to_train() -> None:

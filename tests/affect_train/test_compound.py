@@ -2,14 +2,12 @@
 
 import json
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
-from accelerate.state import AcceleratorState
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, confusion_matrix
 
@@ -32,12 +30,6 @@ from affect_train.tasks import TaskSet
 SEVEN = ("neutral", "anger", "disgust", "fear", "happiness", "sadness", "surprise")
 TASKS = TaskSet((25, 1, 2, 4, 12, 15, 10, 17, 26), SEVEN, 5)
 TWO = ("happily surprised", "sadly angry")
-
-
-@pytest.fixture(autouse=True)
-def _fresh_accelerator() -> Iterator[None]:
-    yield
-    AcceleratorState._reset_state(reset_partial_state=True)
 
 
 # ---------------------------------------------------------------- the rule

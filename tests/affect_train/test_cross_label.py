@@ -1,16 +1,14 @@
 """Out-of-fold labels: no row is labelled by a teacher that was trained on it."""
 
 import json
-import os
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from accelerate.state import AcceleratorState
+from python_processes import run_python
+from training_runs import fresh_accelerator
 
 from affect_data.errors import DataError, RecipeError, UnknownNameError, UsageError
 from affect_data.soft_labels import read_provenance
@@ -23,12 +21,6 @@ from affect_train.recipe import Recipe, recipe_from
 from affect_train.teachers import AffectTeacher
 
 Values = Callable[..., dict[str, Any]]
-
-
-@pytest.fixture(autouse=True)
-def _fresh_accelerator() -> Iterator[None]:
-    yield
-    AcceleratorState._reset_state(reset_partial_state=True)
 
 
 @pytest.fixture
@@ -107,7 +99,7 @@ def test_running_it_again_trains_and_writes_nothing(recipe: Recipe, people: Path
     cross_label(recipe, 2)
     manifest = (people / "dataset.json").read_bytes()
     weights = {path: path.read_bytes() for path in people.parent.rglob("model.safetensors")}
-    AcceleratorState._reset_state(reset_partial_state=True)
+    fresh_accelerator()
     assert cross_label(recipe, 2)["rows_found"] == 14
     assert (people / "dataset.json").read_bytes() == manifest
     assert {path: path.read_bytes() for path in weights} == weights
@@ -140,7 +132,7 @@ def test_folds_that_the_dataset_lacks_are_named(recipe_values: Values, people: P
 
 def test_a_fold_that_the_folds_lack_is_refused(recipe: Recipe, recipe_values: Values, people: Path) -> None:
     cross_label(recipe, 2)
-    AcceleratorState._reset_state(reset_partial_state=True)
+    fresh_accelerator()
     values = recipe_values(dataset=str(people), training={"held_out": {"folds": "oof", "fold": 2}})
     with pytest.raises(UsageError, match=r"the folds 'oof' go from 0 to 1; found 2"):
         train(recipe_from(values))
@@ -151,16 +143,8 @@ def test_two_processes_train_and_label_out_of_fold_as_one(recipe: Recipe, people
     cross_label(recipe, 2)
     path = tmp_path / "recipe.yaml"
     path.write_text(recipe.to_yaml())
-    launch = ["--multi_gpu", "--num_processes", "2", "--main_process_port", "0", "-m", "affect_train"]
-    command = ["cross-label", str(path), f"output={tmp_path / 'runs/two'}", "--folds", "2", "--json"]
-    done = subprocess.run(
-        [sys.executable, "-m", "accelerate.commands.launch", *launch, *command],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        timeout=300,
-    )
+    command = ["-m", "affect_train", "cross-label", path, f"output={tmp_path / 'runs/two'}", "--folds", "2", "--json"]
+    done = run_python(command, processes=2)
     assert done.returncode == 0, done.stderr[-4000:]
     assert json.loads(done.stdout)["provenance"]["out_of_fold"]
     for split in ("train", "validation"):

@@ -1,15 +1,15 @@
 """The command that merges models and soft labels: one evaluation, or one new group."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from accelerate.state import AcceleratorState
 from scipy.special import expit, softmax
 from sklearn.metrics import f1_score
+from training_runs import fresh_accelerator
 from typer.testing import CliRunner
 
 from affect_data.errors import UnknownNameError, UsageError
@@ -25,12 +25,6 @@ from affect_train.tasks import TaskSet
 
 Values = Callable[..., dict[str, Any]]
 CLASSES = ("neutral", "anger", "disgust", "fear", "happiness", "sadness", "surprise")
-
-
-@pytest.fixture(autouse=True)
-def _fresh_accelerator() -> Iterator[None]:
-    yield
-    AcceleratorState._reset_state(reset_partial_state=True)
 
 
 @pytest.fixture
@@ -108,7 +102,7 @@ def test_models_and_the_soft_labels_that_they_wrote_merge_to_the_same(
         train(
             recipe_from(recipe_values(dataset=str(own_dataset), output=str(run), seed=seed, training={"max_steps": 1}))
         )
-        AcceleratorState._reset_state(reset_partial_state=True)
+        fresh_accelerator()
         label(run, own_dataset, run.name)
     both = ["run0", "run1"]
     stored = ensemble(own_dataset, soft_labels=both, splits=["validation"])
@@ -174,7 +168,7 @@ def test_the_command_speaks_json_and_tables(own_dataset: Path, two_groups: Any) 
     shown = CliRunner().invoke(app, [*call, "--name", "both", "--json"])
     assert shown.exit_code == 0, shown.output
     assert json.loads(shown.stdout)["provenance"]["name"] == "both"
-    AcceleratorState._reset_state(reset_partial_state=True)
+    fresh_accelerator()
     shown = CliRunner().invoke(app, call)
     assert "expression: knows 0.50, guesses 0.50" in shown.stdout
     assert "validation: 9 rows" in shown.stdout

@@ -1,15 +1,14 @@
 """A backbone's features, stored once: written, checked against the model, and trained on without an image."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from accelerate.state import AcceleratorState
+from training_runs import fresh_accelerator
 
 from affect_data.errors import DataError, RecipeError, UnknownNameError
 from affect_data.store import load_dataset, open_dataset
@@ -34,31 +33,12 @@ from affect_train.tasks import TaskSet
 Values = Callable[..., dict[str, Any]]
 
 
-@pytest.fixture(autouse=True)
-def _fresh_accelerator() -> Iterator[None]:
-    yield
-    AcceleratorState._reset_state(reset_partial_state=True)
-
-
-@pytest.fixture(scope="module")
-def backbone(tmp_path_factory: pytest.TempPathFactory, world: SimpleNamespace) -> Path:
-    """A tiny ViT as transformers saves it."""
-    from transformers import AutoConfig, AutoModel
-
-    settings = {key: value for key, value in world.tiny_vit.items() if key != "model_type"}
-    torch.manual_seed(4)
-    model = AutoModel.from_config(AutoConfig.for_model("vit", image_size=32, **settings))
-    folder = tmp_path_factory.mktemp("backbones") / "tiny"
-    model.save_pretrained(folder)
-    return folder
-
-
 @pytest.fixture
 def stored(backbone: Path, own_dataset: Path) -> Path:
     """A dataset with the features `tiny`."""
     written = store_features(str(backbone), own_dataset, "tiny", image_size=32)
     assert written["rows"] == {"train": 16, "validation": 9}
-    AcceleratorState._reset_state(reset_partial_state=True)
+    fresh_accelerator()
     return own_dataset
 
 
@@ -104,7 +84,7 @@ def test_writing_features_changes_no_label_and_no_image_and_may_be_repeated(back
     assert all(after[path] == data for path, data in before.items())
     assert {path.split("/")[-2] for path in after.keys() - before.keys()} == {"features.tiny"}
     assert open_dataset(own_dataset).fingerprint == fingerprint
-    AcceleratorState._reset_state(reset_partial_state=True)
+    fresh_accelerator()
     store_features(str(backbone), own_dataset, "tiny", image_size=32)
     again = content(own_dataset)
     assert sorted(again.values()) == sorted(after.values())
@@ -140,7 +120,7 @@ def test_heads_train_from_features_and_the_model_says_the_same_of_the_images(
     # and the evaluation of the training, from features, is that of the images
     from affect_train.evaluate import evaluate
 
-    AcceleratorState._reset_state(reset_partial_state=True)
+    fresh_accelerator()
     trained = json.loads((tmp_path / "run/evaluation.json").read_text())["splits"]["validation"]["overall"]
     found = evaluate(tmp_path / "run/model", stored, ["validation"])["splits"]["validation"]["overall"]
     assert found["expression"]["accuracy"] == pytest.approx(trained["expression"]["accuracy"], abs=0.12)
@@ -152,10 +132,10 @@ def test_a_recipe_with_another_crop_backbone_or_pooling_is_refused(
 ) -> None:
     with pytest.raises(ModelMismatchError, match=r"features 'tiny', preprocessing: found [0-9a-f]{16}; expected"):
         train(recipe_from(values(), ["crop.margin=0.5"]))
-    AcceleratorState._reset_state(reset_partial_state=True)
+    fresh_accelerator()
     with pytest.raises(ModelMismatchError, match=r"features 'tiny', pooling: found cls_mean; expected mean"):
         train(recipe_from(values(pooling="mean")))
-    AcceleratorState._reset_state(reset_partial_state=True)
+    fresh_accelerator()
     with pytest.raises(
         ModelMismatchError, match=r"features 'tiny', backbone weights: found .* to fix: give the recipe the backbone"
     ):
@@ -221,7 +201,7 @@ def test_features_of_a_run_are_those_of_its_own_backbone_and_preprocessing(
     recipe_values: Values, own_dataset: Path, tmp_path: Path
 ) -> None:
     train(recipe_from(recipe_values(dataset=str(own_dataset)), ["training.max_steps=1", "crop.margin=0.4"]))
-    AcceleratorState._reset_state(reset_partial_state=True)
+    fresh_accelerator()
     written = store_features(str(tmp_path / "run"), own_dataset, "own")
     model, preprocessing = open_model(tmp_path / "run/model")
     assert preprocessing.margin == 0.4

@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from accelerate.state import AcceleratorState
 from sklearn.metrics import accuracy_score, f1_score
+from training_runs import fresh_accelerator
 
 from affect_data.errors import DataError, NotADatasetError, UnknownNameError, UsageError
 from affect_data.soft_labels import read_provenance
@@ -31,12 +31,6 @@ from affect_train.recipe import recipe_from
 Values = Callable[..., dict[str, Any]]
 
 
-@pytest.fixture(autouse=True)
-def _fresh_accelerator() -> Iterator[None]:
-    yield
-    AcceleratorState._reset_state(reset_partial_state=True)
-
-
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory, dataset: Path, world: SimpleNamespace) -> Path:
     """A short training run on the tiny dataset."""
@@ -54,7 +48,7 @@ def run(tmp_path_factory: pytest.TempPathFactory, dataset: Path, world: SimpleNa
         "optimizer": {"learning_rate": 0.01},
     }
     train(recipe_from(values))
-    AcceleratorState._reset_state(reset_partial_state=True)
+    fresh_accelerator()
     return folder
 
 

@@ -1,17 +1,11 @@
 """Labelling: range by range, from where a kill left it, once, and by teachers that have not seen the rows."""
 
-import os
-import signal
-import subprocess
-import sys
-import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from accelerate.state import AcceleratorState
+from python_processes import kill_when
 
 from affect_data.errors import DataError, UsageError
 from affect_data.soft_labels import RowRange, SoftLabelWriter, read_provenance
@@ -26,10 +20,8 @@ from affect_train.teachers import Teacher, TeacherLogits
 
 
 @pytest.fixture(autouse=True)
-def _small_ranges(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _small_ranges(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(inference, "INFERENCE_BATCH", 4)
-    yield
-    AcceleratorState._reset_state(reset_partial_state=True)
 
 
 class Brightness(Teacher):
@@ -185,14 +177,7 @@ label_with(Slow(), open_dataset({dataset!r}), "teacher", build_accelerator())
 @pytest.mark.slow
 def test_a_killed_process_leaves_whole_ranges_that_the_next_one_takes_up(own_dataset: Path) -> None:
     code = KILLED.format(tests=str(Path(__file__).parent), dataset=str(own_dataset))
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen([sys.executable, "-c", code], env=environment, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 120
-    while len(list(own_dataset.glob(".soft.teacher/*/train/*.arrow"))) < 2 and time.monotonic() < deadline:
-        time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    assert process.returncode == -signal.SIGKILL
+    kill_when(["-c", code], lambda: len(list(own_dataset.glob(".soft.teacher/*/train/*.arrow"))) >= 2)
 
     second = Brightness()
     result = label_with(second, open_dataset(own_dataset), "teacher", build_accelerator())

@@ -1,8 +1,5 @@
 """Leaks between the splits of a dataset, before a training: refused or reported, on one process and on two."""
 
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,6 +11,7 @@ import pytest
 import yaml
 from accelerate import Accelerator
 from datasets import Features, Value
+from python_processes import run_python
 
 from affect_data.leaks import LeakError
 from affect_data.store import add_group, open_dataset
@@ -96,12 +94,7 @@ def test_two_processes_end_with_the_list_and_neither_waits_for_the_other(
 ) -> None:
     path = tmp_path / "recipe.yaml"
     path.write_text(yaml.safe_dump(recipe_values(dataset=str(leaking))))
-    two = str(Path(__file__).parents[2] / "recipes/accelerate/multi_gpu.yaml")
-    launch = ["accelerate.commands.launch", "--config_file", two, "--main_process_port", "0", "-m", "affect_train"]
-
-    command = [sys.executable, "-m", *launch, str(path), "--json"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    refused = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, timeout=120)
+    refused = run_python(["-m", "affect_train", path, "--json"], processes=2)
     assert refused.returncode != 0
     assert "leak(s) between splits" in refused.stderr
     assert "track 'clip0' of affwild" in refused.stderr

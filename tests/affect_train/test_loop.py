@@ -1,7 +1,7 @@
 import json
 import math
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -9,14 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from accelerate.state import AcceleratorState
 from safetensors.torch import load_file
+from training_runs import fresh_accelerator, json_lines, same_bits, train_until, weights_of
 
 from affect_data.errors import DataError, NotADatasetError, UnknownNameError, UsageError
 from affect_train.errors import BackboneError, CheckpointError, NoLabelsError, NonFiniteLossError
 from affect_train.inference import open_model
 from affect_train.labels import load_labels
-from affect_train.logs import Logs
 from affect_train.loop import train
 from affect_train.model import AffectModel
 from affect_train.recipe import Recipe, recipe_from
@@ -24,12 +23,6 @@ from affect_train.run_folder import RunFolder, run_lock
 from affect_train.sampler import batch_plan
 
 Values = Callable[..., dict[str, Any]]
-
-
-@pytest.fixture(autouse=True)
-def _fresh_accelerator() -> Iterator[None]:
-    yield
-    AcceleratorState._reset_state(reset_partial_state=True)
 
 
 @pytest.fixture
@@ -42,14 +35,6 @@ def recipe(recipe_values: Values, tmp_path: Path) -> Callable[..., Recipe]:
     return build
 
 
-def weights(folder: Path) -> dict[str, torch.Tensor]:
-    return load_file(folder / "model" / "model.safetensors")
-
-
-def lines(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text().splitlines()]
-
-
 def test_a_run_writes_its_recipe_metrics_model_checkpoint_and_evaluation(
     recipe: Callable[..., Recipe], tmp_path: Path
 ) -> None:
@@ -58,7 +43,7 @@ def test_a_run_writes_its_recipe_metrics_model_checkpoint_and_evaluation(
     # 20 rows with AU labels and as many with VA are the longest pools; a batch of 12 has 4 of each
     assert result["steps"] == 5
     assert recipe_from_file(run / "recipe.yaml") == recipe("training.evaluate_every_steps=3")
-    records = lines(run / "metrics.jsonl")
+    records = json_lines(run / "metrics.jsonl")
     assert [(record["kind"], record["step"]) for record in records] == [
         ("train", 2),
         ("evaluation", 3),
@@ -97,7 +82,7 @@ def test_training_lowers_the_loss_on_faces_that_can_be_told_apart(
             "augmentation={flip: false, rotation_degrees: 0, scale: 0, shift: 0, brightness: 0, contrast: 0}",
         )
     )  # fmt: skip
-    losses = [record["losses"] for record in lines(tmp_path / "run" / "metrics.jsonl")]
+    losses = [record["losses"] for record in json_lines(tmp_path / "run" / "metrics.jsonl")]
     assert losses[-1]["expression"] < 0.8 * losses[0]["expression"]
     assert losses[-1]["au"] < 0.95 * losses[0]["au"]
     assert losses[-1]["valence"] < 0.95 * losses[0]["valence"]
@@ -109,14 +94,12 @@ def test_accumulated_micro_batches_make_the_step_of_one_large_batch(
     settings = ("training.max_steps=2", "model.dropout=0", "schedule.name=constant")
     train(recipe(*settings, "batches.size=12", run="large"))
     train(recipe(*settings, "batches.size=4", "training.accumulation=3", run="small"))
-    large, small = weights(tmp_path / "large"), weights(tmp_path / "small")
+    large, small = weights_of(tmp_path / "large"), weights_of(tmp_path / "small")
     for name, value in large.items():
         assert torch.allclose(value, small[name], atol=2e-5), name
 
 
-def test_an_interrupted_run_goes_on_to_the_same_bits(
-    recipe: Callable[..., Recipe], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_interrupted_run_goes_on_to_the_same_bits(recipe: Callable[..., Recipe], tmp_path: Path) -> None:
     settings = (
         "training.epochs=2",
         "training.evaluate_every_steps=3",
@@ -125,28 +108,16 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(
         "batches.size=6",
     )
     train(recipe(*settings, run="whole"))
-    take_step = Logs.step
-
-    def interrupted(self: Logs, step: int, *arguments: Any) -> None:
-        take_step(self, step, *arguments)
-        if step == 8:
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(Logs, "step", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        train(recipe(*settings, run="cut"))
-    monkeypatch.undo()
+    train_until(recipe(*settings, run="cut"), 8)
     assert [path.name for path in sorted((tmp_path / "cut/checkpoints").iterdir())][-1] == "step-00000006"
     torch.rand(7)
     train(recipe(*settings, run="cut"))
-    whole, cut = weights(tmp_path / "whole"), weights(tmp_path / "cut")
-    assert all(torch.equal(value, cut[name]) for name, value in whole.items())
-    assert (tmp_path / "cut/rows.rank0.jsonl").read_text() == (tmp_path / "whole/rows.rank0.jsonl").read_text()
+    assert same_bits(tmp_path / "whole", tmp_path / "cut")
 
     def without_time(run: str) -> list[dict[str, Any]]:
         return [
             {key: value for key, value in line.items() if key != "faces_per_second"}
-            for line in lines(tmp_path / run / "metrics.jsonl")
+            for line in json_lines(tmp_path / run / "metrics.jsonl")
         ]
 
     steps = [(line["kind"], line["step"]) for line in without_time("cut")]
@@ -163,16 +134,16 @@ def test_the_rows_of_an_epoch_are_those_of_the_plan(
     tasks = made.tasks.task_set()
     pools = load_labels(dataset, "train", tasks)[1].pools(tasks)
     plan = batch_plan("task_balanced", pools, 40, 12, seed=0)
-    seen = [line["rows"] for line in lines(tmp_path / "run/rows.rank0.jsonl")]
+    seen = [line["rows"] for line in json_lines(tmp_path / "run/rows.rank0.jsonl")]
     expected = [[batch] for epoch in (0, 1) for batch in plan.plan(epoch)[0].tolist()]
     assert seen == expected
 
 
 def test_a_finished_run_is_not_trained_again(recipe: Callable[..., Recipe], tmp_path: Path) -> None:
     train(recipe())
-    before = weights(tmp_path / "run")
+    before = weights_of(tmp_path / "run")
     assert train(recipe())["steps"] == 5
-    assert all(torch.equal(value, before[name]) for name, value in weights(tmp_path / "run").items())
+    assert all(torch.equal(value, before[name]) for name, value in weights_of(tmp_path / "run").items())
 
 
 def test_a_run_of_another_recipe_is_not_taken_up(recipe: Callable[..., Recipe], tmp_path: Path) -> None:
@@ -195,7 +166,7 @@ def test_checkpoints_of_the_last_and_the_best_steps_stay(recipe: Callable[..., R
     )
     scores = {
         line["step"]: line["metrics"]["score"]
-        for line in lines(tmp_path / "run/metrics.jsonl")
+        for line in json_lines(tmp_path / "run/metrics.jsonl")
         if line["kind"] == "evaluation"
     }
     best = max(scores, key=lambda step: (scores[step], step))
@@ -223,8 +194,8 @@ def test_what_a_killed_save_left_is_no_checkpoint(recipe: Callable[..., Recipe],
     (tmp_path / "run/checkpoints/.step-00000003.partial").mkdir(parents=True)
     train(recipe())
     assert [path.name for path in (tmp_path / "run/checkpoints").iterdir()] == ["step-00000005"]
-    whole = weights(tmp_path / "whole")
-    assert all(torch.equal(value, whole[name]) for name, value in weights(tmp_path / "run").items())
+    whole = weights_of(tmp_path / "whole")
+    assert all(torch.equal(value, whole[name]) for name, value in weights_of(tmp_path / "run").items())
 
 
 def test_a_loss_that_is_no_number_stops_the_run_and_leaves_the_last_checkpoint(
@@ -304,7 +275,7 @@ def test_bfloat16_computes_in_it_and_keeps_full_weights(
     monkeypatch.setattr(AffectModel, "classify", watched)
     train(recipe("training.mixed_precision=bf16", "training.max_steps=2", "training.validation_split=null"))
     assert torch.bfloat16 in seen
-    assert {value.dtype for value in weights(tmp_path / "run").values()} == {torch.float32}
+    assert {value.dtype for value in weights_of(tmp_path / "run").values()} == {torch.float32}
 
 
 @pytest.mark.skipif(torch.accelerator.is_available(), reason="an accelerator trains in fp16")
@@ -331,7 +302,7 @@ def test_clipping_bounds_the_step_that_plain_descent_takes(
     train(recipe(*common, "training.clip_norm=0.05", run="clipped"))
     train(recipe(*common, "training.clip_norm=1000000", run="free"))
     train(recipe(*common, "training.clip_norm=0.00000001", run="start"))
-    start, clipped, free = (weights(tmp_path / run) for run in ("start", "clipped", "free"))
+    start, clipped, free = (weights_of(tmp_path / run) for run in ("start", "clipped", "free"))
     lengths = [
         sum(float((moved[name] - start[name]).square().sum()) for name in start) ** 0.5 for moved in (clipped, free)
     ]
@@ -340,7 +311,7 @@ def test_clipping_bounds_the_step_that_plain_descent_takes(
 
 
 def test_an_average_of_the_weights_is_kept_in_their_place_and_survives_an_interruption(
-    recipe: Callable[..., Recipe], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    recipe: Callable[..., Recipe], tmp_path: Path
 ) -> None:
     settings = ("training.ema_decay=0.9", "training.evaluate_every_steps=1", "training.keep_best=0")
     settings += ("optimizer.learning_rate=0.02", "training.keep_last=5", "model.dropout=0")
@@ -356,26 +327,16 @@ def test_an_average_of_the_weights_is_kept_in_their_place_and_survives_an_interr
     assert torch.allclose(average[name], start[name], atol=1e-6)
     assert not torch.allclose(average[name], steps[-1][name], atol=1e-3)
 
-    take_step = Logs.step
-
-    def interrupted(self: Logs, step: int, *arguments: Any) -> None:
-        take_step(self, step, *arguments)
-        if step == 4:
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(Logs, "step", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        train(recipe(*settings, run="cut"))
-    monkeypatch.undo()
+    train_until(recipe(*settings, run="cut"), 4)
     train(recipe(*settings, run="cut"))
-    whole, cut = weights(tmp_path / "whole"), weights(tmp_path / "cut")
+    whole, cut = weights_of(tmp_path / "whole"), weights_of(tmp_path / "cut")
     assert all(torch.equal(value, cut[name]) for name, value in whole.items())
 
 
 def fresh_weights(made: Recipe) -> dict[str, torch.Tensor]:
     from affect_train.preparation import Learner, training_accelerator
 
-    AcceleratorState._reset_state(reset_partial_state=True)
+    fresh_accelerator()
     learner = Learner.build(made, training_accelerator(made), steps=5)
     return learner.model.state_dict()
 
@@ -400,7 +361,7 @@ def test_recomputed_activations_give_the_same_weights_at_twice_the_forward_passe
     train(recipe(*settings, "model.gradient_checkpointing=true", run="recomputed"))
     assert kept == 2
     assert calls.count(True) == 4
-    first, second = weights(tmp_path / "kept"), weights(tmp_path / "recomputed")
+    first, second = weights_of(tmp_path / "kept"), weights_of(tmp_path / "recomputed")
     assert all(torch.allclose(value, second[name], atol=1e-6) for name, value in first.items())
 
 
@@ -422,7 +383,7 @@ def test_a_compiled_model_trains_to_the_same_weights(recipe: Callable[..., Recip
     compiled = torch._dynamo.utils.counters["stats"]["calls_captured"]
     train(recipe(*settings, "training.compile=aot_eager", run="compiled"))
     assert torch._dynamo.utils.counters["stats"]["calls_captured"] > compiled
-    first, second = weights(tmp_path / "plain"), weights(tmp_path / "compiled")
+    first, second = weights_of(tmp_path / "plain"), weights_of(tmp_path / "compiled")
     assert all(torch.allclose(value, second[name], atol=1e-4) for name, value in first.items())
 
 
@@ -473,7 +434,7 @@ def test_a_second_run_in_the_same_folder_is_refused(recipe: Callable[..., Recipe
     from affect_train.inference import build_accelerator
 
     with run_lock(RunFolder(tmp_path / "run"), build_accelerator()):
-        AcceleratorState._reset_state(reset_partial_state=True)
+        fresh_accelerator()
         with pytest.raises(
             UsageError, match=r"another run is writing to '.*run'; wait for it to end, or choose another"
         ):
@@ -495,7 +456,7 @@ def test_a_balanced_run_draws_by_the_weights(recipe: Callable[..., Recipe], tmp_
             "batches.size=4",
         )
     )
-    drawn = [row for line in lines(tmp_path / "run/rows.rank0.jsonl") for row in line["rows"][0]]
+    drawn = [row for line in json_lines(tmp_path / "run/rows.rank0.jsonl") for row in line["rows"][0]]
     weighed = np.flatnonzero(load_weights(own_dataset, "rare")["va"])
     assert set(drawn) <= set(weighed.tolist())
     assert len(weighed) < 8
@@ -503,10 +464,10 @@ def test_a_balanced_run_draws_by_the_weights(recipe: Callable[..., Recipe], tmp_
 
 def test_the_model_survives_a_crash_between_two_renames(recipe: Callable[..., Recipe], tmp_path: Path) -> None:
     train(recipe())
-    before = weights(tmp_path / "run")
+    before = weights_of(tmp_path / "run")
     shutil.move(tmp_path / "run/model", tmp_path / "run/.model.old")
     train(recipe())
-    assert all(torch.equal(value, before[name]) for name, value in weights(tmp_path / "run").items())
+    assert all(torch.equal(value, before[name]) for name, value in weights_of(tmp_path / "run").items())
     assert np.array_equal(
         sorted(path.name for path in (tmp_path / "run/model").iterdir()), ["config.json", "model.safetensors"]
     )

@@ -1,12 +1,6 @@
 """Whole runs of `meta_auxiliary`: what they write, how they go on, and on how many processes."""
 
-import json
-import os
-import signal
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,34 +10,19 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 import yaml
-from accelerate.state import AcceleratorState
+from python_processes import kill_at_first_checkpoint, run_python
 from safetensors.torch import load_file
+from training_runs import fresh_accelerator, json_lines, rows_of, same_bits, train_until
 
 from affect_data.errors import DataError, UsageError
 from affect_data.folds import write_folds
 from affect_data.store import load_dataset, open_dataset
 from affect_train.labels import column_array
-from affect_train.logs import Logs
 from affect_train.loop import train
 from affect_train.recipe import Recipe, recipe_from
 
 Values = Callable[..., dict[str, Any]]
 OWN_BATCH = ("method.meta_batch={size: 4}", "method.every=2", "model.dropout=0.2")
-LAUNCH = [
-    "accelerate.commands.launch",
-    "--config_file",
-    str(Path(__file__).parents[2] / "recipes/accelerate/multi_gpu.yaml"),
-    "--main_process_port",
-    "0",
-    "-m",
-    "affect_train",
-]
-
-
-@pytest.fixture(autouse=True)
-def _fresh_accelerator() -> Iterator[None]:
-    yield
-    AcceleratorState._reset_state(reset_partial_state=True)
 
 
 @pytest.fixture
@@ -65,13 +44,10 @@ def recipe(values: dict[str, Any], tmp_path: Path) -> Callable[..., Recipe]:
 
 def same_results(one: Path, other: Path) -> bool:
     """Whether two runs ended with the same bits: model, weight network and the rows' weights."""
-    for name in ("model/model.safetensors", "weight_network.safetensors"):
-        first, second = load_file(one / name), load_file(other / name)
-        if any(not torch.equal(value, second[key]) for key, value in first.items()):
-            return False
+    first, second = (load_file(run / "weight_network.safetensors") for run in (one, other))
     tables = [pq.read_table(run / "weights.parquet") for run in (one, other)]
-    rows = [(run / "rows.rank0.jsonl").read_text() for run in (one, other)]
-    return tables[0].equals(tables[1]) and rows[0] == rows[1]
+    same_network = all(torch.equal(value, second[name]) for name, value in first.items())
+    return same_bits(one, other) and same_network and tables[0].equals(tables[1])
 
 
 def test_a_run_writes_the_weight_network_and_the_weights_of_all_rows_with_an_expression(
@@ -81,23 +57,19 @@ def test_a_run_writes_the_weight_network_and_the_weights_of_all_rows_with_an_exp
     table = pq.read_table(tmp_path / "run/weights.parquet").to_pydict()
     rows = load_dataset(dataset, "train")
     labelled = np.flatnonzero(column_array(rows, "expression_mask"))
-    seen = [row for line in lines(tmp_path / "run/rows.rank0.jsonl") for row in line["rows"][0]]
+    drawn = rows_of(tmp_path / "run")
+    seen = [row for rows in drawn for row in rows]
     expected = [rows[int(row)]["uid"] for row in labelled if row in seen]
     assert table["uid"] == expected
     assert all(0 < weight < 1 for weight in table["weight"])
-    steps = len(lines(tmp_path / "run/rows.rank0.jsonl")) // 2
-    epoch = [row for line in lines(tmp_path / "run/rows.rank0.jsonl")[steps:] for row in line["rows"][0]]
+    epoch = [row for rows in drawn[len(drawn) // 2 :] for row in rows]
     assert table["times"] == [epoch.count(row) if row in epoch else seen.count(row) for row in labelled if row in seen]
     network = load_file(tmp_path / "run/weight_network.safetensors")
     width = load_file(tmp_path / "run/model/model.safetensors")["norm.weight"].shape[0]
     assert network["layers.0.weight"].shape == (8, width + 1)
-    logged = [line["losses"]["expression_weight"] for line in lines(tmp_path / "run/metrics.jsonl")]
+    logged = [line["losses"]["expression_weight"] for line in json_lines(tmp_path / "run/metrics.jsonl")]
     assert all(0 < value < 1 for value in logged)
     assert len(set(logged)) == len(logged)
-
-
-def lines(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text().splitlines()]
 
 
 def test_the_weights_are_not_written_where_the_recipe_says_so(recipe: Callable[..., Recipe], tmp_path: Path) -> None:
@@ -106,22 +78,10 @@ def test_the_weights_are_not_written_where_the_recipe_says_so(recipe: Callable[.
     assert not (tmp_path / "run/weights.parquet").exists()
 
 
-def test_an_interrupted_run_goes_on_to_the_same_bits(
-    recipe: Callable[..., Recipe], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_interrupted_run_goes_on_to_the_same_bits(recipe: Callable[..., Recipe], tmp_path: Path) -> None:
     settings = (*OWN_BATCH, "training.save_every_steps=2")
     train(recipe(*settings, run="whole"))
-    take_step = Logs.step
-
-    def interrupted(self: Logs, step: int, *arguments: Any) -> None:
-        take_step(self, step, *arguments)
-        if step == 4:
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(Logs, "step", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        train(recipe(*settings, run="cut"))
-    monkeypatch.undo()
+    train_until(recipe(*settings, run="cut"), 4)
     assert [path.name for path in (tmp_path / "cut/checkpoints").iterdir()] == ["step-00000002"]
     torch.rand(7)
     train(recipe(*settings, run="cut"))
@@ -136,18 +96,10 @@ def test_a_killed_run_goes_on_to_the_same_bits(
     train(recipe(*settings, run="whole"))
     (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(values))
     cut = tmp_path / "cut"
-    command = [sys.executable, "-m", "affect_train", str(tmp_path / "recipe.yaml"), f"output={cut}", *settings]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL, start_new_session=True)
-    deadline = time.monotonic() + 120
-    while not list(cut.glob("checkpoints/step-*")) and time.monotonic() < deadline:
-        time.sleep(0.002)
-    process.kill()
-    assert process.wait() == -signal.SIGKILL
-    saved = [path.name for path in cut.glob("checkpoints/step-*")]
-    assert saved
-    assert len(lines(cut / "rows.rank0.jsonl")) < len(lines(tmp_path / "whole/rows.rank0.jsonl"))
-    AcceleratorState._reset_state(reset_partial_state=True)
+    command = ["-m", "affect_train", tmp_path / "recipe.yaml", f"output={cut}", *settings]
+    kill_at_first_checkpoint(command, cut)
+    assert len(rows_of(cut)) < len(rows_of(tmp_path / "whole"))
+    fresh_accelerator()
     train(recipe(*settings, run="cut"))
     assert same_results(tmp_path / "whole", cut)
 
@@ -161,9 +113,8 @@ def test_two_processes_train_as_one(
 ) -> None:
     train(recipe(*settings, run="one"))
     (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(values))
-    command = [sys.executable, "-m", *LAUNCH, str(tmp_path / "recipe.yaml"), f"output={tmp_path / 'two'}", *settings]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    command = ["-m", "affect_train", tmp_path / "recipe.yaml", f"output={tmp_path / 'two'}", *settings]
+    done = run_python(command, processes=2)
     assert done.returncode == 0, done.stderr[-4000:]
     assert "2 process(es)" in done.stderr
     for name, atol in (("model/model.safetensors", 5e-4), ("weight_network.safetensors", 5e-3)):
@@ -194,10 +145,11 @@ def test_meta_batches_come_from_a_fold_that_is_not_trained_on(
     monkeypatch.setattr(MetaLoader, "batch", watched)
     meta = "method.meta_batch={size: 3, held_out: {folds: mine, fold: 1}}"
     train(recipe(f"dataset={path}", meta, "batches.size=6"))
-    trained = {row for line in lines(tmp_path / "run/rows.rank0.jsonl") for row in line["rows"][0]}
+    drawn = rows_of(tmp_path / "run")
+    trained = {row for rows in drawn for row in rows}
     assert trained == set(np.flatnonzero(folds == 0).tolist())
     assert {len(pixels) for pixels in seen} == {3}
-    assert len(seen) == len(lines(tmp_path / "run/rows.rank0.jsonl"))
+    assert len(seen) == len(drawn)
     with pytest.raises(UsageError, match=r"method.meta_batch.held_out: the folds 'mine' go from 0 to 1; found 2"):
         train(recipe(f"dataset={path}", meta.replace("fold: 1", "fold: 2"), run="other"))
 

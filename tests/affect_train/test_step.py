@@ -1,12 +1,11 @@
 """The gradient of an optimizer step, however its rows are divided over micro-batches and processes."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 from accelerate import debug_launcher
-from accelerate.state import AcceleratorState
+from training_runs import TINY_VIT, fresh_accelerator
 
 from affect_train.batches import AffectBatch
 from affect_train.inference import build_accelerator
@@ -20,21 +19,7 @@ from affect_train.tasks import TaskSet
 
 TASKS = TaskSet((1, 2), ("neutral", "anger", "happiness"), 5)
 ROWS = 16
-VIT = {
-    "model_type": "vit",
-    "hidden_size": 16,
-    "num_hidden_layers": 1,
-    "num_attention_heads": 2,
-    "intermediate_size": 32,
-    "patch_size": 8,
-}
 CONVNET = {"model_type": "levit", "hidden_sizes": [16, 16, 16], "num_attention_heads": [1, 1, 1], "depths": [1, 1, 1]}
-
-
-@pytest.fixture(autouse=True)
-def _fresh_accelerator() -> Iterator[None]:
-    yield
-    AcceleratorState._reset_state(reset_partial_state=True)
 
 
 def batch_of(part: slice) -> AffectBatch:
@@ -63,7 +48,7 @@ def window_of(rank: int, processes: int, micro_batches: int) -> list[AffectBatch
     return [batch_of(slice(own + size * number, own + size * (number + 1))) for number in range(micro_batches)]
 
 
-def learner_of(accelerator, backbone=VIT, **options) -> Learner:
+def learner_of(accelerator, backbone=TINY_VIT, **options) -> Learner:
     torch.manual_seed(0)
     model = AffectModel.build(TASKS, Model(backbone=backbone, image_size=32, **options))
     return Learner(accelerator.prepare(model), build_method(Supervised(), TASKS), None, None)
@@ -84,7 +69,7 @@ def gradients(micro_batches: int, results: Path) -> None:
 def test_one_batch_accumulation_two_processes_and_both_have_the_same_gradient(tmp_path: Path) -> None:
     for micro_batches in (1, 4):
         gradients(micro_batches, tmp_path)
-        AcceleratorState._reset_state(reset_partial_state=True)
+        fresh_accelerator()
         debug_launcher(gradients, (micro_batches, tmp_path), num_processes=2)
     whole, values = torch.load(tmp_path / "1x1.rank0.pt")
     assert set(values) == {"au", "expression", "valence", "arousal", "valence_ccc", "arousal_ccc"}

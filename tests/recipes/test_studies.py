@@ -30,11 +30,14 @@ def quick(path: Path) -> Study:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("loaded_chains")
 @pytest.mark.parametrize("path", STUDIES, ids=[path.parent.name for path in STUDIES])
-def test_every_command_of_a_study_runs_and_every_claim_is_judged(path: Path, tmp_path: Path) -> None:
-    study = quick(path)
-    result = run_study(study, path.parent, tmp_path)
-    commands = [*study.shared_commands(tmp_path, path.parent), *study.commands(tmp_path, path.parent, seed=0)]
+def test_every_command_of_a_study_runs_and_every_claim_is_judged(
+    path: Path, one_process_recipes: Path, tmp_path: Path
+) -> None:
+    study, folder = quick(path), one_process_recipes / path.parent.name
+    result = run_study(study, folder, tmp_path)
+    commands = [*study.shared_commands(tmp_path, folder), *study.commands(tmp_path, folder, seed=0)]
     assert {command.label for command in commands if command.words[1] == "train"}
     asked = {command.name for command in commands if command.is_score}
     for score in asked:

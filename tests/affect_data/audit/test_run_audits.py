@@ -1,5 +1,6 @@
 """Running checks, the file of findings, its export and the commands."""
 
+import io
 import json
 import shutil
 import sys
@@ -16,6 +17,7 @@ from affect_data.audit.registry import AUDITS
 from affect_data.audit.run import AUDIT, NotAuditedError, read_audit, run_audits
 from affect_data.build import BuildReport
 from affect_data.cli import app
+from affect_data.demo.sampler import FaceSampler
 from affect_data.errors import DataError, UnknownNameError, UsageError
 from affect_data.store import DatasetFolder, open_dataset, write_manifest
 
@@ -36,11 +38,18 @@ def test_every_check_says_what_it_is(name: str) -> None:
     assert not audit.rule.endswith(".")
 
 
+def drawn_face(seed: int) -> bytes:
+    sink = io.BytesIO()
+    FaceSampler(seed).photograph().draw().save(sink, "PNG")
+    return sink.getvalue()
+
+
 @pytest.mark.parametrize("name", AUDITS)
 def test_every_check_gives_the_same_columns_and_bears_rows_without_labels(name: str, make_dataset: MakeDataset) -> None:
     from affect_data.audit.base import AuditedDataset
 
-    dataset = AuditedDataset(make_dataset({"train": [{}, {}], "test": [{}]}))
+    first, second, third = ({"image": drawn_face(seed)} for seed in range(3))
+    dataset = AuditedDataset(make_dataset({"train": [first, second], "test": [third]}))
     audit = AUDITS[name]()
     if audit.not_applicable(dataset):
         pytest.skip("needs what the dataset lacks")

@@ -216,12 +216,13 @@ def test_a_plan_without_rows_says_what_is_missing(name, options, message):
         (
             {"thin": {"affwild2": {"neutral": 0}}},
             RecipeError,
-            "thin.affwild2.neutral: Input should be greater than or equal to 1",
+            "thin.affwild2.neutral: Input should be greater than or equal to 1, found 0",
         ),
         (
             {"repeat_kap": 2},
             RecipeError,
-            "plan 'deng2020_expression': 1 mistake.*repeat_kap: Extra inputs are not permitted.*options: databases, expressions",
+            r"plan 'deng2020_expression': 1 mistake\(s\):\n  repeat_kap: no option of plan 'deng2020_expression'; did you mean 'repeat_cap'\? "
+            "known: databases, expressions, thin, repeat_cap$",
         ),
     ],
 )

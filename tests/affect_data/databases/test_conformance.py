@@ -16,17 +16,21 @@ from affect_data.catalogue import facts
 from affect_data.databases.base import SPLITS, TASKS, Database, DatabaseOptions, Scan, Tier
 from affect_data.databases.registry import DATABASES, database_named
 from affect_data.databases.root import FAILURE_SCHEMA, DatabaseRoot
-from affect_data.demo.sampler import FaceSampler
+from affect_data.demo.sampler import DEMO_ACTION_UNITS, DemoFace, FaceSampler
 from affect_data.demo.truth import PlacedFace
 from affect_data.errors import UnknownNameError
 from affect_data.harmonise import harmonise
 from affect_data.recipe import SplitOptions
+from affect_data.schema import COLUMNS_BY_NAME, IMAGES, LABELS
 from affect_data.vocabulary import ACTION_UNITS, COMPOUND_EXPRESSIONS, EXPRESSIONS
 
 FACES = 130
 
 # How far valence and arousal may be from the truth: half of the last digit that the format writes.
 VA_ROUNDING = {"affwild2": 0.0005, "afew_va": 0.05}
+
+# The lowest intensity that a database calls present, where it is not the demo's own.
+PRESENT_FROM = {"unbc": 1}
 
 
 @dataclass(frozen=True)
@@ -138,7 +142,7 @@ def test_an_unknown_database_is_named_with_the_known_ones() -> None:
     with pytest.raises(UnknownNameError, match="unknown database 'expv'; known: ") as refused:
         database_named("expv")
     assert str(refused.value).endswith(
-        "known: afew_va, affectnet, affwild2, bp4d, disfa, emotionet, expw, ferplus, raf_db"
+        "known: afew_va, affectnet, affwild2, bp4d, disfa, emotionet, expw, ferplus, raf_db, unbc"
     )
 
 
@@ -186,6 +190,8 @@ def listed_faces(name: str, root: Path) -> int:
         return sum(lines("*/EmoLabel/list_patition_label.txt").values())
     if name == "bp4d":
         return sum(lines("AUCoding/AU_OCC/*.csv", header=1).values())
+    if name == "unbc":
+        return len({path.name for path in root.glob("Frame_Labels/*/*/*/*_facs.txt")})
     if name == "affwild2":
         files = lines("Third ABAW Annotations/*/*/*.txt", header=1)
         tracks = {Path(path).stem for path in files}
@@ -246,6 +252,16 @@ def labels_of(row: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def intensity(truth: DemoFace, number: int) -> int:
+    """0 for action units that the demo does not draw: no face shows them."""
+    return truth.intensity(number) if number in DEMO_ACTION_UNITS else 0
+
+
+def occurrence(name: str, truth: DemoFace, number: int) -> int:
+    """From intensity 2 on, but for databases that call a trace present."""
+    return int(intensity(truth, number) >= PRESENT_FROM.get(name, 2))
+
+
 def test_every_label_is_the_truth_that_was_drawn(written: Written) -> None:
     """The strongest of these tests: nothing that a reader gives for a face may differ from what was drawn there."""
     tolerance = VA_ROUNDING.get(written.database.name, 1e-5) + 1e-9
@@ -261,10 +277,10 @@ def test_every_label_is_the_truth_that_was_drawn(written: Written) -> None:
         truth = written.placed[place].truth
         for name, value in labels.items():
             if name.startswith("au_intensity_"):
-                assert value == truth.intensity(int(name[13:])), (row["image"], name)
+                assert value == intensity(truth, int(name[13:])), (row["image"], name)
                 compared["au_intensity"] += 1
             elif name.startswith("au_"):
-                assert value == truth.action_unit(int(name[3:])), (row["image"], name)
+                assert value == occurrence(written.database.name, truth, int(name[3:])), (row["image"], name)
                 compared["au"] += 1
             elif name == "expression" and not written.database.has_expression_votes:
                 assert value == truth.expression, row["image"]
@@ -309,6 +325,16 @@ def test_votes_are_shares_and_the_expression_has_the_most_of_them(written: Writt
         assert shares[row["expression"]] == max(shares.values()) > 0
         agreeing += row["expression"] == written.placed[row["image"], -1].truth.expression
     assert agreeing > 0.7 * len(labelled) > 30
+
+
+def test_its_scores_are_columns_of_numbers_and_no_columns_of_the_schema(written: Written) -> None:
+    scores = written.database.scores
+    assert {name for name in written.scan.rows.columns if name.startswith("score_")} == {f"score_{n}" for n in scores}
+    for name, meaning in scores.items():
+        assert re.fullmatch(r"[a-z][a-z0-9_]*", name)
+        assert name not in (*COLUMNS_BY_NAME, LABELS, IMAGES)
+        assert len(meaning) > 10
+        assert written.scan.rows[f"score_{name}"].drop_nulls().is_finite().sum() > FACES / 2
 
 
 def test_no_person_who_was_drawn_has_two_subject_names(written: Written) -> None:

@@ -1,6 +1,7 @@
 """The report: one file, true to the data, safe against what stands in names, and without faces that must not leave."""
 
 import dataclasses
+import html
 import json
 import re
 import shutil
@@ -23,7 +24,6 @@ from affect_data.databases.registry import DATABASES
 from affect_data.demo.world import SHARES
 from affect_data.recipe import recipe_from
 from affect_data.report.charts import Series, bars, heat_map, lines, plane, reliability
-from affect_data.report.gallery import may_show
 from affect_data.report.html import escape, show, table
 from affect_data.report.page import report
 from affect_data.report.training_section import NotARunError
@@ -217,7 +217,6 @@ def test_faces_of_databases_that_forbid_it_are_never_shown(
     assert "Not shown, as their licence does not let faces leave: expw." in page
     (dataset.path / LOCK).unlink()
     assert "<img" not in report(dataset, with_faces=True)
-    assert not any(may_show(name, {}) for name in DATABASES)
 
 
 # ---------------------------------------------------------------- parts that are there or not
@@ -285,6 +284,33 @@ def test_a_plan_of_other_labels_is_named_and_not_shown(dataset: DatasetFolder) -
     page = report(open_dataset(dataset.path))
     assert "Made for other rows or labels than those in force; not shown." in page
     assert "after (one epoch" not in page
+
+
+@pytest.mark.parametrize(
+    ("changed", "because"),
+    [
+        ({"plan": "cloning"}, "unknown balancing plan 'cloning'; known: database_temperature, "),
+        ({"options": {"bins": 20}}, "plan 'deng2020_va': 1 mistake(s): bins: no option of plan 'deng2020_va'; known: "),
+        (
+            {"options": {"databases": ["afew_va"]}},
+            "its pool of valence and arousal had {all:,} rows and now has {own:,}.",
+        ),
+    ],
+)
+def test_a_plan_that_cannot_be_computed_again_is_named_with_the_reason(
+    dataset: DatasetFolder, changed: dict[str, object], because: str
+) -> None:
+    (pool,) = balance(dataset.path, make_plan("deng2020_va"), "plane").pools
+    assert "cannot be computed again" not in report(open_dataset(dataset.path))
+    manifest = json.loads((dataset.path / "dataset.json").read_text())
+    manifest["provenance"]["balance.plane"].update(changed)
+    (dataset.path / "dataset.json").write_text(json.dumps(manifest))
+    page = report(open_dataset(dataset.path))
+    own = dataset.labels("train").filter((pl.col("database") == "afew_va") & pl.col("va_mask"))
+    said = f"Plan {changed.get('plan', 'deng2020_va')} of 'plane' cannot be computed again with this version of affectkit: "
+    assert said + because.format(all=pool.rows, own=len(own)) in html.unescape(page)
+    assert 'aria-label="valence and arousal before"' not in page
+    assert sum(plane_counts(page, "after (one epoch)")) == pool.draws
 
 
 def test_audits_are_counted_by_check_or_their_absence_is_said(dataset: DatasetFolder) -> None:

@@ -2,40 +2,16 @@ import dataclasses
 
 import pytest
 import torch
+from batch_parts import part_of
 
 from affect_data.errors import UnknownNameError
-from affect_train.batches import AffectBatch, SoftTargets
+from affect_train.batches import SoftTargets
 from affect_train.methods import METHODS, ConcordanceTerm, build_method, total_loss
 from affect_train.model import AffectOutput
 from affect_train.recipe_methods import Distillation, Supervised
 from affect_train.tasks import TaskSet
 
 HEADS = ("au_logits", "expression_logits", "valence_logits", "arousal_logits")
-
-
-def rows_of(batch, part):
-    changes = {
-        name: getattr(batch, name)[part]
-        for name in (
-            "pixels",
-            "uids",
-            "rows",
-            "au",
-            "au_mask",
-            "expression",
-            "expression_mask",
-            "valence",
-            "arousal",
-            "va_mask",
-        )
-    }
-    soft = {
-        teacher: dataclasses.replace(
-            targets, **{name: getattr(targets, name)[part] for name in ("au", "expression", "valence", "arousal")}
-        )
-        for teacher, targets in batch.soft.items()
-    }
-    return AffectBatch(**changes, soft=soft)
 
 
 def output_of(leaves, part=slice(None)):
@@ -90,7 +66,7 @@ def test_the_gradient_of_two_processes_is_that_of_one(method_and_batch, make_out
     one.loss.backward()
 
     parts, split = (slice(None, cut), slice(cut, None)), leaves_like(output)
-    terms = [method.losses(output_of(split, part), rows_of(batch, part)) for part in parts]
+    terms = [method.losses(output_of(split, part), part_of(batch, part)) for part in parts]
     everywhere = sum(torch.cat([term.statistics.detach().double() for term in one_rank.values()]) for one_rank in terms)
     totals = [total_loss(one_rank, all_reduce=lambda _: everywhere, processes=2) for one_rank in terms]
     sum(total.loss for total in totals).backward()
@@ -131,9 +107,9 @@ def test_accumulated_micro_batches_have_the_gradient_and_the_values_of_one_batch
     one.loss.backward()
 
     parts = [slice(0, 1), slice(1, 2), slice(2, 4), slice(4, 8)]
-    counts = [method.counts(rows_of(batch, part)) for part in parts]
+    counts = [method.counts(part_of(batch, part)) for part in parts]
     window = {name: sum(one[name] for one in counts) for name in counts[0]}
-    terms = [method.losses(output_of(pieces, part), rows_of(batch, part)) for part in parts]
+    terms = [method.losses(output_of(pieces, part), part_of(batch, part)) for part in parts]
     merged = {
         name: sum(one_part[name].statistics.detach() for one_part in terms)
         for name, term in terms[0].items()

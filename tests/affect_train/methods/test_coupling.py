@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from accelerate.state import AcceleratorState
+from batch_parts import part_of
+from training_runs import fresh_accelerator
 
 from affect_data.errors import RecipeError
 from affect_train.batches import AffectBatch, SoftTargets
@@ -511,23 +512,6 @@ MIXED_ROWS = [
 ]
 
 
-def rows_of(batch, part):
-    names = (
-        "pixels",
-        "uids",
-        "rows",
-        "au",
-        "au_mask",
-        "expression",
-        "expression_mask",
-        "valence",
-        "arousal",
-        "va_mask",
-    )
-    soft = {name: replace(one, au=one.au[part], expression=one.expression[part]) for name, one in batch.soft.items()}
-    return AffectBatch(**{name: getattr(batch, name)[part] for name in names}, soft=soft)
-
-
 def teachers():
     generator = torch.Generator().manual_seed(5)
     return {
@@ -566,7 +550,7 @@ def test_counts_are_what_the_terms_divide_by(method_and_batch):
     assert {name: int(term.count) for name, term in terms.items()} == {
         name: int(count) for name, count in method.counts(batch).items()
     }
-    empty = method.losses(output_of(ALL, 1), rows_of(batch, slice(3, 4)))
+    empty = method.losses(output_of(ALL, 1), part_of(batch, slice(3, 4)))
     assert {name for name, term in empty.items() if int(term.count)} == (
         {"distribution_matching", "au_hard", "au_soft", "expression_hard", "expression_soft"}
         if batch.soft
@@ -585,7 +569,7 @@ def test_the_gradient_of_two_processes_is_that_of_one(method_and_batch, cut):
     terms = [
         method.losses(
             AffectOutput(au_logits=split.au_logits[part], expression_logits=split.expression_logits[part]),
-            rows_of(batch, part),
+            part_of(batch, part),
         )
         for part in (slice(None, cut), slice(cut, None))
     ]
@@ -607,11 +591,11 @@ def test_the_gradient_of_accumulated_micro_batches_is_that_of_one_batch(method_a
     total_loss(method.losses(whole, batch)).loss.backward()
 
     parts = [slice(0, 1), slice(1, 2), slice(2, 4), slice(4, 8)]
-    counts = [method.counts(rows_of(batch, part)) for part in parts]
+    counts = [method.counts(part_of(batch, part)) for part in parts]
     window = {name: sum(one[name] for one in counts) for name in counts[0]}
     for part in parts:
         output = AffectOutput(au_logits=pieces.au_logits[part], expression_logits=pieces.expression_logits[part])
-        terms = method.losses(output, rows_of(batch, part))
+        terms = method.losses(output, part_of(batch, part))
         total_loss(terms, window_counts=window, micro_batches=4).loss.backward()
 
     for name in ("au_logits", "expression_logits"):
@@ -715,7 +699,7 @@ def run(recipe_values, tmp_path):
         try:
             return train(recipe_from(values))
         finally:
-            AcceleratorState._reset_state(reset_partial_state=True)
+            fresh_accelerator()
 
     return start
 

@@ -1,5 +1,4 @@
 import math
-from collections.abc import Iterator
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -7,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812 - the usual name
-from accelerate.state import AcceleratorState
+from training_runs import fresh_accelerator
 
 from affect_data.errors import DataError, RecipeError
 from affect_train.batches import AffectBatch
@@ -33,12 +32,6 @@ EXACT_TO = {"central_difference": 1e-2, "forward_mode": 1e-4, "one_sided": 0.2}
 RATE = 0.01
 
 
-@pytest.fixture(autouse=True)
-def _fresh_accelerator() -> Iterator[None]:
-    yield
-    AcceleratorState._reset_state(reset_partial_state=True)
-
-
 def values_of(**sections):
     return {
         "dataset": "in memory",
@@ -55,7 +48,7 @@ def values_of(**sections):
 
 def learner_of(*overrides, seed=0, **sections):
     """A learner whose meta rows are a share of every batch."""
-    AcceleratorState._reset_state(reset_partial_state=True)
+    fresh_accelerator()
     recipe = recipe_from(values_of(seed=seed, **sections), overrides)
     accelerator = build_accelerator(mixed_precision=recipe.training.mixed_precision)
     learner = Learner.build(recipe, accelerator, 100)

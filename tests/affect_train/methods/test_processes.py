@@ -3,6 +3,7 @@
 import pytest
 import torch
 import torch.distributed as dist
+from python_processes import loaded_processes
 from torch import multiprocessing
 from torch.nn.parallel import DistributedDataParallel
 
@@ -67,7 +68,9 @@ def test_two_processes_have_the_gradient_and_the_losses_of_one(tmp_path):
     total = total_loss(build_method(OPTIONS, TASKS).losses(model(batch.pixels), batch))
     total.loss.backward()
 
-    multiprocessing.spawn(train_one_step, (tmp_path / "rendezvous", tmp_path), nprocs=2)
+    loaded_processes()
+    arguments = (tmp_path / "rendezvous", tmp_path)
+    multiprocessing.start_processes(train_one_step, arguments, nprocs=2, start_method="forkserver")
 
     for rank in range(2):
         gradients, values = torch.load(tmp_path / f"{rank}.pt")

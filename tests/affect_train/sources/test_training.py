@@ -1,10 +1,7 @@
 """Training and evaluation on datasets that are no dataset folder: mapped, published and streamed ones."""
 
 import json
-import os
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -13,9 +10,9 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from accelerate.state import AcceleratorState
 from datasets import Dataset, Features, Image, Value
-from safetensors.torch import load_file
+from python_processes import run_python
+from training_runs import fresh_accelerator, rows_of, same_bits, train_until, weights_of
 
 from affect_data.errors import UsageError
 from affect_data.leaks import LeakError
@@ -24,7 +21,6 @@ from affect_data.vocabulary import ACTION_UNITS
 from affect_train.errors import NoLabelsError
 from affect_train.evaluate import evaluate
 from affect_train.label import label
-from affect_train.logs import Logs
 from affect_train.loop import train
 from affect_train.recipe import Recipe, recipe_from
 
@@ -48,12 +44,6 @@ COLUMNS = {
     "face_box": "bbox",
     "missing": {"emotion": [-9], "val": [-5], "aro": -5, "AU01": [9], "AU12": [9], "AU25": [9]},
 }
-
-
-@pytest.fixture(autouse=True)
-def _fresh_accelerator() -> Iterator[None]:
-    yield
-    AcceleratorState._reset_state(reset_partial_state=True)
 
 
 @pytest.fixture(autouse=True)
@@ -149,18 +139,10 @@ def evaluation(run: Path) -> dict[str, Any]:
     return json.loads((run / "evaluation.json").read_text())["splits"]["validation"]
 
 
-def rows_of(run: Path, rank: int = 0) -> list[list[int]]:
-    return [json.loads(line)["rows"][0] for line in (run / f"rows.rank{rank}.jsonl").read_text().splitlines()]
-
-
-def weights(run: Path) -> dict[str, torch.Tensor]:
-    return load_file(run / "model/model.safetensors")
-
-
 def assert_same_run(first: Path, second: Path) -> None:
     assert losses(first) == losses(second)
     assert evaluation(first)["overall"] == evaluation(second)["overall"]
-    assert all(torch.equal(value, weights(second)[name]) for name, value in weights(first).items())
+    assert all(torch.equal(value, weights_of(second)[name]) for name, value in weights_of(first).items())
 
 
 def test_a_mapped_dataset_trains_to_the_bits_of_the_folder_that_holds_the_same_rows(
@@ -233,9 +215,7 @@ def test_a_streamed_validation_split_gives_the_metrics_of_the_loaded_one(
     assert again["thresholds_from"]["labels"] == own["thresholds_from"]["labels"]
 
 
-def test_an_interrupted_stream_goes_on_to_the_same_bits(
-    recipe: Recipes, mapped: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_interrupted_stream_goes_on_to_the_same_bits(recipe: Recipes, mapped: Path, tmp_path: Path) -> None:
     # An epoch of 3 steps ends within a pass of 5; the stop is within the second pass.
     settings = (
         "batches.steps_per_epoch=3",
@@ -245,21 +225,18 @@ def test_an_interrupted_stream_goes_on_to_the_same_bits(
     )
     streamed = section(mapped, streaming=True, shuffle_buffer=16)
     train(recipe(streamed, *settings, run="whole"))
-    take_step = Logs.step
-
-    def interrupted(self: Logs, step: int, *arguments: Any) -> None:
-        take_step(self, step, *arguments)
-        if step == 9:
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(Logs, "step", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        train(recipe(streamed, *settings, run="cut"))
-    monkeypatch.undo()
+    train_until(recipe(streamed, *settings, run="cut"), 9)
     train(recipe(streamed, *settings, run="cut"))
-    assert rows_of(tmp_path / "cut") == rows_of(tmp_path / "whole")
-    whole, cut = weights(tmp_path / "whole"), weights(tmp_path / "cut")
-    assert all(torch.equal(value, cut[name]) for name, value in whole.items())
+    assert same_bits(tmp_path / "whole", tmp_path / "cut")
+
+
+WITHOUT_CACHES_OF_OTHERS = """
+import datasets, sys
+from pathlib import Path
+from affect_train.cli import module_main
+datasets.config.HF_DATASETS_CACHE = Path(sys.argv.pop(1))
+module_main()
+"""
 
 
 @pytest.mark.slow
@@ -269,11 +246,9 @@ def test_two_processes_share_a_stream(recipe: Recipes, mapped: Path, tmp_path: P
     train(recipe(streamed, *settings, run="one"))
     made = recipe(streamed, *settings, run="two")
     made.write(tmp_path / "recipe.yaml")
-    config = str(Path(__file__).parents[3] / "recipes/accelerate/multi_gpu.yaml")
-    launch = ["accelerate.commands.launch", "--config_file", config, "--main_process_port", "0", "-m", "affect_train"]
-    command = [sys.executable, "-m", *launch, str(tmp_path / "recipe.yaml"), "--json"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HOME": str(tmp_path / "home")}
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    done = run_python(
+        ["-c", WITHOUT_CACHES_OF_OTHERS, tmp_path / "cache", tmp_path / "recipe.yaml", "--json"], processes=2
+    )
     assert done.returncode == 0, done.stderr[-4000:]
     assert "2 process(es) on cpu" in done.stderr
     one, parts = rows_of(tmp_path / "one"), [rows_of(tmp_path / "two", rank) for rank in (0, 1)]
@@ -284,8 +259,8 @@ def test_two_processes_share_a_stream(recipe: Recipes, mapped: Path, tmp_path: P
         assert passes[0] == passes[1]
     assert evaluation(tmp_path / "two")["rows"] == 21
     assert together == one
-    for name, value in weights(tmp_path / "one").items():
-        assert torch.allclose(value, weights(tmp_path / "two")[name], atol=2e-4), name
+    for name, value in weights_of(tmp_path / "one").items():
+        assert torch.allclose(value, weights_of(tmp_path / "two")[name], atol=2e-4), name
 
 
 def test_people_in_two_splits_are_refused_as_in_a_dataset_folder(recipe: Recipes, mapped: Path) -> None:
@@ -295,7 +270,7 @@ def test_people_in_two_splits_are_refused_as_in_a_dataset_folder(recipe: Recipes
         match=r"subject '1' of .*: 1?[0-9]+ rows in (train and validation|validation and train)\n(.|\n)*leaks: report",
     ):
         train(recipe({"path": str(mapped), "columns": columns}), dry_run=True)
-    AcceleratorState._reset_state(reset_partial_state=True)
+    fresh_accelerator()
     result = train(recipe({"path": str(mapped), "columns": columns}, "training.leaks=report"), dry_run=True)
     assert result["steps"] == 5
 

@@ -12,6 +12,8 @@ from affect_train.study import read_study, run_study, study_page
 from affect_train.study.execution import StepFailedError, _figure
 from affect_train.study.tables import papers_page
 
+pytestmark = pytest.mark.usefixtures("loaded_chains")
+
 DATA = {"databases": {"expw": {}}}
 
 

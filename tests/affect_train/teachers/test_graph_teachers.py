@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from accelerate.state import AcceleratorState
 from model_files import write_onnx, write_tflite
 from scipy.special import softmax
+from training_runs import fresh_accelerator
 
 from affect_data.errors import RecipeError, UsageError
 from affect_data.soft_labels import read_provenance
@@ -129,7 +129,7 @@ def test_labelling_by_a_file_stores_its_classes_by_name(tmp_path: Path, own_data
     try:
         label(describe(tmp_path), own_dataset, "foreign")
     finally:
-        AcceleratorState._reset_state(reset_partial_state=True)
+        fresh_accelerator()
     origin = read_provenance(own_dataset, "foreign")
     assert (origin.teacher_id, origin.expressions) == ("teacher", ("happiness", "neutral", "anger"))
     assert "rgb, (pixels * 0.00392157" in origin.view

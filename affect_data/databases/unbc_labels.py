@@ -1,0 +1,120 @@
+"""Reads what UNBC-McMaster says of a frame: its action units with intensities, and its pain score."""
+
+from collections.abc import Collection, Mapping
+from typing import Final
+
+import polars as pl
+
+from affect_data.databases.root import FIX_LINE, DatabaseRoot
+
+HIGHEST_SCORE: Final = 16
+"""5 for AU4, for AU6 or AU7, and for AU9 or AU10, and 1 for AU43."""
+
+
+def read_intensities(
+    root: DatabaseRoot, files: pl.DataFrame, highest: Mapping[int, int], not_used: Collection[int]
+) -> pl.DataFrame:
+    """The files with `au_intensity_<number>` (0 where a file does not list the action unit) and `not_used`, one row a file.
+
+    A line that is not four numbers, an unknown action unit, an intensity out of range and an action unit listed twice are defects. A file with an
+    excluded line is left out: whatever it does not list would count as absent.
+
+    Args:
+        root: of the database.
+        files: with source_file and image.
+        highest: the highest intensity of each coded action unit; all are whole numbers from 0.
+        not_used: action units that files may list and that give no label; `not_used` says whether a file does.
+    """
+    lines = _lines(root, files)
+    kept = root.drop_excluded(lines)
+    excluded = lines.join(kept, on=["source_file", "source_line"], how="anti")["source_file"].unique()
+    listed = _listed(root, kept, highest, not_used)
+    levels = [
+        pl.col("intensity").filter(pl.col("action_unit") == unit).first().alias(f"au_intensity_{unit}")
+        for unit in highest
+    ]
+    of_file = listed.group_by("source_file").agg(
+        *levels, pl.col("action_unit").is_in(list(not_used)).any().alias("not_used")
+    )
+    rows = files.filter(~pl.col("source_file").is_in(excluded.implode()))
+    rows = rows.join(of_file, on="source_file", how="left", maintain_order="left")
+    return rows.with_columns(
+        *(pl.col(f"au_intensity_{unit}").fill_null(0) for unit in highest),
+        pl.col("not_used").fill_null(value=False),
+    )
+
+
+def read_scores(root: DatabaseRoot, files: pl.DataFrame) -> pl.DataFrame:
+    """The files with `score_pspi`, one row a file; a file that is not one number from 0 to 16 is a defect, one that is excluded is left out.
+
+    Args:
+        root: of the database.
+        files: with source_file and image.
+    """
+    kept = root.drop_excluded(_lines(root, files))
+    numbers = kept.filter(pl.col("line") != "")
+    expected = f"one pain score, a number from 0 to {HIGHEST_SCORE}"
+    for file in kept.join(numbers, on="source_file", how="anti")["source_file"].unique().sort():
+        root.defect(
+            file, 1, "an empty file", expected, "restore the file, or name the line under `exclude` in the recipe"
+        )
+    value = numbers["line"].cast(pl.Float64, strict=False)
+    fits = value.is_between(0, HIGHEST_SCORE).fill_null(value=False)
+    _defects(root, numbers.filter(~fits), "line", "pain score", expected)
+    numbers = numbers.with_columns(value.alias("score_pspi")).filter(fits)
+    repeated = ~pl.col("source_file").is_first_distinct()
+    _defects(root, numbers.filter(repeated), "line", "a second number", expected)
+    scores = numbers.filter(~repeated).select("source_file", "score_pspi")
+    return files.join(scores, on="source_file", how="inner", maintain_order="left")
+
+
+def _lines(root: DatabaseRoot, files: pl.DataFrame) -> pl.DataFrame:
+    """All lines of the files: source_file, image, source_line, line without spaces at its ends; an empty file has one empty line."""
+    texts = [root.read_text(path).rstrip("\n") for path in files["source_file"]]
+    split = pl.Series("line", texts, dtype=pl.String).str.split("\n")
+    lines = files.select("source_file", "image").with_columns(split)
+    count = pl.col("line").list.len()
+    lines = lines.with_columns(source_line=pl.int_ranges(1, count + 1, dtype=pl.Int32)).explode("line", "source_line")
+    return lines.with_columns(pl.col("line").str.strip_chars())
+
+
+def _listed(
+    root: DatabaseRoot, lines: pl.DataFrame, highest: Mapping[int, int], not_used: Collection[int]
+) -> pl.DataFrame:
+    """The action units that lines list: source_file, action_unit, intensity; one a file and action unit."""
+    limits = {unit: highest.get(unit, 5) for unit in (*highest, *not_used)}
+    fields = _with_four_fields(root, lines)
+    unit, level = (pl.col("fields").list.get(place) for place in (0, 1))
+    fields = fields.with_columns(
+        unit=unit, found=level, number=unit.cast(pl.Float64, strict=False), level=level.cast(pl.Float64, strict=False)
+    )
+    known = pl.col("number").is_in([float(number) for number in limits]).fill_null(value=False)
+    coded = f"one of the coded action units {', '.join(map(str, highest))}"
+    _defects(root, fields.filter(~known), "unit", "action unit", coded)
+    listed = fields.filter(known).with_columns(action_unit=pl.col("number").cast(pl.Int16))
+    limit = pl.col("action_unit").replace_strict(limits, return_dtype=pl.Int8)
+    whole = (pl.col("level") == pl.col("level").floor()) & pl.col("level").is_between(0, limit)
+    fits = whole.fill_null(value=False)
+    for (number, highest_level), wrong in listed.filter(~fits).group_by("action_unit", limit.alias("limit")):
+        expected = "0 or 1" if highest_level == 1 else f"a whole number from 0 to {highest_level}"
+        _defects(root, wrong, "found", f"intensity of AU{number}", expected)
+    listed = listed.filter(fits)
+    first = pl.struct("source_file", "action_unit").is_first_distinct()
+    _defects(root, listed.filter(~first), "unit", "an action unit a second time", "one line for each action unit")
+    return listed.filter(first).select("source_file", "action_unit", pl.col("level").cast(pl.Int8).alias("intensity"))
+
+
+def _with_four_fields(root: DatabaseRoot, lines: pl.DataFrame) -> pl.DataFrame:
+    """The lines that are not empty, with `fields`; one that has not four of them is a defect and is left out."""
+    filled = lines.filter(pl.col("line") != "").with_columns(fields=pl.col("line").str.extract_all(r"\S+"))
+    count = pl.col("fields").list.len()
+    expected = "4 numbers: action unit, intensity, and two that are not read"
+    for (fields,), wrong in filled.filter(count != 4).group_by(count.alias("count")):
+        hint = " (a file of one number is a pain score and belongs under PSPI)" if fields == 1 else ""
+        _defects(root, wrong, "line", f"{fields} field(s)", expected + hint)
+    return filled.filter(count == 4)
+
+
+def _defects(root: DatabaseRoot, lines: pl.DataFrame, column: str, what: str, expected: str) -> None:
+    for file, line, found in lines.select("source_file", "source_line", column).iter_rows():
+        root.defect(file, line, f"{what} = {found[:60]!r}", expected, FIX_LINE)

@@ -1,0 +1,88 @@
+"""Writes UNBC-McMaster's official layout with demo faces: sequences whose frames have a file of action units and one of the pain score each."""
+
+from pathlib import Path
+from typing import Final
+
+from PIL import Image
+
+from affect_data.databases.unbc_files import SUBJECTS
+from affect_data.demo.sampler import DEMO_ACTION_UNITS, DemoFace, FaceSampler
+from affect_data.demo.truth import PlacedFace
+
+WIDTH, HEIGHT = 88, 66
+FRAMES_OF_SEQUENCE: Final = 20
+FEWEST_SEQUENCES: Final = 4
+LISTED: Final = tuple(unit for unit in (4, 6, 7, 9, 10, 12, 20, 25, 26, 43) if unit in DEMO_ACTION_UNITS)
+"""All but 43: demo faces never close their eyes."""
+MOVEMENTS: Final = ("aa", "ae", "af", "ai")
+LACKS_FACS: Final = (0, 4)
+"""The sequence, and the frame of it that has no file of action units."""
+LACKS_SCORE: Final = (1, 2)
+LACKS_PICTURE: Final = (2, 5)
+NOT_CODED: Final = (1, 7)
+"""A picture of which there is neither file."""
+
+
+def write(root: Path, sampler: FaceSampler, faces: int) -> list[PlacedFace]:
+    """The truth of the coded faces written under `root`: about `faces` of them, in sequences of three or more people.
+
+    Official quirks: empty files where no action unit is present, numbers in scientific notation, the same file name for both kinds of files; and,
+    as after a copy that broke off, a missing file of each kind and a missing picture.
+    """
+    count = min(max(FEWEST_SEQUENCES, round(faces / FRAMES_OF_SEQUENCE)), len(SUBJECTS) * len(MOVEMENTS) * 2)
+    subjects = SUBJECTS[: max(3, min(len(SUBJECTS), count // 2))]
+    placed: list[PlacedFace] = []
+    for index in range(count):
+        subject, number = subjects[index % len(subjects)], index // len(subjects)
+        take, movement = divmod(number, len(MOVEMENTS))
+        track = f"{subject.partition('-')[2]}t{take + 1}{MOVEMENTS[movement]}aff"
+        video = sampler.video(max(8, (faces + index) // count), subject)
+        for frame, face in enumerate(video, start=1):
+            image = _write_frame(root, f"{subject}/{track}", f"{track}{frame:03d}", face, (index, frame))
+            if image:
+                placed.append(PlacedFace(image, -1, face))
+    return placed
+
+
+def _write_frame(root: Path, folder: str, stem: str, face: DemoFace, place: tuple[int, int]) -> str:
+    """Writes the files of one frame; returns the path of its picture, empty where a reader gives no row for it."""
+    image = f"Images/{folder}/{stem}.png"
+    if place != LACKS_PICTURE:
+        _save(root / image, face)
+    if place == NOT_CODED:
+        return ""
+    intensities: dict[int, int] = {unit: face.intensity(unit) for unit in LISTED}
+    labels = root / "Frame_Labels"
+    if place != LACKS_FACS:
+        lines = [_line(unit, level, 0, 0) for unit, level in intensities.items() if level]
+        _write(labels / "FACS" / folder / f"{stem}_facs.txt", lines)
+    if place != LACKS_SCORE:
+        _write(labels / "PSPI" / folder / f"{stem}_facs.txt", [_line(_pain_score(intensities))])
+    return image if place != LACKS_PICTURE else ""
+
+
+def _pain_score(intensities: dict[int, int]) -> int:
+    four, cheek, nose = (max(intensities[unit] for unit in units) for units in ((4,), (6, 7), (9, 10)))
+    return four + cheek + nose
+
+
+def _line(*numbers: int) -> str:
+    """Numbers as MATLAB saves them."""
+    return "".join(f"{number:16.7e}" for number in numbers) + "\n"
+
+
+def _write(path: Path, lines: list[str]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(lines), encoding="ascii")
+
+
+def _save(path: Path, face: DemoFace) -> None:
+    """Saves a picture of the official aspect, 4:3, with the face in its middle; the face's borders run on to the sides."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    drawn = face.draw(HEIGHT)
+    left = (WIDTH - HEIGHT) // 2
+    picture = Image.new("RGB", (WIDTH, HEIGHT))
+    picture.paste(drawn.crop((0, 0, 1, HEIGHT)).resize((left, HEIGHT)), (0, 0))
+    picture.paste(drawn.crop((HEIGHT - 1, 0, HEIGHT, HEIGHT)).resize((left, HEIGHT)), (left + HEIGHT, 0))
+    picture.paste(drawn, (left, 0))
+    picture.save(path)
