@@ -43,6 +43,7 @@ class AffectConfig(PretrainedConfig):
         standardise: give every image mean 0 and deviation 1 instead.
         pooling: ``mean`` over positions, ``cls`` token, or both (``cls_mean``).
         head_hidden: width of the heads' hidden layer; 0 for linear heads.
+        head_shared: width of the hidden layer that all heads have in common; 0 for none.
         head_normalisation: of the features: ``layer`` over each face's, ``batch`` of each feature over the faces.
         dropout: before the last layer of each head.
         freeze_backbone: whether only the heads learn.
@@ -68,6 +69,7 @@ class AffectConfig(PretrainedConfig):
         standardise: bool = False,  # noqa: FBT001, FBT002 - transformers calls by keyword
         pooling: str = "mean",
         head_hidden: int = 0,
+        head_shared: int = 0,
         head_normalisation: str = "layer",
         dropout: float = 0.0,
         freeze_backbone: bool = False,  # noqa: FBT001, FBT002 - transformers calls by keyword
@@ -92,6 +94,7 @@ class AffectConfig(PretrainedConfig):
         self.standardise = standardise
         self.pooling = pooling
         self.head_hidden = head_hidden
+        self.head_shared = head_shared
         self.head_normalisation = head_normalisation
         self.dropout = dropout
         self.freeze_backbone = freeze_backbone
@@ -154,6 +157,10 @@ class AffectModel(PreTrainedModel):
         }
         self.feature_width = width
         self.norm = nn.BatchNorm1d(width) if config.head_normalisation == "batch" else nn.LayerNorm(width)
+        self.shared = nn.Identity()
+        if config.head_shared:
+            self.shared = nn.Sequential(nn.Linear(width, config.head_shared), nn.GELU())
+            width = config.head_shared
         self.encoder = None
         if config.temporal is not None:
             present = [name for name, size in sizes.items() if size]
@@ -217,7 +224,7 @@ class AffectModel(PreTrainedModel):
             features: float [N, D].
             places: [N], for a recurrent stage: the place of each frame in its window; None: each is a window of one frame.
         """
-        normalised = self.norm(features)
+        normalised = self.shared(self.norm(features))
         if self.encoder is None:
             logits = {f"{name}_logits": head(normalised) for name, head in self.heads.items()}
             return AffectOutput(**logits, features=features)
@@ -290,6 +297,7 @@ class AffectModel(PreTrainedModel):
             standardise=options.standardise,
             pooling=pooling_of(options, loaded.config),
             head_hidden=options.head.hidden,
+            head_shared=options.head.shared,
             head_normalisation=options.head.normalisation,
             dropout=options.dropout,
             freeze_backbone=options.freeze_backbone,
@@ -298,6 +306,10 @@ class AffectModel(PreTrainedModel):
             temporal=options.temporal.model_dump(mode="json") if options.temporal is not None else None,
         )
         model = cls(config, loaded.model)
+        for name in options.head.zero:
+            if name in model.heads:
+                nn.init.zeros_(model.heads[name][-1].weight)
+                nn.init.zeros_(model.heads[name][-1].bias)
         config.unused_parameters = model.freeze_unused(loaded.name)
         return model.train()
 

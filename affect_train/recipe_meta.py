@@ -17,6 +17,13 @@ class WeightNetwork(Section):
     hidden: Count = Field(100, description="width of the hidden layer")
     learning_rate: Annotated[float, Field(gt=0.0)] = Field(1e-3, description="of Adam")
     weight_decay: Weight = 1e-4
+    mean: Literal["free", "kept"] = Field(
+        "free",
+        description="whether the mean weight follows the gradient too, or rows gain only what others lose",
+    )
+    steps: Count | None = Field(
+        None, description="of the training in which it learns; then it weighs rows as it is. By default all"
+    )
 
 
 class MetaBatch(Section):

@@ -65,6 +65,12 @@ class Head(Section):
     """The layers between the backbone's features and each task's logits."""
 
     hidden: Annotated[int, Field(ge=0)] = Field(0, description="width of a hidden layer; 0 for a linear head")
+    shared: Annotated[int, Field(ge=0)] = Field(
+        0, description="width of a hidden layer that all heads have in common; 0: none"
+    )
+    zero: list[Literal["au", "expression", "valence", "arousal"]] = Field(
+        default_factory=list, description="heads that say the same of every face before the first step"
+    )
     normalisation: Literal["layer", "batch"] = Field(
         "layer",
         description="of the features: over each face's, or of each feature over the faces; a frozen backbone wants `batch`",

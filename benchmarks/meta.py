@@ -3,8 +3,8 @@
     python benchmarks/meta.py
     python benchmarks/meta.py --smoke                   # tiny; shows that it runs, measures nothing
 
-A ViT (12 layers, 192 wide, patches of 16, 112 px) takes steps on 8 faces with action units and 8 with an expression; the meta batch has 8 more
-faces with action units, or is a share of the first 8. The ordinary step learns the same 16 faces with fixed weights. Every variant has a process of
+A ViT (12 layers, 192 wide, patches of 16, 112 px) takes steps on 16 faces with action units and 16 with an expression; the meta batch has 16 more
+faces with action units, or is a share of the first 16. The ordinary step learns the same 32 faces with fixed weights. Every variant has a process of
 its own, whose largest resident memory is read after its second step; "above" leaves out what was there before the first one. Errors
 are those of the loss's gradient by the rows' weights against the full second-order graph, on fresh networks and on a trained one.
 
@@ -42,7 +42,7 @@ LEARNED = 2_000_000
 """The faces that the trained network has learned, by their seed."""
 PERIOD = 4
 """Steps of a round, so that one with an update every fourth step has one."""
-ROWS, META_ROWS, UNITS = 16, 8, 7
+ROWS, META_ROWS, UNITS = 32, 16, 7
 SIZES = {
     False: {
         "hidden_size": 192,
@@ -185,7 +185,7 @@ def gradient_of(learner: Any, options: dict[str, Any], batch: Any) -> torch.Tens
         update={**values, "meta_batch": kept[0].meta_batch.model_copy(update={"share": 0.5})}
     )
     method.space = WeightSpace(learner.model, options.get("last_layers"))
-    method._learn = lambda *arguments: found.append(arguments[1])
+    method._learn = lambda _, weights, gradient: found.append(gradient)
     method.before_step(1, [batch])
     method.before_losses(learner.model(batch.pixels), batch)
     del method._learn

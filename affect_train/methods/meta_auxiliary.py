@@ -167,7 +167,8 @@ class MetaAuxiliary(Supervised):
         self.space = WeightSpace(model, self.options.last_layers)
         options = self.options.weight_network
         self.network = WeightNetwork(model.feature_width, options, recipe.seed).to(accelerator.device)
-        self.optimizer = torch.optim.Adam(
+        # Decay apart from the gradient, beside which it would be large.
+        self.optimizer = torch.optim.AdamW(
             self.network.parameters(), lr=options.learning_rate, weight_decay=options.weight_decay, eps=SMALLEST_STEP
         )
         self.loader = None
@@ -228,17 +229,18 @@ class MetaAuxiliary(Supervised):
         """Chooses the meta batch where the weight network is due."""
         (batch,) = window
         self.number, self.trial = number, None
-        if (number - 1) % self.options.every == 0:
+        steps = self.options.weight_network.steps
+        if (number - 1) % self.options.every == 0 and (steps is None or number <= steps):
             self.trial = self._trial(batch)
         if self.trial is not None and self.options.gradient == "second_order":
             # Before the pass with gradient, so that its graph does not lie beside.
-            self._learn(*self._weights_by_second_order(self.trial))
+            self._learn(self.trial, *self._weights_by_second_order(self.trial))
             self.trial = None
 
     def before_losses(self, output: "AffectOutput", batch: "AffectBatch") -> None:
         """Lets the weight network learn from the pass with gradient before its losses are taken."""
         if self.trial is not None:
-            self._learn(*self._weights_by_direction(self.trial, output))
+            self._learn(self.trial, *self._weights_by_direction(self.trial, output))
             self.trial = None
         if self.options.record_weights:
             self._record(output, batch)
@@ -340,8 +342,11 @@ class MetaAuxiliary(Supervised):
         factor = self.options.task_weights.au * self.au_factor
         return gradients(total * factor / trial.meta_labels, leaves)
 
-    def _learn(self, weights: Tensor, gradient: Tensor) -> None:
+    def _learn(self, trial: Trial, weights: Tensor, gradient: Tensor) -> None:
         """One step of the weight network, equal on all processes."""
+        if self.options.weight_network.mean == "kept":
+            mean = self._sum(gradient.sum()) / trial.expressions
+            gradient = (gradient - mean).where(trial.batch.expression_mask, 0.0)
         parameters = list(self.network.parameters())
         found = torch.autograd.grad(weights, parameters, gradient)
         for parameter, change in zip(parameters, self._sum_all(list(found)), strict=True):

@@ -248,6 +248,29 @@ def test_a_hidden_layer_and_dropout_can_stand_before_the_logits():
     assert (head[0].out_features, head[3].in_features, head[2].p) == (8, 8, 0.25)
 
 
+def test_all_heads_read_one_hidden_layer_where_it_is_shared(tmp_path):
+    model = built(head={"shared": 8, "hidden": 4})
+    output = logits_of(model, faces(model))
+
+    assert [head[0].in_features for head in model.heads.values()] == [8] * 4
+    assert output.features.shape == (3, model.feature_width)
+    model.shared[0].weight.data.zero_()
+    blind = logits_of(model, faces(model))
+    assert all(torch.equal(blind[f"{name}_logits"][0], blind[f"{name}_logits"][1]) for name in model.heads)
+    model.save_pretrained(tmp_path)
+    assert load_model(tmp_path).shared[0].out_features == 8
+
+
+def test_a_head_may_start_at_zero_and_learns_from_there():
+    model = built(head={"zero": ["au"]}).train()
+    output = model(faces(model))
+
+    assert (output.au_logits == 0).all()
+    assert (output.expression_logits != 0).all()
+    torch.nn.functional.binary_cross_entropy_with_logits(output.au_logits, torch.ones(3, 3)).backward()
+    assert (model.heads["au"][-1].weight.grad != 0).any()
+
+
 def test_batch_normalisation_scales_every_feature_by_itself():
     model = built(head={"normalisation": "batch"}).train()
     features = torch.randn(64, model.norm.num_features) * torch.linspace(0.1, 50, model.norm.num_features) + 3

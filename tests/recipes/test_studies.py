@@ -15,6 +15,7 @@ SMALL = {
     "compound_faces": 150,
     "shots": 1,
     "steps": 2,
+    "rising": 1,
     "pretraining_faces": 48,
     "pretraining_steps": 2,
     # Few faces show few action units.

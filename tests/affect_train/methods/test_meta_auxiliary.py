@@ -82,7 +82,7 @@ def batch_of(seed=3):
 def meta_gradient(learner, batch, number=1, random=5):
     """The gradient of the meta loss by the weights of the rows, as the weight network is given it; nothing is changed."""
     method, found = learner.method, []
-    method._learn = lambda weights, gradient: found.append(gradient.detach())
+    method._learn = lambda _, weights, gradient: found.append(gradient.detach())
     torch.manual_seed(random)
     method.before_step(number, [batch])
     method.before_losses(learner.model(batch.pixels), batch)
@@ -246,6 +246,54 @@ def test_the_weight_network_learns_at_every_kth_step():
     assert seen == [True, False, False, True, False, False, True]
 
 
+def test_the_weight_network_stays_as_it_is_after_its_last_step():
+    learner, accelerator = learner_of("method.weight_network.steps=2")
+    seen = []
+    for number in range(1, 5):
+        before = [one.detach().clone() for one in learner.method.network.parameters()]
+        values = optimizer_step(accelerator, learner, [batch_of()], number=number)
+        after = learner.method.network.parameters()
+        seen.append(any(not torch.equal(one, old) for one, old in zip(after, before, strict=True)))
+        assert 0 < values["expression_weight"] < 1
+    assert seen == [True, True, False, False]
+
+
+@pytest.mark.parametrize(("mean", "moves"), [("kept", False), ("free", True)])
+def test_with_a_kept_mean_a_row_gains_only_what_others_lose(mean, moves):
+    """What all rows have in common of a gradient, here all of it, moves the weights only where their mean is free."""
+    batch = batch_of()
+    learner, _ = learner_of(f"method.weight_network={{mean: {mean}, weight_decay: 0}}")
+    method = learner.method
+    output = learner.model(batch.pixels)
+    rows = cross_entropy_of_rows(output.expression_logits, batch.expression, batch.expression_mask)
+    weights = method.network(output.features, rows)
+    before = weights[batch.expression_mask].detach()
+    method.before_step(1, [batch])
+    # A power of two, so that the mean of equal numbers is exact.
+    method._learn(method.trial, weights, torch.where(batch.expression_mask, 0.25, 0.0))
+    after = method.network(output.features, rows)[batch.expression_mask].detach()
+    assert torch.equal(before, after) is not moves
+    assert (after <= before).all()
+
+
+def test_with_a_kept_mean_the_gradient_of_the_rows_sums_to_zero_and_keeps_its_differences():
+    batch = batch_of()
+    learner, _ = learner_of("method.weight_network.mean=kept")
+    method, given = learner.method, []
+    gradient = torch.where(batch.expression_mask, torch.linspace(-1, 2, ROWS), 0.0)
+    output = learner.model(batch.pixels)
+    rows = cross_entropy_of_rows(output.expression_logits, batch.expression, batch.expression_mask)
+    weights = method.network(output.features, rows)
+    weights.register_hook(lambda slope: given.append(slope.clone()))
+    method.before_step(1, [batch])
+    method._learn(method.trial, weights, gradient)
+    (used,) = given
+    assert used.sum().abs() < 1e-6
+    assert (used[~batch.expression_mask] == 0).all()
+    differences = (used - gradient)[batch.expression_mask]
+    assert torch.allclose(differences, differences[:1].expand_as(differences), atol=1e-6)
+
+
 @pytest.mark.parametrize("task", ["au", "expression"])
 def test_a_batch_without_action_units_or_without_expressions_teaches_the_weights_nothing(task):
     learner, accelerator = learner_of()
@@ -290,9 +338,9 @@ def train_on_toys(seed, steps):
     method, given = learner.method, []
     learn = method._learn
 
-    def watched(weights, gradient):
+    def watched(trial, weights, gradient):
         given.append(gradient)
-        learn(weights, gradient)
+        learn(trial, weights, gradient)
 
     method._learn = watched
     gradients = {False: [], True: []}
@@ -379,7 +427,7 @@ def test_a_coupling_is_part_of_the_step_that_is_tried():
     method = coupled.method.method
     found = []
     for learner, inner in ((alone, alone.method), (coupled, method)):
-        inner._learn = lambda weights, gradient: found.append(gradient)
+        inner._learn = lambda _, weights, gradient: found.append(gradient)
         learner.method.before_step(1, [batch_of()])
         learner.method.before_losses(learner.model(batch_of().pixels), batch_of())
     assert relative(found[1], found[0]) > 0.01
