@@ -14,7 +14,7 @@ from rich.console import Console
 
 from affect_data.errors import AffectError
 from affect_train import cli_compound, cli_separation, cli_study, cli_teachers
-from affect_train.cli_common import Json, Workers, leave_process_group, out_console, print_json
+from affect_train.cli_common import Json, Workers, leave_process_group, named_fold, out_console, print_json
 
 if TYPE_CHECKING:
     from affect_train.recipe import Recipe
@@ -225,6 +225,9 @@ def evaluate(
             metavar="SPLIT", help="Choose each action unit's threshold on this other split; stored with the model."
         ),
     ] = None,
+    fold: Annotated[
+        str | None, typer.Option(metavar="NAME:NUMBER", help="Only the rows of this fold, such as jaa:0, count.")
+    ] = None,
     workers: Workers = 0,
     as_json: Json = False,
 ) -> None:
@@ -239,6 +242,7 @@ def evaluate(
         output=output,
         bootstrap=bootstrap,
         tune_thresholds=tune_thresholds,
+        fold=None if fold is None else named_fold(fold),
     )
     leave_process_group()
     if result is None:

@@ -17,6 +17,7 @@ from affect_train.labels import LabelArrays, column_array, load_labels, text_cod
 from affect_train.metrics import best_thresholds, evaluate_predictions
 from affect_train.model import AffectModel
 from affect_train.preprocess import Preprocessing
+from affect_train.recipe_section import HeldOut
 from affect_train.reliability import reliability
 from affect_train.reporting import Reporter
 from affect_train.run_folder import MODEL_CONFIG, RunFolder, model_folder, write_json, write_text
@@ -44,6 +45,7 @@ def evaluate_split(
     *,
     workers: int = 0,
     bootstrap: int = 0,
+    chosen: NDArray[np.int64] | None = None,
 ) -> Evaluation | None:
     """The metrics of one split, on the main process; None on the others.
 
@@ -56,19 +58,26 @@ def evaluate_split(
         reporter: shows the progress.
         workers: loader processes.
         bootstrap: resamples behind the confidence intervals; 0 leaves them out.
+        chosen: numbers of the rows that count; None: all.
     """
     with reporter.bar("evaluate", None if labels is None else len(labels)) as advance:
         logits = infer(model, images, accelerator, workers=workers, advance=advance)
     if isinstance(images, StreamedFaces):
         dataset, labels = images.labels()
         check_labels(labels, model.config.task_set(), images.stream.place)
-    return None if logits is None else score(model, logits, labels, dataset, bootstrap=bootstrap)
+    return None if logits is None else score(model, logits, labels, dataset, bootstrap=bootstrap, chosen=chosen)
 
 
 def score(
-    model: AffectModel, logits: Logits, labels: LabelArrays, dataset: "Dataset", *, bootstrap: int = 0
+    model: AffectModel,
+    logits: Logits,
+    labels: LabelArrays,
+    dataset: "Dataset",
+    *,
+    bootstrap: int = 0,
+    chosen: NDArray[np.int64] | None = None,
 ) -> Evaluation:
-    """The metrics of gathered logits: over all rows, and for each database by itself; with `intervals` where there is a bootstrap."""
+    """The metrics of gathered logits, over all rows that count and for each database by itself; with `intervals` where there is a bootstrap."""
     predicted, truth = predictions(model, logits), labels.numpy()
     tasks, thresholds = model.config.task_set(), model.config.thresholds
     databases, tracks = column_array(dataset, "database"), text_codes(dataset, "track")
@@ -91,12 +100,17 @@ def score(
         return found
 
     names = dataset.features["database"].names
-    present = np.unique(databases).tolist()
+    counted = np.arange(len(labels)) if chosen is None else chosen
+    present = np.unique(databases[counted]).tolist()
     return {
-        "rows": len(labels),
-        "overall": metrics(np.arange(len(labels))),
-        "databases": {names[code]: metrics(np.flatnonzero(databases == code)) for code in present},
-        "reliability": reliability(predicted, truth, tasks),
+        "rows": len(counted),
+        "overall": metrics(counted),
+        "databases": {names[code]: metrics(counted[databases[counted] == code]) for code in present},
+        "reliability": reliability(
+            {name: values[counted] for name, values in predicted.items()},
+            {name: values[counted] for name, values in truth.items()},
+            tasks,
+        ),
     }
 
 
@@ -109,6 +123,7 @@ def evaluate(
     output: Path | None = None,
     bootstrap: int = 0,
     tune_thresholds: str | None = None,
+    fold: HeldOut | None = None,
 ) -> dict[str, Any] | None:
     """The metrics of a trained model on splits of a dataset, on the main process; None on the others.
 
@@ -122,9 +137,11 @@ def evaluate(
         output: JSON file.
         bootstrap: resamples of people behind the confidence intervals; 0 leaves them out.
         tune_thresholds: the split on which each action unit's threshold is chosen before; it is stored with the model.
+        fold: of the splits, the only rows that count.
 
     Raises:
-        UsageError: thresholds would be tuned on a split that is reported, or the model has no action units.
+        UnknownNameError: the dataset has no folds of that name.
+        UsageError: thresholds would be tuned on a split that is reported, or the model has no action units, or there is no such fold.
         NotADatasetError: the dataset is not built.
         SourceError: a dataset that is described cannot be read.
         NotAModelError: there is no model.
@@ -150,17 +167,45 @@ def evaluate(
         if labels is not None:
             check_labels(labels, tasks, f"'{dataset}', split {split}")
         evaluations[split] = evaluate_split(
-            model, rows, labels, images, accelerator, reporter, workers=workers, bootstrap=bootstrap
+            model,
+            rows,
+            labels,
+            images,
+            accelerator,
+            reporter,
+            workers=workers,
+            bootstrap=bootstrap,
+            chosen=None if fold is None else rows_of_fold(folder, split, fold),
         )
     if not accelerator.is_main_process:
         return None
     report = {**report_of(folder), "splits": evaluations}
+    if fold is not None:
+        report["fold"] = {"folds": fold.folds, "fold": fold.fold}
     if getattr(model.config, "thresholds_from", None) is not None:
         report["thresholds_from"] = model.config.thresholds_from
     target = output or (RunFolder(path).evaluation if source != Path(path) else None)
     if target is not None:
         write_json(target, report)
     return report
+
+
+def rows_of_fold(dataset: DatasetFolder | ForeignSource, split: str, fold: HeldOut) -> NDArray[np.int64]:
+    """The numbers of a split's rows in a fold.
+
+    Raises:
+        UnknownNameError: the dataset has no folds of that name.
+        UsageError: the split has no row in that fold, or the dataset is no dataset folder.
+    """
+    if not isinstance(dataset, DatasetFolder):
+        raise UsageError(
+            "a fold takes a dataset folder, whose column groups hold it; build one with `affect-data build`"
+        )
+    group = f"folds.{fold.folds}"
+    rows = np.flatnonzero(column_array(dataset.load(split, [group]), group) == fold.fold)
+    if not len(rows):
+        raise UsageError(f"no row of the split '{split}' is in fold {fold.fold} of '{fold.folds}'")
+    return rows
 
 
 def split_of(

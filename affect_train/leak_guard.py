@@ -79,7 +79,7 @@ def _people(split: Split) -> pl.DataFrame:
 def parts_of(recipe: Recipe, folder: DatasetFolder) -> list[Part]:
     """The rows that must not share people, videos and pictures: those of the splits; a fold that is held out is a part of its own.
 
-    Rows in no fold are in no part: folds leave out whoever is also in a split that is kept apart.
+    Rows in no fold are in no part unless they are trained on: folds leave out whoever is also in a split that is kept apart.
     """
     trained, held_out = recipe.training.split, recipe.training.held_out
     kept = rows_in(recipe, folder)

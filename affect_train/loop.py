@@ -8,6 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
 import torch
 from accelerate import Accelerator
 
@@ -116,9 +117,10 @@ def describe(run: Run) -> None:
     parameters = sum(parameter.numel() for parameter in run.learner.model.parameters() if parameter.requires_grad)
     rows = "rows are streamed"
     if run.data.train.labels is not None:
+        trained = trained_rows(run.recipe, run.data)
         pools = run.data.train.labels.pools(run.recipe.tasks.task_set())
-        labelled = ", ".join(f"{task} {len(found):,}" for task, found in pools.items())
-        rows = f"{len(run.data.train.labels):,} rows (labelled: {labelled})"
+        labelled = ", ".join(f"{task} {np.isin(found, trained).sum():,}" for task, found in pools.items())
+        rows = f"{len(trained):,} rows (labelled: {labelled})"
     if isinstance(run.data.train.images, FeatureWindows):
         run.reporter.say(describe_windows(run.data.train.images.windows))
     run.reporter.say(

@@ -196,11 +196,11 @@ def rows_in(recipe: Recipe, folder: DatasetFolder) -> NDArray[np.bool_] | None:
         UsageError: the folds have no such fold.
     """
     sides = [
-        folds_of(recipe, folder, held_out, key)
+        _allowed(recipe, folder, held_out, key)
         for key, held_out in (("training.held_out", recipe.training.held_out), (RESERVED, recipe.method.reserved))
         if held_out is not None
     ]
-    return np.all([(folds >= 0) & (folds != fold) for folds, fold in sides], axis=0) if sides else None
+    return np.all(sides, axis=0) if sides else None
 
 
 def reserved_rows(recipe: Recipe, folder: DatasetFolder) -> NDArray[np.int64] | None:
@@ -214,9 +214,13 @@ def reserved_rows(recipe: Recipe, folder: DatasetFolder) -> NDArray[np.int64] | 
     folds, fold = folds_of(recipe, folder, recipe.method.reserved, RESERVED)
     kept = folds == fold
     if recipe.training.held_out is not None:
-        others, out = folds_of(recipe, folder, recipe.training.held_out, "training.held_out")
-        kept &= (others >= 0) & (others != out)
+        kept &= _allowed(recipe, folder, recipe.training.held_out, "training.held_out")
     return np.flatnonzero(kept)
+
+
+def _allowed(recipe: Recipe, folder: DatasetFolder, held_out: HeldOut, key: str) -> NDArray[np.bool_]:
+    folds, fold = folds_of(recipe, folder, held_out, key)
+    return (folds != fold) & ((folds >= 0) | (held_out.others == "trained"))
 
 
 def folds_of(recipe: Recipe, folder: DatasetFolder, held_out: HeldOut, key: str) -> tuple[NDArray[Any], int]:

@@ -1,6 +1,6 @@
 """What all sections of a training recipe are made of."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
@@ -22,4 +22,7 @@ class HeldOut(Section):
     folds: Name = Field(
         description="folds of the dataset, as `affect-data folds` and `affect-train cross-label` write them"
     )
-    fold: Annotated[int, Field(ge=0)] = Field(description="the fold that stays out; rows in no fold stay out too")
+    fold: Annotated[int, Field(ge=0)] = Field(description="the fold that stays out")
+    others: Literal["out", "trained"] = Field(
+        "out", description="rows in no fold: those of other databases, where the folds are one database's"
+    )

@@ -185,7 +185,7 @@ def gradient_of(learner: Any, options: dict[str, Any], batch: Any) -> torch.Tens
         update={**values, "meta_batch": kept[0].meta_batch.model_copy(update={"share": 0.5})}
     )
     method.space = WeightSpace(learner.model, options.get("last_layers"))
-    method._learn = lambda _, weights, gradient: found.append(gradient)
+    method._learn = lambda *arguments: found.append(arguments[-1])
     method.before_step(1, [batch])
     method.before_losses(learner.model(batch.pixels), batch)
     del method._learn

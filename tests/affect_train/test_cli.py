@@ -200,6 +200,10 @@ def test_evaluating_with_intervals_and_tuned_thresholds_on_the_command_line(
     status, _, log = affect_train(*arguments, "validation")
     assert status == 2
     assert "tune on another split" in log.replace("\n", " ")
+    for text in ("jaa", "jaa:", ":0", "jaa:one"):
+        status, _, log = affect_train("evaluate", tmp_path / "run", own_dataset, "--fold", text)
+        assert status == 2
+        assert f"--fold: found '{text}'; expected NAME:NUMBER, such as jaa:0" in log.replace("\n", " ")
 
 
 def test_a_prediction_is_shown_in_a_line() -> None:

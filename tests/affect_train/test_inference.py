@@ -8,14 +8,16 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import torch
+from datasets import Features, Value
 from sklearn.metrics import accuracy_score, f1_score
 from training_runs import fresh_accelerator
 
 from affect_data.errors import DataError, NotADatasetError, UnknownNameError, UsageError
 from affect_data.soft_labels import read_provenance
-from affect_data.store import load_dataset
+from affect_data.store import add_group, load_dataset, open_dataset
 from affect_train import inference
 from affect_train.batches import FaceImages, Pick
 from affect_train.errors import ModelMismatchError, NotAModelError
@@ -27,6 +29,7 @@ from affect_train.loop import train
 from affect_train.predict import predict
 from affect_train.preprocess import Preprocessing
 from affect_train.recipe import recipe_from
+from affect_train.recipe_section import HeldOut
 
 Values = Callable[..., dict[str, Any]]
 
@@ -158,6 +161,31 @@ def test_evaluation_scores_every_row_and_each_database(run: Path, dataset: Path)
     even = numbers % 2 == 0
     f1_of_even = f1_score(au25[even], predicted["au"][even, 0] >= 0.5)
     assert found["databases"]["affwild2"]["au"]["by_action_unit"]["25"]["f1"] == pytest.approx(f1_of_even)
+
+
+def test_only_the_rows_of_a_fold_count_where_one_is_named(run: Path, dataset: Path, tmp_path: Path) -> None:
+    folded = Path(shutil.copytree(dataset, tmp_path / "folded"))
+    numbers = np.arange(100, 121)
+    folds = {"train": np.zeros(40, np.int8), "validation": (numbers % 3 - 1).astype(np.int8)}
+    tables = [(split, pa.table({"folds.jaa": values})) for split, values in folds.items()]
+    add_group(open_dataset(folded), "folds.jaa", tables, Features({"folds.jaa": Value("int8")}), {})
+    output = tmp_path / "fold.json"
+    report = evaluate(run, folded, ["validation"], fold=HeldOut(folds="jaa", fold=1), output=output)
+    assert report["fold"] == {"folds": "jaa", "fold": 1}
+    found = report["splits"]["validation"]
+    chosen = numbers % 3 == 2
+    assert found["rows"] == chosen.sum() == 7
+    model, _ = open_model(run / "model")
+    predicted = predictions(model, logits_by_hand(run, dataset, "validation"))
+    au25 = numbers // 3 % 2
+    expected = f1_score(au25[chosen], predicted["au"][chosen, 0] >= 0.5)
+    assert found["overall"]["au"]["by_action_unit"]["25"]["f1"] == pytest.approx(expected)
+    even = chosen & (numbers % 2 == 0)
+    assert found["databases"]["affwild2"]["va"]["labels"] == even.sum()
+    with pytest.raises(UsageError, match=r"no row of the split 'validation' is in fold 2 of 'jaa'"):
+        evaluate(run, folded, ["validation"], fold=HeldOut(folds="jaa", fold=2), output=output)
+    with pytest.raises(UnknownNameError, match=r"folds\.five"):
+        evaluate(run, folded, ["validation"], fold=HeldOut(folds="five", fold=0), output=output)
 
 
 def test_a_model_folder_is_evaluated_into_a_named_file(run: Path, dataset: Path, tmp_path: Path) -> None:

@@ -83,6 +83,9 @@ def test_rows_that_are_held_out_are_a_part_and_rows_in_no_fold_are_in_none(
     rows = [None if part.rows is None else part.rows.nonzero()[0].tolist() for part in parts]
     assert [part.name for part in parts] == ["train", "fold 0 of train", "validation"]
     assert rows == [list(range(8, 16)), [4, 5, 6, 7], None]
+    joined = recipe("training.held_out={folds: two, fold: 0, others: trained}", "training.validation_split=null")
+    trained = parts_of(joined, open_dataset(leaking))[0].rows.nonzero()[0].tolist()
+    assert trained == [*range(4), *range(8, 16)]
     with pytest.raises(LeakError, match=r"subject 's0' of affwild: \d rows in fold 0 of train and train") as refused:
         train(held_out)
     assert "track" not in set(refused.value.leaks["kind"])

@@ -128,7 +128,11 @@ def test_two_processes_train_as_one(
 
 
 def test_meta_batches_come_from_a_fold_that_is_not_trained_on(
-    recipe: Callable[..., Recipe], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, world: SimpleNamespace
+    recipe: Callable[..., Recipe],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    world: SimpleNamespace,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     from affect_train.methods.meta_batch import MetaLoader
 
@@ -148,6 +152,7 @@ def test_meta_batches_come_from_a_fold_that_is_not_trained_on(
     drawn = rows_of(tmp_path / "run")
     trained = {row for rows in drawn for row in rows}
     assert trained == set(np.flatnonzero(folds == 0).tolist())
+    assert f"; {len(trained)} rows (labelled: au " in capsys.readouterr().err
     assert {len(pixels) for pixels in seen} == {3}
     assert len(seen) == len(drawn)
     with pytest.raises(UsageError, match=r"method.meta_batch.held_out: the folds 'mine' go from 0 to 1; found 2"):
