@@ -108,7 +108,7 @@ class MetaAuxiliary(LabelLosses):
         description="how the weights' gradient is computed; `second_order` keeps the graph of the tried step: exact, slow and large",
     )
     difference_step: Annotated[float, Field(gt=0.0)] = Field(
-        0.003, description="length of the step in weight space over which losses are compared"
+        0.002, description="length of the step in weight space over which losses are compared"
     )
     gradient_scale: Literal["loss", "unit"] = Field(
         "loss",
