@@ -264,19 +264,27 @@ def leaps(dataset: AuditedDataset, rng: np.random.Generator) -> Planted | None:
 
 
 def frozen(dataset: AuditedDataset, rng: np.random.Generator) -> Planted | None:
-    """Valence and arousal of whole tracks stopped at their first frame's, where a track is long enough."""
-    ordered = frames(dataset).filter("va_mask").with_columns((~pl.col("next")).cum_sum().alias("run"))
-    runs = ordered.group_by("run", maintain_order=True).agg("row").filter(pl.col("row").list.len() > LONGEST_RUN)["row"]
-    if runs.is_empty():
+    """Valence and arousal of long tracks stopped at their first frame's; where tracks are short, one is joined from several of a database and split."""
+    ordered = frames(dataset).filter("va_mask")
+    spans = [
+        part["row"].to_numpy()[start : start + LONGEST_RUN + 1]
+        for part in ordered.partition_by("database", "split", maintain_order=True)
+        for start in range(0, len(part) - LONGEST_RUN, LONGEST_RUN + 1)
+    ]
+    if not spans:
         return None
-    places = {name: dataset.labels[name].to_numpy().copy() for name in ("valence", "arousal")}
-    chosen = picked(np.arange(len(runs)), rng)
-    for run in chosen.tolist():
-        rows = runs[run].to_numpy()
-        for values in places.values():
-            values[rows] = values[rows[0]] or 0.1
-    wrong = np.array([runs[run][0] for run in chosen.tolist()])
-    return Planted(changed(dataset, places), {"tracks": target(dataset, wrong, len(runs))})
+    names = ("track", "frame", "face", "valence", "arousal")
+    columns = {name: dataset.labels[name].to_numpy().copy() for name in names}
+    for number, rows in enumerate(spans):
+        columns["track"][rows] = f"joined-{number}"
+        columns["frame"][rows], columns["face"][rows] = np.arange(len(rows)), 0
+    chosen = picked(np.arange(len(spans)), rng).tolist()
+    for span in chosen:
+        for name in ("valence", "arousal"):
+            columns[name][spans[span]] = columns[name][spans[span][0]] or 0.1
+    wrong = np.array([spans[span][0] for span in chosen])
+    values = {name: pl.Series(name, found, dtype=dataset.labels.schema[name]) for name, found in columns.items()}
+    return Planted(changed(dataset, values), {"joined tracks": target(dataset, wrong, len(spans))})
 
 
 def flickers(dataset: AuditedDataset, rng: np.random.Generator) -> Planted | None:
