@@ -264,7 +264,7 @@ def leaps(dataset: AuditedDataset, rng: np.random.Generator) -> Planted | None:
 
 
 def frozen(dataset: AuditedDataset, rng: np.random.Generator) -> Planted | None:
-    """Valence and arousal of long tracks stopped at their first frame's; where tracks are short, one is joined from several of a database and split."""
+    """Valence and arousal stopped at their first frame's, in long tracks that are joined from the frames of a database and split."""
     ordered = frames(dataset).filter("va_mask")
     spans = [
         part["row"].to_numpy()[start : start + LONGEST_RUN + 1]
