@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import statistics
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
@@ -57,7 +58,8 @@ def run_study(study: Study, recipes: Path, out: Path, workers: int = 1) -> dict[
     chains = [(study, recipes, out, seed) for seed in study.seeds]
     results: dict[int, dict[str, Any]] = {}
     failures: list[AffectError] = []
-    with _threads_of_children(threads), ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
+    context = multiprocessing.get_context("spawn")
+    with _threads_of_children(threads), ProcessPoolExecutor(workers, context, _end_with_parent) as pool:
         pool.submit(_run_shared, study, recipes, out).result()
         for future in as_completed([pool.submit(_run_chain, *chain) for chain in chains]):
             try:
@@ -87,6 +89,13 @@ def _document(study: Study, results: Sequence[Mapping[str, Any]]) -> dict[str, A
         "findings": [finding.to_json() for finding in findings(study, figures)],
         "seconds": {str(result["seed"]): result["seconds"] for result in results},
     }
+
+
+def _end_with_parent() -> None:
+    """Ends this process as soon as the one that started it is gone, so that no chain goes on beside that of a study that is started again."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
 
 
 def _run_shared(study: Study, recipes: Path, out: Path) -> None:

@@ -1,6 +1,9 @@
 """Chains of commands run for real: what was done is not done again, and what fails says where to look."""
 
 import json
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -129,3 +132,35 @@ def test_a_figure_is_found_by_keys_and_places_in_lists_and_is_none_where_the_pat
     assert _figure(document, "results.1.uar.mean") == 0.5
     for path in ("results.2.uar.mean", "results.mean", "results.-1.shots", "results.0.uar", "results.0.uar.mean.0"):
         assert _figure(document, path) is None
+
+
+def children_of(process: int) -> list[Path]:
+    return [Path("/proc", child) for child in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
+
+
+def runs(process: Path) -> bool:
+    try:
+        return (process / "stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+@pytest.mark.slow
+def test_a_study_that_is_killed_leaves_no_chain_behind(folder: Path) -> None:
+    study_of(folder, shared={"world": {"run": "affect-data demo {shared}/world --databases expw --faces 50000"}})
+    program = Path(sys.executable).with_name("affect-train")
+    command = [program, "study", folder / "study.yaml", folder / "out"]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + 60
+        while not (folder / "out" / "shared" / "logs" / "world.txt").exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        chains = children_of(process.pid)
+    finally:
+        process.kill()
+        process.wait()
+    assert chains
+    while any(runs(chain) for chain in chains):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
