@@ -13,7 +13,7 @@ from affect_train.batches import FaceImages
 from affect_train.errors import ModelMismatchError
 from affect_train.inference import Logits, build_accelerator, infer, open_model, predictions
 from affect_train.intervals import Clusters, confidence_intervals
-from affect_train.labels import LabelArrays, column_array, load_labels, text_codes
+from affect_train.labels import LabelArrays, column_array, load_folds, load_labels, text_codes
 from affect_train.metrics import best_thresholds, evaluate_predictions
 from affect_train.model import AffectModel
 from affect_train.preprocess import Preprocessing
@@ -150,6 +150,7 @@ def evaluate(
     folder = open_source(dataset)
     for split in [*splits, *([tune_thresholds] if tune_thresholds else [])]:
         folder.check_split(split) if isinstance(folder, ForeignSource) else folder.rows(split)
+    counted = {split: None if fold is None else rows_of_fold(folder, split, fold) for split in splits}
     if tune_thresholds in splits:
         raise UsageError(
             f"the split '{tune_thresholds}' is reported: thresholds tuned on it would flatter the model; tune on another split"
@@ -175,7 +176,7 @@ def evaluate(
             reporter,
             workers=workers,
             bootstrap=bootstrap,
-            chosen=None if fold is None else rows_of_fold(folder, split, fold),
+            chosen=counted[split],
         )
     if not accelerator.is_main_process:
         return None
@@ -201,8 +202,7 @@ def rows_of_fold(dataset: DatasetFolder | ForeignSource, split: str, fold: HeldO
         raise UsageError(
             "a fold takes a dataset folder, whose column groups hold it; build one with `affect-data build`"
         )
-    group = f"folds.{fold.folds}"
-    rows = np.flatnonzero(column_array(dataset.load(split, [group]), group) == fold.fold)
+    rows = np.flatnonzero(load_folds(dataset, split, fold.folds) == fold.fold)
     if not len(rows):
         raise UsageError(f"no row of the split '{split}' is in fold {fold.fold} of '{fold.folds}'")
     return rows

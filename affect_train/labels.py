@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
     from affect_data.soft_labels import SoftLabelProvenance
+    from affect_data.store import DatasetFolder
 
 TASKS = ("au", "expression", "va")
 """The tasks, in the order of the columns of `LabelArrays.taught`."""
@@ -215,6 +216,16 @@ class LabelArrays:
         """The arrays by name, as `metrics.evaluate_predictions` takes them."""
         names = ("au", "au_mask", "expression", "expression_mask", "valence", "arousal", "va_mask")
         return {name: getattr(self, name) for name in names}
+
+
+def load_folds(folder: "DatasetFolder", split: str, name: str) -> NDArray[Any]:
+    """The fold of each row of a split, int8 [rows]; -1 where it is in none.
+
+    Raises:
+        UnknownNameError: the dataset has no folds of this name.
+    """
+    group = f"folds.{name}"
+    return column_array(folder.load(split, [group]), group)
 
 
 def load_labels(

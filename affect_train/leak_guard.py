@@ -10,7 +10,7 @@ from accelerate.utils import broadcast_object_list
 from affect_data.errors import DataError
 from affect_data.leaks import LeakError, Part, find_leaks, guard_dataset, stored_groups
 from affect_data.store import DatasetFolder
-from affect_train.labels import column_array
+from affect_train.labels import column_array, load_folds
 from affect_train.preparation import Split, TrainingData, check_dataset, rows_in
 from affect_train.recipe import Recipe
 from affect_train.recipe_dataset import DatasetSource
@@ -85,8 +85,7 @@ def parts_of(recipe: Recipe, folder: DatasetFolder) -> list[Part]:
     kept = rows_in(recipe, folder)
     if kept is None or held_out is None:
         return [Part(split, split) for split in folder.splits]
-    group = f"folds.{held_out.folds}"
-    folds = column_array(folder.load(trained, [group]), group)
+    folds = load_folds(folder, trained, held_out.folds)
     held = Part(f"fold {held_out.fold} of {trained}", trained, folds == held_out.fold)
     others = [Part(split, split) for split in folder.splits if split != trained]
     return [Part(trained, trained, kept), held, *others]

@@ -20,7 +20,7 @@ from affect_train.ema import MovingAverage
 from affect_train.errors import BackboneError
 from affect_train.features import StoredFeatures, check_features, group_name, read_feature_provenance
 from affect_train.inference import build_accelerator
-from affect_train.labels import LabelArrays, column_array, load_labels
+from affect_train.labels import LabelArrays, load_folds, load_labels
 from affect_train.methods import METHODS, Method, build_method
 from affect_train.model import AffectModel
 from affect_train.optimization import learning_rate_factor, parameter_groups
@@ -230,8 +230,7 @@ def folds_of(recipe: Recipe, folder: DatasetFolder, held_out: HeldOut, key: str)
         UnknownNameError: the dataset has no folds of this name.
         UsageError: the folds have no such fold; names the recipe's `key`.
     """
-    group = f"folds.{held_out.folds}"
-    folds = column_array(folder.load(recipe.training.split, [group]), group)
+    folds = load_folds(folder, recipe.training.split, held_out.folds)
     if held_out.fold not in folds:
         raise UsageError(f"{key}: the folds '{held_out.folds}' go from 0 to {folds.max()}; found {held_out.fold}")
     return folds, held_out.fold

@@ -186,6 +186,10 @@ def test_only_the_rows_of_a_fold_count_where_one_is_named(run: Path, dataset: Pa
         evaluate(run, folded, ["validation"], fold=HeldOut(folds="jaa", fold=2), output=output)
     with pytest.raises(UnknownNameError, match=r"folds\.five"):
         evaluate(run, folded, ["validation"], fold=HeldOut(folds="five", fold=0), output=output)
+    before = (run / "model" / "config.json").read_bytes()
+    with pytest.raises(UsageError, match="is in fold 2"):
+        evaluate(run, folded, ["validation"], fold=HeldOut(folds="jaa", fold=2), tune_thresholds="train", output=output)
+    assert (run / "model" / "config.json").read_bytes() == before
 
 
 def test_a_model_folder_is_evaluated_into_a_named_file(run: Path, dataset: Path, tmp_path: Path) -> None:
