@@ -1,8 +1,8 @@
 """The section ``method`` of a training recipe: one class of options for each method."""
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from affect_train.recipe_coupling import Coupling
 from affect_train.recipe_meta import MetaBatch, WeightNetwork
@@ -103,12 +103,18 @@ class MetaAuxiliary(LabelLosses):
     name: Literal["meta_auxiliary"] = "meta_auxiliary"
     weight_network: WeightNetwork = WeightNetwork()
     meta_batch: MetaBatch = MetaBatch(share=0.5)
+    trial: Literal["separate", "shared"] = Field(
+        "separate",
+        description="`separate`: a step is tried before the one that is taken, which has the weights learned from it, as published; `shared`: the "
+        "step that is tried is the one that is taken, whose weights are one update older: cheaper by a backward pass and the memory of a kept graph",
+    )
     gradient: Literal["central_difference", "one_sided", "forward_mode", "second_order"] = Field(
         "central_difference",
         description="how the weights' gradient is computed; `second_order` keeps the graph of the tried step: exact, slow and large",
     )
-    difference_step: Annotated[float, Field(gt=0.0)] = Field(
-        0.002, description="length of the step in weight space over which losses are compared"
+    logit_change: Annotated[float, Field(gt=0.0)] = Field(
+        1e-3,
+        description="losses are compared at weights so far apart that expressions' logits change by this much to either side (root mean square)",
     )
     gradient_scale: Literal["loss", "unit"] = Field(
         "loss",
@@ -125,6 +131,19 @@ class MetaAuxiliary(LabelLosses):
         "the weights' gradient may point the wrong way",
     )
     record_weights: bool = Field(default=True, description="write the weights of all rows to `weights.parquet`")
+
+    @model_validator(mode="after")
+    def _can_share_its_trial(self) -> Self:
+        if self.trial == "shared" and self.meta_batch.size is None:
+            raise ValueError(
+                "a shared trial has no rows left to be judged by: the step that is taken learns all of its batch; "
+                "give `meta_batch.size` in place of `share`"
+            )
+        if self.trial == "shared" and self.gradient == "second_order":
+            raise ValueError(
+                "a shared trial keeps no graph, which `gradient: second_order` needs; use `trial: separate`"
+            )
+        return self
 
     @property
     def reserved(self) -> HeldOut | None:

@@ -46,6 +46,7 @@ def optimizer_step(
         learner.model.train()
     learner.method.before_step(number, window)
     values = accumulate_gradients(accelerator, learner, window, number=number)
+    learner.method.before_update()
     if clip_norm is not None:
         accelerator.clip_grad_norm_(learner.model.parameters(), clip_norm)
     optimizer = without_wrapper(learner.optimizer)

@@ -1,12 +1,14 @@
 """What a step of `meta_auxiliary` costs: time beside an ordinary step, memory beside the full second-order graph, and the error of its gradient.
 
     python benchmarks/meta.py
+    python benchmarks/meta.py --part changes [--backbone FOLDER]        # the error by how much logits change between the compared passes
     python benchmarks/meta.py --smoke                   # tiny; shows that it runs, measures nothing
 
 A ViT (12 layers, 192 wide, patches of 16, 112 px) takes steps on 16 faces with action units and 16 with an expression; the meta batch has 16 more
 faces with action units, or is a share of the first 16. The ordinary step learns the same 32 faces with fixed weights. Every variant has a process of
 its own, whose largest resident memory is read after its second step; "above" leaves out what was there before the first one. Errors
-are those of the loss's gradient by the rows' weights against the full second-order graph, on fresh networks and on a trained one.
+are those of the loss's gradient by the rows' weights against the full second-order graph, on fresh networks and on a trained one. With batch
+normalisation before the heads the rows of a pass depend on one another; a step that does so is compared with the same ordinary step.
 
 Faces are bright and dark bands, which are the action units; the expression follows from three of them, and a third of the expressions is wrong, as
 the method expects. The trained network has learned one batch by heart; its errors are taken on that batch and on others.
@@ -29,6 +31,7 @@ ORDINARY, SECOND_ORDER = "ordinary step", "second order"
 OPTIONS: dict[str, dict[str, Any]] = {
     ORDINARY: {"name": "supervised"},
     "central difference": {},
+    "central, shared trial": {"trial": "shared"},
     "central, meta batch a share": {"meta_batch": {"share": 0.5}},
     "central, every 4th step": {"every": 4},
     "one-sided difference": {"gradient": "one_sided"},
@@ -36,10 +39,15 @@ OPTIONS: dict[str, dict[str, Any]] = {
     SECOND_ORDER: {"gradient": "second_order"},
     "central, last 4 layers": {"last_layers": 4},
     "central, last layer": {"last_layers": 1},
+    "central, batch norm": {"normalisation": "batch"},
+    "central, batch norm, shared": {"normalisation": "batch", "trial": "shared"},
 }
+HEADS = [{"normalisation": "layer"}, {"normalisation": "batch"}]
 COMPARED = [name for name in OPTIONS if name not in (ORDINARY, SECOND_ORDER, "central, every 4th step")]
 LEARNED = 2_000_000
 """The faces that the trained network has learned, by their seed."""
+CHANGES = [1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2]
+"""Of logits, between the compared passes; 1e-3 is the default."""
 PERIOD = 4
 """Steps of a round, so that one with an update every fourth step has one."""
 ROWS, META_ROWS, UNITS = 32, 16, 7
@@ -89,12 +97,16 @@ def faces(seed: int, rows: int, size: int) -> Any:  # noqa: ANN401
     )
 
 
-def learner_of(options: dict[str, Any], seed: int, *, smoke: bool, state: Path | None = None) -> Any:  # noqa: ANN401
+def learner_of(
+    options: dict[str, Any], seed: int, *, smoke: bool, state: Path | None = None, backbone: str | None = None
+) -> Any:  # noqa: ANN401
     """The learner of a variant, and its Accelerator; the meta batches come from memory."""
     from affect_train.methods.meta_batch import MetaRows
     from affect_train.preparation import Learner, training_accelerator
     from affect_train.recipe import recipe_from
 
+    head = {"normalisation": options.get("normalisation", "layer")}
+    options = {key: value for key, value in options.items() if key != "normalisation"}
     method = {"name": "meta_auxiliary", "meta_batch": {"size": META_ROWS}, "record_weights": False, **options}
     if method["name"] == "supervised":
         method = {"name": "supervised"}
@@ -104,7 +116,7 @@ def learner_of(options: dict[str, Any], seed: int, *, smoke: bool, state: Path |
             "output": "nowhere",
             "seed": seed,
             "tasks": {"action_units": [1, 2, 4, 6, 7, 12, 25], "expression": "aff_wild2_7"},
-            "model": {"backbone": {"model_type": "vit", **SIZES[smoke]}, "image_size": 112},
+            "model": {"backbone": backbone or {"model_type": "vit", **SIZES[smoke]}, "image_size": 112, "head": head},
             "method": method,
             "batches": {"size": ROWS},
             "optimizer": {"learning_rate": 5e-4},
@@ -172,65 +184,101 @@ def prepare(name: str, *, smoke: bool) -> tuple[dict[str, Any], Callable[[], Rou
 # ---------------------------------------------------------------- errors
 
 
-def gradient_of(learner: Any, options: dict[str, Any], batch: Any) -> torch.Tensor:  # noqa: ANN401
+def gradient_of(learner: Any, accelerator: Any, options: dict[str, Any], batch: Any) -> torch.Tensor:  # noqa: ANN401
     """The gradient of the meta loss by the weights of the rows, without a step."""
+    from affect_train.methods.directional import DirectionalDerivatives
     from affect_train.methods.virtual_step import WeightSpace
+    from affect_train.step import accumulate_gradients
 
     method, found = learner.method, []
     kept = method.options, method.space, method.loader
     if "share" in options.get("meta_batch", {}):
         method.loader = None
-    values = {key: value for key, value in options.items() if key != "meta_batch"}
+    values = {key: value for key, value in options.items() if key not in ("meta_batch", "normalisation")}
     method.options = kept[0].model_copy(
         update={**values, "meta_batch": kept[0].meta_batch.model_copy(update={"share": 0.5})}
     )
     method.space = WeightSpace(learner.model, options.get("last_layers"))
+    method.derivatives = DirectionalDerivatives(method.options.gradient, method.options.logit_change, lambda sums: sums)
     method._learn = lambda *arguments: found.append(arguments[-1])
     method.before_step(1, [batch])
-    method.before_losses(learner.model(batch.pixels), batch)
+    accumulate_gradients(accelerator, learner, [batch], number=1)
+    method.before_update()
+    learner.optimizer.zero_grad()
     del method._learn
     method.options, method.space, method.loader = kept
     return found[0].detach()
 
 
-def train_network(folder: Path, steps: int, *, smoke: bool) -> None:
+def train_network(folder: Path, head: dict[str, str], steps: int, *, smoke: bool) -> None:
     """Writes a network that has learned one batch; says how far it came."""
-    learner, accelerator = learner_of({"name": "supervised"}, 0, smoke=smoke)
+    learner, accelerator = learner_of({"name": "supervised", **head}, 0, smoke=smoke)
     losses = [step(learner, accelerator, faces(LEARNED, ROWS, 112), 1) for _ in range(steps)]
-    torch.save(learner.model.state_dict(), folder / "trained.pt")
+    torch.save(learner.model.state_dict(), trained_network(folder, head))
     first, last = (
         {name: np.mean([one[name] for one in part]) for name in ("au", "expression")}
         for part in (losses[:5], losses[-5:])
     )
     print(
-        f"trained for {steps} steps: action unit loss {first['au']:.3f} to {last['au']:.3f}, "
+        f"trained for {steps} steps, {head['normalisation']} norm: action unit loss {first['au']:.3f} to {last['au']:.3f}, "
         f"expression loss {first['expression']:.3f} to {last['expression']:.3f}"
     )
 
 
-def errors(folder: Path, seeds: int, *, smoke: bool) -> dict[tuple[str, str], list[tuple[float, float]]]:
+def trained_network(folder: Path, head: dict[str, str]) -> Path:
+    return folder / f"{head['normalisation']}.pt"
+
+
+def errors(
+    folder: Path, head: dict[str, str], seeds: int, *, smoke: bool
+) -> dict[tuple[str, str], list[tuple[float, float]]]:
     """For every state and variant the relative error and cosine of each seed; a seed is another network, or other faces for the trained one."""
     from accelerate.state import AcceleratorState
 
     found: dict[tuple[str, str], list[tuple[float, float]]] = {}
+    names = [name for name in COMPARED if OPTIONS[name].get("normalisation", "layer") == head["normalisation"]]
     for state in ("fresh", "trained"):
         for seed in range(seeds):
             AcceleratorState._reset_state(reset_partial_state=True)
-            trained = folder / "trained.pt" if state == "trained" else None
-            learner, _ = learner_of({}, seed, smoke=smoke, state=trained)
+            trained = trained_network(folder, head) if state == "trained" else None
+            learner, accelerator = learner_of(head, seed, smoke=smoke, state=trained)
             batch = faces(LEARNED + seed, ROWS, 112)
             references: dict[bool, torch.Tensor] = {}
-            for name in COMPARED:
+            for name in names:
                 options = OPTIONS[name]
                 shared = "meta_batch" in options
                 if shared not in references:
                     exact = {"gradient": "second_order", **({"meta_batch": {"share": 0.5}} if shared else {})}
-                    references[shared] = gradient_of(learner, exact, batch)
-                exact_one, gradient = references[shared], gradient_of(learner, options, batch)
+                    references[shared] = gradient_of(learner, accelerator, exact, batch)
+                exact_one, gradient = references[shared], gradient_of(learner, accelerator, options, batch)
                 error = float((gradient - exact_one).norm() / exact_one.norm())
                 cosine = float(torch.nn.functional.cosine_similarity(gradient, exact_one, dim=0))
                 found.setdefault((state, name), []).append((error, cosine))
     return found
+
+
+def report_changes(seeds: int, training: int, backbone: str | None, *, smoke: bool) -> None:
+    """The relative error of central differences for every change of the logits, worst of the seeds, before and after training."""
+    from accelerate.state import AcceleratorState
+
+    print(f"{'error, worst seed':<28} " + " ".join(f"{change:>8.0e}" for change in CHANGES))
+    for head in HEADS:
+        worst: dict[str, list[float]] = {}
+        for seed in range(seeds):
+            AcceleratorState._reset_state(reset_partial_state=True)
+            learner, accelerator = learner_of({"every": 10**6, **head}, seed, smoke=smoke, backbone=backbone)
+            batch = faces(LEARNED + seed, ROWS, 112)
+            for steps in (0, training // 4, training):
+                for number in range(steps):
+                    step(learner, accelerator, batch, number + 2)
+                exact = gradient_of(learner, accelerator, {"every": 1, "gradient": "forward_mode"}, batch)
+                name = f"{head['normalisation']} norm, {'fresh' if not steps else f'{steps} steps later'}"
+                errors = worst.setdefault(name, [0.0] * len(CHANGES))
+                for place, change in enumerate(CHANGES):
+                    found = gradient_of(learner, accelerator, {"every": 1, "logit_change": change}, batch)
+                    errors[place] = max(errors[place], float((found - exact).norm() / exact.norm()))
+        for name, errors in worst.items():
+            print(f"{name:<28} " + " ".join(f"{error:>8.2%}" for error in errors), flush=True)
 
 
 # ---------------------------------------------------------------- the tables
@@ -269,7 +317,8 @@ def main() -> None:
     parser.add_argument("--training", type=int, default=60, help="steps of the trained network")
     parser.add_argument("--smoke", action="store_true", help="a tiny network, one round, two variants")
     parser.add_argument("--variant", choices=list(OPTIONS), help=argparse.SUPPRESS)
-    parser.add_argument("--part", choices=["both", "costs", "errors"], default="both")
+    parser.add_argument("--part", choices=["both", "costs", "errors", "changes"], default="both")
+    parser.add_argument("--backbone", help="a folder with a model of transformers, for `--part changes`")
     parser.add_argument("--only", nargs="+", choices=list(OPTIONS), help="variants whose costs are measured")
     arguments = parser.parse_args()
     if arguments.variant:
@@ -286,8 +335,13 @@ def main() -> None:
         print()
     if arguments.part in ("errors", "both"):
         with tempfile.TemporaryDirectory() as name:
-            train_network(Path(name), training, smoke=arguments.smoke)
-            report_errors(errors(Path(name), seeds, smoke=arguments.smoke))
+            found = {}
+            for head in HEADS:
+                train_network(Path(name), head, training, smoke=arguments.smoke)
+                found |= errors(Path(name), head, seeds, smoke=arguments.smoke)
+            report_errors(found)
+    if arguments.part == "changes":
+        report_changes(seeds, training, arguments.backbone, smoke=arguments.smoke)
     print(f"load at the end: {machine()}")
 
 

@@ -244,6 +244,9 @@ class Method(ABC):
     def before_losses(self, output: "AffectOutput", batch: "AffectBatch") -> None:  # noqa: B027
         """Called between the forward pass with gradient and `losses`; may differentiate the output if it keeps the graph."""
 
+    def before_update(self) -> None:  # noqa: B027
+        """Called when the gradients of a step are whole, over all micro-batches and processes, before they are clipped and the weights change."""
+
     def finish(self, folder: Path) -> None:  # noqa: B027
         """Writes what the method learned besides the model into the folder of the run; called on the main process when no step is left."""
 

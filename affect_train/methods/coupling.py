@@ -113,6 +113,10 @@ class Coupled(Method):
         """Of the method."""
         self.method.before_losses(output, batch)
 
+    def before_update(self) -> None:
+        """Of the method."""
+        self.method.before_update()
+
     def finish(self, folder: Path) -> None:
         """Of the method."""
         self.method.finish(folder)

@@ -1,7 +1,6 @@
 """Learning action units with expressions as help: what each row's expression counts is learned from what it does for the action units."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -17,14 +16,15 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from affect_data.errors import DataError, UsageError
 from affect_train import losses
 from affect_train.methods.base import LossTerm, Term, TotalLoss, total_loss
-from affect_train.methods.meta_batch import MetaLoader, MetaRows, divided, labelled_before
+from affect_train.methods.directional import DirectionalDerivatives, Rows
+from affect_train.methods.meta_batch import MetaLoader, divided, labelled_before
+from affect_train.methods.meta_trial import Seen, Trial
 from affect_train.methods.supervised import Supervised
 from affect_train.methods.virtual_step import (
     SMALLEST_NORM,
-    RandomState,
     Weights,
     WeightSpace,
-    directional_derivatives,
+    computes_float32_exactly,
     gradients,
     length,
     random_numbers,
@@ -49,25 +49,6 @@ SMALLEST_STEP = 1e-16
 """Adam's epsilon: gradients by the weights are as small as the learning rate over the number of rows, and its usual 1e-8 would swallow them."""
 
 
-@dataclass(frozen=True)
-class Trial:
-    """One update of the weight network.
-
-    Attributes:
-        batch: of the step that is tried: without the action units of the meta rows.
-        meta: by which it is judged.
-        random: the random numbers that the pass with gradient draws.
-        meta_labels: what the meta rows' loss is divided by, over all processes.
-        expressions: rows with an expression, over all processes.
-    """
-
-    batch: "AffectBatch"
-    meta: MetaRows
-    random: RandomState
-    meta_labels: Tensor
-    expressions: Tensor
-
-
 class MetaAuxiliary(Supervised):
     """The losses of labels, with the expression loss of each row multiplied by a weight in (0, 1) that a small network gives it.
 
@@ -77,7 +58,8 @@ class MetaAuxiliary(Supervised):
     pulls the model where the action units want it gains weight. This is a derivative of the row's loss in one direction, so no second-order graph is
     needed. Then the step is taken with the new weights.
 
-    The pass with gradient is the same for the step that is tried and the one that is taken. Where its rows depend on one another (batch
+    The pass with gradient is the same for the step that is tried and the one that is taken. With ``trial: shared`` the backward pass is, too: the
+    weight network learns when the step's gradients are there, and weighs the rows of the next step. Where its rows depend on one another (batch
     normalisation) or on random numbers (dropout) the compared passes repeat all of it with the same numbers, else they hold the rows with an
     expression alone.
 
@@ -118,7 +100,7 @@ class MetaAuxiliary(Supervised):
             ("model.temporal", getattr(recipe.model, "temporal", None) is not None, "set it to null"),
         )
         found += [
-            f"{key}: the method 'meta_auxiliary' goes through the pass with gradient twice, which this excludes; {remedy}"
+            f"{key}: the method 'meta_auxiliary' tries a step with the model's weights moved, which this excludes; {remedy}"
             for key, wrong, remedy in unfit
             if wrong
         ]
@@ -178,6 +160,7 @@ class MetaAuxiliary(Supervised):
             self.loader = MetaLoader(recipe, data.train, labelled, accelerator)
         self.record = WeightRecord(len(data.train.labels) if self.options.record_weights else 0, accelerator.device)
         self.split, self.epoch_steps = data.train, data.plan.steps
+        self.derivatives = DirectionalDerivatives(self.options.gradient, self.options.logit_change, self._sum)
         self.number, self.trial = 0, None
         accelerator.register_for_checkpointing(self)
 
@@ -187,12 +170,14 @@ class MetaAuxiliary(Supervised):
             "network": self.network.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "record": self.record.state_dict(),
+            "distance": self.derivatives.distance,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Takes up what a checkpoint kept."""
         for name, part in (("network", self.network), ("optimizer", self.optimizer), ("record", self.record)):
             part.load_state_dict(state[name])
+        self.derivatives.distance = state["distance"]
 
     def finish(self, folder: Path) -> None:
         """Writes the weight network, and the mean weight of each row in the last epoch in which it came."""
@@ -238,12 +223,27 @@ class MetaAuxiliary(Supervised):
             self.trial = None
 
     def before_losses(self, output: "AffectOutput", batch: "AffectBatch") -> None:
-        """Lets the weight network learn from the pass with gradient before its losses are taken."""
-        if self.trial is not None:
-            self._learn(self.trial, *self._weights_by_direction(self.trial, output))
+        """Lets the weight network learn from the pass with gradient before its losses are taken, unless the trial is the step itself."""
+        assert output.features is not None
+        assert output.expression_logits is not None
+        rows = self._expression_losses(output, batch).detach()
+        seen = Seen(output.features.detach(), output.expression_logits.detach(), rows)
+        if self.trial is not None and self.options.trial == "shared":
+            self.seen = seen
+        elif self.trial is not None:
+            total = self._total(self.whole.losses(output, self.trial.batch))
+            step = self._mean(gradients(total.loss, self.space.own, retain=True))
+            self._learn(self.trial, *self._weights_by_direction(self.trial, seen, step))
             self.trial = None
         if self.options.record_weights:
-            self._record(output, batch)
+            self._record(seen, batch)
+
+    def before_update(self) -> None:
+        """Lets the weight network learn from the gradients of the step that is about to be taken."""
+        if self.trial is not None:
+            step = [torch.zeros_like(one) if one.grad is None else one.grad for one in self.space.own]
+            self._learn(self.trial, *self._weights_by_direction(self.trial, self.seen, step))
+            self.trial = None
 
     def _trial(self, batch: "AffectBatch") -> Trial | None:
         """None where no row of any process has an expression, or no meta row an action unit."""
@@ -260,40 +260,43 @@ class MetaAuxiliary(Supervised):
             return None
         return Trial(batch, meta, random_state(batch.au.device), *counts.float().unbind())
 
-    def _weights_by_direction(self, trial: Trial, output: "AffectOutput") -> tuple[Tensor, Tensor]:
-        """The weights of the rows, in the graph of the weight network, and the meta loss's gradient by them; both float [N]."""
-        rows = self._expression_losses(output, trial.batch)
-        weights = self.network(output.features, rows)
-        total = self._total(self.whole.losses(output, trial.batch))
-        step = self._mean(gradients(total.loss, self.space.own, retain=True))
+    def _weights_by_direction(self, trial: Trial, seen: Seen, step: Weights) -> tuple[Tensor, Tensor]:
+        """The weights of the rows, in the graph of the weight network, and the meta loss's gradient by them; both float [N].
+
+        Args:
+            trial: whose step is tried.
+            seen: of its rows.
+            step: the gradient along which the model's weights move, the same on all processes.
+        """
+        weights = self.network(seen.features, seen.losses)
         with torch.no_grad():
             tried = torch._foreach_sub(self.space.own, torch._foreach_mul(step, self.virtual_rate))
         direction = self._sum_all(self._meta_gradient(trial, tried))
         factor = -self.virtual_rate * self.options.task_weights.expression / trial.expressions
-        return weights, factor * self._derivatives(trial, direction, rows.detach()) / self._scale(direction)
+        return weights, factor * self._derivatives(trial, seen, direction) / self._scale(direction)
 
-    def _derivatives(self, trial: Trial, direction: Weights, rows: Tensor) -> Tensor:
+    def _derivatives(self, trial: Trial, seen: Seen, direction: Weights) -> Tensor:
         batch, device = trial.batch, trial.batch.au.device
         whole = self.space.couples_rows or not same_state(trial.random, random_state(device))
         chosen = (torch.ones_like(batch.expression_mask) if whole else batch.expression_mask).nonzero().squeeze(1)
-        derivatives = torch.zeros_like(rows)
-        if len(chosen):
-            pixels, classes, mask = batch.pixels[chosen], batch.expression[chosen], batch.expression_mask[chosen]
+        pixels, classes, mask = batch.pixels[chosen], batch.expression[chosen], batch.expression_mask[chosen]
 
-            def moved(weights: Sequence[Tensor]) -> Tensor:
-                logits = self.space(weights, pixels).expression_logits
-                return losses.cross_entropy_of_rows(logits, classes, mask)
+        def rows_at(weights: Sequence[Tensor]) -> Rows:
+            if not len(chosen):
+                return seen.logits[chosen], seen.losses[chosen]
+            logits = self.space(weights, pixels).expression_logits
+            assert logits is not None
+            return logits[mask], losses.cross_entropy_of_rows(logits, classes, mask)
 
-            exact = self.accelerator.mixed_precision == "no"
-            derivatives[chosen] = directional_derivatives(
-                moved,
-                self.space.own,
-                direction,
-                gradient=self.options.gradient,
-                step=self.options.difference_step,
-                random=partial(random_numbers, device, trial.random),
-                at_weights=rows[chosen] if exact else None,
-            )
+        exact = self.accelerator.mixed_precision == "no" and computes_float32_exactly(device)
+        derivatives = torch.zeros_like(seen.losses)
+        derivatives[chosen] = self.derivatives(
+            rows_at,
+            self.space.own,
+            direction,
+            random=partial(random_numbers, device, trial.random),
+            at_weights=(seen.logits[chosen][mask], seen.losses[chosen]) if exact else None,
+        )
         return derivatives
 
     def _weights_by_second_order(self, trial: Trial) -> tuple[Tensor, Tensor]:
@@ -353,9 +356,9 @@ class MetaAuxiliary(Supervised):
             parameter.grad = change
         self.optimizer.step()
 
-    def _record(self, output: "AffectOutput", batch: "AffectBatch") -> None:
+    def _record(self, seen: Seen, batch: "AffectBatch") -> None:
         with torch.no_grad():
-            weights = self.network(output.features, self._expression_losses(output, batch))
+            weights = self.network(seen.features, seen.losses)
         kind = losses.sum_dtype(weights.device)
         values = torch.stack([batch.rows.to(kind), batch.expression_mask.to(kind), weights.to(kind)], dim=1)
         if self.accelerator.num_processes > 1:

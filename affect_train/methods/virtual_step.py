@@ -1,13 +1,11 @@
-"""The model as a function of its weights: passes at other weights than its own, and how losses change in a direction of weight space."""
+"""The model as a function of its weights: passes at other weights than its own."""
 
-import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from affect_train.optimization import layer_depths
 
@@ -17,6 +15,9 @@ if TYPE_CHECKING:
 Weights = list[Tensor]
 RandomState = tuple[Tensor, Tensor | None]
 
+FLOAT32_SETTINGS: tuple[Any, ...] = (torch.backends.cuda.matmul, torch.backends.cudnn.conv)
+"""Where torch keeps how products of float32 are taken on a GPU; it is not in torch's types."""
+
 SMALLEST_NORM = 1e-30
 """A direction shorter than this is none."""
 
@@ -24,8 +25,9 @@ SMALLEST_NORM = 1e-30
 class WeightSpace:
     """A model's learning weights, and the model as a function of them.
 
-    A pass runs in full precision, whatever the training runs in, because differences of losses are taken; it goes around what Accelerate put
-    around the model. Running statistics stay as they were.
+    A pass runs in full precision, whatever the training runs in, because differences of losses are taken: without bfloat16, and without
+    TensorFloat32, in which torch runs convolutions on a GPU unless told otherwise. It goes around what Accelerate put around the model. Running
+    statistics stay as they were.
 
     Args:
         model: not wrapped for distributed training.
@@ -55,9 +57,27 @@ class WeightSpace:
         # Batch normalisation writes into the copies.
         values |= {f"model.{name}": value.clone() for name, value in self._model.model.named_buffers()}
         values |= {f"model.{name}": value for name, value in zip(self.names, weights, strict=True)}
-        with torch.autocast(pixels.device.type, enabled=False):
+        with torch.autocast(pixels.device.type, enabled=False), exact_float32():
             output: AffectOutput = torch.func.functional_call(self._model, values, (pixels,))
         return output
+
+
+def computes_float32_exactly(device: torch.device) -> bool:
+    """Whether products of float32 are taken in float32 on a device, not in TensorFloat32."""
+    return device.type == "cpu" or all(one.fp32_precision != "tf32" for one in FLOAT32_SETTINGS)
+
+
+@contextmanager
+def exact_float32() -> Iterator[None]:
+    """Products of float32 in float32 on GPUs, which else may round their factors to ten bits; afterwards as before."""
+    before = [setting.fp32_precision for setting in FLOAT32_SETTINGS]
+    try:
+        for setting in FLOAT32_SETTINGS:
+            setting.fp32_precision = "ieee"
+        yield
+    finally:
+        for setting, kept in zip(FLOAT32_SETTINGS, before, strict=True):
+            setting.fp32_precision = kept
 
 
 class _OwnForward(nn.Module):
@@ -70,53 +90,6 @@ class _OwnForward(nn.Module):
     def forward(self, pixels: Tensor) -> "AffectOutput":
         output: AffectOutput = type(self.model).forward(self.model, pixels)
         return output
-
-
-Losses = Callable[[Sequence[Tensor]], Tensor]
-"""From weights to losses, float [N]."""
-
-
-def directional_derivatives(
-    losses: Losses,
-    weights: Sequence[Tensor],
-    direction: Sequence[Tensor],
-    *,
-    gradient: str,
-    step: float,
-    random: Callable[[], AbstractContextManager[None]],
-    at_weights: Tensor | None = None,
-) -> Tensor:
-    """How fast each loss changes in a direction of weight space, ``<direction, d loss_i / d weights>``: float [N].
-
-    Args:
-        losses: of the rows.
-        weights: where.
-        direction: of the same shapes.
-        gradient: ``central_difference``, ``one_sided`` or ``forward_mode``.
-        step: the distance in weight space over which losses are compared.
-        random: a context in which every pass draws the same random numbers.
-        at_weights: the losses at `weights`, where they are known.
-    """
-    here = [one.detach() for one in weights]
-    if gradient == "forward_mode":
-        # The fused kernels of attention have no forward derivative.
-        with random(), sdpa_kernel(SDPBackend.MATH), warnings.catch_warnings():
-            # Loading torch's forward derivatives for the first time uses a part of torch that is on its way out.
-            warnings.filterwarnings("ignore", "`torch.jit", DeprecationWarning)
-            return torch.func.jvp(lambda *moved: losses(moved), tuple(here), tuple(direction))[1]
-    norm = length(direction)
-    moves = torch._foreach_mul(list(direction), step / norm.clamp(min=SMALLEST_NORM))
-    with torch.no_grad():
-        with random():
-            ahead = losses(torch._foreach_add(here, moves))
-        if gradient == "one_sided":
-            if at_weights is None:
-                with random():
-                    at_weights = losses(here)
-            return (ahead - at_weights) * (norm / step)
-        with random():
-            behind = losses(torch._foreach_sub(here, moves))
-    return (ahead - behind) * (norm / (2 * step))
 
 
 def length(vectors: Sequence[Tensor]) -> Tensor:

@@ -106,7 +106,12 @@ def test_a_killed_run_goes_on_to_the_same_bits(
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "settings", [("method.meta_batch={share: 0.5}",), ("method.meta_batch={size: 4}", "method.gradient=second_order")]
+    "settings",
+    [
+        ("method.meta_batch={share: 0.5}",),
+        ("method.meta_batch={size: 4}", "method.gradient=second_order"),
+        ("method.meta_batch={size: 4}", "method.trial=shared"),
+    ],
 )
 def test_two_processes_train_as_one(
     values: dict[str, Any], recipe: Callable[..., Recipe], tmp_path: Path, settings: tuple[str, ...]

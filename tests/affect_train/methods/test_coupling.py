@@ -618,6 +618,9 @@ class Recorder(SupervisedMethod):
     def before_losses(self, *arguments):
         self.calls.append(("before_losses", *arguments))
 
+    def before_update(self):
+        self.calls.append(("before_update",))
+
     def finish(self, *arguments):
         self.calls.append(("finish", *arguments))
 
@@ -628,11 +631,13 @@ def test_what_a_method_does_around_a_step_is_done():
     method.attach("learner", "data", "accelerator", "recipe")
     method.before_step(3, ["batch"])
     method.before_losses("output", "batch")
+    method.before_update()
     method.finish("folder")
     assert inner.calls == [
         ("attach", "learner", "data", "accelerator", "recipe"),
         ("before_step", 3, ["batch"]),
         ("before_losses", "output", "batch"),
+        ("before_update",),
         ("finish", "folder"),
     ]
 

@@ -13,7 +13,9 @@ from affect_train.batches import AffectBatch
 from affect_train.inference import build_accelerator
 from affect_train.losses import cross_entropy_of_rows
 from affect_train.methods import METHODS, total_loss
+from affect_train.methods.directional import DirectionalDerivatives
 from affect_train.methods.meta_auxiliary import MetaAuxiliary
+from affect_train.methods.meta_batch import MetaRows
 from affect_train.preparation import Learner
 from affect_train.recipe import recipe_from
 from affect_train.step import optimizer_step
@@ -91,7 +93,9 @@ def meta_gradient(learner, batch, number=1, random=5):
 
 
 def with_gradient(learner, kind, **options):
-    learner.method.options = learner.method.options.model_copy(update={"gradient": kind, **options})
+    method = learner.method
+    method.options = method.options.model_copy(update={"gradient": kind, **options})
+    method.derivatives = DirectionalDerivatives(kind, method.options.logit_change, lambda sums: sums)
     return learner
 
 
@@ -150,6 +154,16 @@ def test_derivatives_in_one_direction_agree_with_the_second_order_graph_on_fresh
     for gradient, error in EXACT_TO.items():
         found = meta_gradient(with_gradient(learner, gradient), batch_of(seed))
         assert relative(found, exact) < error, gradient
+
+
+@pytest.mark.parametrize("divisor", [1, 8, 64])
+@pytest.mark.parametrize("head", ["layer", "batch"])
+def test_faces_that_are_alike_leave_central_differences_within_a_percent(head, divisor):
+    """What hardly varies is magnified by batch normalisation, and lost in rounding without it."""
+    learner, _ = learner_of(f"model.head.normalisation={head}")
+    batch = replace(batch_of(), pixels=batch_of().pixels // divisor + 96)
+    exact = meta_gradient(with_gradient(learner, "second_order"), batch)
+    assert relative(meta_gradient(with_gradient(learner, "central_difference"), batch), exact) < 1e-2
 
 
 @pytest.mark.parametrize("seed", range(2))
@@ -235,6 +249,43 @@ def test_the_step_is_taken_with_the_new_weights_and_all_action_units():
     assert values["au"] == pytest.approx(every[batch.au_mask].mean().item(), rel=1e-5)
 
 
+def with_meta_batch(learner, trial, seed=8):
+    """The learner, whose meta rows are the same few at every step."""
+    learner.method.options = learner.method.options.model_copy(update={"trial": trial})
+    batch = batch_of(seed)
+    learner.method.loader = SimpleNamespace(batch=lambda number: MetaRows.of(batch, batch.au_mask.any(dim=1)))
+    return learner
+
+
+@pytest.mark.parametrize("overrides", [[], ["model.dropout=0.3"], ["model.head.normalisation=batch"]])
+def test_a_shared_trial_gives_the_weights_the_same_gradient_as_a_separate_one(overrides):
+    given = {}
+    for trial in ("separate", "shared"):
+        learner, accelerator = learner_of(*overrides)
+        with_meta_batch(learner, trial).method._learn = lambda *got, trial=trial: given.setdefault(trial, got)
+        torch.manual_seed(5)
+        optimizer_step(accelerator, learner, [batch_of()], number=1, clip_norm=0.001)
+    (_, weights, gradient), (_, expected_weights, expected) = given["shared"], given["separate"]
+    assert torch.equal(weights, expected_weights)
+    assert relative(gradient, expected) < 1e-4
+
+
+def test_with_a_shared_trial_a_step_has_the_weights_learned_before_it():
+    batch = batch_of()
+    learner, accelerator = learner_of("method.weight_network.learning_rate=0.1")
+    with_meta_batch(learner, "shared")
+    first = [one.detach().clone() for one in learner.method.network.parameters()]
+    for number in (1, 2):
+        with torch.no_grad():
+            output = learner.model(batch.pixels)
+            rows = cross_entropy_of_rows(output.expression_logits, batch.expression, batch.expression_mask)
+            weights = learner.method.network(output.features, rows)[batch.expression_mask]
+        values = optimizer_step(accelerator, learner, [batch], number=number)
+        assert values["expression_weight"] == pytest.approx(weights.mean().item(), rel=1e-5)
+        learned = list(learner.method.network.parameters())
+        assert not any(torch.equal(one, old) for one, old in zip(learned, first, strict=True))
+
+
 def test_the_weight_network_learns_at_every_kth_step():
     learner, accelerator = learner_of("method.every=3")
     seen = []
@@ -317,8 +368,10 @@ def test_bfloat16_compares_losses_in_full_precision():
         handle = logits.register_forward_hook(lambda module, inputs, output, seen=seen: seen.append(output.dtype))
         found = meta_gradient(learner, batch_of())
         handle.remove()
-        # the pass with gradient, the meta batch, and the passes that are compared
-        assert seen == [torch.bfloat16] + [torch.float32] * 3
+        # the pass with gradient, then the meta batch and the passes that are compared, at one distance or several
+        assert seen[0] == torch.bfloat16
+        assert len(seen) >= 4
+        assert set(seen[1:]) == {torch.float32}
         # what is left of the error is the direction of the step that is tried, which has bfloat16's gradient
         assert relative(found, exact) < error
 
@@ -460,6 +513,15 @@ def test_what_a_recipe_lacks_or_excludes_is_listed():
     assert "learns action units with expressions as help" in mistakes[0]
     with pytest.raises(RecipeError, match=r"tasks.expression: missing"):
         Learner.build(recipe, build_accelerator(), 1)
+
+
+def test_a_shared_trial_needs_a_meta_batch_of_its_own_and_no_graph():
+    for options, message in (
+        ({"meta_batch": {"share": 0.5}}, "give `meta_batch.size` in place of `share`"),
+        ({"meta_batch": {"size": 4}, "gradient": "second_order"}, "use `trial: separate`"),
+    ):
+        with pytest.raises(RecipeError, match=message):
+            recipe_from(values_of(method={"name": "meta_auxiliary", "trial": "shared", **options}))
 
 
 def test_a_meta_batch_has_one_source():

@@ -1,14 +1,11 @@
-from functools import partial
-
-import pytest
 import torch
 
 from affect_train.methods.virtual_step import (
+    FLOAT32_SETTINGS,
     WeightSpace,
-    directional_derivatives,
+    computes_float32_exactly,
     gradients,
     length,
-    random_numbers,
     random_state,
     same_state,
 )
@@ -37,61 +34,24 @@ def pixels(rows=4):
     return torch.randint(0, 256, (rows, 3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
 
 
-def derivatives(losses, weights, direction, gradient, step=1e-3, **options):
-    random = partial(random_numbers, CPU, random_state(CPU))
-    return directional_derivatives(losses, weights, direction, gradient=gradient, step=step, random=random, **options)
-
-
-@pytest.mark.parametrize(
-    ("gradient", "expected"),
-    # f = a³ + ab at (2, 3) along (1, -1): (3·4 + 3) - 2 = 13. The forward difference adds step/|v| · f''/2 = h (6a - 2) / 2 = 5 h.
-    [("forward_mode", 13.0), ("central_difference", 13.0), ("one_sided", 13.0 + 5 * 0.1 / 2**0.5)],
-)
-def test_a_cubic_has_its_derivative_in_a_direction(gradient, expected):
-    weights = [torch.tensor(2.0, dtype=torch.float64), torch.tensor([3.0], dtype=torch.float64)]
-    direction = [torch.tensor(1.0, dtype=torch.float64), torch.tensor([-1.0], dtype=torch.float64)]
-
-    def losses(moved):
-        return (moved[0] ** 3 + moved[0] * moved[1]).reshape(1)
-
-    found = derivatives(losses, weights, direction, gradient, step=0.1 if gradient == "one_sided" else 1e-3)
-    # what is left is the cubic term: h² for one side
-    assert found.item() == pytest.approx(expected, abs=0.1**2 / 2 + 1e-9 if gradient == "one_sided" else 1e-6)
-
-
-@pytest.mark.parametrize("gradient", ["forward_mode", "central_difference", "one_sided"])
-def test_no_direction_has_no_derivative(gradient):
-    found = derivatives(lambda moved: moved[0] ** 2, [torch.tensor([2.0])], [torch.zeros(1)], gradient)
-    assert found.item() == 0
-
-
-def test_losses_at_the_weights_are_not_computed_again_where_they_are_known():
-    calls = []
-
-    def losses(moved):
-        calls.append(1)
-        return moved[0] ** 2
-
-    known = derivatives(losses, [torch.tensor([2.0])], [torch.ones(1)], "one_sided", at_weights=torch.tensor([4.0]))
-    assert len(calls) == 1
-    again = derivatives(losses, [torch.tensor([2.0])], [torch.ones(1)], "one_sided")
-    assert len(calls) == 3
-    assert torch.equal(known, again)
-
-
-def test_compared_passes_draw_the_same_random_numbers():
-    seen = []
-
-    def losses(moved):
-        seen.append(torch.rand(3))
-        return moved[0] ** 2
-
-    state = torch.random.get_rng_state()
-    for gradient in ("central_difference", "one_sided", "forward_mode"):
-        derivatives(losses, [torch.tensor([2.0])], [torch.ones(1)], gradient)
-    assert len(seen) == 5
-    assert all(torch.equal(one, seen[0]) for one in seen)
-    assert torch.equal(torch.random.get_rng_state(), state)
+def test_a_pass_multiplies_in_float32_on_gpus_whatever_the_training_does():
+    model, seen = model_of(), []
+    model.heads["au"].register_forward_hook(
+        lambda *_: seen.append([setting.fp32_precision for setting in FLOAT32_SETTINGS])
+    )
+    before = [setting.fp32_precision for setting in FLOAT32_SETTINGS]
+    torch.set_float32_matmul_precision("high")
+    try:
+        space = WeightSpace(model)
+        space(space.own, pixels())
+        assert [setting.fp32_precision for setting in FLOAT32_SETTINGS] == ["tf32", "tf32"]
+        assert torch.get_float32_matmul_precision() == "high"
+        assert computes_float32_exactly(CPU)
+        assert not computes_float32_exactly(torch.device("cuda"))
+    finally:
+        for setting, kept in zip(FLOAT32_SETTINGS, before, strict=True):
+            setting.fp32_precision = kept
+    assert seen == [["ieee", "ieee"]]
 
 
 def test_drawing_a_random_number_changes_the_state():
