@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from affect_data.errors import AffectError, DataError, UsageError
+from affect_data.store import exclusive
 from affect_train.run_folder import write_json
 from affect_train.study.claims import Figures, findings
 from affect_train.study.description import SHARED, Command, Study
@@ -50,16 +51,20 @@ def run_study(study: Study, recipes: Path, out: Path, workers: int = 1) -> dict[
         workers: chains at a time, each on its share of the processor's cores.
 
     Raises:
+        DataError: the same folder's study is running.
         StepFailedError: a command failed; the other chains end first.
         UsageError: the folder holds a study of other commands.
     """
-    out.mkdir(parents=True, exist_ok=True)
     threads = max(1, (os.cpu_count() or 1) // workers)
     chains = [(study, recipes, out, seed) for seed in study.seeds]
     results: dict[int, dict[str, Any]] = {}
     failures: list[AffectError] = []
     context = multiprocessing.get_context("spawn")
-    with _threads_of_children(threads), ProcessPoolExecutor(workers, context, _end_with_parent) as pool:
+    with (
+        exclusive(out),
+        _threads_of_children(threads),
+        ProcessPoolExecutor(workers, context, _end_with_parent) as pool,
+    ):
         pool.submit(_run_shared, study, recipes, out).result()
         for future in as_completed([pool.submit(_run_chain, *chain) for chain in chains]):
             try:

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
-from affect_data.errors import UsageError
+from affect_data.errors import DataError, UsageError
+from affect_data.store import exclusive
 from affect_train.study import read_study, run_study, study_page
 from affect_train.study.execution import StepFailedError, _figure
 from affect_train.study.tables import papers_page
@@ -95,6 +96,12 @@ def test_a_folder_of_other_commands_is_refused(folder: Path) -> None:
         UsageError, match=r"databases\.json' is of another command: the study has changed since; remove"
     ):
         run_study(study_of(folder, "seeds=[0]", "faces=31"), folder, folder / "out")
+
+
+def test_a_second_study_in_the_same_folder_waits_for_nothing_and_touches_nothing(folder: Path) -> None:
+    with exclusive(folder / "out"), pytest.raises(DataError, match=r"out' is being written by another process; wait"):
+        run_study(study_of(folder), folder, folder / "out")
+    assert [path.name for path in (folder / "out").iterdir()] == [".lock"]
 
 
 def test_tables_show_means_intervals_and_verdicts(folder: Path) -> None:
