@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from affect_train.losses import sum_dtype
 from affect_train.methods.virtual_step import SMALLEST_NORM, length
 
 Rows = tuple[Tensor, Tensor]
@@ -84,7 +85,8 @@ class DirectionalDerivatives:
 
     def _far_enough(self, change: Tensor) -> bool:
         """Whether outputs have changed by about as much as they should; sets the distance at which they will."""
-        squares = torch.stack([change.double().square().sum(), change.new_tensor(change.numel(), dtype=torch.float64)])
+        kind = sum_dtype(change.device)
+        squares = torch.stack([change.to(kind).square().sum(), change.new_tensor(change.numel(), dtype=kind)])
         total, count = self._add(squares).tolist()
         if not total > 0 or not math.isfinite(total):
             return True
