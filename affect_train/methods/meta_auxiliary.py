@@ -224,6 +224,8 @@ class MetaAuxiliary(Supervised):
 
     def before_losses(self, output: "AffectOutput", batch: "AffectBatch") -> None:
         """Lets the weight network learn from the pass with gradient before its losses are taken, unless the trial is the step itself."""
+        if self.trial is None and not self.options.record_weights:
+            return
         assert output.features is not None
         assert output.expression_logits is not None
         rows = self._expression_losses(output, batch).detach()
