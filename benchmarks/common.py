@@ -41,6 +41,7 @@ class Variant:
         cpu: processor seconds of each round, all threads.
         units: what a round got through (images, steps).
         memory: bytes of anonymous memory after each round.
+        beside: seconds of each round for what it was compared with in turn, in the same process.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Variant:
     wall: list[float] = field(default_factory=list)
     cpu: list[float] = field(default_factory=list)
     memory: list[int] = field(default_factory=list)
+    beside: list[float] = field(default_factory=list)
     units: int = 0
 
     @classmethod
@@ -85,6 +87,7 @@ class Variant:
         self.wall.append(answer["wall"])
         self.cpu.append(answer["cpu"])
         self.memory.append(answer["memory"])
+        self.beside.append(answer["beside"])
         self.units = answer["units"]
 
     def stop(self) -> None:
@@ -141,11 +144,13 @@ class Round(NamedTuple):
         units: that it got through.
         wall: seconds.
         cpu: processor seconds, all threads.
+        beside: seconds for what it is compared with, where that is done in between.
     """
 
     units: int
     wall: float
     cpu: float
+    beside: float = 0.0
 
 
 def timed(work: Callable[[], int]) -> Round:

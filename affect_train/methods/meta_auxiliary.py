@@ -16,9 +16,10 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from affect_data.errors import DataError, UsageError
 from affect_train import losses
 from affect_train.methods.base import LossTerm, Term, TotalLoss, total_loss
-from affect_train.methods.directional import DirectionalDerivatives, Rows
+from affect_train.methods.directional import DirectionalDerivatives, OnePass, Passes, RowLosses
 from affect_train.methods.meta_batch import MetaLoader, divided, labelled_before
 from affect_train.methods.meta_trial import Seen, Trial
+from affect_train.methods.processes import OverProcesses
 from affect_train.methods.supervised import Supervised
 from affect_train.methods.virtual_step import (
     SMALLEST_NORM,
@@ -58,10 +59,11 @@ class MetaAuxiliary(Supervised):
     pulls the model where the action units want it gains weight. This is a derivative of the row's loss in one direction, so no second-order graph is
     needed. Then the step is taken with the new weights.
 
-    The pass with gradient is the same for the step that is tried and the one that is taken. With ``trial: shared`` the backward pass is, too: the
-    weight network learns when the step's gradients are there, and weighs the rows of the next step. Where its rows depend on one another (batch
-    normalisation) or on random numbers (dropout) the compared passes repeat all of it with the same numbers, else they hold the rows with an
-    expression alone.
+    Where the meta rows are a batch of their own, the trial is the step itself, whose gradients are there before the model's weights move: what the
+    rows' losses gain by their new weights is then added to them, or, with ``trial: shared``, the new weights are those of the next step. Where the
+    meta rows are a share of the batch, the step learns from them and the trial does not, which has a backward pass of its own before. The compared
+    passes hold the rows with an expression alone, or all rows where these depend on one another (batch normalisation) or on random numbers
+    (dropout), which are then the same.
 
     ``last_layers`` confines the trial to the end of the network. It is cheaper and not a safe default: such gradients may point the wrong way.
 
@@ -143,10 +145,12 @@ class MetaAuxiliary(Supervised):
                 f"the method 'meta_auxiliary' needs whole weights on every process, and {accelerator.distributed_type} divides them; use multi_gpu"
             )
         model = accelerator.unwrap_model(learner.model)
-        self.accelerator, self.base_optimizer = accelerator, learner.optimizer
+        self.accelerator, self.processes = accelerator, OverProcesses(accelerator)
+        self.base_optimizer = learner.optimizer
         # With a coupling the step that is tried has its terms too.
         self.whole = learner.method
-        self.space = WeightSpace(model, self.options.last_layers)
+        self.learning = WeightSpace(model)
+        self.space = self.learning if self.options.last_layers is None else WeightSpace(model, self.options.last_layers)
         options = self.options.weight_network
         self.network = WeightNetwork(model.feature_width, options, recipe.seed).to(accelerator.device)
         # Decay apart from the gradient, beside which it would be large.
@@ -160,7 +164,7 @@ class MetaAuxiliary(Supervised):
             self.loader = MetaLoader(recipe, data.train, labelled, accelerator)
         self.record = WeightRecord(len(data.train.labels) if self.options.record_weights else 0, accelerator.device)
         self.split, self.epoch_steps = data.train, data.plan.steps
-        self.derivatives = DirectionalDerivatives(self.options.gradient, self.options.logit_change, self._sum)
+        self.derivatives = DirectionalDerivatives(self.options.gradient, self.options.logit_change, self.processes.sum)
         self.number, self.trial = 0, None
         accelerator.register_for_checkpointing(self)
 
@@ -223,29 +227,45 @@ class MetaAuxiliary(Supervised):
             self.trial = None
 
     def before_losses(self, output: "AffectOutput", batch: "AffectBatch") -> None:
-        """Lets the weight network learn from the pass with gradient before its losses are taken, unless the trial is the step itself."""
+        """Keeps what the pass with gradient says of the rows; tries a step that is not the one which is taken."""
         if self.trial is None and not self.options.record_weights:
             return
         assert output.features is not None
         assert output.expression_logits is not None
         rows = self._expression_losses(output, batch).detach()
-        seen = Seen(output.features.detach(), output.expression_logits.detach(), rows)
-        if self.trial is not None and self.options.trial == "shared":
-            self.seen = seen
-        elif self.trial is not None:
+        self.seen = Seen(output.features.detach(), output.expression_logits.detach(), rows)
+        if self.trial is not None and self.loader is None:
+            # The step that is taken has the meta rows' action units, too.
             total = self._total(self.whole.losses(output, self.trial.batch))
-            step = self._mean(gradients(total.loss, self.space.own, retain=True))
-            self._learn(self.trial, *self._weights_by_direction(self.trial, seen, step))
+            step = self.processes.mean_all(gradients(total.loss, self.space.own, retain=True))
+            weights, gradient, _ = self._weights_by_direction(self.trial, self.seen, step)
+            self._learn(self.trial, weights, gradient)
             self.trial = None
-        if self.options.record_weights:
-            self._record(seen, batch)
+        if self.options.record_weights and (self.trial is None or self.options.trial == "shared"):
+            self._record(self.seen, batch)
 
     def before_update(self) -> None:
-        """Lets the weight network learn from the gradients of the step that is about to be taken."""
-        if self.trial is not None:
-            step = [torch.zeros_like(one) if one.grad is None else one.grad for one in self.space.own]
-            self._learn(self.trial, *self._weights_by_direction(self.trial, self.seen, step))
-            self.trial = None
+        """Lets the weight network learn from the gradients of the step, and gives these the rows' new weights unless the trial is shared."""
+        if self.trial is None:
+            return
+        step = [torch.zeros_like(one) if one.grad is None else one.grad for one in self.space.own]
+        weights, gradient, rows = self._weights_by_direction(self.trial, self.seen, step)
+        self._learn(self.trial, weights, gradient)
+        if self.options.trial == "separate":
+            self._reweigh(self.trial, weights.detach(), rows)
+            if self.options.record_weights:
+                self._record(self.seen, self.trial.batch)
+        self.trial = None
+
+    def _reweigh(self, trial: Trial, before: Tensor, rows: RowLosses) -> None:
+        """Adds to the step's gradients what the rows' losses gain by their new weights."""
+        with torch.no_grad():
+            gained = self.network(self.seen.features, self.seen.losses) - before
+        found = self.processes.sum_all(rows.gradient(gained * self.options.task_weights.expression / trial.expressions))
+        for parameter, change in zip(self.learning.own, found, strict=True):
+            # What the losses reach has a gradient of the step already.
+            if parameter.grad is not None:
+                parameter.grad.add_(change)
 
     def _trial(self, batch: "AffectBatch") -> Trial | None:
         """None where no row of any process has an expression, or no meta row an action unit."""
@@ -257,13 +277,13 @@ class MetaAuxiliary(Supervised):
             batch, meta = divided(batch, self.options.meta_batch.share, before)
         kind = losses.sum_dtype(batch.au.device)
         counts = torch.stack([self.au_count(meta.au_mask).to(kind), batch.expression_mask.sum().to(kind)])
-        counts = self._sum(counts)
+        counts = self.processes.sum(counts)
         if not bool((counts > 0).all()):
             return None
         return Trial(batch, meta, random_state(batch.au.device), *counts.float().unbind())
 
-    def _weights_by_direction(self, trial: Trial, seen: Seen, step: Weights) -> tuple[Tensor, Tensor]:
-        """The weights of the rows, in the graph of the weight network, and the meta loss's gradient by them; both float [N].
+    def _weights_by_direction(self, trial: Trial, seen: Seen, step: Weights) -> tuple[Tensor, Tensor, RowLosses]:
+        """The weights of the rows, in the graph of the weight network, and the meta loss's gradient by them, both float [N]; and the rows' losses.
 
         Args:
             trial: whose step is tried.
@@ -272,38 +292,41 @@ class MetaAuxiliary(Supervised):
         """
         weights = self.network(seen.features, seen.losses)
         with torch.no_grad():
-            tried = torch._foreach_sub(self.space.own, torch._foreach_mul(step, self.virtual_rate))
-        direction = self._sum_all(self._meta_gradient(trial, tried))
+            tried = torch._foreach_sub(self.space.own, step, alpha=self.virtual_rate)
+        direction = self.processes.sum_all(self._meta_gradient(trial, tried))
         factor = -self.virtual_rate * self.options.task_weights.expression / trial.expressions
-        return weights, factor * self._derivatives(trial, seen, direction) / self._scale(direction)
+        rows = self._row_losses(trial, seen, direction)
+        return weights, factor * rows.along / self._scale(direction), rows
 
-    def _derivatives(self, trial: Trial, seen: Seen, direction: Weights) -> Tensor:
+    def _row_losses(self, trial: Trial, seen: Seen, direction: Weights) -> RowLosses:
+        """The expression losses of all N rows along a direction of the weights that are tried."""
         batch, device = trial.batch, trial.batch.au.device
-        whole = self.space.couples_rows or not same_state(trial.random, random_state(device))
-        chosen = (torch.ones_like(batch.expression_mask) if whole else batch.expression_mask).nonzero().squeeze(1)
+        coupled = self.space.couples_rows or not same_state(trial.random, random_state(device))
+        chosen = (torch.ones_like(batch.expression_mask) if coupled else batch.expression_mask).nonzero().squeeze(1)
         pixels, classes, mask = batch.pixels[chosen], batch.expression[chosen], batch.expression_mask[chosen]
+        reweighed = self.loader is not None and self.options.trial == "separate"
+        # All that learns has a part in the gradient of the step that is taken, moved or not.
+        space = self.learning if reweighed else self.space
 
-        def rows_at(weights: Sequence[Tensor]) -> Rows:
+        def rows_at(weights: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+            every = torch.zeros_like(seen.losses)
             if not len(chosen):
-                return seen.logits[chosen], seen.losses[chosen]
-            logits = self.space(weights, pixels).expression_logits
+                return seen.logits[chosen], every
+            logits = space(weights, pixels).expression_logits
             assert logits is not None
-            return logits[mask], losses.cross_entropy_of_rows(logits, classes, mask)
+            return logits[mask], every.index_copy(0, chosen, losses.cross_entropy_of_rows(logits, classes, mask))
 
         exact = self.accelerator.mixed_precision == "no" and computes_float32_exactly(device)
-        derivatives = torch.zeros_like(seen.losses)
-        derivatives[chosen] = self.derivatives(
-            rows_at,
-            self.space.own,
-            direction,
-            random=partial(random_numbers, device, trial.random),
-            at_weights=(seen.logits[chosen][mask], seen.losses[chosen]) if exact else None,
+        return self.derivatives(
+            Passes(rows_at, space.own, partial(random_numbers, device, trial.random)),
+            self.space.direction_in(space, direction),
+            here=OnePass(seen.logits[batch.expression_mask], seen.losses, space.own) if exact else None,
+            graph=reweighed,
         )
-        return derivatives
 
     def _weights_by_second_order(self, trial: Trial) -> tuple[Tensor, Tensor]:
         """As `_weights_by_direction`, through the graph of the step."""
-        processes, batch = self.accelerator.num_processes, trial.batch
+        processes, batch = self.processes.number, trial.batch
         own = [one.detach().requires_grad_() for one in self.space.own]
         # The fused kernels of attention have no second derivative.
         with random_numbers(batch.au.device, trial.random), sdpa_kernel(SDPBackend.MATH):
@@ -316,12 +339,12 @@ class MetaAuxiliary(Supervised):
         total = self._total(terms)
         step = gradients(total.loss, own, create_graph=True)
         # What the other processes add is a constant to this one's weights.
-        whole = self._mean([one.detach() for one in step])
+        whole = self.processes.mean_all([one.detach() for one in step])
         tried = [
             at - self.virtual_rate * (every + (alone - alone.detach()) / processes)
             for at, every, alone in zip(own, whole, step, strict=True)
         ]
-        direction = self._sum_all(self._meta_gradient(trial, [one.detach() for one in tried]))
+        direction = self.processes.sum_all(self._meta_gradient(trial, [one.detach() for one in tried]))
         moved = [(one, along) for one, along in zip(tried, direction, strict=True) if one.requires_grad]
         found = torch.autograd.grad([one for one, _ in moved], leaf, [along for _, along in moved], allow_unused=True)[
             0
@@ -350,11 +373,11 @@ class MetaAuxiliary(Supervised):
     def _learn(self, trial: Trial, weights: Tensor, gradient: Tensor) -> None:
         """One step of the weight network, equal on all processes."""
         if self.options.weight_network.mean == "kept":
-            mean = self._sum(gradient.sum()) / trial.expressions
+            mean = self.processes.sum(gradient.sum()) / trial.expressions
             gradient = (gradient - mean).where(trial.batch.expression_mask, 0.0)
         parameters = list(self.network.parameters())
         found = torch.autograd.grad(weights, parameters, gradient)
-        for parameter, change in zip(parameters, self._sum_all(list(found)), strict=True):
+        for parameter, change in zip(parameters, self.processes.sum_all(list(found)), strict=True):
             parameter.grad = change
         self.optimizer.step()
 
@@ -363,7 +386,7 @@ class MetaAuxiliary(Supervised):
             weights = self.network(seen.features, seen.losses)
         kind = losses.sum_dtype(weights.device)
         values = torch.stack([batch.rows.to(kind), batch.expression_mask.to(kind), weights.to(kind)], dim=1)
-        if self.accelerator.num_processes > 1:
+        if self.processes.number > 1:
             values = self.accelerator.gather(values)
         values = values[values[:, 1] > 0]
         self.record.add((self.number - 1) // self.epoch_steps, values[:, 0].long(), values[:, 2])
@@ -375,22 +398,6 @@ class MetaAuxiliary(Supervised):
             return self.options.virtual_learning_rate
         return max(float(group["lr"]) for group in self.base_optimizer.param_groups)
 
-    # ------------------------------------------------------------ over processes
-
     def _total(self, terms: dict[str, Term]) -> TotalLoss:
-        processes = self.accelerator.num_processes
-        return total_loss(terms, all_reduce=self._sum if processes > 1 else None, processes=processes)
-
-    def _sum(self, values: Tensor) -> Tensor:
-        return self.accelerator.reduce(values, reduction="sum") if self.accelerator.num_processes > 1 else values
-
-    def _sum_all(self, values: Weights) -> Weights:
-        """The sums over processes, in one call."""
-        if self.accelerator.num_processes == 1:
-            return values
-        flat = self._sum(torch.cat([one.reshape(-1) for one in values]))
-        parts = torch.split(flat, [one.numel() for one in values])
-        return [part.view_as(one) for part, one in zip(parts, values, strict=True)]
-
-    def _mean(self, values: Weights) -> Weights:
-        return [one / self.accelerator.num_processes for one in self._sum_all(values)]
+        processes = self.processes.number
+        return total_loss(terms, all_reduce=self.processes.sum if processes > 1 else None, processes=processes)

@@ -51,6 +51,14 @@ class WeightSpace:
             isinstance(part, nn.modules.batchnorm._BatchNorm) and part.training for part in self._model.modules()
         )
 
+    def direction_in(self, whole: "WeightSpace", direction: Sequence[Tensor]) -> Weights:
+        """A direction of this space in one of more weights, which do not move."""
+        along = dict(zip(self.names, direction, strict=True))
+        return [
+            along[name] if name in along else torch.zeros_like(one)
+            for name, one in zip(whole.names, whole.own, strict=True)
+        ]
+
     def __call__(self, weights: Sequence[Tensor], pixels: Tensor) -> "AffectOutput":
         """The model's output at other weights, in the order of `names`."""
         values = {f"model.{name}": value.detach() for name, value in self._model.model.named_parameters()}

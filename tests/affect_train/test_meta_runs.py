@@ -111,6 +111,7 @@ def test_a_killed_run_goes_on_to_the_same_bits(
         ("method.meta_batch={share: 0.5}",),
         ("method.meta_batch={size: 4}", "method.gradient=second_order"),
         ("method.meta_batch={size: 4}", "method.trial=shared"),
+        ("method.meta_batch={size: 4}", "method.record_weights=true"),
     ],
 )
 def test_two_processes_train_as_one(

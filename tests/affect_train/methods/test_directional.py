@@ -5,7 +5,7 @@ from functools import partial
 import pytest
 import torch
 
-from affect_train.methods.directional import FIRST_DISTANCE, LONGEST, DirectionalDerivatives
+from affect_train.methods.directional import FIRST_DISTANCE, LONGEST, DirectionalDerivatives, OnePass, Passes
 from affect_train.methods.virtual_step import random_numbers, random_state
 
 CPU = torch.device("cpu")
@@ -30,8 +30,12 @@ def square(moved):
     return (moved[0] ** 2).reshape(-1)
 
 
-def along(found, rows, weights, direction, **options):
-    return found(rows, weights, direction, random=partial(random_numbers, CPU, random_state(CPU)), **options)
+def row_losses(found, rows, weights, direction, **options):
+    return found(Passes(rows, weights, partial(random_numbers, CPU, random_state(CPU))), direction, **options)
+
+
+def along(*arguments, **options):
+    return row_losses(*arguments, **options).along
 
 
 @pytest.mark.parametrize("gradient", KINDS)
@@ -115,22 +119,56 @@ def test_a_process_without_rows_takes_part():
     assert [sums.tolist() for sums in calls] == [[0.0, 0.0], [0.0, 0.0]]
 
 
-def test_losses_at_the_weights_are_not_computed_again_where_they_are_known():
+def counting(function):
     calls = []
 
     def rows(moved):
-        calls.append(1)
-        return rows_of(square)(moved)
+        calls.append(moved)
+        return rows_of(function)(moved)
 
-    known = derivatives("one_sided", change=8e-4)
-    first = along(
-        known, rows, [torch.tensor([2.0])], [torch.ones(1)], at_weights=(torch.full((1, 1), 4.0), torch.tensor([4.0]))
-    )
+    return rows, calls
+
+
+def known(outputs):
+    return OnePass(torch.tensor(outputs)[:, None], torch.tensor(outputs), [])
+
+
+def test_a_pass_at_the_weights_is_not_taken_again_where_it_is_known():
+    rows, calls = counting(square)
+    there, direction = [torch.tensor([2.0])], [torch.ones(1)]
+    first = along(derivatives("one_sided", change=8e-4), rows, there, direction, here=known([4.0]))
     assert len(calls) == 1
-    assert torch.equal(
-        first, along(derivatives("one_sided", change=8e-4), rows, [torch.tensor([2.0])], [torch.ones(1)])
-    )
+    assert torch.equal(first, along(derivatives("one_sided", change=8e-4), rows, there, direction))
     assert len(calls) == 3
+
+
+@pytest.mark.parametrize(("here", "passes"), [(known([4.0]), 3), (None, 4)])
+def test_a_wrong_distance_is_seen_after_one_pass_where_the_losses_at_the_weights_are_known(here, passes):
+    rows, calls = counting(square)
+    found = derivatives("central_difference", change=8e-2)
+    slope = along(found, rows, [torch.tensor([2.0])], [torch.ones(1)], here=here)
+    assert slope.item() == pytest.approx(4.0, rel=1e-4)
+    assert found.distance == pytest.approx(2e-2, rel=1e-2)
+    assert len(calls) == passes
+
+
+@pytest.mark.parametrize("graph", [False, True])
+@pytest.mark.parametrize("gradient", KINDS)
+def test_the_losses_have_the_gradient_of_calculus(gradient, graph):
+    def cubics(moved):
+        return torch.stack([moved[0] ** 3, moved[0] * moved[1]])
+
+    rows, calls = counting(cubics)
+    weights, direction = [torch.tensor(2.0), torch.tensor(3.0)], [torch.tensor(1.0), torch.tensor(-1.0)]
+    found = row_losses(derivatives(gradient), rows, weights, direction, here=known([8.0, 6.0]), graph=graph)
+    before = len(calls)
+    # 10 a³ + 100 ab at (2, 3): (30 · 4 + 100 · 3, 100 · 2)
+    first, second = found.gradient(torch.tensor([10.0, 100.0]))
+    near = 1e-4 if graph and gradient != "forward_mode" else 1e-6
+    assert first.item() == pytest.approx(420.0, rel=near)
+    assert second.item() == pytest.approx(200.0, rel=near)
+    assert len(calls) - before == (near == 1e-6)
+    assert not any(one.requires_grad for one in weights)
 
 
 def test_compared_passes_draw_the_same_random_numbers():

@@ -3,6 +3,7 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812 - the usual name
@@ -18,7 +19,7 @@ from affect_train.methods.meta_auxiliary import MetaAuxiliary
 from affect_train.methods.meta_batch import MetaRows
 from affect_train.preparation import Learner
 from affect_train.recipe import recipe_from
-from affect_train.step import optimizer_step
+from affect_train.step import accumulate_gradients, optimizer_step
 
 ROWS = 16
 CLASSES = ["neutral", "anger", "happiness"]
@@ -257,17 +258,75 @@ def with_meta_batch(learner, trial, seed=8):
     return learner
 
 
+@pytest.mark.parametrize("trial", ["separate", "shared"])
 @pytest.mark.parametrize("overrides", [[], ["model.dropout=0.3"], ["model.head.normalisation=batch"]])
-def test_a_shared_trial_gives_the_weights_the_same_gradient_as_a_separate_one(overrides):
+def test_meta_rows_of_their_own_give_the_gradient_of_the_second_order_graph(overrides, trial):
     given = {}
-    for trial in ("separate", "shared"):
-        learner, accelerator = learner_of(*overrides)
-        with_meta_batch(learner, trial).method._learn = lambda *got, trial=trial: given.setdefault(trial, got)
+    for gradient in ("second_order", "central_difference"):
+        learner, accelerator = learner_of(*overrides, f"method.gradient={gradient}")
+        with_meta_batch(learner, trial).method._learn = lambda *got, name=gradient: given.setdefault(name, got)
         torch.manual_seed(5)
         optimizer_step(accelerator, learner, [batch_of()], number=1, clip_norm=0.001)
-    (_, weights, gradient), (_, expected_weights, expected) = given["shared"], given["separate"]
-    assert torch.equal(weights, expected_weights)
-    assert relative(gradient, expected) < 1e-4
+    (_, weights, found), (_, expected_weights, expected) = given["central_difference"], given["second_order"]
+    assert torch.allclose(weights, expected_weights, atol=1e-6)
+    assert relative(found, expected) < 1e-2
+
+
+def gradients_of_step(learner, accelerator, batch):
+    """What the optimizer is about to be given."""
+    torch.manual_seed(5)
+    learner.method.before_step(1, [batch])
+    accumulate_gradients(accelerator, learner, [batch], number=1)
+    learner.method.before_update()
+    return torch.cat([one.grad.flatten() for one in learner.model.parameters() if one.grad is not None])
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        [],
+        ["method.gradient=one_sided"],
+        ["method.gradient=forward_mode"],
+        ["method.last_layers=1"],
+        ["model.dropout=0.3"],
+        ["model.head.normalisation=batch"],
+        ["method.task_weights.expression=3"],
+    ],
+)
+def test_a_separate_trial_leaves_the_gradients_of_a_step_with_the_new_weights(overrides):
+    """The weights change by half, as no real weight network's do, so that what is added to the gradients counts."""
+    batch, changed = batch_of(), {}
+    for trial in ("separate", "shared"):
+        learner, accelerator = learner_of(*overrides, "method.weight_network.learning_rate=1")
+        with_meta_batch(learner, trial)
+        changed[trial] = gradients_of_step(learner, accelerator, batch)
+    network = learner.method.network.state_dict()
+    again, accelerator = learner_of(*overrides)
+    again.method.network.load_state_dict(network)
+    torch.manual_seed(5)
+    accumulate_gradients(accelerator, again, [batch], number=2)
+    expected = torch.cat([one.grad.flatten() for one in again.model.parameters() if one.grad is not None])
+    added = (expected - changed["shared"]).norm()
+    assert added > 0.1 * expected.norm()
+    assert (changed["separate"] - expected).norm() < 0.02 * added
+
+
+def test_recorded_weights_are_those_of_the_step_that_was_taken():
+    batch = batch_of()
+    for trial, when in (("separate", "after"), ("shared", "before")):
+        learner, accelerator = learner_of("method.weight_network.learning_rate=0.1")
+        method, weights = with_meta_batch(learner, trial).method, {}
+        output = learner.model(batch.pixels)
+        rows = cross_entropy_of_rows(output.expression_logits, batch.expression, batch.expression_mask)
+        with torch.no_grad():
+            weights["before"] = method.network(output.features, rows)
+        optimizer_step(accelerator, learner, [batch], number=1)
+        with torch.no_grad():
+            weights["after"] = method.network(output.features, rows)
+        recorded = method.record.table(pa.array(batch.uids))
+        expected = weights[when][batch.expression_mask]
+        assert recorded.column("weight").to_pylist() == pytest.approx(expected.tolist(), rel=1e-5)
+        assert not torch.allclose(weights["before"], weights["after"], rtol=1e-3)
 
 
 def test_with_a_shared_trial_a_step_has_the_weights_learned_before_it():
