@@ -152,15 +152,16 @@ def test_a_wrong_distance_is_seen_after_one_pass_where_the_losses_at_the_weights
     assert len(calls) == passes
 
 
+@pytest.mark.parametrize("here", [known([8.0, 6.0]), None])
 @pytest.mark.parametrize("graph", [False, True])
 @pytest.mark.parametrize("gradient", KINDS)
-def test_the_losses_have_the_gradient_of_calculus(gradient, graph):
+def test_the_losses_have_the_gradient_of_calculus(gradient, graph, here):
     def cubics(moved):
         return torch.stack([moved[0] ** 3, moved[0] * moved[1]])
 
     rows, calls = counting(cubics)
     weights, direction = [torch.tensor(2.0), torch.tensor(3.0)], [torch.tensor(1.0), torch.tensor(-1.0)]
-    found = row_losses(derivatives(gradient), rows, weights, direction, here=known([8.0, 6.0]), graph=graph)
+    found = row_losses(derivatives(gradient), rows, weights, direction, here=here, graph=graph)
     before = len(calls)
     # 10 a³ + 100 ab at (2, 3): (30 · 4 + 100 · 3, 100 · 2)
     first, second = found.gradient(torch.tensor([10.0, 100.0]))

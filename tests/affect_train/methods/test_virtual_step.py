@@ -100,6 +100,20 @@ def test_the_last_layers_leave_out_what_comes_before():
     assert not output.features.requires_grad
 
 
+def test_a_direction_of_the_last_layers_moves_nothing_else():
+    model = model_of()
+    last, whole = WeightSpace(model, last_layers=0), WeightSpace(model)
+    direction = [torch.rand_like(one) for one in last.own]
+    found = dict(zip(whole.names, last.direction_in(whole, direction), strict=True))
+    for name, one in zip(last.names, direction, strict=True):
+        assert torch.equal(found.pop(name), one)
+    assert found
+    assert not any(one.any() for one in found.values())
+    assert all(
+        found[name].shape == own.shape for name, own in zip(whole.names, whole.own, strict=True) if name in found
+    )
+
+
 def test_only_batch_statistics_couple_rows():
     assert not WeightSpace(model_of()).couples_rows
     model = model_of(head={"normalisation": "batch"})
