@@ -284,7 +284,8 @@ def finish(run: Run, folder: RunFolder) -> dict[str, Any] | None:
     run.data.close()
     if not run.accelerator.is_main_process:
         return None
-    run.learner.method.finish(folder.path)
+    for note in run.learner.method.finish(folder.path):
+        run.reporter.say(note)
     return {
         "output": str(folder.path),
         "model": str(folder.model),

@@ -247,8 +247,12 @@ class Method(ABC):
     def before_update(self) -> None:  # noqa: B027
         """Called when the gradients of a step are whole, over all micro-batches and processes, before they are clipped and the weights change."""
 
-    def finish(self, folder: Path) -> None:  # noqa: B027
-        """Writes what the method learned besides the model into the folder of the run; called on the main process when no step is left."""
+    def finish(self, folder: Path) -> list[str]:  # noqa: ARG002
+        """Writes what the method learned besides the model into the folder of the run, and gives lines to say of it.
+
+        Called on the main process when no step is left.
+        """
+        return []
 
     @property
     def au_factor(self) -> float:

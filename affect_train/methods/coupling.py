@@ -117,9 +117,9 @@ class Coupled(Method):
         """Of the method."""
         self.method.before_update()
 
-    def finish(self, folder: Path) -> None:
+    def finish(self, folder: Path) -> list[str]:
         """Of the method."""
-        self.method.finish(folder)
+        return self.method.finish(folder)
 
     def au_shares(self, known: Tensor) -> Tensor | None:
         """Of the method."""

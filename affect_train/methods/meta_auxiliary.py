@@ -32,7 +32,7 @@ from affect_train.methods.virtual_step import (
     random_state,
     same_state,
 )
-from affect_train.methods.weight_network import WeightNetwork, WeightRecord, write_network, write_table
+from affect_train.methods.weight_network import WeightNetwork, WeightRecord, doubts, write_network, write_table
 from affect_train.recipe import Recipe
 from affect_train.recipe_methods import MetaAuxiliary as MetaAuxiliaryOptions
 from affect_train.tasks import TaskSet
@@ -183,12 +183,15 @@ class MetaAuxiliary(Supervised):
             part.load_state_dict(state[name])
         self.derivatives.distance = state["distance"]
 
-    def finish(self, folder: Path) -> None:
-        """Writes the weight network, and the mean weight of each row in the last epoch in which it came."""
+    def finish(self, folder: Path) -> list[str]:
+        """Writes the weight network, and the mean weight of each row in the last epoch in which it came; says where the weights look wrong."""
         write_network(folder / NETWORK, self.network)
-        if self.options.record_weights:
-            uids = self.split.dataset.select_columns(["uid"]).with_format("arrow")[:].column(0)
-            write_table(folder / WEIGHTS, self.record.table(uids))
+        if not self.options.record_weights:
+            return []
+        uids = self.split.dataset.select_columns(["uid"]).with_format("arrow")[:].column(0)
+        table = self.record.table(uids)
+        write_table(folder / WEIGHTS, table)
+        return doubts(table, str(folder / WEIGHTS))
 
     # ------------------------------------------------------------ the losses
 
@@ -385,11 +388,12 @@ class MetaAuxiliary(Supervised):
         with torch.no_grad():
             weights = self.network(seen.features, seen.losses)
         kind = losses.sum_dtype(weights.device)
-        values = torch.stack([batch.rows.to(kind), batch.expression_mask.to(kind), weights.to(kind)], dim=1)
+        columns = [batch.rows, batch.expression_mask, weights, seen.losses]
+        values = torch.stack([one.to(kind) for one in columns], dim=1)
         if self.processes.number > 1:
             values = self.accelerator.gather(values)
         values = values[values[:, 1] > 0]
-        self.record.add((self.number - 1) // self.epoch_steps, values[:, 0].long(), values[:, 2])
+        self.record.add((self.number - 1) // self.epoch_steps, values[:, 0].long(), values[:, 2], values[:, 3])
 
     @property
     def virtual_rate(self) -> float:

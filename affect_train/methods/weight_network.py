@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
+DOUBTFUL = 0.3
+"""The rank correlation of weights and losses from which weights are doubted."""
+
+
 class WeightNetwork(nn.Module):
     """From a row's loss, features or both to its weight in (0, 1): one hidden layer and a sigmoid.
 
@@ -54,7 +58,7 @@ class WeightNetwork(nn.Module):
 
 
 class WeightRecord:
-    """The mean weight of each row in the last epoch in which it came.
+    """The mean weight and loss of each row in the last epoch in which it came.
 
     Args:
         rows: of the split.
@@ -63,26 +67,27 @@ class WeightRecord:
 
     def __init__(self, rows: int, device: torch.device) -> None:
         self.epochs = torch.full((rows,), -1, dtype=torch.int32, device=device)
-        self.sums = torch.zeros(rows, dtype=torch.float32, device=device)
+        self.sums = torch.zeros(rows, 2, dtype=torch.float32, device=device)
         self.counts = torch.zeros(rows, dtype=torch.int32, device=device)
 
-    def add(self, epoch: int, rows: Tensor, weights: Tensor) -> None:
-        """Takes in the weights of some rows; a row may come twice.
+    def add(self, epoch: int, rows: Tensor, weights: Tensor, losses: Tensor) -> None:
+        """Takes in the weights and losses of some rows; a row may come twice.
 
         Args:
             epoch: 0-based.
             rows: int64 [N].
             weights: float [N].
+            losses: float [N], before they are weighted.
         """
         known = self.epochs[rows] == epoch
-        self.sums[rows] = self.sums[rows] * known
+        self.sums[rows] = self.sums[rows] * known[:, None]
         self.counts[rows] = self.counts[rows] * known
         self.epochs[rows] = epoch
-        self.sums.index_add_(0, rows, weights.float())
+        self.sums.index_add_(0, rows, torch.stack([weights.float(), losses.float()], dim=1))
         self.counts.index_add_(0, rows, torch.ones_like(rows, dtype=torch.int32))
 
     def table(self, uids: "pa.ChunkedArray") -> "pa.Table":
-        """Columns uid, weight, times (how often the row came in that epoch) and epoch (0-based) of the rows that came.
+        """Columns uid, weight, loss, times (how often the row came in that epoch) and epoch (0-based) of the rows that came.
 
         Args:
             uids: of all rows of the split.
@@ -91,8 +96,10 @@ class WeightRecord:
 
         counts = self.counts.cpu().numpy()
         rows = np.flatnonzero(counts)
+        means = (self.sums.cpu().numpy()[rows] / counts[rows, None]).astype(np.float32)
         values = {
-            "weight": (self.sums.cpu().numpy()[rows] / counts[rows]).astype(np.float32),
+            "weight": means[:, 0],
+            "loss": means[:, 1],
             "times": counts[rows],
             "epoch": self.epochs.cpu().numpy()[rows],
         }
@@ -106,6 +113,26 @@ class WeightRecord:
         """Takes up what a checkpoint kept."""
         for name, own in self.state_dict().items():
             own.copy_(state[name])
+
+
+def doubts(table: "pa.Table", where: str) -> list[str]:
+    """What speaks against taking a small weight for a wrong label: rows that weigh more the larger their loss is, in one line, or nothing.
+
+    Args:
+        table: of `WeightRecord.table`.
+        where: the table is written to.
+    """
+    import polars as pl
+
+    weights, losses = (pl.Series(table.column(name).to_numpy()) for name in ("weight", "loss"))
+    correlation = pl.select(pl.corr(weights, losses, method="spearman")).item()
+    if correlation is None or not correlation > DOUBTFUL:
+        return []
+    return [
+        f"doubtful weights: in '{where}' rows weigh more the larger their loss is (rank correlation {correlation:+.2f} over {len(weights):,} rows), "
+        "so that wrong labels may weigh most; do not draw rows by these weights, nor take a small one for a wrong label. Other seeds, batch-normalised "
+        "heads or weights that are learned later may come out the other way (docs/methods.md)"
+    ]
 
 
 def write_table(path: Path, table: "pa.Table") -> None:

@@ -62,6 +62,7 @@ def test_a_run_writes_the_weight_network_and_the_weights_of_all_rows_with_an_exp
     expected = [rows[int(row)]["uid"] for row in labelled if row in seen]
     assert table["uid"] == expected
     assert all(0 < weight < 1 for weight in table["weight"])
+    assert all(0 < loss < 10 for loss in table["loss"])
     epoch = [row for rows in drawn[len(drawn) // 2 :] for row in rows]
     assert table["times"] == [epoch.count(row) if row in epoch else seen.count(row) for row in labelled if row in seen]
     network = load_file(tmp_path / "run/weight_network.safetensors")
