@@ -130,8 +130,8 @@ def doubts(table: "pa.Table", where: str) -> list[str]:
         return []
     return [
         f"doubtful weights: in '{where}' rows weigh more the larger their loss is (rank correlation {correlation:+.2f} over {len(weights):,} rows), "
-        "so that wrong labels may weigh most; do not draw rows by these weights, nor take a small one for a wrong label. Other seeds, batch-normalised "
-        "heads or weights that are learned later may come out the other way (docs/methods.md)"
+        "so that wrong labels may weigh most; do not draw rows by these weights, nor take a small one for a wrong label. Other seeds, "
+        "batch-normalised heads or weights that are learned later may come out the other way (docs/methods.md)"
     ]
 
 
