@@ -105,8 +105,8 @@ class MetaAuxiliary(LabelLosses):
     meta_batch: MetaBatch = MetaBatch(share=0.5)
     trial: Literal["separate", "shared"] = Field(
         "separate",
-        description="`separate`: a step is tried before the one that is taken, which has the weights learned from it, as published; `shared`: the "
-        "step that is tried is the one that is taken, whose weights are one update older: cheaper by a backward pass and the memory of a kept graph",
+        description="`separate`: a step has the weights that were learned from trying it, as published; `shared`: those of the update before, which "
+        "saves a backward pass over the rows with an expression, or over all",
     )
     gradient: Literal["central_difference", "one_sided", "forward_mode", "second_order"] = Field(
         "central_difference",
