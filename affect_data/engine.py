@@ -1,9 +1,12 @@
 """Maps one function over shards: here in this process or in a few, later on an existing distributed engine."""
 
 import os
+import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
+from functools import partial
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import wait
 from typing import TypeVar
@@ -26,13 +29,31 @@ def map_shards(function: Callable[[Plan], Record], plans: Sequence[Plan], worker
     with ProcessPoolExecutor(
         min(workers, len(plans)), mp_context=get_context("spawn"), initializer=_end_with_parent
     ) as pool:
-        futures = [pool.submit(function, plan) for plan in plans]
+        # Processes start with the first submissions, and inherit what is blocked.
+        with _interrupts(signal.SIG_BLOCK, afterwards=signal.SIG_UNBLOCK):
+            futures = [pool.submit(partial(_interruptible, function), plan) for plan in plans]
         try:
             for future in as_completed(futures):
                 yield future.result()
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+
+
+def _interruptible(function: Callable[[Plan], Record], plan: Plan) -> Record:
+    """Calls the function; a worker is interrupted nowhere else, since an interrupt amid its start or its talk with the parent prints a traceback."""
+    with _interrupts(signal.SIG_UNBLOCK, afterwards=signal.SIG_BLOCK):
+        return function(plan)
+
+
+@contextmanager
+def _interrupts(inside: signal.Sigmasks, *, afterwards: signal.Sigmasks) -> Iterator[None]:
+    """Blocks or unblocks Ctrl-C in this thread, and does the opposite afterwards; one that comes while it is blocked waits."""
+    try:
+        signal.pthread_sigmask(inside, {signal.SIGINT})
+        yield
+    finally:
+        signal.pthread_sigmask(afterwards, {signal.SIGINT})
 
 
 def _end_with_parent() -> None:
