@@ -30,7 +30,7 @@ def map_shards(function: Callable[[Plan], Record], plans: Sequence[Plan], worker
         min(workers, len(plans)), mp_context=get_context("spawn"), initializer=_end_with_parent
     ) as pool:
         # Processes start with the first submissions, and inherit what is blocked.
-        with _interrupts(signal.SIG_BLOCK, afterwards=signal.SIG_UNBLOCK):
+        with _interrupts(signal.SIG_BLOCK):
             futures = [pool.submit(partial(_interruptible, function), plan) for plan in plans]
         try:
             for future in as_completed(futures):
@@ -42,18 +42,19 @@ def map_shards(function: Callable[[Plan], Record], plans: Sequence[Plan], worker
 
 def _interruptible(function: Callable[[Plan], Record], plan: Plan) -> Record:
     """Calls the function; a worker is interrupted nowhere else, since an interrupt amid its start or its talk with the parent prints a traceback."""
-    with _interrupts(signal.SIG_UNBLOCK, afterwards=signal.SIG_BLOCK):
+    with _interrupts(signal.SIG_UNBLOCK):
         return function(plan)
 
 
 @contextmanager
-def _interrupts(inside: signal.Sigmasks, *, afterwards: signal.Sigmasks) -> Iterator[None]:
-    """Blocks or unblocks Ctrl-C in this thread, and does the opposite afterwards; one that comes while it is blocked waits."""
+def _interrupts(how: signal.Sigmasks) -> Iterator[None]:
+    """Blocks or unblocks Ctrl-C in this thread, afterwards as before; one that comes while it is blocked waits."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
-        signal.pthread_sigmask(inside, {signal.SIGINT})
+        signal.pthread_sigmask(how, {signal.SIGINT})
         yield
     finally:
-        signal.pthread_sigmask(afterwards, {signal.SIGINT})
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _end_with_parent() -> None:
