@@ -29,10 +29,10 @@ def map_shards(function: Callable[[Plan], Record], plans: Sequence[Plan], worker
     with ProcessPoolExecutor(
         min(workers, len(plans)), mp_context=get_context("spawn"), initializer=_end_with_parent
     ) as pool:
-        # Processes start with the first submissions, and inherit what is blocked.
-        with _interrupts(signal.SIG_BLOCK):
-            futures = [pool.submit(partial(_interruptible, function), plan) for plan in plans]
         try:
+            # Processes start with the first submissions, and inherit what is blocked.
+            with _interrupts(signal.SIG_BLOCK):
+                futures = [pool.submit(partial(_interruptible, function), plan) for plan in plans]
             for future in as_completed(futures):
                 yield future.result()
         except BaseException:
