@@ -53,7 +53,7 @@ bench: $(BIN)/.installed-dev ## Run the benchmarks (peers that are not installed
 
 docs: $(BIN)/.installed ## Write docs/schema.md and docs/databases.md from the code
 	$(BIN)/affect-data schema > docs/schema.md
-	$(BIN)/python -c "from affect_data.catalogue import databases_page; print(databases_page(), end='')" > docs/databases.md
+	$(BIN)/python -c "from affect_data.databases.catalogue import databases_page; print(databases_page(), end='')" > docs/databases.md
 
 clean: ## Remove what the commands above made
 	rm -rf $(VENV) $(OUT) runs .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

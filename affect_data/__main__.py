@@ -1,5 +1,5 @@
 """``python -m affect_data`` is the command ``affect-data``."""
 
-from affect_data.cli import main
+from affect_data.cli.app import main
 
 main()

@@ -31,9 +31,7 @@ import pyarrow as pa  # noqa: E402
 
 from affect_data.audit.base import AuditedDataset  # noqa: E402
 from affect_data.audit.registry import audit_named  # noqa: E402
-from affect_data.leaks import guard_dataset  # noqa: E402
-from affect_data.schema import LABELS  # noqa: E402
-from affect_data.store import (  # noqa: E402
+from affect_data.dataset.folder import (  # noqa: E402
     Manifest,
     open_dataset,
     seal_group,
@@ -41,6 +39,8 @@ from affect_data.store import (  # noqa: E402
     write_manifest,
     write_shard,
 )
+from affect_data.dataset.schema import LABELS  # noqa: E402
+from affect_data.leaks.leaks import guard_dataset  # noqa: E402
 
 PLANTS: dict[str, planted.Plant] = {
     "codes": planted.sentinels,

@@ -31,7 +31,7 @@ import pyarrow as pa  # noqa: E402
 from affect_data.balance.drawing import draw  # noqa: E402
 from affect_data.balance.inverse_frequency import inverse_frequency, plane_bin, tempered_frequency, thinned  # noqa: E402
 from affect_data.balance.ml_ros import charte_clones, clones_to_target, published_clones  # noqa: E402
-from affect_data.imbalance import irlbl, scumble_of_rows  # noqa: E402
+from affect_data.statistics.imbalance import irlbl, scumble_of_rows  # noqa: E402
 
 PREVALENCE = (0.10, 0.044, 0.136, 0.22, 0.33, 0.29, 0.20, 0.0255, 0.0251, 0.0232, 0.53, 0.064)
 """Shares of twelve action units; imbalance ratios from 1 to 23."""
@@ -168,8 +168,8 @@ def synthetic_dataset(path: Path, rows: int) -> None:
     """A dataset folder with the label columns that statistics read, and no images."""
     from datasets import ClassLabel, Features, List, Value
 
-    from affect_data.schema import LABELS
-    from affect_data.store import Manifest, seal_group, shard_name, write_manifest, write_shard
+    from affect_data.dataset.folder import Manifest, seal_group, shard_name, write_manifest, write_shard
+    from affect_data.dataset.schema import LABELS
     from affect_data.vocabulary import ACTION_UNITS, COMPOUND_EXPRESSIONS, EXPRESSIONS
 
     units, databases = len(ACTION_UNITS), ["affwild2", "disfa", "expw", "ferplus"]
@@ -233,8 +233,8 @@ def synthetic_labels(rng: np.random.Generator, rows: int, units: int, classes: i
 
 
 def statistics_of(path: str) -> None:
-    from affect_data.stats import statistics as count
-    from affect_data.store import open_dataset
+    from affect_data.dataset.folder import open_dataset
+    from affect_data.statistics.statistics import statistics as count
 
     dataset = open_dataset(path)
     start = time.perf_counter()

@@ -14,11 +14,11 @@ from PIL import Image
 from planted import image_bytes
 
 from affect_data.audit.base import AuditedDataset
-from affect_data.audit.copies import mirrored_pairs, near_pairs
-from affect_data.audit.embedding_duplicates import COSINE, LEAST_ROWS, whitened
-from affect_data.audit.hashing import decode_grey, hash_small, small_picture
-from affect_data.groups import connected_groups
-from affect_data.store import open_dataset
+from affect_data.audit.checks.embedding_duplicates import COSINE, LEAST_ROWS, whitened
+from affect_data.audit.pictures.copies import mirrored_pairs, near_pairs
+from affect_data.audit.pictures.hashing import decode_grey, hash_small, small_picture
+from affect_data.dataset.folder import open_dataset
+from affect_data.leaks.connected import connected_groups
 
 BATCH = 32
 AT_ONCE = 1024
@@ -84,10 +84,10 @@ def _features_of(encoded: list[bytes], dataset: AuditedDataset, backbone: str) -
     """Features of pictures, as the dataset's first stored ones that this backbone gives; float32 [pictures, width]."""
     import torch
 
-    from affect_train.features import features_of, read_feature_provenance
-    from affect_train.model import AffectModel
-    from affect_train.preprocess import Preprocessing
-    from affect_train.recipe_model import Model
+    from affect_train.inference.features import features_of, read_feature_provenance
+    from affect_train.inputs.preprocess import Preprocessing
+    from affect_train.network.model import AffectModel
+    from affect_train.recipe.model import Model
     from affect_train.tasks import TaskSet
 
     for name in dataset.feature_names():

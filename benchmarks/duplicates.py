@@ -29,10 +29,10 @@ import imagehash  # noqa: E402
 import numpy as np  # noqa: E402
 from PIL import Image  # noqa: E402
 
-from affect_data.audit.copies import mirrored_pairs, near_pairs  # noqa: E402
-from affect_data.audit.hamming import pairs_within  # noqa: E402
-from affect_data.audit.hashing import decode_grey, hash_small, perceptual_hashes, small_picture  # noqa: E402
-from affect_data.groups import connected_groups  # noqa: E402
+from affect_data.audit.pictures.copies import mirrored_pairs, near_pairs  # noqa: E402
+from affect_data.audit.pictures.hamming import pairs_within  # noqa: E402
+from affect_data.audit.pictures.hashing import decode_grey, hash_small, perceptual_hashes, small_picture  # noqa: E402
+from affect_data.leaks.connected import connected_groups  # noqa: E402
 
 RADIUS = 5
 

@@ -83,7 +83,7 @@ class Data:
 
     def hub_dataset(self) -> Any:  # noqa: ANN401 - datasets is untyped
         """The same memory maps as an ordinary Hugging Face dataset: image, au, row."""
-        from affect_data.store import load_dataset
+        from affect_data.dataset.folder import load_dataset
 
         return load_dataset(self.path / "merged", "train").select_columns(["image", "au"])
 
@@ -116,7 +116,7 @@ def plain_batch(pixels: list[np.ndarray]) -> Tensor:
 
 def flat_batch(pixels: list[np.ndarray]) -> Tensor:
     """The same by the normalisation that our model uses."""
-    from affect_train.model import normalised
+    from affect_train.network.model import normalised
 
     return normalised(torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2), *scale_and_shift())
 
@@ -289,11 +289,11 @@ def lance_dataset(data: Data) -> Epoch:
 
 def ours(data: Data, *, floats: bool = True, reduced_scale: bool = True, threads: int = 1) -> Epoch:
     from affect_data.vocabulary import ACTION_UNITS
-    from affect_train.batches import FaceImages, FaceLoader
-    from affect_train.labels import load_labels
-    from affect_train.model import normalised
-    from affect_train.preprocess import Preprocessing
-    from affect_train.sampler import BatchPlan
+    from affect_train.inputs.batches import FaceImages, FaceLoader
+    from affect_train.inputs.labels import load_labels
+    from affect_train.inputs.preprocess import Preprocessing
+    from affect_train.inputs.sampler import BatchPlan
+    from affect_train.network.model import normalised
     from affect_train.tasks import TaskSet
 
     tasks = TaskSet(tuple(ACTION_UNITS[:UNITS]), (), 0)
@@ -447,10 +447,10 @@ def report(variants: dict[str, Variant]) -> None:
 
 def loader_process_memory(data: Data, passes: int) -> None:
     """Anonymous memory of a loader process after its first pass over all rows and after its last."""
-    from affect_data.store import load_dataset
-    from affect_train.batches import FaceImages, FaceLoader
-    from affect_train.preprocess import Preprocessing
-    from affect_train.sampler import BatchPlan
+    from affect_data.dataset.folder import load_dataset
+    from affect_train.inputs.batches import FaceImages, FaceLoader
+    from affect_train.inputs.preprocess import Preprocessing
+    from affect_train.inputs.sampler import BatchPlan
 
     plan = BatchPlan({"rows": np.arange(data.rows)}, BATCH, seed=0)
     images = FaceImages(load_dataset(data.path / "merged", "train"), Preprocessing(OUTPUT_SIZE))

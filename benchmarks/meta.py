@@ -72,7 +72,7 @@ SIZES = {
 
 def faces(seed: int, rows: int, size: int) -> Any:  # noqa: ANN401
     """A batch; even rows have action units, odd ones an expression."""
-    from affect_train.batches import AffectBatch
+    from affect_train.inputs.batches import AffectBatch
 
     rng = np.random.default_rng(seed)
     units = rng.random((rows, UNITS)) < 0.5
@@ -102,9 +102,9 @@ def learner_of(
     options: dict[str, Any], seed: int, *, smoke: bool, state: Path | None = None, backbone: str | None = None
 ) -> Any:  # noqa: ANN401
     """The learner of a variant, and its Accelerator; the meta batches come from memory."""
-    from affect_train.methods.meta_batch import MetaRows
-    from affect_train.preparation import Learner, training_accelerator
-    from affect_train.recipe import recipe_from
+    from affect_train.methods.meta.batch import MetaRows
+    from affect_train.recipe.recipe import recipe_from
+    from affect_train.training.preparation import Learner, training_accelerator
 
     head = {"normalisation": options.get("normalisation", "layer")}
     options = {key: value for key, value in options.items() if key != "normalisation"}
@@ -147,7 +147,7 @@ def learner_of(
 
 
 def step(learner: Any, accelerator: Any, batch: Any, number: int) -> dict[str, float]:  # noqa: ANN401
-    from affect_train.step import optimizer_step
+    from affect_train.training.step import optimizer_step
 
     return optimizer_step(accelerator, learner, [batch], number=number)
 
@@ -193,9 +193,9 @@ def prepare(name: str, *, smoke: bool) -> tuple[dict[str, Any], Callable[[], Rou
 
 def gradient_of(learner: Any, accelerator: Any, options: dict[str, Any], batch: Any) -> torch.Tensor:  # noqa: ANN401
     """The gradient of the meta loss by the weights of the rows, without a step."""
-    from affect_train.methods.directional import DirectionalDerivatives
-    from affect_train.methods.virtual_step import WeightSpace
-    from affect_train.step import accumulate_gradients
+    from affect_train.methods.meta.directional import DirectionalDerivatives
+    from affect_train.methods.meta.virtual_step import WeightSpace
+    from affect_train.training.step import accumulate_gradients
 
     method, found = learner.method, []
     kept = method.options, method.space, method.loader

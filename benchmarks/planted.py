@@ -13,12 +13,12 @@ import polars as pl
 from PIL import Image, ImageFilter
 
 from affect_data.audit.base import AuditedDataset
-from affect_data.audit.hashing import decode, to_grey
-from affect_data.audit.pain import GROUP
-from affect_data.audit.pictures import Pictures, crop, measure
-from affect_data.audit.temporal import LONGEST_RUN, frames
+from affect_data.audit.checks.pain import GROUP
+from affect_data.audit.checks.temporal import LONGEST_RUN, frames
+from affect_data.audit.pictures.facts import Pictures, crop, measure
+from affect_data.audit.pictures.hashing import decode, to_grey
 from affect_data.databases.registry import DATABASES
-from affect_data.schema import IMAGES
+from affect_data.dataset.schema import IMAGES
 from affect_data.vocabulary import EXPRESSIONS, slot_of
 
 SHARE = 0.05

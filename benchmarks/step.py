@@ -4,7 +4,7 @@
     python benchmarks/step.py --smoke                   # tiny; shows that it runs, measures nothing
 
 The same tiny ViT with the same heads learns the same batches by the same losses with AdamW and a constant rate; after the first pass the weights
-of all variants must be equal. Our loop is `affect_train.loop.train_steps` as a run calls it, with its log file, and with TensorBoard too; only the
+of all variants must be equal. Our loop is `affect_train.training.loop.train_steps` as a run calls it, with its log file, and with TensorBoard too; only the
 decoded faces come from memory. Trainer logs as often, to nowhere. What is timed lies between two requests for a batch.
 
 Milliseconds grow with the load of the machine, the overhead with them: read the differences beside the bare loop's own time. The quietest rounds
@@ -70,7 +70,7 @@ class Feed(Sequence[Any]):
 
 
 def recipe_of(output: str, steps: int, trackers: Sequence[str] = ()) -> Any:  # noqa: ANN401
-    from affect_train.recipe import recipe_from
+    from affect_train.recipe.recipe import recipe_from
 
     return recipe_from(
         {
@@ -94,7 +94,7 @@ def recipe_of(output: str, steps: int, trackers: Sequence[str] = ()) -> Any:  # 
 
 def batches_in_memory() -> list[Any]:
     """Faces of noise; every label is missing in a third of the rows."""
-    from affect_train.batches import AffectBatch
+    from affect_train.inputs.batches import AffectBatch
 
     rng = np.random.default_rng(0)
     found = []
@@ -158,11 +158,11 @@ def bare(recipe: Any, learner: Any) -> Steps:  # noqa: ANN401, ARG001
 
 
 def ours(recipe: Any, learner: Any) -> Steps:  # noqa: ANN401
-    from affect_train.checkpoint import Checkpoints
-    from affect_train.logs import Logs
-    from affect_train.loop import Run, train_steps
     from affect_train.reporting import Reporter
     from affect_train.run_folder import RunFolder
+    from affect_train.training.checkpoint import Checkpoints
+    from affect_train.training.logs import Logs
+    from affect_train.training.loop import Run, train_steps
 
     accelerator, folder = recipe_accelerator(recipe), RunFolder(recipe.output)
     folder.path.mkdir(parents=True, exist_ok=True)
@@ -222,13 +222,13 @@ VARIANTS = {BARE: bare, OURS: ours, OURS_TRACKED: ours, TRAINER: trainer}
 
 
 def recipe_accelerator(recipe: Any) -> Any:  # noqa: ANN401
-    from affect_train.preparation import training_accelerator
+    from affect_train.training.preparation import training_accelerator
 
     return training_accelerator(recipe)
 
 
 def prepare(name: str, folder: Path, steps: int) -> tuple[dict[str, Any], Callable[[], Round]]:
-    from affect_train.preparation import Learner
+    from affect_train.training.preparation import Learner
 
     logging.disable(logging.WARNING)
     torch.set_num_threads(1)

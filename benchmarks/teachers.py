@@ -15,13 +15,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from affect_data.soft_labels import RowRange
-from affect_data.store import open_dataset
+from affect_data.dataset.folder import open_dataset
+from affect_data.dataset.soft_labels import RowRange
 from affect_data.vocabulary import EXPRESSIONS
-from affect_train.label import labelled_ranges
-from affect_train.labels import load_labels
+from affect_train.inputs.labels import load_labels
+from affect_train.labelling.label import labelled_ranges
+from affect_train.labelling.teachers import Teacher, open_teacher
 from affect_train.tasks import TaskSet
-from affect_train.teachers import Teacher, open_teacher
 
 
 def accuracy(numbers: np.ndarray, order: tuple[str, ...], labels: np.ndarray) -> float:

@@ -32,13 +32,13 @@ def test_there_are_recipes_of_data_for_the_demo_and_for_real_faces() -> None:
 def test_a_recipe_validates_as_what_it_is(path: Path) -> None:
     kind = kind_of(path)
     if kind == "data":
-        from affect_data.recipe import read_recipe
+        from affect_data.build.recipe import read_recipe
 
         recipe = read_recipe(path)
         assert recipe.databases
         assert all(options.root is None for options in recipe.databases.values())
     elif kind == "training":
-        from affect_train.recipe import read_recipe as read_training_recipe
+        from affect_train.recipe.recipe import read_recipe as read_training_recipe
 
         assert read_training_recipe(path).tasks
     elif kind == "study":
@@ -46,7 +46,7 @@ def test_a_recipe_validates_as_what_it_is(path: Path) -> None:
 
         assert read_study(path).claims
     elif kind == "teachers":
-        from affect_train.teachers.description import read_description
+        from affect_train.labelling.teachers.description import read_description
 
         assert read_description(path).task_set().names
     else:

@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import polars as pl
 
-from affect_data.soft_labels import SoftLabelProvenance
-from affect_data.store import DatasetFolder
+from affect_data.dataset.folder import DatasetFolder
+from affect_data.dataset.soft_labels import SoftLabelProvenance
 from affect_data.vocabulary import ACTION_UNITS, EXPRESSIONS
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from affect_data.audit.pictures import Pictures
+    from affect_data.audit.pictures.facts import Pictures
 
 Progress = Callable[[str, int, int], None]
 
@@ -84,14 +84,14 @@ class AuditedDataset:
     @cached_property
     def pictures(self) -> "Pictures":
         """Every distinct face picture of the dataset: hashes, small copies, measurements."""
-        from affect_data.audit.pictures import read_pictures
+        from affect_data.audit.pictures.facts import read_pictures
 
         return read_pictures(self.folder, self.labels, self.workers, self.progress)
 
     @cached_property
     def duplicate_groups(self) -> "npt.NDArray[np.int64]":
         """For every row, the row that names its group of copies: int64 [rows]; a row without a copy names itself."""
-        from affect_data.audit.copies import copies_of
+        from affect_data.audit.pictures.copies import copies_of
 
         return copies_of(self).groups
 

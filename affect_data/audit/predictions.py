@@ -15,8 +15,8 @@ import numpy.typing as npt
 import polars as pl
 
 from affect_data.audit.base import AuditedDataset
-from affect_data.audit.hashing import SIDE
-from affect_data.folds import assign_folds, group_rows, strata
+from affect_data.audit.pictures.hashing import SIDE
+from affect_data.leaks.folds import assign_folds, group_rows, strata
 from affect_data.vocabulary import ACTION_UNITS, EXPRESSIONS, slot_of
 
 FOLDS: Final = 5

@@ -1,23 +1,23 @@
 """The audits, by name. Adding one takes its module and one line here."""
 
-from affect_data.audit.annotation_tool import AnnotationTool
-from affect_data.audit.annotators import AnnotatorDisagreement
-from affect_data.audit.au_expression import ActionUnitExpression
-from affect_data.audit.au_va import ActionUnitValence
 from affect_data.audit.base import Audit
-from affect_data.audit.codes import Codes, Scale
-from affect_data.audit.duplicates import Duplicates
-from affect_data.audit.embedding_duplicates import EmbeddingDuplicates
-from affect_data.audit.expression_va import ExpressionValenceArousal
-from affect_data.audit.face_boxes import FaceBoxes, MixedCrops
-from affect_data.audit.face_count import FaceCount
-from affect_data.audit.face_quality import FaceQuality, GreyAsColour
-from affect_data.audit.label_errors import LabelErrors
-from affect_data.audit.leakage import Leakage
-from affect_data.audit.occurrence_intensity import OccurrenceIntensity
-from affect_data.audit.pain import PainIdentity
-from affect_data.audit.teacher import TeacherDisagreement
-from affect_data.audit.temporal import ConstantRuns, Flicker, Jumps
+from affect_data.audit.checks.annotation_tool import AnnotationTool
+from affect_data.audit.checks.annotators import AnnotatorDisagreement
+from affect_data.audit.checks.au_expression import ActionUnitExpression
+from affect_data.audit.checks.au_va import ActionUnitValence
+from affect_data.audit.checks.codes import Codes, Scale
+from affect_data.audit.checks.duplicates import Duplicates
+from affect_data.audit.checks.embedding_duplicates import EmbeddingDuplicates
+from affect_data.audit.checks.expression_va import ExpressionValenceArousal
+from affect_data.audit.checks.face_boxes import FaceBoxes, MixedCrops
+from affect_data.audit.checks.face_count import FaceCount
+from affect_data.audit.checks.face_quality import FaceQuality, GreyAsColour
+from affect_data.audit.checks.label_errors import LabelErrors
+from affect_data.audit.checks.leakage import Leakage
+from affect_data.audit.checks.occurrence_intensity import OccurrenceIntensity
+from affect_data.audit.checks.pain import PainIdentity
+from affect_data.audit.checks.teacher import TeacherDisagreement
+from affect_data.audit.checks.temporal import ConstantRuns, Flicker, Jumps
 from affect_data.errors import UnknownNameError
 
 AUDITS: dict[str, type[Audit]] = {

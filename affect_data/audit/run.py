@@ -11,10 +11,10 @@ import polars as pl
 
 from affect_data.audit.base import FINDINGS, AuditedDataset, Progress, Severity
 from affect_data.audit.registry import AUDITS, audit_named
+from affect_data.dataset.folder import AUDIT as AUDIT
+from affect_data.dataset.folder import AUDIT_FINGERPRINT as FINGERPRINT
+from affect_data.dataset.folder import DatasetFolder, exclusive, open_dataset
 from affect_data.errors import DataError
-from affect_data.store import AUDIT as AUDIT
-from affect_data.store import AUDIT_FINGERPRINT as FINGERPRINT
-from affect_data.store import DatasetFolder, exclusive, open_dataset
 
 
 class NotAuditedError(DataError):

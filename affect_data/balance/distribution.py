@@ -7,8 +7,8 @@ import numpy as np
 import numpy.typing as npt
 
 from affect_data.balance.labels import PlanLabels
-from affect_data.imbalance import irlbl, label_counts
-from affect_data.va_plane import histogram
+from affect_data.statistics.imbalance import irlbl, label_counts
+from affect_data.statistics.va_plane import histogram
 from affect_data.vocabulary import EXPRESSIONS
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
-from affect_data.va_plane import BINS, FULL_RANGE, bin_edges, plane_bins
+from affect_data.statistics.va_plane import BINS, FULL_RANGE, bin_edges, plane_bins
 
 Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]

@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from affect_data.label_chunks import label_chunks
-from affect_data.store import DatasetFolder
+from affect_data.dataset.folder import DatasetFolder
+from affect_data.dataset.label_chunks import label_chunks
 from affect_data.vocabulary import ACTION_UNIT_SLOTS, ACTION_UNITS
 
 Bools = npt.NDArray[np.bool_]

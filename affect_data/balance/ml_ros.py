@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from affect_data.imbalance import irlbl
+from affect_data.statistics.imbalance import irlbl
 
 Bools = npt.NDArray[np.bool_]
 Indices = npt.NDArray[np.int64]

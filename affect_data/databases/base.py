@@ -2,7 +2,7 @@
 
 A reader is one module that subclasses `Database`: class attributes state facts (labels, coded action units, class names, licence, citation),
 and `Database.scan` turns the official files into a polars frame with any of the columns in `ROW_COLUMNS`. Missing is a null there; the fills and
-the masks of the schema are made in one place, `affect_data.harmonise`.
+the masks of the schema are made in one place, `affect_data.build.harmonise`.
 """
 
 import inspect

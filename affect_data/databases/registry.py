@@ -3,16 +3,16 @@
 from collections.abc import Iterable
 
 from affect_data.databases.afew_va import AfewVa
-from affect_data.databases.affectnet import AffectNet
-from affect_data.databases.affwild2 import AffWild2
+from affect_data.databases.affectnet.reader import AffectNet
+from affect_data.databases.affwild2.reader import AffWild2
 from affect_data.databases.base import Database
-from affect_data.databases.bp4d import Bp4d
-from affect_data.databases.disfa import Disfa
-from affect_data.databases.emotionet import EmotioNet
+from affect_data.databases.bp4d.reader import Bp4d
+from affect_data.databases.disfa.reader import Disfa
+from affect_data.databases.emotionet.reader import EmotioNet
 from affect_data.databases.expw import ExpW
-from affect_data.databases.ferplus import FerPlus
-from affect_data.databases.raf_db import RafDb
-from affect_data.databases.unbc import Unbc
+from affect_data.databases.ferplus.reader import FerPlus
+from affect_data.databases.raf_db.reader import RafDb
+from affect_data.databases.unbc.reader import Unbc
 from affect_data.errors import UnknownNameError
 
 DATABASES: dict[str, type[Database]] = {

@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 from PIL import Image
 
-from affect_data.databases.bp4d import FOLDS, SEQUENCES, SUBJECTS, Bp4d
+from affect_data.databases.bp4d.reader import FOLDS, SEQUENCES, SUBJECTS, Bp4d
 from affect_data.demo.sampler import DEMO_ACTION_UNITS, DemoFace, FaceSampler
 from affect_data.demo.truth import PlacedFace
 

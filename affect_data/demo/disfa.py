@@ -5,7 +5,7 @@ from typing import Final
 
 from PIL import Image
 
-from affect_data.databases.disfa import SUBJECTS, Disfa
+from affect_data.databases.disfa.reader import SUBJECTS, Disfa
 from affect_data.demo.sampler import DemoFace, FaceSampler
 from affect_data.demo.truth import PlacedFace
 

@@ -9,7 +9,7 @@ from typing import Final, Literal, NamedTuple
 import numpy as np
 from PIL import Image
 
-from affect_data.databases.emotionet import CODED, CODED_BY_ALGORITHM
+from affect_data.databases.emotionet.reader import CODED, CODED_BY_ALGORITHM
 from affect_data.demo.sampler import DEMO_ACTION_UNITS, DemoFace, FaceSampler
 from affect_data.demo.truth import PlacedFace
 from affect_data.demo.workbook import write_workbook

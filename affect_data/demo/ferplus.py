@@ -9,8 +9,8 @@ from typing import Final
 import numpy as np
 from PIL import Image
 
-from affect_data.databases.ferplus import PARTS, VOTES_HEADER, WHOLE_PICTURE
-from affect_data.databases.ferplus_votes import CANDIDATES
+from affect_data.databases.ferplus.reader import PARTS, VOTES_HEADER, WHOLE_PICTURE
+from affect_data.databases.ferplus.votes import CANDIDATES
 from affect_data.demo.sampler import DemoFace, FaceSampler
 from affect_data.demo.truth import PlacedFace
 

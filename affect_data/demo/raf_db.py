@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 from PIL import Image
 
-from affect_data.databases.raf_db import BASIC, COMPOUND
+from affect_data.databases.raf_db.reader import BASIC, COMPOUND
 from affect_data.demo.sampler import DemoFace, FaceSampler
 from affect_data.demo.truth import PlacedFace
 

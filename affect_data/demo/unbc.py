@@ -5,7 +5,7 @@ from typing import Final
 
 from PIL import Image
 
-from affect_data.databases.unbc_files import SUBJECTS
+from affect_data.databases.unbc.files import SUBJECTS
 from affect_data.demo.sampler import DEMO_ACTION_UNITS, DemoFace, FaceSampler
 from affect_data.demo.truth import PlacedFace
 

@@ -11,12 +11,12 @@ from typing import Final
 
 import polars as pl
 
+from affect_data.build.engine import map_shards
 from affect_data.databases.base import DRAWN_MARKER
 from affect_data.demo.sampler import DEMO_ACTION_UNITS, FaceSampler
 from affect_data.demo.sheet import contact_sheet
 from affect_data.demo.style import Style
 from affect_data.demo.truth import PlacedFace
-from affect_data.engine import map_shards
 from affect_data.errors import DataError, UnknownNameError, UsageError
 
 TRUTH: Final = "truth.parquet"

@@ -7,9 +7,9 @@ import polars as pl
 
 from affect_data.audit.registry import AUDITS
 from affect_data.audit.run import AUDIT, NotAuditedError, read_audit
+from affect_data.dataset.folder import DatasetFolder
 from affect_data.report.dataset_sections import shortened
 from affect_data.report.html import Markup, Section, paragraph, table
-from affect_data.store import DatasetFolder
 
 
 def audits(folder: DatasetFolder) -> Section:

@@ -11,10 +11,10 @@ from affect_data.balance.group import PREFIX, SPLIT, BalanceProvenance, load_wei
 from affect_data.balance.labels import PlanLabels
 from affect_data.balance.pools import Bools
 from affect_data.balance.registry import make_plan
+from affect_data.dataset.folder import DatasetFolder
 from affect_data.errors import AffectError
 from affect_data.report.charts import Series, bars, plane
 from affect_data.report.html import Markup, Section, escape, figure, grid, paragraph, table
-from affect_data.store import DatasetFolder
 
 Weights = npt.NDArray[np.float32]
 

@@ -8,12 +8,12 @@ from typing import Any, Final
 import numpy as np
 import polars as pl
 
+from affect_data.corrections.versions import read_changes
 from affect_data.databases.registry import DATABASES
+from affect_data.dataset.folder import LOCK, DatasetFolder
 from affect_data.report.charts import Series, bars, heat_map, plane
 from affect_data.report.html import Markup, Section, figure, grid, paragraph, percent, table
-from affect_data.review.versions import read_changes
-from affect_data.stats import Statistics
-from affect_data.store import LOCK, DatasetFolder
+from affect_data.statistics.statistics import Statistics
 from affect_data.vocabulary import ACTION_UNIT_NAMES, EXPRESSIONS
 
 LINES_SHOWN: Final = 40

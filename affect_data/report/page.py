@@ -4,14 +4,14 @@ from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
 
+from affect_data.dataset.folder import DatasetFolder, write_text
 from affect_data.report.audit_section import audits
 from affect_data.report.balance_section import balancing
 from affect_data.report.dataset_sections import action_units, coverage, expressions, merged, read_lock, valence_arousal
 from affect_data.report.gallery import faces
 from affect_data.report.html import Section, escape
 from affect_data.report.training_section import training
-from affect_data.stats import statistics
-from affect_data.store import DatasetFolder, write_text
+from affect_data.statistics.statistics import statistics
 
 
 def report(folder: DatasetFolder, run: Path | None = None, *, with_faces: bool = False) -> str:

@@ -6,10 +6,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
+from affect_data.dataset.folder import DatasetFolder
 from affect_data.errors import DataError
 from affect_data.report.charts import FEW, Series, bars, lines, reliability
 from affect_data.report.html import Markup, Section, figure, grid, paragraph, table
-from affect_data.store import DatasetFolder
 
 DEFAULT_THRESHOLD: Final = 0.5
 

@@ -8,8 +8,8 @@ from typing import Any, Final
 
 import polars as pl
 
+from affect_data.dataset.folder import DatasetFolder
 from affect_data.errors import DataError, UsageError
-from affect_data.store import DatasetFolder
 
 FRAMES_AROUND: Final = 3
 COPIES_SHOWN: Final = 12

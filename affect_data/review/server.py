@@ -13,8 +13,8 @@ from urllib.parse import parse_qs, urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from affect_data.corrections.decisions import Labels
 from affect_data.errors import AffectError, DataError, UsageError
-from affect_data.review.decisions import Labels
 from affect_data.review.session import DecidedMeanwhileError, ReviewSession
 from affect_data.vocabulary import ACTION_UNIT_NAMES, COMPOUND_EXPRESSIONS, EXPRESSIONS
 

@@ -12,13 +12,13 @@ from typing import Any, Final
 import numpy as np
 
 from affect_data.audit.registry import AUDITS
+from affect_data.corrections.decisions import Decision, DecisionFile, Field_, Labels, in_force
+from affect_data.corrections.rows import labels_of
+from affect_data.dataset.folder import DatasetFolder, open_dataset
+from affect_data.dataset.schema import LABELS
 from affect_data.errors import DataError
-from affect_data.review.decisions import Decision, DecisionFile, Field_, Labels, in_force
 from affect_data.review.faces import face_picture, image_bytes
 from affect_data.review.queue import Place, Queue
-from affect_data.review.rows import labels_of
-from affect_data.schema import LABELS
-from affect_data.store import DatasetFolder, open_dataset
 
 PICTURE_SIZES: Final = (160, 480, 960)
 

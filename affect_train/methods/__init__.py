@@ -5,12 +5,12 @@ from types import MappingProxyType
 from typing import Final
 
 from affect_data.errors import UnknownNameError
-from affect_train.methods.base import ConcordanceTerm, LossTerm, Method, Term, TotalLoss, total_loss
-from affect_train.methods.coupling import Coupled
+from affect_train.methods.coupling.coupling import Coupled
 from affect_train.methods.distillation import Distillation
-from affect_train.methods.meta_auxiliary import MetaAuxiliary
+from affect_train.methods.meta.meta_auxiliary import MetaAuxiliary
+from affect_train.methods.method import ConcordanceTerm, LossTerm, Method, Term, TotalLoss, total_loss
 from affect_train.methods.supervised import Supervised
-from affect_train.recipe_methods import LabelLosses
+from affect_train.recipe.methods import LabelLosses
 from affect_train.tasks import TaskSet
 
 METHODS: Final[Mapping[str, type[Method]]] = MappingProxyType(

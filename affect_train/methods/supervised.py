@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, ClassVar
 from torch import Tensor
 
 from affect_train import losses
-from affect_train.methods.base import ConcordanceTerm, LossTerm, Method, Term
+from affect_train.methods.method import ConcordanceTerm, LossTerm, Method, Term
 
 if TYPE_CHECKING:
-    from affect_train.batches import AffectBatch
-    from affect_train.model import AffectOutput
+    from affect_train.inputs.batches import AffectBatch
+    from affect_train.network.model import AffectOutput
 
 AXES = ("valence", "arousal")
 

@@ -15,8 +15,8 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any, TextIO
 
+from affect_data.dataset.folder import exclusive
 from affect_data.errors import AffectError, DataError, UsageError
-from affect_data.store import exclusive
 from affect_train.run_folder import write_json
 from affect_train.study.claims import Figures, findings
 from affect_train.study.description import SHARED, Command, Study
@@ -168,10 +168,10 @@ def _run_command(words: Sequence[str], log: TextIO, path: Path) -> str:
 
 def _application(program: str) -> Any:  # noqa: ANN401 - a typer application
     if program == "affect-data":
-        from affect_data.cli import app
+        from affect_data.cli.app import app
 
         return app
-    from affect_train.cli import app as training_app
+    from affect_train.cli.app import app as training_app
 
     return training_app
 

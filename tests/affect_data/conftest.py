@@ -9,9 +9,9 @@ from subprocess import CompletedProcess
 import pytest
 from PIL import Image
 
-from affect_data.build import BuildReport, build
+from affect_data.build.build import BuildReport, build
+from affect_data.build.recipe import DataRecipe, recipe_from
 from affect_data.demo.world import SHARES, write_demo
-from affect_data.recipe import DataRecipe, recipe_from
 
 
 @pytest.fixture(scope="session")
@@ -75,7 +75,7 @@ def affect_data(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Callable[..., CompletedProcess[str]]:
     """A function that runs the command ``affect-data`` in this process, as the shell would."""
-    from affect_data import cli
+    from affect_data.cli import app as cli
 
     def run(*arguments: object) -> CompletedProcess[str]:
         monkeypatch.setattr(sys, "argv", ["affect-data", *map(str, arguments)])

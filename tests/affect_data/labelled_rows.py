@@ -7,8 +7,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from affect_data.schema import LABELS, arrow_schema, check_rules, features
-from affect_data.store import (
+from affect_data.dataset.folder import (
     DatasetFolder,
     Manifest,
     content_hash,
@@ -18,6 +17,7 @@ from affect_data.store import (
     write_manifest,
     write_shard,
 )
+from affect_data.dataset.schema import LABELS, arrow_schema, check_rules, features
 from affect_data.vocabulary import ACTION_UNIT_SLOTS, ACTION_UNITS, EXPRESSIONS
 
 

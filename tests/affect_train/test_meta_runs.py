@@ -14,12 +14,12 @@ from python_processes import kill_at_first_checkpoint, run_python
 from safetensors.torch import load_file
 from training_runs import fresh_accelerator, json_lines, rows_of, same_bits, train_until
 
+from affect_data.dataset.folder import load_dataset, open_dataset
 from affect_data.errors import DataError, UsageError
-from affect_data.folds import write_folds
-from affect_data.store import load_dataset, open_dataset
-from affect_train.labels import column_array
-from affect_train.loop import train
-from affect_train.recipe import Recipe, recipe_from
+from affect_data.leaks.folds import write_folds
+from affect_train.inputs.labels import column_array
+from affect_train.recipe.recipe import Recipe, recipe_from
+from affect_train.training.loop import train
 
 Values = Callable[..., dict[str, Any]]
 OWN_BATCH = ("method.meta_batch={size: 4}", "method.every=2", "model.dropout=0.2")
@@ -141,7 +141,7 @@ def test_meta_batches_come_from_a_fold_that_is_not_trained_on(
     world: SimpleNamespace,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    from affect_train.methods.meta_batch import MetaLoader
+    from affect_train.methods.meta.batch import MetaLoader
 
     path = people_dataset(world, tmp_path)
     folds = column_array(open_dataset(path).load("train", ["folds.mine"]), "folds.mine")

@@ -15,14 +15,14 @@ import yaml
 from python_processes import MULTI_GPU, kill_at_first_checkpoint, run_python
 from training_runs import fresh_accelerator, rows_of, same_bits, weights_of
 
-from affect_data.store import load_dataset
-from affect_train import inference
-from affect_train.evaluate import evaluate
-from affect_train.label import label
-from affect_train.labels import load_labels
-from affect_train.loop import train
-from affect_train.recipe import read_recipe
-from affect_train.sampler import batch_plan
+from affect_data.dataset.folder import load_dataset
+from affect_train.evaluation.evaluate import evaluate
+from affect_train.inference import inference
+from affect_train.inputs.labels import load_labels
+from affect_train.inputs.sampler import batch_plan
+from affect_train.labelling.label import label
+from affect_train.recipe.recipe import read_recipe
+from affect_train.training.loop import train
 
 pytestmark = pytest.mark.slow
 
@@ -79,9 +79,9 @@ JUDGE = """
 import json, sys
 from pathlib import Path
 from affect_train import inference
-from affect_train.cli_common import leave_process_group
-from affect_train.evaluate import evaluate
-from affect_train.label import label
+from affect_train.cli.common import leave_process_group
+from affect_train.evaluation.evaluate import evaluate
+from affect_train.labelling.label import label
 model, dataset, report = map(Path, sys.argv[1:4])
 inference.INFERENCE_BATCH = 2
 evaluate(model, dataset, output=report, **json.loads(sys.argv[4]))
@@ -155,8 +155,8 @@ DIE_WHILE_SAVING = """
 import os, signal, sys
 from pathlib import Path
 from accelerate import Accelerator
-from affect_train.loop import train
-from affect_train.recipe import read_recipe
+from affect_train.training.loop import train
+from affect_train.recipe.recipe import read_recipe
 save_state = Accelerator.save_state
 
 def killed(self, folder, *arguments, **options):

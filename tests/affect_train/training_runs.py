@@ -9,9 +9,9 @@ import torch
 from accelerate.state import AcceleratorState
 from safetensors.torch import load_file
 
-from affect_train.logs import Logs
-from affect_train.loop import train
-from affect_train.recipe import Recipe
+from affect_train.recipe.recipe import Recipe
+from affect_train.training.logs import Logs
+from affect_train.training.loop import train
 
 TINY_VIT = {
     "model_type": "vit",

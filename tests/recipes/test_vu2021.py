@@ -9,12 +9,12 @@ import pytest
 import torch
 from scipy.special import log_softmax, softmax
 
-from affect_train.batches import FaceBatch
-from affect_train.labels import LabelArrays, SoftLabelArrays
+from affect_train.inputs.batches import FaceBatch
+from affect_train.inputs.labels import LabelArrays, SoftLabelArrays
+from affect_train.inputs.pools import taught_by_pool
 from affect_train.methods import build_method
-from affect_train.model import AffectOutput
-from affect_train.pools import taught_by_pool
-from affect_train.recipe import read_recipe
+from affect_train.network.model import AffectOutput
+from affect_train.recipe.recipe import read_recipe
 
 STUDENT = Path(__file__).parents[2] / "recipes" / "vu2021" / "student.yaml"
 SHARE, TEMPERATURE = 0.6, 1.5

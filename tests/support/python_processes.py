@@ -18,15 +18,15 @@ from pathlib import Path
 from subprocess import CompletedProcess
 
 LOADED = (
-    "affect_data.cli",
+    "affect_data.cli.app",
     "affect_data.report",
-    "affect_train.cli",
-    "affect_train.cross_label",
-    "affect_train.ensemble",
-    "affect_train.evaluate",
-    "affect_train.label",
-    "affect_train.loop",
-    "affect_train.teachers",
+    "affect_train.cli.app",
+    "affect_train.labelling.cross_label",
+    "affect_train.labelling.ensemble",
+    "affect_train.evaluation.evaluate",
+    "affect_train.labelling.label",
+    "affect_train.training.loop",
+    "affect_train.labelling.teachers",
     # What a first training imports.
     "datasets.packaged_modules",
     "pandas",

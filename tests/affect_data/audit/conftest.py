@@ -14,8 +14,7 @@ import pytest
 from PIL import Image
 
 from affect_data.audit.base import Audit, AuditedDataset
-from affect_data.schema import IMAGES, LABEL_COLUMNS, LABELS, features
-from affect_data.store import (
+from affect_data.dataset.folder import (
     DatasetFolder,
     Manifest,
     content_hash,
@@ -25,6 +24,7 @@ from affect_data.store import (
     write_manifest,
     write_shard,
 )
+from affect_data.dataset.schema import IMAGES, LABEL_COLUMNS, LABELS, features
 from affect_data.vocabulary import ACTION_UNITS, EXPRESSIONS, slot_of
 
 Row = dict[str, Any]

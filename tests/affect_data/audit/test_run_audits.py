@@ -15,11 +15,11 @@ from affect_data.audit.base import FINDINGS, Severity
 from affect_data.audit.export import FacesKeptInError, datalab_issues, kept_in, write_fiftyone
 from affect_data.audit.registry import AUDITS
 from affect_data.audit.run import AUDIT, NotAuditedError, read_audit, run_audits
-from affect_data.build import BuildReport
-from affect_data.cli import app
+from affect_data.build.build import BuildReport
+from affect_data.cli.app import app
+from affect_data.dataset.folder import DatasetFolder, open_dataset, write_manifest
 from affect_data.demo.sampler import FaceSampler
 from affect_data.errors import DataError, UnknownNameError, UsageError
-from affect_data.store import DatasetFolder, open_dataset, write_manifest
 
 MakeDataset = Callable[..., DatasetFolder]
 
@@ -194,7 +194,7 @@ def test_the_command_refuses_the_export_before_it_audits(make_dataset: MakeDatas
 
 
 def test_a_missing_cleanlab_is_named(make_dataset: MakeDataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("affect_data.audit.label_errors.find_spec", lambda name: None)
+    monkeypatch.setattr("affect_data.audit.checks.label_errors.find_spec", lambda name: None)
     with pytest.raises(DataError, match=r"cleanlab is not installed: `pip install 'affectkit\[audit\]'`"):
         run_audits(make_dataset({"train": [WRONG]}), ["label_errors"])
 

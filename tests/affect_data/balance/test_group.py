@@ -7,9 +7,9 @@ from labelled_rows import Row, write_dataset
 
 from affect_data.balance import PLANS, balance, draw, load_weights, make_plan, read_provenance
 from affect_data.balance.group import StaleBalanceError
-from affect_data.cli_balance import parse_options
+from affect_data.cli.balance import parse_options
+from affect_data.dataset.folder import open_dataset
 from affect_data.errors import UnknownNameError, UsageError
-from affect_data.store import open_dataset
 
 ROWS = [
     *(Row("expw", "train", expression="neutral") for _ in range(6)),

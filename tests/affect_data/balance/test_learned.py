@@ -8,9 +8,9 @@ import polars as pl
 import pytest
 
 from affect_data.balance import balance, load_weights, make_plan, read_provenance
-from affect_data.build import BuildReport
+from affect_data.build.build import BuildReport
+from affect_data.dataset.folder import DatasetFolder, open_dataset
 from affect_data.errors import DataError, RecipeError
-from affect_data.store import DatasetFolder, open_dataset
 from affect_data.vocabulary import EXPRESSION_SETS, EXPRESSIONS
 
 

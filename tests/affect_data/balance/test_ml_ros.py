@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from affect_data.balance.ml_ros import charte_clones, clones_to_target, published_clones
-from affect_data.imbalance import irlbl
+from affect_data.statistics.imbalance import irlbl
 
 # Shares of twelve action units with imbalance ratios from 1 to 23.
 PREVALENCE = np.array([0.10, 0.044, 0.136, 0.22, 0.33, 0.29, 0.20, 0.0255, 0.0251, 0.0232, 0.53, 0.064])

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from pydantic import ValidationError
 
-from affect_data.databases.affectnet import AffectNet, AffectNetOptions
+from affect_data.databases.affectnet.reader import AffectNet, AffectNetOptions
 from affect_data.databases.base import Scan
 from affect_data.databases.root import DatabaseRoot
 from affect_data.demo import affectnet as demo

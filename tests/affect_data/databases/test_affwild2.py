@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from affect_data.databases.affwild2 import AffWild2, AffWild2Options
+from affect_data.databases.affwild2.reader import AffWild2, AffWild2Options
 from affect_data.databases.base import ROW_COLUMNS, Scan
 from affect_data.databases.root import DatabaseRoot
 from affect_data.demo import affwild2 as demo

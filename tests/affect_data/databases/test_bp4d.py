@@ -8,7 +8,7 @@ from PIL import Image
 from pydantic import ValidationError
 
 from affect_data.databases.base import Scan
-from affect_data.databases.bp4d import FOLDS, SEQUENCES, SUBJECTS, Bp4d, Bp4dOptions
+from affect_data.databases.bp4d.reader import FOLDS, SEQUENCES, SUBJECTS, Bp4d, Bp4dOptions
 from affect_data.databases.root import DatabaseRoot
 from affect_data.demo import bp4d as demo
 from affect_data.demo.sampler import FaceSampler

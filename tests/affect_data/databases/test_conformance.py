@@ -12,16 +12,16 @@ import openpyxl
 import polars as pl
 import pytest
 
-from affect_data.catalogue import facts
+from affect_data.build.harmonise import harmonise
+from affect_data.build.recipe import SplitOptions
 from affect_data.databases.base import SPLITS, TASKS, Database, DatabaseOptions, Scan, Tier
+from affect_data.databases.catalogue import facts
 from affect_data.databases.registry import DATABASES, database_named
 from affect_data.databases.root import FAILURE_SCHEMA, DatabaseRoot
+from affect_data.dataset.schema import COLUMNS_BY_NAME, IMAGES, LABELS
 from affect_data.demo.sampler import DEMO_ACTION_UNITS, DemoFace, FaceSampler
 from affect_data.demo.truth import PlacedFace
 from affect_data.errors import UnknownNameError
-from affect_data.harmonise import harmonise
-from affect_data.recipe import SplitOptions
-from affect_data.schema import COLUMNS_BY_NAME, IMAGES, LABELS
 from affect_data.vocabulary import ACTION_UNITS, COMPOUND_EXPRESSIONS, EXPRESSIONS
 
 FACES = 130

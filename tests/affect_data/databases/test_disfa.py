@@ -8,7 +8,7 @@ from PIL import Image
 from pydantic import ValidationError
 
 from affect_data.databases.base import Scan
-from affect_data.databases.disfa import FOLDS, SUBJECTS, Disfa, DisfaOptions
+from affect_data.databases.disfa.reader import FOLDS, SUBJECTS, Disfa, DisfaOptions
 from affect_data.databases.root import DatabaseRoot
 from affect_data.demo import disfa as demo
 from affect_data.demo.sampler import FaceSampler

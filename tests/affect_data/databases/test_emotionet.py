@@ -12,16 +12,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from affect_data.build.harmonise import harmonise
+from affect_data.build.recipe import SplitOptions
 from affect_data.databases.base import Scan
-from affect_data.databases.emotionet import CODED, CODED_BY_ALGORITHM, EmotioNet, EmotioNetOptions
+from affect_data.databases.emotionet.reader import CODED, CODED_BY_ALGORITHM, EmotioNet, EmotioNetOptions
 from affect_data.databases.root import DatabaseRoot
 from affect_data.demo import emotionet as demo
 from affect_data.demo.sampler import DEMO_ACTION_UNITS, FaceSampler
 from affect_data.demo.truth import PlacedFace
 from affect_data.demo.workbook import write_workbook
 from affect_data.errors import DatabaseNotFoundError
-from affect_data.harmonise import harmonise
-from affect_data.recipe import SplitOptions
 from affect_data.vocabulary import ACTION_UNITS
 
 SHEET = "EmotioNet_FACS_aws_2020_24600"

@@ -10,8 +10,8 @@ from PIL import Image
 from pydantic import ValidationError
 
 from affect_data.databases.base import Scan
-from affect_data.databases.ferplus import FerPlus, FerPlusOptions
-from affect_data.databases.ferplus_votes import CANDIDATES, EXPRESSIONS, decide, shares
+from affect_data.databases.ferplus.reader import FerPlus, FerPlusOptions
+from affect_data.databases.ferplus.votes import CANDIDATES, EXPRESSIONS, decide, shares
 from affect_data.databases.root import DatabaseRoot
 from affect_data.demo import ferplus as demo
 from affect_data.demo.sampler import FaceSampler

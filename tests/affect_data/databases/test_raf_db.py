@@ -11,7 +11,7 @@ from PIL import Image
 from pydantic import ValidationError
 
 from affect_data.databases.base import Scan
-from affect_data.databases.raf_db import RafDb, RafDbOptions
+from affect_data.databases.raf_db.reader import RafDb, RafDbOptions
 from affect_data.databases.root import DatabaseRoot
 from affect_data.demo import raf_db as demo
 from affect_data.demo.sampler import FaceSampler

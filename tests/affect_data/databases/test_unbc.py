@@ -8,15 +8,15 @@ from hypothesis import strategies as st
 from PIL import Image
 from pydantic import ValidationError
 
+from affect_data.build.harmonise import harmonise
+from affect_data.build.recipe import SplitOptions
 from affect_data.databases.base import Scan
 from affect_data.databases.root import DatabaseRoot
-from affect_data.databases.unbc import Unbc, UnbcOptions
-from affect_data.databases.unbc_files import SUBJECTS
+from affect_data.databases.unbc.files import SUBJECTS
+from affect_data.databases.unbc.reader import Unbc, UnbcOptions
 from affect_data.demo import unbc as demo
 from affect_data.demo.sampler import FaceSampler
 from affect_data.errors import DatabaseNotFoundError
-from affect_data.harmonise import harmonise
-from affect_data.recipe import SplitOptions
 
 UNITS = (4, 6, 7, 9, 10, 12, 20, 25, 26, 43)
 SEQUENCE = "042-ll042/ll042t1aaaff"

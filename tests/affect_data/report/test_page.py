@@ -11,7 +11,7 @@ pytest.importorskip("selenium", reason="selenium is not installed: pip install s
 from browsing import chromium, needs_chromium
 from selenium.webdriver import Chrome
 
-from affect_data.build import BuildReport
+from affect_data.build.build import BuildReport
 from affect_data.report.page import write_report
 
 pytestmark = [needs_chromium, pytest.mark.slow]

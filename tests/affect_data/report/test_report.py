@@ -18,16 +18,16 @@ from labelled_rows import Row, write_dataset
 from affect_data.audit.base import FINDINGS
 from affect_data.audit.run import AUDIT, FINGERPRINT
 from affect_data.balance import balance, make_plan
-from affect_data.build import BuildReport, build
+from affect_data.build.build import BuildReport, build
+from affect_data.build.recipe import recipe_from
 from affect_data.databases.base import DRAWN_MARKER
 from affect_data.databases.registry import DATABASES
+from affect_data.dataset.folder import LOCK, DatasetFolder, open_dataset, write_manifest
 from affect_data.demo.world import SHARES
-from affect_data.recipe import recipe_from
 from affect_data.report.charts import Series, bars, heat_map, lines, plane, reliability
 from affect_data.report.html import escape, show, table
 from affect_data.report.page import report
 from affect_data.report.training_section import NotARunError
-from affect_data.store import LOCK, DatasetFolder, open_dataset, write_manifest
 
 HOSTILE = "<script>alert('x')</script>\"><img src=https://evil.example/x onerror=alert(1)>&amp;"
 

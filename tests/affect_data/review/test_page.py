@@ -17,12 +17,12 @@ from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
-from affect_data.review.decisions import DecisionFile, in_force, read_decisions
+from affect_data.corrections.decisions import DecisionFile, in_force, read_decisions
+from affect_data.corrections.versions import apply_decisions
+from affect_data.dataset.folder import DatasetFolder, open_dataset
 from affect_data.review.queue import queue_of_uids
 from affect_data.review.server import ReviewServer
 from affect_data.review.session import ReviewSession
-from affect_data.review.versions import apply_decisions
-from affect_data.store import DatasetFolder, open_dataset
 from affect_data.vocabulary import EXPRESSIONS
 
 pytestmark = [needs_chromium, pytest.mark.slow]

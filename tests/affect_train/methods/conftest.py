@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from affect_train.batches import AffectBatch
-from affect_train.model import AffectOutput
+from affect_train.inputs.batches import AffectBatch
+from affect_train.network.model import AffectOutput
 from affect_train.tasks import TaskSet
 
 TASKS = TaskSet((1, 2, 12), ("neutral", "anger", "happiness"), 4)

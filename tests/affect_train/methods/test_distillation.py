@@ -3,11 +3,11 @@ import math
 import pytest
 import torch
 
-from affect_train.batches import SoftTargets
+from affect_train.inputs.batches import SoftTargets
 from affect_train.methods import build_method, total_loss
 from affect_train.methods.distillation import mean_probabilities
-from affect_train.model import AffectOutput
-from affect_train.recipe_methods import Distillation
+from affect_train.network.model import AffectOutput
+from affect_train.recipe.methods import Distillation
 from affect_train.tasks import TaskSet
 
 EXPRESSION = TaskSet(expressions=("neutral", "anger"))

@@ -6,8 +6,8 @@ import torch
 from sklearn.metrics import log_loss
 
 from affect_train.methods import build_method, total_loss
-from affect_train.model import AffectOutput
-from affect_train.recipe_methods import Supervised
+from affect_train.network.model import AffectOutput
+from affect_train.recipe.methods import Supervised
 from affect_train.tasks import TaskSet
 
 

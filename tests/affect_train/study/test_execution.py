@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
+from affect_data.dataset.folder import exclusive
 from affect_data.errors import DataError, UsageError
-from affect_data.store import exclusive
 from affect_train.study import read_study, run_study, study_page
 from affect_train.study.execution import StepFailedError, _figure
 from affect_train.study.tables import papers_page

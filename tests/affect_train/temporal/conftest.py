@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from training_runs import fresh_accelerator
 
-from affect_train.features import store_features
-from affect_train.loop import train
-from affect_train.recipe import recipe_from
+from affect_train.inference.features import store_features
+from affect_train.recipe.recipe import recipe_from
+from affect_train.training.loop import train
 
 Values = Callable[..., dict[str, Any]]
 Edit = Callable[[dict[str, Any]], dict[str, Any]]

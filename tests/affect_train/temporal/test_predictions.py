@@ -11,21 +11,21 @@ import pytest
 import torch
 from training_runs import fresh_accelerator
 
+from affect_data.dataset.folder import load_dataset, open_dataset
+from affect_data.dataset.soft_labels import read_provenance
 from affect_data.errors import UsageError
-from affect_data.soft_labels import read_provenance
-from affect_data.store import load_dataset, open_dataset
-from affect_train.cross_label import cross_label
-from affect_train.ensemble import ensemble
-from affect_train.evaluate import evaluate
-from affect_train.features import features_of
-from affect_train.inference import build_accelerator, infer, open_model
-from affect_train.label import label
-from affect_train.labels import column_array
-from affect_train.loop import train
-from affect_train.predict import predict
-from affect_train.recipe import recipe_from
-from affect_train.temporal.inputs import inputs_of
-from affect_train.temporal.windows import FeatureWindows, placed
+from affect_train.evaluation.evaluate import evaluate
+from affect_train.inference.features import features_of
+from affect_train.inference.inference import build_accelerator, infer, open_model
+from affect_train.inference.inputs import inputs_of
+from affect_train.inference.predict import predict
+from affect_train.inputs.labels import column_array
+from affect_train.inputs.windows import FeatureWindows, placed
+from affect_train.labelling.cross_label import cross_label
+from affect_train.labelling.ensemble import ensemble
+from affect_train.labelling.label import label
+from affect_train.recipe.recipe import recipe_from
+from affect_train.training.loop import train
 
 Values = Callable[..., dict[str, Any]]
 

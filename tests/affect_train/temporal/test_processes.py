@@ -10,12 +10,12 @@ import torch
 from python_processes import kill_at_first_checkpoint, run_python
 from training_runs import fresh_accelerator, rows_of, same_bits, weights_of
 
-from affect_data.store import load_dataset
-from affect_train.evaluate import evaluate
-from affect_train.label import label
-from affect_train.labels import column_array
-from affect_train.loop import train
-from affect_train.recipe import read_recipe, recipe_from
+from affect_data.dataset.folder import load_dataset
+from affect_train.evaluation.evaluate import evaluate
+from affect_train.inputs.labels import column_array
+from affect_train.labelling.label import label
+from affect_train.recipe.recipe import read_recipe, recipe_from
+from affect_train.training.loop import train
 
 Values = Callable[..., dict[str, Any]]
 
@@ -23,9 +23,9 @@ Values = Callable[..., dict[str, Any]]
 JUDGE = """
 import sys
 from pathlib import Path
-from affect_train.cli_common import leave_process_group
-from affect_train.evaluate import evaluate
-from affect_train.label import label
+from affect_train.cli.common import leave_process_group
+from affect_train.evaluation.evaluate import evaluate
+from affect_train.labelling.label import label
 run, dataset, report, name = sys.argv[1:]
 evaluate(run, dataset, ["train", "validation"], output=Path(report))
 label(run, dataset, name)

@@ -10,9 +10,9 @@ from training_runs import fresh_accelerator
 
 from affect_data.errors import RecipeError
 from affect_train.errors import NoWindowsError
-from affect_train.features import store_features
-from affect_train.loop import train
-from affect_train.recipe import recipe_from
+from affect_train.inference.features import store_features
+from affect_train.recipe.recipe import recipe_from
+from affect_train.training.loop import train
 
 Values = Callable[..., dict[str, Any]]
 

@@ -10,17 +10,17 @@ import numpy as np
 import pytest
 from training_runs import fresh_accelerator
 
-from affect_data.store import open_dataset
+from affect_data.dataset.folder import open_dataset
 from affect_data.vocabulary import EXPRESSIONS
 from affect_train.errors import ModelMismatchError
-from affect_train.features import features_of, read_feature_provenance, store_features
-from affect_train.inference import build_accelerator
-from affect_train.label import label
-from affect_train.labels import column_array, load_labels
-from affect_train.loop import train
-from affect_train.model import load_model
-from affect_train.recipe import recipe_from
-from affect_train.temporal.windows import track_windows
+from affect_train.inference.features import features_of, read_feature_provenance, store_features
+from affect_train.inference.inference import build_accelerator
+from affect_train.inputs.labels import column_array, load_labels
+from affect_train.inputs.windows import track_windows
+from affect_train.labelling.label import label
+from affect_train.network.model import load_model
+from affect_train.recipe.recipe import recipe_from
+from affect_train.training.loop import train
 
 Values = Callable[..., dict[str, Any]]
 
@@ -65,7 +65,7 @@ def test_soft_terms_count_frames_and_no_filling(values: Values, videos: Path, tr
     label(run, videos, "gru")
     fresh_accelerator()
     from affect_train.methods import build_method
-    from affect_train.preparation import TrainingData
+    from affect_train.training.preparation import TrainingData
 
     settings = values({"window": 6, "stride": 6}, soft_labels=["gru"], method={"name": "distillation"})
     recipe = recipe_from(settings)
@@ -82,7 +82,7 @@ def test_soft_terms_count_frames_and_no_filling(values: Values, videos: Path, tr
 
 
 def test_held_out_folds_keep_their_tracks_out_of_the_windows(videos: Path, trained: Trained) -> None:
-    from affect_data.folds import write_folds
+    from affect_data.leaks.folds import write_folds
 
     write_folds(open_dataset(videos), "two", 2, seed=0, splits=("train",))
     folds = column_array(open_dataset(videos).load("train", ["folds.two"]), "folds.two")

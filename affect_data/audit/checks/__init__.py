@@ -1,0 +1,1 @@
+"""The audits, one module each; ``audit.registry`` names them."""

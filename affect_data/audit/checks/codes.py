@@ -1,0 +1,101 @@
+"""Finds labels that no file of their database can hold: values out of range, sentinels, and codes that the database does not have."""
+
+from typing import Final
+
+import polars as pl
+
+from affect_data.audit.base import Audit, AuditedDataset, Severity, findings, no_findings, units_named
+from affect_data.databases.registry import DATABASES
+from affect_data.dataset.schema import RULES
+from affect_data.vocabulary import ACTION_UNITS
+
+SCALE_ROWS: Final = 200
+SCALE_REACH: Final = 0.2
+
+
+class Codes(Audit):
+    """Values and codes that cannot be labels."""
+
+    name = "codes"
+    title = "codes and ranges"
+    severity = Severity.ERROR
+    rule = "a row breaks a rule of the schema, or has an action unit, an expression or valence and arousal that its database does not code. Score: 1"
+    source = "the schema (docs/schema.md) and what every database says of itself (docs/databases.md)"
+
+    def find(self, dataset: AuditedDataset) -> pl.DataFrame:
+        """One finding for every row and rule."""
+        rows = dataset.labels
+        parts = [no_findings()]
+        for rule in RULES:
+            # One row may stand in two splits, so that a uid is unique only within a split.
+            holds = rule.holds(rows) if rule.name != "uid_is_unique" else rows.select(_unique_in_split()).to_series()
+            broken = rows.filter(~holds)
+            parts.append(findings(broken, pl.lit(1.0), self.severity, {"rule": rule.name, "holds": rule.description}))
+        parts += [self._uncoded(dataset, name) for name in rows["database"].unique().sort()]
+        return pl.concat(parts)
+
+    def _uncoded(self, dataset: AuditedDataset, name: str) -> pl.DataFrame:
+        reader = DATABASES.get(name)
+        if reader is None:
+            return no_findings()
+        rows = dataset.labels.filter(pl.col("database") == name)
+        coded = {*reader.action_units, *reader.action_unit_intensities}
+        foreign = [number not in coded for number in ACTION_UNITS]
+        labelled = rows["au_mask"].to_numpy() | rows["au_intensity_mask"].to_numpy()
+        units = pl.Series("found", units_named(labelled & foreign), dtype=pl.String)
+        strange = ~pl.col("expression_name").is_in(list(reader.expressions)) & pl.col("expression_mask")
+        # Some databases say in a flag, not in a code, that a face shows another expression.
+        strange &= pl.col("expression_name") != "other"
+        valence = pl.col("va_mask") if not reader.valence_arousal else pl.lit(value=False)
+        rows = rows.with_columns(units)
+        picked = [
+            (pl.col("found") != "", pl.col("found")),
+            (strange, pl.col("expression_name")),
+            (valence, pl.lit("valence and arousal")),
+        ]
+        return pl.concat(
+            [
+                findings(rows.filter(broken), pl.lit(1.0), self.severity, {"rule": "database_codes_it", "found": found})
+                for broken, found in picked
+            ]
+        )
+
+
+class Scale(Audit):
+    """Databases whose valence and arousal look as if their range had not been converted."""
+
+    name = "va_scale"
+    title = "range of valence and arousal"
+    severity = Severity.WARNING
+    rule = (
+        f"of at least {SCALE_ROWS} labels of a database, none leaves [-{SCALE_REACH}, {SCALE_REACH}] (divided too often), or none is negative "
+        "(0..1 taken for -1..1). One finding a database and dimension, on its first row. Score: 0.9"
+    )
+    source = "native ranges differ: -10..10 (AFEW-VA), -1000..1000 (Aff-Wild), 0..1 and 1..9 (others)"
+
+    def find(self, dataset: AuditedDataset) -> pl.DataFrame:
+        """At most two findings a database."""
+        parts = [no_findings()]
+        rows = dataset.labels.filter("va_mask")
+        for (database,), own in rows.group_by("database", maintain_order=True):
+            for dimension in ("valence", "arousal"):
+                low, high = float(own[dimension].min()), float(own[dimension].max())  # type: ignore[arg-type]
+                narrow = max(abs(low), abs(high)) <= SCALE_REACH
+                if len(own) < SCALE_ROWS or not (narrow or low >= 0):
+                    continue
+                # Arousal without a negative value is common where faces were chosen for showing something.
+                if dimension == "arousal" and not narrow:
+                    continue
+                evidence = {
+                    "database": database,
+                    "dimension": dimension,
+                    "lowest": low,
+                    "highest": high,
+                    "labels": len(own),
+                }
+                parts.append(findings(own.head(1), pl.lit(0.9), self.severity, evidence))
+        return pl.concat(parts)
+
+
+def _unique_in_split() -> pl.Expr:
+    return pl.struct("split", "uid").is_unique()

@@ -1,0 +1,79 @@
+"""Finds pictures that cannot show what they are labelled with: tiny, blurred, blank, grey in colour files, or of an odd shape."""
+
+from typing import Final
+
+import polars as pl
+
+from affect_data.audit.base import Audit, AuditedDataset, Severity, findings, no_findings
+from affect_data.audit.pictures.facts import MEASUREMENTS
+
+TINY: Final = 32
+BLANK: Final = 4.0
+BLURRED: Final = 0.25
+LONGEST_SIDE: Final = 2.0
+GREY: Final = 2.0
+
+
+class FaceQuality(Audit):
+    """Face pictures with little in them."""
+
+    name = "face_quality"
+    title = "quality of pictures"
+    severity = Severity.WARNING
+    rule = (
+        f"the picture (the part within the face box): the box misses it, or its contrast is below {BLANK:g} grey "
+        f"levels (blank); a side below {TINY} pixels "
+        f"(tiny); one side more than {LONGEST_SIDE:g} times the other; the Laplacian's deviation below {BLURRED} of "
+        f"the contrast at 64 pixels (blurred). "
+        "Score: 1 for blank, else how far beyond the limit"
+    )
+    source = "variance of the Laplacian: Pech-Pacheco et al., Diatom autofocusing in brightfield microscopy, ICPR 2000; limits set on FER+"
+
+    def find(self, dataset: AuditedDataset) -> pl.DataFrame:
+        """One finding for every row and defect."""
+        rows = _measured(dataset)
+        side = pl.min_horizontal("width", "height")
+        aspect = pl.max_horizontal("width", "height") / side
+        missed = pl.col("width").is_nan()
+        blank = missed | (pl.col("contrast") < BLANK)
+        checks = {
+            "blank": (blank, pl.lit(1.0)),
+            "tiny": (side < TINY, 1 - side / TINY * 0.5),
+            "aspect": (aspect > LONGEST_SIDE, 1 - LONGEST_SIDE / aspect * 0.5),
+            "blurred": (~blank & (pl.col("sharpness") < BLURRED), 1 - pl.col("sharpness") / BLURRED * 0.5),
+        }
+        parts = [no_findings()]
+        for defect, (broken, score) in checks.items():
+            alone = broken if defect == "blank" else broken & ~missed
+            evidence = {
+                "defect": defect,
+                **{name: pl.col(name) for name in ("width", "height", "contrast", "sharpness")},
+            }
+            parts.append(findings(rows.filter(alone), score, self.severity, evidence))
+        return pl.concat(parts)
+
+
+class GreyAsColour(Audit):
+    """Grey pictures in colour files."""
+
+    name = "grey_as_colour"
+    title = "grey stored as colour"
+    severity = Severity.REVIEW
+    rule = (
+        f"three channels that differ by at most {GREY:g} of 255, in a database that also has pictures in colour. "
+        "Score: the share of its pictures that is in colour"
+    )
+    source = "a model learns which database a picture is from by its colour"
+
+    def find(self, dataset: AuditedDataset) -> pl.DataFrame:
+        """One finding for every row."""
+        rows = _measured(dataset)
+        grey = (pl.col("channels") == 3) & (pl.col("colour") <= GREY)
+        coloured = (pl.col("colour") > GREY).mean().over("database")
+        rows = rows.with_columns(coloured.alias("coloured")).filter(grey & (coloured > 0))
+        return findings(rows, pl.col("coloured"), self.severity, {"largest_difference": pl.col("colour")})
+
+
+def _measured(dataset: AuditedDataset) -> pl.DataFrame:
+    values = dataset.pictures.measurements[dataset.pictures.of_row]
+    return dataset.labels.with_columns(pl.Series(name, values[:, i]) for i, name in enumerate(MEASUREMENTS))

@@ -1,0 +1,44 @@
+"""Finds people, videos and copies of pictures that are in two splits."""
+
+import polars as pl
+
+from affect_data.audit.base import Audit, AuditedDataset, Severity, findings, no_findings
+from affect_data.audit.pictures.copies import copies_of
+from affect_data.leaks.leaks import find_leaks, source_family
+
+
+class Leakage(Audit):
+    """Rows whose subject, track or copies are also in a split that comes before theirs."""
+
+    name = "leakage"
+    title = "leaks between splits"
+    severity = Severity.ERROR
+    rule = (
+        "a subject or a track of a source family, or a group of copies of any databases, has rows in two splits, over "
+        "all tasks; found on the rows that "
+        "are not train. Score: 1; for copies their correlation"
+    )
+    source = "the leak guard of every build (affect_data.leaks.leaks), with the groups of the check `duplicates`"
+
+    def find(self, dataset: AuditedDataset) -> pl.DataFrame:
+        """One finding for every kind of leak that a row has part in."""
+        copies = copies_of(dataset)
+        labels = dataset.labels.with_columns(
+            dataset.labels["uid"][copies.groups.tolist()].alias("group"),
+            pl.Series("correlation", copies.correlation),
+            pl.col("database").map_elements(source_family, return_dtype=pl.String).alias("source_family"),
+        )
+        several = pl.col("uid").n_unique().over("group") > 1
+        groups = labels.select(pl.when(several).then("group").alias("group"))["group"]
+        leaks = find_leaks(labels, groups)
+        parts = [no_findings()]
+        for kind in ("subject", "track", "group"):
+            own = leaks.filter(pl.col("kind") == kind).select(
+                "key", "splits", "source_family", pl.col("rows").alias("leaking")
+            )
+            keys = ["key"] if kind == "group" else ["key", "source_family"]
+            rows = labels.with_columns(pl.col(kind).alias("key")).join(own, on=keys, how="inner", maintain_order="left")
+            evidence = {"kind": kind, "key": pl.col("key"), "splits": pl.col("splits"), "rows": pl.col("leaking")}
+            score = pl.col("correlation") if kind == "group" else pl.lit(1.0)
+            parts.append(findings(rows.filter(pl.col("split") != "train"), score, self.severity, evidence))
+        return pl.concat(parts)

@@ -1,0 +1,194 @@
+"""Which pictures of a dataset are copies of each other: the same bytes, the same pixels, or nearly so.
+
+Candidates come from perceptual hashes: of whole pictures, and of crops of the one against the whole of the other. They are confirmed by the
+correlation of the aligned pictures, because hashes alone confuse faces: most are frontal, centred and lit from above.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from affect_data.audit.base import AuditedDataset
+from affect_data.audit.pictures.alignment import aligned_correlations
+from affect_data.audit.pictures.facts import Pictures
+from affect_data.audit.pictures.hamming import matches_within, pairs_within
+from affect_data.audit.pictures.hashing import hash_crops, hash_small
+from affect_data.leaks.connected import connected_groups, groups_of_keys
+
+RADIUS: Final = 8
+"""Bits in which the hashes of candidates differ at most."""
+
+CONFIRMED: Final = 0.95
+"""Correlation from which two pictures count as copies."""
+
+MIRRORED: Final = 0.98
+"""The same for a picture and a mirrored one: much of what two faces share is symmetric."""
+
+STEP: Final = 4
+"""Bits by which a frame of a track must differ from the last compared one to be compared with other tracks' pictures."""
+
+MOST_CROPS: Final = 100_000
+"""Pictures up to which crops are compared; beyond, only whole pictures are."""
+
+BLANK: Final = 4.0
+"""Contrast below which a picture shows nothing that could be compared."""
+
+Rows = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Copies:
+    """Copies among the rows of a dataset.
+
+    Attributes:
+        groups: int64 [rows], the first row of the group of a row; itself where it has no copy.
+        level: for each row "", "bytes", "pixels", "near" or "mirrored": the weakest bond that holds its group together.
+        correlation: float32 [rows], the best correlation at that level in the group; 1 for equal pixels.
+    """
+
+    groups: Rows
+    level: list[str]
+    correlation: npt.NDArray[np.float32]
+
+
+def copies_of(dataset: AuditedDataset) -> Copies:
+    """The copies among the rows of a dataset. Frames of one track are no copies of each other unless their pixels are equal."""
+    if "copies" not in dataset.__dict__:
+        dataset.__dict__["copies"] = _copies_of(dataset)
+    found = dataset.__dict__["copies"]
+    assert isinstance(found, Copies)
+    return found
+
+
+def near_pairs(
+    small: npt.NDArray[np.uint8], hashes: npt.NDArray[np.uint64]
+) -> tuple[Rows, Rows, npt.NDArray[np.float32]]:
+    """Pairs of pictures that are copies: recompressed, resized, brighter or darker, slightly cropped, grey.
+
+    Args:
+        small: uint8 [pictures, SIDE, SIDE].
+        hashes: uint64 [pictures], their perceptual hashes.
+
+    Returns:
+        first, second, correlation: pictures with ``first < second``, and the correlation of the aligned pictures, at least `CONFIRMED`.
+    """
+    first, second, _ = pairs_within(hashes, RADIUS)
+    query, whole = _crops_near(small, hashes)
+    first, second = _each_once(np.concatenate([first, query]), np.concatenate([second, whole]), len(hashes))
+    return _confirmed(small, small, first, second, CONFIRMED)
+
+
+def mirrored_pairs(
+    small: npt.NDArray[np.uint8], hashes: npt.NDArray[np.uint64]
+) -> tuple[Rows, Rows, npt.NDArray[np.float32]]:
+    """Pairs of pictures of which one is a copy of the mirrored other; as `near_pairs`, with correlations of at least `MIRRORED`."""
+    mirrored = np.ascontiguousarray(small[:, :, ::-1])
+    query, whole, _ = matches_within(hash_small(mirrored), hashes, RADIUS)
+    cropped, of_crop = _crops_near(mirrored, hashes)
+    first, second = _each_once(np.concatenate([query, cropped]), np.concatenate([whole, of_crop]), len(hashes))
+    return _confirmed(mirrored, small, first, second, MIRRORED)
+
+
+def _crops_near(small: npt.NDArray[np.uint8], hashes: npt.NDArray[np.uint64]) -> tuple[Rows, Rows]:
+    """Pictures of which a crop is near a whole picture, and that picture; none where there are too many pictures."""
+    if len(hashes) > MOST_CROPS:
+        return np.empty(0, np.int64), np.empty(0, np.int64)
+    crops = hash_crops(small)
+    query, whole, _ = matches_within(crops.reshape(-1), hashes, RADIUS)
+    return query // crops.shape[1], whole
+
+
+def _each_once(first: Rows, second: Rows, count: int) -> tuple[Rows, Rows]:
+    """Unordered pairs of different pictures, each once."""
+    low, high = np.minimum(first, second), np.maximum(first, second)
+    pairs = np.unique(low[low != high] * count + high[low != high])
+    return pairs // max(1, count), pairs % max(1, count)
+
+
+def _confirmed(
+    moving: npt.NDArray[np.uint8], fixed: npt.NDArray[np.uint8], first: Rows, second: Rows, least: float
+) -> tuple[Rows, Rows, npt.NDArray[np.float32]]:
+    correlation = aligned_correlations(moving[first], fixed[second], least)
+    sure = correlation >= least
+    return first[sure], second[sure], correlation[sure]
+
+
+def _copies_of(dataset: AuditedDataset) -> Copies:
+    pictures, labels = dataset.pictures, dataset.labels
+    equal = _equal_pixels(pictures)
+    compared = _representatives(pictures, labels, equal)
+    small, hashes = pictures.small[compared], pictures.hashes[compared]
+    track = _tracks(labels)[pictures.first_row]
+    bonds = [_Bond("pixels", *equal, np.ones(len(equal[0]), np.float32))]
+    for level, pairs in (("near", near_pairs(small, hashes)), ("mirrored", mirrored_pairs(small, hashes))):
+        first, second = compared[pairs[0]], compared[pairs[1]]
+        apart = (track[first] != track[second]) | (track[first] < 0)
+        bonds.append(_Bond(level, first[apart], second[apart], pairs[2][apart]))
+    return _by_row(pictures, bonds)
+
+
+@dataclass(frozen=True)
+class _Bond:
+    """Pairs of pictures that are copies at one level, with their correlations."""
+
+    level: str
+    first: Rows
+    second: Rows
+    correlation: npt.NDArray[np.float32]
+
+
+def _by_row(pictures: Pictures, bonds: list[_Bond]) -> Copies:
+    count = len(pictures.first_row)
+    first, second = (np.concatenate([getattr(bond, end) for bond in bonds]) for end in ("first", "second"))
+    nodes = connected_groups(count, first, second)
+    node = nodes[pictures.of_row]
+    members = pl.DataFrame({"node": node}).with_row_index("row")
+    members = members.with_columns(
+        pl.col("row").min().over("node").cast(pl.Int64).alias("group"), size=pl.len().over("node")
+    )
+    level = np.where(members["size"].to_numpy() > 1, "bytes", "").astype(object)
+    correlation = np.ones(len(node), np.float32)
+    for bond in bonds:
+        # The weakest bond of a group comes last, and the best of its correlations stands for the group.
+        best = np.zeros(count, np.float32)
+        np.maximum.at(best, nodes[bond.first], bond.correlation)
+        held = best[node] > 0
+        level[held], correlation[held] = bond.level, best[node][held]
+    return Copies(members["group"].to_numpy(), level.tolist(), correlation)
+
+
+def _equal_pixels(pictures: Pictures) -> tuple[Rows, Rows]:
+    """Edges between pictures of equal pixels; blank ones are left alone."""
+    _, keys = np.unique(pictures.pixels, axis=0, return_inverse=True)
+    return groups_of_keys(np.where(_shows_something(pictures), keys.reshape(-1), -1).astype(np.int64))
+
+
+def _shows_something(pictures: Pictures) -> npt.NDArray[np.bool_]:
+    contrast = pictures.measurements[:, 2]
+    return ~np.isnan(contrast) & (contrast >= BLANK)
+
+
+def _representatives(pictures: Pictures, labels: pl.DataFrame, equal: tuple[Rows, Rows]) -> Rows:
+    """The pictures that are compared: one of those with equal pixels; of a track's frames, those whose hash has moved."""
+    chosen = _shows_something(pictures)
+    chosen[equal[1]] = False
+    track = _tracks(labels)[pictures.first_row]
+    order = np.argsort(track, kind="stable")
+    last_track, last_hash = -1, np.uint64(0)
+    for picture in order[track[order] >= 0]:
+        if not chosen[picture]:
+            continue
+        if track[picture] == last_track and np.bitwise_count(pictures.hashes[picture] ^ last_hash) <= STEP:
+            chosen[picture] = False
+        else:
+            last_track, last_hash = track[picture], pictures.hashes[picture]
+    return np.nonzero(chosen)[0].astype(np.int64)
+
+
+def _tracks(labels: pl.DataFrame) -> Rows:
+    """A number for every track, int64 [rows]; -1 for rows that belong to none."""
+    key = pl.struct("database", "track").rank("dense").cast(pl.Int64)
+    return labels.select(pl.when(pl.col("track") != "").then(key).otherwise(-1).alias("track"))["track"].to_numpy()

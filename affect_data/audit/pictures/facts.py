@@ -1,0 +1,223 @@
+"""One pass over the pictures of a dataset: what audits of duplicates and of face quality need to know of each."""
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from affect_data.audit.pictures.hashing import SIDE, decode, hash_small, small_picture, to_grey
+from affect_data.build.engine import map_shards
+from affect_data.dataset.folder import DatasetFolder, open_dataset
+from affect_data.dataset.schema import IMAGES
+
+MEASUREMENTS: Final = (
+    "width",
+    "height",
+    "contrast",
+    "sharpness",
+    "colour",
+    "channels",
+    "picture_width",
+    "picture_height",
+)
+
+_ROWS_A_PLAN: Final = 4000
+_SHARPNESS_AT: Final = 64
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Every distinct face picture of a dataset; a photograph of several faces is one picture for each face box.
+
+    Attributes:
+        of_row: int64 [rows], the picture of a row.
+        first_row: int64 [pictures], the first row of a picture.
+        pixels: uint64 [pictures, 2], the first half of the sha256 of size and decoded pixels; grey pixels count as such where channels are equal.
+        small: uint8 [pictures, SIDE, SIDE], see `affect_data.audit.pictures.hashing.small_picture`.
+        hashes: uint64 [pictures], perceptual hashes.
+        measurements: float32 [pictures, 8], see `measure`, and the size of the whole picture; NaN for what the face box misses.
+    """
+
+    of_row: npt.NDArray[np.int64]
+    first_row: npt.NDArray[np.int64]
+    pixels: npt.NDArray[np.uint64]
+    small: npt.NDArray[np.uint8]
+    hashes: npt.NDArray[np.uint64]
+    measurements: npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class PicturePlan:
+    """Rows of one split whose pictures are read together.
+
+    Attributes:
+        folder: the dataset.
+        split: of the rows.
+        rows: int64 [rows], positions within the split, ascending.
+        boxes: float32 [rows, 4], face boxes; NaN where there is none.
+        order: position among the plans.
+    """
+
+    folder: Path
+    split: str
+    rows: npt.NDArray[np.int64]
+    boxes: npt.NDArray[np.float32]
+    order: int
+
+
+@dataclass(frozen=True)
+class _Read:
+    order: int
+    pixels: npt.NDArray[np.uint64]
+    small: npt.NDArray[np.uint8]
+    measurements: npt.NDArray[np.float32]
+
+
+def read_pictures(
+    folder: DatasetFolder, labels: pl.DataFrame, workers: int = 1, progress: Progress = lambda *_: None
+) -> Pictures:
+    """Decodes every distinct picture of a dataset once.
+
+    Args:
+        folder: the dataset.
+        labels: all rows of all splits, in the order of `DatasetFolder.splits`.
+        workers: processes.
+        progress: told about every few thousand pictures.
+    """
+    of_row, first_row = distinct_pictures(labels)
+    plans = list(picture_plans(folder, first_row, labels["face_box"].to_numpy()))
+    parts: list[_Read] = []
+    for done, part in enumerate(map_shards(_read, plans, workers), start=1):
+        parts.append(part)
+        progress("reading pictures", done, len(plans))
+    parts.sort(key=lambda part: part.order)
+    small = np.concatenate([np.empty((0, SIDE, SIDE), np.uint8), *(part.small for part in parts)])
+    return Pictures(
+        of_row,
+        first_row,
+        np.concatenate([np.empty((0, 2), np.uint64), *(part.pixels for part in parts)]),
+        small,
+        hash_small(small),
+        np.concatenate([np.empty((0, len(MEASUREMENTS)), np.float32), *(part.measurements for part in parts)]),
+    )
+
+
+def measure(pixels: npt.NDArray[np.uint8], grey: npt.NDArray[np.uint8]) -> tuple[float, ...]:
+    """Measurements of a picture.
+
+    Args:
+        pixels: as stored, grey or RGB.
+        grey: its luminance.
+
+    Returns:
+        width, height; contrast, the standard deviation of the luminance, 0..127; sharpness, the standard deviation
+        of the Laplacian over the contrast,
+        at about 64 pixels; colour, the largest difference of two channels; channels, 1 or 3.
+    """
+    height, width = grey.shape
+    contrast = float(grey.std())
+    factor = max(1, min(height, width) // _SHARPNESS_AT)
+    reduced = grey[: height // factor * factor, : width // factor * factor].astype(np.float32)
+    reduced = reduced.reshape(height // factor, factor, width // factor, factor).mean(axis=(1, 3))
+    sharpness = 0.0
+    if min(reduced.shape) > 2 and contrast > 0:
+        centre = reduced[1:-1, 1:-1]
+        laplacian = reduced[:-2, 1:-1] + reduced[2:, 1:-1] + reduced[1:-1, :-2] + reduced[1:-1, 2:] - 4 * centre
+        sharpness = float(laplacian.std()) / contrast
+    colour = 0.0
+    if pixels.ndim == 3:
+        channels = pixels.astype(np.int16)
+        colour = float(
+            max(np.abs(channels[..., a] - channels[..., b]).max(initial=0) for a, b in ((0, 1), (1, 2), (0, 2)))
+        )
+    return float(width), float(height), contrast, sharpness, colour, 1.0 if pixels.ndim == 2 else 3.0
+
+
+def crop(pixels: npt.NDArray[np.uint8], box: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
+    """The part of a picture within a box `x0 y0 x1 y1`; the whole picture where the box is NaN; empty where the box misses it."""
+    if np.isnan(box).any():
+        return pixels
+    x0, y0, x1, y1 = np.rint(box).astype(int).clip(0)
+    return pixels[y0:y1, x0:x1]
+
+
+def distinct_pictures(labels: pl.DataFrame) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """The picture of every row, int64 [rows], and the first row of every picture, int64 [pictures], ascending.
+
+    Args:
+        labels: `image_digest` and `face_box`.
+    """
+    boxes = labels["face_box"].to_numpy()
+    keys = pl.DataFrame({"digest": labels["image_digest"], **{f"box{i}": boxes[:, i] for i in range(4)}})
+    keys = keys.fill_nan(None).select(
+        pl.struct(pl.all()).rank("dense").cast(pl.Int64).alias("key") if len(keys) else pl.lit(0).alias("key")
+    )
+    _, first_row, of_row = np.unique(keys["key"].to_numpy(), return_index=True, return_inverse=True)
+    # Pictures are numbered in the order of their rows, so that the images are read from front to back.
+    order = np.argsort(first_row, kind="stable")
+    rank = np.empty_like(order)
+    rank[order] = np.arange(len(order))
+    return rank[of_row].astype(np.int64), first_row[order].astype(np.int64)
+
+
+def picture_plans(
+    folder: DatasetFolder, rows: npt.NDArray[np.int64], boxes: npt.NDArray[np.float32]
+) -> Iterator[PicturePlan]:
+    """Plans that read the pictures of rows, a few thousand each.
+
+    Args:
+        folder: the dataset.
+        rows: int64, ascending positions over all splits.
+        boxes: float32 [all rows, 4].
+    """
+    begin, order = 0, 0
+    for split in folder.splits:
+        own = rows[(rows >= begin) & (rows < begin + folder.rows(split))]
+        for start in range(0, len(own), _ROWS_A_PLAN):
+            part = own[start : start + _ROWS_A_PLAN]
+            yield PicturePlan(folder.path, split, part - begin, boxes[part], order)
+            order += 1
+        begin += folder.rows(split)
+
+
+def decoded_pictures(plan: PicturePlan) -> Iterator[npt.NDArray[np.uint8]]:
+    """The whole picture of each row of a plan, as `decode` gives it; one that several rows share is decoded once where these are neighbours."""
+    column = open_dataset(plan.folder).load(plan.split, [IMAGES]).data.table.column("image")
+    starts = np.cumsum([0, *(len(chunk) for chunk in column.chunks)])
+    last: tuple[bytes, npt.NDArray[np.uint8]] | None = None
+    for row in plan.rows:
+        number = int(np.searchsorted(starts, row, "right")) - 1
+        data = column.chunks[number].field("bytes")[int(row - starts[number])].as_py()
+        if last is None or last[0] != data:
+            last = (data, decode(data))
+        yield last[1]
+
+
+def _read(plan: PicturePlan) -> _Read:
+    digests, smalls, measured = [], [], []
+    for row, box, picture in zip(plan.rows, plan.boxes, decoded_pictures(plan), strict=True):
+        face, size = crop(picture, box), (float(picture.shape[1]), float(picture.shape[0]))
+        if face.size == 0:
+            smalls.append(np.zeros((SIDE, SIDE), np.uint8))
+            digests.append(hashlib.sha256(f"{plan.split} {row}".encode()).digest()[:16])
+            measured.append((*(np.nan,) * (len(MEASUREMENTS) - 2), *size))
+            continue
+        grey = to_grey(face)
+        measurements = measure(face, grey)
+        shown = grey if measurements[4] == 0 else face
+        digests.append(hashlib.sha256(f"{shown.shape}".encode() + np.ascontiguousarray(shown).data).digest()[:16])
+        smalls.append(small_picture(grey))
+        measured.append((*measurements, *size))
+    return _Read(
+        plan.order,
+        np.frombuffer(b"".join(digests), np.uint64).reshape(-1, 2),
+        np.stack(smalls),
+        np.array(measured, np.float32),
+    )

@@ -1,0 +1,191 @@
+"""A database's rows become unified rows: names to classes, nulls to fills with masks, one uid each, and a count of every label that was masked."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import polars as pl
+
+from affect_data.databases.base import TASKS, Database, Scan
+from affect_data.errors import DataError, Defect, DefectsFoundError
+from affect_data.build.recipe import SplitOptions
+from affect_data.dataset.schema import (
+    LABEL_COLUMNS,
+    MISSING_CLASS,
+    MISSING_INDEX,
+    MISSING_NUMBER,
+    RULES_BEFORE_IMAGES,
+    check_rules,
+)
+from affect_data.build.splits import assign_splits
+from affect_data.vocabulary import ACTION_UNITS, COMPOUND_EXPRESSIONS, EXPRESSIONS
+
+_OPTIONAL: Final[dict[str, pl.DataType]] = {
+    "subject": pl.String(),
+    "track": pl.String(),
+    "frame": pl.Int32(),
+    "face": pl.Int16(),
+    "expression": pl.String(),
+    "compound_expression": pl.String(),
+    "valence": pl.Float32(),
+    "arousal": pl.Float32(),
+    "face_box": pl.Array(pl.Float32, 4),
+    **{f"{task}_masked": pl.String() for task in TASKS},
+}
+
+MASKED_SCHEMA: Final = pl.Schema({"task": pl.String(), "reason": pl.String(), "rows": pl.Int64()})
+
+
+HALF_VA: Final = "only one of valence and arousal"
+
+
+@dataclass(frozen=True)
+class Unified:
+    """The unified rows of one database.
+
+    Attributes:
+        labels: label columns of the schema but for `image_digest`, with the class `database` still by name, and beside them `image` (path relative to
+            the root), `split`, and `score_<name>` for each score of the database, NaN where a row has none.
+        masked: `task, reason, rows`: labels that stand in the files and are not used.
+    """
+
+    labels: pl.DataFrame
+    masked: pl.DataFrame
+
+
+def harmonise(scan: Scan, database: Database, release: str, splits: SplitOptions) -> Unified:
+    """The unified rows of what a reader found, in the order of the split, then of the files.
+
+    Raises:
+        DefectsFoundError: the scan has defects, or two rows share a uid.
+        SchemaError: a row breaks a rule of the schema.
+    """
+    if scan.defects:
+        raise DefectsFoundError(database.name, scan.defects)
+    found = _with_all_columns(scan.rows, database)
+    rows = assign_splits(found, database, splits)
+    # A row of two splits stands twice among `rows`, its masked labels stand once in the files.
+    masked = count_masked(found if splits.policy == "follow_task" else rows)
+    labels = rows.select(
+        _uid(database.name),
+        pl.lit(database.name).alias("database"),
+        pl.lit(release).alias("release"),
+        pl.col("subject", "track"),
+        pl.col("frame", "face").fill_null(MISSING_INDEX),
+        pl.col("source_file"),
+        pl.col("source_line").cast(pl.Int32),
+        *_action_units(rows.columns, "au", pl.Int8, MISSING_CLASS),
+        *_action_units(rows.columns, "au_intensity", pl.Float32, MISSING_NUMBER),
+        *_class("expression", EXPRESSIONS),
+        _votes(rows.columns),
+        *_class("compound_expression", COMPOUND_EXPRESSIONS),
+        *_valence_arousal(),
+        pl.col("face_box").fill_null(pl.lit([MISSING_NUMBER] * 4, dtype=pl.Array(pl.Float32, 4))),
+        pl.col("image", "split"),
+        *(pl.col(f"score_{name}").fill_null(MISSING_NUMBER) for name in database.scores),
+    )
+    names = [column.name for column in LABEL_COLUMNS if column.name != "image_digest"]
+    labels = labels.select(*names, "image", "split", *(f"score_{name}" for name in database.scores))
+    _refuse_duplicates(labels, database.name, ["uid", "split"] if splits.policy == "follow_task" else ["uid"])
+    for _, part in labels.group_by("split", maintain_order=True):
+        check_rules(part, RULES_BEFORE_IMAGES)
+    return Unified(labels, masked)
+
+
+def _with_all_columns(rows: pl.DataFrame, database: Database) -> pl.DataFrame:
+    optional = _OPTIONAL | {f"score_{name}": pl.Float32() for name in database.scores}
+    known = {"image", "source_file", "source_line", "split", *(f"split_{task}" for task in TASKS), *optional}
+    known |= (
+        {f"au_{n}" for n in ACTION_UNITS}
+        | {f"au_intensity_{n}" for n in ACTION_UNITS}
+        | {f"votes_{n}" for n in EXPRESSIONS}
+    )
+    unknown = [column for column in rows.columns if column not in known]
+    if unknown:
+        raise DataError(
+            f"{database.name}: the reader gives unknown columns {', '.join(unknown)}; see ROW_COLUMNS. Please report it."
+        )
+    if "face_box" in rows.columns and rows.schema["face_box"] != _OPTIONAL["face_box"]:
+        rows = rows.with_columns(pl.col("face_box").cast(pl.List(pl.Float32)).list.to_array(4))
+    typed = [
+        (pl.col(name).cast(dtype) if name in rows.columns else pl.lit(None, dtype=dtype)).alias(name)
+        for name, dtype in optional.items()
+    ]
+    alone = pl.col("valence").is_null() != pl.col("arousal").is_null()
+    return rows.with_columns(typed).with_columns(
+        pl.col("subject", "track").fill_null(""),
+        pl.when(alone).then(pl.coalesce("va_masked", pl.lit(HALF_VA))).otherwise("va_masked").alias("va_masked"),
+    )
+
+
+def count_masked(rows: pl.DataFrame) -> pl.DataFrame:
+    """How many labels were masked: `task, reason, rows`, most first."""
+    parts = [
+        rows.select(pl.lit(task).alias("task"), pl.col(f"{task}_masked").alias("reason"))
+        .drop_nulls()
+        .group_by("task", "reason")
+        .len("rows")
+        for task in TASKS
+    ]
+    return pl.concat(parts).cast(MASKED_SCHEMA).sort("task", "rows", "reason", descending=[False, True, False])
+
+
+def _uid(database: str) -> pl.Expr:
+    in_track = (pl.col("track") != "") & pl.col("frame").is_not_null()
+    place = pl.when(in_track).then(pl.format("{}/{}", "track", "frame")).otherwise(pl.col("image"))
+    face = pl.when(pl.col("face").is_not_null()).then(pl.format("#{}", "face")).otherwise(pl.lit(""))
+    return pl.concat_str(pl.lit(f"{database}:"), place, face).alias("uid")
+
+
+def _action_units(columns: Sequence[str], name: str, dtype: type[pl.DataType], fill: float) -> tuple[pl.Expr, pl.Expr]:
+    slots = [
+        pl.col(f"{name}_{n}").cast(dtype) if f"{name}_{n}" in columns else pl.lit(None, dtype=dtype)
+        for n in ACTION_UNITS
+    ]
+    value = pl.concat_arr(slot.fill_null(fill) for slot in slots)
+    mask = pl.concat_arr(slot.is_not_null() for slot in slots)
+    return value.alias(name), mask.alias(f"{name}_mask")
+
+
+def _class(name: str, names: Sequence[str]) -> tuple[pl.Expr, pl.Expr]:
+    codes = pl.col(name).replace_strict({n: code for code, n in enumerate(names)}, return_dtype=pl.Int64)
+    return codes.fill_null(MISSING_CLASS).alias(name), pl.col(name).is_not_null().alias(f"{name}_mask")
+
+
+def _votes(columns: Sequence[str]) -> pl.Expr:
+    given = [name for name in EXPRESSIONS if f"votes_{name}" in columns]
+    has_votes = (
+        pl.any_horizontal(pl.col(f"votes_{name}").is_not_null() for name in given) if given else pl.lit(value=False)
+    )
+    shares = [
+        pl.col(f"votes_{name}").cast(pl.Float32) if name in given else pl.lit(0.0, dtype=pl.Float32)
+        for name in EXPRESSIONS
+    ]
+    return pl.concat_arr(pl.when(has_votes).then(share).otherwise(MISSING_NUMBER) for share in shares).alias(
+        "expression_votes"
+    )
+
+
+def _valence_arousal() -> tuple[pl.Expr, ...]:
+    both = pl.col("valence").is_not_null() & pl.col("arousal").is_not_null()
+    fills = (
+        pl.when(both).then(pl.col(name)).otherwise(MISSING_NUMBER).cast(pl.Float32).alias(name)
+        for name in ("valence", "arousal")
+    )
+    return (*fills, both.alias("va_mask"))
+
+
+def _refuse_duplicates(labels: pl.DataFrame, database: str, key: list[str]) -> None:
+    twice = labels.filter(pl.struct(key).is_duplicated()).sort("uid", "source_file", "source_line")
+    if len(twice):
+        defects = [
+            Defect(
+                file,
+                line,
+                f"a second row for {uid}",
+                "one row a face",
+                "remove one of the lines, or name it under `exclude` in the recipe",
+            )
+            for uid, file, line in twice.select("uid", "source_file", "source_line").iter_rows()
+        ]
+        raise DefectsFoundError(database, defects)

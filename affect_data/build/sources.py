@@ -1,0 +1,210 @@
+"""The databases of a recipe as a build reads them: their rows and failures, the shards to pack, and what became of every line."""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+
+from affect_data.databases.base import DRAWN_MARKER, SPLITS, Database, Scan
+from affect_data.databases.root import DatabaseRoot
+from affect_data.errors import AffectError, DataError, DefectsFoundError
+from affect_data.build.harmonise import Unified, harmonise
+from affect_data.build.shards import FAILURE_COLUMNS, ShardPlan, ShardRecord
+from affect_data.build.recipe import DataRecipe
+
+FILES_LISTED: Final = 1000
+LINES_LISTED: Final = 10_000
+
+Progress = Callable[[str, int, int], None]
+"""Called with what is being done, how much of it is done, and how much there is."""
+
+
+class SeveralProblemsError(DataError):
+    """Problems of several databases at once."""
+
+    def __init__(self, problems: list[AffectError], defects: int) -> None:
+        self.problems = tuple(problems)
+        super().__init__(
+            f"{len(problems)} databases have problems ({defects:,} defects):\n" + "\n".join(map(str, problems))
+        )
+
+
+@dataclass(frozen=True)
+class DatabaseReport:
+    """What became of one database: `lines = rows + failures`, before rows of two splits are counted twice.
+
+    Attributes:
+        release: release profile.
+        reader_version: of the reader class.
+        lines: annotated faces that the files list.
+        rows: rows that were written.
+        rows_in_two_splits: rows that were written a second time (split policy ``follow_task``).
+        failures: lines without a row, by reason.
+        masked: labels that stand in the files and are not used: task, reason, rows.
+        annotation_files: digests of the files that were read, see `digest_files`.
+        drawn: whether its faces were drawn by `affect-data demo`.
+    """
+
+    release: str
+    reader_version: int
+    lines: int
+    rows: int
+    rows_in_two_splits: int
+    failures: dict[str, int]
+    masked: list[dict[str, str | int]]
+    annotation_files: dict[str, str]
+    drawn: bool = False
+
+
+@dataclass(frozen=True)
+class Source:
+    """A database of a recipe, read.
+
+    Attributes:
+        database: its reader.
+        root: its folder.
+        release: release profile.
+        scan: what its files say.
+        unified: its rows in the schema.
+        annotation_files: digests of the files that were read, see `digest_files`.
+    """
+
+    database: Database
+    root: Path
+    release: str
+    scan: Scan
+    unified: Unified
+    annotation_files: dict[str, str]
+
+
+def read_sources(recipe: DataRecipe, roots: Mapping[str, Path], progress: Progress) -> dict[str, Source]:
+    """All databases of a recipe, by name; defects of all of them are reported together.
+
+    Raises:
+        SeveralProblemsError: of several databases.
+        AffectError: of one.
+    """
+    sources: dict[str, Source] = {}
+    problems: list[AffectError] = []
+    readers = recipe.readers()
+    for done, (name, database) in enumerate(readers.items(), start=1):
+        try:
+            root = recipe.root_of(name, roots)
+            scan, release, digests = scan_database(database, root, database.options.exclude)
+            sources[name] = Source(
+                database, root, release, scan, harmonise(scan, database, release, recipe.splits), digests
+            )
+        except AffectError as error:
+            problems.append(error)
+        progress(f"reading labels: {name}", done, len(readers))
+    if len(problems) == 1:
+        raise problems[0]
+    if problems:
+        defects = [defect for error in problems if isinstance(error, DefectsFoundError) for defect in error.defects]
+        raise SeveralProblemsError(problems, defects=len(defects))
+    return sources
+
+
+def scan_database(database: Database, root: Path, exclude: tuple[str, ...]) -> tuple[Scan, str, dict[str, str]]:
+    """What a database's files say, its release profile, and the digests of `digest_files`."""
+    opened = DatabaseRoot(root, exclude)
+    scan = database.read(opened)
+    return scan, database.release_of(opened), digest_files(root, scan.annotation_files)
+
+
+def digest_files(root: Path, paths: Sequence[str]) -> dict[str, str]:
+    """sha256 by relative path; a folder of more than `FILES_LISTED` files has one line ``folder/*`` over the digests of all of them.
+
+    So has every folder where the others together would have more than `LINES_LISTED` lines, as of a database with a file a frame.
+    """
+    by_folder: dict[str, dict[str, str]] = {}
+    for path in sorted(paths):
+        digest = hashlib.sha256((root / path).read_bytes()).hexdigest()
+        by_folder.setdefault(path.rpartition("/")[0], {})[path] = digest
+    crowded = {folder for folder, digests in by_folder.items() if len(digests) > FILES_LISTED}
+    if sum(len(digests) for folder, digests in by_folder.items() if folder not in crowded) > LINES_LISTED:
+        crowded = set(by_folder)
+    listed: dict[str, str] = {}
+    for folder, digests in by_folder.items():
+        if folder in crowded:
+            listed[f"{folder}/*"] = hashlib.sha256(json.dumps(digests).encode()).hexdigest()
+        else:
+            listed |= digests
+    return listed
+
+
+def plan_shards(recipe: DataRecipe, sources: dict[str, Source], staging: Path) -> list[ShardPlan]:
+    """The shards of all splits. A shard holds rows of one database, so that a change in one leaves the shards of the others alone.
+
+    Raises:
+        DataError: there is no row.
+    """
+    plans: list[ShardPlan] = []
+    for split in SPLITS:
+        parts = [
+            (name, rows.slice(start, recipe.shard_rows))
+            for name, source in sources.items()
+            for rows in [source.unified.labels.filter(pl.col("split") == split).drop("split")]
+            for start in range(0, len(rows), recipe.shard_rows)
+        ]
+        for index, (name, rows) in enumerate(parts):
+            roots, options = {name: sources[name].root}, {name: sources[name].database.options}
+            plans.append(ShardPlan(split, index, len(parts), rows, tuple(sources), roots, options, staging))
+    if not plans:
+        raise DataError(
+            "no database of the recipe has a row: "
+            + "; ".join(f"{name}: {_no_rows(source)}" for name, source in sources.items())
+        )
+    return plans
+
+
+def is_drawn(source: Source) -> bool:
+    """Whether its faces were drawn by `affect-data demo`."""
+    return (source.root / DRAWN_MARKER).is_file()
+
+
+def failed_lines(sources: dict[str, Source]) -> int:
+    """How many lines have no row."""
+    return sum(len(source.scan.failures) for source in sources.values())
+
+
+def _no_rows(source: Source) -> str:
+    reasons = source.scan.failures.group_by("reason").len("lines").sort("reason").iter_rows()
+    return ", ".join(f"{lines:,} lines failed: {reason}" for reason, lines in reasons) or "the files list no face"
+
+
+def all_failures(sources: dict[str, Source], records: list[ShardRecord]) -> pl.DataFrame:
+    """Lines without a row, and rows whose picture could not be packed, with `FAILURE_COLUMNS`."""
+    schema = {name: pl.Int32 if name == "source_line" else pl.String for name in FAILURE_COLUMNS}
+    found = [
+        source.scan.failures.with_columns(pl.lit(name).alias("database"), pl.lit("").alias("detail")).select(
+            FAILURE_COLUMNS
+        )
+        for name, source in sources.items()
+    ]
+    packed = pl.DataFrame([failure for record in records for failure in record.failures], schema=schema, orient="row")
+    return pl.concat([*found, packed]).sort("database", "source_file", "source_line")
+
+
+def database_reports(sources: dict[str, Source], failures: pl.DataFrame) -> dict[str, DatabaseReport]:
+    """What became of each database, given `all_failures`."""
+    reports = {}
+    for name, source in sources.items():
+        own = failures.filter(pl.col("database") == name)
+        written = len(source.unified.labels) - (len(own) - len(source.scan.failures))
+        reports[name] = DatabaseReport(
+            release=source.release,
+            reader_version=source.database.reader_version,
+            lines=source.scan.lines,
+            rows=written,
+            rows_in_two_splits=len(source.unified.labels) - len(source.scan.rows),
+            failures=dict(own["reason"].value_counts().sort("reason").iter_rows()),
+            masked=source.unified.masked.to_dicts(),
+            annotation_files=source.annotation_files,
+            drawn=is_drawn(source),
+        )
+    return reports

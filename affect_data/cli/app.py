@@ -1,0 +1,181 @@
+"""The command ``affect-data``: check, build and describe merged datasets.
+
+Every command prints people's text, or one JSON document on stdout with ``--json``; progress and logs go to stderr. It ends with 0 (done),
+1 (the data or the check is at fault) or 2 (the call is at fault).
+"""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from affect_data.cli import audit as cli_audit
+from affect_data.cli import balance as cli_balance
+from affect_data.cli import demo as cli_demo
+from affect_data.cli import report as cli_report
+from affect_data.cli import review as cli_review
+from affect_data.cli.common import Json, out_console, print_json
+from affect_data.errors import AffectError
+from affect_data.progress import log, progress_bars
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    help="Merge facial-affect databases into one trustworthy dataset.",
+)
+
+INTERRUPTED = 130
+
+RecipePath = Annotated[Path, typer.Argument(metavar="RECIPE", help="A data recipe (YAML).")]
+Root = Annotated[
+    list[str], typer.Option("--root", metavar="NAME=PATH", help="The folder of a database; may be repeated.")
+]
+Roots = Annotated[
+    Path | None,
+    typer.Option(
+        "--roots", metavar="FOLDER", help="A folder that holds one folder a database, named as in the recipe."
+    ),
+]
+
+
+def main() -> None:
+    """Runs the command line; known errors become a message and an exit status, not a traceback."""
+    try:
+        app(standalone_mode=True)
+    except AffectError as error:
+        log.print(f"error: {error}", markup=False, style="red" if log.is_terminal else None)
+        sys.exit(error.exit_status)
+    except SystemExit as end:
+        # Typer turns Ctrl-C into this status, without a word.
+        if end.code == INTERRUPTED:
+            log.print("interrupted; run the same command again to go on", markup=False)
+        raise
+
+
+def _roots(named: list[str], folder: Path | None) -> dict[str, Path]:
+    from affect_data.build.recipe import parse_roots
+    from affect_data.databases.registry import DATABASES
+    from affect_data.errors import UsageError
+
+    if folder is not None and not folder.is_dir():
+        raise UsageError(f"--roots {folder}: the folder does not exist")
+    under = {name: folder / name for name in DATABASES if (folder / name).is_dir()} if folder is not None else {}
+    return {**under, **parse_roots(named)}
+
+
+@app.command(epilog="Example: `affect-data databases disfa`")
+def databases(
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="One database in full; all in short without it.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """What affectkit knows of the databases: labels, classes, licence, citation, expected layout."""
+    from affect_data.databases.catalogue import catalogue, describe_database, facts
+
+    if as_json:
+        print_json(facts(name) if name else catalogue())
+    elif name:
+        out_console.print(describe_database(name), markup=False)
+    else:
+        from affect_data.cli.tables import table
+
+        rows = [
+            [entry["name"], entry["title"], ", ".join(entry["tasks"]), entry["publishes"], ", ".join(entry["releases"])]
+            for entry in catalogue()
+        ]
+        out_console.print(table(["name", "title", "labels", "may publish", "releases"], rows))
+
+
+@app.command(epilog="Example: `affect-data check recipes/demo/data.yaml --roots demo-databases`")
+def check(recipe: RecipePath, root: Root = [], roots: Roots = None, as_json: Json = False) -> None:  # noqa: B006 - typer copies
+    """Report what a build would meet, without writing: what was found, what was expected, every defect with its line."""
+    from affect_data.build.check import check as run_check
+    from affect_data.build.recipe import read_recipe
+    from affect_data.cli.tables import describe_check
+
+    checks = run_check(read_recipe(recipe), _roots(root, roots))
+    if as_json:
+        print_json(
+            {"clean": all(found.is_clean for found in checks), "databases": [found.to_json() for found in checks]}
+        )
+    else:
+        for found in checks:
+            out_console.print(describe_check(found), markup=False)
+    if not all(found.is_clean for found in checks):
+        raise typer.Exit(1)
+
+
+@app.command(epilog="Example: `affect-data build recipes/demo/data.yaml merged --roots demo-databases`")
+def build(
+    recipe: RecipePath,
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="The dataset folder to make.")],
+    root: Root = [],  # noqa: B006 - typer copies
+    roots: Roots = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace another dataset at OUT.")] = False,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes that pack images; else the recipe's.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Build the dataset of a recipe; a build that was killed goes on where it stopped."""
+    from affect_data.build.build import build as run_build
+    from affect_data.build.recipe import read_recipe
+    from affect_data.cli.tables import build_to_json, describe_build
+
+    validated = read_recipe(recipe)
+    if workers is not None:
+        validated = validated.model_copy(update={"workers": workers})
+    with progress_bars() as progress:
+        report = run_build(validated, _roots(root, roots), out, overwrite=overwrite, progress=progress)
+    if as_json:
+        print_json(build_to_json(report))
+    else:
+        out_console.print(describe_build(report), markup=False)
+
+
+@app.command(epilog="Example: `affect-data stats merged`")
+def stats(
+    dataset: Annotated[Path, typer.Argument(metavar="OUT", help="A dataset folder.")],
+    full: Annotated[
+        bool, typer.Option("--full", help="Also imbalance, co-occurrence, lift, the VA plane, agreement.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Show labels by database, mask coverage, class and AU counts, and what complete-case filtering would lose."""
+    from affect_data.cli.statistics_tables import describe_full_statistics
+    from affect_data.cli.tables import describe_statistics
+    from affect_data.dataset.folder import open_dataset
+    from affect_data.statistics.statistics import statistics
+
+    found = statistics(open_dataset(dataset))
+    if as_json:
+        print_json(found.to_json())
+    else:
+        out_console.print(describe_statistics(found), markup=False)
+        if full:
+            out_console.print("\n" + describe_full_statistics(found), markup=False)
+
+
+@app.command(epilog="Example: `affect-data schema`")
+def schema(as_json: Json = False) -> None:
+    """Print the schema of a merged dataset: columns, fills and named rules."""
+    from affect_data.dataset.schema import COLUMNS, RULES, SCHEMA_VERSION, describe
+
+    if as_json:
+        columns = [
+            {"name": c.name, "type": str(c.type), "group": c.group, "missing": c.missing, "values": c.values}
+            for c in COLUMNS
+        ]
+        rules = [{"name": rule.name, "description": rule.description} for rule in RULES]
+        print_json({"version": SCHEMA_VERSION, "columns": columns, "rules": rules})
+    else:
+        sys.stdout.write(describe())
+
+
+cli_balance.register(app)
+cli_demo.register(app)
+cli_audit.register(app)
+cli_review.register(app)
+cli_report.register(app)

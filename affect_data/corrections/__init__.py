@@ -1,0 +1,1 @@
+"""Decisions about labels as a plain file, the rows that they fit, and label versions that can be undone."""

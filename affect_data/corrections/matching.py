@@ -1,0 +1,248 @@
+"""Which rows decisions are about, and whether they still fit: rows are found by database, picture and face, never by a name alone."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import polars as pl
+import pyarrow as pa
+
+from affect_data.corrections.decisions import Decision, Field_, in_force
+from affect_data.corrections.rows import change_rows, labels_of
+from affect_data.dataset.folder import write_shard
+from affect_data.dataset.schema import LABELS, check_rules, features
+
+NO_SUCH_FACE: Final = "no row has this picture and face"
+ANOTHER_PICTURE: Final = "the row of this uid has another picture"
+SEVERAL_ROWS: Final = "several rows have this picture and face, and none this uid"
+CHANGED_SINCE: Final = "the label is no longer the one that was decided about"
+
+
+@dataclass(frozen=True)
+class LabelShard:
+    """One Arrow file of labels."""
+
+    split: str
+    path: Path
+
+    def read(self) -> pa.Table:
+        """Its rows, over a memory map."""
+        return pa.ipc.open_stream(pa.memory_map(str(self.path))).read_all()
+
+
+@dataclass(frozen=True)
+class Change:
+    """What a decision does to one row.
+
+    Attributes:
+        decision: the decision.
+        uid: of the row, which may differ from the decision's.
+        split: of the row.
+        shard: position among all shards.
+        row: position in the shard.
+        old: labels before, by field.
+        new: labels after, by field.
+    """
+
+    decision: Decision
+    uid: str
+    split: str
+    shard: int
+    row: int
+    old: dict[Field_, Any]
+    new: dict[Field_, Any]
+
+
+@dataclass(frozen=True)
+class Misfit:
+    """A decision that cannot be applied."""
+
+    decision: Decision
+    reason: str
+
+
+@dataclass
+class Matching:
+    """What decisions do to labels.
+
+    Attributes:
+        changes: in the order of the decisions.
+        already: decisions whose labels stand in the rows.
+        misfits: decisions that cannot be applied.
+        foreign: decisions that change labels and were made at another state of the labels, or at another dataset.
+    """
+
+    changes: list[Change] = field(default_factory=list)
+    already: int = 0
+    misfits: list[Misfit] = field(default_factory=list)
+    foreign: int = 0
+
+    def summary(self) -> dict[str, Any]:
+        """Counts and reasons as plain values."""
+        reasons: dict[str, int] = {}
+        for misfit in self.misfits:
+            reasons[misfit.reason] = reasons.get(misfit.reason, 0) + 1
+        return {
+            "applied": len({change.decision.id for change in self.changes}),
+            "already": self.already,
+            "misfits": reasons,
+            "misfit_uids": [misfit.decision.uid for misfit in self.misfits],
+        }
+
+
+@dataclass(frozen=True)
+class _Place:
+    uid: str
+    split: str
+    shard: int
+    row: int
+
+
+def match(
+    shards: Sequence[LabelShard], databases: Sequence[str], decisions: Sequence[Decision], fingerprint: str = ""
+) -> Matching:
+    """What decisions do to the labels of a dataset.
+
+    Args:
+        shards: all of them.
+        databases: names of the dataset's databases.
+        decisions: as the file has them.
+        fingerprint: of the dataset, where it has one already.
+    """
+    wanted = [decision for decision in in_force(decisions) if decision.changes_labels]
+    found = Matching(foreign=sum(decision.dataset != fingerprint for decision in wanted))
+    if not wanted:
+        return found
+    places, uids = _find(shards, sorted(databases), wanted)
+    chains: dict[_Place, list[Decision]] = {}
+    for decision in wanted:
+        place = _place_of(decision, places.get((decision.database, decision.image_digest, decision.face), []), uids)
+        if isinstance(place, str):
+            found.misfits.append(Misfit(decision, place))
+        else:
+            chains.setdefault(place, []).append(decision)
+    tables = {shard: shards[shard].read() for shard in {place.shard for place in chains}}
+    for place, chain in chains.items():
+        row = tables[place.shard].slice(place.row, 1).to_pylist()[0]
+        _follow(found, place, chain, labels_of(row).fields())
+    order = {decision.id: number for number, decision in enumerate(wanted)}
+    found.changes.sort(key=lambda change: order[change.decision.id])
+    found.misfits.sort(key=lambda misfit: order[misfit.decision.id])
+    return found
+
+
+def _find(
+    shards: Sequence[LabelShard], databases: Sequence[str], decisions: Sequence[Decision]
+) -> tuple[dict[tuple[str, str, int], list[_Place]], set[str]]:
+    """Rows by database, digest and face for the decisions' pictures, and those of the decisions' uids that exist."""
+    digests = pl.Series([decision.image_digest for decision in decisions]).unique()
+    names = pl.Series([decision.uid for decision in decisions]).unique()
+    places: dict[tuple[str, str, int], list[_Place]] = {}
+    uids: set[str] = set()
+    for number, shard in enumerate(shards):
+        keys = pl.from_arrow(shard.read().select(["uid", "database", "image_digest", "face"]))
+        assert isinstance(keys, pl.DataFrame)
+        keys = keys.with_row_index("row")
+        uids |= set(keys.filter(pl.col("uid").is_in(names.implode()))["uid"])
+        near = keys.filter(pl.col("image_digest").is_in(digests.implode()))
+        for row, uid, database, digest, face in near.iter_rows():
+            place = _Place(uid, shard.split, number, row)
+            places.setdefault((databases[database], digest, face), []).append(place)
+    return places, uids
+
+
+def _place_of(decision: Decision, places: list[_Place], uids: set[str]) -> _Place | str:
+    """The row that a decision is about, or why there is none."""
+    if not places:
+        return ANOTHER_PICTURE if decision.uid in uids else NO_SUCH_FACE
+    named = [place for place in places if place.uid == decision.uid]
+    if not named and len({place.uid for place in places}) > 1:
+        return SEVERAL_ROWS
+    named = named or places
+    return next((place for place in named if place.split == decision.split), named[0])
+
+
+def _follow(found: Matching, place: _Place, chain: list[Decision], labels: dict[Field_, Any]) -> None:
+    """Adds what the decisions about one row do: each must start from the labels that the one before has left."""
+    # After a first misfit, the decisions that build on it do not fit either.
+    while True:
+        done, stuck = _walk(chain, labels)
+        if stuck is None:
+            break
+        found.misfits.append(Misfit(stuck, CHANGED_SINCE))
+        chain = [decision for decision in chain if decision is not stuck]
+    for decision in chain:
+        new = {key: value for key, value in decision.new.fields().items() if (decision.id, key) not in done}
+        if new:
+            old = {key: decision.old.fields()[key] for key in new}
+            found.changes.append(Change(decision, place.uid, place.split, place.shard, place.row, old, new))
+        else:
+            found.already += 1
+
+
+def _walk(chain: list[Decision], labels: dict[Field_, Any]) -> tuple[set[tuple[str, Field_]], Decision | None]:
+    """The fields of decisions that stand in the row already, and the first decision that does not fit."""
+    done: set[tuple[str, Field_]] = set()
+    steps: dict[Field_, list[Decision]] = {}
+    for decision in chain:
+        for key in decision.new.fields():
+            steps.setdefault(key, []).append(decision)
+    for key, decisions in steps.items():
+        first = 0
+        if decisions[0].old.fields()[key] != labels[key]:
+            reached = [i for i, decision in enumerate(decisions) if decision.new.fields()[key] == labels[key]]
+            if not reached:
+                return done, decisions[0]
+            first = reached[-1] + 1
+        done |= {(decision.id, key) for decision in decisions[:first]}
+        value = labels[key]
+        for decision in decisions[first:]:
+            if decision.old.fields()[key] != value:
+                return done, decision
+            value = decision.new.fields()[key]
+    return done, None
+
+
+def changed_shards(shards: Sequence[LabelShard], changes: Sequence[Change]) -> Iterator[tuple[int, pa.Table]]:
+    """The shards that changes touch, by position, with the new labels; held against the rules of the schema.
+
+    Raises:
+        SchemaError: a row breaks a rule.
+    """
+    rows: dict[int, dict[int, dict[Field_, Any]]] = {}
+    for change in changes:
+        rows.setdefault(change.shard, {}).setdefault(change.row, {}).update(change.new)
+    for shard in sorted(rows):
+        table = change_rows(shards[shard].read(), rows[shard])
+        labels = pl.from_arrow(table)
+        assert isinstance(labels, pl.DataFrame)
+        check_rules(labels)
+        yield shard, table
+
+
+def correct(
+    shards: Sequence[LabelShard],
+    databases: Sequence[str],
+    decisions: Sequence[Decision],
+    before_writing: Callable[[int], None],
+) -> dict[str, Any]:
+    """Applies the decisions that fit to label files of a dataset in the making.
+
+    Args:
+        shards: all of them; those that change are written anew.
+        databases: names of the dataset's databases.
+        decisions: as the file has them.
+        before_writing: called with the position of a shard before it is written.
+
+    Returns:
+        `Matching.summary`.
+
+    Raises:
+        SchemaError: the new labels break a rule of the schema.
+    """
+    matching = match(shards, databases, decisions)
+    for number, table in changed_shards(shards, matching.changes):
+        before_writing(number)
+        write_shard(shards[number].path, table, features(LABELS, databases))
+    return matching.summary()

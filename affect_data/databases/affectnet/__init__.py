@@ -1,0 +1,1 @@
+"""AffectNet: an expression, valence and arousal for faces in web images."""

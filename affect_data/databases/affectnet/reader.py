@@ -1,0 +1,401 @@
+"""Reads AffectNet: an expression, valence and arousal for faces in web images, from the csv lists or from the numpy release."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from types import MappingProxyType
+from typing import ClassVar, Final, Literal
+
+import polars as pl
+from pydantic import Field
+
+from affect_data.databases.affectnet.numpy_release import numpy_annotations
+from affect_data.databases.base import Database, DatabaseOptions, Licence, Tier
+from affect_data.databases.root import FIX_LINE, DatabaseRoot
+
+LIST_COLUMNS: Final = (
+    "subDirectory_filePath",
+    "face_x",
+    "face_y",
+    "face_width",
+    "face_height",
+    "facial_landmarks",
+    "expression",
+    "valence",
+    "arousal",
+)
+CORNER: Final = ("face_x", "face_y")
+SIZE: Final = ("face_width", "face_height")
+FARTHEST_PIXEL: Final = 100_000
+IMAGE_PATH: Final = r"^\w+/[^/\\]+\.\w+$"
+NO_VALUE: Final = -2
+NO_BOX: Final = -1
+UNCERTAIN, NO_FACE = "9", "10"
+WITHOUT_EXPRESSION: Final = {"8": "none", UNCERTAIN: "uncertain", NO_FACE: "no face"}
+
+MANUAL_NAMES: Final = {"train": "training.csv", "validation": "validation.csv"}
+AUTOMATIC_NAME: Final = "automatically_annotated.csv"
+MANUAL_LISTS: Final = (
+    "Manually_Annotated_file_lists",
+    "Manually_Annotated/Manually_Annotated_file_lists",
+    "Manually_Annotated_compressed/Manually_Annotated_file_lists",
+    "Manually_Annotated",
+    "Manually_Annotated_compressed",
+    "Manually_Annotated/Manually_Annotated_Images",
+    "Manually_Annotated_compressed/Manually_Annotated_Images",
+    "",
+)
+MANUAL_IMAGES: Final = (
+    "Manually_Annotated/Manually_Annotated_Images",
+    "Manually_Annotated_compressed/Manually_Annotated_Images",
+    "Manually_Annotated_Images",
+    "Manually_Annotated",
+    "Manually_Annotated_compressed",
+)
+AUTOMATIC_LISTS: Final = (
+    "Automatically_annotated_file_list",
+    "Automatically_annotated_file_lists",
+    "Automatically_Annotated/Automatically_annotated_file_list",
+    "Automatically_Annotated/Automatically_annotated_file_lists",
+    "Automatically_Annotated",
+    "",
+)
+AUTOMATIC_IMAGES: Final = (
+    "Automatically_Annotated/Automatically_Annotated_Images",
+    "Automatically_Annotated_compressed/Automatically_Annotated_Images",
+    "Automatically_Annotated_Images",
+    "Automatically_Annotated",
+    "Automatically_Annotated_compressed",
+)
+SETS: Final = {"train_set": "train", "val_set": "validation"}
+ABSENT: Final = "annotation file missing"
+
+
+class AffectNetOptions(DatabaseOptions):
+    """What a data recipe may say of AffectNet."""
+
+    release: Literal["csv", "npy"] | None = Field(None, description="csv or npy; by default recognised from the files")
+    automatic: bool = Field(
+        default=False,
+        description="whether the automatically annotated images, labelled by a network, join the training split (csv)",
+    )
+
+
+@dataclass(frozen=True)
+class FileList:
+    """One csv list: its path, the folder that its image paths start in, both relative to the root, and its split."""
+
+    path: str
+    images: str
+    split: str
+
+
+class AffectNet(Database):
+    """AffectNet: faces in images that web searches found, with one expression, valence and arousal each.
+
+    Official layout::
+
+        Manually_Annotated_file_lists/training.csv             csv release
+        Manually_Annotated_file_lists/validation.csv
+        Manually_Annotated/Manually_Annotated_Images/<number>/<hash>.<jpg, JPG, jpeg, png, tif, ...>
+        Automatically_annotated_file_list/automatically_annotated.csv      (optional)
+        Automatically_Annotated/Automatically_Annotated_Images/<number>/<hash>.<...>
+
+        train_set/images/<id>.jpg                              npy release: 224 x 224 crops of classes 0 to 7
+        train_set/annotations/<id>_{exp,val,aro,lnd}.npy
+        val_set/images/<id>.jpg
+        val_set/annotations/<id>_{exp,val,aro,lnd}.npy
+
+    Traps:
+        - A list may lack its header (``validation.csv`` often does), or its header may start with ``#``.
+        - Folders are also called ``Manually_Annotated_compressed`` and ``Automatically_Annotated_file_lists``, and lists lie beside the images.
+        - The classes 8 None, 9 Uncertain and 10 No-Face are no expressions. None keeps its valence and arousal; the other two have -2 for both.
+          Lines of No-Face, and of Uncertain without valence and arousal, give no row.
+        - Where no face was detected the list says NULL for the corner of the box and -1 for its size; the row then has no box.
+        - Extensions come in any case, and some images are TIFF; at least one is broken.
+        - In the npy release an absent ``_exp``, ``_val`` or ``_aro`` file masks that label. Expressions are stored as text in arrays without
+          dimensions. The validation set lacks one of its 4,000 images.
+        - Folders of images sorted by class are not read: their class order differs from copy to copy.
+
+    Where both releases lie under one root, the csv lists are read, unless the recipe says ``release: npy``.
+    """
+
+    name = "affectnet"
+    title = "AffectNet"
+    homepage = "https://mohammadmahoor.com/pages/databases/affectnet/"
+    citation = """@article{mollahosseini2019affectnet,
+  title = {AffectNet: A Database for Facial Expression, Valence, and Arousal Computing in the Wild},
+  author = {Mollahosseini, Ali and Hasani, Behzad and Mahoor, Mohammad H.},
+  journal = {IEEE Transactions on Affective Computing},
+  volume = {10},
+  number = {1},
+  pages = {18--31},
+  year = {2019},
+  doi = {10.1109/TAFFC.2017.2740923}
+}"""
+    licence = Licence(
+        "research only, signed by a lab manager or professor; neither images nor labels may be passed on",
+        publishes=Tier.RECIPE,
+        url="https://mohammadmahoor.com/pages/databases/affectnet/",
+    )
+    source_family = "affectnet"
+    releases = ("csv", "npy")
+    expressions = ("neutral", "happiness", "sadness", "surprise", "fear", "disgust", "anger", "contempt")
+    valence_arousal = "-1..1 numbers; -2 where not annotated"
+    # The paper gives the region of happiness alone, as an example.
+    tool_regions: ClassVar[Mapping[str, tuple[float, float, float, float]]] = MappingProxyType(
+        {"happiness": (0.0, 1.0, -0.2, 0.5)}
+    )
+    Options: ClassVar[type[DatabaseOptions]] = AffectNetOptions
+    options: AffectNetOptions
+
+    def release_of(self, root: DatabaseRoot) -> str:
+        """The recipe's release, else ``csv`` where a list exists, else ``npy`` where a set exists, else empty."""
+        if self.options.release is not None:
+            return self.options.release
+        if any(_find_list(root, MANUAL_LISTS, name) for name in MANUAL_NAMES.values()):
+            return "csv"
+        return "npy" if any(root.one_of(name) for name in SETS) else ""
+
+    def scan(self, root: DatabaseRoot) -> pl.DataFrame:
+        """One row for each listed face with a label: image, face_box, split, expression, valence, arousal and why a label is masked.
+
+        Raises:
+            DatabaseNotFoundError: neither release is there, or not the one that the recipe names.
+        """
+        release = self.release_of(root)
+        if release == "csv" and (lists := self._file_lists(root)):
+            return self._scan_lists(root, lists)
+        if release == "npy" and any(root.one_of(name) for name in SETS):
+            return self._scan_sets(root)
+        raise self.not_found(
+            root,
+            because={
+                "csv": "there is neither a training.csv nor a validation.csv",
+                "npy": "there is neither a train_set nor a val_set",
+            }.get(release, "there is neither Manually_Annotated_file_lists/training.csv (csv) nor train_set (npy)"),
+        )
+
+    # ---------------------------------------------------------------- the csv release
+
+    def _file_lists(self, root: DatabaseRoot) -> list[FileList]:
+        """The lists to read; an absent one is a defect, unless both manual ones are."""
+        manual = {split: _find_list(root, MANUAL_LISTS, name) for split, name in MANUAL_NAMES.items()}
+        if not any(manual.values()):
+            return []
+        images = _image_folder(root, MANUAL_IMAGES)
+        for split, name in MANUAL_NAMES.items():
+            if manual[split] is None:
+                _absent_list(root, MANUAL_LISTS, name)
+        lists = [FileList(path, images, split) for split, path in manual.items() if path is not None]
+        automatic = _find_list(root, AUTOMATIC_LISTS, AUTOMATIC_NAME)
+        if self.options.automatic and automatic is None:
+            _absent_list(root, AUTOMATIC_LISTS, AUTOMATIC_NAME)
+        elif self.options.automatic and automatic is not None:
+            lists.append(FileList(automatic, _image_folder(root, AUTOMATIC_IMAGES), "train"))
+        elif automatic is not None:
+            root.note(
+                f"{automatic}: not read, a network gave its labels; `automatic: true` adds them to the training split"
+            )
+        return lists
+
+    def _scan_lists(self, root: DatabaseRoot, lists: list[FileList]) -> pl.DataFrame:
+        frames = [
+            _listed_faces(root, listed, skip)
+            for listed in lists
+            if (skip := _header_lines(root, listed.path)) is not None
+        ]
+        if not frames:
+            return pl.DataFrame(schema=dict.fromkeys(("image", "source_file", "source_line"), pl.String))
+        faces = self._with_expressions(root, pl.concat(frames))
+        for label in ("valence", "arousal"):
+            faces = _with_number(root, faces, label)
+        faces = _labelled(root, _first_of_each_image(root, faces))
+        columns = ("image", "source_file", "source_line", "split", "face_box", "expression", "expression_masked")
+        return _with_boxes(root, faces).select(*columns, "valence", "arousal")
+
+    def _with_expressions(self, root: DatabaseRoot, faces: pl.DataFrame) -> pl.DataFrame:
+        """The faces with `expression` by name, the native `code` beside it, and `expression_masked`."""
+        names: dict[str, str | None] = {str(code): name for code, name in enumerate(self.expressions)}
+        names |= dict.fromkeys(WITHOUT_EXPRESSION)
+        reason = pl.col("code").replace_strict(WITHOUT_EXPRESSION, default=None, return_dtype=pl.String)
+        coded = faces.with_columns(code=pl.col("expression").str.strip_chars())
+        return root.classes(coded, "expression", names).with_columns(expression_masked=reason)
+
+    # ---------------------------------------------------------------- the npy release
+
+    def _scan_sets(self, root: DatabaseRoot) -> pl.DataFrame:
+        sets = []
+        for name, split in SETS.items():
+            folder = root.one_of(name)
+            if folder is None:
+                root.defect(name, 0, "no such folder", f"the folder {name}", "put the official folder there")
+            else:
+                sets.append(self._scan_set(root, folder).with_columns(split=pl.lit(split)))
+        return _labelled(root, pl.concat(sets)).select(
+            "image",
+            "source_file",
+            "source_line",
+            "split",
+            "expression",
+            "expression_masked",
+            "valence",
+            "arousal",
+            "va_masked",
+        )
+
+    def _scan_set(self, root: DatabaseRoot, folder: str) -> pl.DataFrame:
+        """The faces of one set in the order of their numbers, each with what its annotation files say."""
+        files = numpy_annotations(root, folder)
+        faces = files.group_by("image", maintain_order=True).first().select("image", "source_file", "source_line")
+        for label in ("expression", "valence", "arousal"):
+            texts = files.filter(pl.col("text").is_not_null(), label=label).select(
+                "image", "source_file", "source_line", pl.col("text").alias(label)
+            )
+            parsed = self._with_expressions(root, texts) if label == "expression" else _with_number(root, texts, label)
+            parsed = parsed.drop("source_file", "source_line").with_columns(pl.lit(value=True).alias(f"has_{label}"))
+            faces = faces.join(parsed, on="image", how="left", maintain_order="left")
+        has_va = pl.col("has_valence").is_not_null() & pl.col("has_arousal").is_not_null()
+        return faces.with_columns(
+            pl.when(has_va).then(pl.col("valence", "arousal")),
+            expression_masked=pl.when(pl.col("has_expression").is_null())
+            .then(pl.lit(ABSENT))
+            .otherwise("expression_masked"),
+            va_masked=pl.when(~has_va).then(pl.lit(ABSENT)),
+        )
+
+
+def _folder(root: DatabaseRoot, place: str) -> str | None:
+    """The relative path of a folder whose names are matched whatever their case; None where there is none."""
+    folder = ""
+    for part in PurePosixPath(place).parts:
+        found = root.one_of(part, under=folder)
+        if found is None or not (root.path / found).is_dir():
+            return None
+        folder = found
+    return folder
+
+
+def _find_list(root: DatabaseRoot, places: Sequence[str], name: str) -> str | None:
+    for place in places:
+        folder = _folder(root, place)
+        if folder is not None and (path := root.one_of(name, under=folder)):
+            return path
+    return None
+
+
+def _absent_list(root: DatabaseRoot, places: Sequence[str], name: str) -> None:
+    root.defect(f"{places[0]}/{name}", 0, "no such file", f"the official list {name}", "put the official list there")
+
+
+def _image_folder(root: DatabaseRoot, places: Sequence[str]) -> str:
+    """The first of the folders that holds numbered folders; a defect where none does."""
+    for place in places:
+        folder = _folder(root, place)
+        if folder is not None and any(name.isdigit() for name in root.entries(folder)):
+            return folder
+    root.defect(
+        places[0],
+        0,
+        "no numbered folders of images",
+        "the folders 1, 2, 3, ... of the images",
+        "unpack the images there",
+    )
+    return places[0]
+
+
+def _header_lines(root: DatabaseRoot, path: str) -> int | None:
+    """How many lines the header of a list takes: 0 or 1; None, and a defect, where it names other columns."""
+    with (root.path / path).open("rb") as file:
+        first = file.readline().decode("utf-8-sig", errors="replace").strip()
+    if LIST_COLUMNS[0].lower() not in first.lower():
+        return 0
+    found = first.lstrip("#").replace(" ", "")
+    if found.lower() == ",".join(LIST_COLUMNS).lower():
+        return 1
+    root.defect(
+        path, 1, f"the header {found!r}", f"the header {','.join(LIST_COLUMNS)}", "replace the file by the official one"
+    )
+    return None
+
+
+def _listed_faces(root: DatabaseRoot, listed: FileList, header_lines: int) -> pl.DataFrame:
+    """The lines of a list with their `image` and `split`, without the landmarks."""
+    lines = root.table(listed.path, LIST_COLUMNS, skip_lines=header_lines).drop("facial_landmarks")
+    if lines.is_empty() and not any(defect.path == listed.path for defect in root.defects):
+        root.defect(
+            listed.path, 0, "no annotated line", "one line for each image", "replace the file by the official one"
+        )
+    root.note(f"{listed.path}: {len(lines):,} lines, {'a' if header_lines else 'no'} header; images in {listed.images}")
+    path = pl.col("subDirectory_filePath").str.strip_chars()
+    wrong = lines.filter(~path.str.contains(IMAGE_PATH))
+    for file, line, found in wrong.select("source_file", "source_line", "subDirectory_filePath").iter_rows():
+        root.defect(file, line, f"subDirectory_filePath = {found!r}", "<number>/<image file>", FIX_LINE)
+    return lines.with_columns(image=pl.format("{}/{}", pl.lit(listed.images), path), split=pl.lit(listed.split))
+
+
+def _with_number(root: DatabaseRoot, faces: pl.DataFrame, label: str) -> pl.DataFrame:
+    """The faces with valence or arousal as a number, null where -2 stands; `no_<label>` says where it does."""
+    stands = pl.col(label).str.strip_chars().cast(pl.Float64, strict=False) == NO_VALUE
+    marked = faces.with_columns(stands.fill_null(value=False).alias(f"no_{label}"))
+    return root.numbers(marked, [label], -1, 1, missing=(NO_VALUE,))
+
+
+def _first_of_each_image(root: DatabaseRoot, faces: pl.DataFrame) -> pl.DataFrame:
+    """The faces without a second line for the same image, which is a defect."""
+    again = faces.filter(~pl.col("image").is_first_distinct())
+    first = faces.unique("image", keep="first").select("image", first=pl.format("{}:{}", "source_file", "source_line"))
+    twice = again.join(first, on="image", maintain_order="left")
+    for file, line, image, place in twice.select("source_file", "source_line", "image", "first").iter_rows():
+        root.defect(file, line, f"{image} again (first at {place})", "one line for each image", FIX_LINE)
+    return faces.filter(pl.col("image").is_first_distinct())
+
+
+def _labelled(root: DatabaseRoot, faces: pl.DataFrame) -> pl.DataFrame:
+    """The faces that have an expression or valence and arousal; the others become failures, and -2 out of place a defect."""
+    _check_no_value(root, faces)
+    no_va = pl.col("valence").is_null() | pl.col("arousal").is_null()
+    no_face = pl.col("code").eq_missing(pl.lit(NO_FACE))
+    uncertain = pl.col("code").eq_missing(pl.lit(UNCERTAIN)) & no_va
+    unlabelled = pl.col("code").is_null() & no_va
+    root.fail(faces.filter(no_face), "no face")
+    root.fail(faces.filter(uncertain), "uncertain expression, no valence-arousal")
+    root.fail(faces.filter(unlabelled), ABSENT)
+    return faces.filter(~(no_face | uncertain | unlabelled))
+
+
+def _check_no_value(root: DatabaseRoot, faces: pl.DataFrame) -> None:
+    """Records -2 in valence or arousal alone, or in both with a class that must have them, as a defect."""
+    both = pl.col("no_valence") & pl.col("no_arousal")
+    half = (pl.col("no_valence") & pl.col("arousal").is_not_null()) | (
+        pl.col("no_arousal") & pl.col("valence").is_not_null()
+    )
+    for file, line in faces.filter(half).select("source_file", "source_line").iter_rows():
+        root.defect(file, line, "-2 for only one of valence and arousal", "-2 for both or for neither", FIX_LINE)
+    must_have = pl.col("expression").is_not_null() | (pl.col("code") == "8")
+    for file, line, code in faces.filter(both & must_have).select("source_file", "source_line", "code").iter_rows():
+        root.defect(
+            file,
+            line,
+            f"valence and arousal -2 with expression {code}",
+            "-2 only with the expressions 9 and 10",
+            FIX_LINE,
+        )
+
+
+def _with_boxes(root: DatabaseRoot, faces: pl.DataFrame) -> pl.DataFrame:
+    """The faces with `face_box`, null where no face was detected."""
+    detected = faces.with_columns(
+        pl.when(pl.col(CORNER).str.strip_chars() == "NULL")
+        .then(pl.lit(str(NO_BOX)))
+        .otherwise(pl.col(CORNER))
+        .name.keep()
+    )
+    faces = root.numbers(detected, CORNER, 0, FARTHEST_PIXEL, missing=(NO_BOX,))
+    faces = root.numbers(faces, SIZE, 1, FARTHEST_PIXEL, missing=(NO_BOX,))
+    x, y, width, height = (pl.col(column).cast(pl.Float32) for column in (*CORNER, *SIZE))
+    known = pl.all_horizontal(pl.col(*CORNER, *SIZE).is_not_null())
+    faces = faces.with_columns(face_box=pl.when(known).then(pl.concat_arr(x, y, x + width, y + height)))
+    if without := faces["face_box"].null_count():
+        root.note(f"{without:,} of {len(faces):,} labelled lines have no face box")
+    return faces

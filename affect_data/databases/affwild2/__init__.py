@@ -1,0 +1,1 @@
+"""Aff-Wild2, as the editions of the ABAW competition release it."""

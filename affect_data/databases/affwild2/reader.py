@@ -1,0 +1,174 @@
+"""Aff-Wild2, as the editions of the ABAW competition release it."""
+
+from collections.abc import Sequence
+from typing import ClassVar, Final, Literal
+
+import polars as pl
+from pydantic import Field
+
+from affect_data.databases.affwild2.images import Crops, check_lengths, find_crops, list_frames, match_images
+from affect_data.databases.affwild2.labels import JOIN_ORDER, Labelled, label_columns, read_labels
+from affect_data.databases.affwild2.layout import (
+    ACTION_UNITS_12,
+    EXPRESSIONS,
+    RELEASES,
+    TASK_FOLDERS,
+    Annotations,
+    choose_annotations,
+    find_annotations,
+)
+from affect_data.databases.base import Database, DatabaseOptions, Licence, Tier
+from affect_data.databases.root import DatabaseRoot
+
+NO_LABEL: Final = "no label in any task"
+
+
+class AffWild2Options(DatabaseOptions):
+    """What a data recipe may say of Aff-Wild2."""
+
+    partial_action_units: bool = Field(
+        default=True,
+        description="keep the annotated action units of a line that has -1 for others; false refuses the whole line, as the competition does",
+    )
+    crops: Literal["cropped_aligned", "cropped"] | None = Field(
+        None, description="which folder of faces to use; by default cropped_aligned where it exists, else cropped"
+    )
+    crops_beyond_labels: int = Field(
+        2, ge=0, description="how many crops of a track may lie beyond the last label line; more is a defect"
+    )
+
+
+class AffWild2(Database):
+    """Aff-Wild2: faces in web videos, frame by frame, with action units, expressions, valence and arousal.
+
+    Official layout::
+
+        cropped_aligned/<track>/00001.jpg ...          or cropped/, also with batch1/ and batch2/ between
+        <annotations>/                                 Third ABAW Annotations, 6th_ABAW_Annotations, annotations, or the root itself
+            VA_Estimation_Challenge/                   or VA_Set
+                Train_Set/<track>.txt                  or Training_Set
+                Validation_Set/<track>.txt
+            EXPR_Classification_Challenge/             or EXPR_Recognition_Challenge, EXPR_Set, Expression_Set: the same two folders
+            AU_Detection_Challenge/                    or AU_Set: the same two folders
+        or, for the multi-task challenges (s-Aff-Wild2):
+        <annotations>/MTL_Challenge/train_set.txt and validation_set.txt
+        <annotations>/training_set_annotations.txt and validation_set_annotations.txt
+
+    A per-task file has a header and one line a frame: line n after the header belongs to the image ``%05d.jpg`` of n, so that
+    `frame` counts from 1. Frames without a detected face have lines but no image. The three tasks are joined on (track, frame);
+    a row's source is its first line in the order VA, expression, AU. A track may be train in one task and validation in another,
+    hence a split for each task.
+
+    ``_left`` and ``_right`` at the end of a track tell two people of one video apart. `subject` is a group that must not be torn
+    apart between splits, not an identity, which Aff-Wild2 does not publish: the name without that ending and without the number
+    of a part, ``video45`` for ``video45_5``.
+
+    Lists and examples of test sets are never read: the examples of ABAW6 hold dummy labels.
+    """
+
+    name = "affwild2"
+    title = "Aff-Wild2"
+    homepage = "https://ibug.doc.ic.ac.uk/resources/aff-wild2/"
+    citation = """@article{kollias2019expression,
+  title = {Expression, Affect, Action Unit Recognition: Aff-Wild2, Multi-Task Learning and ArcFace},
+  author = {Kollias, Dimitrios and Zafeiriou, Stefanos},
+  journal = {arXiv preprint arXiv:1910.04855},
+  year = {2019}
+}"""
+    licence = Licence(
+        "academic research only, by an agreement that a permanent academic signs; no redistribution in any form",
+        publishes=Tier.RECIPE,
+        url="https://ibug.doc.ic.ac.uk/resources/aff-wild2/",
+    )
+    source_family = "affwild"
+    releases = tuple(RELEASES)
+    action_units = tuple(sorted({*ACTION_UNITS_12, 20}))
+    expressions = EXPRESSIONS
+    valence_arousal = "-1..1"
+    Options: ClassVar[type[DatabaseOptions]] = AffWild2Options
+    options: AffWild2Options
+
+    def scan(self, root: DatabaseRoot) -> pl.DataFrame:
+        """One row for each labelled frame of a track that has a cropped face.
+
+        Raises:
+            DatabaseNotFoundError: there are no annotations, or no faces for any of them.
+            UsageError: several releases are there and the recipe names none, or names one that is not.
+        """
+        annotations, release = self._annotations(root)
+        crops = find_crops(root, self.options.crops)
+        if crops is None:
+            folders = self.options.crops or "cropped_aligned or cropped"
+            raise self.not_found(
+                root, because=f"there are annotations ({annotations}) but no folder {folders} with the faces"
+            )
+        root.defects.extend(annotations.defects)
+        labelled = read_labels(
+            root, annotations, RELEASES[release], partial_action_units=self.options.partial_action_units
+        )
+        _note_annotations(root, annotations, release, labelled)
+        tracks = sorted({*labelled.rows["track"], *labelled.files["track"]})
+        if tracks and not any(root.entries(crops.tracks[track]) for track in tracks if track in crops.tracks):
+            because = f"none of the {len(tracks):,} labelled tracks, such as '{tracks[0]}', has a folder with frames in {crops.folder}"
+            raise self.not_found(root, because=because)
+        frames = list_frames(root, crops, tracks)
+        check_lengths(root, labelled.files, frames, self.options.crops_beyond_labels)
+        _note_crops(root, crops, tracks)
+        unlabelled = pl.all_horizontal(pl.col(label_columns(RELEASES[release])).is_null())
+        root.fail(labelled.rows.filter(unlabelled), NO_LABEL)
+        rows = match_images(root, crops, labelled.rows.filter(~unlabelled), frames)
+        return rows.with_columns(_group_of_track().alias("subject"))
+
+    def release_of(self, root: DatabaseRoot) -> str:
+        """The release by the names of the folders and the headers of the files, which the recipe's release must fit.
+
+        Raises:
+            DatabaseNotFoundError: there are no annotations.
+            UsageError: as for `scan`.
+        """
+        return self._annotations(root)[1]
+
+    def missing_images(self, root: DatabaseRoot, images: Sequence[str]) -> list[str]:  # noqa: ARG002
+        """None: the scan takes the images from the folders' listings."""
+        return []
+
+    def _annotations(self, root: DatabaseRoot) -> tuple[Annotations, str]:
+        found = find_annotations(root)
+        if not found:
+            aliases = ", ".join(folder for folders in TASK_FOLDERS.values() for folder in folders[:1])
+            raise self.not_found(root, because=f"no annotation files in {aliases} or under another of their names")
+        return choose_annotations(root, found, self.options.release)
+
+
+def _group_of_track() -> pl.Expr:
+    """Tracks that may show the same people: the name without the side and the number of a part."""
+    return (
+        pl.col("track")
+        .str.replace(r"_(left|right)$", "")
+        .str.replace(r"^(video\d+)_\d+$", "$1")
+        .str.replace(r"^(\d+-\d+-\d+x\d+) ?-\d+$", "$1")
+    )
+
+
+def _note_annotations(root: DatabaseRoot, annotations: Annotations, release: str, labelled: Labelled) -> None:
+    where = annotations.folder or "the root"
+    alternatives = [name for name in annotations.possible if name != release]
+    unsure = f" (the files fit {', '.join(alternatives)} as well: name it under `release`)" if alternatives else ""
+    root.note(f"release {release} in {where}{unsure}")
+    if annotations.multi_task:
+        root.note(
+            f"{len(labelled.rows):,} frames of {labelled.rows['track'].n_unique():,} tracks in {', '.join(annotations.multi_task.values())}"
+        )
+        return
+    for task in JOIN_ORDER:
+        counts = [
+            f"{len(part):,} {split} tracks with {part['lines'].sum():,} lines"
+            for split in ("train", "validation")
+            if len(part := labelled.files.filter(pl.col("task") == task, pl.col("split") == split))
+        ]
+        root.note(f"{task}: {', '.join(counts) or 'no annotations, masked in all rows'}")
+
+
+def _note_crops(root: DatabaseRoot, crops: Crops, tracks: Sequence[str]) -> None:
+    unlabelled = len(crops.tracks.keys() - set(tracks))
+    root.note(f"faces from {crops.folder}; {unlabelled:,} of its entries have no labels (test tracks) and are not read")

@@ -1,0 +1,1 @@
+"""EmotioNet: lists of web photographs with one face each, and the action units that it shows."""

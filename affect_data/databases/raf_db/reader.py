@@ -1,0 +1,339 @@
+"""Reads RAF-DB: one of seven basic expressions, or one of eleven compound ones, for each of thirty thousand web photographs."""
+
+from dataclasses import dataclass
+from typing import ClassVar, Final, Literal
+
+import polars as pl
+from pydantic import Field, field_validator
+
+from affect_data.databases.base import Database, DatabaseOptions, Licence, Tier
+from affect_data.databases.raf_db.class_folders import class_folders, faces_of_class_folders
+from affect_data.databases.root import FIX_LINE, DatabaseRoot
+from affect_data.vocabulary import expression_named
+
+BASIC: Final = ("surprise", "fear", "disgust", "happiness", "sadness", "anger", "neutral")
+COMPOUND: Final = (
+    "happily surprised",
+    "happily disgusted",
+    "sadly fearful",
+    "sadly angry",
+    "sadly surprised",
+    "sadly disgusted",
+    "fearfully angry",
+    "fearfully surprised",
+    "angrily surprised",
+    "angrily disgusted",
+    "disgustedly surprised",
+)
+LISTS: Final = ("list_patition_label.txt", "list_partition_label.txt")
+BOX: Final = ("left", "top", "right", "bottom")
+FARTHEST_PIXEL: Final = 100_000
+FIX_BOX: Final = "replace the file by the official one"
+TEXT: Final = {"picture": pl.String, "source_file": pl.String}
+
+Images = Literal["aligned", "original"]
+IMAGES: Final[tuple[Images, ...]] = ("aligned", "original")
+
+
+class RafDbOptions(DatabaseOptions):
+    """What a data recipe may say of RAF-DB."""
+
+    images: Images = Field(
+        "aligned",
+        description="the aligned faces of 100 by 100 pixels, or the original photographs with their face boxes",
+    )
+    subset: Literal["basic", "compound"] | None = Field(
+        None, description="the only subset to read; by default each that is there"
+    )
+    class_order: tuple[str, ...] | None = Field(
+        None,
+        description="the expressions of numbered class folders, in order; needed where the official list is absent",
+    )
+
+    @field_validator("class_order")
+    @classmethod
+    def _of_the_vocabulary(cls, class_order: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        if class_order is None:
+            return None
+        names = tuple(expression_named(name) for name in class_order)
+        if sorted(names) != sorted(BASIC):
+            raise ValueError(f"class_order names each of {', '.join(BASIC)} once")
+        return names
+
+
+@dataclass(frozen=True)
+class Subset:
+    """One of the two parts of RAF-DB.
+
+    Attributes:
+        name: of the part.
+        column: of the rows that takes its labels.
+        classes: their names; the first has the code 1.
+        picture: what the list's picture names match; the number of digits differs between the parts.
+        example: two such names.
+    """
+
+    name: str
+    column: str
+    classes: tuple[str, ...]
+    picture: str
+    example: str
+
+    @property
+    def folders(self) -> tuple[str, ...]:
+        """Names under which users unpack the part."""
+        return (self.name, f"raf-{self.name}", f"raf_{self.name}")
+
+
+SUBSETS: Final = {
+    "basic": Subset(
+        "basic",
+        "expression",
+        BASIC,
+        r"^(train_\d{5}|test_\d{4})\.jpg$",
+        "train_00001.jpg or test_0001.jpg",
+    ),
+    "compound": Subset(
+        "compound",
+        "compound_expression",
+        COMPOUND,
+        r"^(train_\d{4}|test_\d{3})\.jpg$",
+        "train_0001.jpg or test_001.jpg",
+    ),
+}
+
+
+class RafDb(Database):
+    """Real-world Affective Faces Database: web photographs with one of seven basic or of eleven compound expressions each.
+
+    Official layout::
+
+        basic/EmoLabel/list_patition_label.txt                        <picture> <class 1..7>, for example train_00001.jpg 5
+        basic/Image/aligned/train_00001_aligned.jpg                   faces of 100 x 100 pixels; test_0001_aligned.jpg and on
+        basic/Image/original/train_00001.jpg                          photographs (recipe option images: original)
+        basic/Annotation/boundingbox/train_00001_boundingbox.txt      left top right bottom in the photograph
+        compound/...                                                  the same with classes 1..11, train_0001.jpg and test_001.jpg
+
+    Traps:
+        - Classes count from 1, and their order is RAF-DB's own.
+        - The two parts have different pictures under like names: test_0001.jpg is of the basic part, train_0001.jpg of the compound part.
+          A name that does not belong to its part is a defect.
+        - The split is the beginning of the picture's name. There is no validation split, and no subjects.
+        - Copies in numbered class folders are in RAF-DB's order or in AffectNet's; they are read only with the option class_order.
+        - A photograph may show several people; the box says whom the label describes. Aligned pictures need none.
+        - Landmarks, gender, race and age (Annotation/manual, Annotation/auto) and the files of the annotators' votes
+          (EmoLabel/distribution_*.txt) are not read.
+    """
+
+    name = "raf_db"
+    title = "RAF-DB"
+    homepage = "http://www.whdeng.cn/raf/model1.html"
+    citation = """@inproceedings{li2017reliable,
+  title = {Reliable Crowdsourcing and Deep Locality-Preserving Learning for Expression Recognition in the Wild},
+  author = {Li, Shan and Deng, Weihong and Du, JunPing},
+  booktitle = {IEEE Conference on Computer Vision and Pattern Recognition},
+  pages = {2584--2593},
+  year = {2017},
+  doi = {10.1109/CVPR.2017.277}
+}
+@article{li2019reliable,
+  title = {Reliable Crowdsourcing and Deep Locality-Preserving Learning for Unconstrained Facial Expression Recognition},
+  author = {Li, Shan and Deng, Weihong},
+  journal = {IEEE Transactions on Image Processing},
+  volume = {28},
+  number = {1},
+  pages = {356--370},
+  year = {2019},
+  doi = {10.1109/TIP.2018.2868382}
+}"""
+    licence = Licence(
+        "on request from an academic address; non-commercial research only; neither pictures nor derived data may be passed on",
+        publishes=Tier.RECIPE,
+        url="http://www.whdeng.cn/raf/model1.html",
+    )
+    source_family = "raf"
+    releases = ("2017",)
+    expressions = BASIC
+    compound_expressions = COMPOUND
+    Options: ClassVar[type[DatabaseOptions]] = RafDbOptions
+    options: RafDbOptions
+
+    def scan(self, root: DatabaseRoot) -> pl.DataFrame:
+        """One row for each line of the lists: image, split, expression or compound_expression, and face_box for original photographs.
+
+        Raises:
+            DatabaseNotFoundError: there is no list, and no class folders whose order the recipe names.
+        """
+        found = {name: folder for name, folder in _subset_folders(root).items() if self.options.subset in (None, name)}
+        if found:
+            if self.options.class_order is not None:
+                root.note("class_order is not used: the official lists are there")
+            return pl.concat(
+                [self._faces(root, SUBSETS[name], folder) for name, folder in found.items()], how="diagonal_relaxed"
+            )
+        if self.options.subset != "compound" and class_folders(root):
+            if self.options.class_order is None:
+                raise self.not_found(
+                    root,
+                    because="the numbers of class folders do not say which expression they mean (RAF-DB's order and AffectNet's are both in use); "
+                    f"name the expressions in the folders' order, for example `class_order: [{', '.join(BASIC)}]`",
+                )
+            return faces_of_class_folders(root, self.options.class_order)
+        wanted = f"{self.options.subset or 'basic'}/EmoLabel/{LISTS[0]}"
+        raise self.not_found(root, because=f"there is no {wanted}")
+
+    def _faces(self, root: DatabaseRoot, subset: Subset, folder: str) -> pl.DataFrame:
+        """The rows of one part."""
+        faces = _listed(root, subset, folder)
+        place = _image_folder(root, folder, self.options.images)
+        stem = pl.col("picture").str.strip_suffix(".jpg")
+        ending = "_aligned.jpg" if self.options.images == "aligned" else ".jpg"
+        faces = faces.with_columns(
+            image=pl.concat_str(pl.lit(f"{place}/"), stem, pl.lit(ending)),
+            split=pl.col("picture").str.extract(r"^(train|test)_"),
+        )
+        columns = ["image", "source_file", "source_line", "split", subset.column]
+        if self.options.images == "original":
+            faces = _with_boxes(root, faces, folder)
+            columns.append("face_box")
+        counts = ", ".join(f"{(faces['split'] == split).sum():,} {split}" for split in ("train", "test"))
+        root.note(f"{subset.name} part: {counts}; pictures in {place}")
+        return faces.select(columns)
+
+
+def _listed(root: DatabaseRoot, subset: Subset, folder: str) -> pl.DataFrame:
+    """The lines of a part's list: picture, its label by name under the subset's column, source_file, source_line."""
+    listed = root.one_of(*LISTS, under=root.one_of("EmoLabel", under=folder) or folder)
+    if listed is None:
+        root.defect(
+            _within(folder, f"EmoLabel/{LISTS[0]}"),
+            0,
+            "no such file",
+            f"the labels of the {subset.name} part",
+            "unpack the official archive there, or set `subset` in the recipe",
+        )
+        return pl.DataFrame(schema=dict.fromkeys(("picture", "source_file", subset.column), pl.String)).with_columns(
+            source_line=pl.lit(None, dtype=pl.Int32)
+        )
+    faces = root.table(listed, ("picture", subset.column), separator=" ")
+    if faces.is_empty() and not any(defect.path == listed for defect in root.defects):
+        root.defect(listed, 0, "no face", "one line for each face", "replace the file by the official one")
+    faces = _checked_pictures(root, faces, subset, listed)
+    codes = {str(code): name for code, name in enumerate(subset.classes, start=1)}
+    return root.classes(faces, subset.column, codes)
+
+
+def _subset_folders(root: DatabaseRoot) -> dict[str, str]:
+    """The folder of each part that is there; the root itself where it holds one part, which its first picture's name tells."""
+    folders = {name: root.one_of(*subset.folders) for name, subset in SUBSETS.items()}
+    found = {name: folder for name, folder in folders.items() if folder is not None}
+    listed = root.one_of(*LISTS, under=root.one_of("EmoLabel") or "")
+    if found or listed is None:
+        return found
+    first = pl.Series([root.first_line(listed).split(" ")[0]])
+    return {name: "" for name, subset in SUBSETS.items() if first.str.contains(subset.picture).all()} or {"basic": ""}
+
+
+def _checked_pictures(root: DatabaseRoot, faces: pl.DataFrame, subset: Subset, listed: str) -> pl.DataFrame:
+    """The faces without those whose picture's name is not of the part, or was there before; both are defects."""
+    fits = faces["picture"].str.contains(subset.picture)
+    for other in SUBSETS.values():
+        if len(faces) and other is not subset and faces["picture"].str.contains(other.picture).all():
+            root.defect(
+                listed,
+                0,
+                f"the list of the {other.name} part",
+                f"the list of the {subset.name} part",
+                "put each part's files into its own folder",
+            )
+            return faces.clear()
+    for file, line, found in faces.filter(~fits).select("source_file", "source_line", "picture").iter_rows():
+        expected = f"a name of the {subset.name} part, such as {subset.example}"
+        root.defect(file, line, f"picture = {found!r}", expected, FIX_LINE)
+    faces = faces.filter(fits)
+    again = ~faces["picture"].is_first_distinct()
+    first = faces.unique("picture", keep="first").select("picture", first_line="source_line")
+    for file, line, name, first_line in (
+        faces.filter(again)
+        .join(first, on="picture", maintain_order="left")
+        .select("source_file", "source_line", "picture", "first_line")
+        .iter_rows()
+    ):
+        root.defect(file, line, f"{name} again (first in line {first_line})", "one line for each picture", FIX_LINE)
+    return faces.filter(~again)
+
+
+def _image_folder(root: DatabaseRoot, folder: str, images: Images) -> str:
+    """The folder of a part's pictures, relative to the root; a defect where there is none."""
+    places = {kind: _place(root, folder, kind) for kind in IMAGES}
+    place = places[images]
+    if place is not None:
+        return place
+    others = [kind for kind in IMAGES if places[kind] is not None]
+    root.defect(
+        _within(folder, f"Image/{images}"),
+        0,
+        f"no such folder{''.join(f', but {places[kind]}' for kind in others)}",
+        f"the folder of the {images} pictures",
+        "unpack the archive of the pictures there"
+        + "".join(f", or set `images: {kind}` in the recipe" for kind in others),
+    )
+    return _within(folder, f"Image/{images}")
+
+
+def _place(root: DatabaseRoot, folder: str, kind: Images) -> str | None:
+    for parent in (root.one_of("Image", under=folder), folder):
+        place = root.one_of(kind, under=parent) if parent is not None else None
+        if place is not None and (root.path / place).is_dir():
+            return place
+    return None
+
+
+def _with_boxes(root: DatabaseRoot, faces: pl.DataFrame, folder: str) -> pl.DataFrame:
+    """The faces with their `face_box`; a picture without a box file has none, which is noted."""
+    within = root.one_of("Annotation", under=folder) or folder
+    boxes = root.one_of("boundingbox", under=within)
+    if boxes is None:
+        root.defect(
+            _within(folder, "Annotation/boundingbox"),
+            0,
+            "no such folder",
+            "the face box of each original photograph",
+            "unpack the annotations there, or set `images: aligned` in the recipe",
+        )
+        return faces.with_columns(face_box=pl.lit(None, dtype=pl.Array(pl.Float32, 4)))
+    there = root.entries(boxes)
+    files = {picture: f"{picture.removesuffix('.jpg')}_boundingbox.txt" for picture in faces["picture"]}
+    found = {picture: f"{boxes}/{file}" for picture, file in files.items() if file in there}
+    if len(found) < len(faces):
+        root.note(f"{len(faces) - len(found):,} photographs without a file in {boxes}: the whole picture is the face")
+    read = _read_boxes(root, list(found.values())).drop_nulls(BOX)
+    box = pl.concat_list(BOX).cast(pl.List(pl.Float32)).list.to_array(4)
+    place = pl.DataFrame({"picture": list(found), "source_file": list(found.values())}, schema_overrides=TEXT)
+    boxed = place.join(read.select("source_file", face_box=box), on="source_file").drop("source_file")
+    return faces.join(boxed, on="picture", how="left", maintain_order="left")
+
+
+def _read_boxes(root: DatabaseRoot, paths: list[str]) -> pl.DataFrame:
+    """The box in each file: source_file, source_line and the sides as numbers; what is no box is a defect."""
+    texts = pl.Series([root.read_text(path) for path in paths], dtype=pl.String)
+    frame = pl.DataFrame({"source_file": paths, "text": texts}, schema_overrides={"source_file": pl.String})
+    frame = frame.with_columns(
+        source_line=pl.lit(1, dtype=pl.Int32), fields=pl.col("text").str.strip_chars().str.split(" ")
+    )
+    is_box = pl.col("fields").list.len() == len(BOX)
+    for path, text, fields in frame.filter(~is_box).select("source_file", "text", "fields").iter_rows():
+        root.defect(path, 1, f"{len(fields)} field(s): {text[:60]!r}", f"4 field(s): {' '.join(BOX)}", FIX_BOX)
+    frame = frame.filter(is_box).with_columns(
+        pl.col("fields").list.get(index).alias(side) for index, side in enumerate(BOX)
+    )
+    frame = root.numbers(frame, BOX, -FARTHEST_PIXEL, FARTHEST_PIXEL)
+    flat = frame.filter((pl.col("left") >= pl.col("right")) | (pl.col("top") >= pl.col("bottom")))
+    for path, *box in flat.select("source_file", *BOX).iter_rows():
+        numbers = ", ".join(f"{side} = {at:g}" for side, at in zip(BOX, box, strict=True))
+        root.defect(path, 1, numbers, "left < right and top < bottom", FIX_BOX)
+    return frame
+
+
+def _within(folder: str, path: str) -> str:
+    return f"{folder}/{path}" if folder else path

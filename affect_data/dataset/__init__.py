@@ -1,0 +1,1 @@
+"""The dataset folder: its columns, its column groups, how they are written and read."""

@@ -1,0 +1,308 @@
+"""The column contract of a merged dataset: names, Arrow types, fills for what is missing, and the named rules that every row obeys.
+
+Missing is a fill that cannot pass for a label (-1 for classes and action units, NaN for numbers) beside an explicit mask. Arrow nulls are not
+used: with them the dtype of a batch would change with its content.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import polars as pl
+import pyarrow as pa
+
+from affect_data.errors import SchemaError
+from affect_data.vocabulary import ACTION_UNITS, COMPOUND_EXPRESSIONS, EXPRESSIONS
+
+if TYPE_CHECKING:
+    from datasets import Features
+
+SCHEMA_VERSION: Final = 1
+
+MISSING_CLASS: Final = -1
+MISSING_INDEX: Final = -1
+MISSING_NUMBER: Final = math.nan
+
+IMAGES: Final = "images"
+LABELS: Final = "labels"
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of the dataset.
+
+    Attributes:
+        name: column name.
+        type: Arrow storage type.
+        group: the column group that holds it.
+        missing: the fill where there is no value, None where there always is one.
+        values: what stands in it, for people.
+        class_names: names of the classes, where the column is a ClassLabel.
+    """
+
+    name: str
+    type: pa.DataType
+    group: str
+    missing: float | str | None
+    values: str
+    class_names: tuple[str, ...] = ()
+
+
+def _per_action_unit(value: pa.DataType) -> pa.DataType:
+    return pa.list_(value, len(ACTION_UNITS))
+
+
+_UNIT_NUMBERS = f"slot i is AU ACTION_UNITS[i], {len(ACTION_UNITS)} slots"
+
+COLUMNS: Final[tuple[Column, ...]] = (
+    Column("uid", pa.string(), LABELS, None, "unique: `database:track-or-file/frame#face`"),
+    Column("database", pa.int64(), LABELS, None, "ClassLabel of the merged databases, alphabetical", ("",)),
+    Column("release", pa.string(), LABELS, "", "release profile of the database"),
+    Column("subject", pa.string(), LABELS, "", "person, or the group that stands for one"),
+    Column("track", pa.string(), LABELS, "", "video, or one person's part of it"),
+    Column("frame", pa.int32(), LABELS, -1, "frame number as the database counts"),
+    Column("face", pa.int16(), LABELS, -1, "face number within the picture, where it holds several"),
+    Column("source_file", pa.string(), LABELS, None, "annotation file, relative to the database root"),
+    Column("source_line", pa.int32(), LABELS, None, "1-based line of the annotation"),
+    Column("au", _per_action_unit(pa.int8()), LABELS, MISSING_CLASS, f"0 absent, 1 present; {_UNIT_NUMBERS}"),
+    Column("au_mask", _per_action_unit(pa.bool_()), LABELS, None, "whether `au` is a label, slot by slot"),
+    Column("au_intensity", _per_action_unit(pa.float32()), LABELS, MISSING_NUMBER, f"0..5 (A..E = 1..5); {_UNIT_NUMBERS}"),
+    Column("au_intensity_mask", _per_action_unit(pa.bool_()), LABELS, None, "whether `au_intensity` is a label, slot by slot"),
+    Column("expression", pa.int64(), LABELS, MISSING_CLASS, "ClassLabel: " + ", ".join(EXPRESSIONS), EXPRESSIONS),
+    Column("expression_mask", pa.bool_(), LABELS, None, "whether `expression` is a label"),
+    Column(
+        "expression_votes",
+        pa.list_(pa.float32(), len(EXPRESSIONS)),
+        LABELS,
+        MISSING_NUMBER,
+        "annotators' shares by expression; they sum to less than 1 where some voted for none",
+    ),
+    Column("compound_expression", pa.int64(), LABELS, MISSING_CLASS, "ClassLabel: " + ", ".join(COMPOUND_EXPRESSIONS), COMPOUND_EXPRESSIONS),
+    Column("compound_expression_mask", pa.bool_(), LABELS, None, "whether `compound_expression` is a label"),
+    Column("valence", pa.float32(), LABELS, MISSING_NUMBER, "[-1, 1]"),
+    Column("arousal", pa.float32(), LABELS, MISSING_NUMBER, "[-1, 1]"),
+    Column("va_mask", pa.bool_(), LABELS, None, "whether `valence` and `arousal` are labels"),
+    Column("face_box", pa.list_(pa.float32(), 4), LABELS, MISSING_NUMBER, "x0 y0 x1 y1 in pixels of the source image; may exceed it"),
+    Column("image_digest", pa.string(), LABELS, None, "sha256 of the image bytes, hexadecimal"),
+    Column("image", pa.struct({"bytes": pa.binary(), "path": pa.string()}), IMAGES, None, "Image: the bytes as found"),
+)  # fmt: skip
+
+COLUMNS_BY_NAME: Final = {column.name: column for column in COLUMNS}
+LABEL_COLUMNS: Final = tuple(column for column in COLUMNS if column.group == LABELS)
+
+
+def arrow_schema(group: str) -> pa.Schema:
+    """The Arrow schema of a column group, without Hugging Face metadata."""
+    return pa.schema([pa.field(column.name, column.type) for column in COLUMNS if column.group == group])
+
+
+def features(group: str, databases: Sequence[str]) -> "Features":
+    """The Hugging Face features of a column group.
+
+    Args:
+        group: `LABELS` or `IMAGES`.
+        databases: names of the merged databases; they become the classes of the column ``database``, alphabetically.
+    """
+    from datasets import ClassLabel, Features, Image
+    from datasets.features.features import generate_from_arrow_type
+
+    described: dict[str, object] = {}
+    for column in COLUMNS:
+        if column.group != group:
+            continue
+        if column.name == "image":
+            described[column.name] = Image()
+        elif column.class_names:
+            names = sorted(databases) if column.name == "database" else list(column.class_names)
+            described[column.name] = ClassLabel(names=names)
+        else:
+            described[column.name] = generate_from_arrow_type(column.type)
+    return Features(described)
+
+
+def score_features(score: str) -> "Features":
+    """The Hugging Face features of the column group of a score: one float32 column of its name, `MISSING_NUMBER` where a row has none.
+
+    Args:
+        score: one of the `scores` of a database.
+    """
+    from datasets import Features, Value
+
+    return Features({score: Value("float32")})
+
+
+# ---------------------------------------------------------------- rules
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Something that holds for every row of a built dataset.
+
+    Attributes:
+        name: how reports and errors call it.
+        description: what must hold.
+        holds: from a polars frame of labels to a boolean series, True where the row is right.
+    """
+
+    name: str
+    description: str
+    holds: Callable[[pl.DataFrame], pl.Series]
+
+
+def _holds(expression: pl.Expr) -> Callable[[pl.DataFrame], pl.Series]:
+    return lambda labels: labels.select(expression.fill_null(value=False).alias("holds"))["holds"]
+
+
+def _mask_is_value(mask: str, is_fill: pl.Expr) -> pl.Expr:
+    return pl.col(mask) == ~is_fill
+
+
+def _every_slot(
+    column: str, mask: str, is_value: Callable[[pl.Series], pl.Series], is_fill: Callable[[pl.Series], pl.Series]
+) -> Callable[[pl.DataFrame], pl.Series]:
+    """Rule over a fixed-size list column: each slot is a value in range with its mask set, or the fill with its mask unset."""
+
+    def holds(labels: pl.DataFrame) -> pl.Series:
+        width = labels.schema[column].shape[0]  # type: ignore[attr-defined]
+        value, masked = labels[column].explode(), labels[mask].explode()
+        right = ((is_value(value) & masked) | (is_fill(value) & ~masked)).fill_null(value=False)
+        return right.reshape((len(labels), width)).arr.all()
+
+    return holds
+
+
+def _votes_are_shares(labels: pl.DataFrame) -> pl.Series:
+    votes = labels["expression_votes"]
+    width = len(EXPRESSIONS)
+    slots = votes.explode()
+    none = slots.is_nan().fill_null(value=False).reshape((len(labels), width)).arr.all()
+    shares = (slots.is_between(0.0, 1.0)).fill_null(value=False).reshape((len(labels), width)).arr.all()
+    total = votes.arr.sum().is_between(0.0, 1.0 + 1e-4).fill_null(value=False)
+    return none | (shares & total)
+
+
+def _box_has_area(labels: pl.DataFrame) -> pl.Series:
+    sides = labels["face_box"].arr.to_struct(fields=["x0", "y0", "x1", "y1"]).struct.unnest()
+    none = sides.select(pl.all_horizontal(pl.all().is_nan().fill_null(value=False)))
+    area = sides.select(
+        (pl.col("x1") > pl.col("x0")) & (pl.col("y1") > pl.col("y0")) & pl.all_horizontal(pl.all().is_finite())
+    )
+    return (none.to_series() | area.to_series()).fill_null(value=False)
+
+
+_va = pl.all_horizontal(pl.col("valence", "arousal").is_between(-1.0, 1.0))
+_no_va = pl.all_horizontal(pl.col("valence", "arousal").is_nan())
+
+RULES: Final[tuple[Rule, ...]] = (
+    Rule("uid_is_unique", "no two rows share a uid", lambda labels: labels["uid"].is_unique()),
+    Rule(
+        "source_is_relative",
+        "`source_file` is a relative path inside the database root, `source_line` counts from 1",
+        _holds(
+            (pl.col("source_file").str.len_bytes() > 0)
+            & ~pl.col("source_file").str.contains(r"^/|^[A-Za-z]:|(^|/)\.\.(/|$)|\\")
+            & (pl.col("source_line") >= 1)
+        ),
+    ),
+    Rule(
+        "action_units_are_labels_or_masked",
+        "each slot of `au` is 0 or 1 with `au_mask` set, or -1 with it unset",
+        _every_slot("au", "au_mask", lambda value: value.is_between(0, 1), lambda value: value == MISSING_CLASS),
+    ),
+    Rule(
+        "action_unit_intensities_are_labels_or_masked",
+        "each slot of `au_intensity` is in 0..5 with `au_intensity_mask` set, or NaN with it unset",
+        _every_slot(
+            "au_intensity", "au_intensity_mask", lambda value: value.is_between(0.0, 5.0), lambda value: value.is_nan()
+        ),
+    ),
+    Rule(
+        "expression_is_a_class_or_masked",
+        f"`expression` is 0..{len(EXPRESSIONS) - 1} with `expression_mask` set, or -1 with it unset",
+        _holds(
+            pl.col("expression").is_between(MISSING_CLASS, len(EXPRESSIONS) - 1)
+            & _mask_is_value("expression_mask", pl.col("expression") == MISSING_CLASS)
+        ),
+    ),
+    Rule(
+        "compound_expression_is_a_class_or_masked",
+        f"`compound_expression` is 0..{len(COMPOUND_EXPRESSIONS) - 1} with its mask set, or -1 with it unset",
+        _holds(
+            pl.col("compound_expression").is_between(MISSING_CLASS, len(COMPOUND_EXPRESSIONS) - 1)
+            & _mask_is_value("compound_expression_mask", pl.col("compound_expression") == MISSING_CLASS)
+        ),
+    ),
+    Rule(
+        "votes_are_shares",
+        "`expression_votes` are all NaN, or shares in [0, 1] that sum to 1 at most",
+        _votes_are_shares,
+    ),
+    Rule(
+        "valence_and_arousal_are_labels_or_masked",
+        "`valence` and `arousal` are both in [-1, 1] with `va_mask` set, or both NaN with it unset",
+        _holds((_va & pl.col("va_mask")) | (_no_va & ~pl.col("va_mask"))),
+    ),
+    Rule("face_box_has_area", "`face_box` is all NaN, or x0 < x1 and y0 < y1", _box_has_area),
+    Rule(
+        "image_digest_is_sha256",
+        "`image_digest` is 64 hexadecimal digits",
+        _holds(pl.col("image_digest").str.contains(r"^[0-9a-f]{64}$")),
+    ),
+)
+
+RULES_BEFORE_IMAGES: Final = tuple(rule for rule in RULES if rule.name != "image_digest_is_sha256")
+
+
+def check_rules(labels: pl.DataFrame, rules: Sequence[Rule] = RULES) -> None:
+    """Holds every row of a labels frame against the named rules.
+
+    Args:
+        labels: with the label columns, as read from Arrow by polars.
+        rules: the rules to apply.
+
+    Raises:
+        SchemaError: for the first rule that a row breaks, with examples.
+    """
+    if labels.is_empty():
+        return
+    place = ("uid", "source_file", "source_line")
+    for rule in rules:
+        broken = labels.filter(~rule.holds(labels))
+        if len(broken):
+            examples = (
+                broken.head(3)
+                .select(pl.format("{} ({}:{})", *(pl.col(c).cast(pl.String).fill_null("null") for c in place)))
+                .to_series()
+                .to_list()
+            )
+            raise SchemaError(rule.name, rule.description, examples, len(broken))
+
+
+def describe() -> str:
+    """The page ``docs/schema.md``: every column and every rule, as Markdown."""
+    lines = [
+        "# The schema",
+        "",
+        "One row is one face in one image or frame. This page is generated from `affect_data/dataset/schema.py` (`make docs`).",
+        "",
+        f"Schema version {SCHEMA_VERSION}. Action units, in slot order: {', '.join(map(str, ACTION_UNITS))}.",
+        "",
+        "## Columns",
+        "",
+        "| column | type | group | missing | values |",
+        "|---|---|---|---|---|",
+    ]
+    for column in COLUMNS:
+        missing = "never" if column.missing is None else f"`{column.missing}`" if column.missing != "" else '`""`'
+        lines.append(f"| `{column.name}` | `{column.type}` | {column.group} | {missing} | {column.values} |")
+    lines += [
+        "",
+        "## Rules",
+        "",
+        "Every row of every build is held against these; a row that breaks one stops the build.",
+        "",
+    ]
+    lines += ["| rule | what holds |", "|---|---|"]
+    lines += [f"| `{rule.name}` | {rule.description} |" for rule in RULES]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,343 @@
+"""Soft labels: a teacher's logits for every row, written back as a column group of their own.
+
+Logits are stored, not probabilities: the student chooses temperature and mixture. They are bound to the dataset by its fingerprint, and to the
+teacher's heads by name: action units by number, expressions by class name.
+
+They are written range by range, by any number of processes: each range is one Arrow file in a hidden folder of the dataset, and becomes a file of the
+column group without being copied once all are there. A range that is there after a kill is not made again.
+"""
+
+import hashlib
+import re
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import pyarrow as pa
+from pydantic import BaseModel, ConfigDict, Field
+
+from affect_data.dataset.folder import (
+    DatasetFolder,
+    content_hash,
+    exclusive,
+    open_dataset,
+    seal_group,
+    shard_name,
+    write_manifest,
+    write_shard,
+)
+from affect_data.errors import DataError, NotADatasetError, UnknownNameError, UsageError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    from datasets import Features
+
+HEADS: Final = ("au", "expression", "valence", "arousal")
+ROWS_PER_BATCH: Final = 16_384
+NAME: Final = r"^[A-Za-z0-9][A-Za-z0-9_-]*$"
+
+
+class SoftLabelProvenance(BaseModel):
+    """Where a group of soft labels comes from, and what its columns mean.
+
+    Attributes:
+        name: of the group; its columns are ``soft.<name>.<head>``.
+        teacher_id: the model: a run, a folder's name or a Hub id; never an absolute path.
+        teacher_revision: hash of the weights, or the Hub's revision.
+        dataset_fingerprint: of the dataset that was labelled.
+        view: how the teacher saw the picture, for example ``centre crop, margin 0.2, 112 px``.
+        out_of_fold: whether no row was labelled by a teacher that had seen it.
+        action_units: numbers, in the order of the column ``au``; empty where the teacher has none.
+        expressions: class names, in the order of the column ``expression``.
+        valence_arousal_bins: number of equal bins over [-1, 1] in ``valence`` and ``arousal``; 0 where the teacher has none.
+        created: ISO time; of the first of several writings of the same logits.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(pattern=NAME)
+    teacher_id: str
+    teacher_revision: str
+    dataset_fingerprint: str
+    view: str
+    out_of_fold: bool = False
+    action_units: tuple[int, ...] = ()
+    expressions: tuple[str, ...] = ()
+    valence_arousal_bins: int = 0
+    created: str = ""
+
+    def widths(self) -> dict[str, int]:
+        """Number of logits by head, without the heads that the teacher lacks."""
+        widths = (len(self.action_units), len(self.expressions), self.valence_arousal_bins, self.valence_arousal_bins)
+        return {head: width for head, width in zip(HEADS, widths, strict=True) if width}
+
+    def describes_same(self, other: "SoftLabelProvenance") -> bool:
+        """Whether two provenances differ in their time at most."""
+        return self.model_copy(update={"created": ""}) == other.model_copy(update={"created": ""})
+
+
+class StaleSoftLabelsError(DataError):
+    """Soft labels of another dataset than the one at hand."""
+
+    def __init__(self, name: str, found: str, expected: str) -> None:
+        super().__init__(
+            f"soft labels '{name}' were made for the dataset with fingerprint {found}, this one has {expected}: its rows or labels changed. "
+            f"Label it again: `affect-train label RUN DATASET --name {name}`"
+        )
+
+
+def check_name(name: str) -> str:
+    """The name, if soft labels can have it.
+
+    Raises:
+        UsageError: it would leave the dataset's folder, or is no column name.
+    """
+    if not re.match(NAME, name):
+        raise UsageError(
+            f"soft labels cannot be called '{name}'; use letters, digits, - and _, a letter or digit first"
+        )
+    return name
+
+
+def group_name(name: str) -> str:
+    """The column group of a teacher's soft labels."""
+    return f"soft.{name}"
+
+
+@dataclass(frozen=True)
+class RowRange:
+    """Neighbouring rows of a split, whose logits are one file.
+
+    Attributes:
+        split: their split.
+        index: of the file.
+        count: of the files of the split.
+        start: first row.
+        stop: the row after the last.
+    """
+
+    split: str
+    index: int
+    count: int
+    start: int
+    stop: int
+
+    def __len__(self) -> int:
+        return self.stop - self.start
+
+
+class SoftLabelWriter:
+    """Soft labels that come range by range, and become a column group once all are there.
+
+    Several processes may write different ranges of the same group at once; one of them, inside `owned`, commits.
+
+    Args:
+        path: dataset folder.
+        provenance: what the columns mean and where they come from.
+        rows_per_range: rows of a file; None: one file a split.
+
+    Raises:
+        StaleSoftLabelsError: the provenance names another dataset.
+        DataError: the teacher has no head.
+    """
+
+    def __init__(self, path: Path | str, provenance: SoftLabelProvenance, rows_per_range: int | None = None) -> None:
+        self.folder = open_dataset(path)
+        self.provenance = provenance
+        self.group = group_name(provenance.name)
+        if provenance.dataset_fingerprint != self.folder.fingerprint:
+            raise StaleSoftLabelsError(provenance.name, provenance.dataset_fingerprint, self.folder.fingerprint)
+        if not provenance.widths():
+            raise DataError(f"soft labels '{provenance.name}' have no head; the teacher predicts nothing")
+        self._rows_per_range = rows_per_range
+        origin = provenance.model_copy(update={"created": ""}).model_dump_json()
+        key = hashlib.sha256(f"{origin} {rows_per_range}".encode()).hexdigest()[:16]
+        # One hidden folder a group: the ranges of another teacher of the same name are told apart by the key, and leave with the commit.
+        self._staging = self.folder.path / f".{self.group}"
+        self._ranges = self._staging / key
+
+    def ranges(self) -> list[RowRange]:
+        """All ranges of all splits, in row order; the same whatever the number of processes."""
+        found = []
+        for split in self.folder.splits:
+            rows = self.folder.rows(split)
+            size = self._rows_per_range or max(rows, 1)
+            count = max(1, -(-rows // size))
+            found += [
+                RowRange(split, index, count, index * size, min(rows, (index + 1) * size)) for index in range(count)
+            ]
+        return found
+
+    def missing(self) -> list[RowRange]:
+        """The ranges that were not written yet."""
+        return [part for part in self.ranges() if not self._file(part).exists()]
+
+    def is_committed(self) -> bool:
+        """Whether the dataset has this group already, from the same teacher and whole."""
+        stored = open_dataset(self.folder.path).manifest.provenance.get(self.group)
+        if stored is None or not self.provenance.describes_same(SoftLabelProvenance.model_validate(stored)):
+            return False
+        return self._is_readable()
+
+    def write(self, part: RowRange, logits: Mapping[str, "npt.NDArray[np.float16]"]) -> None:
+        """Writes the logits of a range; atomic.
+
+        Args:
+            part: one of `ranges`.
+            logits: by head of `HEADS`, float16 [rows of the range, width].
+
+        Raises:
+            DataError: a head is missing, a shape does not fit, or a logit is not finite.
+        """
+        columns = {
+            f"{self.group}.{head}": _logits(logits, head, width, part)
+            for head, width in self.provenance.widths().items()
+        }
+        write_shard(self._file(part), pa.table(columns), self._features(), ROWS_PER_BATCH)
+
+    @contextmanager
+    def owned(self) -> Iterator[None]:
+        """Keeps other commands from writing a group of the same name.
+
+        Raises:
+            DataError: another process is writing it.
+        """
+        with exclusive(self._staging):
+            yield
+
+    def commit(self) -> DatasetFolder:
+        """Makes the ranges a column group of the dataset; where it has the same group with the same logits, nothing is changed.
+
+        Raises:
+            StaleSoftLabelsError: rows or labels changed in the meantime.
+            DataError: a range is missing.
+        """
+        missing = self.missing()
+        if missing:
+            rows = sum(map(len, missing))
+            raise DataError(f"soft labels '{self.provenance.name}' lack {rows:,} rows; run the same command again")
+        with exclusive(self.folder.path):
+            manifest = open_dataset(self.folder.path).manifest
+            if manifest.fingerprint != self.provenance.dataset_fingerprint:
+                raise StaleSoftLabelsError(
+                    self.provenance.name, self.provenance.dataset_fingerprint, manifest.fingerprint
+                )
+            written = {split: content_hash(self._table(split), seed=self.group) for split in self.folder.splits}
+            stored = {split: manifest.groups[split].get(self.group) for split in self.folder.splits}
+            if written != stored or not self.is_committed():
+                self._move_in(written)
+                for split, fingerprint in written.items():
+                    manifest.groups[split][self.group] = fingerprint
+                manifest.provenance[self.group] = self.provenance.model_dump(mode="json")
+                write_manifest(self.folder.path, manifest)
+        self.discard()
+        return open_dataset(self.folder.path)
+
+    def discard(self) -> None:
+        """Removes the ranges that were written and not committed, those of other teachers of this name too."""
+        shutil.rmtree(self._staging, ignore_errors=True)
+
+    def _file(self, part: RowRange) -> Path:
+        return self._ranges / part.split / shard_name(part.index, part.count)
+
+    def _features(self) -> "Features":
+        from datasets import Features, List, Value
+
+        widths = self.provenance.widths().items()
+        return Features({f"{self.group}.{head}": List(Value("float16"), length=width) for head, width in widths})
+
+    def _table(self, split: str) -> pa.Table:
+        files = [self._file(part) for part in self.ranges() if part.split == split]
+        return pa.concat_tables(pa.ipc.open_stream(pa.memory_map(str(file))).read_all() for file in files)
+
+    def _move_in(self, fingerprints: Mapping[str, str]) -> None:
+        features = self._features()
+        for split, fingerprint in fingerprints.items():
+            names = [self._file(part).name for part in self.ranges() if part.split == split]
+            seal_group(self._ranges / split, names, features, fingerprint, split)
+        for split in fingerprints:
+            final = self.folder.path / split / self.group
+            shutil.rmtree(final, ignore_errors=True)
+            (self._ranges / split).rename(final)
+
+    def _is_readable(self) -> bool:
+        folder = open_dataset(self.folder.path)
+        try:
+            for split in folder.splits:
+                folder.load(split, [self.group])
+        except (NotADatasetError, UnknownNameError):
+            return False
+        return True
+
+
+def write_soft_labels(
+    path: Path | str, provenance: SoftLabelProvenance, logits: Mapping[str, Mapping[str, "npt.NDArray[np.float16]"]]
+) -> DatasetFolder:
+    """Writes a teacher's logits beside a dataset's rows; writing the same again changes nothing.
+
+    Args:
+        path: dataset folder.
+        provenance: what the columns mean and where they come from.
+        logits: by split, then by head of `HEADS`: float16 arrays [rows, width] in the row order of the split. Every split, every head of the teacher.
+
+    Returns:
+        The dataset with the group.
+
+    Raises:
+        StaleSoftLabelsError: the provenance names another dataset.
+        DataError: a split or head is missing, a shape does not fit, or a logit is not finite.
+    """
+    folder = open_dataset(path)
+    if provenance.dataset_fingerprint == folder.fingerprint and set(logits) != set(folder.splits):
+        raise DataError(
+            f"soft labels '{provenance.name}' cover the splits {sorted(logits)}, the dataset has {sorted(folder.splits)}"
+        )
+    writer = SoftLabelWriter(path, provenance)
+    with writer.owned():
+        try:
+            for part in writer.ranges():
+                writer.write(part, logits[part.split])
+            return writer.commit()
+        finally:
+            # Arrays in memory are not told apart by their origin: nothing of them may be taken up by a later call.
+            writer.discard()
+
+
+def _logits(heads: Mapping[str, Any], head: str, width: int, part: RowRange) -> pa.Array:
+    import numpy as np
+
+    if head not in heads:
+        raise DataError(f"soft labels of split '{part.split}' lack the head '{head}'")
+    values = np.ascontiguousarray(heads[head], dtype=np.float16)
+    if values.shape != (len(part), width):
+        raise DataError(
+            f"soft labels '{head}' of split '{part.split}' have shape {list(values.shape)}, expected {[len(part), width]}"
+        )
+    # The largest exponent stands for infinity and NaN; looking at the bits takes a tenth of the time of isfinite.
+    if values.size and int((values.view(np.uint16) & 0x7C00).max()) == 0x7C00:
+        row = part.start + int(np.argwhere(~np.isfinite(values))[0, 0])
+        raise DataError(
+            f"soft labels '{head}' of split '{part.split}': row {row} has a logit that is no finite float16; the teacher diverged"
+        )
+    return pa.FixedSizeListArray.from_arrays(pa.array(values.reshape(-1)), width)
+
+
+def read_provenance(path: Path | str, name: str) -> SoftLabelProvenance:
+    """Where the soft labels of a teacher come from.
+
+    Raises:
+        UnknownNameError: the dataset has no soft labels of this name.
+        StaleSoftLabelsError: they were made for other rows or labels.
+    """
+    folder = open_dataset(path)
+    known = [group.removeprefix("soft.") for group in folder.manifest.provenance if group.startswith("soft.")]
+    if name not in known:
+        raise UnknownNameError(f"teacher in '{path}'", name, known)
+    provenance = SoftLabelProvenance.model_validate(folder.manifest.provenance[group_name(name)])
+    if provenance.dataset_fingerprint != folder.fingerprint:
+        raise StaleSoftLabelsError(name, provenance.dataset_fingerprint, folder.fingerprint)
+    return provenance

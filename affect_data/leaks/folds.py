@@ -1,0 +1,216 @@
+"""Folds for cross-validation: disjoint by person, video and group of copies, alike in their labels; or those of the literature.
+
+Folds are a column group ``folds.<name>`` with one column of that name: the fold of each row, or -1.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+import pyarrow as pa
+
+from affect_data.databases.registry import DATABASES
+from affect_data.dataset.folder import DatasetFolder, add_group
+from affect_data.errors import DataError, UnknownNameError, UsageError
+from affect_data.leaks.connected import connected_groups, groups_of_keys
+from affect_data.leaks.leaks import source_family
+from affect_data.vocabulary import ACTION_UNITS, EXPRESSIONS
+
+NO_FOLD: Final = -1
+MOST_FOLDS: Final = 100
+
+LITERATURE_FOLDS: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = MappingProxyType(
+    {name: database.literature_folds for name, database in DATABASES.items() if database.literature_folds}
+)
+"""Subjects by part of the published cross-validations; fold ``i`` is the part of that position. Papers differ in which fold tests which part."""
+
+VA_LIMITS: Final = (-1 / 3, 1 / 3)
+"""Valence and arousal are stratified in the nine cells that these make."""
+
+Folds = npt.NDArray[np.int8]
+Rows = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+
+
+def group_rows(labels: pl.DataFrame, copies: Rows | None = None) -> Rows:
+    """The group of every row that folds must not part: rows joined by a subject, a track, a picture or a group of copies, however far the chain goes.
+
+    Args:
+        labels: with `database`, `subject`, `track`, `image_digest`.
+        copies: int64 [rows], the name of a row's group of copies, see `affect_data.audit.pictures.copies`.
+
+    Returns:
+        int64 [rows]: the first row of the group.
+    """
+    families = {name: source_family(name) for name in labels["database"].unique()}
+    family = pl.col("database").replace_strict(families, return_dtype=pl.String)
+    keys = []
+    for name in ("subject", "track", "image_digest"):
+        scope = pl.struct(family.alias("family"), name) if name != "image_digest" else pl.col(name)
+        keyed = pl.when(pl.col(name) != "").then(scope.rank("dense").cast(pl.Int64)).otherwise(-1)
+        keys.append(labels.select(keyed.alias("key"))["key"].to_numpy())
+    if copies is not None:
+        keys.append(copies)
+    edges = [groups_of_keys(key) for key in keys]
+    first, second = (np.concatenate([edge[end] for edge in edges]) for end in (0, 1))
+    return connected_groups(len(labels), first, second)
+
+
+def strata(labels: pl.DataFrame) -> Floats:
+    """What folds are balanced in: float [rows, strata], 1 where a row has the label.
+
+    The columns: every row, each expression, each action unit that is present, each cell of the valence-arousal
+    plane, each database; those that no row
+    has are left out.
+    """
+    expression = labels["expression"].to_numpy()
+    cell = np.full(len(labels), -1)
+    va = labels["va_mask"].to_numpy()
+    valence, arousal = (np.digitize(labels[name].to_numpy(), VA_LIMITS) for name in ("valence", "arousal"))
+    cell[va] = (3 * valence + arousal)[va]
+    database = labels["database"].rank("dense").to_numpy()
+    columns = np.column_stack(
+        [
+            np.ones(len(labels)),
+            expression[:, None] == np.arange(len(EXPRESSIONS)),
+            labels["au"].to_numpy() == 1,
+            cell[:, None] == np.arange(9),
+            database[:, None] == np.arange(1, database.max(initial=0) + 1),
+        ]
+    )
+    assert len(ACTION_UNITS) == labels.schema["au"].shape[0]  # type: ignore[attr-defined]
+    return columns[:, columns.any(axis=0)].astype(np.float64)
+
+
+def assign_folds(groups: Rows, labels: Floats, count: int, seed: int = 0) -> Folds:
+    """A fold for every row, such that no group is parted and every fold has about the same share of every label.
+
+    Groups are dealt out one by one, those with the largest share of a label first, each to the fold that it brings closest to an even share. The same
+    arguments give the same folds.
+
+    Args:
+        groups: int64 [rows], any names.
+        labels: float [rows, strata], see `strata`.
+        count: number of folds.
+        seed: decides among equals.
+
+    Returns:
+        int8 [rows], 0 to ``count - 1``.
+
+    Raises:
+        UsageError: the number of folds is not in 2..100.
+        DataError: there are fewer groups than folds.
+    """
+    if not 2 <= count <= MOST_FOLDS:
+        raise UsageError(f"{count} folds: choose a number from 2 to {MOST_FOLDS}")
+    _, group = np.unique(groups, return_inverse=True)
+    size = int(group.max(initial=-1)) + 1
+    if size < count:
+        raise DataError(f"{count} folds of {size} group(s) of subjects, tracks and copies: choose fewer folds")
+    held = np.stack([np.bincount(group, weights=column, minlength=size) for column in labels.T], axis=1)
+    shares = held / held.sum(axis=0) * count
+    order = np.random.default_rng(seed).permutation(size)
+    order = order[np.argsort(-shares[order].max(axis=1), kind="stable")]
+    filled = np.zeros((count, labels.shape[1]))
+    fold_of = np.zeros(size, np.int8)
+    for number in order:
+        # Of all sums of squares over the folds, only the one of the chosen fold changes: by 2 filled * share + share squared.
+        chosen = int(np.argmin(filled @ shares[number]))
+        fold_of[number] = chosen
+        filled[chosen] += shares[number]
+    return fold_of[group]
+
+
+def literature_folds(labels: pl.DataFrame, database: str) -> Folds:
+    """The published folds of a database: int8 [rows], -1 for rows of other databases.
+
+    Raises:
+        UnknownNameError: no published folds are known for the database.
+        DataError: no row is of the database, or a subject of it is in none of the folds.
+    """
+    if database not in LITERATURE_FOLDS:
+        raise UnknownNameError("database with literature folds", database, LITERATURE_FOLDS)
+    fold = {subject: i for i, part in enumerate(LITERATURE_FOLDS[database].values()) for subject in part}
+    own = labels["database"] == database
+    if not own.any():
+        raise DataError(f"the dataset has no row of {database}, whose published folds were asked for")
+    strangers = sorted(set(labels.filter(own)["subject"]) - set(fold))
+    if strangers:
+        raise DataError(
+            f"{database}: subject(s) {', '.join(map(repr, strangers[:10]))} are in none of the published folds"
+        )
+    found = labels["subject"].replace_strict(fold, default=NO_FOLD, return_dtype=pl.Int8).to_numpy()
+    return np.where(own.to_numpy(), found, NO_FOLD).astype(np.int8)
+
+
+def write_folds(
+    folder: DatasetFolder,
+    name: str,
+    count: int,
+    *,
+    seed: int = 0,
+    copies: Rows | None = None,
+    splits: tuple[str, ...] = ("train", "validation"),
+) -> DatasetFolder:
+    """Adds stratified folds of the rows of some splits to a dataset; the rows of the others have fold -1.
+
+    Args:
+        folder: the dataset.
+        name: the column group becomes ``folds.<name>``.
+        count: number of folds.
+        seed: decides among equals.
+        copies: see `group_rows`.
+        splits: whose rows are dealt out; a test split stays apart by default.
+
+    Raises:
+        UsageError: see `assign_folds`.
+        DataError: see `assign_folds`.
+    """
+    labels = _labels(folder)
+    groups = group_rows(labels, copies)
+    used = labels["split"].is_in(list(splits)).to_numpy()
+    # Who also appears in a split that is kept apart must not be trained on.
+    apart = np.isin(groups, groups[~used])
+    used &= ~apart
+    folds = np.full(len(labels), NO_FOLD, np.int8)
+    folds[used] = assign_folds(groups[used], strata(labels.filter(pl.Series(used))), count, seed)
+    kept_apart = int((apart & labels["split"].is_in(list(splits)).to_numpy()).sum())
+    provenance = {
+        "method": "greedy, stratified",
+        "folds": count,
+        "seed": seed,
+        "splits": list(splits),
+        "disjoint_by": ["subject", "track", "picture", *(["copies"] if copies is not None else [])],
+        "kept_apart": kept_apart,
+    }
+    return _write(folder, labels, name, folds, provenance)
+
+
+def write_literature_folds(folder: DatasetFolder, database: str) -> DatasetFolder:
+    """Adds the published folds of a database as ``folds.<database>``; see `literature_folds`."""
+    labels = _labels(folder)
+    folds = literature_folds(labels, database)
+    parts = list(LITERATURE_FOLDS[database])
+    return _write(folder, labels, database, folds, {"method": "literature", "database": database, "parts": parts})
+
+
+def _labels(folder: DatasetFolder) -> pl.DataFrame:
+    parts = [folder.labels(split).with_columns(pl.lit(split).alias("split")) for split in folder.splits]
+    return pl.concat(parts)
+
+
+def _write(
+    folder: DatasetFolder, labels: pl.DataFrame, name: str, folds: Folds, provenance: Mapping[str, object]
+) -> DatasetFolder:
+    from datasets import Features, Value
+
+    column = f"folds.{name}"
+    tables = [
+        (split, pa.table({column: pa.array(folds[(labels["split"] == split).to_numpy()])})) for split in folder.splits
+    ]
+    rows = {int(fold): int((folds == fold).sum()) for fold in np.unique(folds)}
+    described = {**provenance, "dataset_fingerprint": folder.fingerprint, "rows": {str(k): v for k, v in rows.items()}}
+    return add_group(folder, column, tables, Features({column: Value("int8")}), described)

@@ -1,0 +1,256 @@
+"""The leak guard: people, videos and copies of pictures that are in two splits.
+
+A row of one person in train and another in validation makes every figure of the validation split too good, whatever
+task the two rows are labelled for.
+So the guard looks at all tasks together, and at all databases of a source family together.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any, Final, Literal
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from affect_data.databases.registry import DATABASES
+from affect_data.dataset.folder import AUDIT, AUDIT_FINGERPRINT, DatasetFolder
+from affect_data.dataset.schema import LABELS
+from affect_data.errors import DataError
+
+LEAK_COLUMNS: Final[dict[str, pl.DataType]] = {
+    "kind": pl.String(),
+    "source_family": pl.String(),
+    "key": pl.String(),
+    "splits": pl.List(pl.String()),
+    "rows": pl.UInt32(),
+}
+
+Policy = Literal["strict", "follow_task", "official"]
+Answer = Literal["refuse", "report"]
+
+COPIES: Final = ("picture", "group")
+"""Kinds of leaks that are copies of pictures: equal bytes, and the groups that an audit found."""
+
+ANY_FAMILY: Final = "any"
+LEAKS_SHOWN: Final = 20
+
+BUILD_REMEDY: Final = (
+    "Give databases of one source family the same split of subjects, leave one of them out, or choose `splits: {policy: follow_task}` "
+    "to keep the official splits of each task and have leaks reported only."
+)
+TRAINING_REMEDY: Final = (
+    "Build the dataset with splits that part nobody (`splits: {policy: strict}`). To train all the same, with figures that are too good, say "
+    "`training: {leaks: report}` for people and videos, `training: {copies: report}` for pictures."
+)
+
+_Keys = dict[tuple[str, str], pa.ChunkedArray]
+
+
+class LeakError(DataError):
+    """Subjects, tracks or copies of pictures that are in two splits."""
+
+    def __init__(self, leaks: pl.DataFrame, remedy: str = BUILD_REMEDY) -> None:
+        self.leaks = leaks
+        shown = "".join(
+            f"\n  {kind} {key!r} of {family}: {rows:,} rows in {' and '.join(splits)}"
+            for kind, family, key, splits, rows in leaks.head(LEAKS_SHOWN).iter_rows()
+        )
+        more = f"\n  ... and {len(leaks) - LEAKS_SHOWN:,} more" if len(leaks) > LEAKS_SHOWN else ""
+        super().__init__(f"{len(leaks):,} leak(s) between splits:{shown}{more}\n{remedy}")
+
+
+@dataclass(frozen=True)
+class Part:
+    """Rows that other parts must not share a person, a video or a picture with.
+
+    Attributes:
+        name: as messages call it.
+        split: whose rows they are.
+        rows: bool [rows of the split]; None: all of them.
+    """
+
+    name: str
+    split: str
+    rows: npt.NDArray[np.bool_] | None = None
+
+
+def source_family(database: str) -> str:
+    """The family of a database: databases that share pictures or people have the same one."""
+    return DATABASES[database].source_family if database in DATABASES else database
+
+
+def find_leaks(labels: pl.DataFrame, groups: pl.Series | None = None) -> pl.DataFrame:
+    """Subjects, tracks and groups of copies that are in more than one split.
+
+    Args:
+        labels: rows of all splits, with `database` (by name), `split`, `subject`, `track`.
+        groups: for every row a name of its group of copies, the same for all copies; null where it has none.
+
+    Returns:
+        `kind` ("subject", "track", "group"), `source_family`, `key`, `splits`, `rows`; sorted.
+    """
+    families = {name: source_family(name) for name in labels["database"].unique()}
+    rows = labels.select(
+        pl.col("database").replace_strict(families, return_dtype=pl.String).alias("source_family"),
+        pl.col("split", "subject", "track").cast(pl.String),
+        groups.cast(pl.String).alias("group") if groups is not None else pl.lit(None, pl.String).alias("group"),
+    )
+    parts: dict[str, _Keys] = {}
+    for (split,), own in rows.partition_by("split", as_dict=True).items():
+        keys = parts.setdefault(str(split), {("group", ANY_FAMILY): _arrow(own["group"])})
+        for (family,), named in own.partition_by("source_family", as_dict=True).items():
+            keys |= {(kind, str(family)): _arrow(named[kind]) for kind in ("subject", "track")}
+    return _leaks_of(parts)
+
+
+def guard(labels: pl.DataFrame, policy: Policy, groups: pl.Series | None = None) -> pl.DataFrame:
+    """Holds rows against leaks before they become a dataset.
+
+    Args:
+        labels: see `find_leaks`.
+        policy: of the recipe; under ``follow_task`` leaks are intended, and only returned.
+        groups: see `find_leaks`.
+
+    Returns:
+        The leaks that the policy accepts; empty under the other policies.
+
+    Raises:
+        LeakError: there are leaks, and the policy does not accept them.
+    """
+    leaks = find_leaks(labels, groups)
+    if len(leaks) and policy != "follow_task":
+        raise LeakError(leaks)
+    return leaks
+
+
+def guard_parts(parts: Sequence[pl.DataFrame], policy: Policy) -> tuple[dict[str, Any], ...]:
+    """`guard` over the rows of several databases that are about to become one dataset; returns the accepted leaks as dictionaries.
+
+    Raises:
+        LeakError: there are leaks, and the policy does not accept them.
+    """
+    columns = ("database", "subject", "track", "split")
+    if not parts:
+        return ()
+    rows = pl.concat(part.select(pl.col(columns).cast(pl.String)) for part in parts)
+    return tuple(guard(rows, policy).to_dicts())
+
+
+def dataset_leaks(folder: DatasetFolder, parts: Sequence[Part] = ()) -> pl.DataFrame:
+    """What is in more than one part of a built dataset: subjects, tracks, pictures of equal bytes, and the groups of copies that its audit found.
+
+    Only columns of the labels are read, without starting threads of polars, so that processes may be forked afterwards.
+
+    Args:
+        folder: the dataset.
+        parts: held against each other; by default its splits.
+
+    Returns:
+        As `find_leaks`, with the kind "picture" (the key is the sha256 of the bytes) besides.
+    """
+    parts = parts or [Part(split, split) for split in folder.splits]
+    groups = stored_groups(folder)
+    return _leaks_of({part.name: _keys_of(folder, part, groups.get(part.split, {})) for part in parts})
+
+
+def guard_dataset(
+    folder: DatasetFolder, *, leaks: Answer = "refuse", copies: Answer = "report", parts: Sequence[Part] = ()
+) -> pl.DataFrame:
+    """Holds a built dataset against leaks, as before a training.
+
+    Args:
+        folder: the dataset.
+        leaks: whether subjects and tracks in two parts are refused.
+        copies: whether pictures in two parts are; official splits hold some.
+        parts: see `dataset_leaks`.
+
+    Returns:
+        The leaks that are accepted, see `dataset_leaks`.
+
+    Raises:
+        LeakError: there are leaks that are not.
+    """
+    found = dataset_leaks(folder, parts)
+    refused = [row for row in found.iter_rows() if (copies if row[0] in COPIES else leaks) == "refuse"]
+    if refused:
+        raise LeakError(pl.DataFrame(refused, schema=LEAK_COLUMNS, orient="row"), TRAINING_REMEDY)
+    return found
+
+
+def stored_groups(folder: DatasetFolder) -> dict[str, dict[str, str]]:
+    """The group of copies of each row that the audit of a dataset found some of, by split and uid; empty where none is stored for these labels."""
+    path = folder.path / AUDIT
+    if not path.is_file():
+        return {}
+    about = pq.read_metadata(path).metadata or {}
+    if about.get(AUDIT_FINGERPRINT.encode(), b"").decode() != folder.fingerprint:
+        return {}
+    found = pq.read_table(path, columns=["uid", "split", "evidence"], filters=[("check", "=", "duplicates")])
+    groups: dict[str, dict[str, str]] = {}
+    for uid, split, evidence in zip(*(column.to_pylist() for column in found.columns), strict=True):
+        groups.setdefault(split, {})[uid] = json.loads(evidence)["group"]
+    return groups
+
+
+def _keys_of(folder: DatasetFolder, part: Part, groups: Mapping[str, str]) -> _Keys:
+    """The keys of a part's rows by kind and source family."""
+    labels = folder.load(part.split, [LABELS])
+    columns = labels.data.table.select(["database", "subject", "track", "image_digest", "uid"])
+    if part.rows is not None:
+        columns = columns.filter(pa.array(part.rows))
+    keys: _Keys = {("picture", ANY_FAMILY): columns.column("image_digest")}
+    codes: dict[str, list[int]] = {}
+    for code in pc.unique(columns.column("database")).to_pylist():
+        codes.setdefault(source_family(labels.features["database"].names[code]), []).append(code)
+    for family, of_family in codes.items():
+        own = columns.select(["subject", "track"])
+        if len(codes) > 1:
+            database = columns.column("database")
+            own = own.filter(pc.is_in(database, value_set=pa.array(of_family, database.type)))
+        keys |= {(kind, family): own.column(kind) for kind in ("subject", "track")}
+    uids = columns.column("uid")
+    if groups:
+        grouped = uids.filter(pc.is_in(uids, value_set=pa.array(groups, uids.type))).to_pylist()
+        keys["group", ANY_FAMILY] = pa.chunked_array([pa.array([groups[uid] for uid in grouped], pa.string())])
+    return keys
+
+
+def _arrow(column: pl.Series) -> pa.ChunkedArray:
+    return pa.chunked_array([column.to_arrow(compat_level=pl.CompatLevel.oldest())])
+
+
+def _leaks_of(parts: Mapping[str, _Keys]) -> pl.DataFrame:
+    """The keys that are in several parts."""
+    leaks: list[tuple[str, str, str, list[str], int]] = []
+    for kind in ("subject", "track", *COPIES):
+        for family in sorted({family for keys in parts.values() for of, family in keys if of == kind}):
+            columns = {name: keys[kind, family] for name, keys in parts.items() if (kind, family) in keys}
+            leaks += [(kind, family, *leak) for leak in _in_several(columns)]
+    return pl.DataFrame(leaks, schema=LEAK_COLUMNS, orient="row")
+
+
+def _in_several(columns: Mapping[str, pa.ChunkedArray]) -> list[tuple[str, list[str], int]]:
+    """The values that several columns have: the value, the names of the columns, the number of rows; sorted."""
+    named = {name: column.filter(pc.not_equal(column, "")) for name, column in columns.items()}
+    # A hash table is made of the smaller column alone.
+    by_size = sorted(named, key=lambda name: len(named[name]))
+    shared = [
+        named[large].filter(pc.is_in(named[large], value_set=pc.unique(named[small]))).unique()
+        for small, large in combinations(by_size, 2)
+    ]
+    if not any(len(keys) for keys in shared):
+        return []
+    suspects = pc.unique(pa.concat_arrays(shared))
+    found: dict[str, tuple[list[str], int]] = {}
+    for name in sorted(named):
+        kept = named[name].filter(pc.is_in(named[name], value_set=suspects))
+        for count in pc.value_counts(kept).to_pylist():
+            splits, rows = found.get(count["values"], ([], 0))
+            found[count["values"]] = ([*splits, name], rows + count["counts"])
+    return [(key, splits, rows) for key, (splits, rows) in sorted(found.items())]

@@ -1,0 +1,300 @@
+"""The command ``affect-train``: train, label, evaluate and predict.
+
+Every command prints people's text, or one JSON document on stdout with ``--json``; progress and logs go to stderr. It ends with 0 (done),
+1 (the data or the check is at fault) or 2 (the call is at fault).
+"""
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from affect_data.errors import AffectError
+from affect_train.cli import compound as cli_compound
+from affect_train.cli import separation as cli_separation
+from affect_train.cli import study as cli_study
+from affect_train.cli import teachers as cli_teachers
+from affect_train.cli.common import Json, Workers, leave_process_group, named_fold, out_console, print_json
+
+if TYPE_CHECKING:
+    from affect_train.recipe.recipe import Recipe
+
+# What libraries show of their own, at loading and saving a model, is in no one's way.
+os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    help="Learn facial affect from partial labels, and label with what was learned.",
+)
+log = Console(stderr=True, soft_wrap=True, highlight=False)
+
+COMMANDS = (
+    "train",
+    "validate",
+    "label",
+    "evaluate",
+    "predict",
+    "features",
+    "demo",
+    *cli_teachers.COMMANDS,
+    *cli_study.COMMANDS,
+    *cli_compound.COMMANDS,
+    *cli_separation.COMMANDS,
+)
+
+RecipePath = Annotated[Path, typer.Argument(metavar="RECIPE", help="A training recipe (YAML).")]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[KEY=VALUE]...", help="Entries to set, for example optimizer.learning_rate=1e-4."),
+]
+RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder or a model folder.")]
+TeacherSource = Annotated[
+    str,
+    typer.Argument(
+        metavar="TEACHER",
+        help="A run or model folder, a description (.yaml) of an ONNX or TFLite file, or an image classifier of transformers (folder or Hub id).",
+    ),
+]
+DatasetPath = Annotated[Path, typer.Argument(metavar="DATASET", help="A dataset folder.")]
+EvaluatedDataset = Annotated[
+    Path,
+    typer.Argument(metavar="DATASET", help="A dataset folder, or a description (.yaml) of another dataset."),
+]
+
+
+def main() -> None:
+    """Runs the command line; known errors become a message and an exit status, not a traceback."""
+    try:
+        app(standalone_mode=True)
+    except AffectError as error:
+        log.print(f"error: {error}", markup=False, style="red" if log.is_terminal else None)
+        sys.exit(error.exit_status)
+    except KeyboardInterrupt:
+        log.print("interrupted; run the same command again to go on", markup=False)
+        sys.exit(130)
+
+
+def _read_recipe(recipe: Path, overrides: list[str] | None) -> "Recipe":
+    from affect_train.recipe.recipe import read_recipe
+
+    return read_recipe(recipe, overrides or [])
+
+
+@app.command(epilog="Example: `accelerate launch -m affect_train recipes/demo/teacher.yaml training.epochs=2`")
+def train(
+    recipe: RecipePath,
+    overrides: Overrides = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check everything, train one step, write nothing.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Train what a recipe says; a run that was killed goes on where it stopped.
+
+    The same as `python -m affect_train RECIPE [KEY=VALUE]...`, which is what `accelerate launch` takes.
+    """
+    validated = _read_recipe(recipe, overrides)
+    from affect_data.dataset.folder import open_dataset
+
+    # Before everything that takes seconds to load.
+    if isinstance(validated.dataset, str):
+        open_dataset(validated.dataset)
+    from affect_train.training.loop import train as run_training
+
+    result = run_training(validated, dry_run=dry_run)
+    leave_process_group()
+    if result is None:
+        return
+    if as_json:
+        print_json(result)
+    elif dry_run:
+        losses = ", ".join(f"{name} {value:.4f}" for name, value in result["losses"].items())
+        out_console.print(
+            f"everything fits: one of {result['steps']:,} steps ran, losses {losses}; nothing was written", markup=False
+        )
+    else:
+        best = (
+            f", best {validated.training.best_metric} {result['best_score']:.4f}"
+            if result["best_score"] is not None
+            else ""
+        )
+        out_console.print(f"trained {result['steps']:,} steps{best}; model: {result['model']}", markup=False)
+
+
+@app.command(epilog="Example: `affect-train validate recipes/demo/teacher.yaml`")
+def validate(recipe: RecipePath, overrides: Overrides = None, as_json: Json = False) -> None:
+    """List every mistake of a recipe at once, without data or GPU; print the resolved recipe where there is none."""
+    resolved = _read_recipe(recipe, overrides)
+    if as_json:
+        print_json(resolved.model_dump(mode="json"))
+    else:
+        sys.stdout.write(resolved.to_yaml())
+
+
+@app.command(epilog="Example: `affect-train label runs/teacher merged --name teacher`")
+def label(
+    teacher: TeacherSource,
+    dataset: DatasetPath,
+    name: Annotated[str, typer.Option(help="What the soft labels are called: columns `soft.NAME.*`.")],
+    workers: Workers = 0,
+    as_json: Json = False,
+) -> None:
+    """Write a teacher's logits for every row of every split back into the dataset; what was killed goes on where it stopped."""
+    from affect_train.labelling.label import label as run_label
+
+    result = run_label(teacher, dataset, name, workers=workers)
+    leave_process_group()
+    if result is None:
+        return
+    if as_json:
+        print_json(result)
+    else:
+        counted = ", ".join(f"{split} {rows:,}" for split, rows in result["rows"].items())
+        out_console.print(f"soft labels '{name}' in {dataset}: {counted} rows", markup=False)
+        out_console.print(
+            f"Next: `soft_labels: [{name}]` and `method: {{name: distillation}}` in the student's recipe", markup=False
+        )
+
+
+@app.command(epilog="Example: `affect-train features facebook/dinov2-small merged --name dinov2 --image-size 112`")
+def features(
+    source: Annotated[
+        str, typer.Argument(metavar="MODEL", help="A run, or a backbone: a folder of transformers or a Hub id.")
+    ],
+    dataset: DatasetPath,
+    name: Annotated[str, typer.Option(help="What the features are called: column `features.NAME`.")],
+    image_size: Annotated[int, typer.Option(min=16, help="Side of a backbone's input; a run has its own.")] = 112,
+    margin: Annotated[
+        float, typer.Option(min=0.0, help="Around the face box, for a backbone; a run has its own.")
+    ] = 0.2,
+    workers: Workers = 0,
+    as_json: Json = False,
+) -> None:
+    """Store a backbone's features of every row, so that heads can be trained without decoding an image."""
+    from affect_train.inference.features import store_features
+
+    result = store_features(source, dataset, name, image_size=image_size, margin=margin, workers=workers)
+    leave_process_group()
+    if result is None:
+        return
+    if as_json:
+        print_json(result)
+    else:
+        counted = ", ".join(f"{split} {rows:,}" for split, rows in result["rows"].items())
+        out_console.print(f"features '{name}' in {dataset}: {counted} rows", markup=False)
+        out_console.print(f"Next: `model: {{features: {name}, freeze_backbone: true, ...}}` in a recipe", markup=False)
+
+
+@app.command(epilog="Example: `python -m affect_train demo demo --seed 0`")
+def demo(
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="A new folder.")],
+    overrides: Overrides = None,
+    seed: Annotated[int, typer.Option(help="Of the faces and of both trainings.")] = 0,
+    faces: Annotated[int | None, typer.Option(min=1, help="About how many faces to draw.")] = None,
+    as_json: Json = False,
+) -> None:
+    """The whole path on drawn faces: databases, one dataset, a teacher, its soft labels, a student, one table."""
+    from affect_train.study.demo import run_demo, table
+
+    result = run_demo(out, seed, overrides or [], faces)
+    if as_json:
+        print_json(result)
+        return
+    out_console.print(f"\nValidation split, {result['seconds']} s in all:\n\n{table(result)}\n", markup=False)
+    for what, path in result["paths"].items():
+        out_console.print(f"{what:8} {path}", markup=False)
+
+
+@app.command(epilog="Example: `affect-train evaluate runs/teacher merged --split validation`")
+def evaluate(
+    run: RunPath,
+    dataset: EvaluatedDataset,
+    split: Annotated[list[str] | None, typer.Option(help="May be repeated; validation by default.")] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="JSON file to write; `evaluation.json` of the run by default.")
+    ] = None,
+    bootstrap: Annotated[
+        int, typer.Option(min=0, help="Resamples of people behind 95% confidence intervals; 0 leaves them out.")
+    ] = 0,
+    tune_thresholds: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SPLIT", help="Choose each action unit's threshold on this other split; stored with the model."
+        ),
+    ] = None,
+    fold: Annotated[
+        str | None, typer.Option(metavar="NAME:NUMBER", help="Only the rows of this fold, such as jaa:0, count.")
+    ] = None,
+    workers: Workers = 0,
+    as_json: Json = False,
+) -> None:
+    """Show F1, accuracy, CCC and the ABAW scores of a model, with the number of labels behind each."""
+    from affect_train.evaluation.evaluate import evaluate as run_evaluate
+
+    result = run_evaluate(
+        run,
+        dataset,
+        split or ["validation"],
+        workers=workers,
+        output=output,
+        bootstrap=bootstrap,
+        tune_thresholds=tune_thresholds,
+        fold=None if fold is None else named_fold(fold),
+    )
+    leave_process_group()
+    if result is None:
+        return
+    if as_json:
+        print_json(result)
+    else:
+        from affect_train.cli.tables import describe_evaluation
+
+        for name, evaluation in result["splits"].items():
+            out_console.print(describe_evaluation(name, evaluation), markup=False)
+
+
+@app.command(epilog="Example: `affect-train predict runs/teacher face.jpg other.png`")
+def predict(
+    run: RunPath,
+    images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Pictures, each the crop of one face.")],
+    sequence: Annotated[
+        bool,
+        typer.Option("--sequence", help="They are consecutive frames of one face, for a model with a recurrent stage."),
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Print the labels of pictures."""
+    from affect_train.inference.predict import predict as run_predict
+
+    results = run_predict(run, images, sequence=sequence)
+    if as_json:
+        print_json(results)
+    else:
+        from affect_train.cli.tables import describe_prediction
+
+        for result in results:
+            out_console.print(describe_prediction(result), markup=False)
+
+
+cli_teachers.register(app)
+cli_study.register(app)
+cli_compound.register(app)
+cli_separation.register(app)
+
+
+def main_with_recipe(arguments: list[str]) -> list[str]:
+    """The arguments with ``train`` before them where they name no command, so that ``python -m affect_train RECIPE`` trains."""
+    words = [argument for argument in arguments if not argument.startswith("-")]
+    return ["train", *arguments] if words and words[0] not in COMMANDS else arguments
+
+
+def module_main() -> None:
+    """What ``python -m affect_train`` does."""
+    sys.argv[1:] = main_with_recipe(sys.argv[1:])
+    main()

@@ -1,0 +1,45 @@
+"""What the commands of ``affect-train`` share: options, how they print, and how their processes end."""
+
+import json
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from affect_data.errors import UsageError
+
+if TYPE_CHECKING:
+    from affect_train.recipe.section import HeldOut
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
+Workers = Annotated[int, typer.Option(min=0, help="Processes that decode images; 0 decodes in the main process.")]
+
+out_console = Console(soft_wrap=True, highlight=False)
+
+
+def print_json(document: object) -> None:
+    """Prints one JSON document on stdout."""
+    sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+
+
+def named_fold(text: str) -> "HeldOut":
+    """The fold that ``NAME:NUMBER`` names.
+
+    Raises:
+        UsageError: it is not of this form.
+    """
+    from affect_train.recipe.section import HeldOut
+
+    name, colon, number = text.rpartition(":")
+    if not (name and colon and number.isdecimal()):
+        raise UsageError(f"--fold: found '{text}'; expected NAME:NUMBER, such as jaa:0")
+    return HeldOut(folds=name, fold=int(number))
+
+
+def leave_process_group() -> None:
+    """Ends the use of several processes: torch complains where a process ends inside a group."""
+    # Without several processes torch.distributed is not in use, and importing it takes seconds.
+    distributed = sys.modules.get("torch.distributed")
+    if distributed is not None and distributed.is_available() and distributed.is_initialized():
+        distributed.destroy_process_group()

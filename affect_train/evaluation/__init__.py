@@ -1,0 +1,1 @@
+"""How good a model is: metrics, intervals, reliability, compound expressions, few examples, learned weights."""

@@ -1,0 +1,265 @@
+"""Compound expressions from a model that never saw one: from its action units, its basic expressions and its valence, or from a few examples."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from affect_data.dataset.folder import DatasetFolder, load_dataset, open_dataset
+from affect_data.errors import UsageError
+from affect_data.vocabulary import COMPOUND_EXPRESSIONS
+from affect_train.errors import ModelMismatchError
+from affect_train.evaluation.compound_rule import RAF_DB, CompoundRule, intervals, metrics
+from affect_train.evaluation.evaluate import text_codes
+from affect_train.evaluation.few_shot import few_shot
+from affect_train.evaluation.intervals import Clusters
+from affect_train.inference.inference import build_accelerator, infer, infer_features, open_model, predictions
+from affect_train.inference.inputs import inputs_of
+from affect_train.inputs.batches import FaceBatch, FaceImages, Pick
+from affect_train.inputs.labels import column_array
+from affect_train.inputs.windows import FeatureWindows
+from affect_train.reporting import Reporter
+from affect_train.run_folder import model_folder, write_json
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+    from affect_data.errors import DataError
+    from affect_train.inputs.preprocess import Preprocessing
+    from affect_train.network.model import AffectModel
+
+Representation = Literal["outputs", "features"]
+
+
+@dataclass(frozen=True)
+class CompoundFaces:
+    """What a model says of the faces of a split that show one of some compound expressions.
+
+    Attributes:
+        labels: int64 [N], positions among the compound expressions.
+        predictions: from `inference.predictions`, [N, ...].
+        features: float16 [N, D] of the backbone; None where they were not asked for.
+        clusters: which rows belong to one person.
+        left_out: rows of the split that are not here, by reason.
+    """
+
+    labels: NDArray[np.int64]
+    predictions: dict[str, NDArray[Any]]
+    features: NDArray[np.float16] | None
+    clusters: Clusters
+    left_out: dict[str, int]
+
+    def values(self, on: Representation) -> NDArray[np.floating]:
+        """What a new last layer is fitted to, [N, D]."""
+        if on == "features":
+            assert self.features is not None
+            return self.features
+        parts = [self.predictions["au"], self.predictions["expression"]]
+        return np.concatenate([*parts, *(self.predictions[axis][:, None] for axis in ("valence", "arousal"))], axis=1)
+
+
+class ChosenFaces(torch.utils.data.Dataset[FaceBatch]):
+    """Some rows of a split, numbered anew.
+
+    Args:
+        images: of the split.
+        rows: int64, those that are there.
+    """
+
+    def __init__(self, images: FaceImages, rows: NDArray[np.int64]) -> None:
+        self.images = images
+        self.rows = rows
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitems__(self, picks: Sequence[Pick]) -> "FaceBatch | DataError":
+        """The picked faces under their new numbers; an error is returned, as `FaceImages` does."""
+        batch = self.images.__getitems__([pick._replace(row=int(self.rows[pick.row])) for pick in picks])
+        if isinstance(batch, FaceBatch):
+            return batch._replace(rows=torch.tensor([pick.row for pick in picks], dtype=torch.int64))
+        return batch
+
+
+def compound_faces(
+    model: "AffectModel",
+    preprocessing: "Preprocessing",
+    folder: DatasetFolder,
+    split: str,
+    names: Sequence[str],
+    accelerator: "Accelerator",
+    reporter: Reporter,
+    *,
+    on: Representation = "outputs",
+    workers: int = 0,
+) -> CompoundFaces | None:
+    """What a model says of the faces that show one of the compound expressions, on the main process; None on the others.
+
+    Args:
+        model: on its device.
+        preprocessing: of the model.
+        folder: the dataset.
+        split: its name.
+        names: of the compound expressions.
+        accelerator: of this process.
+        reporter: shows the progress.
+        on: with ``features``, those of the backbone too.
+        workers: loader processes.
+
+    Raises:
+        ModelMismatchError: no row of the split shows any of them.
+    """
+    dataset = load_dataset(folder.path, split)
+    stored = column_array(dataset, "compound_expression")
+    positions = np.full(len(COMPOUND_EXPRESSIONS) + 1, -1)
+    positions[[COMPOUND_EXPRESSIONS.index(name) for name in names]] = np.arange(len(names))
+    labels = positions[stored]
+    rows = np.flatnonzero(labels >= 0)
+    if not len(rows):
+        raise ModelMismatchError(
+            f"'{folder.path}', split {split}",
+            "no row with one of the compound expressions",
+            f"labels among {', '.join(names)}",
+            "name another split or dataset, for example one that was built with `raf_db` and its compound annotation",
+        )
+    images = inputs_of(model, preprocessing, folder, split, accelerator, workers=workers)
+    windows = isinstance(images, FeatureWindows)
+    with reporter.bar(f"compound expressions of {split}", len(images) if windows else len(rows)) as advance:
+        shown = images if windows else ChosenFaces(images, rows)
+        logits = infer(model, shown, accelerator, workers=workers, advance=advance)
+    features = None
+    if on == "features":
+        chosen = ChosenFaces(FaceImages(dataset, preprocessing), rows)
+        with reporter.bar(f"features of {split}", len(rows)) as advance:
+            features = infer_features(model, chosen, accelerator, workers=workers, advance=advance)
+    if logits is None:
+        return None
+    if windows:
+        logits = {head: values[rows] for head, values in logits.items()}
+    people = Clusters.of(
+        column_array(dataset, "database"), text_codes(dataset, "subject"), text_codes(dataset, "track")
+    )
+    left_out = {
+        "no compound expression": int((stored < 0).sum()),
+        "another compound expression": int(((stored >= 0) & (labels < 0)).sum()),
+    }
+    return CompoundFaces(labels[rows], predictions(model, logits), features, people.rows(rows), left_out)
+
+
+def evaluate_compound(
+    path: Path | str,
+    dataset: Path | str,
+    split: str = "validation",
+    *,
+    names: Sequence[str] = RAF_DB,
+    bootstrap: int = 0,
+    shots: Sequence[int] = (),
+    draws: int = 10,
+    support: str = "train",
+    on: Representation = "outputs",
+    seed: int = 0,
+    workers: int = 0,
+    output: Path | None = None,
+) -> dict[str, Any] | None:
+    """How well a model names compound expressions without an example, and with a few, on the main process; None on the others.
+
+    Args:
+        path: run folder or model folder.
+        dataset: dataset folder.
+        split: that is named.
+        names: of the compound expressions.
+        bootstrap: resamples of people behind the intervals; 0 leaves them out.
+        shots: examples of each class from which a new last layer is fitted; each number by itself.
+        draws: sets of examples for each number.
+        support: the split that the examples are drawn from.
+        on: what the new layer sees: the probabilities, valence and arousal that the model predicts, or the backbone's features.
+        seed: of draws and resamples.
+        workers: loader processes.
+        output: JSON file.
+
+    Raises:
+        NotADatasetError: the dataset is not built.
+        NotAModelError: there is no model.
+        UnknownNameError: the dataset has no such split, or there is no such compound expression.
+        ModelMismatchError: the model lacks a head, or no row shows one of the expressions.
+        UsageError: examples would be drawn from the split that is named, or a class has too few.
+    """
+    folder = open_dataset(dataset)
+    folder.rows(split)
+    if shots:
+        folder.rows(support)
+        if support == split:
+            raise UsageError(f"the split '{split}' is reported: draw examples from another split")
+    accelerator = build_accelerator()
+    reporter = Reporter(speaks=accelerator.is_main_process)
+    model, preprocessing = open_model(model_folder(path))
+    model = model.to(accelerator.device)
+    rule = CompoundRule.of(names, model.config.task_set())
+
+    def faces(of: str) -> CompoundFaces | None:
+        return compound_faces(
+            model,
+            preprocessing,
+            folder,
+            of,
+            rule.names,
+            accelerator,
+            reporter,
+            on=on if shots else "outputs",
+            workers=workers,
+        )
+
+    asked, known = faces(split), faces(support) if shots else None
+    if asked is None:
+        return None
+    report = {"dataset": folder.path.name, "fingerprint": folder.fingerprint, "split": split}
+    report |= _zero_shot(rule, asked, bootstrap, seed)
+    if known is not None:
+        report["few_shot"] = {
+            "support": support,
+            "on": on,
+            "fits": "a new last layer; nothing else of the model changes",
+            "results": [
+                few_shot(
+                    known.values(on),
+                    known.labels,
+                    asked.values(on),
+                    rule.names,
+                    lambda found: {
+                        name: metrics(found, asked.labels, rule.names)[name] for name in ("uar", "accuracy")
+                    },
+                    shots=number,
+                    draws=draws,
+                    seed=seed,
+                )
+                for number in shots
+            ],
+        }
+    if output is not None:
+        write_json(output, report)
+    return report
+
+
+def _zero_shot(rule: CompoundRule, faces: CompoundFaces, bootstrap: int, seed: int) -> dict[str, Any]:
+    said = faces.predictions
+    predicted = rule.scores(said["au"], said["expression"], said["valence"]).argmax(axis=1)
+    found = metrics(predicted, faces.labels, rule.names)
+    if bootstrap:
+        found["intervals"] = intervals(
+            predicted, faces.labels, len(rule.names), faces.clusters, resamples=bootstrap, seed=seed
+        )
+    return {
+        "rows": len(faces.labels),
+        "left_out": faces.left_out,
+        "classes": list(rule.names),
+        "dropped_action_units": {name: list(numbers) for name, numbers in rule.dropped.items()},
+        "chance": {
+            "uar": 1 / len(rule.names),
+            "accuracy_of_commonest": float(np.bincount(faces.labels).max() / len(faces.labels)),
+        },
+        "zero_shot": found,
+    }

@@ -1,0 +1,142 @@
+"""Whether the weights that a run has learned for its rows tell wrong labels of expressions from right ones."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from affect_data.dataset.folder import DatasetFolder, open_dataset
+from affect_data.errors import DataError
+from affect_data.vocabulary import EXPRESSIONS
+from affect_train.errors import ModelMismatchError
+from affect_train.methods.meta.meta_auxiliary import WEIGHTS
+from affect_train.run_folder import RunFolder, write_json
+
+UIDS_SHOWN = 3
+
+
+def separation(
+    run: Path | str, dataset: Path | str, truth: Path | str, split: str = "train", output: Path | None = None
+) -> dict[str, Any]:
+    """The area under the ROC curve of the weight as a score of right labels, with counts and mean weights.
+
+    A row is *clean* where its expression is the same in both datasets, *corrupted* where it is another one. ``by_expression`` holds the same among
+    the rows of each label, so that weights which merely follow the class show; None where a label has rows of one kind alone.
+
+    Args:
+        run: a finished run of the method ``meta_auxiliary``.
+        dataset: that it was trained on.
+        truth: the same rows with their true labels, for example by `affect-data reveal`.
+        split: that it was trained on.
+        output: JSON file to write.
+
+    Raises:
+        DataError: the run has no weights, or all weighted rows are clean, or all corrupted.
+        ModelMismatchError: the datasets hold other rows, or a weighted row is not among them.
+        NotADatasetError: one of the datasets is none.
+        UnknownNameError: one of them has no such split.
+    """
+    weights = _weights(Path(run))
+    folders = open_dataset(dataset), open_dataset(truth)
+    rows = _compared(*folders, split)
+    unknown = weights.join(rows, on="uid", how="anti")["uid"]
+    if len(unknown):
+        raise ModelMismatchError(
+            f"'{run}' and '{dataset}', split {split}",
+            f"{len(unknown):,} weighted rows that the dataset does not hold, such as {_shown(unknown)}",
+            "the dataset and the split that the run was trained on",
+            "name that dataset, and its truth",
+        )
+    weighted = weights.join(rows, on="uid", how="inner", validate="1:1")
+    known = weighted.filter(pl.col("clean").is_not_null())
+    result = _separated(known)
+    if result["auroc"] is None:
+        found = f"{result['clean']['rows']:,} clean and {result['corrupted']['rows']:,} corrupted rows"
+        raise DataError(
+            f"'{run}' has weights of {found}, so that there is nothing to separate; name a dataset some of whose expressions are wrong, "
+            "and the truth beside it"
+        )
+    report = {
+        "dataset": folders[0].fingerprint,
+        "truth": folders[1].fingerprint,
+        "split": split,
+        **result,
+        "not_compared": len(weighted) - len(known),
+        "without_weight": len(rows.filter(pl.col("label").is_not_null())) - len(weighted),
+        "by_expression": {
+            EXPRESSIONS[label]: _separated(known.filter(pl.col("label") == label))
+            for label in known["label"].unique().sort().to_list()
+        },
+    }
+    if output is not None:
+        write_json(output, report)
+    return report
+
+
+def auroc(scores: NDArray[np.floating[Any]], positive: NDArray[np.bool_]) -> float | None:
+    """The probability that a positive has a higher score than a negative, ties counting half; None without either.
+
+    It is the rank statistic of Mann and Whitney: (R - p (p + 1) / 2) / (p n), R being the sum of the p positives' mid-ranks among all.
+
+    Args:
+        scores: [N], finite.
+        positive: [N].
+    """
+    positives = int(positive.sum())
+    negatives = len(positive) - positives
+    if not (positives and negatives):
+        return None
+    _, groups, sizes = np.unique(scores, return_inverse=True, return_counts=True)
+    mid_ranks = np.cumsum(sizes) - (sizes - 1) / 2
+    ranks = mid_ranks[groups][positive].sum()
+    return float((ranks - positives * (positives + 1) / 2) / (positives * negatives))
+
+
+def _weights(run: Path) -> pl.DataFrame:
+    path = RunFolder(run).path / WEIGHTS
+    if not path.is_file():
+        raise DataError(
+            f"'{run}' has no weights of rows: there is no '{path}'. A finished run of the method `meta_auxiliary` with `record_weights: true` "
+            "writes them; name such a run"
+        )
+    return pl.read_parquet(path, columns=["uid", "weight"])
+
+
+def _compared(dataset: DatasetFolder, truth: DatasetFolder, split: str) -> pl.DataFrame:
+    """Columns uid, label (null where there is none) and clean (null where either dataset has no expression)."""
+    labelled, true = (_expressions(folder, split, name) for folder, name in ((dataset, "label"), (truth, "true")))
+    for one, other, where in ((labelled, true, truth), (true, labelled, dataset)):
+        missing = one.join(other, on="uid", how="anti")["uid"]
+        if len(missing):
+            raise ModelMismatchError(
+                f"'{dataset.path}' and '{truth.path}', split {split}",
+                f"{len(missing):,} rows that '{where.path}' lacks, such as {_shown(missing)}",
+                "the same rows in both",
+                "name the truth of this very dataset, as `affect-data reveal` writes it",
+            )
+    rows = labelled.join(true, on="uid", how="inner", validate="1:1")
+    return rows.with_columns(clean=pl.col("label") == pl.col("true")).drop("true")
+
+
+def _expressions(folder: DatasetFolder, split: str, name: str) -> pl.DataFrame:
+    expression = pl.when(pl.col("expression_mask")).then(pl.col("expression").cast(pl.Int64))
+    return folder.labels(split).select("uid", expression.alias(name))
+
+
+def _separated(rows: pl.DataFrame) -> dict[str, Any]:
+    clean, weights = rows["clean"].to_numpy(), rows["weight"].to_numpy()
+    return {
+        "auroc": auroc(weights, clean),
+        "clean": _described(weights[clean]),
+        "corrupted": _described(weights[~clean]),
+    }
+
+
+def _described(weights: NDArray[np.floating[Any]]) -> dict[str, float | int | None]:
+    return {"rows": len(weights), "mean_weight": float(weights.mean(dtype=np.float64)) if len(weights) else None}
+
+
+def _shown(uids: pl.Series) -> str:
+    return ", ".join(uids.sort().head(UIDS_SHOWN).to_list())

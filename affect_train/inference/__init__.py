@@ -1,0 +1,1 @@
+"""A model's outputs for rows or pictures: logits, stored features, predictions."""

@@ -1,0 +1,297 @@
+"""A backbone's features for every row, computed once and stored as a column group; heads then train without decoding an image."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import torch
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
+from torch import nn
+from torch.utils.data import Dataset as TorchDataset
+
+from affect_data.dataset.folder import DatasetFolder, add_group, load_dataset, open_dataset
+from affect_data.errors import DataError, UnknownNameError
+from affect_train.errors import ModelMismatchError
+from affect_train.inference.inference import build_accelerator, infer_features, open_model
+from affect_train.inputs.batches import FaceBatch, FaceImages, Pick, drawn_from
+from affect_train.inputs.foreign import own_folder
+from affect_train.inputs.labels import column_array
+from affect_train.inputs.preprocess import Preprocessing
+from affect_train.network.model import AffectConfig, AffectModel
+from affect_train.recipe.model import Model as ModelOptions
+from affect_train.reporting import Reporter
+from affect_train.run_folder import MODEL_CONFIG, model_folder
+from affect_train.tasks import TaskSet
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+
+class FeatureProvenance(BaseModel):
+    """Where stored features come from.
+
+    Attributes:
+        name: of the features; their column and group are ``features.<name>``.
+        model_id: name of the run or folder, or the Hub id.
+        backbone_digest: sha256 of the backbone's weights.
+        pooling: how positions became one vector.
+        width: length of the vector.
+        preprocessing: how a face became the backbone's input.
+        preprocessing_hash: identifies it.
+        normalisation: of the pixels; empty where a release wrote the features that did not say it.
+        dataset_fingerprint: of the dataset.
+        created: ISO time.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    model_id: str
+    backbone_digest: str
+    pooling: str
+    width: int
+    preprocessing: dict[str, Any]
+    preprocessing_hash: str
+    normalisation: str = ""
+    dataset_fingerprint: str
+    created: str
+
+
+def group_name(name: str) -> str:
+    """The column group of stored features, and its one column."""
+    return f"features.{name}"
+
+
+def backbone_digest(backbone: nn.Module) -> str:
+    """sha256 of the names and values of a backbone's weights, hexadecimal."""
+    digest = hashlib.sha256()
+    for name, values in sorted(backbone.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(values.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def normalisation_of(model: AffectModel) -> str:
+    """What a model does to the pixels before its backbone, in words."""
+    shown = (" ".join(f"{value:g}" for value in values) for values in (model.config.image_mean, model.config.image_std))
+    mean, deviation = shown
+    then = ", then every image to mean 0 and deviation 1" if model.config.standardise else ""
+    return f"mean {mean}, deviation {deviation}{then}"
+
+
+def store_features(
+    source: str, dataset: Path | str, name: str, *, image_size: int = 112, margin: float = 0.2, workers: int = 0
+) -> dict[str, Any] | None:
+    """Writes the features ``features.<name>`` of every row of every split, un-augmented view; tells what was written, on the main process.
+
+    Args:
+        source: a run or model folder of affect_train, whose own preprocessing is used, or a backbone: a folder of transformers or a Hub id.
+        dataset: dataset folder.
+        name: of the features.
+        image_size: side of a backbone's input, in pixels; a run has its own.
+        margin: around the face box for a backbone, relative to its longer side; a run has its own.
+        workers: loader processes.
+
+    Raises:
+        NotADatasetError: the dataset is not built.
+        BackboneError: the backbone cannot be loaded or does not fit.
+        DataError: a feature is not finite.
+    """
+    folder = open_dataset(own_folder(dataset, "affect-train features"))
+    accelerator = build_accelerator()
+    reporter = Reporter(speaks=accelerator.is_main_process)
+    model, preprocessing = _open(source, image_size, margin)
+    model.to(accelerator.device)
+    features: dict[str, NDArray[np.float16]] = {}
+    for split in folder.splits:
+        images = FaceImages(load_dataset(folder.path, split), preprocessing)
+        with reporter.bar(f"features {split}", len(images)) as advance:
+            found = infer_features(
+                model,
+                images,
+                accelerator,
+                workers=workers,
+                advance=advance,
+            )
+        if found is not None:
+            features[split] = _finite(found, split)
+        reporter.say(f"features of {split}: {len(images):,} rows")
+    written = None
+    if accelerator.is_main_process:
+        provenance = FeatureProvenance(
+            name=name,
+            model_id=Path(source).resolve().name if Path(source).exists() else source,
+            backbone_digest=backbone_digest(model.backbone),
+            pooling=model.config.pooling,
+            width=next(iter(features.values())).shape[1],
+            preprocessing=preprocessing.to_dict(),
+            preprocessing_hash=preprocessing.digest(),
+            normalisation=normalisation_of(model),
+            dataset_fingerprint=folder.fingerprint,
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+        )
+        _write(folder.path, provenance, features)
+        written = {
+            "name": name,
+            "dataset": folder.path.name,
+            "rows": dict(folder.manifest.rows),
+            "provenance": provenance.model_dump(),
+        }
+    accelerator.wait_for_everyone()
+    return written
+
+
+def _open(source: str, image_size: int, margin: float) -> tuple[AffectModel, Preprocessing]:
+    path = Path(source)
+    if (path / "model").is_dir() or (path / "recipe.yaml").is_file() or _is_affect_model(path):
+        return open_model(model_folder(path))
+    preprocessing = Preprocessing(image_size, margin)
+    options = ModelOptions(backbone=source, image_size=image_size, freeze_backbone=True)
+    # Heads are never asked: any task will do.
+    tasks = TaskSet((), (), 2)
+    return AffectModel.build(tasks, options, preprocessing.to_dict(), preprocessing.digest()), preprocessing
+
+
+def _is_affect_model(path: Path) -> bool:
+    if not (path / MODEL_CONFIG).is_file():
+        return False
+    try:
+        return (
+            json.loads((path / MODEL_CONFIG).read_text(encoding="utf-8")).get("model_type") == AffectConfig.model_type
+        )
+    except ValueError:
+        # Not for this place to judge: the backbone's loader says what is wrong.
+        return False
+
+
+def _finite(features: NDArray[np.float16], split: str) -> NDArray[np.float16]:
+    if not np.isfinite(features).all():
+        row = int(np.argwhere(~np.isfinite(features))[0, 0])
+        raise DataError(
+            f"features of split '{split}': row {row} is not finite as float16; the backbone diverged or its outputs are too large"
+        )
+    return features
+
+
+def _write(path: Path, provenance: FeatureProvenance, features: dict[str, NDArray[np.float16]]) -> None:
+    from datasets import Features, List, Value
+
+    column = group_name(provenance.name)
+    tables = [
+        (
+            split,
+            pa.table(
+                {
+                    column: pa.FixedSizeListArray.from_arrays(
+                        pa.array(np.ascontiguousarray(values).reshape(-1)), provenance.width
+                    )
+                }
+            ),
+        )
+        for split, values in features.items()
+    ]
+    described = Features({column: List(Value("float16"), length=provenance.width)})
+    add_group(open_dataset(path), column, tables, described, provenance.model_dump(mode="json"))
+
+
+def read_feature_provenance(path: Path | str, name: str) -> FeatureProvenance:
+    """Where stored features come from.
+
+    Raises:
+        UnknownNameError: the dataset has no features of this name.
+        ModelMismatchError: they were made for other rows.
+    """
+    folder = open_dataset(path)
+    known = [group.removeprefix("features.") for group in folder.manifest.provenance if group.startswith("features.")]
+    if name not in known:
+        raise UnknownNameError(f"features in '{path}' (`affect-train features` writes them)", name, known)
+    provenance = FeatureProvenance.model_validate(folder.manifest.provenance[group_name(name)])
+    if provenance.dataset_fingerprint != folder.fingerprint:
+        raise ModelMismatchError(
+            f"features '{name}'",
+            f"dataset fingerprint {provenance.dataset_fingerprint}",
+            folder.fingerprint,
+            "its rows or labels changed: run `affect-train features` again",
+        )
+    return provenance
+
+
+def check_features(model: AffectModel, provenance: FeatureProvenance) -> None:
+    """Makes sure that a model's backbone would give the stored features.
+
+    Raises:
+        ModelMismatchError: its weights, its pooling or its preprocessing are others.
+    """
+    for what, stored, own in differences(model, provenance):
+        raise ModelMismatchError(
+            f"features '{provenance.name}', {what}",
+            stored,
+            own,
+            "give the recipe the backbone, image size, normalisation and crop that the features were made with, or store them again",
+        )
+
+
+def differences(model: AffectModel, provenance: FeatureProvenance) -> list[tuple[str, str, str]]:
+    """What a model's own features would differ in from stored ones: what, as stored, its own."""
+    compared = [
+        ("backbone weights", provenance.backbone_digest, backbone_digest(model.backbone)),
+        ("pooling", provenance.pooling, model.config.pooling),
+        ("preprocessing", provenance.preprocessing_hash, model.config.preprocessing_hash),
+        ("normalisation", provenance.normalisation or normalisation_of(model), normalisation_of(model)),
+    ]
+    return [(what, stored, own) for what, stored, own in compared if stored != own]
+
+
+def features_of(model: AffectModel, folder: DatasetFolder) -> str | None:
+    """The name of the stored features of a dataset which a model's own backbone would give; None where there are none."""
+    for group, described in folder.manifest.provenance.items():
+        if group.startswith("features."):
+            provenance = FeatureProvenance.model_validate(described)
+            if provenance.dataset_fingerprint == folder.fingerprint and not differences(model, provenance):
+                return provenance.name
+    return None
+
+
+class FeatureArray(TorchDataset[FaceBatch]):
+    """Features of a split, in the place of its images.
+
+    Args:
+        values: float16 [rows, D].
+        dataset: the split; at least the column uid.
+    """
+
+    def __init__(self, values: NDArray[np.float16], dataset: "Dataset") -> None:
+        self._values = values
+        self._uids = dataset.select_columns(["uid"]).with_format("arrow")[:].column(0)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __getitems__(self, picks: Sequence[Pick]) -> FaceBatch:
+        """The features of the picked rows, as `take` gives them."""
+        faces = self.take(np.array([pick.row for pick in picks], dtype=np.int64))
+        return faces._replace(pools=drawn_from(picks))
+
+    def take(self, rows: NDArray[np.int64]) -> FaceBatch:
+        """The features of some rows, float32 [N, D], where a batch of images would have its pixels."""
+        # Torch widens half precision several times as fast as NumPy.
+        values = torch.from_numpy(self._values[rows]).float()
+        return FaceBatch(torch.from_numpy(rows), self._uids.take(rows).to_pylist(), values)
+
+
+class StoredFeatures(FeatureArray):
+    """The stored features of a split, in the place of its images.
+
+    Args:
+        dataset: one split, with the features' column.
+        name: of the features.
+    """
+
+    def __init__(self, dataset: "Dataset", name: str) -> None:
+        super().__init__(column_array(dataset, group_name(name)), dataset)

@@ -1,0 +1,175 @@
+"""Opens a dataset of the Hub or of this machine with the library ``datasets``, and says in one sentence why that failed."""
+
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from affect_data.dataset.folder import FORMAT, MANIFEST, open_dataset
+from affect_data.errors import DataError, UnknownNameError
+from affect_train.recipe.dataset import DatasetSource
+
+if TYPE_CHECKING:
+    from datasets import Dataset, DatasetBuilder, IterableDataset
+
+HUB_ID = re.compile(r"[\w.-]+/[\w.-]+|[\w.-]+")
+ROWS_PER_SHARD = 1000
+SHARDS = 64
+"""Into how many parts a dataset on this machine is divided at most, so that streaming it can change their order."""
+
+
+class SourceError(DataError):
+    """A dataset that cannot be opened or read."""
+
+    def __init__(self, source: object, because: str, remedy: str) -> None:
+        super().__init__(f"dataset '{source}': {because}. {remedy}")
+
+
+@dataclass(frozen=True)
+class OpenedSource:
+    """A dataset whose files were found; no row has been read.
+
+    Attributes:
+        source: what the recipe says.
+        splits: their names.
+        folder: that file paths among its rows are relative to; None on the Hub.
+        builder: of ``datasets``; None where `saved` holds the rows already.
+        saved: splits that lie on this machine as Arrow files.
+    """
+
+    source: DatasetSource
+    splits: tuple[str, ...]
+    folder: Path | None
+    builder: "DatasetBuilder | None" = None
+    saved: Any = None
+
+    @property
+    def name(self) -> str:
+        """What messages and results call it; a folder without the folders that it lies in."""
+        source = (
+            self.source if self.folder is None else self.source.model_copy(update={"path": self.folder.resolve().name})
+        )
+        return str(source)
+
+    @property
+    def commit(self) -> str | None:
+        """What was read of the Hub; None for a folder."""
+        return self.builder.hash if self.folder is None and self.builder is not None else None
+
+    def split(self, name: str) -> str:
+        """The name, where there is such a split.
+
+        Raises:
+            UnknownNameError: there is none.
+        """
+        if name not in self.splits:
+            raise UnknownNameError(f"split of dataset '{self.source}'", name, self.splits)
+        return name
+
+    def load(self, split: str) -> "Dataset":
+        """The rows of a split over memory maps; they are downloaded and converted where that has not been done before."""
+        self.split(split)
+        if self.builder is None:
+            return self.saved(split)
+        with explained(self.source):
+            self.builder.download_and_prepare()
+            return self.builder.as_dataset(split)
+
+    def stream(self, split: str) -> "IterableDataset":
+        """The rows of a split as they are read."""
+        self.split(split)
+        if self.builder is None:
+            dataset = self.saved(split)
+            shards = min(SHARDS, -(-len(dataset) // ROWS_PER_SHARD))
+            return dataset.to_iterable_dataset(num_shards=max(shards, 1))
+        with explained(self.source):
+            return self.builder.as_streaming_dataset(split)
+
+
+def open_dataset_source(source: DatasetSource) -> OpenedSource:
+    """Finds the files and splits of a dataset.
+
+    Raises:
+        SourceError: there is no such dataset, configuration or revision, or the Hub cannot be reached.
+    """
+    folder = Path(source.path)
+    if not folder.is_dir():
+        if HUB_ID.fullmatch(source.path) is None:
+            remedy = "Name an existing folder, or a dataset of the Hub as `owner/name`"
+            raise SourceError(source, f"the folder '{folder}' does not exist", remedy)
+        return _built(source, None)
+    if source.revision is not None:
+        raise SourceError(source, "a folder has no revisions", "Remove `dataset.revision`")
+    saved = _saved(source, folder)
+    if saved is None:
+        return _built(source, folder)
+    if source.configuration is not None:
+        raise SourceError(source, "a folder of Arrow files has no configurations", "Remove `dataset.configuration`")
+    return saved
+
+
+def _built(source: DatasetSource, folder: Path | None) -> OpenedSource:
+    from datasets import load_dataset_builder
+
+    with explained(source):
+        builder = load_dataset_builder(source.path, source.configuration, revision=source.revision)
+    return OpenedSource(
+        source, tuple(map(str, builder.config.data_files or builder.info.splits or ())), folder, builder
+    )
+
+
+def _saved(source: DatasetSource, folder: Path) -> OpenedSource | None:
+    """A dataset folder of affectkit, or what ``save_to_disk`` wrote; None where the folder is neither."""
+    from datasets import DatasetDict, load_from_disk
+
+    if (folder / MANIFEST).is_file() and json.loads((folder / MANIFEST).read_text("utf-8")).get("format") == FORMAT:
+        own = open_dataset(folder)
+        return OpenedSource(source, own.splits, folder, saved=own.load)
+    if not any((folder / name).is_file() for name in ("state.json", "dataset_dict.json")):
+        return None
+    with explained(source):
+        found = load_from_disk(str(folder))
+    parts = found if isinstance(found, DatasetDict) else {str(found.split or "train"): found}
+    return OpenedSource(source, tuple(map(str, parts)), folder, saved=parts.__getitem__)
+
+
+@contextmanager
+def explained(source: object) -> Iterator[None]:
+    """Turns what ``datasets`` raises for a dataset that it cannot open or read into one message.
+
+    Raises:
+        SourceError: in its place.
+    """
+    import pyarrow as pa
+    from datasets.exceptions import DatasetsError
+    from huggingface_hub.errors import HfHubHTTPError
+
+    try:
+        yield
+    except (OSError, HfHubHTTPError, DatasetsError, ValueError, pa.ArrowException) as error:
+        if isinstance(error, DataError):
+            raise
+        because = " ".join(str(error).split()) or type(error).__name__
+        cause = error.__cause__
+        if cause is not None and str(cause) not in because:
+            because += f" ({' '.join(str(cause).split()).rstrip('.')})"
+        raise SourceError(source, because[:600].rstrip("."), _remedy(error)) from error
+
+
+def _remedy(error: BaseException) -> str:
+    from datasets.data_files import EmptyDatasetError
+    from datasets.exceptions import DataFilesNotFoundError
+
+    if isinstance(error, ConnectionError) or "offline" in str(error).lower():
+        return (
+            "The Hub cannot be reached: check the network and `HF_ENDPOINT`. With `HF_HUB_OFFLINE=1` only datasets in the cache can be read; "
+            "a folder on this machine can be named by its path"
+        )
+    if isinstance(error, DataFilesNotFoundError | EmptyDatasetError):
+        return "It takes parquet, arrow, csv, json or picture files"
+    if isinstance(error, FileNotFoundError):
+        return "Check the name and the revision; a private dataset takes `hf auth login`. A folder must exist in the working directory"
+    return "Check `path`, `configuration` and `revision`, and that its files are whole"

@@ -1,0 +1,164 @@
+"""The rows of a split as they are read, file by file."""
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import pyarrow as pa
+
+from affect_data.errors import DataError
+from affect_train.inputs.batches import Decoders
+from affect_train.inputs.foreign.pictures import ForeignFaces, Picture, Pictures, read_picture
+from affect_train.inputs.foreign.reading import OpenedSource, SourceError, explained
+from affect_train.inputs.foreign.unified import label_dataset, rows_of
+from affect_train.inputs.labels import LabelArrays
+from affect_train.inputs.preprocess import ImageDecodeError, Pixels, Preprocessing
+from affect_train.tasks import TaskSet
+
+if TYPE_CHECKING:
+    from datasets import Dataset, Features, IterableDataset
+
+READ_ROWS = 256
+"""Rows that are read at once."""
+
+ROWS_OF_A_FILE = 2**32
+"""A streamed row's number is this times the number of its file, plus its place in the file."""
+
+
+class StreamedRow(NamedTuple):
+    """One row of a stream.
+
+    Attributes:
+        number: tells the row from all others of the split, in whatever order they come.
+        uid: its unique name.
+        box: x0, y0, x1, y1 in pixels of the picture; NaN where there is none.
+        picture: its bytes, or where they lie.
+        labels: of the rows that were read together with it.
+        place: its place among them.
+    """
+
+    number: int
+    uid: str
+    box: Sequence[float]
+    picture: Picture
+    labels: LabelArrays
+    place: int
+
+
+class RowTable(NamedTuple):
+    """Rows that were read together.
+
+    Attributes:
+        labels: columns of the schema, `mapping.MADE`.
+        pictures: of the rows.
+        first: number of the first row.
+    """
+
+    labels: pa.Table
+    pictures: Pictures
+    first: int
+
+
+class RowStream:
+    """A split that is read from its beginning to its end, as often as it is asked for.
+
+    Args:
+        opened: the dataset.
+        split: name of the split.
+
+    Raises:
+        UnknownNameError: there is no such split.
+        SourceError: it cannot be read, or has no row.
+        RecipeError: the columns do not fit the dataset.
+    """
+
+    def __init__(self, opened: OpenedSource, split: str) -> None:
+        self.name = opened.name
+        self.split = split
+        self.folder = opened.folder
+        stream = opened.stream(split)
+        self._mapping = rows_of(self.name, opened.source, self._features(stream))
+        self._stream = stream.select_columns(list(dict.fromkeys([*self._mapping.read, self._mapping.image])))
+        self.files = int(stream.num_shards)
+
+    @property
+    def place(self) -> str:
+        """What the split is called in messages."""
+        return f"'{self.name}', split {self.split}"
+
+    @property
+    def features(self) -> "Features":
+        """Of the columns `mapping.MADE`."""
+        return self._mapping.features
+
+    def _features(self, stream: "IterableDataset") -> "Features":
+        from datasets import Features
+
+        if stream.features is not None:
+            return stream.features
+        with explained(self.name):
+            first = next(iter(stream.with_format("arrow").iter(1)), None)
+        if first is None:
+            raise SourceError(self.name, f"split {self.split} has no rows", "Name another split")
+        return Features.from_arrow_schema(first.schema)
+
+    def tables(self, file: int) -> Iterator[RowTable]:
+        """The rows of one file, in order.
+
+        Raises:
+            SourceError: the file cannot be read.
+            DataError: a value is no label.
+        """
+        parts = iter(self._stream.shard(self.files, file).with_format("arrow").iter(READ_ROWS))
+        start = 0
+        while True:
+            with explained(self.name):
+                table = next(parts, None)
+            if table is None:
+                return
+            labels = self._mapping(
+                table,
+                lambda row, start=start: f"{self.name}:{self.split}/{file}-{start + row}",
+                lambda row, start=start: f"split {self.split}, file {file}, row {start + row}",
+            )
+            image = table[self._mapping.image]
+            pictures = Pictures(image.combine_chunks() if image.num_chunks != 1 else image.chunk(0), self.folder)
+            yield RowTable(labels, pictures, file * ROWS_OF_A_FILE + start)
+            start += len(table)
+
+    def rows(self, table: RowTable, tasks: TaskSet) -> Iterator[StreamedRow]:
+        """The rows of a table one by one; they do not need the table any more."""
+        labels = LabelArrays.load(table.labels, tasks)
+        uids = table.labels["uid"].to_pylist()
+        boxes = table.labels["face_box"].to_pylist()
+        for place, (uid, box) in enumerate(zip(uids, boxes, strict=True)):
+            try:
+                picture = table.pictures.stored(place)
+            except DataError as error:
+                raise self.error(uid, error) from error
+            yield StreamedRow(table.first + place, uid, box, picture, labels, place)
+
+    def dataset(self, labels: pa.Table) -> "Dataset":
+        """A table of labels as a dataset."""
+        return label_dataset(labels, self.features)
+
+    def error(self, uid: str, because: object) -> DataError:
+        """What is said of a row whose picture cannot be used."""
+        return DataError(f"dataset '{self.name}', split {self.split}, row '{uid}': {because}. {ForeignFaces.remedy}")
+
+    def decode(
+        self, rows: Sequence[StreamedRow], preprocessing: Preprocessing, decoders: Decoders, pixels: Pixels
+    ) -> None:
+        """Writes the faces of rows to `pixels`, uint8 [N, S, S, 3].
+
+        Raises:
+            DataError: a picture cannot be read or decoded.
+        """
+
+        def decode(position: int) -> None:
+            row = rows[position]
+            try:
+                preprocessing(read_picture(row.picture, self.folder), row.box, pixels[position])
+            except (DataError, ImageDecodeError) as error:
+                raise self.error(row.uid, error) from error
+
+        decoders.run(decode, len(rows))

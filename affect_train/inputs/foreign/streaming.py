@@ -1,0 +1,259 @@
+"""Batches of streamed rows: shuffled by (seed, pass) for training, found again after a stop; in order for evaluation."""
+
+from collections import Counter, deque
+from collections.abc import Generator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from itertools import islice
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+import pyarrow as pa
+import torch
+
+from affect_data.errors import UsageError
+from affect_train.errors import NoLabelsError
+from affect_train.inputs.augment import Augmentation, augmentation_key
+from affect_train.inputs.batches import AffectBatch, Decoders, FaceBatch
+from affect_train.inputs.foreign.reading import SourceError
+from affect_train.inputs.foreign.stream import RowStream, StreamedRow
+from affect_train.inputs.labels import LabelArrays
+from affect_train.inputs.preprocess import Preprocessing
+from affect_train.recipe.dataset import DatasetSource
+from affect_train.tasks import TaskSet
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+Item = TypeVar("Item")
+
+AHEAD = 2
+"""Batches that are read and decoded before they are asked for."""
+
+
+class StreamLoader:
+    """This process's part of endless shuffled passes over a split, in batches of equal size; also the plan of these batches.
+
+    Files come in another order in every pass, and a row is drawn from a buffer of those that were read: both follow from (seed, pass). Epochs are
+    counted in steps, so that a pass may end within one, and the next one begins at once.
+
+    Args:
+        stream: the split.
+        source: how it is shuffled and shared.
+        tasks: the heads.
+        batch_size: rows of a global batch.
+        steps: batches of an epoch.
+        seed: of the order and of the augmentation.
+        preprocessing: how a face becomes the model's input.
+        augmentation: None shows every face as it is.
+        threads: that decode.
+        processes: that share the rows.
+        rank: of this process.
+
+    Raises:
+        UsageError: the processes cannot share a batch, or the files, evenly.
+    """
+
+    def __init__(
+        self,
+        stream: RowStream,
+        source: DatasetSource,
+        tasks: TaskSet,
+        *,
+        batch_size: int,
+        steps: int,
+        seed: int,
+        preprocessing: Preprocessing,
+        augmentation: Augmentation | None = None,
+        threads: int = 1,
+        processes: int = 1,
+        rank: int = 0,
+    ) -> None:
+        if batch_size % processes:
+            raise UsageError(
+                f"batches.size is {batch_size}, which {processes} processes cannot share evenly; make it a multiple of {processes}"
+            )
+        if source.share_by == "files" and stream.files < processes:
+            raise UsageError(
+                f"dataset.share_by: {processes} processes cannot share {stream.files} file(s); use 'rows', or write the dataset in more files"
+            )
+        self.stream = stream
+        self.steps = steps
+        self._source = source
+        self._tasks = tasks
+        self._batch_size = batch_size
+        self._seed = seed
+        self._preprocessing = preprocessing
+        self._augmentation = augmentation or Augmentation()
+        self._decoders = Decoders(threads)
+        self._processes = processes
+        self._rank = rank
+        self._wanted = (0, 0)
+        self._batches: Iterator[AffectBatch] = iter(())
+        self._next = -1
+
+    def set_position(self, epoch: int, start: int = 0) -> None:
+        """Makes the next iteration that of an epoch, from a batch onwards."""
+        self._wanted = (epoch, start)
+
+    def close(self) -> None:
+        """Ends the thread that reads ahead; the next iteration starts another one."""
+        if isinstance(self._batches, Generator):
+            self._batches.close()
+        self._next = -1
+
+    def __len__(self) -> int:
+        return self.steps - self._wanted[1]
+
+    def __iter__(self) -> Iterator[AffectBatch]:
+        epoch, start = self._wanted
+        batch = epoch * self.steps + start
+        if self._next != batch:
+            self.close()
+            self._batches, self._next = ahead(self._from(batch), AHEAD), batch
+        for _ in range(start, self.steps):
+            self._next += 1
+            yield next(self._batches)
+
+    def _from(self, batch: int) -> Iterator[AffectBatch]:
+        """The batches of this process from a global batch onwards, without end."""
+        own = self._batch_size // self._processes
+        if self._source.share_by == "files":
+            rows = self._endless(range(self._rank, self.stream.files, self._processes), batch * own)
+            while True:
+                yield self._batch(list(islice(rows, own)))
+        rows = self._endless(range(self.stream.files), batch * self._batch_size)
+        while True:
+            yield self._batch(list(islice(rows, self._batch_size))[self._rank * own : (self._rank + 1) * own])
+
+    def _endless(self, files: Sequence[int], skipped: int) -> Iterator[tuple[int, StreamedRow]]:
+        """Pass after pass over some files, from a row onwards: pass and row. What is skipped is read again, and not decoded."""
+        number = 0
+        while True:
+            rows = 0
+            for row in self._pass(files, number):
+                rows += 1
+                if rows > skipped:
+                    yield number, row
+            if not rows:
+                raise SourceError(self.stream.name, f"split {self.stream.split} has no rows", "Name another split")
+            # Every pass has as many rows: those that are skipped as a whole need not be read.
+            passes, skipped = divmod(max(skipped - rows, 0), rows)
+            number += 1 + passes
+
+    def _pass(self, files: Sequence[int], number: int) -> Iterator[StreamedRow]:
+        rng = np.random.default_rng([self._seed, number])
+        return shuffled(
+            self._read([files[place] for place in rng.permutation(len(files))], number),
+            self._source.shuffle_buffer,
+            rng,
+        )
+
+    def _read(self, files: Sequence[int], number: int) -> Iterator[StreamedRow]:
+        """The rows of some files one after the other.
+
+        Raises:
+            NoLabelsError: a whole pass over all files had no label of a task.
+        """
+        labelled = Counter[str](dict.fromkeys(self._tasks.names, 0))
+        for file in files:
+            for table in self.stream.tables(file):
+                for row in self.stream.rows(table, self._tasks):
+                    if not row.place and not number:
+                        labelled.update({task: len(rows) for task, rows in row.labels.pools(self._tasks).items()})
+                    yield row
+        if not number and len(files) == self.stream.files:
+            without = [task for task, count in labelled.items() if not count]
+            if without:
+                raise NoLabelsError(self.stream.name, self.stream.split, without)
+
+    def _batch(self, drawn: Sequence[tuple[int, StreamedRow]]) -> AffectBatch:
+        rows = [row for _, row in drawn]
+        pixels = decoded(self.stream, rows, self._preprocessing, self._decoders)
+        keys = [augmentation_key(self._seed, number, 0, row.uid) for number, row in drawn]
+        faces = FaceBatch(torch.arange(len(rows)), [row.uid for row in rows], self._augmentation(pixels, keys))
+        numbers = torch.tensor([row.number for row in rows], dtype=torch.int64)
+        return replace(gathered(rows).batch(faces), rows=numbers)
+
+
+class StreamedFaces:
+    """A split for evaluation: its faces in order, and when they have passed, its labels.
+
+    Args:
+        stream: the split.
+        tasks: the heads.
+        preprocessing: how a face becomes the model's input.
+        threads: that decode.
+    """
+
+    def __init__(self, stream: RowStream, tasks: TaskSet, preprocessing: Preprocessing, threads: int = 1) -> None:
+        self.stream = stream
+        self._tasks = tasks
+        self._preprocessing = preprocessing
+        self._decoders = Decoders(threads)
+        self._tables: list[pa.Table] = []
+
+    def __len__(self) -> int:
+        return sum(map(len, self._tables))
+
+    def in_order(self, batch_size: int, processes: int = 1, rank: int = 0) -> Iterator[FaceBatch]:
+        """The batches of this process; every row has its number in the order of the stream. All processes read all rows."""
+        self._tables = []
+        rows, first = self._rows(), 0
+        while batch := list(islice(rows, batch_size)):
+            if first // batch_size % processes == rank:
+                pixels = decoded(self.stream, batch, self._preprocessing, self._decoders)
+                yield FaceBatch(torch.arange(first, first + len(batch)), [row.uid for row in batch], pixels)
+            first += len(batch)
+        if not first:
+            raise SourceError(self.stream.name, f"split {self.stream.split} has no rows", "Name another split")
+
+    def _rows(self) -> Iterator[StreamedRow]:
+        for file in range(self.stream.files):
+            for table in self.stream.tables(file):
+                self._tables.append(table.labels)
+                yield from self.stream.rows(table, self._tasks)
+
+    def labels(self) -> tuple["Dataset", LabelArrays]:
+        """The labels of the rows that have passed."""
+        dataset = self.stream.dataset(pa.concat_tables(self._tables).combine_chunks())
+        return dataset, LabelArrays.load(dataset, self._tasks)
+
+
+def decoded(
+    stream: RowStream, rows: Sequence[StreamedRow], preprocessing: Preprocessing, decoders: Decoders
+) -> torch.Tensor:
+    """The faces of rows, uint8 [N, 3, S, S]."""
+    size = preprocessing.image_size
+    pixels = np.empty((len(rows), size, size, 3), dtype=np.uint8)
+    stream.decode(rows, preprocessing, decoders, pixels)
+    return torch.from_numpy(pixels).permute(0, 3, 1, 2)
+
+
+def gathered(rows: Sequence[StreamedRow]) -> LabelArrays:
+    """The labels of rows that were read at different times."""
+    parts = [(row.labels.numpy(), row.place) for row in rows]
+    return LabelArrays(
+        **{name: np.stack([arrays[name][place] for arrays, place in parts]) for name in parts[0][0]}, soft={}
+    )
+
+
+def shuffled(items: Iterator[Item], buffer: int, rng: np.random.Generator) -> Iterator[Item]:
+    """The items in another order: each is drawn from `buffer` of those that are left of the first ones."""
+    held = list(islice(items, buffer))
+    for item in items:
+        place = int(rng.integers(len(held)))
+        yield held[place]
+        held[place] = item
+    for place in rng.permutation(len(held)):
+        yield held[place]
+
+
+def ahead(items: Iterator[Item], count: int) -> Iterator[Item]:
+    """Endless items, of which a thread gets the next ones in the meantime."""
+    with ThreadPoolExecutor(1) as pool:
+        waiting = deque(pool.submit(next, items) for _ in range(count))
+        while True:
+            item = waiting.popleft().result()
+            waiting.append(pool.submit(next, items))
+            yield item

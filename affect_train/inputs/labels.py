@@ -1,0 +1,245 @@
+"""Labels and soft labels of a split as compact arrays, in the order of a model's heads; a batch is a gather from them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from affect_train.errors import ModelMismatchError
+from affect_train.inputs.batches import AffectBatch, FaceBatch, SoftTargets
+from affect_train.tasks import TaskSet
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+    from affect_data.dataset.folder import DatasetFolder
+    from affect_data.dataset.soft_labels import SoftLabelProvenance
+
+TASKS = ("au", "expression", "va")
+"""The tasks, in the order of the columns of `LabelArrays.taught`."""
+
+LABEL_COLUMNS = ("au", "au_mask", "expression", "expression_mask", "valence", "arousal", "va_mask")
+
+
+def column_array(dataset: "Dataset | pa.Table", name: str, columns: Sequence[int] | None = None) -> NDArray[Any]:
+    """A whole column as an array: [rows], or [rows, slots] for a fixed-size list; a view of the memory map where it is one piece of numbers.
+
+    Args:
+        dataset: of the split, without an index mapping, or a table of its rows.
+        name: of the column, free of nulls.
+        columns: the slots to keep; None keeps all.
+    """
+    table = dataset if isinstance(dataset, pa.Table) else dataset.select_columns([name]).with_format("arrow")[:]
+    chunks = table.column(name).chunks
+    parts = []
+    for chunk in chunks:
+        width = getattr(chunk.type, "list_size", None)
+        values = chunk if width is None else chunk.flatten()
+        part = values.to_numpy(zero_copy_only=False)
+        part = part if width is None else part.reshape(-1, width)
+        parts.append(part if columns is None else part[:, list(columns)])
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+
+def text_codes(dataset: "Dataset", name: str) -> NDArray[np.int64]:
+    """A number for every different text of a column, int64 [rows]; -1 where it is empty."""
+    encoded = dataset.select_columns([name]).with_format("arrow")[:].column(0).combine_chunks().dictionary_encode()
+    codes = encoded.indices.to_numpy().astype(np.int64)
+    empty = encoded.dictionary.index("").as_py()
+    return np.where(codes == empty, -1, codes)
+
+
+@dataclass(frozen=True)
+class SoftLabelArrays:
+    """One teacher's logits for every row, and where the student's heads find theirs.
+
+    Attributes:
+        logits: float16 [rows, width] by head: au, expression, valence, arousal; heads that teacher or student lack are absent.
+        columns: the teacher's column for every output of the student's head, -1 where the teacher has none.
+    """
+
+    logits: Mapping[str, NDArray[np.float16]]
+    columns: Mapping[str, NDArray[np.int64]]
+
+    @classmethod
+    def load(cls, dataset: "Dataset", tasks: TaskSet, provenance: "SoftLabelProvenance") -> "SoftLabelArrays":
+        """The soft labels of the group that the provenance describes.
+
+        Raises:
+            ModelMismatchError: the teacher's classes or bins are others than the student's, or they have no head in common.
+        """
+        columns = _matching_columns(tasks, provenance)
+        return cls({head: column_array(dataset, f"soft.{provenance.name}.{head}") for head in columns}, columns)
+
+    def targets(self, rows: NDArray[np.int64]) -> SoftTargets:
+        """The logits of some rows, in the order of the student's heads."""
+        gathered: dict[str, Tensor] = {}
+        for head, columns in self.columns.items():
+            values = torch.from_numpy(self.logits[head][rows].astype(np.float32)[:, np.maximum(columns, 0)])
+            known = torch.from_numpy(columns >= 0)
+            gathered[head] = values if bool(known.all()) else values * known
+            if head == "au":
+                gathered["au_mask"] = known
+        return SoftTargets(**gathered)
+
+
+def _matching_columns(tasks: TaskSet, provenance: "SoftLabelProvenance") -> dict[str, NDArray[np.int64]]:
+    what = f"soft labels '{provenance.name}'"
+    columns: dict[str, NDArray[np.int64]] = {}
+    units = {number: column for column, number in enumerate(provenance.action_units)}
+    if set(units) & set(tasks.action_units):
+        columns["au"] = np.array([units.get(number, -1) for number in tasks.action_units], dtype=np.int64)
+    if provenance.expressions and tasks.expressions:
+        if set(provenance.expressions) != set(tasks.expressions):
+            raise ModelMismatchError(
+                f"{what}, expression classes",
+                ", ".join(provenance.expressions),
+                ", ".join(tasks.expressions),
+                "give student and teacher the same `tasks.expression`: a probability over other classes cannot be compared",
+            )
+        columns["expression"] = np.array(
+            [provenance.expressions.index(name) for name in tasks.expressions], dtype=np.int64
+        )
+    if provenance.valence_arousal_bins and tasks.valence_arousal_bins:
+        if provenance.valence_arousal_bins != tasks.valence_arousal_bins:
+            raise ModelMismatchError(
+                f"{what}, valence and arousal bins",
+                str(provenance.valence_arousal_bins),
+                str(tasks.valence_arousal_bins),
+                "set `tasks.valence_arousal.bins` to the teacher's",
+            )
+        columns["valence"] = columns["arousal"] = np.arange(tasks.valence_arousal_bins)
+    if not columns:
+        raise ModelMismatchError(
+            what,
+            "no head that the student has",
+            f"one of {', '.join(tasks.names)}",
+            "name another teacher in `soft_labels`",
+        )
+    return columns
+
+
+@dataclass(frozen=True)
+class LabelArrays:
+    """All labels of a split, in the order of a model's heads.
+
+    Attributes:
+        au: int8 [rows, A], 0 or 1, -1 where missing.
+        au_mask: bool [rows, A].
+        expression: int64 [rows], the head's class; -1 where missing or where the head lacks the class.
+        expression_mask: bool [rows].
+        valence: float32 [rows], 0 where missing.
+        arousal: float32 [rows], 0 where missing.
+        va_mask: bool [rows].
+        soft: teachers' logits by group name.
+        taught: bool [pools, 3], whether a row drawn from a pool teaches each of `TASKS`; None: every row teaches all the labels it has.
+    """
+
+    au: NDArray[np.int8]
+    au_mask: NDArray[np.bool_]
+    expression: NDArray[np.int64]
+    expression_mask: NDArray[np.bool_]
+    valence: NDArray[np.float32]
+    arousal: NDArray[np.float32]
+    va_mask: NDArray[np.bool_]
+    soft: Mapping[str, SoftLabelArrays]
+    taught: NDArray[np.bool_] | None = None
+
+    @classmethod
+    def load(
+        cls, dataset: "Dataset | pa.Table", tasks: TaskSet, teachers: Sequence["SoftLabelProvenance"] = ()
+    ) -> "LabelArrays":
+        """The labels of a joined dataset.
+
+        Args:
+            dataset: one split, or a table of its rows, with the soft labels of the teachers.
+            tasks: the heads.
+            teachers: what describes each teacher's columns.
+
+        Raises:
+            ModelMismatchError: a teacher does not fit the heads.
+        """
+        slots = tasks.au_slots()
+        named = tasks.expression_lookup().numpy()[column_array(dataset, "expression")]
+        va_mask = column_array(dataset, "va_mask")
+        return cls(
+            au=column_array(dataset, "au", slots),
+            au_mask=column_array(dataset, "au_mask", slots),
+            expression=named,
+            expression_mask=column_array(dataset, "expression_mask") & (named >= 0),
+            valence=np.where(va_mask, column_array(dataset, "valence"), np.float32(0)),
+            arousal=np.where(va_mask, column_array(dataset, "arousal"), np.float32(0)),
+            va_mask=va_mask,
+            soft={teacher.name: SoftLabelArrays.load(dataset, tasks, teacher) for teacher in teachers},
+        )
+
+    def __len__(self) -> int:
+        return len(self.expression)
+
+    def pools(self, tasks: TaskSet) -> dict[str, NDArray[np.int64]]:
+        """For each task of the heads, the numbers of the rows that have a label of it."""
+        labelled = {"au": self.au_mask.any(1), "expression": self.expression_mask, "va": self.va_mask}
+        return {task: np.flatnonzero(labelled[task]) for task in tasks.names}
+
+    def batch(self, faces: FaceBatch) -> AffectBatch:
+        """The faces with their labels."""
+        rows = faces.rows.numpy()
+        au_mask, expression_mask, va_mask = self.au_mask[rows], self.expression_mask[rows], self.va_mask[rows]
+        if self.taught is not None and faces.pools is not None:
+            taught = self.taught[faces.pools.numpy()]
+            au_mask, expression_mask, va_mask = (
+                au_mask & taught[:, :1],
+                expression_mask & taught[:, 1],
+                va_mask & taught[:, 2],
+            )
+        return AffectBatch(
+            pixels=faces.pixels,
+            uids=faces.uids,
+            rows=faces.rows,
+            au=torch.from_numpy(np.where(au_mask, self.au[rows], 0).astype(np.float32)),
+            au_mask=torch.from_numpy(au_mask),
+            expression=torch.from_numpy(np.where(expression_mask, self.expression[rows], -1)),
+            expression_mask=torch.from_numpy(expression_mask),
+            valence=torch.from_numpy(np.where(va_mask, self.valence[rows], np.float32(0))),
+            arousal=torch.from_numpy(np.where(va_mask, self.arousal[rows], np.float32(0))),
+            va_mask=torch.from_numpy(va_mask),
+            soft={name: arrays.targets(rows) for name, arrays in self.soft.items()},
+        )
+
+    def numpy(self) -> dict[str, NDArray[Any]]:
+        """The arrays by name, as `metrics.evaluate_predictions` takes them."""
+        names = ("au", "au_mask", "expression", "expression_mask", "valence", "arousal", "va_mask")
+        return {name: getattr(self, name) for name in names}
+
+
+def load_folds(folder: "DatasetFolder", split: str, name: str) -> NDArray[Any]:
+    """The fold of each row of a split, int8 [rows]; -1 where it is in none.
+
+    Raises:
+        UnknownNameError: the dataset has no folds of this name.
+    """
+    group = f"folds.{name}"
+    return column_array(folder.load(split, [group]), group)
+
+
+def load_labels(
+    path: Path | str, split: str, tasks: TaskSet, soft_labels: Sequence[str] = ()
+) -> tuple["Dataset", LabelArrays]:
+    """One split of a dataset folder, joined, and its labels.
+
+    Raises:
+        UnknownNameError: the dataset has no such split or teacher.
+        ModelMismatchError: a teacher does not fit the heads.
+    """
+    from affect_data.dataset.folder import load_dataset
+    from affect_data.dataset.soft_labels import read_provenance
+
+    teachers = [read_provenance(path, name) for name in soft_labels]
+    dataset = load_dataset(path, split, soft_labels)
+    return dataset, LabelArrays.load(dataset, tasks, teachers)

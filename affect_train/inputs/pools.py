@@ -1,0 +1,172 @@
+"""Which rows take turns in the batches of a recipe: by task, by database, or by the weights of a balance."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from affect_data.balance import load_weights, read_provenance
+from affect_data.errors import UnknownNameError, UsageError
+from affect_train.errors import NoLabelsError
+from affect_train.inputs.labels import TASKS, LabelArrays, column_array
+from affect_train.inputs.sampler import Pool, Rows
+from affect_train.recipe.recipe import Recipe
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+WHOLE = "weight"
+"""The column of a balance whose rows are one pool, whatever their labels."""
+
+BALANCED_SPLIT = "train"
+
+
+def pools_of(recipe: Recipe, dataset: "Dataset", labels: LabelArrays) -> dict[str, Pool]:
+    """The pools of the training split, by name.
+
+    Args:
+        recipe: of the run.
+        dataset: the training split.
+        labels: of the split.
+
+    Raises:
+        NoLabelsError: no row has a label of a task.
+        UnknownNameError: the dataset has no balance of the recipe's name.
+        UsageError: the recipe trains on another split than the one that is balanced.
+        DataError: the balance was made for other rows.
+    """
+    labelled = named_pools(recipe, dataset, labels) if recipe.batches.pools else labelled_pools(recipe, labels)
+    if recipe.batches.balance is not None:
+        return balanced_pools(recipe, labelled, len(labels))
+    if recipe.batches.sampler == "database_proportional":
+        return database_pools(dataset)
+    return {task: Pool(rows) for task, rows in labelled.items()}
+
+
+def taught_by_pool(recipe: Recipe) -> NDArray[np.bool_] | None:
+    """For every pool of the recipe and every task of `TASKS`, whether a row drawn from the pool teaches the task; None: all do."""
+    if recipe.batches.shared_labels:
+        return None
+    named = [pool.labels for pool in recipe.batches.pools.values()]
+    return np.array(
+        [[task in own for task in TASKS] for own in named or [(task,) for task in recipe.tasks.task_set().names]]
+    )
+
+
+def named_pools(recipe: Recipe, dataset: "Dataset", labels: LabelArrays) -> dict[str, Rows]:
+    """For each pool that the recipe names the rows of its databases that have all its labels.
+
+    Raises:
+        UnknownNameError: the dataset has no such database.
+        NoLabelsError: a pool has no row.
+    """
+    codes, names = column_array(dataset, "database"), dataset.features["database"].names
+    labelled = {"au": labels.au_mask.any(1), "expression": labels.expression_mask, "va": labels.va_mask}
+    pools: dict[str, Rows] = {}
+    for name, pool in recipe.batches.pools.items():
+        for database in pool.databases:
+            if database not in names:
+                raise UnknownNameError(f"database of '{recipe.dataset}' in batches.pools.{name}", database, names)
+        chosen = np.isin(codes, [names.index(database) for database in pool.databases or names])
+        pools[name] = np.flatnonzero(np.logical_and.reduce([chosen, *(labelled[task] for task in pool.labels)]))
+        if not len(pools[name]):
+            where = ", ".join(pool.databases) or "all databases"
+            raise NoLabelsError(f"{recipe.dataset} (pool '{name}': {where})", recipe.training.split, list(pool.labels))
+    return pools
+
+
+def labelled_pools(recipe: Recipe, labels: LabelArrays) -> dict[str, Rows]:
+    """For each task of the recipe the rows with a label of it.
+
+    Raises:
+        NoLabelsError: there are none of a task.
+    """
+    pools = labels.pools(recipe.tasks.task_set())
+    unlabelled = [task for task, rows in pools.items() if not len(rows)]
+    if unlabelled:
+        raise NoLabelsError(recipe.dataset, recipe.training.split, unlabelled)
+    return pools
+
+
+def database_pools(dataset: "Dataset") -> dict[str, Pool]:
+    """The rows of each database, in the order of the class label."""
+    codes, names = column_array(dataset, "database"), dataset.features["database"].names
+    return {names[code]: Pool(np.flatnonzero(codes == code)) for code in np.unique(codes).tolist()}
+
+
+def balanced_pools(recipe: Recipe, labelled: Mapping[str, Rows], rows: int) -> dict[str, Pool]:
+    """The rows that a balance draws, each with its weight.
+
+    The sampler ``task_balanced`` draws a pool a task; rows of a task that the balance says nothing of come equally often. ``uniform``, and a balance
+    that has nothing else, draw one pool of all rows.
+    A row that has no label for the recipe's heads is not drawn for them.
+
+    Args:
+        recipe: of the run.
+        labelled: the rows with a label, by task.
+        rows: of the split.
+
+    Raises:
+        UnknownNameError: as for `pools_of`; likewise the others.
+    """
+    if recipe.training.split != BALANCED_SPLIT:
+        raise UsageError(
+            f"batches.balance weighs the rows of the split {BALANCED_SPLIT!r}, but `training.split` is {recipe.training.split!r}"
+        )
+    balance = recipe.batches.balance
+    if isinstance(balance, dict):
+        plans = {pool: _plan(recipe, name) for pool, name in balance.items()}
+        return {
+            pool: _weighted(recipe, pool, rows, plans[pool], _column(plans[pool], pool))
+            if pool in plans
+            else Pool(rows)
+            for pool, rows in labelled.items()
+        }
+    assert balance is not None
+    plan = _plan(recipe, balance)
+    together = recipe.batches.sampler == "uniform" or set(plan.weights) == {WHOLE}
+    candidates = {WHOLE: np.arange(rows)} if together else labelled
+    if not set(plan.weights) & set(candidates):
+        raise UsageError(
+            f"batches.balance '{balance}' weighs {', '.join(sorted(plan.weights))}; the sampler {recipe.batches.sampler!r} looks for one of "
+            f"{', '.join(candidates)}; choose another balance or sampler"
+        )
+    return {
+        name: _weighted(recipe, name, rows, plan, name) if name in plan.weights else Pool(rows)
+        for name, rows in candidates.items()
+    }
+
+
+@dataclass(frozen=True)
+class _StoredPlan:
+    name: str
+    weights: Mapping[str, NDArray[np.float32]]
+    repeat_caps: Mapping[str, int | None]
+
+
+def _plan(recipe: Recipe, name: str) -> _StoredPlan:
+    pools = read_provenance(recipe.dataset, name).pools
+    caps = {column: pools[column]["repeat_cap"] for column in pools}
+    return _StoredPlan(name, load_weights(recipe.dataset, name), caps)
+
+
+def _column(plan: _StoredPlan, pool: str) -> str:
+    """The weights for a pool: those of its name, or the only ones that there are."""
+    if pool in plan.weights:
+        return pool
+    if len(plan.weights) == 1:
+        return next(iter(plan.weights))
+    raise UsageError(
+        f"batches.balance.{pool}: the balance '{plan.name}' weighs {', '.join(sorted(plan.weights))}, none of which is the pool '{pool}'; "
+        "name a balance with that pool, or with a single one"
+    )
+
+
+def _weighted(recipe: Recipe, pool: str, rows: Rows, plan: _StoredPlan, column: str) -> Pool:
+    weights = plan.weights[column]
+    drawn = rows[weights[rows] > 0]
+    if not len(drawn):
+        raise NoLabelsError(recipe.dataset, f"{recipe.training.split} (balance '{plan.name}')", [pool])
+    return Pool(drawn, weights[drawn], recipe.batches.repeat_cap or plan.repeat_caps[column])

@@ -1,0 +1,223 @@
+"""One global, deterministic plan of batches: its order is a pure function of (seed, epoch), and Accelerate shards it once over the processes."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from accelerate.data_loader import BatchSamplerShard
+from numpy.typing import NDArray
+from torch.utils.data import Sampler
+
+from affect_data.balance import draw
+from affect_data.errors import UsageError
+from affect_train.inputs.batches import Pick
+
+UNIFORM = "rows"
+
+Rows = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Rows that take turns.
+
+    Attributes:
+        rows: int64 [n], their numbers in the split.
+        weights: [n], above 0: how often each comes, in relation to the others; None: equally often.
+        repeat_cap: how often a row may come among as many draws as there are rows; only for weighted pools.
+    """
+
+    rows: Rows
+    weights: NDArray[np.floating] | None = None
+    repeat_cap: int | None = None
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def among(self, kept: NDArray[np.bool_]) -> "Pool":
+        """The pool without the rows that are not kept."""
+        stays = kept[self.rows]
+        return Pool(self.rows[stays], None if self.weights is None else self.weights[stays], self.repeat_cap)
+
+    def fill(self, count: int, seed: Sequence[int]) -> Rows:
+        """Rows for `count` places, int64 [count]: passes over the pool one after the other, the last one cut short.
+
+        A pass is a permutation, or as many draws by the weights as the pool has rows.
+
+        Raises:
+            UsageError: the repeat cap leaves too few draws.
+        """
+        passes = range(math.ceil(count / len(self)))
+        return np.concatenate(
+            [self.rows[:0], *(self._once(count - number * len(self), [*seed, number]) for number in passes)]
+        )
+
+    def _once(self, left: int, seed: Sequence[int]) -> Rows:
+        count = min(left, len(self))
+        if self.weights is None:
+            return np.random.default_rng(seed).permutation(self.rows)[:count]
+        return self.rows[draw(self.weights, count, seed, self.repeat_cap)]
+
+
+class BatchPlan(Sampler[list[Pick]]):
+    """Batches of equal size in which every pool has its share.
+
+    The places of an epoch go to the pools in turn, across batch borders too: so every contiguous part of a batch, which is what one process gets, is
+    as mixed as the batch. With equal shares the turns are 0, 1, 2, 0, 1, ..., and the pools of a batch differ by one row at most.
+
+    Args:
+        pools: by name, each with one row at least; an array is a pool without weights. One pool holding every row samples uniformly.
+        batch_size: rows of a global batch.
+        seed: of the order.
+        steps: batches of an epoch. None: as many as show each row of every pool, the last batch filled up from a further pass.
+        proportional: shares are the pools' sizes; else they are equal.
+
+    Raises:
+        UsageError: shares are equal, and a batch has fewer rows than there are pools.
+    """
+
+    def __init__(
+        self,
+        pools: Mapping[str, Pool | Rows],
+        batch_size: int,
+        *,
+        seed: int,
+        steps: int | None = None,
+        proportional: bool = False,
+    ) -> None:
+        if batch_size < len(pools) and not proportional:
+            raise UsageError(
+                f"batches.size is {batch_size}, but {len(pools)} tasks share a batch; give each at least one row"
+            )
+        self.pools = {name: pool if isinstance(pool, Pool) else Pool(pool) for name, pool in pools.items()}
+        self.batch_size = batch_size
+        self.drop_last = False
+        self.seed = seed
+        sizes = np.array([len(pool) for pool in self.pools.values()])
+        places = int(sizes.sum() if proportional else sizes.max() * len(sizes))
+        self.steps = steps or math.ceil(places / batch_size)
+        self.turns = turns(sizes if proportional else np.ones_like(sizes), self.steps * batch_size)
+        self.epoch = 0
+        self.start = 0
+
+    def set_position(self, epoch: int, start: int = 0) -> None:
+        """Makes the next pass that of an epoch, from a batch onwards."""
+        self.epoch = epoch
+        self.start = start
+
+    def plan(self, epoch: int) -> tuple[Rows, Rows]:
+        """Row numbers and occurrences of an epoch, both int64 [steps, batch_size]."""
+        rows = np.empty(len(self.turns), dtype=np.int64)
+        occurrences = np.empty(len(self.turns), dtype=np.int64)
+        for index, pool in enumerate(self.pools.values()):
+            places = np.flatnonzero(self.turns == index)
+            rows[places] = pool.fill(len(places), [self.seed, epoch, index])
+            occurrences[places] = earlier(rows[places]) * len(self.pools) + index
+        return rows.reshape(self.steps, -1), occurrences.reshape(self.steps, -1)
+
+    def __len__(self) -> int:
+        return self.steps - self.start
+
+    def __iter__(self) -> Iterator[list[Pick]]:
+        epoch, (rows, occurrences) = self.epoch, self.plan(self.epoch)
+        for step in range(self.start, self.steps):
+            pairs = zip(rows[step].tolist(), occurrences[step].tolist(), strict=True)
+            yield [Pick(row, epoch, occurrence, occurrence % len(self.pools)) for row, occurrence in pairs]
+
+    def shard(self, processes: int, rank: int) -> "BatchSamplerShard":
+        """The part of every batch that one process sees.
+
+        Raises:
+            UsageError: a batch cannot be divided evenly.
+        """
+        if self.batch_size % processes:
+            raise UsageError(
+                f"batches.size is {self.batch_size}, which {processes} processes cannot share evenly; make it a multiple of {processes}"
+            )
+        return BatchSamplerShard(self, num_processes=processes, process_index=rank, split_batches=True)
+
+
+def turns(shares: NDArray[np.integer], places: int) -> Rows:
+    """Which pool each place of an epoch goes to, int64 [places].
+
+    Args:
+        shares: [pools], in any unit.
+        places: how many there are.
+    """
+    if (shares == shares[0]).all():
+        return np.arange(places, dtype=np.int64) % len(shares)
+    exact = shares / shares.sum() * places
+    counts = np.floor(exact).astype(np.int64)
+    # What rounding left goes to the largest remainders.
+    counts[np.argsort(counts - exact, kind="stable")[: places - counts.sum()]] += 1
+    pools = np.repeat(np.arange(len(shares)), counts)
+    # The j-th of n rows stands at (j + 1/2) / n of the epoch.
+    positions = np.concatenate([(np.arange(count) + 0.5) / count for count in counts if count])
+    return pools[np.argsort(positions, kind="stable")]
+
+
+def earlier(rows: Rows) -> Rows:
+    """For every place, how often its row has come before, int64 [places]."""
+    order = np.argsort(rows, kind="stable")
+    firsts = np.flatnonzero(np.diff(rows[order], prepend=-1))
+    counts = np.empty(len(rows), dtype=np.int64)
+    counts[order] = np.arange(len(rows)) - np.repeat(firsts, np.diff(firsts, append=len(rows)))
+    return counts
+
+
+def batch_plan(
+    sampler: str,
+    pools: Mapping[str, Pool | Rows],
+    rows: int,
+    batch_size: int,
+    *,
+    seed: int,
+    steps: int | None = None,
+    kept: NDArray[np.bool_] | None = None,
+) -> BatchPlan:
+    """The plan that a recipe names.
+
+    Args:
+        sampler: ``uniform``, ``task_balanced`` or ``database_proportional``.
+        pools: rows with a label by task for ``task_balanced``, rows by database for ``database_proportional``.
+        rows: number of rows of the split.
+        batch_size: rows of a global batch.
+        seed: of the order.
+        steps: batches of an epoch; None lets the pools decide.
+        kept: bool [rows], the rows that may come; None: all.
+
+    Raises:
+        UsageError: none of the rows of a pool is kept.
+    """
+    if sampler == "uniform":
+        pools = {UNIFORM: np.arange(rows, dtype=np.int64)}
+    if kept is not None:
+        pools = {name: (pool if isinstance(pool, Pool) else Pool(pool)).among(kept) for name, pool in pools.items()}
+        empty = [name for name, pool in pools.items() if not len(pool)]
+        if empty:
+            raise UsageError(f"training.held_out leaves no row with a label of {', '.join(empty)}; choose fewer folds")
+    return BatchPlan(pools, batch_size, seed=seed, steps=steps, proportional=sampler == "database_proportional")
+
+
+class RowsInOrder(Sampler[list[Pick]]):
+    """Every row once, in order, for evaluation: batches are the same whatever the number of processes, which take them in turn.
+
+    Args:
+        rows: number of rows.
+        batch_size: rows of a batch.
+        processes: that share the batches.
+        rank: of this process.
+    """
+
+    def __init__(self, rows: int, batch_size: int, processes: int = 1, rank: int = 0) -> None:
+        self.rows = rows
+        self.batch_size = batch_size
+        self._starts = range(rank * batch_size, rows, processes * batch_size)
+
+    def __len__(self) -> int:
+        return len(self._starts)
+
+    def __iter__(self) -> Iterator[list[Pick]]:
+        for start in self._starts:
+            yield [Pick(row) for row in range(start, min(start + self.batch_size, self.rows))]

@@ -1,0 +1,1 @@
+"""Soft labels: from our own models, foreign ones and several together, written back as columns."""

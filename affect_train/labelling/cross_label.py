@@ -1,0 +1,133 @@
+"""Soft labels in which no row was seen by its teacher: one teacher for each fold, trained without it."""
+
+import gc
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from numpy.typing import NDArray
+from torch import Tensor
+
+from affect_data.dataset.folder import DatasetFolder, open_dataset
+from affect_data.dataset.soft_labels import check_name
+from affect_data.errors import UsageError
+from affect_data.leaks.folds import write_folds
+from affect_train.inference.inference import build_accelerator
+from affect_train.inputs.batches import FaceBatch, FaceImages
+from affect_train.inputs.foreign import own_folder
+from affect_train.inputs.labels import column_array
+from affect_train.inputs.windows import FeatureWindows
+from affect_train.labelling.label import label_with
+from affect_train.labelling.merging import merge
+from affect_train.labelling.teachers import AffectTeacher, Teacher, TeacherLogits
+from affect_train.recipe.recipe import HeldOut, Recipe
+from affect_train.training.loop import train
+
+
+class FoldTeachers(Teacher):
+    """One teacher for each fold, who labels the rows of this fold; rows in no fold have the mean probability of all.
+
+    Args:
+        name: of them all.
+        teachers: trained without fold 0, 1, ...; of the same tasks and preprocessing.
+        folds: int8 [rows] by split; -1 where a row is in no fold, which none of the teachers was trained on.
+    """
+
+    def __init__(self, name: str, teachers: Sequence[Teacher], folds: Mapping[str, NDArray[np.int8]]) -> None:
+        self.teachers = list(teachers)
+        self.folds = dict(folds)
+        origin = hashlib.sha256("\n".join(teacher.revision for teacher in teachers).encode())
+        for split in sorted(folds):
+            origin.update(folds[split].tobytes())
+        first = self.teachers[0]
+        super().__init__(name, origin.hexdigest(), first.tasks, first.preprocessing, out_of_fold=True)
+
+    def to(self, device: torch.device) -> "FoldTeachers":
+        """The same teachers on `device`."""
+        super().to(device)
+        for teacher in self.teachers:
+            teacher.to(device)
+        return self
+
+    @property
+    def sees_windows(self) -> bool:
+        """See `Teacher.sees_windows`."""
+        return self.teachers[0].sees_windows
+
+    @property
+    def view(self) -> str:
+        """See `Teacher.view`."""
+        return self.teachers[0].view
+
+    def inputs(
+        self, folder: DatasetFolder, split: str, accelerator: Accelerator, workers: int = 0
+    ) -> FaceImages | FeatureWindows:
+        """What each of them is shown of a split: a track, and so a window, is in one fold."""
+        return self.teachers[0].inputs(folder, split, accelerator, workers)
+
+    def logits(self, pixels: Tensor) -> TeacherLogits:
+        """The logits of the mean probability of all teachers."""
+        return merge(self.tasks, [(teacher.tasks, teacher.logits(pixels)) for teacher in self.teachers])
+
+    def label(self, split: str, faces: FaceBatch) -> TeacherLogits:
+        """The logits of rows of a dataset, each from the teacher that was trained without it."""
+        folds = self.folds[split][faces.rows.numpy()]
+        found: TeacherLogits = {}
+        with torch.inference_mode():
+            pixels = faces.pixels.to(self.device, non_blocking=True)
+            for fold in np.unique(folds).tolist():
+                rows = torch.from_numpy(np.flatnonzero(folds == fold)).to(self.device)
+                logits = self.teachers[fold].logits(pixels[rows]) if fold >= 0 else self.logits(pixels[rows])
+                for head, values in logits.items():
+                    whole = found.setdefault(head, torch.empty(len(folds), values.shape[1], device=self.device))
+                    whole[rows] = values.float()
+        return found
+
+
+def cross_label(recipe: Recipe, folds: int, name: str | None = None) -> dict[str, Any] | None:
+    """Trains a teacher for each fold and writes the soft labels ``soft.<name>``; tells what was written, on the main process.
+
+    The training split is divided so that no subject, track or picture is in two folds; who also appears in another split is in no fold. Each teacher
+    is trained by the recipe, into ``OUTPUT/fold-K``, without its fold. Every step goes on where it was killed.
+
+    Args:
+        recipe: of the teachers.
+        folds: how many.
+        name: of the soft labels; the name of the recipe's output folder by default.
+
+    Raises:
+        UsageError: the number of folds is not in 2..100, or the recipe holds out folds itself.
+        DataError: there are fewer groups of subjects than folds.
+    """
+    if recipe.training.held_out is not None:
+        raise UsageError("training.held_out: cross-label holds out every fold in turn; remove it from the recipe")
+    name = check_name(name or Path(recipe.output).name)
+    accelerator = build_accelerator()
+    folder = open_dataset(own_folder(recipe.dataset, "affect-train cross-label"))
+    if accelerator.is_main_process:
+        write_folds(folder, name, folds, seed=recipe.seed, splits=(recipe.training.split,))
+    accelerator.wait_for_everyone()
+    runs = [Path(recipe.output) / f"fold-{fold}" for fold in range(folds)]
+    for fold, run in enumerate(runs):
+        train(fold_recipe(recipe, name, fold, run))
+        # What a run leaves in memory would add up over the folds.
+        gc.collect()
+    folder = open_dataset(recipe.dataset)
+    group = f"folds.{name}"
+    assigned = {split: column_array(folder.load(split, [group]), group) for split in folder.splits}
+    teachers = FoldTeachers(Path(recipe.output).name, [AffectTeacher(run) for run in runs], assigned)
+    written = label_with(teachers, folder, name, build_accelerator(), workers=recipe.batches.workers)
+    if written is None:
+        return None
+    counts = {str(fold): int((assigned[recipe.training.split] == fold).sum()) for fold in range(-1, folds)}
+    return written | {"folds": counts, "runs": [str(run) for run in runs]}
+
+
+def fold_recipe(recipe: Recipe, folds: str, fold: int, output: Path) -> Recipe:
+    """The recipe of the teacher that does not see a fold."""
+    training = recipe.training.model_copy(update={"held_out": HeldOut(folds=folds, fold=fold)})
+    return recipe.model_copy(update={"training": training, "output": str(output)})

@@ -1,0 +1,283 @@
+"""Several models or groups of soft labels as one: their mean probability and mean expectation, by the names of classes and action units."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from numpy.typing import NDArray
+from torch import Tensor
+
+from affect_data.dataset.folder import DatasetFolder, load_dataset, open_dataset
+from affect_data.dataset.soft_labels import RowRange, SoftLabelProvenance, SoftLabelWriter, check_name, read_provenance
+from affect_data.errors import UsageError
+from affect_train.evaluation.evaluate import check_labels
+from affect_train.evaluation.metrics import best_thresholds, evaluate_predictions
+from affect_train.evaluation.reliability import reliability
+from affect_train.inference import inference
+from affect_train.inference.inference import Logits, build_accelerator
+from affect_train.inputs.foreign import own_folder
+from affect_train.inputs.labels import LabelArrays, column_array, load_labels
+from affect_train.labelling.label import provenance_of, rows_per_range, split_logits
+from affect_train.labelling.merging import Weights, equal_weights, fit_weights, merge, merged_tasks, predictions_of
+from affect_train.labelling.teachers import Teacher, open_teacher
+from affect_train.reporting import Reporter
+from affect_train.tasks import TaskSet
+
+
+@dataclass(frozen=True)
+class Member:
+    """One of those that are merged.
+
+    Attributes:
+        name: of the soft labels or the model.
+        provenance: what its logits are, and where they come from.
+        teacher: None where its logits are stored.
+    """
+
+    name: str
+    provenance: SoftLabelProvenance
+    teacher: Teacher | None = None
+
+    @property
+    def tasks(self) -> TaskSet:
+        """What it predicts."""
+        own = self.provenance
+        return TaskSet(own.action_units, own.expressions, own.valence_arousal_bins)
+
+
+class Ensemble:
+    """Models and soft labels of one dataset, and their logits split by split.
+
+    Args:
+        folder: the dataset.
+        models: whatever `open_teacher` takes.
+        soft_labels: names of groups of the dataset.
+        accelerator: of this process.
+        workers: loader processes.
+
+    Raises:
+        UsageError: there is no member.
+        UnknownNameError: the dataset has no such soft labels.
+        StaleSoftLabelsError: they were made for other rows or labels.
+        ModelMismatchError: classes or bins differ.
+    """
+
+    def __init__(
+        self,
+        folder: DatasetFolder,
+        models: Sequence[str | Path],
+        soft_labels: Sequence[str],
+        accelerator: Accelerator,
+        workers: int = 0,
+    ) -> None:
+        if not models and not soft_labels:
+            raise UsageError("an ensemble needs members: name models, or soft labels by --soft")
+        self.folder, self.accelerator, self.workers = folder, accelerator, workers
+        stored = [Member(name, read_provenance(folder.path, name)) for name in soft_labels]
+        opened = [open_teacher(source) for source in models]
+        computed = [
+            Member(teacher.name, provenance_of(teacher, "member", folder.fingerprint), teacher) for teacher in opened
+        ]
+        self.members = [*computed, *stored]
+        self.tasks = merged_tasks([(member.name, member.tasks) for member in self.members])
+        self._known: dict[tuple[int, str], Logits] = {}
+
+    def logits(self, split: str) -> list[tuple[TaskSet, Logits]]:
+        """Tasks and float16 logits of every member for a split, on the main process; elsewhere without rows. All processes call it."""
+        return [(member.tasks, self._of(index, split)) for index, member in enumerate(self.members)]
+
+    def _of(self, index: int, split: str) -> Logits:
+        if (index, split) not in self._known:
+            member = self.members[index]
+            if member.teacher is None:
+                dataset = load_dataset(self.folder.path, split, [member.name])
+                heads = member.provenance.widths()
+                self._known[index, split] = {
+                    head: column_array(dataset, f"soft.{member.name}.{head}") for head in heads
+                }
+            else:
+                member.teacher.to(self.accelerator.device)
+                self._known[index, split] = (
+                    split_logits(member.teacher, self.folder, split, self.accelerator, self.workers) or {}
+                )
+        return self._known[index, split]
+
+
+def _tensors(members: Sequence[tuple[TaskSet, Logits]], rows: slice) -> list[tuple[TaskSet, dict[str, Tensor]]]:
+    return [
+        (tasks, {head: torch.from_numpy(np.array(values[rows])) for head, values in logits.items()})
+        for tasks, logits in members
+    ]
+
+
+# ---------------------------------------------------------------- the command
+
+
+def ensemble(
+    dataset: Path | str,
+    models: Sequence[str | Path] = (),
+    soft_labels: Sequence[str] = (),
+    *,
+    name: str | None = None,
+    splits: Sequence[str] = (),
+    fit_on: str | None = None,
+    tune_thresholds: str | None = None,
+    workers: int = 0,
+) -> dict[str, Any] | None:
+    """Merges models and soft labels, evaluates the result on splits, and writes it as soft labels; on the main process, None on the others.
+
+    Args:
+        dataset: dataset folder.
+        models: whatever `open_teacher` takes; their logits are kept in memory while the command runs.
+        soft_labels: names of groups of the dataset.
+        name: of the new soft labels; None writes none.
+        splits: to evaluate.
+        fit_on: the split whose labels decide the weights; None: equal weights.
+        tune_thresholds: the split on which each action unit's threshold is chosen, after the weights; None: 0.5.
+        workers: loader processes.
+
+    Raises:
+        UsageError: there is no member, nothing to do, a split is to be evaluated that weights or thresholds were fitted on, or there is no action
+            unit to have a threshold.
+        ModelMismatchError: classes or bins differ, or a split has no label.
+    """
+    if name is not None:
+        check_name(name)
+    folder = open_dataset(own_folder(dataset, "affect-train ensemble"))
+    if name is None and not splits:
+        raise UsageError("nothing to do: name the new soft labels by --name, or a split to evaluate by --split")
+    if fit_on in splits:
+        raise UsageError(
+            f"the weights are fitted on '{fit_on}', so they cannot be judged on it; evaluate another split"
+        )
+    if tune_thresholds in splits:
+        raise UsageError(
+            f"the thresholds are tuned on '{tune_thresholds}', so they cannot be judged on it; evaluate another split"
+        )
+    if name in soft_labels:
+        raise UsageError(f"'{name}' is a member of the ensemble; give the new soft labels another name")
+    accelerator = build_accelerator()
+    merged = Ensemble(folder, models, soft_labels, accelerator, workers)
+    if tune_thresholds and not merged.tasks.action_units:
+        raise UsageError("the members have no action units in common, so that there is no threshold to tune")
+    reporter = Reporter(speaks=accelerator.is_main_process)
+    fitted = [split for split in (fit_on, tune_thresholds) if split]
+    needed = dict.fromkeys([*fitted, *splits, *(folder.splits if name else ())])
+    for split in needed:
+        folder.rows(split)
+        merged.logits(split)
+        reporter.say(f"members on {split}: {', '.join(member.name for member in merged.members)}")
+    result = None
+    if accelerator.is_main_process:
+        result = _merged_result(merged, name, splits, fit_on, tune_thresholds)
+    accelerator.wait_for_everyone()
+    return result
+
+
+def _merged_result(
+    merged: Ensemble, name: str | None, splits: Sequence[str], fit_on: str | None, tune_thresholds: str | None
+) -> dict[str, Any]:
+    tasks, folder = merged.tasks, merged.folder
+    weights = equal_weights(tasks, len(merged.members))
+    if fit_on:
+        labels = _labels(merged, fit_on)[1]
+        weights = fit_weights(tasks, _tensors(merged.logits(fit_on), slice(None)), labels.numpy())
+    thresholds = _thresholds(merged, tune_thresholds, weights) if tune_thresholds else None
+    result: dict[str, Any] = {
+        "members": [member.name for member in merged.members],
+        "weights": {task: list(shares) for task, shares in weights.items()},
+        "fitted_on": fit_on,
+        "thresholds_from": tune_thresholds,
+        "splits": {split: _evaluation(merged, split, weights, thresholds) for split in splits},
+    }
+    if name is not None:
+        provenance = _provenance(merged, name, weights)
+        write_merged(merged, provenance, weights)
+        result |= {"name": name, "rows": {split: folder.rows(split) for split in folder.splits}}
+        result["provenance"] = provenance.model_dump(mode="json")
+    return result
+
+
+def _labels(merged: Ensemble, split: str) -> tuple[Any, LabelArrays]:
+    dataset, labels = load_labels(merged.folder.path, split, merged.tasks)
+    check_labels(labels, merged.tasks, f"'{merged.folder.path}', split {split}")
+    return dataset, labels
+
+
+def _predictions(merged: Ensemble, split: str, weights: Weights) -> dict[str, NDArray[Any]]:
+    return predictions_of(merged.tasks, merge(merged.tasks, _tensors(merged.logits(split), slice(None)), weights))
+
+
+def _thresholds(merged: Ensemble, split: str, weights: Weights) -> list[float]:
+    labels = _labels(merged, split)[1]
+    found: list[float] = best_thresholds(_predictions(merged, split, weights)["au"], labels.au, labels.au_mask).tolist()
+    return found
+
+
+def _evaluation(
+    merged: Ensemble, split: str, weights: Weights, thresholds: Sequence[float] | None = None
+) -> dict[str, Any]:
+    """As `evaluate.evaluate_split` reports: over all rows, and for each database."""
+    dataset, labels = _labels(merged, split)
+    predicted = _predictions(merged, split, weights)
+    truth = labels.numpy()
+
+    def metrics(rows: NDArray[np.int64] | slice) -> dict[str, Any]:
+        return evaluate_predictions(
+            {key: values[rows] for key, values in predicted.items()},
+            {key: values[rows] for key, values in truth.items()},
+            merged.tasks,
+            thresholds,
+        )
+
+    databases, names = column_array(dataset, "database"), dataset.features["database"].names
+    return {
+        "rows": len(labels),
+        "overall": metrics(slice(None)),
+        "databases": {
+            names[code]: metrics(np.flatnonzero(databases == code)) for code in np.unique(databases).tolist()
+        },
+        "reliability": reliability(predicted, truth, merged.tasks),
+    }
+
+
+def write_merged(merged: Ensemble, provenance: SoftLabelProvenance, weights: Weights) -> None:
+    """Writes the merged logits as soft labels, range by range."""
+    folder = merged.folder
+    rows = max(folder.rows(split) for split in folder.splits)
+    writer = SoftLabelWriter(folder.path, provenance, rows_per_range(rows, inference.INFERENCE_BATCH))
+    with writer.owned():
+        for part in writer.ranges():
+            writer.write(part, _merged_range(merged, part, weights))
+        writer.commit()
+
+
+def _merged_range(merged: Ensemble, part: RowRange, weights: Weights) -> Logits:
+    members = _tensors(merged.logits(part.split), slice(part.start, part.stop))
+    return {head: values.half().numpy() for head, values in merge(merged.tasks, members, weights).items()}
+
+
+def _provenance(merged: Ensemble, name: str, weights: Weights) -> SoftLabelProvenance:
+    origins = [member.provenance for member in merged.members]
+    revisions = [
+        f"{origin.teacher_id} {origin.teacher_revision} {origin.view} {origin.out_of_fold}" for origin in origins
+    ]
+    described = "; ".join(f"{task} {' '.join(f'{share:g}' for share in shares)}" for task, shares in weights.items())
+    return SoftLabelProvenance(
+        name=name,
+        teacher_id=f"mean of {', '.join(origin.teacher_id for origin in origins)} ({described})",
+        teacher_revision=hashlib.sha256("\n".join([*revisions, described]).encode()).hexdigest(),
+        dataset_fingerprint=merged.folder.fingerprint,
+        view="; ".join(dict.fromkeys(origin.view for origin in origins)),
+        out_of_fold=all(origin.out_of_fold for origin in origins),
+        action_units=merged.tasks.action_units,
+        expressions=merged.tasks.expressions,
+        valence_arousal_bins=merged.tasks.valence_arousal_bins,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+    )

@@ -1,0 +1,199 @@
+"""A teacher's logits for every row of every split, written back beside the dataset's rows."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from accelerate import Accelerator
+
+from affect_data.dataset.folder import DatasetFolder, load_dataset, open_dataset
+from affect_data.dataset.soft_labels import ROWS_PER_BATCH, RowRange, SoftLabelProvenance, SoftLabelWriter, check_name
+from affect_train.inference import inference
+from affect_train.inference.inference import Logits, build_accelerator
+from affect_train.inputs.batches import FaceImages, FaceLoader, Pick
+from affect_train.inputs.foreign import own_folder
+from affect_train.inputs.sampler import RowsInOrder
+from affect_train.labelling.teachers import Teacher, TeacherLogits, open_teacher
+from affect_train.labelling.teachers.own import weights_digest
+from affect_train.reporting import Reporter
+
+__all__ = ["label", "label_with", "weights_digest"]
+
+RANGES = 32
+"""A split is labelled in this many files at least, where it has the rows: what a kill can cost, and what processes share."""
+
+
+def label(path: Path | str, dataset: Path | str, name: str, *, workers: int = 0) -> dict[str, Any] | None:
+    """Writes the soft labels ``soft.<name>`` of a teacher, un-augmented view, and tells what was written, on the main process.
+
+    A run that was killed goes on where it stopped; where the same teacher has labelled the same dataset, nothing is done.
+
+    Args:
+        path: whatever `open_teacher` takes: a run or model folder, the description of a foreign model, a classifier of transformers.
+        dataset: dataset folder.
+        name: of the soft labels.
+        workers: loader processes.
+
+    Raises:
+        UsageError: soft labels cannot have this name.
+        NotADatasetError: the dataset is not built.
+        NotAModelError: there is no model.
+        TeacherError: a foreign model does not fit.
+    """
+    check_name(name)
+    folder = open_dataset(own_folder(dataset, "affect-train label"))
+    return label_with(open_teacher(path), folder, name, build_accelerator(), workers=workers)
+
+
+def label_with(
+    teacher: Teacher, folder: DatasetFolder, name: str, accelerator: Accelerator, *, workers: int = 0
+) -> dict[str, Any] | None:
+    """Writes the soft labels of an opened teacher; see `label`."""
+    reporter = Reporter(speaks=accelerator.is_main_process)
+    provenance = provenance_of(teacher, name, folder.fingerprint)
+    rows = {split: folder.rows(split) for split in folder.splits}
+    writer = SoftLabelWriter(folder.path, provenance, rows_per_range(max(rows.values()), inference.INFERENCE_BATCH))
+    is_done, found = writer.is_committed(), 0
+    # Every process must have looked before the first one writes.
+    accelerator.wait_for_everyone()
+    if is_done:
+        reporter.say(f"'{name}' has been written by this teacher already; nothing was done")
+    else:
+        teacher.to(accelerator.device)
+        with writer.owned() if accelerator.is_main_process else nullcontext():
+            found = _label_missing(teacher, writer, accelerator, reporter, workers)
+            accelerator.wait_for_everyone()
+            if accelerator.is_main_process:
+                writer.commit()
+        for split, count in rows.items():
+            reporter.say(f"labelled {split}: {count:,} rows")
+    accelerator.wait_for_everyone()
+    if not accelerator.is_main_process:
+        return None
+    described = {
+        "name": name,
+        "dataset": folder.path.name,
+        "rows": rows,
+        "rows_found": sum(rows.values()) if is_done else found,
+    }
+    return described | {"provenance": provenance.model_dump(mode="json")}
+
+
+def _label_missing(
+    teacher: Teacher, writer: SoftLabelWriter, accelerator: Accelerator, reporter: Reporter, workers: int
+) -> int:
+    """Writes the ranges that are not there yet, those of this process; returns how many rows were there."""
+    missing = writer.missing()
+    accelerator.wait_for_everyone()
+    total, left = (sum(map(len, parts)) for parts in (writer.ranges(), missing))
+    if left < total:
+        reporter.say(f"{total - left:,} of {total:,} rows were labelled before; going on")
+    own = missing[accelerator.process_index :: accelerator.num_processes]
+    if teacher.sees_windows:
+        _label_windows(teacher, writer, missing, accelerator, workers)
+        return total - left
+    with reporter.bar("label", total, total - left) as advance:
+        for split in writer.folder.splits:
+            parts = [part for part in own if part.split == split]
+            for part, logits in labelled_ranges(teacher, writer.folder, parts, workers):
+                writer.write(part, logits)
+                advance(len(part) * accelerator.num_processes)
+    return total - left
+
+
+def _label_windows(
+    teacher: Teacher, writer: SoftLabelWriter, missing: Sequence[RowRange], accelerator: Accelerator, workers: int
+) -> None:
+    """Writes ranges of a teacher whose windows keep to no range: split by split, on the main process."""
+    for split in dict.fromkeys(part.split for part in missing):
+        logits = split_logits(teacher, writer.folder, split, accelerator, workers)
+        if logits is not None:
+            for part in (one for one in missing if one.split == split):
+                writer.write(part, {head: values[part.start : part.stop] for head, values in logits.items()})
+
+
+def split_logits(
+    teacher: Teacher, folder: DatasetFolder, split: str, accelerator: Accelerator, workers: int = 0
+) -> Logits | None:
+    """The float16 logits of a whole split in row order, on the main process; None on the others."""
+    inputs = teacher.inputs(folder, split, accelerator, workers)
+    plan = RowsInOrder(len(inputs), inference.INFERENCE_BATCH, accelerator.num_processes, accelerator.process_index)
+    rows, parts = [np.empty(0, np.int64)], []
+    for faces in FaceLoader(inputs, plan, workers):
+        rows.append(faces.rows.numpy())
+        parts.append(_half_precision(teacher.label(split, faces)))
+    own = (
+        np.concatenate(rows),
+        {head: np.concatenate([part[head] for part in parts]) for head in (parts[0] if parts else ())},
+    )
+    gathered = inference._gather(own, accelerator)
+    return None if gathered is None else inference._in_row_order(gathered, folder.rows(split))
+
+
+def labelled_ranges(
+    teacher: Teacher, folder: DatasetFolder, parts: Sequence[RowRange], workers: int = 0
+) -> Iterator[tuple[RowRange, Logits]]:
+    """Ranges of one split and their logits, float16 [rows, width] by head; only one range is in memory at a time."""
+    if not parts:
+        return
+    split = parts[0].split
+    images = FaceImages(load_dataset(folder.path, split), teacher.preprocessing)
+    loader = iter(FaceLoader(images, RowBatches(parts, inference.INFERENCE_BATCH), workers))
+    for part in parts:
+        batches, rows = [], 0
+        while rows < len(part):
+            faces = next(loader)
+            batches.append(_half_precision(teacher.label(split, faces)))
+            rows += len(faces.uids)
+        yield part, {head: np.concatenate([batch[head] for batch in batches]) for head in batches[0]}
+
+
+def _half_precision(logits: TeacherLogits) -> Logits:
+    # By torch, which turns what half precision cannot hold into infinities without a warning; the writer refuses those with their row.
+    return {head: values.half().cpu().numpy() for head, values in logits.items()}
+
+
+class RowBatches:
+    """Every row of some ranges in order, in batches that end with their range.
+
+    Args:
+        parts: the ranges.
+        size: rows of a batch.
+    """
+
+    def __init__(self, parts: Sequence[RowRange], size: int) -> None:
+        self._parts = parts
+        self._size = size
+
+    def __len__(self) -> int:
+        return sum(-(-len(part) // self._size) for part in self._parts)
+
+    def __iter__(self) -> Iterator[list[Pick]]:
+        for part in self._parts:
+            for start in range(part.start, part.stop, self._size):
+                yield [Pick(row) for row in range(start, min(start + self._size, part.stop))]
+
+
+def rows_per_range(rows: int, batch: int) -> int:
+    """Rows of one file of a split: a multiple of the batch, so that every batch has the same rows in every run."""
+    largest = max(ROWS_PER_BATCH // batch, 1) * batch
+    return min(largest, max(1, -(-rows // (RANGES * batch))) * batch)
+
+
+def provenance_of(teacher: Teacher, name: str, fingerprint: str) -> SoftLabelProvenance:
+    """Where the soft labels of a teacher come from, and what their columns mean."""
+    return SoftLabelProvenance(
+        name=name,
+        teacher_id=teacher.name,
+        teacher_revision=teacher.revision,
+        dataset_fingerprint=fingerprint,
+        view=teacher.view,
+        out_of_fold=teacher.out_of_fold,
+        action_units=teacher.tasks.action_units,
+        expressions=teacher.tasks.expressions,
+        valence_arousal_bins=teacher.tasks.valence_arousal_bins,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+    )

@@ -1,0 +1,194 @@
+"""The mean of several models' logits, in probability and expectation, by the names of classes and action units; and weights for it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from affect_train.errors import ModelMismatchError
+from affect_train.evaluation.metrics import evaluate_predictions
+from affect_train.losses import expectation
+from affect_train.tasks import TaskSet
+
+Weights = dict[str, tuple[float, ...]]
+"""For each task (au, expression, va) a share of every member; shares of a task are 0 or more and sum to 1."""
+
+HEAD_TASKS = {"au": "au", "expression": "expression", "valence": "va", "arousal": "va"}
+MAIN_METRICS = {"au": "mean_f1", "expression": "macro_f1", "va": "mean_ccc"}
+STEPS = 20
+"""Fitted weights are multiples of 1 / STEPS before they are scaled to a sum of 1."""
+
+
+def merged_tasks(members: Sequence[tuple[str, TaskSet]]) -> TaskSet:
+    """What several models predict together: every action unit that one of them has; the classes and bins that all of them share.
+
+    Args:
+        members: name and tasks of each.
+
+    Raises:
+        ModelMismatchError: classes or bins differ.
+    """
+    units = tuple(dict.fromkeys(unit for _, tasks in members for unit in tasks.action_units))
+    with_classes = [(name, tasks.expressions) for name, tasks in members if tasks.expressions]
+    with_bins = [(name, tasks.valence_arousal_bins) for name, tasks in members if tasks.valence_arousal_bins]
+    for name, classes in with_classes[1:]:
+        if set(classes) != set(with_classes[0][1]):
+            first, expected = with_classes[0]
+            raise ModelMismatchError(
+                f"'{name}' beside '{first}', expression classes",
+                ", ".join(classes),
+                ", ".join(expected),
+                "merge models of the same classes: probabilities over other classes have no mean",
+            )
+    for name, bins in with_bins[1:]:
+        if bins != with_bins[0][1]:
+            first, expected_bins = with_bins[0]
+            raise ModelMismatchError(
+                f"'{name}' beside '{first}', valence and arousal bins",
+                str(bins),
+                str(expected_bins),
+                "merge models of the same bins",
+            )
+    return TaskSet(units, with_classes[0][1] if with_classes else (), with_bins[0][1] if with_bins else 0)
+
+
+def equal_weights(tasks: TaskSet, members: int) -> Weights:
+    """The same share for every member."""
+    return dict.fromkeys(tasks.names, (1 / members,) * members)
+
+
+def merge(
+    tasks: TaskSet, members: Sequence[tuple[TaskSet, Mapping[str, Tensor]]], weights: Weights | None = None
+) -> dict[str, Tensor]:
+    """The logits of the mean probability: their sigmoid, softmax and expectation are the weighted means of the members'.
+
+    A member without a head, or without an action unit, has no say in it: the shares of the others are scaled up; where these are all 0, they count
+    alike.
+
+    Args:
+        tasks: of the result, from `merged_tasks`.
+        members: for each its tasks and its logits [N, width] by head.
+        weights: by task; equal by default.
+
+    Returns:
+        float32 [N, width] by head, in the order of `tasks`.
+    """
+    weights = weights or equal_weights(tasks, len(members))
+    found: dict[str, Tensor] = {}
+    if tasks.action_units:
+        found["au"] = _merged_units(tasks, members, weights["au"])
+    for head in ("expression", "valence", "arousal"):
+        holders = [(own, logits[head], i) for i, (own, logits) in enumerate(members) if head in logits]
+        if not holders:
+            continue
+        shares = _shares([weights[HEAD_TASKS[head]][i] for *_, i in holders])
+        total = None
+        for (own, logits, _), share in zip(holders, shares, strict=True):
+            if head == "expression":
+                logits = logits[:, [own.expressions.index(name) for name in tasks.expressions]]
+            part = torch.log_softmax(logits.double(), dim=1) + share
+            total = part if total is None else torch.logaddexp(total, part)
+        found[head] = total.float()
+    return found
+
+
+def _merged_units(
+    tasks: TaskSet, members: Sequence[tuple[TaskSet, Mapping[str, Tensor]]], weights: Sequence[float]
+) -> Tensor:
+    columns = []
+    for unit in tasks.action_units:
+        holders = [i for i, (own, _) in enumerate(members) if unit in own.action_units]
+        present = absent = None
+        for i, share in zip(holders, _shares([weights[i] for i in holders]), strict=True):
+            own, logits = members[i]
+            column = logits["au"][:, own.action_units.index(unit)].double()
+            yes, no = torch.nn.functional.logsigmoid(column) + share, torch.nn.functional.logsigmoid(-column) + share
+            present = yes if present is None else torch.logaddexp(present, yes)
+            absent = no if absent is None else torch.logaddexp(absent, no)
+        columns.append(present - absent)
+    return torch.stack(columns, dim=1).float()
+
+
+def _shares(weights: Sequence[float]) -> list[float]:
+    """The logarithms of weights scaled to a sum of 1, those of 0 a large negative number."""
+    total = sum(weights)
+    scaled = [weight / total for weight in weights] if total > 0 else [1 / len(weights)] * len(weights)
+    return [float(np.log(share)) if share > 0 else -1e9 for share in scaled]
+
+
+def predictions_of(tasks: TaskSet, logits: Mapping[str, Tensor]) -> dict[str, NDArray[Any]]:
+    """Probabilities and expectations from logits, as `evaluate_predictions` takes them."""
+    found = {}
+    if "au" in logits:
+        found["au"] = logits["au"].float().sigmoid()
+    if "expression" in logits:
+        found["expression"] = logits["expression"].float().softmax(dim=1)
+    if "valence" in logits:
+        centres = tasks.bin_centres()
+        found |= {axis: expectation(logits[axis], centres) for axis in ("valence", "arousal")}
+    return {name: values.numpy() for name, values in found.items()}
+
+
+def fit_weights(
+    tasks: TaskSet, members: Sequence[tuple[TaskSet, Mapping[str, Tensor]]], labels: Mapping[str, NDArray[Any]]
+) -> Weights:
+    """For each task the convex weights with the highest main metric, by coordinate search from equal ones.
+
+    One member's share is varied from 0 to 1 in steps while the others keep their proportions; the best is taken; until a round betters nothing. A
+    task without a label keeps equal weights.
+
+    Args:
+        tasks: from `merged_tasks`.
+        members: tasks and logits of each, for the rows of `labels`.
+        labels: as `evaluate_predictions` takes them.
+    """
+    fitted = equal_weights(tasks, len(members))
+    for task in tasks.names:
+        fitted[task] = _fit_task(task, tasks, members, labels)
+    return fitted
+
+
+def _fit_task(
+    task: str,
+    tasks: TaskSet,
+    members: Sequence[tuple[TaskSet, Mapping[str, Tensor]]],
+    labels: Mapping[str, NDArray[Any]],
+) -> tuple[float, ...]:
+    only = {
+        "au": TaskSet(action_units=tasks.action_units) if tasks.action_units else None,
+        "expression": TaskSet(expressions=tasks.expressions) if tasks.expressions else None,
+        "va": TaskSet(valence_arousal_bins=tasks.valence_arousal_bins) if tasks.valence_arousal_bins else None,
+    }[task]
+    assert only is not None
+    heads = [head for head, of in HEAD_TASKS.items() if of == task]
+    own = [(each, {head: logits[head] for head in heads if head in logits}) for each, logits in members]
+
+    def quality(weights: tuple[float, ...]) -> float:
+        merged = merge(only, own, {task: weights})
+        value = evaluate_predictions(predictions_of(only, merged), labels, only)[task][MAIN_METRICS[task]]
+        return -np.inf if value is None else float(value)
+
+    best = (1 / len(members),) * len(members)
+    score = quality(best)
+    improved = len(members) > 1 and np.isfinite(score)
+    while improved:
+        improved = False
+        for i in range(len(members)):
+            for step in range(STEPS + 1):
+                tried = _with_share(best, i, step / STEPS)
+                value = quality(tried)
+                # Less than this is noise of the search, and would only move away from equal weights.
+                if value > score + 1e-6:
+                    best, score, improved = tried, value, True
+    return tuple(round(weight, 6) for weight in best)
+
+
+def _with_share(weights: tuple[float, ...], member: int, share: float) -> tuple[float, ...]:
+    rest = sum(weights) - weights[member]
+    others = len(weights) - 1
+    scaled = [weight / rest * (1 - share) if rest > 0 else (1 - share) / others for weight in weights]
+    scaled[member] = share
+    return tuple(scaled)

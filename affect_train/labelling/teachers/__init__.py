@@ -1,0 +1,69 @@
+"""Models that label faces: our own, image classifiers of transformers, ONNX and TFLite files with a description."""
+
+import json
+from pathlib import Path
+
+from affect_data.errors import UsageError
+from affect_train.errors import NotAModelError
+from affect_train.labelling.teachers.base import Teacher, TeacherError, TeacherLogits
+from affect_train.labelling.teachers.own import AffectTeacher
+from affect_train.network.model import AffectConfig
+from affect_train.run_folder import MODEL_CONFIG
+
+__all__ = ["AffectTeacher", "Teacher", "TeacherError", "TeacherLogits", "open_teacher"]
+
+
+def open_teacher(source: str | Path) -> Teacher:
+    """The teacher that a source names.
+
+    Args:
+        source: a run folder or model folder of affect_train; a description (``.yaml``); a folder or Hub id of an image classifier of transformers.
+
+    Raises:
+        NotAModelError: it is none of them.
+        UsageError: a description names what is not there.
+        RecipeError: a description has mistakes.
+        TeacherError: the model does not fit its description, or its classes have no names of the vocabulary.
+    """
+    path = Path(source)
+    if path.suffix in (".yaml", ".yml"):
+        return _described(path)
+    if path.is_dir():
+        return _foreign(path) if _is_foreign(path) else AffectTeacher(path)
+    if path.suffix in (".onnx", ".tflite"):
+        raise UsageError(
+            f"'{source}': the file does not say what its outputs mean; name a YAML that does, see docs/teachers.md"
+        )
+    if not path.exists() and str(source).count("/") == 1 and not path.parent.exists():
+        return _foreign(source)
+    return AffectTeacher(path)
+
+
+def _described(path: Path) -> Teacher:
+    from affect_train.labelling.teachers.description import read_description
+
+    description = read_description(path)
+    if description.format == "transformers":
+        from affect_train.labelling.teachers.classifier import described_classifier
+
+        return described_classifier(description, path)
+    from affect_train.labelling.teachers.described import GraphTeacher
+
+    return GraphTeacher(description, path)
+
+
+def _foreign(source: str | Path) -> Teacher:
+    from affect_train.labelling.teachers.classifier import ClassifierTeacher
+
+    return ClassifierTeacher(source)
+
+
+def _is_foreign(path: Path) -> bool:
+    """Whether a folder holds a model of transformers that is not ours."""
+    try:
+        config = json.loads((path / MODEL_CONFIG).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return False
+    except ValueError as error:
+        raise NotAModelError(path, f"{MODEL_CONFIG} is not readable ({error})", "Name another folder") from error
+    return isinstance(config, dict) and config.get("model_type") != AffectConfig.model_type

@@ -1,0 +1,104 @@
+"""What labels faces: a model of any kind, seen through the names of its classes and action units."""
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from affect_data.dataset.folder import DatasetFolder, load_dataset
+from affect_data.errors import DataError
+from affect_train.inputs.batches import FaceBatch, FaceImages
+from affect_train.inputs.preprocess import Preprocessing
+from affect_train.tasks import TaskSet
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+    from affect_train.inputs.windows import FeatureWindows
+
+TeacherLogits = dict[str, Tensor]
+"""Float tensors [N, width] by head: au, expression, valence, arousal; heads that the teacher lacks are absent."""
+
+
+class TeacherError(DataError):
+    """A teacher that cannot be used: its file, its description or its outputs do not fit."""
+
+    def __init__(self, name: str, because: str, remedy: str) -> None:
+        super().__init__(f"teacher '{name}': {because}. {remedy}")
+
+
+class Teacher(ABC):
+    """A model that labels.
+
+    Args:
+        name: a run, a folder's name, a file's name or a Hub id; never an absolute path.
+        revision: hash of everything that its logits depend on beside the view, or the Hub's revision.
+        tasks: what it predicts, in the order of its logits.
+        preprocessing: how a face becomes its input.
+        out_of_fold: whether no row is labelled by a model that was trained on it.
+    """
+
+    def __init__(
+        self, name: str, revision: str, tasks: TaskSet, preprocessing: Preprocessing, *, out_of_fold: bool = False
+    ) -> None:
+        self.name = name
+        self.revision = revision
+        self.tasks = tasks
+        self.preprocessing = preprocessing
+        self.out_of_fold = out_of_fold
+        self.device = torch.device("cpu")
+
+    @property
+    def view(self) -> str:
+        """How it sees the pictures, in words and as the hash of the preprocessing."""
+        seen = self.preprocessing
+        return (
+            f"un-augmented square crop around the face box, margin {seen.margin:g}, {seen.image_size} px, "
+            f"preprocessing {seen.digest()}"
+        )
+
+    def to(self, device: torch.device) -> "Teacher":
+        """The same teacher, which computes on `device` where it can."""
+        self.device = device
+        return self
+
+    @property
+    def sees_windows(self) -> bool:
+        """Whether what it says of a frame depends on the frames around it."""
+        return False
+
+    def inputs(
+        self,
+        folder: DatasetFolder,
+        split: str,
+        accelerator: "Accelerator",  # noqa: ARG002 - for those who take more than pictures
+        workers: int = 0,  # noqa: ARG002 - for those who take more than pictures
+    ) -> "FaceImages | FeatureWindows":
+        """What it is shown of a split; all processes call it."""
+        return FaceImages(load_dataset(folder.path, split), self.preprocessing)
+
+    @abstractmethod
+    def logits(self, pixels: Tensor) -> TeacherLogits:
+        """The logits of N faces.
+
+        Args:
+            pixels: uint8 [N, 3, S, S], RGB, on the teacher's device; or what else its `inputs` give.
+        """
+
+    def label(self, split: str, faces: FaceBatch) -> TeacherLogits:  # noqa: ARG002 - for teachers that differ by row
+        """The logits of rows of a dataset."""
+        with torch.inference_mode():
+            return self.logits(faces.pixels.to(self.device, non_blocking=True))
+
+
+def files_digest(files: Iterable[Path]) -> str:
+    """sha256 over the sha256 of files, in their order, hexadecimal."""
+    digest = hashlib.sha256()
+    for file in files:
+        with file.open("rb") as stream:
+            digest.update(hashlib.file_digest(stream, "sha256").digest())
+    return digest.hexdigest()

@@ -1,0 +1,78 @@
+"""A model that affect_train trained, as a teacher."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from affect_data.dataset.folder import DatasetFolder
+from affect_train.errors import NotAModelError
+from affect_train.inference.inference import logits_of, open_model
+from affect_train.inference.inputs import inputs_of
+from affect_train.inputs.batches import FaceImages
+from affect_train.inputs.windows import FeatureWindows
+from affect_train.labelling.teachers.base import Teacher, TeacherLogits, files_digest
+from affect_train.recipe.model import Temporal
+from affect_train.run_folder import model_folder
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+WEIGHTS = "*.safetensors"
+
+
+class AffectTeacher(Teacher):
+    """The model of a run folder or model folder.
+
+    Raises:
+        NotAModelError: there is none.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        source = model_folder(path)
+        self.model, preprocessing = open_model(source)
+        run = source.resolve().parent if source.name == "model" else source.resolve()
+        super().__init__(run.name, weights_digest(source), self.model.config.task_set(), preprocessing)
+        self.model.eval()
+
+    def to(self, device: torch.device) -> "AffectTeacher":
+        """The same teacher on `device`."""
+        super().to(device)
+        self.model.to(device)
+        return self
+
+    @property
+    def sees_windows(self) -> bool:
+        """See `Teacher.sees_windows`."""
+        return self.model.config.temporal is not None
+
+    @property
+    def view(self) -> str:
+        """See `Teacher.view`."""
+        if not self.sees_windows:
+            return super().view
+        options = Temporal(**self.model.config.temporal)
+        return f"{super().view}, windows of {options.window} frames every {options.strides[1]}"
+
+    def inputs(
+        self, folder: DatasetFolder, split: str, accelerator: "Accelerator", workers: int = 0
+    ) -> FaceImages | FeatureWindows:
+        """See `Teacher.inputs`."""
+        return inputs_of(self.model, self.preprocessing, folder, split, accelerator, workers=workers)
+
+    def logits(self, pixels: Tensor) -> TeacherLogits:
+        """See `Teacher.logits`."""
+        return logits_of(self.model(pixels))
+
+
+def weights_digest(source: Path) -> str:
+    """sha256 of a model's weight files, hexadecimal.
+
+    Raises:
+        NotAModelError: there are none.
+    """
+    files = sorted(source.glob(WEIGHTS))
+    if not files:
+        raise NotAModelError(source, f"it holds no {WEIGHTS}", "Train it again, or name another run")
+    return files_digest(files)

@@ -1,0 +1,1 @@
+"""Losses by which action units and expressions teach each other (Kollias et al. 2019)."""

@@ -1,0 +1,217 @@
+"""Losses by which action units and expressions teach each other, added to those of any method.
+
+Source: Kollias, Sharmanska & Zafeiriou, *Face Behavior a la carte* (FaceBehaviorNet, arXiv 1910.11111) and *Distribution Matching for Heterogeneous
+Multi-Task Learning* (arXiv 2105.03790).
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from numpy.typing import NDArray
+from torch import Tensor
+
+from affect_data.vocabulary import EXPRESSION_ACTION_UNITS
+from affect_train import losses
+from affect_train.methods.coupling.co_annotation import (
+    complete_expressions,
+    given_action_units,
+    scored_expressions,
+    scored_rows,
+    soft_expressions,
+    soft_sum,
+)
+from affect_train.methods.coupling.distribution_matching import matching_losses
+from affect_train.methods.coupling.relations import Relations, check_coded
+from affect_train.methods.method import LossTerm, Method, Term
+from affect_train.recipe.coupling import Coupling
+from affect_train.recipe.recipe import Recipe
+from affect_train.tasks import TaskSet
+
+if TYPE_CHECKING:
+    from affect_train.inputs.batches import AffectBatch
+    from affect_train.inputs.labels import LabelArrays
+    from affect_train.network.model import AffectOutput
+    from affect_train.training.preparation import Learner, TrainingData
+
+
+class Coupled(Method):
+    """The terms of another method and those of the section ``method.coupling``: as many of the following as it names.
+
+    ``co_annotation_au``: images with an expression and no action unit have the action units of that expression, each with its weight as the weight
+    of its loss. ``co_annotation_expression``: images with action units and no expression have the expression all of whose action units are present;
+    of several, the one with the most. ``soft_co_annotation``: the cross-entropy to `soft_expressions`, wherever there are action units.
+    ``distribution_matching``: see `distribution_matching.matching_losses`; of all images.
+
+    Where the relations say nothing of a class of the head, the losses are of the distribution over the other classes.
+
+    Args:
+        method: whose terms stay as they are.
+        coupling: the section of the recipe.
+    """
+
+    name: ClassVar[str] = "coupled"
+
+    def __init__(self, method: Method, coupling: Coupling) -> None:
+        super().__init__(method.options, method.tasks)
+        self.method = method
+        self.coupling = coupling
+        soft, matching = coupling.soft_co_annotation, coupling.distribution_matching
+        self.soft = soft if soft is not None and soft.weight else None
+        self.matching = matching if matching is not None and matching.weight else None
+        self._relations = None if coupling.prior == "data" else table_relations(coupling, method.tasks)
+
+    @property
+    def relations(self) -> Relations:
+        """Between the heads; with ``prior: data`` only after `prepare`."""
+        if self._relations is None:
+            raise RuntimeError("the relations are counted in `prepare`")
+        return self._relations
+
+    @property
+    def needs_window_statistics(self) -> bool:
+        """As of the method; the terms of the coupling are sums over rows."""
+        return self.method.needs_window_statistics
+
+    def prepare(self, labels: "LabelArrays", rows: NDArray[np.int64], where: str) -> list[str]:
+        """Counts the relations, or makes sure that the labels can teach those of a table.
+
+        Raises:
+            CouplingError: they cannot.
+        """
+        notes = list(self.method.prepare(labels, rows, where))
+        if self.coupling.prior == "data":
+            self._relations = Relations.of_labels(
+                labels,
+                rows,
+                self.tasks,
+                neutral=self.coupling.neutral == "include",
+                least_rows=self.coupling.least_rows,
+            )
+        check_coded(self.relations, labels, rows, self.tasks, where)
+        notes += self.relations.notes
+        matched = zip(self.tasks.action_units, self.relations.matched.tolist(), strict=True)
+        apart = [f"AU{number}" for number, known in matched if not known]
+        if apart and self.matching is not None:
+            notes.append(
+                f"coupling: distribution matching leaves out {', '.join(apart)}: the prior does not say who shows it"
+            )
+        return notes
+
+    def attach(self, learner: "Learner", data: "TrainingData", accelerator: Accelerator, recipe: Recipe) -> None:
+        """Of the method."""
+        self.method.attach(learner, data, accelerator, recipe)
+
+    def before_step(self, number: int, window: Sequence["AffectBatch"]) -> None:
+        """Of the method."""
+        self.method.before_step(number, window)
+
+    def before_losses(self, output: "AffectOutput", batch: "AffectBatch") -> None:
+        """Of the method."""
+        self.method.before_losses(output, batch)
+
+    def before_update(self) -> None:
+        """Of the method."""
+        self.method.before_update()
+
+    def finish(self, folder: Path) -> list[str]:
+        """Of the method."""
+        return self.method.finish(folder)
+
+    def au_shares(self, known: Tensor) -> Tensor | None:
+        """Of the method."""
+        return self.method.au_shares(known)
+
+    def counts(self, batch: "AffectBatch") -> dict[str, Tensor]:
+        """Of the method, and of every coupling."""
+        return {**self.method.counts(batch), **self._own_counts(batch, self._relations_on(batch))}
+
+    def _own_counts(self, batch: "AffectBatch", relations: Relations) -> dict[str, Tensor]:
+        found: dict[str, Tensor] = {}
+        if self._hard_au:
+            found["co_annotation_au"] = self.au_count(self._unit_labels(batch, relations) > 0)
+        if self._hard_expression:
+            found["co_annotation_expression"] = (complete_expressions(batch, relations) >= 0).sum()
+        if self.soft is not None:
+            found["soft_co_annotation"] = scored_rows(scored_expressions(batch, relations)).sum()
+        if self.matching is not None:
+            found["distribution_matching"] = self._matched_count(batch, relations)
+        return found
+
+    def losses(self, output: "AffectOutput", batch: "AffectBatch") -> dict[str, Term]:
+        """Of the method, and of every coupling."""
+        assert output.au_logits is not None
+        assert output.expression_logits is not None
+        relations = self._relations_on(batch)
+        counts = self._own_counts(batch, relations)
+        sums: dict[str, tuple[Tensor, float]] = {}
+        if self._hard_au:
+            sums["co_annotation_au"] = self._au_sum(output.au_logits, batch, relations), self._hard_au * self.au_factor
+        if self._hard_expression:
+            classes = complete_expressions(batch, relations)
+            total, _ = losses.masked_cross_entropy(output.expression_logits, classes, classes >= 0)
+            sums["co_annotation_expression"] = total, self._hard_expression
+        if self.soft is not None:
+            options = self.soft
+            targets = soft_expressions(batch, relations, weighted=options.weighted, temperature=options.temperature)
+            scored = scored_expressions(batch, relations)
+            sums["soft_co_annotation"] = soft_sum(output.expression_logits, targets, scored, relations), options.weight
+        if self.matching is not None:
+            options = self.matching
+            matched = matching_losses(
+                output.au_logits, output.expression_logits, relations, options.form, options.gradient
+            )
+            sums["distribution_matching"] = matched.sum(), options.weight
+        own: dict[str, Term] = {name: LossTerm(total, counts[name], weight) for name, (total, weight) in sums.items()}
+        return {**self.method.losses(output, batch), **own}
+
+    @property
+    def _hard_au(self) -> float:
+        """The weight of given action units; 0 where none are given."""
+        hard = self.coupling.co_annotation
+        return hard.au_weight * self.options.task_weights.au if hard is not None else 0.0
+
+    @property
+    def _hard_expression(self) -> float:
+        hard = self.coupling.co_annotation
+        return hard.expression_weight * self.options.task_weights.expression if hard is not None else 0.0
+
+    def _relations_on(self, batch: "AffectBatch") -> Relations:
+        if self.relations.classes.device != batch.au.device:
+            self._relations = self.relations.to(batch.au.device)
+        return self.relations
+
+    def _unit_labels(self, batch: "AffectBatch", relations: Relations) -> Tensor:
+        """The weight with which each action unit counts as present, float [N, A]; 0 where it is not given."""
+        return given_action_units(batch, relations, len(self.tasks.expressions))
+
+    def _au_sum(self, logits: Tensor, batch: "AffectBatch", relations: Relations) -> Tensor:
+        weights = self._unit_labels(batch, relations)
+        given, shares = weights > 0, self.au_shares(weights > 0)
+        total, _ = losses.masked_binary_cross_entropy(
+            logits, given.float(), given, weights if shares is None else weights * shares
+        )
+        return total
+
+    def _matched_count(self, batch: "AffectBatch", relations: Relations) -> Tensor:
+        rows = torch.tensor(len(batch), device=batch.au.device)
+        averages = self.matching is not None and self.matching.reduction == "mean"
+        return rows * relations.matched.sum() if averages else rows
+
+
+def table_relations(coupling: Coupling, tasks: TaskSet) -> Relations:
+    """The relations of the recipe's table, or of Du et al.
+
+    Raises:
+        CouplingError: the heads have no relation between them.
+    """
+    matching = coupling.distribution_matching
+    return Relations.of_table(
+        coupling.relations if coupling.relations is not None else EXPRESSION_ACTION_UNITS,
+        tasks,
+        neutral=coupling.neutral == "include",
+        weighted=matching is not None and matching.weighted,
+    )

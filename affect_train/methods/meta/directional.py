@@ -1,0 +1,158 @@
+"""How the losses of rows change in a direction of weight space, without a second-order graph."""
+
+import math
+import warnings
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from affect_train.losses import sum_dtype
+from affect_train.methods.meta.virtual_step import SMALLEST_NORM, Weights, gradients, length
+
+FIRST_DISTANCE = 2e-4
+SHORTEST, LONGEST = 1e-7, 1.0
+BAND = 2.0
+"""By which factor the outputs may change more or less than they should."""
+TRIES = 4
+
+
+@dataclass(frozen=True)
+class OnePass:
+    """What the model says of N rows at some weights.
+
+    Attributes:
+        outputs: float [M, C], without graph.
+        losses: float [N].
+        leaves: the weights, from which the losses' graph starts if they have one.
+    """
+
+    outputs: Tensor
+    losses: Tensor
+    leaves: Weights
+
+
+class Passes:
+    """The model as a function of its weights, taken at several places with the same random numbers.
+
+    Args:
+        rows: from weights to outputs, float [M, C], and losses, float [N].
+        weights: the place from which others are reached.
+        random: a context in which a pass draws its random numbers.
+    """
+
+    def __init__(
+        self,
+        rows: Callable[[Sequence[Tensor]], tuple[Tensor, Tensor]],
+        weights: Sequence[Tensor],
+        random: Callable[[], AbstractContextManager[None]],
+    ) -> None:
+        self._rows = rows
+        self._weights = [one.detach() for one in weights]
+        self._random = random
+
+    def take(self, moves: Sequence[Tensor] | None = None, *, graph: bool = False) -> OnePass:
+        """A pass where the weights have moved."""
+        weights = self._weights if moves is None else torch._foreach_add(self._weights, list(moves))
+        leaves = [one.detach().requires_grad_(graph) for one in weights]
+        with self._random(), torch.set_grad_enabled(graph):
+            outputs, losses = self._rows(leaves)
+        return OnePass(outputs.detach(), losses, leaves)
+
+    def derivatives(self, direction: Sequence[Tensor]) -> Tensor:
+        """The derivatives of the losses in a direction by forward-mode differentiation, float [N]."""
+        # The fused kernels of attention have no forward derivative.
+        with self._random(), sdpa_kernel(SDPBackend.MATH), warnings.catch_warnings():
+            # Loading torch's forward derivatives for the first time uses a part of torch that is on its way out.
+            warnings.filterwarnings("ignore", "`torch.jit", DeprecationWarning)
+            found: Tensor = torch.func.jvp(lambda *moved: self._rows(moved)[1], tuple(self._weights), tuple(direction))[
+                1
+            ]
+        return found
+
+
+@dataclass(frozen=True)
+class RowLosses:
+    """The losses of N rows near some weights.
+
+    Attributes:
+        along: float [N], the derivative of each in a direction.
+        near: gives a pass with graph.
+    """
+
+    along: Tensor
+    near: Callable[[], OnePass]
+
+    def gradient(self, factors: Tensor) -> Weights:
+        """The gradient, by the weights, of the sum of the losses times factors, float [N]; to be asked for once."""
+        one = self.near()
+        return gradients((one.losses * factors).sum(), one.leaves)
+
+
+class DirectionalDerivatives:
+    """From a direction v of weight space to ``<v, d loss_i / d weights>`` of every row.
+
+    Differences of losses are taken over such a distance that the outputs change by a given amount (root mean square over rows and classes, one side):
+    a network bends over longer ones, with batch normalisation of features that hardly vary within thousandths of weight space, and over shorter ones
+    the change is lost in float32. The distance of one direction is the first try for the next.
+
+    Args:
+        gradient: ``central_difference``, ``one_sided`` or ``forward_mode``, which takes no difference.
+        change: of the outputs.
+        add: from a tensor to its sum over processes, so that all take the same distance.
+    """
+
+    def __init__(self, gradient: str, change: float, add: Callable[[Tensor], Tensor]) -> None:
+        self.gradient = gradient
+        self.change = change
+        self.distance = FIRST_DISTANCE
+        self._add = add
+
+    def __call__(
+        self, passes: Passes, direction: Sequence[Tensor], *, here: OnePass | None = None, graph: bool = False
+    ) -> RowLosses:
+        """The derivatives, and what gives the losses' gradient; every process has to call it.
+
+        Args:
+            passes: of the model.
+            direction: of the weights' shapes, the same on all processes.
+            here: the pass at unmoved weights, where it is known.
+            graph: whether one of the compared passes keeps its graph, so that the losses' gradient costs a backward pass alone. It is then the
+                gradient at that pass's weights, where the outputs differ by `change`.
+        """
+        if self.gradient == "forward_mode":
+            return RowLosses(passes.derivatives(direction), partial(passes.take, graph=True))
+        norm = length(direction).clamp(min=SMALLEST_NORM)
+        if self.gradient == "one_sided" and here is None:
+            here = passes.take()
+        for tries_left in reversed(range(TRIES)):
+            distance = self.distance
+            moves = torch._foreach_mul(list(direction), distance / norm)
+            ahead = passes.take(moves, graph=graph)
+            if here is not None and not self._far_enough(ahead.outputs - here.outputs) and tries_left:
+                continue
+            if self.gradient == "one_sided":
+                other, sides = here, 1
+                break
+            other, sides = passes.take(torch._foreach_neg(moves)), 2
+            if here is not None or self._far_enough((ahead.outputs - other.outputs) / 2):
+                break
+        assert other is not None
+        along = (ahead.losses.detach() - other.losses) * (norm / (sides * distance))
+        return RowLosses(along, (lambda: ahead) if graph else partial(passes.take, graph=True))
+
+    def _far_enough(self, change: Tensor) -> bool:
+        """Whether outputs have changed by about as much as they should; sets the distance at which they will."""
+        kind = sum_dtype(change.device)
+        squares = torch.stack([change.to(kind).square().sum(), change.new_tensor(change.numel(), dtype=kind)])
+        total, count = self._add(squares).tolist()
+        if not total > 0 or not math.isfinite(total):
+            return True
+        factor = self.change / math.sqrt(total / count)
+        before = self.distance
+        self.distance = min(max(before * min(max(factor, 0.01), 100.0), SHORTEST), LONGEST)
+        return 1 / BAND <= factor <= BAND or self.distance == before

@@ -1,0 +1,142 @@
+"""The model as a function of its weights: passes at other weights than its own."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from affect_train.training.optimization import layer_depths
+
+if TYPE_CHECKING:
+    from affect_train.network.model import AffectModel, AffectOutput
+
+Weights = list[Tensor]
+RandomState = tuple[Tensor, Tensor | None]
+
+FLOAT32_SETTINGS: tuple[Any, ...] = (torch.backends.cuda.matmul, torch.backends.cudnn.conv)
+"""Where torch keeps how products of float32 are taken on a GPU; it is not in torch's types."""
+
+SMALLEST_NORM = 1e-30
+"""A direction shorter than this is none."""
+
+
+class WeightSpace:
+    """A model's learning weights, and the model as a function of them.
+
+    A pass runs in full precision, whatever the training runs in, because differences of losses are taken: without bfloat16, and without
+    TensorFloat32, in which torch runs convolutions on a GPU unless told otherwise. It goes around what Accelerate put around the model. Running
+    statistics stay as they were.
+
+    Args:
+        model: not wrapped for distributed training.
+        last_layers: only the heads' weights and those of this many last layers of the backbone; None: all that learn.
+    """
+
+    def __init__(self, model: "AffectModel", last_layers: int | None = None) -> None:
+        self._model = _OwnForward(model)
+        learning = [name for name, parameter in model.named_parameters() if parameter.requires_grad]
+        if last_layers is not None:
+            depths = layer_depths([name for name, _ in model.named_parameters()])
+            top = max(depths.values())
+            learning = [name for name in learning if depths[name] >= top - last_layers]
+        self.names = learning
+        self.own: Weights = [model.get_parameter(name) for name in learning]
+
+    @property
+    def couples_rows(self) -> bool:
+        """Whether what the model says of a row depends on the other rows of the pass."""
+        return any(
+            isinstance(part, nn.modules.batchnorm._BatchNorm) and part.training for part in self._model.modules()
+        )
+
+    def direction_in(self, whole: "WeightSpace", direction: Sequence[Tensor]) -> Weights:
+        """A direction of this space in one of more weights, which do not move."""
+        along = dict(zip(self.names, direction, strict=True))
+        return [
+            along[name] if name in along else torch.zeros_like(one)
+            for name, one in zip(whole.names, whole.own, strict=True)
+        ]
+
+    def __call__(self, weights: Sequence[Tensor], pixels: Tensor) -> "AffectOutput":
+        """The model's output at other weights, in the order of `names`."""
+        values = {f"model.{name}": value.detach() for name, value in self._model.model.named_parameters()}
+        # Batch normalisation writes into the copies.
+        values |= {f"model.{name}": value.clone() for name, value in self._model.model.named_buffers()}
+        values |= {f"model.{name}": value for name, value in zip(self.names, weights, strict=True)}
+        with torch.autocast(pixels.device.type, enabled=False), exact_float32():
+            output: AffectOutput = torch.func.functional_call(self._model, values, (pixels,))
+        return output
+
+
+def computes_float32_exactly(device: torch.device) -> bool:
+    """Whether products of float32 are taken in float32 on a device, not in TensorFloat32."""
+    return device.type == "cpu" or all(one.fp32_precision != "tf32" for one in FLOAT32_SETTINGS)
+
+
+@contextmanager
+def exact_float32() -> Iterator[None]:
+    """Products of float32 in float32 on GPUs, which else may round their factors to ten bits; afterwards as before."""
+    before = [setting.fp32_precision for setting in FLOAT32_SETTINGS]
+    try:
+        for setting in FLOAT32_SETTINGS:
+            setting.fp32_precision = "ieee"
+        yield
+    finally:
+        for setting, kept in zip(FLOAT32_SETTINGS, before, strict=True):
+            setting.fp32_precision = kept
+
+
+class _OwnForward(nn.Module):
+    """The forward method of the model's class, without what was put around it in an instance."""
+
+    def __init__(self, model: "AffectModel") -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, pixels: Tensor) -> "AffectOutput":
+        output: AffectOutput = type(self.model).forward(self.model, pixels)
+        return output
+
+
+def length(vectors: Sequence[Tensor]) -> Tensor:
+    """The norm of several tensors as one vector."""
+    return torch.stack(torch._foreach_norm(list(vectors))).norm()
+
+
+def gradients(value: Tensor, weights: Sequence[Tensor], *, retain: bool = False, create_graph: bool = False) -> Weights:
+    """The gradient of a scalar by each of the weights, zeros where it does not depend on them."""
+    if not value.requires_grad:
+        return [torch.zeros_like(one) for one in weights]
+    found = torch.autograd.grad(
+        value, list(weights), retain_graph=retain or create_graph, create_graph=create_graph, allow_unused=True
+    )
+    return [torch.zeros_like(one) if part is None else part for one, part in zip(weights, found, strict=True)]
+
+
+def random_state(device: torch.device) -> RandomState:
+    """The state of the random numbers that a model on a device draws."""
+    if device.type == "cpu":
+        return torch.random.get_rng_state(), None
+    return torch.random.get_rng_state(), torch.get_device_module(device).get_rng_state(device)
+
+
+def same_state(first: RandomState, second: RandomState) -> bool:
+    """Whether no random number was drawn between the two."""
+    pairs = zip(first, second, strict=True)
+    return all(
+        one is other or (one is not None and other is not None and torch.equal(one, other)) for one, other in pairs
+    )
+
+
+@contextmanager
+def random_numbers(device: torch.device, state: RandomState) -> Iterator[None]:
+    """Draws from a state, and leaves the random numbers as they were."""
+    devices = [] if device.type == "cpu" else [device.index or 0]
+    kind = {} if device.type == "cpu" else {"device_type": device.type}
+    with torch.random.fork_rng(devices, **kind):
+        torch.random.set_rng_state(state[0])
+        if state[1] is not None:
+            torch.get_device_module(device).set_rng_state(state[1], device)
+        yield

@@ -1,0 +1,154 @@
+"""The network that weighs the rows, and the record of its weights."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812 - the usual name
+from torch import Tensor, nn
+
+from affect_train.recipe.meta import WeightNetwork as WeightNetworkOptions
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+DOUBTFUL = 0.3
+"""The rank correlation of weights and losses from which weights are doubted."""
+
+
+class WeightNetwork(nn.Module):
+    """From a row's loss, features or both to its weight in (0, 1): one hidden layer and a sigmoid.
+
+    Source: Shu et al., *Meta-Weight-Net* (arXiv 1902.07379), whose input is the loss; features as Li & Shan (arXiv 2105.06620).
+
+    Args:
+        width: of the features.
+        options: of the recipe.
+        seed: of the first weights, which are the same on every process; no other random number is drawn.
+    """
+
+    def __init__(self, width: int, options: WeightNetworkOptions, seed: int) -> None:
+        super().__init__()
+        self.input = options.input
+        self.width = width
+        entries = {"loss": 1, "feature": width, "both": width + 1}[options.input]
+        with torch.random.fork_rng([]):
+            torch.manual_seed(seed)
+            self.layers = nn.Sequential(nn.Linear(entries, options.hidden), nn.ReLU(), nn.Linear(options.hidden, 1))
+
+    def forward(self, features: Tensor, losses: Tensor) -> Tensor:
+        """Weights float32 [N].
+
+        Args:
+            features: float [N, D]; no gradient flows back.
+            losses: float [N]; no gradient flows back.
+        """
+        parts = []
+        if self.input != "loss":
+            # On the scale of the losses, whatever the backbone.
+            parts.append(F.layer_norm(features.detach().float(), (self.width,)))
+        if self.input != "feature":
+            parts.append(losses.detach().float()[:, None])
+        weights: Tensor = self.layers(torch.cat(parts, dim=1)).squeeze(1).sigmoid()
+        return weights
+
+
+class WeightRecord:
+    """The mean weight and loss of each row in the last epoch in which it came.
+
+    Args:
+        rows: of the split.
+        device: where the weights come from.
+    """
+
+    def __init__(self, rows: int, device: torch.device) -> None:
+        self.epochs = torch.full((rows,), -1, dtype=torch.int32, device=device)
+        self.sums = torch.zeros(rows, 2, dtype=torch.float32, device=device)
+        self.counts = torch.zeros(rows, dtype=torch.int32, device=device)
+
+    def add(self, epoch: int, rows: Tensor, weights: Tensor, losses: Tensor) -> None:
+        """Takes in the weights and losses of some rows; a row may come twice.
+
+        Args:
+            epoch: 0-based.
+            rows: int64 [N].
+            weights: float [N].
+            losses: float [N], before they are weighted.
+        """
+        known = self.epochs[rows] == epoch
+        self.sums[rows] = self.sums[rows] * known[:, None]
+        self.counts[rows] = self.counts[rows] * known
+        self.epochs[rows] = epoch
+        self.sums.index_add_(0, rows, torch.stack([weights.float(), losses.float()], dim=1))
+        self.counts.index_add_(0, rows, torch.ones_like(rows, dtype=torch.int32))
+
+    def table(self, uids: "pa.ChunkedArray") -> "pa.Table":
+        """Columns uid, weight, loss, times (how often the row came in that epoch) and epoch (0-based) of the rows that came.
+
+        Args:
+            uids: of all rows of the split.
+        """
+        import pyarrow as pa
+
+        counts = self.counts.cpu().numpy()
+        rows = np.flatnonzero(counts)
+        means = (self.sums.cpu().numpy()[rows] / counts[rows, None]).astype(np.float32)
+        values = {
+            "weight": means[:, 0],
+            "loss": means[:, 1],
+            "times": counts[rows],
+            "epoch": self.epochs.cpu().numpy()[rows],
+        }
+        return pa.table({"uid": uids.take(pa.array(rows)), **values})
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """What a checkpoint keeps."""
+        return {"epochs": self.epochs, "sums": self.sums, "counts": self.counts}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Takes up what a checkpoint kept."""
+        for name, own in self.state_dict().items():
+            own.copy_(state[name])
+
+
+def doubts(table: "pa.Table", where: str) -> list[str]:
+    """What speaks against taking a small weight for a wrong label: rows that weigh more the larger their loss is, in one line, or nothing.
+
+    Args:
+        table: of `WeightRecord.table`.
+        where: the table is written to.
+    """
+    import polars as pl
+
+    weights, losses = (pl.Series(table.column(name).to_numpy()) for name in ("weight", "loss"))
+    correlation = pl.select(pl.corr(weights, losses, method="spearman")).item()
+    if correlation is None or not correlation > DOUBTFUL:
+        return []
+    return [
+        f"doubtful weights: in '{where}' rows weigh more the larger their loss is (rank correlation {correlation:+.2f} over {len(weights):,} rows), "
+        "so that wrong labels may weigh most; do not draw rows by these weights, nor take a small one for a wrong label. Other seeds, "
+        "batch-normalised heads or weights that are learned later may come out the other way (docs/methods.md)"
+    ]
+
+
+def write_table(path: Path, table: "pa.Table") -> None:
+    """Writes a parquet file under a temporary name and renames it."""
+    import pyarrow.parquet as pq
+
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    pq.write_table(table, temporary)
+    temporary.replace(path)
+
+
+def write_network(path: Path, network: WeightNetwork) -> None:
+    """Writes the network's weights under a temporary name and renames it."""
+    from safetensors.torch import save_file
+
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    states = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
+    save_file(states, temporary, metadata={"input": network.input, "features": str(network.width)})
+    temporary.replace(path)

@@ -1,0 +1,193 @@
+"""Vision backbones of transformers: from a configuration, a local folder or the Hub, and what is known of their outputs."""
+
+import inspect
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from transformers import AutoConfig, AutoModel, PretrainedConfig, PreTrainedModel
+from transformers.image_processing_base import ImageProcessingMixin
+
+from affect_train.errors import BackboneError
+from affect_train.recipe.model import Model as ModelOptions
+
+IMAGENET_MEAN: Final = (0.485, 0.456, 0.406)
+IMAGENET_STD: Final = (0.229, 0.224, 0.225)
+
+CLASS_TOKENS: Final[Mapping[str, int]] = {
+    "beit": 1,
+    "data2vec-vision": 1,
+    "deit": 2,
+    "dinov2": 1,
+    "dinov2_with_registers": 1,
+    "dinov3_vit": 1,
+    "vit": 1,
+    "vit_msn": 1,
+}
+"""Tokens before the first patch (and before registers) in the last hidden state, class token first; backbones not named have none."""
+
+CONVOLUTIONAL_STEMS: Final = frozenset({"levit"})
+"""Backbones whose ``patch_size`` is not the stride of their stem, so that any image size fits."""
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A backbone and how to feed it.
+
+    Attributes:
+        name: for messages.
+        model: with pretrained or fresh weights.
+        image_mean: of each channel in [0, 1].
+        image_std: of each channel in [0, 1].
+    """
+
+    name: str
+    model: PreTrainedModel
+    image_mean: Sequence[float] = IMAGENET_MEAN
+    image_std: Sequence[float] = IMAGENET_STD
+
+    @property
+    def config(self) -> PretrainedConfig:
+        """The backbone's own configuration."""
+        return self.model.config
+
+
+def load_backbone(options: ModelOptions) -> Backbone:
+    """The backbone that the section ``model`` of a recipe names.
+
+    Raises:
+        BackboneError: it cannot be loaded, or the image size, pooling or drop path do not fit it.
+    """
+    if not isinstance(options.backbone, str):
+        name, config = _configured(options.backbone, options.image_size)
+        _fit(name, config, options)
+        return Backbone(name, AutoModel.from_config(config))
+    name, config = options.backbone, _named_config(options.backbone)
+    # A model of affect_train serves with its backbone alone.
+    inner = config.backbone_config if config.model_type == "affect" else config
+    _fit(name, inner, options)
+    model = AutoModel.from_config(inner) if options.pretrained is False else _pretrained(name, config)
+    return Backbone(
+        name, model if inner is config else getattr(model, "backbone", model), *_normalisation(name, config)
+    )
+
+
+def prefix_tokens(config: PretrainedConfig) -> int:
+    """How many tokens of the last hidden state stand before the first patch: class tokens and registers."""
+    if config.model_type not in CLASS_TOKENS:
+        return 0
+    return CLASS_TOKENS[config.model_type] + getattr(config, "num_register_tokens", 0)
+
+
+def feature_width(config: PretrainedConfig) -> int:
+    """The channels of the last hidden state.
+
+    Raises:
+        BackboneError: the configuration does not say it.
+    """
+    for attribute in ("hidden_size", "hidden_sizes", "embed_dims", "embed_dim"):
+        width = getattr(config, attribute, None)
+        if isinstance(width, int):
+            return width
+        if isinstance(width, list | tuple) and width:
+            return int(width[-1])
+    raise BackboneError(
+        config.model_type,
+        "its configuration has no hidden size",
+        "Choose a vision backbone such as vit, dinov2 or levit",
+    )
+
+
+def pooling_of(options: ModelOptions, config: PretrainedConfig) -> str:
+    """The recipe's pooling, by default the class token beside the mean of the patches where there is one."""
+    return options.pooling or ("cls_mean" if prefix_tokens(config) else "mean")
+
+
+def accepts(model: PreTrainedModel, argument: str) -> bool:
+    """Whether the forward pass has an argument."""
+    return argument in inspect.signature(model.forward).parameters
+
+
+def _configured(values: Mapping[str, Any], image_size: int) -> tuple[str, PretrainedConfig]:
+    settings = {"image_size": image_size, **values}
+    kind = settings.pop("model_type")
+    try:
+        return kind, AutoConfig.for_model(kind, **settings)
+    except Exception as error:  # transformers raises many kinds here, some of them only of its own
+        raise BackboneError(
+            kind,
+            f"the configuration is refused ({_first_line(error)})",
+            f"See the arguments of transformers' configuration of {kind!r}",
+        ) from error
+
+
+def _named_config(name: str) -> PretrainedConfig:
+    is_folder = Path(name).is_dir()
+    if is_folder and not (Path(name) / "config.json").is_file():
+        raise BackboneError(
+            name, "the folder has no config.json", "Name a folder that transformers' save_pretrained wrote"
+        )
+    try:
+        return AutoConfig.from_pretrained(name)
+    except (OSError, ValueError, KeyError) as error:
+        because = (
+            "its config.json cannot be used" if is_folder else "it is no local folder, and the Hub did not give it"
+        )
+        remedy = "Name a local folder, a model id of the Hub (with a network, or downloaded before), or a configuration with `model_type`"
+        raise BackboneError(name, f"{because} ({_first_line(error)})", remedy) from error
+
+
+def _pretrained(name: str, config: PretrainedConfig) -> PreTrainedModel:
+    try:
+        model, report = AutoModel.from_pretrained(name, config=config, output_loading_info=True)
+    except (OSError, ValueError, RuntimeError) as error:
+        raise BackboneError(
+            name,
+            f"its weights cannot be loaded ({_first_line(error)})",
+            "Name a complete model, or set `model.pretrained: false`",
+        ) from error
+    missing = sorted(key for key in report["missing_keys"] if not key.startswith("pooler."))
+    if missing:
+        raise BackboneError(
+            name,
+            f"its weights lack {len(missing)} tensor(s): {', '.join(missing[:5])}",
+            "Name a complete model, or set `model.pretrained: false`",
+        )
+    return model
+
+
+def _normalisation(name: str, config: PretrainedConfig) -> tuple[Sequence[float], Sequence[float]]:
+    if config.model_type == "affect":
+        return config.image_mean, config.image_std
+    try:
+        values, _ = ImageProcessingMixin.get_image_processor_dict(name)
+    except OSError:
+        return IMAGENET_MEAN, IMAGENET_STD
+    return values.get("image_mean", IMAGENET_MEAN), values.get("image_std", IMAGENET_STD)
+
+
+def _fit(name: str, config: PretrainedConfig, options: ModelOptions) -> None:
+    size, patch = options.image_size, getattr(config, "patch_size", None)
+    if isinstance(patch, int) and config.model_type not in CONVOLUTIONAL_STEMS and size % patch:
+        fitting = max(size // patch, 1) * patch
+        raise BackboneError(
+            name, f"its patch size {patch} does not divide the image size {size}", f"Set `model.image_size: {fitting}`"
+        )
+    if options.pooling in ("cls", "cls_mean") and not prefix_tokens(config):
+        raise BackboneError(
+            name, f"it has no class token for `pooling: {options.pooling}`", "Set `model.pooling: mean`"
+        )
+    if options.drop_path:
+        try:
+            if not hasattr(config, "drop_path_rate"):
+                raise TypeError("the configuration has no drop_path_rate")
+            config.drop_path_rate = options.drop_path
+        except Exception as error:  # a strict configuration raises a kind of its own
+            raise BackboneError(
+                name, f"it has no drop path ({_first_line(error)})", "Set `model.drop_path: 0`"
+            ) from error
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0]

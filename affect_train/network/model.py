@@ -1,0 +1,397 @@
+"""A vision backbone from transformers with a head for every task."""
+
+import copy
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import AutoConfig, AutoModel, PretrainedConfig, PreTrainedModel
+from transformers.utils import ModelOutput
+
+from affect_train.errors import BackboneError, NotAModelError
+from affect_train.losses import expectation
+from affect_train.network.backbones import (
+    IMAGENET_MEAN,
+    IMAGENET_STD,
+    accepts,
+    feature_width,
+    load_backbone,
+    pooling_of,
+    prefix_tokens,
+)
+from affect_train.network.recurrent import WindowEncoder
+from affect_train.recipe.model import Model as ModelOptions
+from affect_train.tasks import TaskSet
+
+DEFAULT_THRESHOLD = 0.5
+
+
+class AffectConfig(PretrainedConfig):
+    """All that is needed to rebuild a model and to feed it.
+
+    Args:
+        backbone_config: the backbone's own configuration, or its values with ``model_type``.
+        action_units: FACS numbers in head order.
+        expressions: class names in head order.
+        valence_arousal_bins: bins for each axis over [-1, 1].
+        image_size: side of the input, in pixels.
+        image_mean: of each channel in [0, 1].
+        image_std: of each channel in [0, 1].
+        standardise: give every image mean 0 and deviation 1 instead.
+        pooling: ``mean`` over positions, ``cls`` token, or both (``cls_mean``).
+        head_hidden: width of the heads' hidden layer; 0 for linear heads.
+        head_shared: width of the hidden layer that all heads have in common; 0 for none.
+        head_normalisation: of the features: ``layer`` over each face's, ``batch`` of each feature over the faces.
+        dropout: before the last layer of each head.
+        freeze_backbone: whether only the heads learn.
+        unused_parameters: parameters that no output depends on; they never learn.
+        preprocessing: how the input was cropped and scaled.
+        preprocessing_hash: identifies it.
+        thresholds: for every action unit, the probability from which on it counts as present.
+        temporal: the recurrent stage before the heads: the values of the recipe's section ``model.temporal``; None: there is none.
+    """
+
+    model_type = "affect"
+    sub_configs = {"backbone_config": AutoConfig}  # noqa: RUF012 - the type that transformers looks up
+
+    def __init__(
+        self,
+        backbone_config: PretrainedConfig | Mapping[str, Any] | None = None,
+        action_units: Sequence[int] = (),
+        expressions: Sequence[str] = (),
+        valence_arousal_bins: int = 0,
+        image_size: int = 112,
+        image_mean: Sequence[float] = IMAGENET_MEAN,
+        image_std: Sequence[float] = IMAGENET_STD,
+        standardise: bool = False,  # noqa: FBT001, FBT002 - transformers calls by keyword
+        pooling: str = "mean",
+        head_hidden: int = 0,
+        head_shared: int = 0,
+        head_normalisation: str = "layer",
+        dropout: float = 0.0,
+        freeze_backbone: bool = False,  # noqa: FBT001, FBT002 - transformers calls by keyword
+        unused_parameters: Sequence[str] = (),
+        preprocessing: Mapping[str, Any] | None = None,
+        preprocessing_hash: str = "",
+        thresholds: Sequence[float] | None = None,
+        temporal: Mapping[str, Any] | None = None,
+        **kwargs: Any,  # noqa: ANN401
+    ) -> None:
+        if isinstance(backbone_config, Mapping):
+            values = dict(backbone_config)
+            backbone_config = AutoConfig.for_model(values.pop("model_type"), **values)
+        # A copy: the constructor of transformers resets the attention implementation of configurations inside.
+        self.backbone_config = copy.deepcopy(backbone_config)
+        self.action_units = list(action_units)
+        self.expressions = list(expressions)
+        self.valence_arousal_bins = valence_arousal_bins
+        self.image_size = image_size
+        self.image_mean = list(image_mean)
+        self.image_std = list(image_std)
+        self.standardise = standardise
+        self.pooling = pooling
+        self.head_hidden = head_hidden
+        self.head_shared = head_shared
+        self.head_normalisation = head_normalisation
+        self.dropout = dropout
+        self.freeze_backbone = freeze_backbone
+        self.unused_parameters = list(unused_parameters)
+        self.preprocessing = dict(preprocessing or {})
+        self.preprocessing_hash = preprocessing_hash
+        self.thresholds = list(thresholds) if thresholds is not None else [DEFAULT_THRESHOLD] * len(self.action_units)
+        self.temporal = dict(temporal) if temporal is not None else None
+        if self.expressions:
+            kwargs["id2label"] = dict(enumerate(self.expressions))
+            kwargs["label2id"] = {name: position for position, name in enumerate(self.expressions)}
+        super().__init__(**kwargs)
+
+    def task_set(self) -> TaskSet:
+        """The heads."""
+        return TaskSet(tuple(self.action_units), tuple(self.expressions), self.valence_arousal_bins)
+
+
+@dataclass
+class AffectOutput(ModelOutput):
+    """What a model says of N faces; None where it has no such head.
+
+    Attributes:
+        au_logits: float [N, A].
+        expression_logits: float [N, C].
+        valence_logits: float [N, B] over bins.
+        arousal_logits: float [N, B] over bins.
+        features: float [N, D], the pooled features of the backbone.
+    """
+
+    au_logits: Tensor | None = None
+    expression_logits: Tensor | None = None
+    valence_logits: Tensor | None = None
+    arousal_logits: Tensor | None = None
+    features: Tensor | None = None
+
+
+class AffectModel(PreTrainedModel):
+    """A backbone, one pooled feature vector for a face, and a head for every task of the configuration."""
+
+    config_class = AffectConfig
+    base_model_prefix = "affect"
+    main_input_name = "pixels"
+    supports_gradient_checkpointing = True
+    _supports_sdpa = True
+    _supports_attention_backend = True
+
+    def __init__(self, config: AffectConfig, backbone: PreTrainedModel | None = None) -> None:
+        super().__init__(config)
+        self.backbone = without_pooler(
+            backbone if backbone is not None else AutoModel.from_config(config.backbone_config)
+        )
+        self.prefix_tokens = prefix_tokens(config.backbone_config)
+        width = feature_width(config.backbone_config) * (2 if config.pooling == "cls_mean" else 1)
+        sizes = {
+            "au": len(config.action_units),
+            "expression": len(config.expressions),
+            "valence": config.valence_arousal_bins,
+            "arousal": config.valence_arousal_bins,
+        }
+        self.feature_width = width
+        self.norm = nn.BatchNorm1d(width) if config.head_normalisation == "batch" else nn.LayerNorm(width)
+        self.shared = nn.Identity()
+        if config.head_shared:
+            self.shared = nn.Sequential(nn.Linear(width, config.head_shared), nn.GELU())
+            width = config.head_shared
+        self.encoder = None
+        if config.temporal is not None:
+            present = [name for name, size in sizes.items() if size]
+            self.encoder = WindowEncoder(width, present, config.temporal, config.dropout)
+            width = self.encoder.width
+        self.heads = nn.ModuleDict({name: _head(width, size, config) for name, size in sizes.items() if size})
+        # Persistent, because transformers builds models on the meta device and fills in only what the weight file holds.
+        mean, std = torch.tensor(config.image_mean), torch.tensor(config.image_std)
+        self.register_buffer("pixel_scale", (1 / (255 * std)).reshape(1, 3, 1, 1))
+        self.register_buffer("pixel_shift", (-mean / std).reshape(1, 3, 1, 1))
+        if config.valence_arousal_bins:
+            self.register_buffer("bin_centres", config.task_set().bin_centres())
+        resized = getattr(config.backbone_config, "image_size", None) != config.image_size
+        self._interpolates = resized and accepts(self.backbone, "interpolate_pos_encoding")
+        self.post_init()
+        self._freeze()
+
+    @classmethod
+    def from_pretrained(cls, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - the signature of transformers
+        """As `PreTrainedModel.from_pretrained`; what was frozen when the model was saved is frozen again."""
+        loaded = super().from_pretrained(*args, **kwargs)
+        (loaded[0] if isinstance(loaded, tuple) else loaded)._freeze()
+        return loaded
+
+    def _freeze(self) -> None:
+        unused = set(self.config.unused_parameters)
+        for name, parameter in self.named_parameters():
+            if name in unused or (self.config.freeze_backbone and name.startswith("backbone.")):
+                parameter.requires_grad_(requires_grad=False)
+        self.train(self.training)
+
+    def train(self, mode: bool = True) -> "AffectModel":  # noqa: FBT001, FBT002 - the signature of torch
+        """Training or evaluation mode; a frozen backbone stays in evaluation mode."""
+        super().train(mode)
+        if self.config.freeze_backbone:
+            self.backbone.eval()
+        return self
+
+    def forward(self, pixels: Tensor) -> AffectOutput:
+        """The logits of every head.
+
+        Args:
+            pixels: uint8 [N, 3, S, S], RGB, S the configuration's ``image_size``; or, where the backbone is frozen, float [N, D]: its
+                stored features; or, with a recurrent stage, float [N, 1 + D]: its `placed` features.
+        """
+        if pixels.ndim == 2 and self.config.freeze_backbone:
+            return self.classify(pixels) if self.encoder is None else self.classify(pixels[:, 1:], pixels[:, 0])
+        size = self.config.image_size
+        if pixels.dtype != torch.uint8 or pixels.shape[1:] != (3, size, size):
+            raise ValueError(
+                f"found pixels {pixels.dtype} {list(pixels.shape)}; expected torch.uint8 [N, 3, {size}, {size}]"
+            )
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.config.freeze_backbone):
+            features = self.features(pixels)
+        return self.classify(features)
+
+    def classify(self, features: Tensor, places: Tensor | None = None) -> AffectOutput:
+        """The logits of every head from pooled features [N, D], as `features` gives them.
+
+        Args:
+            features: float [N, D].
+            places: [N], for a recurrent stage: the place of each frame in its window; None: each is a window of one frame.
+        """
+        normalised = self.shared(self.norm(features))
+        if self.encoder is None:
+            logits = {f"{name}_logits": head(normalised) for name, head in self.heads.items()}
+            return AffectOutput(**logits, features=features)
+        read = self.encoder(normalised, torch.zeros_like(features[:, 0]) if places is None else places)
+        logits = {f"{name}_logits": head(read[name]) for name, head in self.heads.items()}
+        return AffectOutput(**logits, features=features)
+
+    def features(self, pixels: Tensor) -> Tensor:
+        """The pooled features of the backbone, float [N, D]."""
+        images = normalised(pixels, self.pixel_scale, self.pixel_shift)
+        if self.config.standardise:
+            deviation, mean = torch.std_mean(images, dim=(1, 2, 3), keepdim=True)
+            # The floor keeps a blank picture from being divided by nothing.
+            images = (images - mean) / deviation.clamp_min(0.05)
+        options = {"interpolate_pos_encoding": True} if self._interpolates else {}
+        hidden = self.backbone(images, **options).last_hidden_state
+        if hidden.ndim == 4:
+            hidden = hidden.flatten(2).transpose(1, 2)
+        mean = hidden[:, self.prefix_tokens :].mean(dim=1)
+        match self.config.pooling:
+            case "mean":
+                return mean
+            case "cls":
+                return hidden[:, 0]
+            case _:
+                return torch.cat([hidden[:, 0], mean], dim=1)
+
+    def predictions(self, output: AffectOutput) -> dict[str, Tensor]:
+        """What the logits mean, float32, by the names of the dataset's columns.
+
+        ``au``: probabilities [N, A]; ``expression``: probabilities [N, C]; ``valence`` and ``arousal``: [N], the mean over the bins' centres.
+        Heads that the model lacks are absent.
+        """
+        found: dict[str, Tensor] = {}
+        if output.au_logits is not None:
+            found["au"] = output.au_logits.float().sigmoid()
+        if output.expression_logits is not None:
+            found["expression"] = output.expression_logits.float().softmax(dim=1)
+        if output.valence_logits is not None and output.arousal_logits is not None:
+            found["valence"] = expectation(output.valence_logits, self.bin_centres)
+            found["arousal"] = expectation(output.arousal_logits, self.bin_centres)
+        return found
+
+    @classmethod
+    def build(
+        cls,
+        tasks: TaskSet,
+        options: ModelOptions,
+        preprocessing: Mapping[str, Any] | None = None,
+        preprocessing_hash: str = "",
+    ) -> "AffectModel":
+        """A new model: fresh heads on a backbone from a configuration, a local folder or the Hub.
+
+        Args:
+            tasks: the heads.
+            options: the section ``model`` of a recipe.
+            preprocessing: stored with the model.
+            preprocessing_hash: stored with the model.
+
+        Raises:
+            BackboneError: the backbone cannot be loaded or does not fit the options.
+        """
+        loaded = load_backbone(options)
+        config = AffectConfig(
+            loaded.config,
+            **tasks.to_dict(),
+            image_size=options.image_size,
+            image_mean=loaded.image_mean,
+            image_std=loaded.image_std,
+            standardise=options.standardise,
+            pooling=pooling_of(options, loaded.config),
+            head_hidden=options.head.hidden,
+            head_shared=options.head.shared,
+            head_normalisation=options.head.normalisation,
+            dropout=options.dropout,
+            freeze_backbone=options.freeze_backbone,
+            preprocessing=preprocessing,
+            preprocessing_hash=preprocessing_hash,
+            temporal=options.temporal.model_dump(mode="json") if options.temporal is not None else None,
+        )
+        model = cls(config, loaded.model)
+        for name in options.head.zero:
+            if name in model.heads:
+                nn.init.zeros_(model.heads[name][-1].weight)
+                nn.init.zeros_(model.heads[name][-1].bias)
+        config.unused_parameters = model.freeze_unused(loaded.name)
+        return model.train()
+
+    def freeze_unused(self, backbone: str = "") -> list[str]:
+        """Stops gradients of parameters that no head depends on (a mask token, an unused layer) and returns their names.
+
+        Distributed training waits for the gradient of every parameter that wants one. Two grey images are sent through to find out.
+
+        Raises:
+            BackboneError: the backbone cannot process images of the configured size.
+        """
+        self.eval()
+        size = self.config.image_size
+        try:
+            output = self(torch.full((2, 3, size, size), 128, dtype=torch.uint8, device=self.device))
+        except (RuntimeError, ValueError, TypeError, AttributeError) as error:
+            raise BackboneError(
+                backbone,
+                f"it cannot process an image of {size}x{size} pixels ({error})",
+                "Choose an image classifier's backbone, or another `model.image_size`",
+            ) from error
+        wanted = [(name, parameter) for name, parameter in self.named_parameters() if parameter.requires_grad]
+        total = sum(output[f"{name}_logits"].float().sum() for name in self.heads)
+        gradients = torch.autograd.grad(total, [parameter for _, parameter in wanted], allow_unused=True)
+        unused = [name for (name, _), gradient in zip(wanted, gradients, strict=True) if gradient is None]
+        for name in unused:
+            self.get_parameter(name).requires_grad_(requires_grad=False)
+        return unused
+
+
+def load_model(folder: Path | str) -> AffectModel:
+    """The model that training wrote to a folder, in evaluation mode.
+
+    Raises:
+        NotAModelError: the folder is missing, incomplete, or holds another kind of model.
+    """
+    remedy = "Name the `model` folder of a finished training run"
+    path = Path(folder)
+    if not (path / "config.json").is_file():
+        raise NotAModelError(path, "there is no config.json", remedy)
+    try:
+        config = AutoConfig.from_pretrained(path)
+        if not isinstance(config, AffectConfig):
+            raise NotAModelError(path, f"it holds a model of type {config.model_type!r}", remedy)
+        model, report = AffectModel.from_pretrained(path, config=config, output_loading_info=True)
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        raise NotAModelError(path, f"it cannot be loaded ({error})", remedy) from error
+    wrong = sorted([*report["missing_keys"], *report["unexpected_keys"]])
+    if wrong:
+        raise NotAModelError(path, f"the weights do not fit the configuration: {', '.join(wrong[:5])}", remedy)
+    return model.eval()
+
+
+def normalised(pixels: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
+    """``pixels * scale + shift`` in the dtype of `scale`, in the memory layout of `pixels`.
+
+    Args:
+        pixels: uint8 [N, 3, S, S].
+        scale: float [1, 3, 1, 1].
+        shift: float [1, 3, 1, 1].
+    """
+    if pixels.is_contiguous() or not pixels.is_contiguous(memory_format=torch.channels_last):
+        images = pixels.to(scale.dtype)
+        return torch.addcmul(shift, images, scale, out=images)
+    # Whole image rows of interleaved colours: on a CPU three times as fast as an operation whose innermost axis has three items.
+    across = pixels.shape[3]
+    rows = pixels.permute(0, 2, 3, 1).reshape(-1, 3 * across).to(scale.dtype)
+    torch.addcmul(shift.flatten().repeat(across), rows, scale.flatten().repeat(across), out=rows)
+    return rows.view(len(pixels), -1, across, 3).permute(0, 3, 1, 2)
+
+
+def without_pooler(backbone: PreTrainedModel) -> PreTrainedModel:
+    """The backbone without the pooling layer that some transformers add after the last hidden state, which no head uses."""
+    if isinstance(getattr(backbone, "pooler", None), nn.Module) and any(True for _ in backbone.pooler.parameters()):
+        backbone.pooler = None
+    return backbone
+
+
+def _head(width: int, size: int, config: AffectConfig) -> nn.Sequential:
+    hidden = [nn.Linear(width, config.head_hidden), nn.GELU()] if config.head_hidden else []
+    return nn.Sequential(*hidden, nn.Dropout(config.dropout), nn.Linear(config.head_hidden or width, size))
+
+
+AutoConfig.register(AffectConfig.model_type, AffectConfig, exist_ok=True)
+AutoModel.register(AffectConfig, AffectModel, exist_ok=True)

@@ -1,0 +1,97 @@
+"""The section ``method.coupling`` of a training recipe: how action units and expressions teach each other."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from affect_data.vocabulary import expression_named, slot_of
+from affect_train.recipe.section import Count, Section, Weight
+
+RelationWeight = Annotated[float, Field(gt=0.0, le=1.0)]
+
+
+class CoAnnotation(Section):
+    """Labels of one task stand in for those that an image lacks of the other."""
+
+    au_weight: Weight = Field(1.0, description="of the action units that images with an expression alone are given")
+    expression_weight: Weight = Field(
+        1.0, description="of the expressions that images with action units alone are given"
+    )
+
+
+class SoftCoAnnotation(Section):
+    """Every image with action units gets a distribution over expressions."""
+
+    weight: Weight = 1.0
+    weighted: bool = Field(default=True, description="action units count by their share of subjects; false: all alike")
+    temperature: Annotated[float, Field(gt=0.0)] = Field(1.0, description="the scores are divided by it before softmax")
+
+
+class DistributionMatching(Section):
+    """The predicted action units agree with those that the predicted expressions imply; takes no label."""
+
+    form: Literal["one_sided", "binary"] = Field(
+        "binary", description="`one_sided`: -p log q, as published; `binary`: -p log q - (1 - p) log(1 - q)"
+    )
+    gradient: Literal["both", "expressions", "action_units", "symmetric"] = Field(
+        "symmetric",
+        description="`both`: one loss that changes both heads, as published; `expressions` and `action_units`: this head alone learns, from the "
+        "other as it is; `symmetric`: half of each of these two",
+    )
+    weight: Weight = 1.0
+    weighted: bool = Field(
+        default=False, description="p(AU | expression) is the share of subjects; false: 1 for every related action unit"
+    )
+    reduction: Literal["mean", "sum"] = Field("mean", description="over action units; `sum` as published")
+
+
+class Coupling(Section):
+    """How action units and expressions teach each other; as FaceBehaviorNet."""
+
+    prior: Literal["du2014", "data"] = Field(
+        "du2014",
+        description="the relations of Du et al. (2014), or the frequencies on training rows that have both labels",
+    )
+    relations: dict[str, dict[int, RelationWeight]] | None = Field(
+        None,
+        description="in place of those of Du et al.: for each expression its action units, 1 or the share of subjects",
+    )
+    neutral: Literal["include", "leave_out"] = Field(
+        "include",
+        description="`include`: neutral shows no action unit (`prior: data`: those that it shows); `leave_out`: nothing is said of it",
+    )
+    least_rows: Count = Field(
+        10,
+        description="`prior: data`: rows of an expression that carry the action unit before its frequency is believed",
+    )
+    co_annotation: CoAnnotation | None = None
+    soft_co_annotation: SoftCoAnnotation | None = None
+    distribution_matching: DistributionMatching | None = None
+
+    @field_validator("relations")
+    @classmethod
+    def _are_of_the_vocabulary(
+        cls, relations: dict[str, dict[int, float]] | None
+    ) -> dict[str, dict[int, float]] | None:
+        if relations is None:
+            return None
+        for numbers in relations.values():
+            for number in numbers:
+                slot_of(number)
+        named = {expression_named(name): units for name, units in relations.items()}
+        if len(named) < len(relations):
+            raise ValueError(f"found {', '.join(relations)}; name every expression once")
+        if "neutral" in named:
+            raise ValueError("neutral has relations; it shows no action unit, or is left out (`neutral`)")
+        return named
+
+    @model_validator(mode="after")
+    def _couples_something(self) -> Self:
+        couplings = ("co_annotation", "soft_co_annotation", "distribution_matching")
+        if not any(getattr(self, name) for name in couplings):
+            raise ValueError(
+                f"couples nothing; give one of {', '.join(couplings)} (`{{}}` for its defaults), or remove it"
+            )
+        if self.relations is not None and self.prior == "data":
+            raise ValueError("`relations` are given and `prior` is 'data'; remove one of them")
+        return self

@@ -1,0 +1,115 @@
+"""Holds the dataset of a recipe against leaks between its splits before anything is trained."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import polars as pl
+from accelerate import Accelerator
+from accelerate.utils import broadcast_object_list
+
+from affect_data.dataset.folder import DatasetFolder
+from affect_data.errors import DataError
+from affect_data.leaks.leaks import LeakError, Part, find_leaks, guard_dataset, stored_groups
+from affect_train.inputs.labels import column_array, load_folds
+from affect_train.recipe.dataset import DatasetSource
+from affect_train.recipe.recipe import Recipe
+from affect_train.reporting import Reporter
+from affect_train.training.preparation import Split, TrainingData, check_dataset, rows_in
+
+FOREIGN_REMEDY = "Mend the splits of the dataset. To train all the same, with figures that are too good, say `training: {leaks: report}`."
+NOUNS = {"subject": "people", "track": "videos", "picture": "pictures", "group": "groups of copies"}
+
+
+def guard_training(recipe: Recipe, accelerator: Accelerator, reporter: Reporter) -> None:
+    """Refuses a dataset of which people, videos or copies are in two splits, as far as the recipe says, and tells of those that it accepts.
+
+    The main process looks; all processes end with the same error.
+
+    Raises:
+        LeakError: there are leaks that the recipe does not accept.
+        DataError: the same, on the other processes.
+        UsageError: the recipe holds a fold out that the dataset does not have.
+    """
+    if isinstance(recipe.dataset, DatasetSource):
+        return
+    refusal: LeakError | None = None
+    if accelerator.is_main_process:
+        folder, options = check_dataset(recipe), recipe.training
+        try:
+            leaks = guard_dataset(folder, leaks=options.leaks, copies=options.copies, parts=parts_of(recipe, folder))
+        except LeakError as error:
+            refusal = error
+        else:
+            reporter.say(summary(leaks, audited=bool(stored_groups(folder))))
+    message = broadcast_object_list([str(refusal) if refusal is not None else None])[0]
+    if refusal is not None:
+        raise refusal
+    if message is not None:
+        raise DataError(message)
+
+
+def guard_loaded(recipe: Recipe, data: TrainingData, reporter: Reporter) -> None:
+    """Refuses people and videos that are in both splits of a dataset that is no dataset folder, as far as the recipe says; every process looks.
+
+    Raises:
+        LeakError: there are leaks that the recipe does not accept.
+    """
+    if data.train.dataset is None:
+        reporter.say("leaks: not looked for, because the rows are streamed")
+        return
+    splits = [split for split in (data.train, data.validation) if split is not None]
+    leaks = find_leaks(pl.concat(_people(split) for split in splits))
+    if len(leaks) and recipe.training.leaks == "refuse":
+        raise LeakError(leaks, FOREIGN_REMEDY)
+    found = _counted(leaks)
+    said = (
+        f"{', '.join(found)} are in two splits: what is measured there is too good"
+        if found
+        else "no person or video is in two splits"
+    )
+    reporter.say(f"leaks: {said}; copies of pictures are looked for in dataset folders alone")
+
+
+def _people(split: Split) -> pl.DataFrame:
+    names = np.array(split.dataset.features["database"].names)
+    named = {"database": names[column_array(split.dataset, "database")], "split": split.name}
+    return pl.DataFrame({**named, **{column: split.dataset[column][:] for column in ("subject", "track")}})
+
+
+def parts_of(recipe: Recipe, folder: DatasetFolder) -> list[Part]:
+    """The rows that must not share people, videos and pictures: those of the splits; a fold that is held out is a part of its own.
+
+    Rows in no fold are in no part unless they are trained on: folds leave out whoever is also in a split that is kept apart.
+    """
+    trained, held_out = recipe.training.split, recipe.training.held_out
+    kept = rows_in(recipe, folder)
+    if kept is None or held_out is None:
+        return [Part(split, split) for split in folder.splits]
+    folds = load_folds(folder, trained, held_out.folds)
+    held = Part(f"fold {held_out.fold} of {trained}", trained, folds == held_out.fold)
+    others = [Part(split, split) for split in folder.splits if split != trained]
+    return [Part(trained, trained, kept), held, *others]
+
+
+def summary(leaks: pl.DataFrame, *, audited: bool) -> str:
+    """One line about the leaks that a run accepts.
+
+    Args:
+        leaks: see `affect_data.leaks.leaks.dataset_leaks`.
+        audited: whether near copies are among them.
+    """
+    found = _counted(leaks)
+    unaudited = "" if audited else "; near copies are looked for by `affect-data audit`, which has stored none"
+    if not found:
+        return f"leaks: no person, video or equal picture is in two splits{unaudited}"
+    return f"leaks: {', '.join(found)} are in two splits: what is measured there is too good{unaudited}"
+
+
+def _counted(leaks: pl.DataFrame) -> Sequence[str]:
+    kinds = leaks["kind"].to_list()
+    rows = leaks["rows"].to_list()
+    return [
+        f"{kinds.count(kind):,} {noun} ({sum(count for k, count in zip(kinds, rows, strict=True) if k == kind):,} rows)"
+        for kind, noun in NOUNS.items()
+        if kind in kinds
+    ]

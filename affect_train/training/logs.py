@@ -1,0 +1,91 @@
+"""The records of a run: a metrics file, TensorBoard, lines on stderr, and the rows that each process saw where the recipe asks for them."""
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from accelerate import Accelerator
+
+from affect_train.inputs.batches import AffectBatch
+from affect_train.recipe.recipe import Recipe
+from affect_train.reporting import Reporter
+from affect_train.run_folder import LineLog, RunFolder
+
+PROJECT = "tensorboard"
+"""The trackers' project: also the folder, inside the run folder, that TensorBoard's files go to."""
+
+
+class Logs:
+    """What is written while a run trains. Lines of the files hold the optimizer step, and a resumed run writes none of them twice.
+
+    Args:
+        recipe: of the run.
+        accelerator: its main process writes.
+        reporter: prints.
+        folder: of the run.
+        resume_at: optimizer steps done before.
+    """
+
+    def __init__(
+        self, recipe: Recipe, accelerator: Accelerator, reporter: Reporter, folder: RunFolder, *, resume_at: int
+    ) -> None:
+        self._recipe = recipe
+        self._accelerator = accelerator
+        self._reporter = reporter
+        self._metrics = LineLog(folder.metrics, resume_at) if accelerator.is_main_process else None
+        self._rows = LineLog(folder.rows(accelerator.process_index), resume_at) if recipe.training.record_rows else None
+        self._restart_window()
+
+    def __enter__(self) -> "Logs":
+        self._accelerator.init_trackers(PROJECT)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for tracker in self._accelerator.trackers:
+            tracker.finish()
+
+    def step(self, step: int, window: Sequence[AffectBatch], losses: Mapping[str, float]) -> None:
+        """Takes in the batches and loss terms of one optimizer step of this process."""
+        if self._rows is not None:
+            self._rows.write({"step": step, "rows": [batch.rows.tolist() for batch in window]})
+        for name, value in losses.items():
+            self._losses[name] = self._losses.get(name, 0.0) + value
+        self._steps += 1
+        self._faces += sum(map(len, window)) * self._accelerator.num_processes
+
+    def write_losses(self, step: int, epoch: int, total_steps: int, learning_rate: float) -> None:
+        """Writes the mean of the loss terms since the last time."""
+        losses = {name: value / self._steps for name, value in self._losses.items()}
+        rate = self._faces / max(time.perf_counter() - self._since, 1e-9)
+        values = {f"loss/{name}": value for name, value in losses.items()}
+        self._accelerator.log({**values, "learning_rate": learning_rate, "faces_per_second": rate}, step=step)
+        if self._metrics is not None:
+            record = {"losses": losses, "learning_rate": learning_rate, "faces_per_second": round(rate, 1)}
+            self._metrics.write({"kind": "train", "step": step, "epoch": epoch, **record})
+        shown = ", ".join(f"{name} {value:.4f}" for name, value in losses.items())
+        self._reporter.say(f"step {step:,}/{total_steps:,}: {shown}; {rate:,.0f} faces/s")
+        self._restart_window()
+
+    def evaluation(self, step: int, metrics: dict[str, Any], score: float) -> None:
+        """Writes the metrics of an evaluation; the time that it took counts for no step."""
+        self._accelerator.log({f"validation/{key}": value for key, value in scalars(metrics).items()}, step=step)
+        if self._metrics is not None:
+            self._metrics.write({"kind": "evaluation", "step": step, "metrics": metrics})
+        self._reporter.say(f"step {step:,}: validation {self._recipe.training.best_metric} {score:.4f}")
+        self._since = time.perf_counter()
+
+    def _restart_window(self) -> None:
+        self._losses: dict[str, float] = {}
+        self._steps = self._faces = 0
+        self._since = time.perf_counter()
+
+
+def scalars(values: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
+    """The numbers of a nested mapping under dotted names."""
+    found: dict[str, float] = {}
+    for key, value in values.items():
+        if isinstance(value, dict):
+            found |= scalars(value, f"{prefix}{key}.")
+        elif isinstance(value, int | float) and not isinstance(value, bool):
+            found[f"{prefix}{key}"] = float(value)
+    return found

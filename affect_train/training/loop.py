@@ -1,0 +1,295 @@
+"""The training loop: load, prepare, train, evaluate, save."""
+
+import math
+from collections.abc import Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+
+from affect_data.errors import DataError
+from affect_train.evaluation.evaluate import evaluate_split
+from affect_train.inputs.batches import AffectBatch
+from affect_train.inputs.foreign import ForeignSource, report_of
+from affect_train.inputs.windows import FeatureWindows
+from affect_train.recipe.recipe import Recipe
+from affect_train.reporting import Reporter
+from affect_train.run_folder import RunFolder, recover_folder, run_lock, write_json, written_folder
+from affect_train.training.checkpoint import Checkpoints, Progress, broadcast_buffers
+from affect_train.training.leak_guard import guard_loaded, guard_training
+from affect_train.training.logs import Logs
+from affect_train.training.preparation import Learner, TrainingData, check_dataset, trained_rows, training_accelerator
+from affect_train.training.resume import check_same_recipe
+from affect_train.training.step import optimizer_step
+from affect_train.training.windows import describe_windows
+
+Value = TypeVar("Value")
+
+
+@dataclass
+class Run:
+    """A run under way."""
+
+    recipe: Recipe
+    accelerator: Accelerator
+    data: TrainingData
+    learner: Learner
+    reporter: Reporter
+    progress: Progress = field(default_factory=Progress)
+    evaluation: dict[str, Any] | None = None
+
+    @property
+    def epoch_steps(self) -> int:
+        """Optimizer steps of an epoch."""
+        return math.ceil(self.data.plan.steps / self.recipe.training.accumulation)
+
+    @property
+    def total_steps(self) -> int:
+        """Optimizer steps of the run."""
+        return planned_steps(self.recipe, self.data)
+
+    @property
+    def out_of_patience(self) -> bool:
+        """Whether the best evaluation is too long ago to go on."""
+        patience = self.recipe.training.patience
+        return patience is not None and self.progress.evaluations_since_best >= patience
+
+    @property
+    def finished(self) -> bool:
+        """Whether no step is left."""
+        return self.progress.step >= self.total_steps or self.out_of_patience
+
+
+def planned_steps(recipe: Recipe, data: TrainingData) -> int:
+    """Optimizer steps of a whole run."""
+    steps = recipe.training.epochs * math.ceil(data.plan.steps / recipe.training.accumulation)
+    return min(steps, recipe.training.max_steps or steps)
+
+
+def train(recipe: Recipe, *, dry_run: bool = False) -> dict[str, Any] | None:
+    """Trains what a recipe says, or goes on with it, and tells what came out, on the main process; None on the others.
+
+    Args:
+        recipe: a validated recipe.
+        dry_run: check everything, train one step, write nothing.
+
+    Raises:
+        NotADatasetError: the dataset is not built.
+        LeakError: people or videos are in two splits, and the recipe does not accept it.
+        AffectError: dataset, soft labels, model and method do not fit one another.
+        NonFiniteLossError: a loss became NaN or infinite.
+        UsageError: another run writes to the output folder, or did by another recipe.
+    """
+    check_dataset(recipe)
+    accelerator = training_accelerator(recipe)
+    reporter = Reporter(speaks=accelerator.is_main_process)
+    guard_training(recipe, accelerator, reporter)
+    data = TrainingData.load(recipe, accelerator)
+    if isinstance(data.source, ForeignSource):
+        guard_loaded(recipe, data, reporter)
+    learner = Learner.build(recipe, accelerator, planned_steps(recipe, data))
+    if data.train.labels is not None:
+        for note in learner.method.prepare(
+            data.train.labels, trained_rows(recipe, data), f"'{recipe.dataset}', split {recipe.training.split}"
+        ):
+            reporter.say(note)
+    learner.method.attach(learner, data, accelerator, recipe)
+    run = Run(recipe, accelerator, data, learner, reporter)
+    describe(run)
+    if dry_run:
+        return try_one_step(run)
+    folder = RunFolder(recipe.output)
+    checkpoints = Checkpoints(folder.checkpoints, recipe.training.keep_last, recipe.training.keep_best)
+    with run_lock(folder, accelerator):
+        start_or_resume(run, folder, checkpoints)
+        with Logs(recipe, accelerator, reporter, folder, resume_at=run.progress.step) as logs:
+            train_steps(run, folder, checkpoints, logs)
+        return finish(run, folder)
+
+
+def describe(run: Run) -> None:
+    """Says what is about to be trained."""
+    parameters = sum(parameter.numel() for parameter in run.learner.model.parameters() if parameter.requires_grad)
+    rows = "rows are streamed"
+    if run.data.train.labels is not None:
+        trained = trained_rows(run.recipe, run.data)
+        pools = run.data.train.labels.pools(run.recipe.tasks.task_set())
+        labelled = ", ".join(f"{task} {np.isin(found, trained).sum():,}" for task, found in pools.items())
+        rows = f"{len(trained):,} rows (labelled: {labelled})"
+    if isinstance(run.data.train.images, FeatureWindows):
+        run.reporter.say(describe_windows(run.data.train.images.windows))
+    run.reporter.say(
+        f"{run.accelerator.num_processes} process(es) on {run.accelerator.device}; {parameters:,} parameters learn; "
+        f"{rows}; {run.total_steps:,} steps, {run.epoch_steps:,} an epoch"
+    )
+
+
+def start_or_resume(run: Run, folder: RunFolder, checkpoints: Checkpoints) -> None:
+    """Takes up the last checkpoint of the output folder, or starts anew where there is none.
+
+    Raises:
+        UsageError: the folder holds a run of another recipe.
+        CheckpointError: the checkpoint cannot be used.
+    """
+    latest = checkpoints.latest()
+    if latest is not None:
+        check_same_recipe(folder, run.recipe)
+        run.progress = checkpoints.load(run.accelerator, latest)
+        run.reporter.say(f"resumed from {latest} at step {run.progress.step:,}")
+    run.accelerator.wait_for_everyone()
+    if run.accelerator.is_main_process:
+        folder.path.mkdir(parents=True, exist_ok=True)
+        recover_folder(folder.model)
+        run.recipe.write(folder.recipe)
+    run.accelerator.wait_for_everyone()
+
+
+def train_steps(run: Run, folder: RunFolder, checkpoints: Checkpoints, logs: Logs) -> None:
+    """All steps that are left, with evaluations and checkpoints on the way."""
+    options = run.recipe.training
+    with run.reporter.bar("train", run.total_steps, run.progress.step) as advance:
+        for window in windows(run):
+            losses = train_step(run, window)
+            step = run.progress.step + 1
+            run.progress = replace(run.progress, step=step, score=None, processes=run.accelerator.num_processes)
+            last, end_of_epoch = step == run.total_steps, step % run.epoch_steps == 0
+            logs.step(step, window, losses)
+            if last or step % options.log_every == 0:
+                logs.write_losses(
+                    step, (step - 1) // run.epoch_steps, run.total_steps, max(run.learner.schedule.get_last_lr())
+                )
+            advance(1)
+            due = step % options.evaluate_every_steps == 0 if options.evaluate_every_steps else end_of_epoch
+            if last or due:
+                evaluate_and_save(run, folder, logs)
+            if last or due or end_of_epoch or (options.save_every_steps and step % options.save_every_steps == 0):
+                checkpoints.save(run.accelerator, run.progress)
+            if run.out_of_patience:
+                run.reporter.say(
+                    f"step {step:,}: stopped, {options.best_metric} has not become better than {run.progress.best_score:.4f} "
+                    f"in {options.patience} evaluations"
+                )
+
+
+def windows(run: Run) -> Iterator[list[AffectBatch]]:
+    """The micro-batches of each optimizer step that is left, on this process's device."""
+    accumulation, plan = run.recipe.training.accumulation, run.data.plan
+    while not run.finished:
+        epoch, done = divmod(run.progress.step, run.epoch_steps)
+        plan.set_position(epoch, done * accumulation)
+        batches = (batch.to(run.accelerator.device) for batch in run.data.batches())
+        while not run.finished and (window := list(islice(batches, accumulation))):
+            yield window
+
+
+def train_step(run: Run, window: list[AffectBatch]) -> dict[str, float]:
+    """One optimizer step; see `step.optimizer_step`."""
+    clip_norm = run.recipe.training.clip_norm
+    return optimizer_step(run.accelerator, run.learner, window, number=run.progress.step + 1, clip_norm=clip_norm)
+
+
+def evaluate_and_save(run: Run, folder: RunFolder, logs: Logs) -> None:
+    """Metrics on the validation split, and the model where it is the best so far, or where nothing decides."""
+    broadcast_buffers(run.accelerator, run.accelerator.unwrap_model(run.learner.model))
+    with run.learner.average.applied() if run.learner.average is not None else nullcontext():
+        score, best = validation_score(run, logs), run.progress.best_score
+        improved = score is not None and (best is None or score > best)
+        if improved or score is None or not run.recipe.training.keep_best:
+            save_model(run.accelerator, run.learner.model, folder.model)
+            if run.evaluation is not None:
+                write_json(folder.evaluation, evaluation_report(run))
+    run.progress = replace(
+        run.progress,
+        score=score,
+        best_score=score if improved else best,
+        evaluations_since_best=0 if improved or score is None else run.progress.evaluations_since_best + 1,
+    )
+
+
+def validation_score(run: Run, logs: Logs) -> float | None:
+    """The metric that decides which model is the best, on every process; None where the recipe names no validation split."""
+    split, accelerator, score = run.data.validation, run.accelerator, None
+    if split is None:
+        return None
+    model, workers = accelerator.unwrap_model(run.learner.model), run.recipe.batches.workers
+    run.evaluation = evaluate_split(
+        model, split.dataset, split.labels, split.images, accelerator, run.reporter, workers=workers
+    )
+    if run.evaluation is not None:
+        score = metric(run.evaluation["overall"], run.recipe.training.best_metric)
+        logs.evaluation(run.progress.step, run.evaluation["overall"], score)
+    return from_main_process(accelerator, score)
+
+
+def evaluation_report(run: Run) -> dict[str, Any]:
+    """What ``evaluation.json`` says of the saved model."""
+    return {
+        **report_of(run.data.source),
+        "step": run.progress.step,
+        "splits": {run.recipe.training.validation_split: run.evaluation},
+    }
+
+
+def metric(metrics: dict[str, Any], name: str) -> float:
+    """A metric by its dotted name.
+
+    Raises:
+        DataError: the validation split has no label that decides it.
+    """
+    value: Any = metrics
+    for key in name.split("."):
+        value = value.get(key) if isinstance(value, dict) else None
+    if value is None or not math.isfinite(value):
+        raise DataError(
+            f"training.best_metric '{name}' is not defined on the validation split, which has no label for it; "
+            "choose another metric or validation split, or set `training.validation_split: null`"
+        )
+    return float(value)
+
+
+def from_main_process(accelerator: Accelerator, values: Value) -> Value:
+    """The main process's values, on every process."""
+    if accelerator.num_processes == 1:
+        return values
+    shared = [values]
+    torch.distributed.broadcast_object_list(shared, src=0)
+    return shared[0]
+
+
+def save_model(accelerator: Accelerator, model: torch.nn.Module, folder: Path) -> None:
+    """Writes the model for inference, in place of the one that is there; all processes call it."""
+    weights = accelerator.get_state_dict(model)
+    if accelerator.is_main_process:
+        with written_folder(folder) as partial:
+            accelerator.unwrap_model(model).save_pretrained(partial, state_dict=weights)
+    accelerator.wait_for_everyone()
+
+
+def try_one_step(run: Run) -> dict[str, Any] | None:
+    """One optimizer step, of which nothing is kept."""
+    losses = train_step(run, next(windows(run)))
+    run.data.close()
+    if not run.accelerator.is_main_process:
+        return None
+    return {"dry_run": True, "steps": run.total_steps, "losses": losses}
+
+
+def finish(run: Run, folder: RunFolder) -> dict[str, Any] | None:
+    """What a finished run says of itself."""
+    run.data.close()
+    if not run.accelerator.is_main_process:
+        return None
+    for note in run.learner.method.finish(folder.path):
+        run.reporter.say(note)
+    return {
+        "output": str(folder.path),
+        "model": str(folder.model),
+        "steps": run.progress.step,
+        "best_score": run.progress.best_score,
+        "evaluation": str(folder.evaluation) if folder.evaluation.exists() else None,
+    }

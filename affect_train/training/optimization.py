@@ -1,0 +1,67 @@
+"""What each parameter learns at: groups with weight decay and without, layers at their own rates, and the rate over time."""
+
+import math
+import re
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from affect_train.recipe.recipe import Optimizer as OptimizerOptions
+from affect_train.recipe.recipe import Recipe
+
+LAYER = re.compile(r"(?:^|\.)(?:layers?|blocks?|stages?)\.(\d+)(?=\.)")
+"""What numbers a layer in the names of transformers' backbones; a stage's number comes before that of a layer inside it."""
+
+
+def parameter_groups(model: torch.nn.Module, options: OptimizerOptions) -> list[dict[str, Any]]:
+    """The learning parameters: matrices and kernels with weight decay, biases, scales and other vectors without.
+
+    With layer decay each layer of the backbone has a pair of groups of its own, whose rate is ``layer_decay`` times that of the layer above; the
+    topmost layer stands below the heads, the embeddings below the first layer.
+
+    Source: Clark et al., *ELECTRA* (arXiv 2003.10555); Bao et al., *BEiT* (arXiv 2106.08254).
+    """
+    learning = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+    depths = layer_depths([name for name, _ in model.named_parameters()]) if options.layer_decay < 1 else {}
+    top = max(depths.values(), default=0)
+    groups = []
+    for depth in sorted({depths.get(name, top) for name in learning}):
+        members = [parameter for name, parameter in learning.items() if depths.get(name, top) == depth]
+        rate = {"lr": options.learning_rate * options.layer_decay ** (top - depth)}
+        groups += [
+            {**rate, "params": [one for one in members if one.ndim >= 2], "weight_decay": options.weight_decay},
+            {**rate, "params": [one for one in members if one.ndim < 2], "weight_decay": 0.0},
+        ]
+    return groups
+
+
+def layer_depths(names: list[str]) -> dict[str, int]:
+    """For every parameter of a model, in the order of definition, how many layers lie below it.
+
+    0 for what comes before the backbone's first layer, 1 for the first layer, and so on; what follows a layer inside the backbone counts to it, and
+    everything outside of the backbone stands one above the topmost layer.
+    """
+    numbers = {name: tuple(map(int, LAYER.findall(name))) for name in names if name.startswith("backbone.")}
+    order = {
+        layer: depth for depth, layer in enumerate(sorted({found for found in numbers.values() if found}), start=1)
+    }
+    depths, depth = {}, 0
+    for name in names:
+        if name in numbers:
+            depth = order.get(numbers[name], depth)
+            depths[name] = depth
+    return {name: depths.get(name, len(order) + 1) for name in names}
+
+
+def learning_rate_factor(recipe: Recipe, steps: int) -> Callable[[int], float]:
+    """From the number of steps done to what the learning rate is multiplied by: a linear warm-up, then constant or half a cosine down to 0."""
+    warmup, cosine = recipe.schedule.warmup_steps, recipe.schedule.name == "cosine"
+
+    def factor(step: int) -> float:
+        if step < warmup:
+            return (step + 1) / (warmup + 1)
+        done = (step - warmup) / max(1, steps - warmup)
+        return (1 + math.cos(math.pi * min(1.0, done))) / 2 if cosine else 1.0
+
+    return factor

@@ -1,0 +1,155 @@
+"""One optimizer step over the micro-batches of all processes."""
+
+import math
+from collections.abc import Sequence
+from contextlib import nullcontext
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from accelerate.optimizer import AcceleratedOptimizer
+from accelerate.utils import DistributedType
+from torch import Tensor
+
+from affect_train.errors import NonFiniteLossError
+from affect_train.inputs.batches import AffectBatch
+from affect_train.methods import ConcordanceTerm, TotalLoss, total_loss
+from affect_train.methods.method import AllReduce
+from affect_train.training.preparation import Learner
+
+UNWRAPPED = (DistributedType.NO, DistributedType.MULTI_CPU, DistributedType.MULTI_GPU)
+
+
+def optimizer_step(
+    accelerator: Accelerator,
+    learner: Learner,
+    window: Sequence[AffectBatch],
+    *,
+    number: int,
+    clip_norm: float | None = None,
+) -> dict[str, float]:
+    """Changes the weights by one step; gives the value of every loss term.
+
+    The gradient is that of all micro-batches of all processes as one batch.
+
+    Args:
+        accelerator: of this process.
+        learner: what learns.
+        window: this process's micro-batches.
+        number: of the step, from 1; for messages.
+        clip_norm: largest norm of the gradient.
+
+    Raises:
+        NonFiniteLossError: a term is NaN or infinite; no weight was changed.
+    """
+    if not learner.model.training:
+        learner.model.train()
+    learner.method.before_step(number, window)
+    values = accumulate_gradients(accelerator, learner, window, number=number)
+    learner.method.before_update()
+    if clip_norm is not None:
+        accelerator.clip_grad_norm_(learner.model.parameters(), clip_norm)
+    optimizer = without_wrapper(learner.optimizer)
+    optimizer.step()
+    learner.schedule.step()
+    optimizer.zero_grad()
+    if learner.average is not None:
+        learner.average.update()
+    return values
+
+
+def without_wrapper(optimizer: Any) -> Any:  # noqa: ANN401 - Accelerate's class, or what DeepSpeed makes of it
+    """The torch optimizer itself where Accelerate's wrapper adds nothing to a step but the time of looking for a package on disk."""
+    plain = (
+        type(optimizer) is AcceleratedOptimizer
+        and optimizer.scaler is None
+        and optimizer.accelerator_state.distributed_type in UNWRAPPED
+    )
+    return optimizer.optimizer if plain else optimizer
+
+
+def back_propagate(accelerator: Accelerator, loss: Tensor) -> None:
+    """``accelerator.backward``, without its division by one where that is all it adds."""
+    adds_nothing = accelerator.scaler is None and accelerator.distributed_type in UNWRAPPED
+    if adds_nothing and accelerator.gradient_accumulation_steps == 1:
+        loss.backward()
+    else:
+        accelerator.backward(loss)
+
+
+def accumulate_gradients(
+    accelerator: Accelerator, learner: Learner, window: Sequence[AffectBatch], *, number: int
+) -> dict[str, float]:
+    """Back-propagates through every micro-batch; gives the value of every loss term. See `optimizer_step`."""
+    counts = window_counts(accelerator, learner, window) if len(window) > 1 else None
+    merged = None
+    if len(window) > 1 and learner.method.needs_window_statistics:
+        merged = window_statistics(accelerator, learner, window)
+    values: dict[str, float] = {}
+    for position, batch in enumerate(window, start=1):
+        with nullcontext() if position == len(window) else accelerator.no_sync(learner.model):
+            output = learner.model(batch.pixels)
+            learner.method.before_losses(output, batch)
+            total = total_loss(
+                learner.method.losses(output, batch),
+                window_counts=counts,
+                window_statistics=merged,
+                micro_batches=len(window),
+                all_reduce=sum_over_processes(accelerator) if accelerator.num_processes > 1 else None,
+                processes=accelerator.num_processes,
+            )
+            for name, value in finite_values(total, batch, number).items():
+                values[name] = values.get(name, 0.0) + value
+            back_propagate(accelerator, total.loss)
+    return values
+
+
+def window_counts(accelerator: Accelerator, learner: Learner, window: Sequence[AffectBatch]) -> dict[str, Tensor]:
+    """For every loss term, its number of labels in all micro-batches of a step, over all processes."""
+    counted = [learner.method.counts(batch) for batch in window]
+    names = list(counted[0])
+    own = torch.stack([torch.stack([counts[name].double() for counts in counted]).sum() for name in names])
+    everywhere = sum_over_processes(accelerator)(own)
+    return dict(zip(names, everywhere, strict=True))
+
+
+def window_statistics(accelerator: Accelerator, learner: Learner, window: Sequence[AffectBatch]) -> dict[str, Tensor]:
+    """For every concordance, its statistics over all micro-batches of a step and all processes.
+
+    Costs a forward pass without gradient for each micro-batch. It draws the same dropout as the pass with gradient after it, and leaves the
+    running statistics of batch normalisation as they were. (A compiled model may draw another dropout in each: then the concordance is of the first.)
+    """
+    buffers = [(buffer, buffer.clone()) for buffer in learner.model.buffers()]
+    sums: dict[str, Tensor] = {}
+    device = accelerator.device
+    devices = [] if device.type == "cpu" else [device.index or 0]
+    kind = {} if device.type == "cpu" else {"device_type": device.type}
+    with torch.no_grad(), accelerator.no_sync(learner.model), torch.random.fork_rng(devices, **kind):
+        for batch in window:
+            for name, term in learner.method.losses(learner.model(batch.pixels), batch).items():
+                if isinstance(term, ConcordanceTerm):
+                    sums[name] = sums[name] + term.statistics if name in sums else term.statistics
+        for buffer, before in buffers:
+            buffer.copy_(before)
+    everywhere = sum_over_processes(accelerator)(torch.stack(list(sums.values())))
+    return dict(zip(sums, everywhere, strict=True))
+
+
+def sum_over_processes(accelerator: Accelerator) -> AllReduce:
+    """From a tensor to its sum over all processes."""
+    return lambda tensor: accelerator.reduce(tensor, reduction="sum")
+
+
+def finite_values(total: TotalLoss, batch: AffectBatch, number: int) -> dict[str, float]:
+    """The value of every loss term, as numbers.
+
+    Raises:
+        NonFiniteLossError: one is NaN or infinite; names the step, the terms and the rows of this process's batch.
+    """
+    # One transfer from the device. The values are sums over all processes, so that all of them stop together.
+    loss, *values = torch.stack([total.loss.detach(), *total.values.values()]).tolist()
+    named = dict(zip(total.values, values, strict=True))
+    broken = [name for name, value in named.items() if not math.isfinite(value)]
+    if broken or not math.isfinite(loss):
+        raise NonFiniteLossError(number, broken or ["all tasks together"], batch.uids)
+    return named

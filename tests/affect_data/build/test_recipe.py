@@ -1,0 +1,236 @@
+"""Data recipes: what validates, what does not and how it is said, and where folders come from."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from affect_data.databases.disfa.reader import Disfa
+from affect_data.errors import DatabaseNotFoundError, RecipeError, UsageError
+from affect_data.build.recipe import parse_roots, read_recipe, recipe_from
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "data.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def mistakes(loaded: object) -> tuple[str, ...]:
+    with pytest.raises(RecipeError) as caught:
+        recipe_from(loaded, "data.yaml")
+    return caught.value.mistakes
+
+
+def test_a_recipe_gives_each_database_its_own_options(tmp_path: Path) -> None:
+    recipe = read_recipe(
+        written(
+            tmp_path,
+            "databases:\n  disfa: {action_unit_threshold: 3}\n  expw:\nsplits: {policy: official}\nworkers: 2\n",
+        )
+    )
+    assert isinstance(recipe.databases["disfa"], Disfa.Options)
+    assert recipe.databases["disfa"].action_unit_threshold == 3
+    assert recipe.splits.policy == "official"
+    assert recipe.workers == 2
+
+
+def test_readers_come_in_alphabetical_order_with_their_options() -> None:
+    readers = recipe_from({"databases": {"expw": {}, "disfa": {"action_unit_threshold": 1}}}, "x").readers()
+    assert list(readers) == ["disfa", "expw"]
+    assert readers["disfa"].options.action_unit_threshold == 1
+
+
+def test_the_default_policy_is_strict() -> None:
+    assert recipe_from({"databases": {"expw": {}}}, "x").splits.policy == "strict"
+
+
+# ---------------------------------------------------------------- what does not validate
+
+
+def test_all_mistakes_are_listed_at_once_with_their_place() -> None:
+    found = mistakes(
+        {
+            "databases": {
+                "expv": {},
+                "disfa": {"action_unit_threshold": 9, "treshold": 2},
+                "affwild2": {"release": "abaw99"},
+            },
+            "splits": {"policy": "lenient"},
+            "workers": 0,
+            "shards": 5,
+        }
+    )
+    assert len(found) == 7, found
+    assert (
+        found[0]
+        == "databases.expv: unknown database; known: afew_va, affectnet, affwild2, bp4d, disfa, emotionet, expw, ferplus, raf_db, unbc"
+    )
+    for beginning in (
+        "databases.disfa.action_unit_threshold: Input should be less than or equal to 5, found 9",
+        "databases.disfa.treshold: unknown key; known: release, root, exclude, holdout, action_unit_threshold",
+        "databases.affwild2.release: unknown release 'abaw99'; known: abaw1",
+        "splits.policy: Input should be 'strict', 'follow_task' or 'official', found 'lenient'",
+        "workers: Input should be greater than or equal to 1, found 0",
+        "shards: unknown key; did you mean 'shard_rows'? known: databases, splits, workers, shard_rows, decisions",
+    ):
+        assert any(mistake.startswith(beginning) for mistake in found), beginning
+
+
+@pytest.mark.parametrize("loaded", [None, [], "databases", 3])
+def test_a_document_that_is_no_mapping_is_refused(loaded: object) -> None:
+    assert mistakes(loaded) == (f"a recipe is a mapping with the key `databases`, found {type(loaded).__name__}",)
+
+
+@pytest.mark.parametrize("loaded", [{}, {"databases": None}, {"databases": {}}, {"databases": ["expw"]}])
+def test_a_recipe_without_a_database_is_refused_with_an_example(loaded: object) -> None:
+    assert mistakes(loaded) == ("databases: name at least one, for example `databases: {expw: {}}`",)
+
+
+@pytest.mark.parametrize("options", [False, 0, "", []])
+def test_a_database_that_is_switched_off_by_a_value_is_a_mistake_and_not_silently_merged(options: object) -> None:
+    assert mistakes({"databases": {"expw": options}})[0].startswith(
+        "databases.expw: Input should be a valid dictionary"
+    )
+
+
+@pytest.mark.parametrize("holdout", [-0.1, 1.0, "many"])
+def test_a_holdout_is_a_share(holdout: object) -> None:
+    assert mistakes({"databases": {"expw": {"holdout": holdout}}})[0].startswith(
+        "databases.expw.holdout: Input should be"
+    )
+
+
+def test_yaml_that_cannot_be_read_is_named_with_its_line(tmp_path: Path) -> None:
+    path = written(tmp_path, "databases:\n  expw: {}\n  disfa: {release: [}\n")
+    with pytest.raises(RecipeError, match=r"data\.yaml:3: not readable as YAML: "):
+        read_recipe(path)
+
+
+def test_bytes_that_are_no_text_are_not_readable_as_yaml(tmp_path: Path) -> None:
+    path = tmp_path / "data.yaml"
+    path.write_bytes(b"databases: \xff\xfe")
+    with pytest.raises(RecipeError, match=r"not readable as YAML: .*utf-8"):
+        read_recipe(path)
+
+
+def test_yaml_that_would_run_code_is_not_run(tmp_path: Path) -> None:
+    target = tmp_path / "made"
+    path = written(tmp_path, f"databases: !!python/object/apply:os.mkdir ['{target}']\n")
+    with pytest.raises(RecipeError, match="could not determine a constructor"):
+        read_recipe(path)
+    assert not target.exists()
+
+
+def test_a_key_that_stands_twice_is_refused(tmp_path: Path) -> None:
+    path = written(tmp_path, "databases:\n  disfa: {action_unit_threshold: 1}\n  disfa: {}\n")
+    with pytest.raises(RecipeError, match=r"data\.yaml:3: .*'disfa'.*twice"):
+        read_recipe(path)
+
+
+def test_a_recipe_that_does_not_exist_is_the_fault_of_the_call(tmp_path: Path) -> None:
+    with pytest.raises(
+        UsageError, match=r"recipe '.*none\.yaml' does not exist; recipes of the project are under recipes/"
+    ):
+        read_recipe(tmp_path / "none.yaml")
+
+
+def test_a_folder_in_place_of_a_recipe_is_the_fault_of_the_call(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"recipe '.*' cannot be read: .*directory"):
+        read_recipe(tmp_path)
+
+
+# ---------------------------------------------------------------- what decides the bytes
+
+
+def test_roots_and_workers_are_no_content() -> None:
+    here = recipe_from({"databases": {"expw": {"root": "/data/expw"}}, "workers": 1}, "x")
+    there = recipe_from({"databases": {"expw": {"root": "/mnt/expw"}}, "workers": 4}, "y")
+    assert here.digest() == there.digest()
+    assert "/data" not in str(here.content())
+
+
+def test_the_order_of_the_databases_is_no_content() -> None:
+    one = recipe_from({"databases": {"expw": {}, "disfa": {}}}, "x")
+    other = recipe_from({"databases": {"disfa": {}, "expw": {}}}, "x")
+    assert one.digest() == other.digest()
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"databases": {"expw": {"minimum_confidence": 1.0}}},
+        {"databases": {"expw": {"exclude": ["label/label.lst:1"]}}},
+        {"databases": {"expw": {"holdout": 0.2}}},
+        {"databases": {"expw": {}, "disfa": {}}},
+        {"databases": {"expw": {}}, "splits": {"policy": "official"}},
+        {"databases": {"expw": {}}, "splits": {"seed": 1}},
+        {"databases": {"expw": {}}, "shard_rows": 10},
+    ],
+)
+def test_everything_else_is_content(other: dict[str, object]) -> None:
+    assert recipe_from(other, "x").digest() != recipe_from({"databases": {"expw": {}}}, "x").digest()
+
+
+# ---------------------------------------------------------------- roots
+
+
+def test_the_command_line_comes_before_the_environment_and_that_before_the_recipe(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    recipe = recipe_from({"databases": {"expw": {"root": "/recipe"}}}, "x")
+    assert recipe.root_of("expw", {}) == Path("/recipe")
+    monkeypatch.setenv("AFFECT_ROOT_EXPW", "/environment")
+    assert recipe.root_of("expw", {}) == Path("/environment")
+    assert recipe.root_of("expw", {"expw": Path("/line")}) == Path("/line")
+
+
+def test_a_tilde_is_the_home_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AFFECT_ROOT_EXPW", "~/expw")
+    assert recipe_from({"databases": {"expw": {}}}, "x").root_of("expw", {}) == Path.home() / "expw"
+
+
+def test_a_database_without_a_folder_shows_its_layout() -> None:
+    with pytest.raises(
+        DatabaseNotFoundError, match=r"expw: database not found \(no root was given\): no folder is named for it"
+    ):
+        recipe_from({"databases": {"expw": {}}}, "x").root_of("expw", {})
+
+
+def test_roots_are_pairs_of_name_and_path() -> None:
+    assert parse_roots(["expw=/a=b", "disfa=c"]) == {"expw": Path("/a=b"), "disfa": Path("c")}
+
+
+@pytest.mark.parametrize("argument", ["expw", "expw=", "/data/expw"])
+def test_a_root_of_another_form_is_refused_with_an_example(argument: str) -> None:
+    with pytest.raises(UsageError, match=r"--root takes name=PATH, for example --root disfa=/data/disfa; found '"):
+        parse_roots([argument])
+
+
+def test_a_root_of_an_unknown_database_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"--root expv=x: unknown database 'expv'; known: afew_va, .*ferplus"):
+        parse_roots(["expv=x"])
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["databases", "expw", "disfa", "splits", "workers", "release", "x"]), inner, max_size=3
+        )
+    ),
+    max_leaves=8,
+)
+
+
+@given(JSON)
+def test_whatever_stands_in_the_file_it_validates_or_is_refused_as_a_recipe(loaded: object) -> None:
+    try:
+        recipe = recipe_from(loaded, "data.yaml")
+    except RecipeError as error:
+        listed = error.mistakes
+    else:
+        listed = tuple(recipe.databases)
+    assert listed

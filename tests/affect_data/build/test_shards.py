@@ -1,0 +1,240 @@
+"""Shards of pictures: bytes as found, what is quarantined, and when a finished shard is used again."""
+
+import hashlib
+import io
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from affect_data.databases.expw import ExpW
+from affect_data.databases.root import DatabaseRoot
+from affect_data.errors import SchemaError
+from affect_data.build.harmonise import harmonise
+from affect_data.build.shards import ShardPlan, pack_shard, pictures_digest, undecodable_because
+from affect_data.build.recipe import SplitOptions
+from affect_data.dataset.schema import IMAGES, LABELS
+
+FORMATS = ("JPEG", "PNG", "TIFF", "GIF", "BMP", "WEBP", "DDS", "ICO", "TGA")
+
+
+def encoded(kind: str) -> bytes:
+    sink = io.BytesIO()
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (24, 24, 3), dtype=np.uint8)).save(sink, kind)
+    return sink.getvalue()
+
+
+ENCODED = {kind: encoded(kind) for kind in FORMATS}
+
+
+@pytest.fixture
+def plan(tmp_path: Path, make_expw: Callable[..., Path]) -> ShardPlan:
+    """Six faces of a small ExpW as one shard."""
+    root = make_expw(tmp_path / "expw", faces=6)
+    database = ExpW()
+    rows = harmonise(database.read(DatabaseRoot(root)), database, "2018", SplitOptions()).labels.drop("split")
+    return ShardPlan("train", 0, 1, rows, ("expw",), {"expw": root}, {"expw": database.options}, tmp_path / "staging")
+
+
+def picture(plan: ShardPlan, index: int) -> Path:
+    return plan.roots["expw"] / plan.rows["image"][index]
+
+
+def written(plan: ShardPlan, group: str) -> pa.Table:
+    with pa.memory_map(str(plan.path(group))) as source:
+        return pa.ipc.open_stream(source).read_all()
+
+
+# ---------------------------------------------------------------- decoding
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_a_whole_picture_decodes(kind: str) -> None:
+    assert undecodable_because(ENCODED[kind]) == ""
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "BMP"])
+def test_a_truncated_picture_does_not_though_it_opens(kind: str) -> None:
+    data = ENCODED[kind][: len(ENCODED[kind]) * 2 // 3]
+    Image.open(io.BytesIO(data)).close()
+    assert "truncated" in undecodable_because(data)
+
+
+@pytest.mark.parametrize("data", [b"", b"\0" * 500, b"<html>Not found</html>"])
+def test_what_is_no_picture_is_said_to_be_none(data: bytes) -> None:
+    assert undecodable_because(data) == "not an image file"
+
+
+def test_a_decompression_bomb_is_not_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    assert "decompression bomb" in undecodable_because(ENCODED["PNG"])
+
+
+def test_a_layout_that_pillow_does_not_know_is_no_crash() -> None:
+    data = bytearray(ENCODED["DDS"])
+    data[80:84] = (0).to_bytes(4, "little")
+    assert undecodable_because(bytes(data))
+
+
+@given(
+    st.sampled_from(FORMATS),
+    st.integers(0, 5000),
+    st.lists(st.tuples(st.integers(0, 199), st.integers(0, 255)), max_size=6),
+)
+def test_no_damage_to_a_file_ends_in_a_crash(kind: str, length: int, damage: list[tuple[int, int]]) -> None:
+    data = bytearray(ENCODED[kind])
+    for place, value in damage:
+        data[place] = value
+    assert isinstance(undecodable_because(bytes(data[:length])), str)
+
+
+# ---------------------------------------------------------------- packing
+
+
+def test_the_bytes_in_the_shard_are_those_of_the_files(plan: ShardPlan) -> None:
+    record = pack_shard(plan)
+    assert (record.rows, record.failures, record.reused) == (6, [], False)
+    images = written(plan, IMAGES)["image"].to_pylist()
+    files = [picture(plan, index).read_bytes() for index in range(6)]
+    assert [image["bytes"] for image in images] == files
+    assert [image["path"] for image in images] == [f"expw/image/origin/p{index:03d}.png" for index in range(6)]
+    assert written(plan, LABELS)["image_digest"].to_pylist() == [hashlib.sha256(data).hexdigest() for data in files]
+
+
+def test_a_truncated_an_empty_and_a_vanished_picture_are_quarantined_and_the_others_packed(plan: ShardPlan) -> None:
+    whole = picture(plan, 1).read_bytes()
+    picture(plan, 1).write_bytes(whole[: len(whole) // 2])
+    picture(plan, 3).unlink()
+    picture(plan, 4).write_bytes(b"")
+    record = pack_shard(plan)
+    assert record.rows == 3
+    assert [(f["image"][-8:], f["source_line"], f["reason"]) for f in record.failures] == [
+        ("p001.png", 2, "image cannot be decoded"),
+        ("p003.png", 4, "image file missing"),
+        ("p004.png", 5, "image cannot be decoded"),
+    ]
+    assert [f["detail"] for f in record.failures][1:] == ["", "not an image file"]
+    assert all(f["source_file"] == "label/label.lst" and f["database"] == "expw" for f in record.failures)
+    assert [uid[-8:] for uid in written(plan, LABELS)["uid"].to_pylist()] == [
+        "000.png#0"[-8:],
+        "002.png#0"[-8:],
+        "005.png#0"[-8:],
+    ]
+    assert len(written(plan, IMAGES)) == 3
+
+
+def test_a_folder_in_place_of_a_picture_is_quarantined(plan: ShardPlan) -> None:
+    picture(plan, 2).unlink()
+    picture(plan, 2).mkdir()
+    record = pack_shard(plan)
+    assert record.rows == 5
+    assert [f["reason"] for f in record.failures] == ["image file missing"]
+
+
+def test_a_shard_of_which_no_picture_decodes_is_empty_and_no_error(plan: ShardPlan) -> None:
+    for index in range(6):
+        picture(plan, index).write_bytes(b"x")
+    record = pack_shard(plan)
+    assert (record.rows, len(record.failures)) == (0, 6)
+    assert len(written(plan, LABELS)) == len(written(plan, IMAGES)) == 0
+
+
+def test_faces_of_one_photograph_have_the_same_bytes_and_digest(plan: ShardPlan) -> None:
+    rows = plan.rows.with_columns(
+        image=pl.lit("image/origin/p000.png"), uid=pl.format("expw:x#{}", pl.int_range(pl.len()))
+    )
+    pack_shard(replace(plan, rows=rows))
+    assert len(set(written(plan, LABELS)["image_digest"].to_pylist())) == 1
+    assert {image["bytes"] for image in written(plan, IMAGES)["image"].to_pylist()} == {picture(plan, 0).read_bytes()}
+
+
+def test_a_row_that_breaks_a_rule_is_never_written(plan: ShardPlan) -> None:
+    broken = replace(plan, rows=plan.rows.with_columns(pl.lit(12, pl.Int64).alias("expression")))
+    with pytest.raises(SchemaError, match="expression_is_a_class_or_masked"):
+        pack_shard(broken)
+    assert not broken.path(LABELS).exists()
+    assert not broken.record_path().exists()
+
+
+# ---------------------------------------------------------------- using a shard again
+
+
+def test_a_finished_shard_is_used_again_and_not_written_again(plan: ShardPlan) -> None:
+    first = pack_shard(plan)
+    before = {group: plan.path(group).stat().st_mtime_ns for group in (IMAGES, LABELS)}
+    again = pack_shard(plan)
+    assert again == replace(first, reused=True)
+    assert {group: plan.path(group).stat().st_mtime_ns for group in (IMAGES, LABELS)} == before
+
+
+def test_the_place_of_the_folders_is_no_part_of_the_content(plan: ShardPlan, tmp_path: Path) -> None:
+    moved = plan.roots["expw"].rename(tmp_path / "elsewhere")
+    elsewhere = replace(plan, roots={"expw": moved}, staging=tmp_path / "other")
+    assert elsewhere.key() == plan.key()
+    record, path = pack_shard(elsewhere), elsewhere.path(IMAGES)
+    moved.rename(plan.roots["expw"])
+    assert pack_shard(plan) == record
+    assert plan.path(IMAGES).read_bytes() == path.read_bytes()
+
+
+def recolour(plan: ShardPlan) -> ShardPlan:
+    Image.new("RGB", (16, 16), (9, 9, 9)).save(picture(plan, 2))
+    return plan
+
+
+def relabel(plan: ShardPlan) -> ShardPlan:
+    return replace(plan, rows=plan.rows.with_columns(expression=pl.col("expression").reverse()))
+
+
+def lose_picture(plan: ShardPlan) -> ShardPlan:
+    picture(plan, 5).unlink()
+    return plan
+
+
+def lose_shard(plan: ShardPlan) -> ShardPlan:
+    plan.path(IMAGES).unlink()
+    return plan
+
+
+def spoil_record(plan: ShardPlan) -> ShardPlan:
+    plan.record_path().write_text('{"split": "train"')
+    return plan
+
+
+def foreign_record(plan: ShardPlan) -> ShardPlan:
+    plan.record_path().write_text(json.dumps({"rows": 6}))
+    return plan
+
+
+@pytest.mark.parametrize("change", [recolour, relabel, lose_picture, lose_shard, spoil_record, foreign_record])
+def test_a_shard_is_written_again_when_anything_in_it_changed(
+    plan: ShardPlan, change: Callable[[ShardPlan], ShardPlan]
+) -> None:
+    pack_shard(plan)
+    changed = change(plan)
+    record = pack_shard(changed)
+    assert not record.reused
+    fresh = replace(changed, staging=plan.staging / "fresh")
+    assert pack_shard(fresh) == record
+    for group in (IMAGES, LABELS):
+        assert changed.path(group).read_bytes() == fresh.path(group).read_bytes()
+
+
+def test_the_digest_of_the_pictures_is_that_of_the_record_and_sees_a_change(plan: ShardPlan) -> None:
+    record = pack_shard(plan)
+    assert pictures_digest(plan) == record.pictures
+    assert pictures_digest(recolour(plan)) != record.pictures
+
+
+def test_a_new_version_of_a_reader_makes_other_shards(plan: ShardPlan, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = plan.key()
+    monkeypatch.setattr(ExpW, "reader_version", ExpW.reader_version + 1)
+    assert plan.key() != before

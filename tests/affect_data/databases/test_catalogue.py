@@ -1,0 +1,55 @@
+"""What the databases say of themselves, in full and as a page."""
+
+import pytest
+
+from affect_data.databases.catalogue import catalogue, databases_page, describe_database, facts
+from affect_data.databases.registry import DATABASES
+from affect_data.errors import UnknownNameError
+
+
+def test_the_catalogue_has_every_database_once_in_order() -> None:
+    assert [entry["name"] for entry in catalogue()] == sorted(DATABASES)
+
+
+def test_the_facts_of_disfa_are_those_of_its_paper() -> None:
+    entry = facts("disfa")
+    assert entry["tasks"] == ["au"]
+    assert entry["action_unit_intensities"] == [1, 2, 4, 5, 6, 9, 12, 15, 17, 20, 25, 26]
+    assert entry["options"]["action_unit_threshold"]["default"] == 2
+
+
+def test_only_own_options_are_listed() -> None:
+    assert set(facts("expw")["options"]) == {"minimum_confidence"}
+    assert not set(facts("affwild2")["options"]) & {"root", "exclude", "holdout"}
+
+
+@pytest.mark.parametrize("name", sorted(DATABASES))
+def test_a_description_names_labels_licence_layout_and_citation(name: str) -> None:
+    text = describe_database(name)
+    for part in ("licence: ", "may publish: ", "homepage: http", "expected layout:\n", "@"):
+        assert part in text
+    assert DATABASES[name].licence.terms in text
+    assert DATABASES[name].layout() in text
+
+
+def test_a_licence_that_was_not_read_says_so() -> None:
+    for name, database in DATABASES.items():
+        text = describe_database(name)
+        assert ("not read at first hand: check the agreement that you signed" in text) == (not database.licence.read_on)
+
+
+def test_an_unknown_database_is_refused() -> None:
+    with pytest.raises(UnknownNameError, match=r"unknown database 'x'; known: afew_va"):
+        describe_database("x")
+
+
+def test_the_page_has_a_line_and_a_section_for_every_database() -> None:
+    page = databases_page()
+    for name in DATABASES:
+        assert f"| [`{name}`](#{name}) | " in page
+        assert f"\n## {name}\n" in page
+
+
+def test_the_page_in_docs_is_the_one_that_the_code_writes(request: pytest.FixtureRequest) -> None:
+    written = (request.config.rootpath / "docs" / "databases.md").read_text(encoding="utf-8")
+    assert written == databases_page(), "docs/databases.md is stale: run `make docs`"

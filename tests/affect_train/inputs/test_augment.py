@@ -1,0 +1,122 @@
+import numpy as np
+import pytest
+import torch
+
+from affect_train.inputs.augment import Augmentation, augmentation_key, noise, uniform_draws
+
+KEYS = [augmentation_key(0, 0, 0, f"uid{number}") for number in range(64)]
+
+
+def images(count: int = 64, size: int = 16) -> torch.Tensor:
+    rng = np.random.default_rng(0)
+    return torch.from_numpy(rng.integers(40, 200, (count, 3, size, size), dtype=np.uint8))
+
+
+EVERYTHING = Augmentation(
+    flip=True, rotation_degrees=15, scale=0.1, shift=0.1, brightness=0.2, contrast=0.2, noise=0.05, grey=0.2
+)
+
+
+def test_the_default_changes_nothing() -> None:
+    assert Augmentation()(images(), KEYS) is not None
+    assert torch.equal(Augmentation()(images(), KEYS), images())
+
+
+def test_an_image_is_augmented_alike_in_any_batch() -> None:
+    whole = EVERYTHING(images(), KEYS)
+    order = torch.randperm(64, generator=torch.Generator().manual_seed(1))
+    assert torch.equal(EVERYTHING(images()[order], [KEYS[i] for i in order]), whole[order])
+    assert torch.equal(EVERYTHING(images()[5:8], KEYS[5:8]), whole[5:8])
+
+
+def test_no_global_generator_is_drawn_from_or_matters() -> None:
+    before = torch.random.get_rng_state()
+    first = EVERYTHING(images(), KEYS)
+    assert torch.equal(torch.random.get_rng_state(), before)
+    torch.manual_seed(123)
+    np.random.seed(123)  # noqa: NPY002 - to show that it does not matter
+    assert torch.equal(EVERYTHING(images(), KEYS), first)
+
+
+@pytest.mark.parametrize("other", [(1, 0, 0, "a"), (0, 1, 0, "a"), (0, 0, 1, "a"), (0, 0, 0, "b")])
+def test_seed_epoch_occurrence_and_uid_each_change_the_draws(other: tuple[int, int, int, str]) -> None:
+    draws = uniform_draws([augmentation_key(0, 0, 0, "a"), augmentation_key(*other)])
+    assert not np.isclose(draws[0], draws[1]).any()
+
+
+def test_draws_are_uniform() -> None:
+    draws = uniform_draws([str(number) for number in range(4000)])
+    assert draws.min() >= 0
+    assert draws.max() < 1
+    # the mean of 4,000 uniform numbers has standard deviation 0.0046, their variance is 1/12
+    assert np.abs(draws.mean(0) - 0.5).max() < 0.02
+    assert np.abs(draws.var(0) - 1 / 12).max() < 0.005
+
+
+def test_flip_mirrors_about_half_of_the_images_and_leaves_the_others() -> None:
+    flipped = Augmentation(flip=True)(images(), KEYS)
+    mirrored = (flipped == images().flip(-1)).flatten(1).all(1)
+    same = (flipped == images()).flatten(1).all(1)
+    assert bool((mirrored ^ same).all())
+    assert 20 <= int(mirrored.sum()) <= 44
+
+
+def test_flip_mirrors_the_same_images_with_a_rotation_of_nothing() -> None:
+    alone = Augmentation(flip=True)(images(), KEYS)
+    moved = Augmentation(flip=True, rotation_degrees=1e-6)(images(), KEYS)
+    assert int((alone.int() - moved.int()).abs().max()) <= 1
+
+
+def test_rotation_turns_by_the_drawn_angle() -> None:
+    pixels = torch.zeros(1, 3, 65, 65, dtype=torch.uint8)
+    pixels[..., 32 - 2 : 32 + 3, 60 - 2 : 60 + 3] = 255
+    drawn = uniform_draws(["k"])[0, 1]
+    turned = Augmentation(rotation_degrees=90)(pixels, ["k"])[0, 0].double()
+    rows, columns = torch.meshgrid(torch.arange(65.0), torch.arange(65.0), indexing="ij")
+    y, x = float((rows * turned).sum() / turned.sum()) - 32, float((columns * turned).sum() / turned.sum()) - 32
+    angle = np.degrees(np.arctan2(-y, x))
+    assert abs(abs(angle) - abs(90 * (2 * drawn - 1))) < 1.0
+    assert np.hypot(x, y) == pytest.approx(28, abs=0.5)
+
+
+def test_brightness_multiplies_by_the_drawn_factor() -> None:
+    factor = 1 + 0.3 * (2 * uniform_draws(KEYS)[:, 7] - 1)
+    plain = torch.full((64, 3, 4, 4), 100, dtype=torch.uint8)
+    brightened = Augmentation(brightness=0.3)(plain, KEYS)
+    assert np.abs(brightened[:, 0, 0, 0].numpy() - 100 * factor).max() <= 0.51
+
+
+def test_contrast_keeps_the_mean_and_scales_the_deviation() -> None:
+    gain = 1 + 0.3 * (2 * uniform_draws(KEYS)[:, 6] - 1)
+    contrasted = Augmentation(contrast=0.3)(images(), KEYS).float()
+    means, deviations = contrasted.mean((1, 2, 3)), contrasted.std((1, 2, 3))
+    assert torch.allclose(means, images().float().mean((1, 2, 3)), atol=0.2)
+    expected = images().float().std((1, 2, 3)).numpy() * gain
+    assert np.abs(deviations.numpy() / expected - 1).max() < 0.01
+
+
+def test_grey_takes_the_colour_from_the_drawn_share() -> None:
+    greyed = Augmentation(grey=0.4)(images(), KEYS)
+    without_colour = (greyed[:, 0] == greyed[:, 1]).flatten(1).all(1) & (greyed[:, 1] == greyed[:, 2]).flatten(1).all(1)
+    assert np.array_equal(without_colour.numpy(), uniform_draws(KEYS)[:, 5] < 0.4)
+    assert torch.equal(greyed[~without_colour], images()[~without_colour])
+
+
+def test_noise_is_standard_normal_and_differs_between_images() -> None:
+    drawn = noise(np.array([0.1, 0.1, 0.9]), (3, 32, 32))
+    assert torch.equal(drawn[0], drawn[1])
+    assert abs(float((drawn[0] * drawn[2]).mean())) < 0.1
+    assert abs(float(drawn.mean())) < 0.05
+    assert abs(float(drawn.std()) - 1) < 0.05
+
+
+def test_noise_has_the_drawn_deviation() -> None:
+    plain = torch.full((64, 3, 32, 32), 128, dtype=torch.uint8)
+    noisy = Augmentation(noise=0.1)(plain, KEYS).float()
+    expected = 255 * 0.1 * uniform_draws(KEYS)[:, 8]
+    # rounding adds a variance of 1/12
+    assert np.abs(noisy.std((1, 2, 3)).numpy() - np.sqrt(expected**2 + 1 / 12)).max() < 1.0
+
+
+def test_an_empty_batch_stays_empty() -> None:
+    assert EVERYTHING(images(0), []).shape == (0, 3, 16, 16)

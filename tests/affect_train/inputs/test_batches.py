@@ -1,0 +1,139 @@
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from datasets import concatenate_datasets
+
+from affect_data.dataset.folder import load_dataset
+from affect_data.errors import DataError, UsageError
+from affect_train.inputs import batches, preprocess
+from affect_train.inputs.augment import Augmentation, augmentation_key
+from affect_train.inputs.batches import FaceImages, FaceLoader, Pick
+from affect_train.inputs.preprocess import Preprocessing
+from affect_train.inputs.sampler import BatchPlan
+
+CROP = Preprocessing(24, margin=0.1)
+AUGMENTATION = Augmentation(flip=True, rotation_degrees=10, noise=0.02)
+
+
+def test_faces_are_cropped_by_their_boxes_and_named(dataset: Path, world: SimpleNamespace) -> None:
+    faces = FaceImages(load_dataset(dataset, "validation"), CROP).__getitems__([Pick(3), Pick(20), Pick(3)])
+    assert faces.uids == ["expw:clip25/00103#0", "affwild2:clip30/00120#0", "expw:clip25/00103#0"]
+    assert faces.rows.tolist() == [3, 20, 3]
+    assert faces.pixels.dtype == torch.uint8
+    for pixels, number in zip(faces.pixels, (103, 120, 103), strict=True):
+        expected = CROP(world.face_bytes(number), world.label_row(number, ())["face_box"])
+        assert np.array_equal(pixels.numpy().transpose(1, 2, 0), expected)
+
+
+def test_a_jpeg_is_decoded_by_the_fast_decoder_straight_from_the_memory_map(
+    dataset: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(preprocess, "_decode_with_pillow", lambda _: pytest.fail("Pillow was asked"))
+    # Even numbers are JPEGs
+    FaceImages(load_dataset(dataset, "train"), CROP).__getitems__([Pick(0), Pick(2), Pick(38)])
+
+
+def test_rows_of_a_dataset_in_many_pieces_are_those_that_the_dataset_gives(dataset: Path) -> None:
+    split = load_dataset(dataset, "train")
+    # Of concatenated slices: several chunks, offsets inside of them, an empty one.
+    parts = [split.select(range(*ends)) for ends in ((0, 7), (7, 7), (7, 19), (19, 40))]
+    stored = batches.StoredFaces(concatenate_datasets(parts))
+    faces = stored.rows([39, 0, 6, 7, 18, 19, 7])
+    expected = [split.with_format("arrow")[row] for row in (39, 0, 6, 7, 18, 19, 7)]
+    assert [face.uid for face in faces] == [row["uid"][0].as_py() for row in expected]
+    assert [bytes(face.data) for face in faces] == [row["image"][0]["bytes"].as_py() for row in expected]
+    np.testing.assert_array_equal([face.box for face in faces], [row["face_box"][0].as_py() for row in expected])
+
+
+def test_threads_decode_the_same_faces(dataset: Path) -> None:
+    split, picks = load_dataset(dataset, "train"), [Pick(row) for row in (5, 1, 30, 2, 2)]
+    alone, shared = FaceImages(split, CROP), FaceImages(split, CROP, threads=3)
+    assert torch.equal(alone.__getitems__(picks).pixels, shared.__getitems__(picks).pixels)
+    again = pickle.loads(pickle.dumps(shared))
+    assert torch.equal(alone.__getitems__(picks[:1]).pixels, again.__getitems__(picks[:1]).pixels)
+
+
+def test_an_error_in_a_thread_names_the_first_broken_row(tmp_path: Path, world: SimpleNamespace) -> None:
+    rows = {"train": [(number, ()) for number in range(4)]}
+    dataset = world.write_dataset(
+        tmp_path / "merged", rows, face=lambda number: b"broken" if number % 2 else world.face_bytes(number)
+    )
+    images = FaceImages(load_dataset(dataset, "train"), CROP, threads=4)
+    with pytest.raises(DataError, match=r"row 1 \(expw:clip0/00001#0\)"):
+        raise images.__getitems__([Pick(row) for row in range(4)])
+
+
+def test_augmentation_follows_from_seed_epoch_occurrence_and_uid(dataset: Path) -> None:
+    split = load_dataset(dataset, "train")
+    plain = FaceImages(split, CROP).__getitems__([Pick(5)])
+    augmented = FaceImages(split, CROP, AUGMENTATION, seed=7).__getitems__([Pick(5, epoch=2, occurrence=1)])
+    expected = AUGMENTATION(plain.pixels, [augmentation_key(7, 2, 1, plain.uids[0])])
+    assert torch.equal(augmented.pixels, expected)
+    assert not torch.equal(augmented.pixels, plain.pixels)
+
+
+def test_cached_faces_are_decoded_once_and_equal(dataset: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    split = load_dataset(dataset, "train")
+    cached, picks = FaceImages(split, CROP, AUGMENTATION, cache=True), [Pick(1), Pick(2), Pick(1)]
+    first = cached.__getitems__(picks)
+    assert [cached._cache.holds(row) for row in range(4)] == [False, True, True, False]
+    monkeypatch.setattr(Preprocessing, "__call__", lambda *_: pytest.fail("decoded again"))
+    assert torch.equal(cached.__getitems__(picks).pixels, first.pixels)
+    monkeypatch.undo()
+    assert torch.equal(FaceImages(split, CROP, AUGMENTATION).__getitems__(picks).pixels, first.pixels)
+
+
+def test_a_cache_that_does_not_fit_is_an_error(dataset: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batches, "CACHE_LIMIT", 40 * 24 * 24 * 3 - 1)
+    with pytest.raises(
+        UsageError, match=r"batches.cache: 40 faces of 24 px take 0.0 GiB decoded, the limit is 0 GiB; set it to false"
+    ):
+        FaceImages(load_dataset(dataset, "train"), CROP, cache=True)
+
+
+def planned(dataset: Path, workers: int, *, cache: bool = False) -> list[batches.FaceBatch]:
+    split = load_dataset(dataset, "train")
+    plan = BatchPlan({"rows": np.arange(40)}, 16, seed=0)
+    loader = FaceLoader(FaceImages(split, CROP, AUGMENTATION, cache=cache), plan, workers)
+    seen = []
+    for epoch in (0, 1):
+        plan.set_position(epoch)
+        seen += list(loader)
+    return seen
+
+
+@pytest.mark.slow
+def test_a_loader_process_gives_the_same_batches_as_none(dataset: Path) -> None:
+    for alone, shared in zip(planned(dataset, 0), planned(dataset, 1, cache=True), strict=True):
+        assert alone.uids == shared.uids
+        assert torch.equal(alone.rows, shared.rows)
+        assert torch.equal(alone.pixels, shared.pixels)
+
+
+def test_a_pass_draws_nothing_from_the_global_generator(dataset: Path) -> None:
+    before = torch.random.get_rng_state()
+    planned(dataset, 0)
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
+def test_a_broken_image_names_its_row(tmp_path: Path, world: SimpleNamespace) -> None:
+    rows = {"train": [(number, ()) for number in range(4)]}
+    dataset = world.write_dataset(
+        tmp_path / "merged", rows, face=lambda number: b"broken" if number == 2 else world.face_bytes(number)
+    )
+    loader = FaceLoader(FaceImages(load_dataset(dataset, "train"), CROP), BatchPlan({"rows": np.arange(4)}, 4, seed=0))
+    with pytest.raises(
+        DataError, match=r"row 2 \(affwild2:clip0/00002#0\): the image cannot be decoded.*build it again"
+    ):
+        list(loader)
+
+
+def test_what_loader_processes_import_leaves_polars_out() -> None:
+    code = "import sys, affect_train.inputs.batches; sys.exit('polars' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

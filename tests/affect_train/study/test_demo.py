@@ -1,0 +1,62 @@
+"""The demo: one command runs the whole path, and its table says what came out."""
+
+import sys
+from pathlib import Path
+from subprocess import CompletedProcess
+from types import SimpleNamespace
+
+import pytest
+from python_processes import run_python
+
+from affect_data.dataset.folder import open_dataset
+from affect_data.errors import DataError
+from affect_train.study import demo
+from affect_train.study.demo import METRICS, run_demo, table
+
+
+def result(teacher, student):
+    scores = {
+        "teacher": {name: teacher for name, _ in METRICS},
+        "student": {name: student for name, _ in METRICS},
+    }
+    return {"seed": 7, "scores": scores}
+
+
+def test_the_table_shows_both_models_and_their_difference():
+    lines = table(result(0.5, 0.625)).splitlines()
+
+    assert [line.split("|")[2].strip() for line in lines] == ["model", "-" * 12, "teacher", "student", "difference"]
+    assert [line.split("|")[3].strip() for line in lines[2:]] == ["0.500", "0.625", "+0.125"]
+
+
+def test_a_metric_that_is_not_defined_is_a_dash():
+    lines = table(result(None, 0.625)).splitlines()
+
+    assert [line.split("|")[3].strip() for line in lines[2:]] == ["–", "0.625", "–"]
+
+
+def test_a_folder_that_is_not_empty_is_refused(tmp_path):
+    (tmp_path / "mine.txt").write_text("keep", encoding="utf-8")
+
+    with pytest.raises(DataError, match="is not empty; name a new folder"):
+        run_demo(tmp_path, 0)
+
+
+def run_loaded(command, env, **options):
+    """Each step in a process of its own, as the demo starts it, but one that has loaded the libraries."""
+    assert command[0] == sys.executable
+    done = run_python(command[1:], environment=env)
+    sys.stderr.write(done.stdout + done.stderr)
+    return CompletedProcess(command, done.returncode)
+
+
+@pytest.mark.slow
+def test_one_command_runs_the_whole_path(tmp_path, monkeypatch, one_process_recipes):
+    monkeypatch.chdir(one_process_recipes.parent)
+    monkeypatch.setattr(demo, "subprocess", SimpleNamespace(run=run_loaded))
+
+    made = run_demo(tmp_path / "demo", 0, ["training.max_steps=3", "schedule.warmup_steps=1"], faces=200)
+
+    assert all(Path(path).exists() for path in made["paths"].values())
+    assert "soft.teacher" in open_dataset(made["paths"]["dataset"]).groups("train")
+    assert table(made).count("\n") == 4

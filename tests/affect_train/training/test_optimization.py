@@ -1,0 +1,100 @@
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+
+from affect_train.network.model import AffectModel
+from affect_train.recipe.model import Model
+from affect_train.recipe.recipe import Optimizer, Schedule, Training, recipe_from
+from affect_train.tasks import TaskSet
+from affect_train.training.optimization import layer_depths, learning_rate_factor, parameter_groups
+
+Values = Callable[..., dict[str, Any]]
+
+
+def test_biases_and_scales_have_no_weight_decay() -> None:
+    network = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.LayerNorm(4))
+    network[0].bias.requires_grad_(requires_grad=False)
+    decayed, others = parameter_groups(network, Optimizer())
+    assert [tuple(parameter.shape) for parameter in decayed["params"]] == [(4, 3)]
+    assert [tuple(parameter.shape) for parameter in others["params"]] == [(4,), (4,)]
+    assert (decayed["weight_decay"], others["weight_decay"]) == (0.05, 0.0)
+    assert (decayed["lr"], others["lr"]) == (1e-3, 1e-3)
+
+
+def test_the_learning_rate_warms_up_and_falls_along_half_a_cosine(recipe_values: Values) -> None:
+    factor = learning_rate_factor(recipe_from(recipe_values(schedule={"warmup_steps": 4})), steps=104)
+    assert [factor(step) for step in range(5)] == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0])
+    assert [factor(4 + done) for done in (25, 50, 100)] == pytest.approx([(1 + 0.5**0.5) / 2, 0.5, 0.0])
+    assert learning_rate_factor(recipe_from(recipe_values(schedule={"name": "constant"})), steps=104)(90) == 1.0
+
+
+def vit_with_layers(layers: int) -> AffectModel:
+    backbone = {"model_type": "vit", "hidden_size": 16, "num_hidden_layers": layers, "num_attention_heads": 2}
+    backbone |= {"intermediate_size": 32, "patch_size": 8}
+    return AffectModel.build(TaskSet((1, 2), (), 0), Model(backbone=backbone, image_size=32))
+
+
+def test_each_layer_learns_slower_than_the_one_above_it() -> None:
+    model = vit_with_layers(3)
+    rates = {}
+    names = {id(parameter): name for name, parameter in model.named_parameters()}
+    for group in parameter_groups(model, Optimizer(learning_rate=1.0, layer_decay=0.5)):
+        rates |= {names[id(parameter)]: group["lr"] for parameter in group["params"]}
+    assert rates.keys() == {name for name, one in model.named_parameters() if one.requires_grad}
+    found: dict[str, set[float]] = {}
+    for name, rate in rates.items():
+        part = next((f"layer {n}" for n in range(3) if f".{n}." in name and "layer" in name), None)
+        part = part or (
+            "embeddings" if "embeddings" in name else "heads" if not name.startswith("backbone") else "norm"
+        )
+        found.setdefault(part, set()).add(rate)
+    assert found == {
+        "embeddings": {0.0625},
+        "layer 0": {0.125},
+        "layer 1": {0.25},
+        "layer 2": {0.5},
+        "norm": {0.5},
+        "heads": {1.0},
+    }
+
+
+def test_every_parameter_is_in_one_group() -> None:
+    model = vit_with_layers(2)
+    for decay in (1.0, 0.7):
+        grouped = [
+            id(one) for group in parameter_groups(model, Optimizer(layer_decay=decay)) for one in group["params"]
+        ]
+        assert sorted(grouped) == sorted(id(one) for one in model.parameters() if one.requires_grad)
+
+
+def test_layers_inside_stages_are_counted_through() -> None:
+    names = [
+        "backbone.embeddings.weight",
+        "backbone.encoder.stages.0.layers.0.w",
+        "backbone.encoder.stages.0.layers.1.w",
+    ]
+    names += [
+        "backbone.encoder.stages.1.downsample.w",
+        "backbone.encoder.stages.1.layers.0.w",
+        "backbone.norm.w",
+        "norm.w",
+    ]
+    # A stage's own parameters stand before its layers.
+    assert list(layer_depths(names).values()) == [0, 1, 2, 3, 4, 4, 5]
+
+
+def test_frozen_parameters_are_in_no_group() -> None:
+    backbone = {"model_type": "vit", "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+    options = Model(
+        backbone={**backbone, "intermediate_size": 32, "patch_size": 8}, image_size=32, freeze_backbone=True
+    )
+    model = AffectModel.build(TaskSet((1, 2), (), 0), options)
+    groups = parameter_groups(model, Optimizer(learning_rate=1.0, layer_decay=0.5))
+    assert {group["lr"] for group in groups} == {1.0}
+    assert sum(len(group["params"]) for group in groups) == 4  # the norm's and the head's weight and bias
+
+
+def test_defaults_of_the_recipe_change_no_rate() -> None:
+    assert (Optimizer().layer_decay, Schedule().warmup_steps, Training().ema_decay) == (1.0, 0, None)

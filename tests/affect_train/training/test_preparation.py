@@ -1,0 +1,38 @@
+"""What is refused before anything is loaded, because of how the processes share the work."""
+
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from accelerate.utils import DistributedType
+
+from affect_data.errors import UsageError
+from affect_train.recipe.recipe import recipe_from
+from affect_train.training.preparation import _check_distribution
+
+Values = Callable[..., dict[str, Any]]
+
+
+def accelerator(kind: DistributedType) -> SimpleNamespace:
+    """Stands in for the Accelerator of eight GPUs, which this machine lacks."""
+    state = SimpleNamespace(deepspeed_plugin=SimpleNamespace(deepspeed_config={}))
+    return SimpleNamespace(distributed_type=kind, device=torch.device("cuda"), num_processes=8, state=state)
+
+
+@pytest.mark.parametrize("kind", [DistributedType.FSDP, DistributedType.DEEPSPEED])
+def test_divided_weights_have_no_moving_average(recipe_values: Values, kind: DistributedType) -> None:
+    recipe = recipe_from(recipe_values(), ["training.ema_decay=0.99"])
+    with pytest.raises(UsageError, match=r"training.ema_decay: no average is kept of weights that .* divides"):
+        _check_distribution(recipe, accelerator(kind))
+    _check_distribution(recipe, accelerator(DistributedType.MULTI_GPU))
+
+
+def test_deepspeed_is_told_the_rows_of_a_process_and_does_not_accumulate(recipe_values: Values) -> None:
+    recipe = recipe_from(recipe_values(), ["batches.size=64"])
+    held = accelerator(DistributedType.DEEPSPEED)
+    _check_distribution(recipe, held)
+    assert held.state.deepspeed_plugin.deepspeed_config == {"train_micro_batch_size_per_gpu": 8}
+    with pytest.raises(UsageError, match=r"training.accumulation: DeepSpeed steps after every backward pass"):
+        _check_distribution(recipe_from(recipe_values(), ["training.accumulation=2"]), held)
