@@ -4,8 +4,8 @@
     python benchmarks/step.py --smoke                   # tiny; shows that it runs, measures nothing
 
 The same tiny ViT with the same heads learns the same batches by the same losses with AdamW and a constant rate; after the first pass the weights
-of all variants must be equal. Our loop is `affect_train.training.loop.train_steps` as a run calls it, with its log file, and with TensorBoard too; only the
-decoded faces come from memory. Trainer logs as often, to nowhere. What is timed lies between two requests for a batch.
+of all variants must be equal. Our loop is `affect_train.training.loop.train_steps` as a run calls it, with its log file,
+and with TensorBoard too; only the decoded faces come from memory. Trainer logs as often, to nowhere. What is timed lies between two requests for a batch.
 
 Milliseconds grow with the load of the machine, the overhead with them: read the differences beside the bare loop's own time. The quietest rounds
 (least over least) come nearest to a machine of one's own.
