@@ -31,15 +31,9 @@ import pyarrow as pa  # noqa: E402
 
 from affect_data.audit.base import AuditedDataset  # noqa: E402
 from affect_data.audit.registry import audit_named  # noqa: E402
-from affect_data.dataset.folder import (  # noqa: E402
-    Manifest,
-    open_dataset,
-    seal_group,
-    shard_name,
-    write_manifest,
-    write_shard,
-)
+from affect_data.dataset.folder import Manifest, open_dataset  # noqa: E402
 from affect_data.dataset.schema import LABELS  # noqa: E402
+from affect_data.dataset.writing import seal_group, shard_name, write_manifest, write_shard  # noqa: E402
 from affect_data.leaks.leaks import guard_dataset  # noqa: E402
 
 PLANTS: dict[str, planted.Plant] = {

@@ -168,8 +168,9 @@ def synthetic_dataset(path: Path, rows: int) -> None:
     """A dataset folder with the label columns that statistics read, and no images."""
     from datasets import ClassLabel, Features, List, Value
 
-    from affect_data.dataset.folder import Manifest, seal_group, shard_name, write_manifest, write_shard
+    from affect_data.dataset.folder import Manifest
     from affect_data.dataset.schema import LABELS
+    from affect_data.dataset.writing import seal_group, shard_name, write_manifest, write_shard
     from affect_data.vocabulary import ACTION_UNITS, COMPOUND_EXPRESSIONS, EXPRESSIONS
 
     units, databases = len(ACTION_UNITS), ["affwild2", "disfa", "expw", "ferplus"]

@@ -242,8 +242,10 @@ def face_dataset(path: Path, files: Sequence[bytes], units: np.ndarray) -> None:
     """
     import pyarrow as pa
 
-    from affect_data.dataset.folder import Manifest, content_hash, seal_group, shard_name, write_manifest, write_shard
+    from affect_data.dataset.folder import Manifest
+    from affect_data.dataset.hashing import content_hash
     from affect_data.dataset.schema import COLUMNS, IMAGES, LABELS, arrow_schema, features
+    from affect_data.dataset.writing import seal_group, shard_name, write_manifest, write_shard
     from affect_data.vocabulary import ACTION_UNITS
 
     count = len(files)

@@ -289,8 +289,8 @@ def lance_dataset(data: Data) -> Epoch:
 
 def ours(data: Data, *, floats: bool = True, reduced_scale: bool = True, threads: int = 1) -> Epoch:
     from affect_data.vocabulary import ACTION_UNITS
-    from affect_train.inputs.batches import FaceImages, FaceLoader
     from affect_train.inputs.labels import load_labels
+    from affect_train.inputs.loading import FaceImages, FaceLoader
     from affect_train.inputs.preprocess import Preprocessing
     from affect_train.inputs.sampler import BatchPlan
     from affect_train.network.model import normalised
@@ -448,7 +448,7 @@ def report(variants: dict[str, Variant]) -> None:
 def loader_process_memory(data: Data, passes: int) -> None:
     """Anonymous memory of a loader process after its first pass over all rows and after its last."""
     from affect_data.dataset.folder import load_dataset
-    from affect_train.inputs.batches import FaceImages, FaceLoader
+    from affect_train.inputs.loading import FaceImages, FaceLoader
     from affect_train.inputs.preprocess import Preprocessing
     from affect_train.inputs.sampler import BatchPlan
 

@@ -72,7 +72,7 @@ SIZES = {
 
 def faces(seed: int, rows: int, size: int) -> Any:  # noqa: ANN401
     """A batch; even rows have action units, odd ones an expression."""
-    from affect_train.inputs.batches import AffectBatch
+    from affect_train.inputs.batch import AffectBatch
 
     rng = np.random.default_rng(seed)
     units = rng.random((rows, UNITS)) < 0.5
@@ -104,7 +104,7 @@ def learner_of(
     """The learner of a variant, and its Accelerator; the meta batches come from memory."""
     from affect_train.methods.meta.batch import MetaRows
     from affect_train.recipe.recipe import recipe_from
-    from affect_train.training.preparation import Learner, training_accelerator
+    from affect_train.training.learner import Learner, training_accelerator
 
     head = {"normalisation": options.get("normalisation", "layer")}
     options = {key: value for key, value in options.items() if key != "normalisation"}

@@ -24,8 +24,8 @@ def evaluations(run: Path, dataset: Path, split: str) -> dict[bool, Any]:
     """The evaluation at reduced scale (True) and in full (False)."""
     from affect_train.evaluation.evaluate import evaluate_split
     from affect_train.inference.inference import build_accelerator, open_model
-    from affect_train.inputs.batches import FaceImages
     from affect_train.inputs.labels import load_labels
+    from affect_train.inputs.loading import FaceImages
     from affect_train.reporting import Reporter
     from affect_train.run_folder import model_folder
 

@@ -21,17 +21,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from affect_data.dataset.folder import (
-    Manifest,
-    load_dataset,
-    open_dataset,
-    seal_group,
-    shard_name,
-    write_manifest,
-    write_shard,
-)
+from affect_data.dataset.folder import Manifest, load_dataset, open_dataset
 from affect_data.dataset.schema import IMAGES, LABELS, arrow_schema, features
 from affect_data.dataset.soft_labels import ROWS_PER_BATCH, SoftLabelProvenance, SoftLabelWriter
+from affect_data.dataset.writing import seal_group, shard_name, write_manifest, write_shard
 from affect_data.vocabulary import ACTION_UNITS, EXPRESSIONS
 
 WIDTHS = {"au": 12, "expression": 7, "valence": 14, "arousal": 14}

@@ -5,7 +5,8 @@
 
 The same tiny ViT with the same heads learns the same batches by the same losses with AdamW and a constant rate; after the first pass the weights
 of all variants must be equal. Our loop is `affect_train.training.loop.train_steps` as a run calls it, with its log file,
-and with TensorBoard too; only the decoded faces come from memory. Trainer logs as often, to nowhere. What is timed lies between two requests for a batch.
+and with TensorBoard too; only the decoded faces come from memory. Trainer logs as often, to nowhere.
+What is timed lies between two requests for a batch.
 
 Milliseconds grow with the load of the machine, the overhead with them: read the differences beside the bare loop's own time. The quietest rounds
 (least over least) come nearest to a machine of one's own.
@@ -94,7 +95,7 @@ def recipe_of(output: str, steps: int, trackers: Sequence[str] = ()) -> Any:  # 
 
 def batches_in_memory() -> list[Any]:
     """Faces of noise; every label is missing in a third of the rows."""
-    from affect_train.inputs.batches import AffectBatch
+    from affect_train.inputs.batch import AffectBatch
 
     rng = np.random.default_rng(0)
     found = []
@@ -222,13 +223,13 @@ VARIANTS = {BARE: bare, OURS: ours, OURS_TRACKED: ours, TRAINER: trainer}
 
 
 def recipe_accelerator(recipe: Any) -> Any:  # noqa: ANN401
-    from affect_train.training.preparation import training_accelerator
+    from affect_train.training.learner import training_accelerator
 
     return training_accelerator(recipe)
 
 
 def prepare(name: str, folder: Path, steps: int) -> tuple[dict[str, Any], Callable[[], Round]]:
-    from affect_train.training.preparation import Learner
+    from affect_train.training.learner import Learner
 
     logging.disable(logging.WARNING)
     torch.set_num_threads(1)

@@ -12,9 +12,10 @@ from affect_data.audit.registry import AUDITS
 from affect_data.audit.run import read_audit
 from affect_data.databases.base import Tier
 from affect_data.databases.registry import DATABASES
-from affect_data.dataset.folder import LOCK, DatasetFolder, open_dataset, write_text
+from affect_data.dataset.folder import LOCK, DatasetFolder, open_dataset
 from affect_data.dataset.schema import IMAGES
 from affect_data.errors import UnknownNameError, UsageError
+from affect_data.files import write_text
 
 SAMPLES: Final = "samples.json"
 SUFFIXES: Final = {b"\xff\xd8": ".jpg", b"\x89P": ".png", b"BM": ".bmp", b"GI": ".gif"}

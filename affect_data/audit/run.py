@@ -13,8 +13,9 @@ from affect_data.audit.base import FINDINGS, AuditedDataset, Progress, Severity
 from affect_data.audit.registry import AUDITS, audit_named
 from affect_data.dataset.folder import AUDIT as AUDIT
 from affect_data.dataset.folder import AUDIT_FINGERPRINT as FINGERPRINT
-from affect_data.dataset.folder import DatasetFolder, exclusive, open_dataset
+from affect_data.dataset.folder import DatasetFolder, open_dataset
 from affect_data.errors import DataError
+from affect_data.files import exclusive
 
 
 class NotAuditedError(DataError):

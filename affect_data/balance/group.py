@@ -15,7 +15,8 @@ from affect_data.balance.drawing import draw, expected_draws
 from affect_data.balance.labels import PlanLabels
 from affect_data.balance.plans import Plan
 from affect_data.balance.pools import PoolWeights
-from affect_data.dataset.folder import DatasetFolder, add_group, open_dataset
+from affect_data.dataset.folder import DatasetFolder, open_dataset
+from affect_data.dataset.writing import add_group
 from affect_data.errors import DataError, UnknownNameError, UsageError
 
 SPLIT: Final = "train"

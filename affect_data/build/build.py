@@ -12,6 +12,9 @@ from typing import Any, Final
 
 import pyarrow as pa
 
+from affect_data.build.engine import map_shards
+from affect_data.build.recipe import DataRecipe
+from affect_data.build.shards import ShardPlan, ShardRecord, pack_shard, pictures_digest
 from affect_data.build.sources import (
     DatabaseReport,
     Progress,
@@ -22,16 +25,10 @@ from affect_data.build.sources import (
     plan_shards,
     read_sources,
 )
-from affect_data.databases.base import SPLITS
-from affect_data.databases.registry import scores_of
-from affect_data.build.engine import map_shards
-from affect_data.errors import DataError, NotADatasetError, UnknownNameError
-from affect_data.build.shards import ShardPlan, ShardRecord, pack_shard, pictures_digest
-from affect_data.leaks.leaks import guard_parts
-from affect_data.build.recipe import DataRecipe
 from affect_data.corrections.decisions import Decision, read_decisions
 from affect_data.corrections.matching import LabelShard, correct
-from affect_data.dataset.schema import IMAGES, LABELS, SCHEMA_VERSION, features, score_features
+from affect_data.databases.base import SPLITS
+from affect_data.databases.registry import scores_of
 from affect_data.dataset.folder import (
     FAILURES,
     LOCK,
@@ -39,15 +36,14 @@ from affect_data.dataset.folder import (
     DatasetFolder,
     ForeignVersionError,
     Manifest,
-    content_hash,
-    dataset_fingerprint,
-    exclusive,
     open_dataset,
-    seal_group,
-    shard_name,
-    write_manifest,
-    write_text,
 )
+from affect_data.dataset.hashing import content_hash, dataset_fingerprint
+from affect_data.dataset.schema import IMAGES, LABELS, SCHEMA_VERSION, features, score_features
+from affect_data.dataset.writing import seal_group, shard_name, write_manifest
+from affect_data.errors import DataError, NotADatasetError, UnknownNameError
+from affect_data.files import exclusive, write_text
+from affect_data.leaks.leaks import guard_parts
 
 STAGING: Final = ".{}.building"
 

@@ -6,9 +6,9 @@ from typing import Final
 
 import polars as pl
 
-from affect_data.databases.base import TASKS, Database, Scan
-from affect_data.errors import DataError, Defect, DefectsFoundError
 from affect_data.build.recipe import SplitOptions
+from affect_data.build.splits import assign_splits
+from affect_data.databases.base import TASKS, Database, Scan
 from affect_data.dataset.schema import (
     LABEL_COLUMNS,
     MISSING_CLASS,
@@ -17,7 +17,7 @@ from affect_data.dataset.schema import (
     RULES_BEFORE_IMAGES,
     check_rules,
 )
-from affect_data.build.splits import assign_splits
+from affect_data.errors import DataError, Defect, DefectsFoundError
 from affect_data.vocabulary import ACTION_UNITS, COMPOUND_EXPRESSIONS, EXPRESSIONS
 
 _OPTIONAL: Final[dict[str, pl.DataType]] = {

@@ -5,9 +5,7 @@ shard is used again exactly when the same rows and the same bytes would go into 
 """
 
 import hashlib
-import io
 import json
-import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -15,10 +13,10 @@ from typing import Final
 
 import polars as pl
 import pyarrow as pa
-from PIL import Image, UnidentifiedImageError
 
 from affect_data.databases.base import IMAGE_MISSING, DatabaseOptions
 from affect_data.databases.registry import DATABASES, scores_of
+from affect_data.dataset.hashing import content_hash
 from affect_data.dataset.schema import (
     IMAGES,
     LABEL_COLUMNS,
@@ -29,7 +27,9 @@ from affect_data.dataset.schema import (
     features,
     score_features,
 )
-from affect_data.dataset.folder import content_hash, shard_name, write_shard, write_text
+from affect_data.dataset.writing import shard_name, write_shard
+from affect_data.files import write_text
+from affect_data.pictures import undecodable_because
 
 UNDECODABLE: Final = "image cannot be decoded"
 
@@ -145,25 +145,6 @@ def pictures_digest(plan: ShardPlan) -> str:
     for _, data in _pictures(plan):
         pictures.update(hashlib.sha256(data or b"").hexdigest().encode())
     return pictures.hexdigest()
-
-
-def undecodable_because(data: bytes) -> str:
-    """Why a picture cannot be decoded; empty where it can.
-
-    The whole picture is decoded: a truncated file opens well and fails only at its end.
-    """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with Image.open(io.BytesIO(data)) as image:
-                image.load()
-    except MemoryError:
-        raise
-    except UnidentifiedImageError:
-        return "not an image file"
-    except Exception as error:  # damaged bytes make Pillow's decoders raise nearly anything
-        return str(error) or type(error).__name__
-    return ""
 
 
 def _pictures(plan: ShardPlan) -> Iterator[tuple[dict[str, str | int], bytes | None]]:

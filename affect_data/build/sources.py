@@ -9,12 +9,12 @@ from typing import Final
 
 import polars as pl
 
+from affect_data.build.harmonise import Unified, harmonise
+from affect_data.build.recipe import DataRecipe
+from affect_data.build.shards import FAILURE_COLUMNS, ShardPlan, ShardRecord
 from affect_data.databases.base import DRAWN_MARKER, SPLITS, Database, Scan
 from affect_data.databases.root import DatabaseRoot
 from affect_data.errors import AffectError, DataError, DefectsFoundError
-from affect_data.build.harmonise import Unified, harmonise
-from affect_data.build.shards import FAILURE_COLUMNS, ShardPlan, ShardRecord
-from affect_data.build.recipe import DataRecipe
 
 FILES_LISTED: Final = 1000
 LINES_LISTED: Final = 10_000

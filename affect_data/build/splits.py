@@ -9,9 +9,9 @@ from typing import Final
 
 import polars as pl
 
+from affect_data.build.recipe import SplitOptions
 from affect_data.databases.base import SPLITS, TASKS, Database, Task
 from affect_data.errors import DataError
-from affect_data.build.recipe import SplitOptions
 from affect_data.vocabulary import ACTION_UNITS
 
 _RANK: Final = {split: rank for rank, split in enumerate(SPLITS)}

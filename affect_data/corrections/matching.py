@@ -10,8 +10,8 @@ import pyarrow as pa
 
 from affect_data.corrections.decisions import Decision, Field_, in_force
 from affect_data.corrections.rows import change_rows, labels_of
-from affect_data.dataset.folder import write_shard
 from affect_data.dataset.schema import LABELS, check_rules, features
+from affect_data.dataset.writing import write_shard
 
 NO_SUCH_FACE: Final = "no row has this picture and face"
 ANOTHER_PICTURE: Final = "the row of this uid has another picture"

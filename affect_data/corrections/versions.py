@@ -27,20 +27,12 @@ import pyarrow as pa
 
 from affect_data.corrections.decisions import Decision, Labels, count_actions, read_decisions
 from affect_data.corrections.matching import Change, LabelShard, Matching, Misfit, changed_shards, match
-from affect_data.dataset.folder import (
-    DatasetFolder,
-    Manifest,
-    content_hash,
-    dataset_fingerprint,
-    exclusive,
-    open_dataset,
-    seal_group,
-    write_manifest,
-    write_shard,
-    write_text,
-)
+from affect_data.dataset.folder import DatasetFolder, Manifest, open_dataset
+from affect_data.dataset.hashing import content_hash, dataset_fingerprint
 from affect_data.dataset.schema import LABELS, features
+from affect_data.dataset.writing import seal_group, write_manifest, write_shard
 from affect_data.errors import DataError
+from affect_data.files import exclusive, write_text
 
 VERSIONS: Final = "versions"
 CHANGES: Final = "changes.parquet"

@@ -12,20 +12,13 @@
 What the manifest does not name is no part of the dataset, so that a write which was interrupted changes nothing.
 """
 
-import fcntl
-import hashlib
 import json
-import os
-import shutil
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
 import polars as pl
-import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from affect_data.databases.base import SPLITS
@@ -33,16 +26,29 @@ from affect_data.dataset.schema import IMAGES, LABELS, SCHEMA_VERSION
 from affect_data.errors import DataError, NotADatasetError, UnknownNameError
 
 if TYPE_CHECKING:
-    from datasets import Dataset, Features
+    from datasets import Dataset
+
 
 FORMAT: Final = "affectkit-dataset"
+
+
 FORMAT_VERSION: Final = 1
+
+
 MANIFEST: Final = "dataset.json"
+
+
 LOCK: Final = "dataset.lock.json"
+
+
 FAILURES: Final = "failures.parquet"
+
+
 AUDIT: Final = "audit.parquet"
+
+
 AUDIT_FINGERPRINT: Final = "affectkit.dataset_fingerprint"
-ROWS_PER_BATCH: Final = 1000
+
 
 BUILD_REMEDY: Final = "Build it with `affect-data build RECIPE {path}`"
 
@@ -193,65 +199,6 @@ def load_dataset(path: Path | str, split: str, soft_labels: Sequence[str] = ()) 
     return open_dataset(path).load(split, [LABELS, IMAGES, *(f"soft.{name}" for name in soft_labels)])
 
 
-# ---------------------------------------------------------------- writing
-
-
-def shard_name(index: int, count: int) -> str:
-    """File name of one shard of a group, as Hugging Face names it."""
-    return f"data-{index:05d}-of-{count:05d}.arrow"
-
-
-def write_shard(path: Path, table: pa.Table, features: "Features", batch_rows: int = ROWS_PER_BATCH) -> None:
-    """Writes one Arrow file of a column group, in record batches of `batch_rows`: atomic, flushed to disk."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    schema = features.arrow_schema
-    with partial.open("wb") as sink:
-        with pa.ipc.new_stream(sink, schema) as writer:
-            writer.write_table(_without_slack(table.cast(schema)), max_chunksize=batch_rows)
-        sink.flush()
-        os.fsync(sink.fileno())
-    partial.rename(path)
-
-
-def _without_slack(table: pa.Table) -> pa.Table:
-    """The table with zeros behind the last bit of its boolean columns: a slice carries bits of the rows after it there."""
-    for index, field in enumerate(table.schema):
-        column = table.column(index)
-        if pa.types.is_boolean(field.type):
-            table = table.set_column(index, field, column.cast(pa.int8()).cast(field.type))
-        elif pa.types.is_fixed_size_list(field.type) and pa.types.is_boolean(field.type.value_type):
-            values = [chunk.flatten().cast(pa.int8()).cast(pa.bool_()) for chunk in column.chunks]
-            lists = [pa.FixedSizeListArray.from_arrays(chunk, type=field.type) for chunk in values]
-            table = table.set_column(index, field, pa.chunked_array(lists, field.type))
-    return table
-
-
-def seal_group(folder: Path, shards: Sequence[str], features: "Features", fingerprint: str, split: str) -> None:
-    """Makes a folder of shards a dataset that ``datasets.load_from_disk`` opens.
-
-    Args:
-        folder: holds the shards.
-        shards: their file names, in row order.
-        features: of the group.
-        fingerprint: hash of the group's content.
-        split: name of the split.
-    """
-    from datasets import DatasetInfo
-
-    DatasetInfo(features=features).write_to_directory(str(folder))
-    state: dict[str, Any] = {
-        "_data_files": [{"filename": name} for name in shards],
-        "_fingerprint": fingerprint[:16],
-        "_format_columns": None,
-        "_format_kwargs": {},
-        "_format_type": None,
-        "_output_all_columns": False,
-        "_split": split,
-    }
-    write_text(folder / "state.json", json.dumps(state, indent=2, sort_keys=True) + "\n")
-
-
 def _broken_because(folder: Path, fingerprint: str) -> str:
     """Why a folder is not the sealed column group with this fingerprint; empty where it is."""
     try:
@@ -264,131 +211,3 @@ def _broken_because(folder: Path, fingerprint: str) -> str:
         return f"is not the one that {MANIFEST} names, as after an interrupted write"
     lost = next((name for name in shards if not (folder / name).is_file()), None)
     return f"lacks its file '{lost}'" if lost else ""
-
-
-def write_text(path: Path, text: str) -> None:
-    """Writes a text file: atomic, flushed to disk."""
-    partial = path.with_name(path.name + ".partial")
-    with partial.open("w", encoding="utf-8") as sink:
-        sink.write(text)
-        sink.flush()
-        os.fsync(sink.fileno())
-    partial.rename(path)
-
-
-def write_manifest(path: Path, manifest: Manifest) -> None:
-    """Writes ``dataset.json``, which makes everything that it names part of the dataset."""
-    write_text(path / MANIFEST, manifest.model_dump_json(indent=2) + "\n")
-
-
-def content_hash(table: pa.Table, seed: str = "") -> str:
-    """sha256 of the values of a table, column by column; independent of how it is chunked.
-
-    Raises:
-        TypeError: a column is of a type that label and soft-label groups do not have.
-    """
-    digest = hashlib.sha256(seed.encode())
-    for name in table.column_names:
-        digest.update(f"\0{name}:{table.schema.field(name).type}\0".encode())
-        column = table.column(name)
-        # Numbers follow one another whatever the chunks; the lengths of texts come before all of their bytes.
-        for array in (
-            column.chunks if _is_numeric(column.type) else [pa.concat_arrays(column.chunks)] if len(table) else []
-        ):
-            for buffer in _value_buffers(array):
-                digest.update(buffer)
-    return digest.hexdigest()
-
-
-def _is_numeric(kind: pa.DataType) -> bool:
-    return bool(
-        pa.types.is_primitive(kind) or (pa.types.is_fixed_size_list(kind) and pa.types.is_primitive(kind.value_type))
-    )
-
-
-def dataset_fingerprint(groups: dict[str, dict[str, str]]) -> str:
-    """Hash of all labels and image digests, from the fingerprints of the column groups by split."""
-    joined = json.dumps({split: groups[split][LABELS] for split in groups}, sort_keys=True)
-    return hashlib.sha256(f"{SCHEMA_VERSION};{joined}".encode()).hexdigest()[:16]
-
-
-def _value_buffers(array: pa.Array) -> tuple[bytes | memoryview, ...]:
-    """The values of an array without nulls, as bytes that do not depend on Arrow's offsets and paddings."""
-    if pa.types.is_fixed_size_list(array.type):
-        array = array.flatten()
-    if pa.types.is_boolean(array.type):
-        array = array.cast(pa.int8())
-    if pa.types.is_primitive(array.type):
-        return (np.ascontiguousarray(array.to_numpy(zero_copy_only=False)).view(np.uint8).data,)
-    if not (
-        pa.types.is_string(array.type) or pa.types.is_large_string(array.type) or pa.types.is_string_view(array.type)
-    ):
-        raise TypeError(f"no content hash for Arrow type {array.type}")
-    text = array.cast(pa.large_string())
-    offsets = np.frombuffer(text.buffers()[1], np.int64)[text.offset : text.offset + len(text) + 1]
-    data = text.buffers()[2]
-    return np.diff(offsets).tobytes(), memoryview(data)[offsets[0] : offsets[-1]] if data is not None else b""
-
-
-@contextmanager
-def exclusive(path: Path) -> Iterator[None]:
-    """Holds the folder's write lock.
-
-    Raises:
-        DataError: another process holds it.
-    """
-    path.mkdir(parents=True, exist_ok=True)
-    with (path / ".lock").open("w") as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise DataError(
-                f"'{path}' is being written by another process; wait for it to end, then run the same command again"
-            ) from None
-        yield
-
-
-def add_group(
-    folder: DatasetFolder,
-    name: str,
-    tables: Iterable[tuple[str, pa.Table]],
-    features: "Features",
-    provenance: dict[str, Any],
-) -> DatasetFolder:
-    """Adds a column group to a dataset, or replaces it; images, labels and other groups are not touched.
-
-    Args:
-        folder: the dataset.
-        name: of the group.
-        tables: one table a split, in the row order of the split.
-        features: of the group.
-        provenance: what made it; kept in the manifest.
-
-    Returns:
-        The dataset with the group.
-
-    Raises:
-        DataError: a table has another number of rows than its split.
-    """
-    with exclusive(folder.path):
-        manifest = open_dataset(folder.path).manifest
-        staged: list[tuple[Path, Path]] = []
-        for split, table in tables:
-            if len(table) != manifest.rows[split]:
-                raise DataError(
-                    f"group '{name}' has {len(table):,} rows for split '{split}', the dataset has {manifest.rows[split]:,}"
-                )
-            table = table.cast(features.arrow_schema)
-            fingerprint = content_hash(table, seed=name)
-            partial = folder.path / split / f".{name}.partial"
-            shutil.rmtree(partial, ignore_errors=True)
-            write_shard(partial / shard_name(0, 1), table, features)
-            seal_group(partial, [shard_name(0, 1)], features, fingerprint, split)
-            staged.append((partial, folder.path / split / name))
-            manifest.groups[split][name] = fingerprint
-        for partial, final in staged:
-            shutil.rmtree(final, ignore_errors=True)
-            partial.rename(final)
-        manifest.provenance[name] = provenance
-        write_manifest(folder.path, manifest)
-    return open_dataset(folder.path)

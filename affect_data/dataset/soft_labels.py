@@ -19,17 +19,11 @@ from typing import TYPE_CHECKING, Any, Final
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
 
-from affect_data.dataset.folder import (
-    DatasetFolder,
-    content_hash,
-    exclusive,
-    open_dataset,
-    seal_group,
-    shard_name,
-    write_manifest,
-    write_shard,
-)
+from affect_data.dataset.folder import DatasetFolder, open_dataset
+from affect_data.dataset.hashing import content_hash
+from affect_data.dataset.writing import seal_group, shard_name, write_manifest, write_shard
 from affect_data.errors import DataError, NotADatasetError, UnknownNameError, UsageError
+from affect_data.files import exclusive
 
 if TYPE_CHECKING:
     import numpy as np

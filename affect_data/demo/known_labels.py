@@ -10,19 +10,10 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from affect_data.dataset.folder import (
-    FAILURES,
-    DatasetFolder,
-    Manifest,
-    content_hash,
-    dataset_fingerprint,
-    open_dataset,
-    seal_group,
-    shard_name,
-    write_manifest,
-    write_shard,
-)
+from affect_data.dataset.folder import FAILURES, DatasetFolder, Manifest, open_dataset
+from affect_data.dataset.hashing import content_hash, dataset_fingerprint
 from affect_data.dataset.schema import IMAGES, LABELS, features
+from affect_data.dataset.writing import seal_group, shard_name, write_manifest, write_shard
 from affect_data.demo.sampler import DEMO_ACTION_UNITS
 from affect_data.errors import DataError
 from affect_data.vocabulary import ACTION_UNIT_SLOTS, ACTION_UNITS, COMPOUND_EXPRESSIONS, EXPRESSIONS

@@ -13,7 +13,8 @@ import polars as pl
 import pyarrow as pa
 
 from affect_data.databases.registry import DATABASES
-from affect_data.dataset.folder import DatasetFolder, add_group
+from affect_data.dataset.folder import DatasetFolder
+from affect_data.dataset.writing import add_group
 from affect_data.errors import DataError, UnknownNameError, UsageError
 from affect_data.leaks.connected import connected_groups, groups_of_keys
 from affect_data.leaks.leaks import source_family

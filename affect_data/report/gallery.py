@@ -7,9 +7,9 @@ import polars as pl
 
 from affect_data.audit.export import kept_in
 from affect_data.dataset.folder import DatasetFolder
+from affect_data.dataset.thumbnails import face_picture, image_bytes
 from affect_data.errors import DataError
 from affect_data.report.html import Markup, Section, escape, paragraph
-from affect_data.review.faces import face_picture, image_bytes
 from affect_data.vocabulary import EXPRESSIONS
 
 FACES_PER_DATABASE: Final = 12

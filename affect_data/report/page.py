@@ -4,7 +4,8 @@ from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
 
-from affect_data.dataset.folder import DatasetFolder, write_text
+from affect_data.dataset.folder import DatasetFolder
+from affect_data.files import write_text
 from affect_data.report.audit_section import audits
 from affect_data.report.balance_section import balancing
 from affect_data.report.dataset_sections import action_units, coverage, expressions, merged, read_lock, valence_arousal

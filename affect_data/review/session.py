@@ -16,8 +16,8 @@ from affect_data.corrections.decisions import Decision, DecisionFile, Field_, La
 from affect_data.corrections.rows import labels_of
 from affect_data.dataset.folder import DatasetFolder, open_dataset
 from affect_data.dataset.schema import LABELS
+from affect_data.dataset.thumbnails import face_picture, image_bytes
 from affect_data.errors import DataError
-from affect_data.review.faces import face_picture, image_bytes
 from affect_data.review.queue import Place, Queue
 
 PICTURE_SIZES: Final = (160, 480, 960)

@@ -6,6 +6,7 @@ Every command prints people's text, or one JSON document on stdout with ``--json
 
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -282,8 +283,18 @@ def predict(
             out_console.print(describe_prediction(result), markup=False)
 
 
+def run_command(words: Sequence[str]) -> object:
+    """Runs a command of `affect-data` or `affect-train` in this process, program first; gives its exit status, or None for 0."""
+    program, *arguments = words
+    if program == "affect-data":
+        from affect_data.cli.app import app as data_app
+
+        return data_app(arguments, standalone_mode=False)
+    return app(arguments, standalone_mode=False)
+
+
 cli_teachers.register(app)
-cli_study.register(app)
+cli_study.register(app, run_command)
 cli_compound.register(app)
 cli_separation.register(app)
 

@@ -19,8 +19,9 @@ from affect_train.evaluation.few_shot import few_shot
 from affect_train.evaluation.intervals import Clusters
 from affect_train.inference.inference import build_accelerator, infer, infer_features, open_model, predictions
 from affect_train.inference.inputs import inputs_of
-from affect_train.inputs.batches import FaceBatch, FaceImages, Pick
+from affect_train.inputs.batch import FaceBatch, Pick
 from affect_train.inputs.labels import column_array
+from affect_train.inputs.loading import FaceImages
 from affect_train.inputs.windows import FeatureWindows
 from affect_train.reporting import Reporter
 from affect_train.run_folder import model_folder, write_json

@@ -15,10 +15,10 @@ from affect_train.evaluation.metrics import best_thresholds, evaluate_prediction
 from affect_train.evaluation.reliability import reliability
 from affect_train.inference.inference import Logits, build_accelerator, infer, open_model, predictions
 from affect_train.inference.inputs import inputs_of
-from affect_train.inputs.batches import FaceImages
 from affect_train.inputs.foreign import ForeignSource, open_source, report_of
 from affect_train.inputs.foreign.streaming import StreamedFaces
 from affect_train.inputs.labels import LabelArrays, column_array, load_folds, load_labels, text_codes
+from affect_train.inputs.loading import FaceImages
 from affect_train.inputs.preprocess import Preprocessing
 from affect_train.network.model import AffectModel
 from affect_train.recipe.section import HeldOut

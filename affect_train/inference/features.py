@@ -15,13 +15,15 @@ from pydantic import BaseModel, ConfigDict
 from torch import nn
 from torch.utils.data import Dataset as TorchDataset
 
-from affect_data.dataset.folder import DatasetFolder, add_group, load_dataset, open_dataset
+from affect_data.dataset.folder import DatasetFolder, load_dataset, open_dataset
+from affect_data.dataset.writing import add_group
 from affect_data.errors import DataError, UnknownNameError
 from affect_train.errors import ModelMismatchError
 from affect_train.inference.inference import build_accelerator, infer_features, open_model
-from affect_train.inputs.batches import FaceBatch, FaceImages, Pick, drawn_from
+from affect_train.inputs.batch import FaceBatch, Pick, drawn_from
 from affect_train.inputs.foreign import own_folder
 from affect_train.inputs.labels import column_array
+from affect_train.inputs.loading import FaceImages
 from affect_train.inputs.preprocess import Preprocessing
 from affect_train.network.model import AffectConfig, AffectModel
 from affect_train.recipe.model import Model as ModelOptions

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from affect_train.errors import NotAModelError
-from affect_train.inputs.batches import FaceImages, FaceLoader
 from affect_train.inputs.foreign.streaming import StreamedFaces
+from affect_train.inputs.loading import FaceImages, FaceLoader
 from affect_train.inputs.preprocess import Preprocessing
 from affect_train.inputs.sampler import RowsInOrder
 from affect_train.inputs.windows import FeatureWindows

@@ -8,7 +8,7 @@ from affect_data.dataset.folder import DatasetFolder, load_dataset
 from affect_data.dataset.schema import LABELS
 from affect_train.inference.features import FeatureArray, StoredFeatures, features_of, group_name
 from affect_train.inference.inference import infer_features
-from affect_train.inputs.batches import FaceImages
+from affect_train.inputs.loading import FaceImages
 from affect_train.inputs.preprocess import Preprocessing
 from affect_train.inputs.windows import FeatureRows, FeatureWindows, every_row, track_windows
 from affect_train.recipe.model import Temporal

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from affect_train.errors import ModelMismatchError
-from affect_train.inputs.batches import AffectBatch, FaceBatch, SoftTargets
+from affect_train.inputs.batch import AffectBatch, FaceBatch, SoftTargets
 from affect_train.tasks import TaskSet
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from torch.utils.data import Sampler
 
 from affect_data.balance import draw
 from affect_data.errors import UsageError
-from affect_train.inputs.batches import Pick
+from affect_train.inputs.batch import Pick
 
 UNIFORM = "rows"
 

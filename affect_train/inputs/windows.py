@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset as TorchDataset
 
-from affect_train.inputs.batches import FaceBatch, Pick
+from affect_train.inputs.batch import FaceBatch, Pick
 from affect_train.inputs.labels import column_array, text_codes
 from affect_train.inputs.sampler import Pool, Rows
 

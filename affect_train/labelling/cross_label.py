@@ -17,9 +17,10 @@ from affect_data.dataset.soft_labels import check_name
 from affect_data.errors import UsageError
 from affect_data.leaks.folds import write_folds
 from affect_train.inference.inference import build_accelerator
-from affect_train.inputs.batches import FaceBatch, FaceImages
+from affect_train.inputs.batch import FaceBatch
 from affect_train.inputs.foreign import own_folder
 from affect_train.inputs.labels import column_array
+from affect_train.inputs.loading import FaceImages
 from affect_train.inputs.windows import FeatureWindows
 from affect_train.labelling.label import label_with
 from affect_train.labelling.merging import merge

@@ -13,8 +13,9 @@ from affect_data.dataset.folder import DatasetFolder, load_dataset, open_dataset
 from affect_data.dataset.soft_labels import ROWS_PER_BATCH, RowRange, SoftLabelProvenance, SoftLabelWriter, check_name
 from affect_train.inference import inference
 from affect_train.inference.inference import Logits, build_accelerator
-from affect_train.inputs.batches import FaceImages, FaceLoader, Pick
+from affect_train.inputs.batch import Pick
 from affect_train.inputs.foreign import own_folder
+from affect_train.inputs.loading import FaceImages, FaceLoader
 from affect_train.inputs.sampler import RowsInOrder
 from affect_train.labelling.teachers import Teacher, TeacherLogits, open_teacher
 from affect_train.labelling.teachers.own import weights_digest

@@ -8,8 +8,9 @@ from affect_data.errors import UnknownNameError
 from affect_train.methods.coupling.coupling import Coupled
 from affect_train.methods.distillation import Distillation
 from affect_train.methods.meta.meta_auxiliary import MetaAuxiliary
-from affect_train.methods.method import ConcordanceTerm, LossTerm, Method, Term, TotalLoss, total_loss
+from affect_train.methods.method import Method
 from affect_train.methods.supervised import Supervised
+from affect_train.methods.terms import ConcordanceTerm, LossTerm, Term, TotalLoss, total_loss
 from affect_train.recipe.methods import LabelLosses
 from affect_train.tasks import TaskSet
 

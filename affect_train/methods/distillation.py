@@ -8,14 +8,14 @@ import torch
 from torch import Tensor
 
 from affect_train import losses
-from affect_train.methods.method import LossTerm, Term
 from affect_train.methods.supervised import AXES, Supervised, axes_of
+from affect_train.methods.terms import LossTerm, Term
 from affect_train.recipe.methods import Distillation as DistillationOptions
 from affect_train.recipe.methods import SoftTask
 from affect_train.tasks import TaskSet
 
 if TYPE_CHECKING:
-    from affect_train.inputs.batches import AffectBatch
+    from affect_train.inputs.batch import AffectBatch
     from affect_train.network.model import AffectOutput
 
 

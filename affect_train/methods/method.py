@@ -1,12 +1,7 @@
-"""What a training method is: from a model's output and a batch to named loss terms, and how terms become one number.
-
-A term is a handful of sums over rows, so that terms of several processes are merged by adding them; the loss is computed from the merged sums and is
-therefore the loss of the global batch, however that batch was divided.
-"""
+"""What a training method is: from a model's output and a batch to named loss terms."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -17,170 +12,18 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from affect_data.errors import DataError
-from affect_train.losses import concordance, concordance_defined, row_shares, sum_dtype
+from affect_train.losses import row_shares
 from affect_train.recipe.methods import LabelLosses
 from affect_train.recipe.recipe import Recipe
 from affect_train.tasks import TaskSet
 
 if TYPE_CHECKING:
-    from affect_train.inputs.batches import AffectBatch
+    from affect_train.inputs.batch import AffectBatch
     from affect_train.inputs.labels import LabelArrays
     from affect_train.network.model import AffectOutput
-    from affect_train.training.preparation import Learner, TrainingData
-
-AllReduce = Callable[[Tensor], Tensor]
-"""From a float tensor without gradient to its sum over all processes."""
-
-
-@dataclass(frozen=True)
-class LossTerm:
-    """A mean over labels: ``sum / count``.
-
-    Attributes:
-        sum: scalar in the graph, the loss summed over valid labels.
-        count: scalar, how many labels these are.
-        weight: what the mean is multiplied by in the total.
-    """
-
-    sum: Tensor
-    count: Tensor
-    weight: float = 1.0
-
-    @property
-    def statistics(self) -> Tensor:
-        """[2]: count and sum, additive over rows."""
-        return torch.stack([self.count.to(self.sum.dtype), self.sum])
-
-    @staticmethod
-    def numerator(statistics: Tensor) -> Tensor:
-        """What is divided by the count ``statistics[0]``."""
-        return statistics[1]
-
-    @property
-    def alone(self) -> tuple[Tensor, Tensor]:
-        """The numerator of these rows only, and the number of labels behind it."""
-        return self.sum, self.count.detach()
-
-
-@dataclass(frozen=True)
-class ConcordanceTerm:
-    """``(1 - CCC) * n / count`` over the n rows with a label: not a mean over rows, but a function of sums over rows.
-
-    Attributes:
-        sums: [6] in the graph, from `losses.concordance_statistics`; n comes first.
-        count: scalar; n itself, or a larger number of rows where the term is one share of a mixture.
-        weight: what the term is multiplied by in the total.
-        epsilon: added to the denominator of the CCC.
-    """
-
-    sums: Tensor
-    count: Tensor
-    weight: float
-    epsilon: float
-
-    @property
-    def statistics(self) -> Tensor:
-        """[7]: count, then the sums, additive over rows."""
-        return torch.cat([self.count.to(self.sums.dtype).reshape(1), self.sums])
-
-    def numerator(self, statistics: Tensor) -> Tensor:
-        """What is divided by the count ``statistics[0]``; 0 where fewer than two rows have a label or the labels are constant."""
-        return self._numerator(statistics[1:], concordance_defined(statistics[1:].detach()))
-
-    @property
-    def alone(self) -> tuple[Tensor, Tensor]:
-        """The numerator of these rows only, and the number of labels behind it."""
-        sums = self.sums.detach()
-        defined = concordance_defined(sums)
-        return self._numerator(self.sums, defined), torch.where(defined, sums[0], 0.0)
-
-    def _numerator(self, sums: Tensor, defined: Tensor) -> Tensor:
-        loss = (1 - concordance(sums, self.epsilon)) * sums[0].detach()
-        # Its derivative is finite even where it is not defined, thanks to epsilon: no label gives a zero that stays in the graph.
-        return loss.where(defined, 0.0)
-
-
-Term = LossTerm | ConcordanceTerm
-
-
-@dataclass(frozen=True)
-class TotalLoss:
-    """The loss of one (micro-)batch over all processes.
-
-    Attributes:
-        loss: scalar to call ``backward`` on. Multiplied by the number of processes, because distributed training averages gradients over them.
-        values: detached unweighted value of every term over all processes, a share of the accumulation window's mean; what a log shows.
-        counts: detached number of labels behind each value over all processes, 0 where a concordance was not defined.
-    """
-
-    loss: Tensor
-    values: dict[str, Tensor]
-    counts: dict[str, Tensor]
-
-
-def total_loss(
-    terms: Mapping[str, Term],
-    *,
-    window_counts: Mapping[str, Tensor] | None = None,
-    window_statistics: Mapping[str, Tensor] | None = None,
-    micro_batches: int = 1,
-    all_reduce: AllReduce | None = None,
-    processes: int = 1,
-) -> TotalLoss:
-    """The weighted sum of all terms, normalised by label counts over all processes and accumulation steps; one collective call.
-
-    Args:
-        terms: from `Method.losses`; every process passes the same names.
-        window_counts: for every term its count over all processes and all micro-batches of an optimizer step, from `Method.counts`; None where a
-            step is one batch.
-        window_statistics: for every concordance its statistics over all processes and all micro-batches of an optimizer step, for the same weights;
-            None where a step is one batch, or where no concordance counts.
-        micro_batches: of the optimizer step.
-        all_reduce: sums a tensor over the processes; None where there is one process.
-        processes: how many there are.
-    """
-    if all_reduce is None and window_statistics is None:
-        return _loss_alone(terms, window_counts, processes)
-    local = {name: term.statistics for name, term in terms.items()}
-    kind = sum_dtype(next(iter(local.values())).device)
-    flat = torch.cat([statistics.detach().to(kind) for statistics in local.values()])
-    merged = torch.split(all_reduce(flat) if all_reduce is not None else flat, [len(part) for part in local.values()])
-    loss = torch.zeros((), dtype=torch.float32, device=flat.device)
-    values, counts = {}, {}
-    for (name, term), everywhere in zip(terms.items(), merged, strict=True):
-        # The other processes' sums enter as constants: each process back-propagates through its own rows only.
-        whole = everywhere
-        if isinstance(term, ConcordanceTerm) and window_statistics is not None:
-            whole = window_statistics[name].to(everywhere)
-        statistics = local[name] + (whole - local[name].detach()).to(local[name].dtype)
-        count = everywhere[0] if window_counts is None else window_counts[name].to(everywhere)
-        value = term.numerator(statistics) / count.clamp(min=1).to(statistics.dtype)
-        loss = loss + term.weight * value.float()
-        if whole is not everywhere:
-            # Every micro-batch back-propagates the same value through its own rows; together they show it once.
-            value = value / micro_batches
-        values[name], counts[name] = value.detach().float(), _count_behind(term, everywhere, whole)
-    return TotalLoss(loss * processes, values, counts)
-
-
-def _loss_alone(terms: Mapping[str, Term], window_counts: Mapping[str, Tensor] | None, processes: int) -> TotalLoss:
-    # The same numbers as by merged statistics, all terms in one vector: a tiny model's step is made of such small operations.
-    parts = {name: term.alone for name, term in terms.items()}
-    numerators, counted = zip(*parts.values(), strict=True)
-    kind = sum_dtype(numerators[0].device)
-    counts = [term.count for term in terms.values()] if window_counts is None else [window_counts[n] for n in terms]
-    divisors = torch.stack([count.detach().to(kind) for count in counts]).clamp(min=1)
-    values = (torch.stack([numerator.to(kind) for numerator in numerators]) / divisors).float()
-    weights = torch.tensor([term.weight for term in terms.values()], device=values.device)
-    shown = dict(zip(terms, values.detach().unbind(), strict=True))
-    loss = torch.dot(values, weights)
-    return TotalLoss(loss * processes if processes > 1 else loss, shown, dict(zip(terms, counted, strict=True)))
-
-
-def _count_behind(term: Term, statistics: Tensor, whole: Tensor) -> Tensor:
-    if isinstance(term, LossTerm):
-        return statistics[0]
-    return torch.where(concordance_defined(whole[1:]), statistics[1], 0.0)
+    from affect_train.training.data import TrainingData
+    from affect_train.training.learner import Learner
+from affect_train.methods.terms import Term
 
 
 class Method(ABC):

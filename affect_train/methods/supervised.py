@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING, ClassVar
 from torch import Tensor
 
 from affect_train import losses
-from affect_train.methods.method import ConcordanceTerm, LossTerm, Method, Term
+from affect_train.methods.method import Method
+from affect_train.methods.terms import ConcordanceTerm, LossTerm, Term
 
 if TYPE_CHECKING:
-    from affect_train.inputs.batches import AffectBatch
+    from affect_train.inputs.batch import AffectBatch
     from affect_train.network.model import AffectOutput
 
 AXES = ("valence", "arousal")

@@ -9,19 +9,22 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any, TextIO
 
-from affect_data.dataset.folder import exclusive
 from affect_data.errors import AffectError, DataError, UsageError
+from affect_data.files import exclusive
 from affect_train.run_folder import write_json
 from affect_train.study.claims import Figures, findings
 from affect_train.study.description import SHARED, Command, Study
 
 RESULT = "study.json"
+
+RunCommand = Callable[[Sequence[str]], object]
+"""Runs a command, program first, in this process; gives its exit status, or None for 0."""
 
 
 class StepFailedError(DataError):
@@ -41,13 +44,14 @@ def _failed(message: str) -> "StepFailedError":
     return error
 
 
-def run_study(study: Study, recipes: Path, out: Path, workers: int = 1) -> dict[str, Any]:
+def run_study(study: Study, recipes: Path, out: Path, run: RunCommand, workers: int = 1) -> dict[str, Any]:
     """Runs every seed's chain and writes ``study.json``: figures, findings, seconds.
 
     Args:
         study: a validated study.
         recipes: the folder of the study file; {recipes} in the commands.
         out: folder of the study; one that was interrupted is gone on with.
+        run: runs a command in the process that calls it; a function of a module, because other processes look it up by its name.
         workers: chains at a time, each on its share of the processor's cores.
 
     Raises:
@@ -56,7 +60,7 @@ def run_study(study: Study, recipes: Path, out: Path, workers: int = 1) -> dict[
         UsageError: the folder holds a study of other commands.
     """
     threads = max(1, (os.cpu_count() or 1) // workers)
-    chains = [(study, recipes, out, seed) for seed in study.seeds]
+    chains = [(study, recipes, out, seed, run) for seed in study.seeds]
     results: dict[int, dict[str, Any]] = {}
     failures: list[AffectError] = []
     context = multiprocessing.get_context("spawn")
@@ -65,7 +69,7 @@ def run_study(study: Study, recipes: Path, out: Path, workers: int = 1) -> dict[
         _threads_of_children(threads),
         ProcessPoolExecutor(workers, context, _end_with_parent) as pool,
     ):
-        pool.submit(_run_shared, study, recipes, out).result()
+        pool.submit(_run_shared, study, recipes, out, run).result()
         for future in as_completed([pool.submit(_run_chain, *chain) for chain in chains]):
             try:
                 result = future.result()
@@ -103,17 +107,17 @@ def _end_with_parent() -> None:
         threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
 
 
-def _run_shared(study: Study, recipes: Path, out: Path) -> None:
+def _run_shared(study: Study, recipes: Path, out: Path, run: RunCommand) -> None:
     for command in study.shared_commands(out, recipes):
-        _run_once(command, out / SHARED)
+        _run_once(command, out / SHARED, run)
 
 
-def _run_chain(study: Study, recipes: Path, out: Path, seed: int) -> dict[str, Any]:
+def _run_chain(study: Study, recipes: Path, out: Path, seed: int, run: RunCommand) -> dict[str, Any]:
     """One seed: its commands one after the other, in this process, so that libraries are loaded once."""
     printed: dict[str, list[Any]] = {}
     seconds: dict[str, float] = {}
     for command in study.commands(out, recipes, seed):
-        done = _run_once(command, out / f"seed{seed}")
+        done = _run_once(command, out / f"seed{seed}", run)
         seconds[command.label] = done["seconds"]
         if command.is_score:
             printed.setdefault(command.name, []).append(done["printed"])
@@ -124,7 +128,7 @@ def _run_chain(study: Study, recipes: Path, out: Path, seed: int) -> dict[str, A
     return {"seed": seed, "figures": scored, "seconds": seconds}
 
 
-def _run_once(command: Command, folder: Path) -> dict[str, Any]:
+def _run_once(command: Command, folder: Path, run: RunCommand) -> dict[str, Any]:
     marker, log = folder / "steps" / f"{command.label}.json", folder / "logs" / f"{command.label}.txt"
     line = " ".join(command.words)
     if marker.exists():
@@ -138,7 +142,7 @@ def _run_once(command: Command, folder: Path) -> dict[str, Any]:
     marker.parent.mkdir(exist_ok=True)
     began = time.monotonic()
     with log.open("a", encoding="utf-8") as sink:
-        output = _run_command(command.words, sink, log)
+        output = _run_command(command.words, sink, log, run)
     done = {"command": line, "seconds": round(time.monotonic() - began, 1)}
     if command.is_score:
         done["printed"] = json.loads(output)
@@ -147,13 +151,13 @@ def _run_once(command: Command, folder: Path) -> dict[str, Any]:
     return done
 
 
-def _run_command(words: Sequence[str], log: TextIO, path: Path) -> str:
+def _run_command(words: Sequence[str], log: TextIO, path: Path, run: RunCommand) -> str:
     """What a command prints on stdout; everything else goes to its log."""
     printed = io.StringIO()
     log.write(f"$ {' '.join(words)}\n")
     try:
         with redirect_stdout(printed), redirect_stderr(log):
-            status = _application(words[0])(list(words[1:]), standalone_mode=False)
+            status = run(words)
     except AffectError as error:
         raise StepFailedError(" ".join(words), str(error), path) from None
     except Exception as error:  # a bug of a command should not lose the other chains
@@ -164,16 +168,6 @@ def _run_command(words: Sequence[str], log: TextIO, path: Path) -> str:
     if isinstance(status, int) and status:
         raise StepFailedError(" ".join(words), f"status {status}", path)
     return printed.getvalue()
-
-
-def _application(program: str) -> Any:  # noqa: ANN401 - a typer application
-    if program == "affect-data":
-        from affect_data.cli.app import app
-
-        return app
-    from affect_train.cli.app import app as training_app
-
-    return training_app
 
 
 def _figures(document: Any, metrics: Mapping[str, str | Sequence[str]]) -> dict[str, float | None]:  # noqa: ANN401 - JSON

@@ -14,7 +14,8 @@ from affect_train.inputs.labels import column_array, load_folds
 from affect_train.recipe.dataset import DatasetSource
 from affect_train.recipe.recipe import Recipe
 from affect_train.reporting import Reporter
-from affect_train.training.preparation import Split, TrainingData, check_dataset, rows_in
+from affect_train.training.data import Split, TrainingData, check_dataset
+from affect_train.training.held_out import rows_in
 
 FOREIGN_REMEDY = "Mend the splits of the dataset. To train all the same, with figures that are too good, say `training: {leaks: report}`."
 NOUNS = {"subject": "people", "track": "videos", "picture": "pictures", "group": "groups of copies"}

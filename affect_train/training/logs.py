@@ -6,7 +6,7 @@ from typing import Any
 
 from accelerate import Accelerator
 
-from affect_train.inputs.batches import AffectBatch
+from affect_train.inputs.batch import AffectBatch
 from affect_train.recipe.recipe import Recipe
 from affect_train.reporting import Reporter
 from affect_train.run_folder import LineLog, RunFolder

@@ -12,10 +12,10 @@ from accelerate.utils import DistributedType
 from torch import Tensor
 
 from affect_train.errors import NonFiniteLossError
-from affect_train.inputs.batches import AffectBatch
+from affect_train.inputs.batch import AffectBatch
 from affect_train.methods import ConcordanceTerm, TotalLoss, total_loss
-from affect_train.methods.method import AllReduce
-from affect_train.training.preparation import Learner
+from affect_train.methods.terms import AllReduce
+from affect_train.training.learner import Learner
 
 UNWRAPPED = (DistributedType.NO, DistributedType.MULTI_CPU, DistributedType.MULTI_GPU)
 

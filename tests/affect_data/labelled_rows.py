@@ -7,17 +7,10 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from affect_data.dataset.folder import (
-    DatasetFolder,
-    Manifest,
-    content_hash,
-    open_dataset,
-    seal_group,
-    shard_name,
-    write_manifest,
-    write_shard,
-)
+from affect_data.dataset.folder import DatasetFolder, Manifest, open_dataset
+from affect_data.dataset.hashing import content_hash
 from affect_data.dataset.schema import LABELS, arrow_schema, check_rules, features
+from affect_data.dataset.writing import seal_group, shard_name, write_manifest, write_shard
 from affect_data.vocabulary import ACTION_UNIT_SLOTS, ACTION_UNITS, EXPRESSIONS
 
 

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from affect_train.inputs.batches import AffectBatch, SoftTargets
+from affect_train.inputs.batch import AffectBatch, SoftTargets
 
 ROW_FIELDS = (
     "pixels",

@@ -11,8 +11,10 @@ import torch
 from PIL import Image
 from training_runs import TINY_VIT, fresh_accelerator
 
-from affect_data.dataset.folder import Manifest, content_hash, seal_group, shard_name, write_manifest, write_shard
+from affect_data.dataset.folder import Manifest
+from affect_data.dataset.hashing import content_hash
 from affect_data.dataset.schema import IMAGES, LABELS, arrow_schema, features
+from affect_data.dataset.writing import seal_group, shard_name, write_manifest, write_shard
 from affect_data.vocabulary import ACTION_UNIT_SLOTS, ACTION_UNITS, EXPRESSIONS
 
 TRAINED_UNITS = (1, 12, 25)

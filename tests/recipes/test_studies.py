@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from affect_train.cli.app import run_command
 from affect_train.study import Study, read_study, run_study
 
 RECIPES = Path(__file__).parents[2] / "recipes"
@@ -37,7 +38,7 @@ def test_every_command_of_a_study_runs_and_every_claim_is_judged(
     path: Path, one_process_recipes: Path, tmp_path: Path
 ) -> None:
     study, folder = quick(path), one_process_recipes / path.parent.name
-    result = run_study(study, folder, tmp_path)
+    result = run_study(study, folder, tmp_path, run_command)
     commands = [*study.shared_commands(tmp_path, folder), *study.commands(tmp_path, folder, seed=0)]
     assert {command.label for command in commands if command.words[1] == "train"}
     asked = {command.name for command in commands if command.is_score}

@@ -9,7 +9,7 @@ import pytest
 import torch
 from scipy.special import log_softmax, softmax
 
-from affect_train.inputs.batches import FaceBatch
+from affect_train.inputs.batch import FaceBatch
 from affect_train.inputs.labels import LabelArrays, SoftLabelArrays
 from affect_train.inputs.pools import taught_by_pool
 from affect_train.methods import build_method

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from affect_data.errors import DataError
-from affect_train.inputs.batches import StoredFaces
 from affect_train.inputs.foreign.values import is_text
+from affect_train.inputs.stored import StoredFaces
 
 if TYPE_CHECKING:
     from datasets import Dataset

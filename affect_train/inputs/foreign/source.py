@@ -10,14 +10,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import TypeAdapter
 
-from affect_data.dataset.folder import MANIFEST, DatasetFolder, content_hash, open_dataset
+from affect_data.dataset.folder import MANIFEST, DatasetFolder, open_dataset
+from affect_data.dataset.hashing import content_hash
 from affect_data.errors import NotADatasetError, RecipeError, UsageError
-from affect_train.inputs.batches import StoredFaces
 from affect_train.inputs.foreign.pictures import ForeignFaces
 from affect_train.inputs.foreign.reading import OpenedSource, SourceError, open_dataset_source
 from affect_train.inputs.foreign.stream import RowStream
 from affect_train.inputs.foreign.unified import label_dataset, rows_of
 from affect_train.inputs.labels import LabelArrays
+from affect_train.inputs.stored import StoredFaces
 from affect_train.recipe.dataset import DatasetSource
 from affect_train.recipe.source import read_source, validation_mistakes
 from affect_train.tasks import TaskSet

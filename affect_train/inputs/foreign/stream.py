@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import pyarrow as pa
 
 from affect_data.errors import DataError
-from affect_train.inputs.batches import Decoders
 from affect_train.inputs.foreign.pictures import ForeignFaces, Picture, Pictures, read_picture
 from affect_train.inputs.foreign.reading import OpenedSource, SourceError, explained
 from affect_train.inputs.foreign.unified import label_dataset, rows_of
 from affect_train.inputs.labels import LabelArrays
+from affect_train.inputs.loading import Decoders
 from affect_train.inputs.preprocess import ImageDecodeError, Pixels, Preprocessing
 from affect_train.tasks import TaskSet
 

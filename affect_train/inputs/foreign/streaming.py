@@ -14,10 +14,11 @@ import torch
 from affect_data.errors import UsageError
 from affect_train.errors import NoLabelsError
 from affect_train.inputs.augment import Augmentation, augmentation_key
-from affect_train.inputs.batches import AffectBatch, Decoders, FaceBatch
+from affect_train.inputs.batch import AffectBatch, FaceBatch
 from affect_train.inputs.foreign.reading import SourceError
 from affect_train.inputs.foreign.stream import RowStream, StreamedRow
 from affect_train.inputs.labels import LabelArrays
+from affect_train.inputs.loading import Decoders
 from affect_train.inputs.preprocess import Preprocessing
 from affect_train.recipe.dataset import DatasetSource
 from affect_train.tasks import TaskSet

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from affect_data.dataset.folder import DatasetFolder, load_dataset
 from affect_data.errors import DataError
-from affect_train.inputs.batches import FaceBatch, FaceImages
+from affect_train.inputs.batch import FaceBatch
+from affect_train.inputs.loading import FaceImages
 from affect_train.inputs.preprocess import Preprocessing
 from affect_train.tasks import TaskSet
 

@@ -10,7 +10,7 @@ from affect_data.dataset.folder import DatasetFolder
 from affect_train.errors import NotAModelError
 from affect_train.inference.inference import logits_of, open_model
 from affect_train.inference.inputs import inputs_of
-from affect_train.inputs.batches import FaceImages
+from affect_train.inputs.loading import FaceImages
 from affect_train.inputs.windows import FeatureWindows
 from affect_train.labelling.teachers.base import Teacher, TeacherLogits, files_digest
 from affect_train.recipe.model import Temporal

@@ -12,7 +12,7 @@ from torch import Tensor
 from affect_train.methods.coupling.relations import Relations
 
 if TYPE_CHECKING:
-    from affect_train.inputs.batches import AffectBatch
+    from affect_train.inputs.batch import AffectBatch
 
 
 def given_action_units(batch: "AffectBatch", relations: Relations, classes: int) -> Tensor:

@@ -26,16 +26,18 @@ from affect_train.methods.coupling.co_annotation import (
 )
 from affect_train.methods.coupling.distribution_matching import matching_losses
 from affect_train.methods.coupling.relations import Relations, check_coded
-from affect_train.methods.method import LossTerm, Method, Term
+from affect_train.methods.method import Method
+from affect_train.methods.terms import LossTerm, Term
 from affect_train.recipe.coupling import Coupling
 from affect_train.recipe.recipe import Recipe
 from affect_train.tasks import TaskSet
 
 if TYPE_CHECKING:
-    from affect_train.inputs.batches import AffectBatch
+    from affect_train.inputs.batch import AffectBatch
     from affect_train.inputs.labels import LabelArrays
     from affect_train.network.model import AffectOutput
-    from affect_train.training.preparation import Learner, TrainingData
+    from affect_train.training.data import TrainingData
+    from affect_train.training.learner import Learner
 
 
 class Coupled(Method):

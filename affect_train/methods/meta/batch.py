@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from affect_data.errors import UsageError
-from affect_train.inputs.batches import AffectBatch, FaceLoader
+from affect_train.inputs.batch import AffectBatch
+from affect_train.inputs.loading import FaceLoader
 from affect_train.inputs.sampler import BatchPlan
 
 if TYPE_CHECKING:
     from affect_train.recipe.recipe import Recipe
-    from affect_train.training.preparation import Split
+    from affect_train.training.data import Split
 
 SEED_OFFSET = 2**32
 """Added to the recipe's seed, which is smaller: else a batch of its own would hold the rows that the batch of the step holds."""

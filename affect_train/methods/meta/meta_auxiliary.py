@@ -31,17 +31,18 @@ from affect_train.methods.meta.virtual_step import (
     same_state,
 )
 from affect_train.methods.meta.weight_network import WeightNetwork, WeightRecord, doubts, write_network, write_table
-from affect_train.methods.method import LossTerm, Term, TotalLoss, total_loss
 from affect_train.methods.supervised import Supervised
+from affect_train.methods.terms import LossTerm, Term, TotalLoss, total_loss
 from affect_train.recipe.methods import MetaAuxiliary as MetaAuxiliaryOptions
 from affect_train.recipe.recipe import Recipe
 from affect_train.tasks import TaskSet
 
 if TYPE_CHECKING:
-    from affect_train.inputs.batches import AffectBatch
+    from affect_train.inputs.batch import AffectBatch
     from affect_train.inputs.labels import LabelArrays
     from affect_train.network.model import AffectOutput
-    from affect_train.training.preparation import Learner, TrainingData
+    from affect_train.training.data import TrainingData
+    from affect_train.training.learner import Learner
 
 WEIGHTS = "weights.parquet"
 NETWORK = "weight_network.safetensors"

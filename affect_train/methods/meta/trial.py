@@ -9,7 +9,7 @@ from affect_train.methods.meta.batch import MetaRows
 from affect_train.methods.meta.virtual_step import RandomState
 
 if TYPE_CHECKING:
-    from affect_train.inputs.batches import AffectBatch
+    from affect_train.inputs.batch import AffectBatch
 
 
 @dataclass(frozen=True)

@@ -14,17 +14,10 @@ import pytest
 from PIL import Image
 
 from affect_data.audit.base import Audit, AuditedDataset
-from affect_data.dataset.folder import (
-    DatasetFolder,
-    Manifest,
-    content_hash,
-    open_dataset,
-    seal_group,
-    shard_name,
-    write_manifest,
-    write_shard,
-)
+from affect_data.dataset.folder import DatasetFolder, Manifest, open_dataset
+from affect_data.dataset.hashing import content_hash
 from affect_data.dataset.schema import IMAGES, LABEL_COLUMNS, LABELS, features
+from affect_data.dataset.writing import seal_group, shard_name, write_manifest, write_shard
 from affect_data.vocabulary import ACTION_UNITS, EXPRESSIONS, slot_of
 
 Row = dict[str, Any]

@@ -17,7 +17,8 @@ from affect_data.audit.registry import AUDITS
 from affect_data.audit.run import AUDIT, NotAuditedError, read_audit, run_audits
 from affect_data.build.build import BuildReport
 from affect_data.cli.app import app
-from affect_data.dataset.folder import DatasetFolder, open_dataset, write_manifest
+from affect_data.dataset.folder import DatasetFolder, open_dataset
+from affect_data.dataset.writing import write_manifest
 from affect_data.demo.sampler import FaceSampler
 from affect_data.errors import DataError, UnknownNameError, UsageError
 

@@ -18,14 +18,16 @@ from python_processes import run_python
 
 from affect_data import load_dataset
 from affect_data.build.build import BuildReport, OutputTakenError, build
+from affect_data.build.recipe import DataRecipe, recipe_from
 from affect_data.build.sources import SeveralProblemsError, digest_files
 from affect_data.databases.base import SPLITS
 from affect_data.databases.registry import DATABASES
+from affect_data.dataset.folder import open_dataset
+from affect_data.dataset.schema import IMAGES, LABELS
+from affect_data.dataset.writing import add_group
 from affect_data.demo.world import SHARES
 from affect_data.errors import DatabaseNotFoundError, DataError, DefectsFoundError, NotADatasetError
-from affect_data.build.recipe import DataRecipe, recipe_from
-from affect_data.dataset.schema import IMAGES, LABELS
-from affect_data.dataset.folder import add_group, exclusive, open_dataset
+from affect_data.files import exclusive
 
 Digests = Callable[[Path], dict[str, str]]
 

@@ -12,12 +12,12 @@ from typer.testing import CliRunner
 
 from affect_data.build import sources as build_sources
 from affect_data.build.build import OutputTakenError, build
+from affect_data.build.recipe import DataRecipe, recipe_from
+from affect_data.build.shards import pack_shard
 from affect_data.build.sources import digest_files, plan_shards, read_sources
 from affect_data.cli.app import app
-from affect_data.demo.world import World, write_demo
-from affect_data.build.shards import pack_shard
-from affect_data.build.recipe import DataRecipe, recipe_from
 from affect_data.dataset.folder import open_dataset
+from affect_data.demo.world import World, write_demo
 
 RECIPE = {"databases": {"unbc": {"holdout": 0.3}, "disfa": {"holdout": 0.2}}, "shard_rows": 32}
 

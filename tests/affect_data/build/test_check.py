@@ -7,10 +7,10 @@ import pytest
 
 from affect_data.build.build import BuildReport, build
 from affect_data.build.check import check
+from affect_data.build.recipe import DataRecipe, recipe_from
 from affect_data.databases.registry import DATABASES
 from affect_data.demo.world import SHARES
 from affect_data.errors import DefectsFoundError
-from affect_data.build.recipe import DataRecipe, recipe_from
 
 
 @pytest.fixture

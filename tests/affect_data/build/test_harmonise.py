@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from affect_data.build.harmonise import Unified, harmonise
+from affect_data.build.recipe import SplitOptions
 from affect_data.databases.base import Scan
 from affect_data.databases.expw import ExpW
 from affect_data.databases.root import FAILURE_SCHEMA
-from affect_data.errors import DataError, Defect, DefectsFoundError, SchemaError
-from affect_data.build.harmonise import Unified, harmonise
-from affect_data.build.recipe import SplitOptions
 from affect_data.dataset.schema import LABEL_COLUMNS
+from affect_data.errors import DataError, Defect, DefectsFoundError, SchemaError
 from affect_data.vocabulary import ACTION_UNITS, COMPOUND_EXPRESSIONS, EXPRESSIONS
 
 

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from affect_data.build.recipe import parse_roots, read_recipe, recipe_from
 from affect_data.databases.disfa.reader import Disfa
 from affect_data.errors import DatabaseNotFoundError, RecipeError, UsageError
-from affect_data.build.recipe import parse_roots, read_recipe, recipe_from
 
 
 def written(folder: Path, text: str) -> Path:

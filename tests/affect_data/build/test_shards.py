@@ -15,13 +15,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from affect_data.build.harmonise import harmonise
+from affect_data.build.recipe import SplitOptions
+from affect_data.build.shards import ShardPlan, pack_shard, pictures_digest
 from affect_data.databases.expw import ExpW
 from affect_data.databases.root import DatabaseRoot
-from affect_data.errors import SchemaError
-from affect_data.build.harmonise import harmonise
-from affect_data.build.shards import ShardPlan, pack_shard, pictures_digest, undecodable_because
-from affect_data.build.recipe import SplitOptions
 from affect_data.dataset.schema import IMAGES, LABELS
+from affect_data.errors import SchemaError
+from affect_data.pictures import undecodable_because
 
 FORMATS = ("JPEG", "PNG", "TIFF", "GIF", "BMP", "WEBP", "DDS", "ICO", "TGA")
 

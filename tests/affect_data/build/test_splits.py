@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from affect_data.build.recipe import SplitOptions
+from affect_data.build.splits import SplitConflictError, assign_splits, task_columns
 from affect_data.databases.affwild2.reader import AffWild2
 from affect_data.databases.base import Database, DatabaseOptions
 from affect_data.databases.expw import ExpW, ExpWOptions
-from affect_data.build.recipe import SplitOptions
-from affect_data.build.splits import SplitConflictError, assign_splits, task_columns
 
 STRICT, FOLLOW_TASK, OFFICIAL = (SplitOptions(policy=policy) for policy in ("strict", "follow_task", "official"))
 

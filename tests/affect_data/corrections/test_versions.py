@@ -20,8 +20,9 @@ from affect_data.build.recipe import DataRecipe, read_recipe, recipe_from
 from affect_data.corrections.decisions import Decision, DecisionsError
 from affect_data.corrections.versions import MisfitsError, apply_decisions, read_changes, undo_version
 from affect_data.databases.registry import DATABASES
-from affect_data.dataset.folder import DatasetFolder, add_group, open_dataset
+from affect_data.dataset.folder import DatasetFolder, open_dataset
 from affect_data.dataset.schema import check_rules
+from affect_data.dataset.writing import add_group
 from affect_data.errors import DataError, SchemaError
 from affect_data.vocabulary import ACTION_UNIT_SLOTS, COMPOUND_EXPRESSIONS, EXPRESSIONS
 

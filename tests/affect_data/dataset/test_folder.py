@@ -17,19 +17,14 @@ from hypothesis import strategies as st
 
 import affect_data
 from affect_data.build.build import BuildReport
-from affect_data.dataset import folder as store
-from affect_data.dataset.folder import (
-    DatasetFolder,
-    add_group,
-    content_hash,
-    exclusive,
-    load_dataset,
-    open_dataset,
-    write_text,
-)
+from affect_data.dataset import folder as dataset_folder
+from affect_data.dataset.folder import DatasetFolder, load_dataset, open_dataset
+from affect_data.dataset.hashing import content_hash
 from affect_data.dataset.schema import IMAGES, LABEL_COLUMNS, LABELS
+from affect_data.dataset.writing import add_group
 from affect_data.demo.world import SHARES
 from affect_data.errors import DataError, NotADatasetError, UnknownNameError
+from affect_data.files import exclusive, write_text
 from affect_data.vocabulary import EXPRESSIONS
 
 NUMBERS = Features({"number": Value("int64")})
@@ -172,7 +167,7 @@ def test_another_format_version_is_refused_with_what_to_do(dataset: DatasetFolde
     manifest = json.loads((dataset.path / "dataset.json").read_text())
     (dataset.path / "dataset.json").write_text(json.dumps({**manifest, "format_version": version}))
     with pytest.raises(
-        store.ForeignVersionError, match=rf"has dataset format {version}, this affectkit reads 1\. {remedy}"
+        dataset_folder.ForeignVersionError, match=rf"has dataset format {version}, this affectkit reads 1\. {remedy}"
     ):
         open_dataset(dataset.path)
 

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from affect_data import load_dataset
 from affect_data.build.build import BuildReport
-from affect_data.dataset.folder import DatasetFolder, open_dataset, write_manifest
+from affect_data.dataset.folder import DatasetFolder, open_dataset
 from affect_data.dataset.soft_labels import (
     SoftLabelProvenance,
     SoftLabelWriter,
@@ -21,6 +21,7 @@ from affect_data.dataset.soft_labels import (
     read_provenance,
     write_soft_labels,
 )
+from affect_data.dataset.writing import write_manifest
 from affect_data.errors import DataError, NotADatasetError, UnknownNameError
 
 Logits = dict[str, dict[str, np.ndarray]]

@@ -18,8 +18,8 @@ from affect_data.audit.base import FINDINGS
 from affect_data.corrections.decisions import DecisionFile, Labels, read_decisions
 from affect_data.corrections.versions import apply_decisions
 from affect_data.dataset.folder import DatasetFolder, open_dataset
+from affect_data.dataset.thumbnails import face_picture
 from affect_data.errors import DataError, UsageError
-from affect_data.review.faces import face_picture
 from affect_data.review.queue import Queue, queue_of_findings, queue_of_uids, read_uids
 from affect_data.review.server import ReviewServer
 from affect_data.review.session import DecidedMeanwhileError, ReviewSession

@@ -21,7 +21,7 @@ from affect_train.evaluation.compound_rule import RAF_DB, CompoundRule, interval
 from affect_train.evaluation.few_shot import draw, few_shot, fit, learned_classes
 from affect_train.evaluation.intervals import Clusters
 from affect_train.inference.inference import build_accelerator, infer, open_model, predictions
-from affect_train.inputs.batches import FaceImages
+from affect_train.inputs.loading import FaceImages
 from affect_train.inputs.preprocess import Preprocessing
 from affect_train.network.model import AffectModel
 from affect_train.recipe.model import Model

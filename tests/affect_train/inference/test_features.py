@@ -22,7 +22,8 @@ from affect_train.inference.features import (
     store_features,
 )
 from affect_train.inference.inference import infer, open_model
-from affect_train.inputs.batches import FaceImages, Pick
+from affect_train.inputs.batch import Pick
+from affect_train.inputs.loading import FaceImages
 from affect_train.inputs.preprocess import Preprocessing
 from affect_train.network.model import AffectModel
 from affect_train.recipe.model import Model

@@ -15,16 +15,18 @@ from datasets import Features, Value
 from sklearn.metrics import accuracy_score, f1_score
 from training_runs import fresh_accelerator
 
-from affect_data.dataset.folder import add_group, load_dataset, open_dataset
+from affect_data.dataset.folder import load_dataset, open_dataset
 from affect_data.dataset.soft_labels import read_provenance
+from affect_data.dataset.writing import add_group
 from affect_data.errors import DataError, NotADatasetError, UnknownNameError, UsageError
 from affect_train.errors import ModelMismatchError, NotAModelError
 from affect_train.evaluation.evaluate import evaluate
 from affect_train.inference import inference
 from affect_train.inference.inference import build_accelerator, infer, logits_of, open_model, predictions
 from affect_train.inference.predict import predict
-from affect_train.inputs.batches import FaceImages, Pick
+from affect_train.inputs.batch import Pick
 from affect_train.inputs.labels import load_labels
+from affect_train.inputs.loading import FaceImages
 from affect_train.inputs.preprocess import Preprocessing
 from affect_train.labelling.label import label, weights_digest
 from affect_train.recipe.recipe import recipe_from

@@ -7,8 +7,9 @@ import torch
 from affect_data.dataset.folder import open_dataset
 from affect_data.dataset.soft_labels import SoftLabelProvenance, write_soft_labels
 from affect_train.errors import ModelMismatchError
-from affect_train.inputs.batches import FaceImages, Pick
+from affect_train.inputs.batch import Pick
 from affect_train.inputs.labels import LabelArrays, column_array, load_labels
+from affect_train.inputs.loading import FaceImages
 from affect_train.inputs.preprocess import Preprocessing
 from affect_train.tasks import TaskSet
 

@@ -15,7 +15,7 @@ from affect_train.inputs.labels import load_labels
 from affect_train.inputs.pools import pools_of
 from affect_train.inputs.sampler import Pool
 from affect_train.recipe.recipe import Recipe, recipe_from
-from affect_train.training.preparation import TrainingData
+from affect_train.training.data import TrainingData
 
 Values = Callable[..., dict[str, Any]]
 

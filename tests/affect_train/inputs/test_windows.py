@@ -7,7 +7,7 @@ from datasets import Dataset, Features, Value
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from affect_train.inputs.batches import FaceBatch, Pick
+from affect_train.inputs.batch import FaceBatch, Pick
 from affect_train.inputs.sampler import Pool
 from affect_train.inputs.windows import FeatureWindows, Windows, cut, every_row, placed, track_windows
 

@@ -12,7 +12,7 @@ from affect_data.dataset.soft_labels import RowRange, SoftLabelWriter, read_prov
 from affect_data.errors import DataError, UsageError
 from affect_train.inference import inference
 from affect_train.inference.inference import build_accelerator
-from affect_train.inputs.batches import FaceBatch
+from affect_train.inputs.batch import FaceBatch
 from affect_train.inputs.preprocess import Preprocessing
 from affect_train.labelling.label import RowBatches, label, label_with, provenance_of, rows_per_range
 from affect_train.labelling.teachers import Teacher, TeacherLogits

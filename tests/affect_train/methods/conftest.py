@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from affect_train.inputs.batches import AffectBatch
+from affect_train.inputs.batch import AffectBatch
 from affect_train.network.model import AffectOutput
 from affect_train.tasks import TaskSet
 

@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from affect_train.inputs.batches import SoftTargets
+from affect_train.inputs.batch import SoftTargets
 from affect_train.methods import build_method, total_loss
 from affect_train.methods.distillation import mean_probabilities
 from affect_train.network.model import AffectOutput

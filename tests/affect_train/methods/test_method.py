@@ -5,7 +5,7 @@ import torch
 from batch_parts import part_of
 
 from affect_data.errors import UnknownNameError
-from affect_train.inputs.batches import SoftTargets
+from affect_train.inputs.batch import SoftTargets
 from affect_train.methods import METHODS, ConcordanceTerm, build_method, total_loss
 from affect_train.network.model import AffectOutput
 from affect_train.recipe.methods import Distillation, Supervised

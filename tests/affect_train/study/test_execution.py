@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 import yaml
 
-from affect_data.dataset.folder import exclusive
 from affect_data.errors import DataError, UsageError
+from affect_data.files import exclusive
+from affect_train.cli.app import run_command
 from affect_train.study import read_study, run_study, study_page
 from affect_train.study.execution import StepFailedError, _figure
 from affect_train.study.tables import papers_page
@@ -54,7 +55,7 @@ def study_of(folder: Path, *overrides: str, **changes: Any) -> Any:
 
 def test_every_seed_has_its_chain_its_figures_and_its_time_and_nothing_is_done_twice(folder: Path) -> None:
     out = folder / "out"
-    document = run_study(study_of(folder), folder, out, workers=2)
+    document = run_study(study_of(folder), folder, out, run_command, workers=2)
     assert document == json.loads((out / "study.json").read_text())
     for seed in ("0", "1"):
         rows = document["figures"]["large"][seed]["rows"]
@@ -70,7 +71,7 @@ def test_every_seed_has_its_chain_its_figures_and_its_time_and_nothing_is_done_t
     assert document["findings"][0]["verdict"] == "holds"
     assert (out / "shared" / "world" / "truth.parquet").is_file()
     stamps = {path: path.stat().st_mtime_ns for path in out.rglob("*.json")}
-    again = run_study(study_of(folder), folder, out, workers=1)
+    again = run_study(study_of(folder), folder, out, run_command, workers=1)
     assert again == document
     changed = {path for path, stamp in stamps.items() if path.stat().st_mtime_ns != stamp}
     assert changed <= {out / "study.json"}
@@ -82,25 +83,25 @@ def test_a_failing_command_names_itself_and_its_log_and_the_study_goes_on_from_t
         StepFailedError,
         match=r"`affect-data build .*lost\.yaml .*` failed: .*lost\.yaml.*Its log is .*build_again\.txt",
     ):
-        run_study(study_of(folder, "seeds=[0]", steps=broken), folder, folder / "out")
+        run_study(study_of(folder, "seeds=[0]", steps=broken), folder, folder / "out", run_command)
     assert (folder / "out" / "seed0" / "steps" / "dataset.json").is_file()
     (folder / "lost.yaml").write_text(yaml.safe_dump(DATA), encoding="utf-8")
     mended = broken | {"build_again": {"run": "affect-data build {recipes}/lost.yaml {run}/d2 --roots {run}/databases"}}
-    document = run_study(study_of(folder, "seeds=[0]", steps=mended), folder, folder / "out")
+    document = run_study(study_of(folder, "seeds=[0]", steps=mended), folder, folder / "out", run_command)
     assert document["findings"][0]["verdict"] == "points that way"
 
 
 def test_a_folder_of_other_commands_is_refused(folder: Path) -> None:
-    run_study(study_of(folder, "seeds=[0]"), folder, folder / "out")
+    run_study(study_of(folder, "seeds=[0]"), folder, folder / "out", run_command)
     with pytest.raises(
         UsageError, match=r"databases\.json' is of another command: the study has changed since; remove"
     ):
-        run_study(study_of(folder, "seeds=[0]", "faces=31"), folder, folder / "out")
+        run_study(study_of(folder, "seeds=[0]", "faces=31"), folder, folder / "out", run_command)
 
 
 def test_a_second_study_in_the_same_folder_waits_for_nothing_and_touches_nothing(folder: Path) -> None:
     with exclusive(folder / "out"), pytest.raises(DataError, match=r"out' is being written by another process; wait"):
-        run_study(study_of(folder), folder, folder / "out")
+        run_study(study_of(folder), folder, folder / "out", run_command)
     assert [path.name for path in (folder / "out").iterdir()] == [".lock"]
 
 

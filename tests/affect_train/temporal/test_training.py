@@ -65,7 +65,7 @@ def test_soft_terms_count_frames_and_no_filling(values: Values, videos: Path, tr
     label(run, videos, "gru")
     fresh_accelerator()
     from affect_train.methods import build_method
-    from affect_train.training.preparation import TrainingData
+    from affect_train.training.data import TrainingData
 
     settings = values({"window": 6, "stride": 6}, soft_labels=["gru"], method={"name": "distillation"})
     recipe = recipe_from(settings)

@@ -13,7 +13,8 @@ from accelerate import Accelerator
 from datasets import Features, Value
 from python_processes import run_python
 
-from affect_data.dataset.folder import add_group, open_dataset
+from affect_data.dataset.folder import open_dataset
+from affect_data.dataset.writing import add_group
 from affect_data.leaks.leaks import LeakError
 from affect_train.recipe.recipe import Recipe, recipe_from
 from affect_train.reporting import Reporter

@@ -334,7 +334,7 @@ def test_an_average_of_the_weights_is_kept_in_their_place_and_survives_an_interr
 
 
 def fresh_weights(made: Recipe) -> dict[str, torch.Tensor]:
-    from affect_train.training.preparation import Learner, training_accelerator
+    from affect_train.training.learner import Learner, training_accelerator
 
     fresh_accelerator()
     learner = Learner.build(made, training_accelerator(made), steps=5)

@@ -12,7 +12,8 @@ from datasets import Features, List, Value
 from affect_data.audit.base import AuditedDataset
 from affect_data.audit.checks import embedding_duplicates
 from affect_data.audit.checks.embedding_duplicates import EmbeddingDuplicates, neighbours, whitened
-from affect_data.dataset.folder import DatasetFolder, add_group
+from affect_data.dataset.folder import DatasetFolder
+from affect_data.dataset.writing import add_group
 
 WIDTH = 16
 

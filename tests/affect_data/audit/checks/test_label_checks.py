@@ -15,7 +15,7 @@ from affect_data.audit.checks.codes import Codes, Scale
 from affect_data.audit.checks.expression_va import ExpressionValenceArousal, plane_probabilities
 from affect_data.audit.checks.occurrence_intensity import OccurrenceIntensity
 from affect_data.audit.checks.pain import PainIdentity, contradicts_pain_score, pain_score
-from affect_data.dataset.folder import add_group
+from affect_data.dataset.writing import add_group
 from affect_data.vocabulary import EXPRESSION_ACTION_UNITS
 
 Find = Callable[..., pl.DataFrame]

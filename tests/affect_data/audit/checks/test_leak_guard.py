@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 
 from affect_data.audit.run import run_audits
-from affect_data.dataset.folder import DatasetFolder, open_dataset, write_manifest
+from affect_data.dataset.folder import DatasetFolder, open_dataset
+from affect_data.dataset.writing import write_manifest
 from affect_data.leaks.leaks import LEAK_COLUMNS, LeakError, Part, dataset_leaks, guard_dataset
 
 

@@ -15,10 +15,11 @@ from datasets import ClassLabel, Dataset, DatasetDict, Features, Image, List, Va
 from loopback_hub import COMMIT, hub
 
 from affect_data.errors import DataError, NotADatasetError, RecipeError, UnknownNameError
-from affect_train.inputs.batches import FaceImages, Pick
+from affect_train.inputs.batch import Pick
 from affect_train.inputs.foreign import ForeignSource, open_source
 from affect_train.inputs.foreign.reading import SourceError
 from affect_train.inputs.foreign.streaming import StreamedFaces
+from affect_train.inputs.loading import FaceImages
 from affect_train.inputs.preprocess import Preprocessing
 from affect_train.recipe.dataset import DatasetSource
 from affect_train.tasks import TaskSet

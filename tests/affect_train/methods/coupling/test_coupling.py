@@ -10,7 +10,7 @@ from training_runs import fresh_accelerator
 
 from affect_data.errors import RecipeError
 from affect_train.errors import CouplingError
-from affect_train.inputs.batches import AffectBatch, SoftTargets
+from affect_train.inputs.batch import AffectBatch, SoftTargets
 from affect_train.inputs.labels import LabelArrays
 from affect_train.methods import Coupled, Distillation, build_method, total_loss
 from affect_train.methods.coupling.relations import co_occurrence

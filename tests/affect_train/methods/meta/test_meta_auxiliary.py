@@ -11,14 +11,14 @@ from training_runs import fresh_accelerator
 
 from affect_data.errors import DataError, RecipeError
 from affect_train.inference.inference import build_accelerator
-from affect_train.inputs.batches import AffectBatch
+from affect_train.inputs.batch import AffectBatch
 from affect_train.losses import cross_entropy_of_rows
 from affect_train.methods import METHODS, total_loss
 from affect_train.methods.meta.batch import MetaRows
 from affect_train.methods.meta.directional import DirectionalDerivatives
 from affect_train.methods.meta.meta_auxiliary import MetaAuxiliary
 from affect_train.recipe.recipe import recipe_from
-from affect_train.training.preparation import Learner
+from affect_train.training.learner import Learner
 from affect_train.training.step import accumulate_gradients, optimizer_step
 
 ROWS = 16

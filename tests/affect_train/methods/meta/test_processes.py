@@ -7,7 +7,7 @@ from python_processes import loaded_processes
 from torch import multiprocessing
 from torch.nn.parallel import DistributedDataParallel
 
-from affect_train.inputs.batches import AffectBatch
+from affect_train.inputs.batch import AffectBatch
 from affect_train.methods import build_method, total_loss
 from affect_train.network.model import AffectModel
 from affect_train.recipe.methods import Supervised

@@ -6,10 +6,10 @@ from typing import Final
 
 from PIL import Image, ImageDraw
 
-from affect_data.build.shards import undecodable_because
 from affect_data.dataset.folder import DatasetFolder
 from affect_data.dataset.schema import IMAGES
 from affect_data.errors import DataError, UnknownNameError
+from affect_data.pictures import undecodable_because
 
 MARGIN: Final = 0.3
 """Of the longer side of the face box, to every side."""

@@ -10,7 +10,7 @@ from accelerate.utils import DistributedType
 
 from affect_data.errors import UsageError
 from affect_train.recipe.recipe import recipe_from
-from affect_train.training.preparation import _check_distribution
+from affect_train.training.learner import _check_distribution
 
 Values = Callable[..., dict[str, Any]]
 

@@ -11,11 +11,13 @@ from datasets import concatenate_datasets
 
 from affect_data.dataset.folder import load_dataset
 from affect_data.errors import DataError, UsageError
-from affect_train.inputs import batches, preprocess
+from affect_train.inputs import loading, preprocess
 from affect_train.inputs.augment import Augmentation, augmentation_key
-from affect_train.inputs.batches import FaceImages, FaceLoader, Pick
+from affect_train.inputs.batch import FaceBatch, Pick
+from affect_train.inputs.loading import FaceImages, FaceLoader
 from affect_train.inputs.preprocess import Preprocessing
 from affect_train.inputs.sampler import BatchPlan
+from affect_train.inputs.stored import StoredFaces
 
 CROP = Preprocessing(24, margin=0.1)
 AUGMENTATION = Augmentation(flip=True, rotation_degrees=10, noise=0.02)
@@ -43,7 +45,7 @@ def test_rows_of_a_dataset_in_many_pieces_are_those_that_the_dataset_gives(datas
     split = load_dataset(dataset, "train")
     # Of concatenated slices: several chunks, offsets inside of them, an empty one.
     parts = [split.select(range(*ends)) for ends in ((0, 7), (7, 7), (7, 19), (19, 40))]
-    stored = batches.StoredFaces(concatenate_datasets(parts))
+    stored = StoredFaces(concatenate_datasets(parts))
     faces = stored.rows([39, 0, 6, 7, 18, 19, 7])
     expected = [split.with_format("arrow")[row] for row in (39, 0, 6, 7, 18, 19, 7)]
     assert [face.uid for face in faces] == [row["uid"][0].as_py() for row in expected]
@@ -90,14 +92,14 @@ def test_cached_faces_are_decoded_once_and_equal(dataset: Path, monkeypatch: pyt
 
 
 def test_a_cache_that_does_not_fit_is_an_error(dataset: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batches, "CACHE_LIMIT", 40 * 24 * 24 * 3 - 1)
+    monkeypatch.setattr(loading, "CACHE_LIMIT", 40 * 24 * 24 * 3 - 1)
     with pytest.raises(
         UsageError, match=r"batches.cache: 40 faces of 24 px take 0.0 GiB decoded, the limit is 0 GiB; set it to false"
     ):
         FaceImages(load_dataset(dataset, "train"), CROP, cache=True)
 
 
-def planned(dataset: Path, workers: int, *, cache: bool = False) -> list[batches.FaceBatch]:
+def planned(dataset: Path, workers: int, *, cache: bool = False) -> list[FaceBatch]:
     split = load_dataset(dataset, "train")
     plan = BatchPlan({"rows": np.arange(40)}, 16, seed=0)
     loader = FaceLoader(FaceImages(split, CROP, AUGMENTATION, cache=cache), plan, workers)
@@ -135,5 +137,5 @@ def test_a_broken_image_names_its_row(tmp_path: Path, world: SimpleNamespace) ->
 
 
 def test_what_loader_processes_import_leaves_polars_out() -> None:
-    code = "import sys, affect_train.inputs.batches; sys.exit('polars' in sys.modules)"
+    code = "import sys, affect_train.inputs.loading; sys.exit('polars' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

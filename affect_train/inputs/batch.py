@@ -1,0 +1,119 @@
+"""A batch: faces that a loader decoded, and the labels and teachers' outputs that belong to them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+
+def _tensors_on(device: torch.device | str, values: "SoftTargets | AffectBatch") -> dict[str, Any]:
+    found = {item.name: getattr(values, item.name) for item in fields(values)}
+    return {name: value.to(device, non_blocking=True) for name, value in found.items() if isinstance(value, Tensor)}
+
+
+@dataclass(frozen=True)
+class SoftTargets:
+    """A teacher's logits for the rows of a batch, in the order of the student's heads.
+
+    Attributes:
+        au: float32 [N, A], or None where teacher or student has no AU head. 0 in columns that `au_mask` leaves out.
+        au_mask: bool [A], the student's AUs which the teacher has.
+        expression: float32 [N, C], or None.
+        valence: float32 [N, B] over the student's bins, or None.
+        arousal: float32 [N, B], or None.
+    """
+
+    au: Tensor | None = None
+    au_mask: Tensor | None = None
+    expression: Tensor | None = None
+    valence: Tensor | None = None
+    arousal: Tensor | None = None
+
+    def to(self, device: torch.device | str) -> "SoftTargets":
+        """The same targets on `device`."""
+        return replace(self, **_tensors_on(device, self))
+
+
+@dataclass(frozen=True)
+class AffectBatch:
+    """N faces, their labels in the order of the model's heads, and a mask for every label.
+
+    Attributes:
+        pixels: uint8 [N, 3, S, S], RGB, in memory as decoders write them: channels last.
+        uids: N unique row names.
+        rows: int64 [N], row numbers in the split.
+        au: float32 [N, A], 0 or 1; 0 where masked.
+        au_mask: bool [N, A].
+        expression: int64 [N], the head's class; -1 where masked.
+        expression_mask: bool [N].
+        valence: float32 [N] in [-1, 1]; 0 where masked.
+        arousal: float32 [N] in [-1, 1]; 0 where masked.
+        va_mask: bool [N].
+        soft: teacher outputs by the name of their column group.
+    """
+
+    pixels: Tensor
+    uids: list[str]
+    rows: Tensor
+    au: Tensor
+    au_mask: Tensor
+    expression: Tensor
+    expression_mask: Tensor
+    valence: Tensor
+    arousal: Tensor
+    va_mask: Tensor
+    soft: Mapping[str, SoftTargets] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.uids)
+
+    def to(self, device: torch.device | str) -> "AffectBatch":
+        """The same batch on `device`."""
+        if self.pixels.device == torch.device(device):
+            return self
+        soft = {name: targets.to(device) for name, targets in self.soft.items()}
+        return replace(self, **_tensors_on(device, self), soft=soft)
+
+    def valid_counts(self) -> dict[str, Tensor]:
+        """The number of valid labels by task, int64 scalars: AU entries, rows with an expression, rows with valence and arousal."""
+        masks = {"au": self.au_mask, "expression": self.expression_mask, "va": self.va_mask}
+        return {task: mask.sum(dtype=torch.int64) for task, mask in masks.items()}
+
+
+class Pick(NamedTuple):
+    """One row of a planned batch.
+
+    Attributes:
+        row: its number in the split.
+        epoch: 0-based.
+        occurrence: tells the views of a row apart that is seen more than once in an epoch.
+        pool: the number of the pool that it was drawn from.
+    """
+
+    row: int
+    epoch: int = 0
+    occurrence: int = 0
+    pool: int = 0
+
+
+class FaceBatch(NamedTuple):
+    """Decoded faces, before their labels.
+
+    Attributes:
+        rows: int64 [N], row numbers in the split.
+        uids: N unique row names.
+        pixels: uint8 [N, 3, S, S], RGB, in memory as decoders write them: channels last.
+        pools: int64 [N], the number of the pool that each was drawn from; None where nothing was drawn.
+    """
+
+    rows: Tensor
+    uids: list[str]
+    pixels: Tensor
+    pools: Tensor | None = None
+
+
+def drawn_from(picks: Sequence[Pick]) -> Tensor:
+    """int64 [N]: the number of each pick's pool."""
+    return torch.tensor([pick.pool for pick in picks])

@@ -1,0 +1,192 @@
+"""Decoded, augmented, collated batches of faces with partial labels.
+
+Loader processes see images alone: the rows come as Arrow tables, no row becomes a Python dictionary. The training process adds the labels from arrays
+(`labels.LabelArrays`).
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader
+from torch.utils.data import Dataset as TorchDataset
+
+from affect_data.errors import DataError, UsageError
+from affect_train.inputs.augment import Augmentation, augmentation_key
+from affect_train.inputs.preprocess import ImageDecodeError, Pixels, Preprocessing
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+from affect_train.inputs.batch import FaceBatch, Pick, drawn_from
+from affect_train.inputs.stored import StoredFace, StoredFaces
+
+CACHE_LIMIT = 2 * 2**30
+"""Bytes that decoded faces may take in memory, one process."""
+
+
+class FaceImages(TorchDataset[FaceBatch]):
+    """The faces of a split, decoded and augmented a batch at a time.
+
+    Args:
+        dataset: one split, joined, without an index mapping; at least the columns uid, face_box and image.
+        preprocessing: how a face becomes the model's input.
+        augmentation: None shows every face as it is.
+        seed: of the augmentation.
+        cache: keep the decoded faces in memory, at most `CACHE_LIMIT` bytes; they are shared with loader processes.
+        threads: that decode, in each loader process.
+        faces: the rows, where `dataset` is no dataset folder's.
+
+    Raises:
+        UsageError: the decoded faces do not fit.
+    """
+
+    def __init__(
+        self,
+        dataset: "Dataset",
+        preprocessing: Preprocessing,
+        augmentation: Augmentation | None = None,
+        *,
+        seed: int = 0,
+        cache: bool = False,
+        threads: int = 1,
+        faces: "StoredFaces | None" = None,
+    ) -> None:
+        self.preprocessing = preprocessing
+        self.augmentation = augmentation or Augmentation()
+        self.seed = seed
+        self._stored = StoredFaces(dataset) if faces is None else faces
+        self._cache = FaceCache(len(dataset), preprocessing.image_size) if cache else None
+        self._decoders = Decoders(threads)
+
+    def __len__(self) -> int:
+        return len(self._stored)
+
+    def __getitems__(self, picks: Sequence[Pick]) -> FaceBatch | DataError:
+        """The picked faces; an error is returned, because one that a loader process raises reaches the user as a traceback."""
+        rows = [pick.row for pick in picks]
+        size = self.preprocessing.image_size
+        pixels = np.empty((len(rows), size, size, 3), dtype=np.uint8)
+        try:
+            faces = self._stored.rows(rows)
+            self._decoders.run(lambda position: self._decode(faces[position], pixels[position]), len(rows))
+        except DataError as error:
+            return error
+        keys = [
+            augmentation_key(self.seed, pick.epoch, pick.occurrence, face.uid)
+            for pick, face in zip(picks, faces, strict=True)
+        ]
+        images = self.augmentation(torch.from_numpy(pixels).permute(0, 3, 1, 2), keys)
+        return FaceBatch(torch.tensor(rows), [face.uid for face in faces], images, drawn_from(picks))
+
+    def _decode(self, face: "StoredFace", out: Pixels) -> None:
+        if self._cache is not None and self._cache.holds(face.row):
+            out[...] = self._cache.pixels[face.row]
+            return
+        try:
+            self.preprocessing(face.data, face.box, out)
+        except ImageDecodeError as error:
+            raise DataError(f"row {face.row} ({face.uid}): {error}. {self._stored.remedy}") from error
+        if self._cache is not None:
+            self._cache.store(face.row, out)
+
+
+class Decoders:
+    """Threads of this process that share the faces of a batch; the decoder runs outside of the interpreter's lock.
+
+    Args:
+        count: how many; 1 works in the calling thread.
+    """
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        self._pool: ThreadPoolExecutor | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"count": self.count, "_pool": None}
+
+    def run(self, work: Callable[[int], None], items: int) -> None:
+        """Calls `work` with every number below `items`; an error of the lowest number that has one is raised."""
+        if self.count == 1:
+            _run(work, range(items))
+            return
+        self._pool = self._pool or ThreadPoolExecutor(self.count)
+        bounds = np.linspace(0, items, self.count + 1).astype(int).tolist()
+        parts = [self._pool.submit(_run, work, range(*ends)) for ends in pairwise(bounds)]
+        wait(parts)
+        for part in parts:
+            part.result()
+
+
+def _run(work: Callable[[int], None], numbers: Iterable[int]) -> None:
+    for number in numbers:
+        work(number)
+
+
+class FaceCache:
+    """Decoded faces in memory that loader processes share.
+
+    Args:
+        rows: number of faces.
+        size: their side, pixels.
+    """
+
+    def __init__(self, rows: int, size: int) -> None:
+        needed = rows * size * size * 3
+        if needed > CACHE_LIMIT:
+            raise UsageError(
+                f"batches.cache: {rows:,} faces of {size} px take {needed / 2**30:.1f} GiB decoded, the limit is {CACHE_LIMIT / 2**30:.0f} GiB; "
+                "set it to false"
+            )
+        self._pixels = torch.empty((rows, size, size, 3), dtype=torch.uint8).share_memory_()  # type: ignore[no-untyped-call]
+        self._filled = torch.zeros(rows, dtype=torch.bool).share_memory_()  # type: ignore[no-untyped-call]
+
+    @property
+    def pixels(self) -> Pixels:
+        """uint8 [rows, S, S, 3]; undefined where `holds` is false."""
+        pixels: Pixels = self._pixels.numpy()
+        return pixels
+
+    def holds(self, row: int) -> bool:
+        """Whether the face of a row is there."""
+        return bool(self._filled[row])
+
+    def store(self, row: int, pixels: Pixels) -> None:
+        """Keeps the face of a row; the flag is set last, because another process may be reading."""
+        self._pixels[row] = torch.from_numpy(pixels)
+        self._filled[row] = True
+
+
+def _as_fetched(fetched: Any) -> Any:  # noqa: ANN401 - what __getitems__ returned, a list by torch's types
+    return fetched
+
+
+class FaceLoader:
+    """Batches of decoded faces in a planned order.
+
+    Args:
+        images: the split.
+        batches: lists of picks; iterated anew for every pass.
+        workers: loader processes, started by spawn; 0 decodes in this process.
+    """
+
+    def __init__(self, images: FaceImages, batches: Iterable[list[Pick]], workers: int = 0) -> None:
+        self._loader: DataLoader[FaceBatch] = DataLoader(
+            images,
+            batch_sampler=batches,
+            num_workers=workers,
+            collate_fn=_as_fetched,
+            multiprocessing_context="spawn" if workers else None,
+            persistent_workers=workers > 0,
+            pin_memory=torch.cuda.is_available(),
+            # Without a generator of its own each pass would draw from the global one, and a resumed run would see other random numbers.
+            generator=torch.Generator(),
+        )
+
+    def __iter__(self) -> Iterator[FaceBatch]:
+        for fetched in self._loader:
+            if isinstance(fetched, DataError):
+                raise fetched
+            yield fetched

@@ -1,0 +1,109 @@
+"""Rows by their numbers, straight from the memory maps of a dataset: image bytes are views, nothing is kept."""
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+
+class StoredFace(NamedTuple):
+    """One row as the dataset stores it.
+
+    Attributes:
+        row: its number in the split.
+        uid: its unique name.
+        box: x0, y0, x1, y1 in pixels of the image; NaN where there is none.
+        data: the image file.
+    """
+
+    row: int
+    uid: str
+    box: Sequence[float]
+    data: memoryview
+
+
+class StoredFaces:
+    """Rows by their numbers, straight from the memory maps: image bytes are views, nothing is kept.
+
+    A copy in another process opens the maps anew.
+
+    Args:
+        dataset: one split; at least the columns uid, face_box and image.
+    """
+
+    remedy = "The dataset was built from other bytes or by another version: build it again"
+
+    def __init__(self, dataset: "Dataset") -> None:
+        self._dataset = dataset.select_columns(["uid", "face_box", "image"]).with_format("arrow")
+        self._columns: tuple[ChunkedColumn, ...] = ()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"_dataset": self._dataset, "_columns": ()}
+
+    def __len__(self) -> int:
+        return len(self._dataset)
+
+    def rows(self, numbers: Sequence[int]) -> list[StoredFace]:
+        """The rows with these numbers."""
+        if not self._columns:
+            table = self._dataset[:]
+            uids, boxes, images = (filter(len, table[name].chunks) for name in ("uid", "face_box", "image"))
+            self._columns = (
+                ChunkedColumn([ByteStrings(chunk) for chunk in uids]),
+                ChunkedColumn([chunk.flatten().to_numpy().reshape(-1, 4) for chunk in boxes]),
+                ChunkedColumn([self.pictures(chunk) for chunk in images]),
+            )
+        columns = (column.items(numbers) for column in self._columns)
+        return [
+            StoredFace(number, str(uid, "utf-8"), box.tolist(), data)
+            for number, uid, box, data in zip(numbers, *columns, strict=True)
+        ]
+
+    def pictures(self, chunk: pa.Array) -> Any:  # noqa: ANN401 - views of bytes by row
+        """The image files of a part of the column ``image``, by row."""
+        return ByteStrings(chunk.field("bytes"))
+
+
+class ByteStrings:
+    """An Arrow array of strings or bytes without nulls, as views of its memory.
+
+    Args:
+        array: string, binary or one of their large kinds.
+    """
+
+    def __init__(self, array: pa.Array) -> None:
+        large = pa.types.is_large_string(array.type) or pa.types.is_large_binary(array.type)
+        _, offsets, values = array.buffers()
+        self._offsets = np.frombuffer(offsets, np.int64 if large else np.int32)[
+            array.offset : array.offset + len(array) + 1
+        ]
+        # Decoders take bytes, and Arrow's view of a buffer says that they are signed.
+        self._values = memoryview(values).cast("B") if values is not None else memoryview(b"")
+
+    def __len__(self) -> int:
+        return len(self._offsets) - 1
+
+    def __getitem__(self, item: int) -> memoryview:
+        return self._values[self._offsets[item] : self._offsets[item + 1]]
+
+
+class ChunkedColumn:
+    """Items by number of a column that lies in memory in several pieces.
+
+    Args:
+        chunks: the pieces, in order.
+    """
+
+    def __init__(self, chunks: Sequence[Any]) -> None:
+        self._chunks = chunks
+        self._starts = np.cumsum([0, *map(len, chunks)])[:-1]
+
+    def items(self, numbers: Sequence[int]) -> Iterator[Any]:
+        """The items with these numbers."""
+        chunks = np.searchsorted(self._starts, numbers, side="right") - 1
+        for chunk, place in zip(chunks.tolist(), (numbers - self._starts[chunks]).tolist(), strict=True):
+            yield self._chunks[chunk][place]

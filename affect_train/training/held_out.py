@@ -1,0 +1,72 @@
+"""Which rows of the training split a run trains on: folds that are held out, and rows that a method keeps for itself."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from affect_data.dataset.folder import DatasetFolder
+from affect_data.errors import UsageError
+from affect_train.inputs.labels import load_folds
+from affect_train.inputs.windows import FeatureWindows
+from affect_train.recipe.recipe import HeldOut, Recipe
+from affect_train.training.data import TrainingData
+
+RESERVED = "method.meta_batch.held_out"
+"""The key of a recipe whose fold the method keeps for itself."""
+
+
+def rows_in(recipe: Recipe, folder: DatasetFolder) -> NDArray[np.bool_] | None:
+    """The rows of the training split that are trained on, bool [rows]; None: all.
+
+    Raises:
+        UnknownNameError: the dataset has no folds of the recipe's name.
+        UsageError: the folds have no such fold.
+    """
+    sides = [
+        _allowed(recipe, folder, held_out, key)
+        for key, held_out in (("training.held_out", recipe.training.held_out), (RESERVED, recipe.method.reserved))
+        if held_out is not None
+    ]
+    return np.all(sides, axis=0) if sides else None
+
+
+def reserved_rows(recipe: Recipe, folder: DatasetFolder) -> NDArray[np.int64] | None:
+    """The rows of the training split that the method keeps for itself and that `training.held_out` allows; None: none.
+
+    Raises:
+        UnknownNameError: as for `rows_in`; likewise the others.
+    """
+    if recipe.method.reserved is None:
+        return None
+    folds, fold = folds_of(recipe, folder, recipe.method.reserved, RESERVED)
+    kept = folds == fold
+    if recipe.training.held_out is not None:
+        kept &= _allowed(recipe, folder, recipe.training.held_out, "training.held_out")
+    return np.flatnonzero(kept)
+
+
+def _allowed(recipe: Recipe, folder: DatasetFolder, held_out: HeldOut, key: str) -> NDArray[np.bool_]:
+    folds, fold = folds_of(recipe, folder, held_out, key)
+    return (folds != fold) & ((folds >= 0) | (held_out.others == "trained"))
+
+
+def folds_of(recipe: Recipe, folder: DatasetFolder, held_out: HeldOut, key: str) -> tuple[NDArray[Any], int]:
+    """The fold of each row of the training split, -1 where it is in none, and the one that is held out.
+
+    Raises:
+        UnknownNameError: the dataset has no folds of this name.
+        UsageError: the folds have no such fold; names the recipe's `key`.
+    """
+    folds = load_folds(folder, recipe.training.split, held_out.folds)
+    if held_out.fold not in folds:
+        raise UsageError(f"{key}: the folds '{held_out.folds}' go from 0 to {folds.max()}; found {held_out.fold}")
+    return folds, held_out.fold
+
+
+def trained_rows(recipe: Recipe, data: TrainingData) -> NDArray[np.int64]:
+    """The numbers of the training split's rows that are trained on, rising."""
+    if isinstance(data.train.images, FeatureWindows):
+        return np.sort(data.train.images.windows.order)
+    kept = rows_in(recipe, data.source)
+    return np.arange(len(data.train.labels)) if kept is None else np.flatnonzero(kept)

@@ -1,0 +1,146 @@
+"""What learns in a run: model, method, optimiser, schedule and average, prepared for this process."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from accelerate.tracking import get_available_trackers
+from accelerate.utils import DataLoaderConfiguration, DistributedType, ProjectConfiguration, set_seed
+
+from affect_data.errors import RecipeError, UsageError
+from affect_train.errors import BackboneError
+from affect_train.inference.features import check_features, read_feature_provenance
+from affect_train.inference.inference import build_accelerator
+from affect_train.inputs.preprocess import Preprocessing
+from affect_train.methods import METHODS, Method, build_method
+from affect_train.network.model import AffectModel
+from affect_train.recipe.recipe import Recipe
+from affect_train.training.ema import MovingAverage
+from affect_train.training.optimization import learning_rate_factor, parameter_groups
+
+
+def preprocessing_of(recipe: Recipe) -> Preprocessing:
+    """How the recipe's model sees a face."""
+    return Preprocessing(recipe.model.image_size, recipe.crop.margin, recipe.crop.reduced_scale)
+
+
+def training_accelerator(recipe: Recipe) -> Accelerator:
+    """The Accelerator of a run; trackers that write files do so in its output folder.
+
+    Raises:
+        UsageError: the device cannot train in the recipe's precision, a tracker is not installed, or how the processes share the work excludes an
+            option.
+    """
+    installed = [str(tracker) for tracker in get_available_trackers()]
+    missing = [name for name in recipe.training.trackers if name not in installed]
+    if missing:
+        raise UsageError(
+            f"training.trackers: {', '.join(missing)} not installed; install it with pip, or use {', '.join(installed) or '[]'}"
+        )
+    try:
+        accelerator = build_accelerator(
+            mixed_precision=recipe.training.mixed_precision,
+            log_with=list(recipe.training.trackers) or None,
+            project_config=ProjectConfiguration(project_dir=recipe.output, logging_dir=recipe.output),
+            # The batches of the plan are those of all processes together: the schedule goes one step on for each.
+            dataloader_config=DataLoaderConfiguration(split_batches=True),
+        )
+    except ValueError as error:
+        raise UsageError(f"training.mixed_precision is {recipe.training.mixed_precision}: {error}") from error
+    _check_distribution(recipe, accelerator)
+    return accelerator
+
+
+def _check_distribution(recipe: Recipe, accelerator: Accelerator) -> None:
+    """Makes sure that what divides the weights over processes allows what the recipe asks for."""
+    if recipe.training.mixed_precision == "fp16" and accelerator.device.type == "cpu":
+        # Accelerate would go on in full precision without a word.
+        raise UsageError("training.mixed_precision is fp16, which takes a GPU; use bf16, or no")
+    kind, divides = accelerator.distributed_type, (DistributedType.FSDP, DistributedType.DEEPSPEED)
+    if kind in divides and recipe.training.ema_decay is not None:
+        raise UsageError(f"training.ema_decay: no average is kept of weights that {kind} divides; set it to null")
+    if kind == DistributedType.DEEPSPEED:
+        if recipe.training.accumulation > 1:
+            raise UsageError("training.accumulation: DeepSpeed steps after every backward pass; set it to 1")
+        # DeepSpeed wants to know what it would read off a loader that Accelerate prepared.
+        accelerator.state.deepspeed_plugin.deepspeed_config["train_micro_batch_size_per_gpu"] = (
+            recipe.batches.size // accelerator.num_processes
+        )
+
+
+@dataclass(frozen=True)
+class Learner:
+    """What learns, prepared for this process.
+
+    Attributes:
+        model: wrapped for distributed training where there are several processes.
+        method: the training method.
+        optimizer: of all parameters that want a gradient.
+        schedule: of the learning rate, one step an optimizer step.
+        average: of the weights; None where the recipe keeps none.
+    """
+
+    model: Any
+    method: Method
+    optimizer: Any
+    schedule: Any
+    average: MovingAverage | None = None
+
+    @classmethod
+    def build(cls, recipe: Recipe, accelerator: Accelerator, steps: int) -> "Learner":
+        """A fresh model and what trains it.
+
+        Args:
+            recipe: of the run.
+            accelerator: prepares them.
+            steps: optimizer steps of the whole run, for the schedule.
+
+        Raises:
+            BackboneError: the backbone cannot be loaded or does not fit.
+            RecipeError: the recipe lacks what the method needs.
+        """
+        mistakes = METHODS[recipe.method.name].mistakes(recipe) if recipe.method.name in METHODS else []
+        if mistakes:
+            raise RecipeError("recipe", mistakes)
+        method = build_method(recipe.method, recipe.tasks.task_set())
+        # All processes start from the same weights and then draw dropout each for itself.
+        set_seed(recipe.seed)
+        preprocessing = preprocessing_of(recipe)
+        model = AffectModel.build(
+            recipe.tasks.task_set(), recipe.model, preprocessing.to_dict(), preprocessing.digest()
+        )
+        if recipe.model.features is not None:
+            check_features(model, read_feature_provenance(recipe.dataset, recipe.model.features))
+        if recipe.model.gradient_checkpointing:
+            recompute_activations(model)
+        if recipe.training.compile is not None:
+            # In place: the names of the weights stay.
+            model.compile(backend=recipe.training.compile)
+        set_seed(recipe.seed + accelerator.process_index)
+        optimizer = torch.optim.AdamW(
+            parameter_groups(model, recipe.optimizer), lr=recipe.optimizer.learning_rate, betas=recipe.optimizer.betas
+        )
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, learning_rate_factor(recipe, steps))
+        model, optimizer, schedule = accelerator.prepare(model, optimizer, schedule)
+        average = None
+        if recipe.training.ema_decay is not None:
+            average = MovingAverage(accelerator.unwrap_model(model), recipe.training.ema_decay)
+            accelerator.register_for_checkpointing(average)
+        return cls(model, method, optimizer, schedule, average)
+
+
+def recompute_activations(model: AffectModel) -> None:
+    """Has the backbone compute its activations again on the way back instead of keeping them.
+
+    Raises:
+        BackboneError: it has no layers that can.
+    """
+    enable = getattr(model.backbone, "activation_checkpointing_enable", model.backbone.gradient_checkpointing_enable)
+    kind = model.config.backbone_config.model_type
+    try:
+        enable()
+    except ValueError as error:
+        raise BackboneError(
+            kind, f"it cannot recompute activations ({error})", "Set `model.gradient_checkpointing: false`"
+        ) from error
