@@ -177,6 +177,14 @@ class TrainingData:
         return Split(name, dataset, labels, images)
 
 
+def trained_rows(recipe: Recipe, data: TrainingData) -> NDArray[np.int64]:
+    """The numbers of the training split's rows that are trained on, rising."""
+    if isinstance(data.train.images, FeatureWindows):
+        return np.sort(data.train.images.windows.order)
+    kept = rows_in(recipe, data.source)
+    return np.arange(len(data.train.labels)) if kept is None else np.flatnonzero(kept)
+
+
 def check_dataset(recipe: Recipe) -> DatasetFolder | ForeignSource:
     """The dataset of a recipe; quick, so that a run on an unbuilt one ends before anything else is loaded.
 

@@ -8,9 +8,7 @@ from numpy.typing import NDArray
 from affect_data.dataset.folder import DatasetFolder
 from affect_data.errors import UsageError
 from affect_train.inputs.labels import load_folds
-from affect_train.inputs.windows import FeatureWindows
 from affect_train.recipe.recipe import HeldOut, Recipe
-from affect_train.training.data import TrainingData
 
 RESERVED = "method.meta_batch.held_out"
 """The key of a recipe whose fold the method keeps for itself."""
@@ -62,11 +60,3 @@ def folds_of(recipe: Recipe, folder: DatasetFolder, held_out: HeldOut, key: str)
     if held_out.fold not in folds:
         raise UsageError(f"{key}: the folds '{held_out.folds}' go from 0 to {folds.max()}; found {held_out.fold}")
     return folds, held_out.fold
-
-
-def trained_rows(recipe: Recipe, data: TrainingData) -> NDArray[np.int64]:
-    """The numbers of the training split's rows that are trained on, rising."""
-    if isinstance(data.train.images, FeatureWindows):
-        return np.sort(data.train.images.windows.order)
-    kept = rows_in(recipe, data.source)
-    return np.arange(len(data.train.labels)) if kept is None else np.flatnonzero(kept)

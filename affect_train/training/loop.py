@@ -21,8 +21,7 @@ from affect_train.recipe.recipe import Recipe
 from affect_train.reporting import Reporter
 from affect_train.run_folder import RunFolder, recover_folder, run_lock, write_json, written_folder
 from affect_train.training.checkpoint import Checkpoints, Progress, broadcast_buffers
-from affect_train.training.data import TrainingData, check_dataset
-from affect_train.training.held_out import trained_rows
+from affect_train.training.data import TrainingData, check_dataset, trained_rows
 from affect_train.training.leak_guard import guard_loaded, guard_training
 from affect_train.training.learner import Learner, training_accelerator
 from affect_train.training.logs import Logs
