@@ -306,7 +306,7 @@ def ours(data: Data, *, floats: bool = True, reduced_scale: bool = True, threads
         plan.set_position(number)
         for faces in loader:
             batch = labels.batch(faces)
-            pixels = normalised(batch.pixels, scale, shift) if floats else batch.pixels
+            pixels = normalised(batch.inputs, scale, shift) if floats else batch.inputs
             yield batch.rows, pixels, batch.au
 
     return epoch

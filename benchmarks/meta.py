@@ -85,7 +85,7 @@ def faces(seed: int, rows: int, size: int) -> Any:  # noqa: ANN401
     labelled = np.arange(rows) % 2 == 0
     none = torch.zeros(rows)
     return AffectBatch(
-        pixels=torch.from_numpy(np.repeat(pixels[:, None], 3, axis=1)).contiguous(memory_format=torch.channels_last),
+        inputs=torch.from_numpy(np.repeat(pixels[:, None], 3, axis=1)).contiguous(memory_format=torch.channels_last),
         uids=[f"{seed}/{row}" for row in range(rows)],
         rows=torch.arange(rows),
         au=torch.from_numpy((units & labelled[:, None]).astype(np.float32)),

@@ -109,7 +109,7 @@ def batches_in_memory() -> list[Any]:
         pixels = rng.integers(0, 256, (BATCH, SIZE, SIZE, 3), dtype=np.uint8)
         found.append(
             AffectBatch(
-                pixels=torch.from_numpy(pixels).permute(0, 3, 1, 2),
+                inputs=torch.from_numpy(pixels).permute(0, 3, 1, 2),
                 uids=[f"{number}/{row}" for row in range(BATCH)],
                 rows=torch.arange(BATCH),
                 au=torch.from_numpy((au_mask & (rng.random((BATCH, 5)) < 0.3)).astype(np.float32)),
@@ -147,7 +147,7 @@ def bare(recipe: Any, learner: Any) -> Steps:  # noqa: ANN401, ARG001
     def train(feed: Feed) -> None:
         model.train()
         for batch in feed:
-            loss = plain_loss(learner.method, model(batch.pixels), batch)
+            loss = plain_loss(learner.method, model(batch.inputs), batch)
             if not np.isfinite(loss.item()):
                 raise SystemExit("the loss is not finite")
             loss.backward()
@@ -186,7 +186,7 @@ def trainer(recipe: Any, learner: Any) -> Steps:  # noqa: ANN401
     class OnBatches(Trainer):  # type: ignore[misc]
         def compute_loss(self, model: Any, inputs: Any, **_: Any) -> torch.Tensor:  # noqa: ANN401
             batch = inputs["batch"]
-            return plain_loss(learner.method, model(batch.pixels), batch)
+            return plain_loss(learner.method, model(batch.inputs), batch)
 
         def _get_train_sampler(self, dataset: Any = None) -> Any:  # noqa: ANN401
             return torch.utils.data.SequentialSampler(self.train_dataset if dataset is None else dataset)

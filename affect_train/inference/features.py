@@ -281,7 +281,7 @@ class FeatureArray(TorchDataset[FaceBatch]):
         return faces._replace(pools=drawn_from(picks))
 
     def take(self, rows: NDArray[np.int64]) -> FaceBatch:
-        """The features of some rows, float32 [N, D], where a batch of images would have its pixels."""
+        """The features of some rows, float32 [N, D]."""
         # Torch widens half precision several times as fast as NumPy.
         values = torch.from_numpy(self._values[rows]).float()
         return FaceBatch(torch.from_numpy(rows), self._uids.take(rows).to_pylist(), values)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from affect_train.errors import NotAModelError
+from affect_train.inputs.batch import FaceBatch
 from affect_train.inputs.foreign.streaming import StreamedFaces
 from affect_train.inputs.loading import FaceImages, FaceLoader
 from affect_train.inputs.preprocess import Preprocessing
@@ -86,7 +87,7 @@ def infer(
     """
     return _infer(
         model,
-        lambda pixels: logits_of(model(pixels)),
+        lambda faces: logits_of(model(faces.inputs, faces.places)),
         images,
         accelerator,
         workers=workers,
@@ -109,7 +110,7 @@ def infer_features(
     """
     found = _infer(
         model,
-        lambda pixels: {"features": model.features(pixels)},
+        lambda faces: {"features": model.features(faces.inputs)},
         images,
         accelerator,
         workers=workers,
@@ -121,7 +122,7 @@ def infer_features(
 
 def _infer(
     model: AffectModel,
-    outputs: Callable[[Tensor], dict[str, Tensor]],
+    outputs: Callable[[FaceBatch], dict[str, Tensor]],
     images: "Inputs",
     accelerator: Accelerator,
     *,
@@ -140,7 +141,7 @@ def _infer(
         with torch.inference_mode(), accelerator.autocast():
             for faces in loader:
                 rows.append(faces.rows.numpy())
-                for name, values in outputs(faces.pixels.to(device, non_blocking=True)).items():
+                for name, values in outputs(faces.to(device)).items():
                     parts.setdefault(name, []).append(values.float().cpu().numpy().astype(dtype))
                 if advance is not None:
                     advance(len(faces.uids) * accelerator.num_processes)

@@ -41,7 +41,7 @@ class AffectBatch:
     """N faces, their labels in the order of the model's heads, and a mask for every label.
 
     Attributes:
-        pixels: uint8 [N, 3, S, S], RGB, in memory as decoders write them: channels last.
+        inputs: what the model is shown of each, as in `FaceBatch`.
         uids: N unique row names.
         rows: int64 [N], row numbers in the split.
         au: float32 [N, A], 0 or 1; 0 where masked.
@@ -52,9 +52,10 @@ class AffectBatch:
         arousal: float32 [N] in [-1, 1]; 0 where masked.
         va_mask: bool [N].
         soft: teacher outputs by the name of their column group.
+        places: int64 [N], the place of each frame in its window; None where rows are in no window.
     """
 
-    pixels: Tensor
+    inputs: Tensor
     uids: list[str]
     rows: Tensor
     au: Tensor
@@ -65,13 +66,14 @@ class AffectBatch:
     arousal: Tensor
     va_mask: Tensor
     soft: Mapping[str, SoftTargets] = field(default_factory=dict)
+    places: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.uids)
 
     def to(self, device: torch.device | str) -> "AffectBatch":
         """The same batch on `device`."""
-        if self.pixels.device == torch.device(device):
+        if self.inputs.device == torch.device(device):
             return self
         soft = {name: targets.to(device) for name, targets in self.soft.items()}
         return replace(self, **_tensors_on(device, self), soft=soft)
@@ -99,19 +101,34 @@ class Pick(NamedTuple):
 
 
 class FaceBatch(NamedTuple):
-    """Decoded faces, before their labels.
+    """What a model is shown of some faces, before their labels.
 
     Attributes:
         rows: int64 [N], row numbers in the split.
-        uids: N unique row names.
-        pixels: uint8 [N, 3, S, S], RGB, in memory as decoders write them: channels last.
+        uids: N unique row names; a row that is in two windows comes twice.
+        inputs: pictures, uint8 [N, 3, S, S], RGB, in memory as decoders write them: channels last; or features, float32 [N, D].
         pools: int64 [N], the number of the pool that each was drawn from; None where nothing was drawn.
+        places: int64 [N], the place of each frame in its window, whose frames follow one another; None where rows are in no window.
     """
 
     rows: Tensor
     uids: list[str]
-    pixels: Tensor
+    inputs: Tensor
     pools: Tensor | None = None
+    places: Tensor | None = None
+
+    def to(self, device: torch.device | str) -> "FaceBatch":
+        """The same batch with what a model is shown on `device`."""
+        places = None if self.places is None else self.places.to(device, non_blocking=True)
+        return self._replace(inputs=self.inputs.to(device, non_blocking=True), places=places)
+
+    def select(self, chosen: Tensor) -> "FaceBatch":
+        """Some of the faces, by their positions, int64 [M]."""
+        pools, places = (
+            None if values is None else values[chosen.to(values.device)] for values in (self.pools, self.places)
+        )
+        uids = [self.uids[position] for position in chosen.tolist()]
+        return FaceBatch(self.rows[chosen], uids, self.inputs[chosen.to(self.inputs.device)], pools, places)
 
 
 def drawn_from(picks: Sequence[Pick]) -> Tensor:

@@ -199,7 +199,8 @@ class LabelArrays:
                 va_mask & taught[:, 2],
             )
         return AffectBatch(
-            pixels=faces.pixels,
+            inputs=faces.inputs,
+            places=faces.places,
             uids=faces.uids,
             rows=faces.rows,
             au=torch.from_numpy(np.where(au_mask, self.au[rows], 0).astype(np.float32)),

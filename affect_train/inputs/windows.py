@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 from torch.utils.data import Dataset as TorchDataset
 
 from affect_train.inputs.batch import FaceBatch, Pick
@@ -113,7 +112,7 @@ class FeatureRows(Protocol):
     def __len__(self) -> int: ...
 
     def take(self, rows: Rows) -> FaceBatch:
-        """The features of some rows, float32 [N, D], where a batch of images would have its pixels."""
+        """The features of some rows, float32 [N, D]."""
         ...
 
 
@@ -138,17 +137,6 @@ class FeatureWindows(TorchDataset[FaceBatch]):
         return self.windows.rows
 
     def __getitems__(self, picks: Sequence[Pick]) -> FaceBatch:
-        """The frames of the picked windows, one window after the other, as `placed` features."""
+        """The features of the frames of the picked windows, one window after the other, and their places."""
         rows, places = self.windows.rows_of([pick.row for pick in picks])
-        faces = self.features.take(rows)
-        return faces._replace(pixels=placed(faces.pixels, torch.from_numpy(places)))
-
-
-def placed(features: Tensor, places: Tensor) -> Tensor:
-    """Features [N, D] with their place in the window before them, float [N, 1 + D]: what a temporal model takes in the place of pixels.
-
-    Args:
-        features: float [N, D], frames of a window next to each other and in order.
-        places: int64 [N], from 0 in each window.
-    """
-    return torch.cat([places.to(features)[:, None], features], dim=1)
+        return self.features.take(rows)._replace(places=torch.from_numpy(places))

@@ -78,14 +78,18 @@ class FoldTeachers(Teacher):
         """The logits of rows of a dataset, each from the teacher that was trained without it."""
         folds = self.folds[split][faces.rows.numpy()]
         found: TeacherLogits = {}
-        with torch.inference_mode():
-            pixels = faces.pixels.to(self.device, non_blocking=True)
-            for fold in np.unique(folds).tolist():
-                rows = torch.from_numpy(np.flatnonzero(folds == fold)).to(self.device)
-                logits = self.teachers[fold].logits(pixels[rows]) if fold >= 0 else self.logits(pixels[rows])
-                for head, values in logits.items():
-                    whole = found.setdefault(head, torch.empty(len(folds), values.shape[1], device=self.device))
-                    whole[rows] = values.float()
+        shown = faces.to(self.device)
+        for fold in np.unique(folds).tolist():
+            positions = torch.from_numpy(np.flatnonzero(folds == fold))
+            part = shown.select(positions)
+            logits = (
+                self.teachers[fold].label(split, part)
+                if fold >= 0
+                else merge(self.tasks, [(teacher.tasks, teacher.label(split, part)) for teacher in self.teachers])
+            )
+            for head, values in logits.items():
+                whole = found.setdefault(head, torch.empty(len(folds), values.shape[1], device=self.device))
+                whole[positions.to(self.device)] = values.float()
         return found
 
 

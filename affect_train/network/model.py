@@ -137,7 +137,7 @@ class AffectModel(PreTrainedModel):
 
     config_class = AffectConfig
     base_model_prefix = "affect"
-    main_input_name = "pixels"
+    main_input_name = "inputs"
     supports_gradient_checkpointing = True
     _supports_sdpa = True
     _supports_attention_backend = True
@@ -199,22 +199,26 @@ class AffectModel(PreTrainedModel):
             self.backbone.eval()
         return self
 
-    def forward(self, pixels: Tensor) -> AffectOutput:
+    def forward(self, inputs: Tensor, places: Tensor | None = None) -> AffectOutput:
         """The logits of every head.
 
         Args:
-            pixels: uint8 [N, 3, S, S], RGB, S the configuration's ``image_size``; or, where the backbone is frozen, float [N, D]: its
-                stored features; or, with a recurrent stage, float [N, 1 + D]: its `placed` features.
+            inputs: pictures, uint8 [N, 3, S, S], RGB, S the configuration's ``image_size``; or, where the backbone is frozen, its
+                features, float [N, D].
+            places: of features, as for `classify`.
+
+        Raises:
+            ValueError: the inputs are neither.
         """
-        if pixels.ndim == 2 and self.config.freeze_backbone:
-            return self.classify(pixels) if self.encoder is None else self.classify(pixels[:, 1:], pixels[:, 0])
+        if inputs.ndim == 2 and self.config.freeze_backbone:
+            return self.classify(inputs, places)
         size = self.config.image_size
-        if pixels.dtype != torch.uint8 or pixels.shape[1:] != (3, size, size):
+        if inputs.dtype != torch.uint8 or inputs.shape[1:] != (3, size, size):
             raise ValueError(
-                f"found pixels {pixels.dtype} {list(pixels.shape)}; expected torch.uint8 [N, 3, {size}, {size}]"
+                f"found pixels {inputs.dtype} {list(inputs.shape)}; expected torch.uint8 [N, 3, {size}, {size}]"
             )
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.config.freeze_backbone):
-            features = self.features(pixels)
+            features = self.features(inputs)
         return self.classify(features)
 
     def classify(self, features: Tensor, places: Tensor | None = None) -> AffectOutput:

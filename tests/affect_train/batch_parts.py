@@ -5,7 +5,7 @@ import dataclasses
 from affect_train.inputs.batch import AffectBatch, SoftTargets
 
 ROW_FIELDS = (
-    "pixels",
+    "inputs",
     "uids",
     "rows",
     "au",

@@ -87,13 +87,13 @@ class Teacher(ABC):
         """The logits of N faces.
 
         Args:
-            pixels: uint8 [N, 3, S, S], RGB, on the teacher's device; or what else its `inputs` give.
+            pixels: uint8 [N, 3, S, S], RGB, on the teacher's device.
         """
 
     def label(self, split: str, faces: FaceBatch) -> TeacherLogits:  # noqa: ARG002 - for teachers that differ by row
         """The logits of rows of a dataset."""
         with torch.inference_mode():
-            return self.logits(faces.pixels.to(self.device, non_blocking=True))
+            return self.logits(faces.to(self.device).inputs)
 
 
 def files_digest(files: Iterable[Path]) -> str:

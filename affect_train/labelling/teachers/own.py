@@ -10,6 +10,7 @@ from affect_data.dataset.folder import DatasetFolder
 from affect_train.errors import NotAModelError
 from affect_train.inference.inference import logits_of, open_model
 from affect_train.inference.inputs import inputs_of
+from affect_train.inputs.batch import FaceBatch
 from affect_train.inputs.loading import FaceImages
 from affect_train.inputs.windows import FeatureWindows
 from affect_train.labelling.teachers.base import Teacher, TeacherLogits, files_digest
@@ -64,6 +65,12 @@ class AffectTeacher(Teacher):
     def logits(self, pixels: Tensor) -> TeacherLogits:
         """See `Teacher.logits`."""
         return logits_of(self.model(pixels))
+
+    def label(self, split: str, faces: FaceBatch) -> TeacherLogits:  # noqa: ARG002 - the same for every split
+        """The logits of rows of a dataset, each frame of a window beside the others."""
+        shown = faces.to(self.device)
+        with torch.inference_mode():
+            return logits_of(self.model(shown.inputs, shown.places))
 
 
 def weights_digest(source: Path) -> str:

@@ -28,7 +28,7 @@ class MetaRows:
     """Some faces with action units.
 
     Attributes:
-        pixels: as in `AffectBatch`.
+        pixels: uint8 [M, 3, S, S], the inputs of an `AffectBatch`.
         au: float32 [M, A].
         au_mask: bool [M, A].
     """
@@ -43,7 +43,7 @@ class MetaRows:
     @classmethod
     def of(cls, batch: AffectBatch, rows: Tensor) -> "MetaRows":
         """Those of a batch, by a bool [N]."""
-        return cls(batch.pixels[rows], batch.au[rows], batch.au_mask[rows])
+        return cls(batch.inputs[rows], batch.au[rows], batch.au_mask[rows])
 
 
 def divided(batch: AffectBatch, share: float, before: int) -> tuple[AffectBatch, MetaRows]:

@@ -64,14 +64,14 @@ def test_stored_features_are_the_backbone_s_of_every_row(stored: Path, backbone:
             [Pick(row) for row in range(rows)]
         )
         with torch.no_grad():
-            expected = model.features(images.pixels)
+            expected = model.features(images.inputs)
         held = StoredFeatures(open_dataset(stored).load(split, ["labels", "features.tiny"]), "tiny")
         picked = held.__getitems__([Pick(row) for row in range(rows)])
         assert len(held) == rows
         assert picked.uids == images.uids
-        assert torch.allclose(picked.pixels, expected, atol=2e-3)  # float16
+        assert torch.allclose(picked.inputs, expected, atol=2e-3)  # float16
         backwards = held.__getitems__([Pick(3), Pick(1), Pick(3)])
-        assert torch.equal(backwards.pixels, picked.pixels[[3, 1, 3]])
+        assert torch.equal(backwards.inputs, picked.inputs[[3, 1, 3]])
         assert backwards.rows.tolist() == [3, 1, 3]
 
 

@@ -348,5 +348,5 @@ def test_training_and_inference_see_the_same_pixels(run: Path, dataset: Path) ->
     _, preprocessing = open_model(run / "model")
     assert preprocessing == Preprocessing(32, margin=0.2)
     split = load_dataset(dataset, "train")
-    trained = FaceImages(split, Preprocessing(32, 0.2)).__getitems__([Pick(1)]).pixels
-    assert torch.equal(FaceImages(split, preprocessing).__getitems__([Pick(1)]).pixels, trained)
+    trained = FaceImages(split, Preprocessing(32, 0.2)).__getitems__([Pick(1)]).inputs
+    assert torch.equal(FaceImages(split, preprocessing).__getitems__([Pick(1)]).inputs, trained)

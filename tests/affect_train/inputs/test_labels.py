@@ -61,7 +61,7 @@ def test_pools_exist_for_the_heads_alone(dataset: Path) -> None:
 
 def test_a_batch_moves_to_a_device_whole(dataset: Path) -> None:
     moved = batch_of(dataset, [0, 1]).to("meta")
-    assert {moved.pixels.device.type, moved.au.device.type, moved.rows.device.type} == {"meta"}
+    assert {moved.inputs.device.type, moved.au.device.type, moved.rows.device.type} == {"meta"}
     assert len(moved) == 2
 
 

@@ -27,8 +27,8 @@ def test_faces_are_cropped_by_their_boxes_and_named(dataset: Path, world: Simple
     faces = FaceImages(load_dataset(dataset, "validation"), CROP).__getitems__([Pick(3), Pick(20), Pick(3)])
     assert faces.uids == ["expw:clip25/00103#0", "affwild2:clip30/00120#0", "expw:clip25/00103#0"]
     assert faces.rows.tolist() == [3, 20, 3]
-    assert faces.pixels.dtype == torch.uint8
-    for pixels, number in zip(faces.pixels, (103, 120, 103), strict=True):
+    assert faces.inputs.dtype == torch.uint8
+    for pixels, number in zip(faces.inputs, (103, 120, 103), strict=True):
         expected = CROP(world.face_bytes(number), world.label_row(number, ())["face_box"])
         assert np.array_equal(pixels.numpy().transpose(1, 2, 0), expected)
 
@@ -56,9 +56,9 @@ def test_rows_of_a_dataset_in_many_pieces_are_those_that_the_dataset_gives(datas
 def test_threads_decode_the_same_faces(dataset: Path) -> None:
     split, picks = load_dataset(dataset, "train"), [Pick(row) for row in (5, 1, 30, 2, 2)]
     alone, shared = FaceImages(split, CROP), FaceImages(split, CROP, threads=3)
-    assert torch.equal(alone.__getitems__(picks).pixels, shared.__getitems__(picks).pixels)
+    assert torch.equal(alone.__getitems__(picks).inputs, shared.__getitems__(picks).inputs)
     again = pickle.loads(pickle.dumps(shared))
-    assert torch.equal(alone.__getitems__(picks[:1]).pixels, again.__getitems__(picks[:1]).pixels)
+    assert torch.equal(alone.__getitems__(picks[:1]).inputs, again.__getitems__(picks[:1]).inputs)
 
 
 def test_an_error_in_a_thread_names_the_first_broken_row(tmp_path: Path, world: SimpleNamespace) -> None:
@@ -75,9 +75,9 @@ def test_augmentation_follows_from_seed_epoch_occurrence_and_uid(dataset: Path) 
     split = load_dataset(dataset, "train")
     plain = FaceImages(split, CROP).__getitems__([Pick(5)])
     augmented = FaceImages(split, CROP, AUGMENTATION, seed=7).__getitems__([Pick(5, epoch=2, occurrence=1)])
-    expected = AUGMENTATION(plain.pixels, [augmentation_key(7, 2, 1, plain.uids[0])])
-    assert torch.equal(augmented.pixels, expected)
-    assert not torch.equal(augmented.pixels, plain.pixels)
+    expected = AUGMENTATION(plain.inputs, [augmentation_key(7, 2, 1, plain.uids[0])])
+    assert torch.equal(augmented.inputs, expected)
+    assert not torch.equal(augmented.inputs, plain.inputs)
 
 
 def test_cached_faces_are_decoded_once_and_equal(dataset: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,9 +86,9 @@ def test_cached_faces_are_decoded_once_and_equal(dataset: Path, monkeypatch: pyt
     first = cached.__getitems__(picks)
     assert [cached._cache.holds(row) for row in range(4)] == [False, True, True, False]
     monkeypatch.setattr(Preprocessing, "__call__", lambda *_: pytest.fail("decoded again"))
-    assert torch.equal(cached.__getitems__(picks).pixels, first.pixels)
+    assert torch.equal(cached.__getitems__(picks).inputs, first.inputs)
     monkeypatch.undo()
-    assert torch.equal(FaceImages(split, CROP, AUGMENTATION).__getitems__(picks).pixels, first.pixels)
+    assert torch.equal(FaceImages(split, CROP, AUGMENTATION).__getitems__(picks).inputs, first.inputs)
 
 
 def test_a_cache_that_does_not_fit_is_an_error(dataset: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -115,7 +115,7 @@ def test_a_loader_process_gives_the_same_batches_as_none(dataset: Path) -> None:
     for alone, shared in zip(planned(dataset, 0), planned(dataset, 1, cache=True), strict=True):
         assert alone.uids == shared.uids
         assert torch.equal(alone.rows, shared.rows)
-        assert torch.equal(alone.pixels, shared.pixels)
+        assert torch.equal(alone.inputs, shared.inputs)
 
 
 def test_a_pass_draws_nothing_from_the_global_generator(dataset: Path) -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from affect_train.inputs.batch import FaceBatch, Pick
 from affect_train.inputs.sampler import Pool
-from affect_train.inputs.windows import FeatureWindows, Windows, cut, every_row, placed, track_windows
+from affect_train.inputs.windows import FeatureWindows, Windows, cut, every_row, track_windows
 
 Row = tuple[int, str, int, int]
 """Database, track, frame, face."""
@@ -141,5 +141,5 @@ def test_a_batch_of_windows_is_their_frames_each_behind_its_place() -> None:
     batch = images.__getitems__([Pick(4), Pick(0)])
     assert batch.uids == ["row5", "row0", "row1"]
     assert batch.rows.tolist() == [5, 0, 1]
-    assert batch.pixels.tolist() == [[0.0, 5.5], [0.0, 0.5], [1.0, 1.5]]
-    assert placed(torch.ones(2, 2), torch.tensor([0, 1])).tolist() == [[0, 1, 1], [1, 1, 1]]
+    assert batch.inputs.tolist() == [[5.5], [0.5], [1.5]]
+    assert batch.places.tolist() == [0, 0, 1]

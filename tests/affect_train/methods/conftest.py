@@ -23,7 +23,7 @@ def make_batch():
         expression_mask = torch.tensor([True, True, False, True, False, False, True, False])
         va_mask = torch.tensor([True, False, True, True, True, False, False, True])
         labels = {
-            "pixels": torch.zeros(8, 3, 2, 2, dtype=torch.uint8),
+            "inputs": torch.zeros(8, 3, 2, 2, dtype=torch.uint8),
             "uids": [f"row{row}" for row in range(8)],
             "rows": torch.arange(8),
             "au": ((torch.rand(8, 3, generator=generator) < 0.5) & au_mask).float(),

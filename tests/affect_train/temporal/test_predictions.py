@@ -20,7 +20,7 @@ from affect_train.inference.inference import build_accelerator, infer, open_mode
 from affect_train.inference.inputs import inputs_of
 from affect_train.inference.predict import predict
 from affect_train.inputs.labels import column_array
-from affect_train.inputs.windows import FeatureWindows, placed
+from affect_train.inputs.windows import FeatureWindows
 from affect_train.labelling.cross_label import cross_label
 from affect_train.labelling.ensemble import ensemble
 from affect_train.labelling.label import label
@@ -47,7 +47,7 @@ def test_a_saved_model_says_of_every_row_what_it_says_of_its_window(videos: Path
 
     def say(rows: list[int]) -> torch.Tensor:
         with torch.no_grad():
-            return model(placed(features[rows], torch.arange(len(rows)))).expression_logits
+            return model(features[rows], torch.arange(len(rows))).expression_logits
 
     # frames 0..5 in windows 0..3 and 2..5, frames 6..9 behind the gap in one
     first, second, third = say([0, 1, 2, 3]), say([2, 3, 4, 5]), say([6, 7, 8, 9])

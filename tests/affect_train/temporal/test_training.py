@@ -72,7 +72,7 @@ def test_soft_terms_count_frames_and_no_filling(values: Values, videos: Path, tr
     data = TrainingData.load(recipe, build_accelerator())
     faces = next(iter(data.loader))
     batch = data.train.labels.batch(faces)
-    runs = sum(1 for place in faces.pixels[:, 0] if place == 0)
+    runs = sum(1 for place in faces.places if place == 0)
     assert runs == 6
     assert len(batch) < 36
     counts = build_method(recipe.method, recipe.tasks.task_set()).counts(batch)

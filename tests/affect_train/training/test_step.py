@@ -30,7 +30,7 @@ def batch_of(part: slice) -> AffectBatch:
     va_mask = (rows == 1) | (rows >= 9)
     au_mask = (torch.rand(ROWS, 2, generator=generator) < 0.5) & (rows != 6)[:, None] & (rows != 7)[:, None]
     return AffectBatch(
-        pixels=torch.randint(0, 256, (ROWS, 3, 32, 32), dtype=torch.uint8, generator=generator)[part],
+        inputs=torch.randint(0, 256, (ROWS, 3, 32, 32), dtype=torch.uint8, generator=generator)[part],
         uids=[str(int(row)) for row in rows[part]],
         rows=rows[part],
         au=((torch.rand(ROWS, 2, generator=generator) < 0.5) & au_mask).float()[part],
@@ -93,14 +93,14 @@ def test_the_statistics_of_a_window_are_those_of_the_pass_with_gradient_dropout_
     merged = window_statistics(accelerator, learner, window)
     found = {name: torch.zeros(7, dtype=torch.float64) for name in merged}
     for batch in window:
-        terms = learner.method.losses(learner.model(batch.pixels), batch)
+        terms = learner.method.losses(learner.model(batch.inputs), batch)
         found = {name: total + terms[name].statistics.detach() for name, total in found.items()}
     assert set(merged) == {"valence_ccc", "arousal_ccc"}
     assert all(torch.equal(merged[name], total) for name, total in found.items())
     assert merged["valence_ccc"][0] == 8
     with torch.no_grad():
-        another = learner.method.losses(learner.model(window[-1].pixels), window[-1])
-        again = learner.method.losses(learner.model(window[-1].pixels), window[-1])
+        another = learner.method.losses(learner.model(window[-1].inputs), window[-1])
+        again = learner.method.losses(learner.model(window[-1].inputs), window[-1])
     assert not torch.equal(another["valence_ccc"].statistics, again["valence_ccc"].statistics)
 
 
@@ -111,5 +111,5 @@ def test_the_pass_for_statistics_leaves_running_means_as_they_were() -> None:
     assert any("running_mean" in name for name in before)
     window_statistics(accelerator, learner, window_of(0, 1, 2))
     assert all(torch.equal(value, before[name]) for name, value in learner.model.named_buffers())
-    learner.model(batch_of(slice(None)).pixels)
+    learner.model(batch_of(slice(None)).inputs)
     assert not all(torch.equal(value, before[name]) for name, value in learner.model.named_buffers())

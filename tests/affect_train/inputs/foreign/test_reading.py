@@ -51,11 +51,11 @@ def both_ways(opened: Callable[..., ForeignSource], split: str = "train") -> lis
     streamed = StreamedFaces(opened(streaming=True).stream(split), TASKS, preprocessing)
     faces = list(streamed.in_order(3))
     assert [row for batch in faces for row in batch.rows.tolist()] == list(range(len(images)))
-    pixels = [face for batch in faces for face in batch.pixels]
-    assert all((face == other).all() for face, other in zip(pixels, loaded.pixels, strict=True))
+    pixels = [face for batch in faces for face in batch.inputs]
+    assert all((face == other).all() for face, other in zip(pixels, loaded.inputs, strict=True))
     # as a loader process gets them
     copied = pickle.loads(pickle.dumps(images)).__getitems__([Pick(len(images) - 1)])
-    assert (copied.pixels[0] == loaded.pixels[-1]).all()
+    assert (copied.inputs[0] == loaded.inputs[-1]).all()
     dataset, labels = streamed.labels()
     assert labels.expression.tolist() == whole.labels.expression.tolist()
     assert dataset["subject"][:] == whole.dataset["subject"][:]

@@ -122,12 +122,12 @@ def test_labels_and_pixels_belong_to_the_rows_and_augmentation_to_the_pass(
             # the column's own class 1 is happy, the head's class 0
             assert batch.expression[place] == 1 - number % 2
             expected = Preprocessing(8)(world.face_bytes(number))
-            assert np.array_equal(batch.pixels[place].permute(1, 2, 0).numpy(), expected)
+            assert np.array_equal(batch.inputs[place].permute(1, 2, 0).numpy(), expected)
             file = next(file for file in range(4) if number < sum(FILES[: file + 1]))
             assert batch.rows[place] == file * 2**32 + number - sum(FILES[:file])
     noisy = loader(18, 2, augmentation=Augmentation(noise=0.2))
     views = [
-        dict(zip(batch.uids, batch.pixels, strict=True))
+        dict(zip(batch.uids, batch.inputs, strict=True))
         for batch in (*noisy, *loader(18, 2, augmentation=Augmentation(noise=0.2)))
     ]
     for uid in views[0]:

@@ -47,7 +47,7 @@ def batch_of(tasks, *rows):
         if name is not None:
             expression[row] = tasks.expressions.index(name)
     return AffectBatch(
-        pixels=torch.zeros(count, 3, 2, 2, dtype=torch.uint8),
+        inputs=torch.zeros(count, 3, 2, 2, dtype=torch.uint8),
         uids=[str(row) for row in range(count)],
         rows=torch.arange(count),
         au=au,

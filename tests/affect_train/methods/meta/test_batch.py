@@ -25,7 +25,7 @@ def test_meta_rows_are_evenly_spread_over_the_rows_with_action_units(make_batch,
     assert meta.au_mask[:, 0].all()
     assert len(meta) == len(expected)
     assert torch.equal((batch.au_mask & ~inner.au_mask).any(dim=1).nonzero().squeeze(1), rows)
-    assert torch.equal(meta.pixels, batch.pixels[rows])
+    assert torch.equal(meta.pixels, batch.inputs[rows])
     assert torch.equal(inner.expression_mask, batch.expression_mask)
 
 
@@ -35,7 +35,7 @@ def test_the_parts_of_a_batch_have_the_meta_rows_of_the_whole(make_batch):
     halves = []
     for part in (slice(0, 4), slice(4, 8)):
         before = int(batch.au_mask[: part.start].any(dim=1).sum())
-        own = replace(batch, au=batch.au[part], au_mask=batch.au_mask[part], pixels=batch.pixels[part])
+        own = replace(batch, au=batch.au[part], au_mask=batch.au_mask[part], inputs=batch.inputs[part])
         halves.append(divided(own, 0.4, before)[0].au_mask)
     assert torch.equal(torch.cat(halves), whole.au_mask)
 

@@ -69,7 +69,7 @@ def batch_of(seed=3):
     expression_mask = (rows % 2 == 1) | (rows == 0)
     none = torch.zeros(ROWS)
     return AffectBatch(
-        pixels=torch.randint(0, 256, (ROWS, 3, 32, 32), dtype=torch.uint8, generator=generator),
+        inputs=torch.randint(0, 256, (ROWS, 3, 32, 32), dtype=torch.uint8, generator=generator),
         uids=[str(row) for row in range(ROWS)],
         rows=rows,
         au=((torch.rand(ROWS, 3, generator=generator) < 0.5) & au_mask).float(),
@@ -88,7 +88,7 @@ def meta_gradient(learner, batch, number=1, random=5):
     method._learn = lambda _, weights, gradient: found.append(gradient.detach())
     torch.manual_seed(random)
     method.before_step(number, [batch])
-    method.before_losses(learner.model(batch.pixels), batch)
+    method.before_losses(learner.model(batch.inputs), batch)
     del method._learn
     return found[0] if found else None
 
@@ -114,7 +114,7 @@ def loss_after_trial(model, batch, inner, chosen, weights):
         chosen: bool, its meta rows.
         weights: of the rows.
     """
-    output = model(batch.pixels)
+    output = model(batch.inputs)
     rows = F.cross_entropy(output.expression_logits, batch.expression.clamp(min=0), reduction="none")
     expression = (rows * weights)[batch.expression_mask].sum() / batch.expression_mask.sum()
     loss = F.binary_cross_entropy_with_logits(output.au_logits[inner], batch.au[inner].double()) + expression
@@ -122,7 +122,7 @@ def loss_after_trial(model, batch, inner, chosen, weights):
     slopes = torch.autograd.grad(loss, list(parameters.values()))
     moved = {name: one - RATE * slope for (name, one), slope in zip(parameters.items(), slopes, strict=True)}
     with torch.no_grad():
-        after = torch.func.functional_call(model, moved, (batch.pixels[chosen],)).au_logits
+        after = torch.func.functional_call(model, moved, (batch.inputs[chosen],)).au_logits
     return F.binary_cross_entropy_with_logits(after, batch.au[chosen].double()).item()
 
 
@@ -132,7 +132,7 @@ def test_the_gradient_by_a_weight_is_the_change_of_the_meta_loss_when_the_weight
     learner, _ = learner_of(f"method.gradient={gradient}")
     found = meta_gradient(learner, batch)
     with torch.no_grad():
-        output = learner.model(batch.pixels)
+        output = learner.model(batch.inputs)
         rows = cross_entropy_of_rows(output.expression_logits, batch.expression, batch.expression_mask)
         weights = learner.method.network(output.features, rows).double()
     # Of the rows with action units, 0, 2, 4 ..., every second one is a meta row.
@@ -162,7 +162,7 @@ def test_derivatives_in_one_direction_agree_with_the_second_order_graph_on_fresh
 def test_faces_that_are_alike_leave_central_differences_within_a_percent(head, divisor):
     """What hardly varies is magnified by batch normalisation, and lost in rounding without it."""
     learner, _ = learner_of(f"model.head.normalisation={head}")
-    batch = replace(batch_of(), pixels=batch_of().pixels // divisor + 96)
+    batch = replace(batch_of(), inputs=batch_of().inputs // divisor + 96)
     exact = meta_gradient(with_gradient(learner, "second_order"), batch)
     assert relative(meta_gradient(with_gradient(learner, "central_difference"), batch), exact) < 1e-2
 
@@ -170,7 +170,7 @@ def test_faces_that_are_alike_leave_central_differences_within_a_percent(head, d
 @pytest.mark.parametrize("seed", range(2))
 def test_derivatives_in_one_direction_agree_with_the_second_order_graph_on_trained_networks(seed):
     learner, accelerator = learner_of("optimizer.learning_rate=0.003", seed=seed)
-    before = learner.model(batch_of(0).pixels)
+    before = learner.model(batch_of(0).inputs)
     losses = [
         optimizer_step(accelerator, learner, [batch_of(number % 3)], number=number + 1)["au"] for number in range(40)
     ]
@@ -223,7 +223,7 @@ def test_the_weight_network_follows_the_gradient():
     learner, _ = learner_of("method.weight_network={hidden: 3, learning_rate: 0.001, weight_decay: 0}")
     network = learner.method.network
     gradient = meta_gradient(learner, batch)
-    output = learner.model(batch.pixels)
+    output = learner.model(batch.inputs)
     rows = cross_entropy_of_rows(output.expression_logits, batch.expression, batch.expression_mask)
     expected = torch.autograd.grad((network(output.features, rows) * gradient).sum(), list(network.parameters()))
     before = [one.detach().clone() for one in network.parameters()]
@@ -238,7 +238,7 @@ def test_the_step_is_taken_with_the_new_weights_and_all_action_units():
     batch = batch_of()
     learner, accelerator = learner_of("method.weight_network.learning_rate=0.1")
     model = learner.model
-    output = model(batch.pixels)
+    output = model(batch.inputs)
     values = optimizer_step(accelerator, learner, [batch], number=1)
     rows = cross_entropy_of_rows(output.expression_logits, batch.expression, batch.expression_mask)
     with torch.no_grad():
@@ -316,7 +316,7 @@ def test_recorded_weights_are_those_of_the_step_that_was_taken():
     for trial, when in (("separate", "after"), ("shared", "before")):
         learner, accelerator = learner_of("method.weight_network.learning_rate=0.1")
         method, weights = with_meta_batch(learner, trial).method, {}
-        output = learner.model(batch.pixels)
+        output = learner.model(batch.inputs)
         rows = cross_entropy_of_rows(output.expression_logits, batch.expression, batch.expression_mask)
         with torch.no_grad():
             weights["before"] = method.network(output.features, rows)
@@ -336,7 +336,7 @@ def test_with_a_shared_trial_a_step_has_the_weights_learned_before_it():
     first = [one.detach().clone() for one in learner.method.network.parameters()]
     for number in (1, 2):
         with torch.no_grad():
-            output = learner.model(batch.pixels)
+            output = learner.model(batch.inputs)
             rows = cross_entropy_of_rows(output.expression_logits, batch.expression, batch.expression_mask)
             weights = learner.method.network(output.features, rows)[batch.expression_mask]
         values = optimizer_step(accelerator, learner, [batch], number=number)
@@ -374,7 +374,7 @@ def test_with_a_kept_mean_a_row_gains_only_what_others_lose(mean, moves):
     batch = batch_of()
     learner, _ = learner_of(f"method.weight_network={{mean: {mean}, weight_decay: 0}}")
     method = learner.method
-    output = learner.model(batch.pixels)
+    output = learner.model(batch.inputs)
     rows = cross_entropy_of_rows(output.expression_logits, batch.expression, batch.expression_mask)
     weights = method.network(output.features, rows)
     before = weights[batch.expression_mask].detach()
@@ -391,7 +391,7 @@ def test_with_a_kept_mean_the_gradient_of_the_rows_sums_to_zero_and_keeps_its_di
     learner, _ = learner_of("method.weight_network.mean=kept")
     method, given = learner.method, []
     gradient = torch.where(batch.expression_mask, torch.linspace(-1, 2, ROWS), 0.0)
-    output = learner.model(batch.pixels)
+    output = learner.model(batch.inputs)
     rows = cross_entropy_of_rows(output.expression_logits, batch.expression, batch.expression_mask)
     weights = method.network(output.features, rows)
     weights.register_hook(lambda slope: given.append(slope.clone()))
@@ -481,7 +481,7 @@ def test_flipped_rows_get_smaller_weights():
     for number in range(5000, 5008):
         batch, flipped = toy_batch(number)
         with torch.no_grad():
-            output = learner.model(batch.pixels)
+            output = learner.model(batch.inputs)
             rows = cross_entropy_of_rows(output.expression_logits, batch.expression, batch.expression_mask)
             found = learner.method.network(output.features, rows)
         for kind, values in weights.items():
@@ -502,7 +502,7 @@ def toy_batch(number, rows=32):
     flipped = (torch.rand(rows, generator=generator) < 1 / 3) & ~even
     none = torch.zeros(rows)
     batch = AffectBatch(
-        pixels=pixels.to(torch.uint8),
+        inputs=pixels.to(torch.uint8),
         uids=[str(row) for row in range(rows)],
         rows=torch.arange(rows) % ROWS,
         au=(bright & even).float()[:, None],
@@ -519,9 +519,9 @@ def toy_batch(number, rows=32):
 def test_other_tasks_are_learned_as_ever(make_batch, tasks):
     sections = {"tasks": {"action_units": [1, 2, 12], "expression": CLASSES, "valence_arousal": {"bins": 4}}}
     learner, accelerator = learner_of(**sections)
-    batch = replace(make_batch(), pixels=torch.randint(0, 256, (8, 3, 32, 32), dtype=torch.uint8))
+    batch = replace(make_batch(), inputs=torch.randint(0, 256, (8, 3, 32, 32), dtype=torch.uint8))
     with torch.no_grad():
-        output = learner.model(batch.pixels)
+        output = learner.model(batch.inputs)
     plain = METHODS["supervised"](recipe_from(values_of(method={"name": "supervised"})).method, tasks)
     expected = total_loss(plain.losses(output, batch)).values
     values = optimizer_step(accelerator, learner, [batch], number=1)
@@ -541,7 +541,7 @@ def test_a_coupling_is_part_of_the_step_that_is_tried():
     for learner, inner in ((alone, alone.method), (coupled, method)):
         inner._learn = lambda _, weights, gradient: found.append(gradient)
         learner.method.before_step(1, [batch_of()])
-        learner.method.before_losses(learner.model(batch_of().pixels), batch_of())
+        learner.method.before_losses(learner.model(batch_of().inputs), batch_of())
     assert relative(found[1], found[0]) > 0.01
 
 
