@@ -288,16 +288,18 @@ def lance_dataset(data: Data) -> Epoch:
 
 
 def ours(data: Data, *, floats: bool = True, reduced_scale: bool = True, threads: int = 1) -> Epoch:
+    from affect_data.dataset.folder import open_dataset
     from affect_data.vocabulary import ACTION_UNITS
+    from affect_train.inputs.inputs import FaceLoader
     from affect_train.inputs.labels import load_labels
-    from affect_train.inputs.loading import FaceImages, FaceLoader
+    from affect_train.inputs.loading import FaceImages
     from affect_train.inputs.preprocess import Preprocessing
     from affect_train.inputs.sampler import BatchPlan
     from affect_train.network.model import normalised
     from affect_train.tasks import TaskSet
 
     tasks = TaskSet(tuple(ACTION_UNITS[:UNITS]), (), 0)
-    dataset, labels = load_labels(data.path / "merged", "train", tasks)
+    dataset, labels = load_labels(open_dataset(data.path / "merged"), "train", tasks)
     images = FaceImages(dataset, Preprocessing(OUTPUT_SIZE, reduced_scale=reduced_scale), threads=threads)
     plan = BatchPlan({"rows": np.arange(data.rows)}, BATCH, seed=0)
     loader, (scale, shift) = FaceLoader(images, plan), scale_and_shift()
@@ -448,7 +450,8 @@ def report(variants: dict[str, Variant]) -> None:
 def loader_process_memory(data: Data, passes: int) -> None:
     """Anonymous memory of a loader process after its first pass over all rows and after its last."""
     from affect_data.dataset.folder import load_dataset
-    from affect_train.inputs.loading import FaceImages, FaceLoader
+    from affect_train.inputs.inputs import FaceLoader
+    from affect_train.inputs.loading import FaceImages
     from affect_train.inputs.preprocess import Preprocessing
     from affect_train.inputs.sampler import BatchPlan
 

@@ -22,19 +22,22 @@ METRICS = {
 
 def evaluations(run: Path, dataset: Path, split: str) -> dict[bool, Any]:
     """The evaluation at reduced scale (True) and in full (False)."""
+    from affect_data.dataset.folder import open_dataset
     from affect_train.evaluation.evaluate import evaluate_split
-    from affect_train.inference.inference import build_accelerator, open_model
+    from affect_train.inference.inference import open_model
     from affect_train.inputs.labels import load_labels
     from affect_train.inputs.loading import FaceImages
+    from affect_train.inputs.split import LoadedSplit
     from affect_train.reporting import Reporter
     from affect_train.run_folder import model_folder
+    from affect_train.runtime import Runtime, build_accelerator
 
     model, preprocessing = open_model(model_folder(run))
-    rows, labels = load_labels(dataset, split, model.config.task_set())
-    found = {}
+    rows, labels = load_labels(open_dataset(dataset), split, model.config.task_set())
+    found, runtime = {}, Runtime(build_accelerator(), Reporter(speaks=False))
     for reduced in (True, False):
         images = FaceImages(rows, replace(preprocessing, reduced_scale=reduced))
-        found[reduced] = evaluate_split(model, rows, labels, images, build_accelerator(), Reporter(speaks=False))
+        found[reduced] = evaluate_split(model, LoadedSplit(split, rows, labels, images), runtime)
     return found
 
 

@@ -21,6 +21,7 @@ from affect_data.vocabulary import EXPRESSIONS
 from affect_train.inputs.labels import load_labels
 from affect_train.labelling.label import labelled_ranges
 from affect_train.labelling.teachers import Teacher, open_teacher
+from affect_train.runtime import Runtime
 from affect_train.tasks import TaskSet
 
 
@@ -33,12 +34,12 @@ def accuracy(numbers: np.ndarray, order: tuple[str, ...], labels: np.ndarray) ->
 def measure(dataset: Path, split: str, teachers: list[Teacher]) -> list[dict[str, object]]:
     folder = open_dataset(dataset)
     everything = TaskSet(expressions=EXPRESSIONS)
-    labels = load_labels(folder.path, split, everything)[1]
-    rows = []
+    labels = load_labels(folder, split, everything)[1]
+    rows, runtime = [], Runtime.start()
     for teacher in teachers:
         part = RowRange(split, 0, 1, 0, folder.rows(split))
         started = time.perf_counter()
-        logits = next(labelled_ranges(teacher, folder, [part]))[1]["expression"]
+        logits = next(labelled_ranges(teacher, folder, [part], runtime))[1]["expression"]
         seconds = time.perf_counter() - started
         known = np.isin(labels.expression, [EXPRESSIONS.index(name) for name in teacher.tasks.expressions])
         valid = labels.expression_mask & known

@@ -104,11 +104,10 @@ def train(
     from affect_data.dataset.folder import open_dataset
 
     # Before everything that takes seconds to load.
-    if isinstance(validated.dataset, str):
-        open_dataset(validated.dataset)
+    folder = open_dataset(validated.dataset) if isinstance(validated.dataset, str) else None
     from affect_train.training.loop import train as run_training
 
-    result = run_training(validated, dry_run=dry_run)
+    result = run_training(validated, folder, dry_run=dry_run)
     leave_process_group()
     if result is None:
         return
@@ -274,6 +273,9 @@ def predict(
     from affect_train.inference.predict import predict as run_predict
 
     results = run_predict(run, images, sequence=sequence)
+    leave_process_group()
+    if results is None:
+        return
     if as_json:
         print_json(results)
     else:

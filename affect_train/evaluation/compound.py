@@ -6,30 +6,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from affect_data.dataset.folder import DatasetFolder, load_dataset, open_dataset
+from affect_data.dataset.folder import DatasetFolder, open_dataset
 from affect_data.errors import UsageError
 from affect_data.vocabulary import COMPOUND_EXPRESSIONS
 from affect_train.errors import ModelMismatchError
 from affect_train.evaluation.compound_rule import RAF_DB, CompoundRule, intervals, metrics
-from affect_train.evaluation.evaluate import text_codes
 from affect_train.evaluation.few_shot import few_shot
 from affect_train.evaluation.intervals import Clusters
-from affect_train.inference.inference import build_accelerator, infer, infer_features, open_model, predictions
+from affect_train.inference.inference import infer, infer_features, open_model, predictions
 from affect_train.inference.inputs import inputs_of
-from affect_train.inputs.batch import FaceBatch, Pick
-from affect_train.inputs.labels import column_array
+from affect_train.inputs.labels import column_array, text_codes
 from affect_train.inputs.loading import FaceImages
-from affect_train.inputs.windows import FeatureWindows
-from affect_train.reporting import Reporter
 from affect_train.run_folder import model_folder, write_json
+from affect_train.runtime import Runtime
 
 if TYPE_CHECKING:
-    from accelerate import Accelerator
-
-    from affect_data.errors import DataError
     from affect_train.inputs.preprocess import Preprocessing
     from affect_train.network.model import AffectModel
 
@@ -63,40 +56,15 @@ class CompoundFaces:
         return np.concatenate([*parts, *(self.predictions[axis][:, None] for axis in ("valence", "arousal"))], axis=1)
 
 
-class ChosenFaces(torch.utils.data.Dataset[FaceBatch]):
-    """Some rows of a split, numbered anew.
-
-    Args:
-        images: of the split.
-        rows: int64, those that are there.
-    """
-
-    def __init__(self, images: FaceImages, rows: NDArray[np.int64]) -> None:
-        self.images = images
-        self.rows = rows
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __getitems__(self, picks: Sequence[Pick]) -> "FaceBatch | DataError":
-        """The picked faces under their new numbers; an error is returned, as `FaceImages` does."""
-        batch = self.images.__getitems__([pick._replace(row=int(self.rows[pick.row])) for pick in picks])
-        if isinstance(batch, FaceBatch):
-            return batch._replace(rows=torch.tensor([pick.row for pick in picks], dtype=torch.int64))
-        return batch
-
-
 def compound_faces(
     model: "AffectModel",
     preprocessing: "Preprocessing",
     folder: DatasetFolder,
     split: str,
     names: Sequence[str],
-    accelerator: "Accelerator",
-    reporter: Reporter,
+    runtime: Runtime,
     *,
     on: Representation = "outputs",
-    workers: int = 0,
 ) -> CompoundFaces | None:
     """What a model says of the faces that show one of the compound expressions, on the main process; None on the others.
 
@@ -106,15 +74,13 @@ def compound_faces(
         folder: the dataset.
         split: its name.
         names: of the compound expressions.
-        accelerator: of this process.
-        reporter: shows the progress.
+        runtime: of this process.
         on: with ``features``, those of the backbone too.
-        workers: loader processes.
 
     Raises:
         ModelMismatchError: no row of the split shows any of them.
     """
-    dataset = load_dataset(folder.path, split)
+    dataset = folder.load(split)
     stored = column_array(dataset, "compound_expression")
     positions = np.full(len(COMPOUND_EXPRESSIONS) + 1, -1)
     positions[[COMPOUND_EXPRESSIONS.index(name) for name in names]] = np.arange(len(names))
@@ -127,20 +93,16 @@ def compound_faces(
             f"labels among {', '.join(names)}",
             "name another split or dataset, for example one that was built with `raf_db` and its compound annotation",
         )
-    images = inputs_of(model, preprocessing, folder, split, accelerator, workers=workers)
-    windows = isinstance(images, FeatureWindows)
-    with reporter.bar(f"compound expressions of {split}", len(images) if windows else len(rows)) as advance:
-        shown = images if windows else ChosenFaces(images, rows)
-        logits = infer(model, shown, accelerator, workers=workers, advance=advance)
+    shown = inputs_of(model, preprocessing, folder, split, runtime).showing(rows)
+    with runtime.reporter.bar(f"compound expressions of {split}", len(shown)) as advance:
+        logits = infer(model, shown, runtime, rows=rows, advance=advance)
     features = None
     if on == "features":
-        chosen = ChosenFaces(FaceImages(dataset, preprocessing), rows)
-        with reporter.bar(f"features of {split}", len(rows)) as advance:
-            features = infer_features(model, chosen, accelerator, workers=workers, advance=advance)
+        pictures = FaceImages(dataset, preprocessing).showing(rows)
+        with runtime.reporter.bar(f"features of {split}", len(rows)) as advance:
+            features = infer_features(model, pictures, runtime, rows=rows, advance=advance)
     if logits is None:
         return None
-    if windows:
-        logits = {head: values[rows] for head, values in logits.items()}
     people = Clusters.of(
         column_array(dataset, "database"), text_codes(dataset, "subject"), text_codes(dataset, "track")
     )
@@ -195,24 +157,13 @@ def evaluate_compound(
         folder.rows(support)
         if support == split:
             raise UsageError(f"the split '{split}' is reported: draw examples from another split")
-    accelerator = build_accelerator()
-    reporter = Reporter(speaks=accelerator.is_main_process)
+    runtime = Runtime.start(workers=workers)
     model, preprocessing = open_model(model_folder(path))
-    model = model.to(accelerator.device)
+    model = model.to(runtime.accelerator.device)
     rule = CompoundRule.of(names, model.config.task_set())
 
     def faces(of: str) -> CompoundFaces | None:
-        return compound_faces(
-            model,
-            preprocessing,
-            folder,
-            of,
-            rule.names,
-            accelerator,
-            reporter,
-            on=on if shots else "outputs",
-            workers=workers,
-        )
+        return compound_faces(model, preprocessing, folder, of, rule.names, runtime, on=on if shots else "outputs")
 
     asked, known = faces(split), faces(support) if shots else None
     if asked is None:

@@ -2,72 +2,29 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import torch
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
 from torch import nn
-from torch.utils.data import Dataset as TorchDataset
 
-from affect_data.dataset.folder import DatasetFolder, load_dataset, open_dataset
+from affect_data.dataset.folder import DatasetFolder
 from affect_data.dataset.writing import add_group
-from affect_data.errors import DataError, UnknownNameError
+from affect_data.errors import DataError
 from affect_train.errors import ModelMismatchError
-from affect_train.inference.inference import build_accelerator, infer_features, open_model
-from affect_train.inputs.batch import FaceBatch, Pick, drawn_from
-from affect_train.inputs.foreign import own_folder
-from affect_train.inputs.labels import column_array
+from affect_train.inference.inference import infer_features, open_model
+from affect_train.inputs.features import FeatureProvenance, group_name
 from affect_train.inputs.loading import FaceImages
 from affect_train.inputs.preprocess import Preprocessing
+from affect_train.inputs.source import open_own_folder
 from affect_train.network.model import AffectConfig, AffectModel
 from affect_train.recipe.model import Model as ModelOptions
-from affect_train.reporting import Reporter
 from affect_train.run_folder import MODEL_CONFIG, model_folder
+from affect_train.runtime import Runtime
 from affect_train.tasks import TaskSet
-
-if TYPE_CHECKING:
-    from datasets import Dataset
-
-
-class FeatureProvenance(BaseModel):
-    """Where stored features come from.
-
-    Attributes:
-        name: of the features; their column and group are ``features.<name>``.
-        model_id: name of the run or folder, or the Hub id.
-        backbone_digest: sha256 of the backbone's weights.
-        pooling: how positions became one vector.
-        width: length of the vector.
-        preprocessing: how a face became the backbone's input.
-        preprocessing_hash: identifies it.
-        normalisation: of the pixels; empty where a release wrote the features that did not say it.
-        dataset_fingerprint: of the dataset.
-        created: ISO time.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    name: str
-    model_id: str
-    backbone_digest: str
-    pooling: str
-    width: int
-    preprocessing: dict[str, Any]
-    preprocessing_hash: str
-    normalisation: str = ""
-    dataset_fingerprint: str
-    created: str
-
-
-def group_name(name: str) -> str:
-    """The column group of stored features, and its one column."""
-    return f"features.{name}"
 
 
 def backbone_digest(backbone: nn.Module) -> str:
@@ -105,27 +62,20 @@ def store_features(
         BackboneError: the backbone cannot be loaded or does not fit.
         DataError: a feature is not finite.
     """
-    folder = open_dataset(own_folder(dataset, "affect-train features"))
-    accelerator = build_accelerator()
-    reporter = Reporter(speaks=accelerator.is_main_process)
+    folder = open_own_folder(dataset, "affect-train features")
+    runtime = Runtime.start(workers=workers)
     model, preprocessing = _open(source, image_size, margin)
-    model.to(accelerator.device)
+    model.to(runtime.accelerator.device)
     features: dict[str, NDArray[np.float16]] = {}
     for split in folder.splits:
-        images = FaceImages(load_dataset(folder.path, split), preprocessing)
-        with reporter.bar(f"features {split}", len(images)) as advance:
-            found = infer_features(
-                model,
-                images,
-                accelerator,
-                workers=workers,
-                advance=advance,
-            )
+        images = FaceImages(folder.load(split), preprocessing)
+        with runtime.reporter.bar(f"features {split}", len(images)) as advance:
+            found = infer_features(model, images, runtime, advance=advance)
         if found is not None:
             features[split] = _finite(found, split)
-        reporter.say(f"features of {split}: {len(images):,} rows")
+        runtime.reporter.say(f"features of {split}: {len(images):,} rows")
     written = None
-    if accelerator.is_main_process:
+    if runtime.accelerator.is_main_process:
         provenance = FeatureProvenance(
             name=name,
             model_id=Path(source).resolve().name if Path(source).exists() else source,
@@ -138,14 +88,14 @@ def store_features(
             dataset_fingerprint=folder.fingerprint,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
         )
-        _write(folder.path, provenance, features)
+        _write(folder, provenance, features)
         written = {
             "name": name,
             "dataset": folder.path.name,
             "rows": dict(folder.manifest.rows),
             "provenance": provenance.model_dump(),
         }
-    accelerator.wait_for_everyone()
+    runtime.accelerator.wait_for_everyone()
     return written
 
 
@@ -181,7 +131,7 @@ def _finite(features: NDArray[np.float16], split: str) -> NDArray[np.float16]:
     return features
 
 
-def _write(path: Path, provenance: FeatureProvenance, features: dict[str, NDArray[np.float16]]) -> None:
+def _write(folder: DatasetFolder, provenance: FeatureProvenance, features: dict[str, NDArray[np.float16]]) -> None:
     from datasets import Features, List, Value
 
     column = group_name(provenance.name)
@@ -199,29 +149,7 @@ def _write(path: Path, provenance: FeatureProvenance, features: dict[str, NDArra
         for split, values in features.items()
     ]
     described = Features({column: List(Value("float16"), length=provenance.width)})
-    add_group(open_dataset(path), column, tables, described, provenance.model_dump(mode="json"))
-
-
-def read_feature_provenance(path: Path | str, name: str) -> FeatureProvenance:
-    """Where stored features come from.
-
-    Raises:
-        UnknownNameError: the dataset has no features of this name.
-        ModelMismatchError: they were made for other rows.
-    """
-    folder = open_dataset(path)
-    known = [group.removeprefix("features.") for group in folder.manifest.provenance if group.startswith("features.")]
-    if name not in known:
-        raise UnknownNameError(f"features in '{path}' (`affect-train features` writes them)", name, known)
-    provenance = FeatureProvenance.model_validate(folder.manifest.provenance[group_name(name)])
-    if provenance.dataset_fingerprint != folder.fingerprint:
-        raise ModelMismatchError(
-            f"features '{name}'",
-            f"dataset fingerprint {provenance.dataset_fingerprint}",
-            folder.fingerprint,
-            "its rows or labels changed: run `affect-train features` again",
-        )
-    return provenance
+    add_group(folder, column, tables, described, provenance.model_dump(mode="json"))
 
 
 def check_features(model: AffectModel, provenance: FeatureProvenance) -> None:
@@ -258,42 +186,3 @@ def features_of(model: AffectModel, folder: DatasetFolder) -> str | None:
             if provenance.dataset_fingerprint == folder.fingerprint and not differences(model, provenance):
                 return provenance.name
     return None
-
-
-class FeatureArray(TorchDataset[FaceBatch]):
-    """Features of a split, in the place of its images.
-
-    Args:
-        values: float16 [rows, D].
-        dataset: the split; at least the column uid.
-    """
-
-    def __init__(self, values: NDArray[np.float16], dataset: "Dataset") -> None:
-        self._values = values
-        self._uids = dataset.select_columns(["uid"]).with_format("arrow")[:].column(0)
-
-    def __len__(self) -> int:
-        return len(self._values)
-
-    def __getitems__(self, picks: Sequence[Pick]) -> FaceBatch:
-        """The features of the picked rows, as `take` gives them."""
-        faces = self.take(np.array([pick.row for pick in picks], dtype=np.int64))
-        return faces._replace(pools=drawn_from(picks))
-
-    def take(self, rows: NDArray[np.int64]) -> FaceBatch:
-        """The features of some rows, float32 [N, D]."""
-        # Torch widens half precision several times as fast as NumPy.
-        values = torch.from_numpy(self._values[rows]).float()
-        return FaceBatch(torch.from_numpy(rows), self._uids.take(rows).to_pylist(), values)
-
-
-class StoredFeatures(FeatureArray):
-    """The stored features of a split, in the place of its images.
-
-    Args:
-        dataset: one split, with the features' column.
-        name: of the features.
-    """
-
-    def __init__(self, dataset: "Dataset", name: str) -> None:
-        super().__init__(column_array(dataset, group_name(name)), dataset)

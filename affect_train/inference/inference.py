@@ -1,8 +1,9 @@
-"""A model's logits for every row of a split, on any number of processes."""
+"""The one loop of inference: what is computed for every row of a split, on any number of processes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -12,31 +13,33 @@ from torch import Tensor
 
 from affect_train.errors import NotAModelError
 from affect_train.inputs.batch import FaceBatch
-from affect_train.inputs.foreign.streaming import StreamedFaces
-from affect_train.inputs.loading import FaceImages, FaceLoader
+from affect_train.inputs.inputs import Inputs
 from affect_train.inputs.preprocess import Preprocessing
-from affect_train.inputs.sampler import RowsInOrder
-from affect_train.inputs.windows import FeatureWindows
 from affect_train.network.model import AffectModel, AffectOutput, load_model
-
-if TYPE_CHECKING:
-    from affect_train.inference.features import StoredFeatures
-
-    Inputs = FaceImages | StoredFeatures | FeatureWindows
+from affect_train.runtime import Runtime
 
 Logits = dict[str, NDArray[Any]]
 """Arrays [rows, width] by head: au, expression, valence, arousal; heads that the model lacks are absent."""
+
+Outputs = Callable[[FaceBatch], Mapping[str, Tensor]]
+"""From a batch to tensors [N, width] by name."""
+
+Advance = Callable[[int], None]
 
 HEADS = ("au", "expression", "valence", "arousal")
 INFERENCE_BATCH = 64
 
 
-def build_accelerator(**options: object) -> Accelerator:
-    """The Accelerator of this process: on an accelerator device where there is one, else on the CPU.
+class Part(NamedTuple):
+    """What was computed for some rows.
 
-    ``cpu=True`` is what makes ``accelerate launch --multi_gpu --num_processes 2`` run on a machine without a GPU.
+    Attributes:
+        rows: int64 [N], their numbers in the split.
+        values: arrays [N, width] by name.
     """
-    return Accelerator(cpu=not torch.accelerator.is_available(), **options)
+
+    rows: NDArray[np.int64]
+    values: Logits
 
 
 def open_model(folder: Path) -> tuple[AffectModel, Preprocessing]:
@@ -66,94 +69,118 @@ def open_model(folder: Path) -> tuple[AffectModel, Preprocessing]:
 
 def infer(
     model: AffectModel,
-    images: "Inputs",
-    accelerator: Accelerator,
+    inputs: Inputs,
+    runtime: Runtime,
     *,
-    workers: int = 0,
-    dtype: type[np.floating[Any]] = np.float32,
-    advance: Callable[[int], None] | None = None,
+    rows: NDArray[np.int64] | None = None,
+    advance: Advance | None = None,
 ) -> Logits | None:
-    """The logits of every row in row order, on the main process; None on the others.
+    """The logits of rows of a split, float32, on the main process; None on the others.
 
     Every batch has the same rows whatever the number of processes, so that the numbers are the same to the last bit.
 
     Args:
         model: not wrapped for distributed training; left in the mode in which it was.
-        images: the split, without augmentation, or its stored features, or windows of them.
-        accelerator: tells the processes apart.
-        workers: loader processes.
-        dtype: of the result.
+        inputs: of the split, without augmentation.
+        runtime: of this process.
+        rows: the numbers of those that are wanted, in this order, all of which the inputs show; None: all rows of the split.
         advance: called after every batch with the number of rows that all processes did in its time.
     """
-    return _infer(
-        model,
-        lambda faces: logits_of(model(faces.inputs, faces.places)),
-        images,
-        accelerator,
-        workers=workers,
-        dtype=dtype,
-        advance=advance,
-    )
+    device = next(model.parameters()).device
+
+    def outputs(faces: FaceBatch) -> dict[str, Tensor]:
+        shown = faces.to(device)
+        return logits_of(model(shown.inputs, shown.places))
+
+    with inference_of(model, runtime.accelerator):
+        return compute_rows(outputs, inputs, runtime, rows=rows, advance=advance)
 
 
 def infer_features(
     model: AffectModel,
-    images: FaceImages,
-    accelerator: Accelerator,
+    inputs: Inputs,
+    runtime: Runtime,
     *,
-    workers: int = 0,
-    advance: Callable[[int], None] | None = None,
+    rows: NDArray[np.int64] | None = None,
+    advance: Advance | None = None,
 ) -> NDArray[np.float16] | None:
-    """The backbone's pooled features of every row in row order, float16 [rows, D], on the main process; None on the others.
+    """The backbone's pooled features of rows of a split, float16 [rows, D], on the main process; None on the others.
 
-    The arguments are those of `infer`.
+    The arguments are those of `infer`; the inputs are pictures.
     """
-    found = _infer(
-        model,
-        lambda faces: {"features": model.features(faces.inputs)},
-        images,
-        accelerator,
-        workers=workers,
-        dtype=np.float16,
-        advance=advance,
-    )
+    device = next(model.parameters()).device
+    with inference_of(model, runtime.accelerator):
+        found = compute_rows(
+            lambda faces: {"features": model.features(faces.to(device).inputs)},
+            inputs,
+            runtime,
+            dtype=torch.float16,
+            rows=rows,
+            advance=advance,
+        )
     return None if found is None else found["features"]
 
 
-def _infer(
-    model: AffectModel,
-    outputs: Callable[[FaceBatch], dict[str, Tensor]],
-    images: "Inputs",
-    accelerator: Accelerator,
-    *,
-    workers: int,
-    dtype: type[np.floating[Any]],
-    advance: Callable[[int], None] | None,
-) -> Logits | None:
-    share = (INFERENCE_BATCH, accelerator.num_processes, accelerator.process_index)
-    streamed = isinstance(images, StreamedFaces)
-    loader = images.in_order(*share) if streamed else FaceLoader(images, RowsInOrder(len(images), *share), workers)
-    device, training = next(model.parameters()).device, model.training
-    rows: list[NDArray[np.int64]] = []
-    parts: dict[str, list[NDArray[Any]]] = {}
+@contextmanager
+def inference_of(model: AffectModel, accelerator: Accelerator) -> Iterator[None]:
+    """Evaluation mode without gradients, in the precision of the run; afterwards the model is in the mode in which it was."""
+    training = model.training
     model.eval()
     try:
         with torch.inference_mode(), accelerator.autocast():
-            for faces in loader:
-                rows.append(faces.rows.numpy())
-                for name, values in outputs(faces.to(device)).items():
-                    parts.setdefault(name, []).append(values.float().cpu().numpy().astype(dtype))
-                if advance is not None:
-                    advance(len(faces.uids) * accelerator.num_processes)
+            yield
     finally:
         model.train(training)
-    own = (
-        np.concatenate([np.empty(0, np.int64), *rows]),
-        {name: np.concatenate(values) for name, values in parts.items()},
+
+
+def compute(outputs: Outputs, batches: Iterable[FaceBatch], dtype: torch.dtype = torch.float32) -> Iterator[Part]:
+    """What is computed for each batch, as it comes.
+
+    Args:
+        outputs: what is computed.
+        batches: of inputs.
+        dtype: of the arrays; what half precision cannot hold becomes infinite.
+    """
+    for faces in batches:
+        values = {name: tensor.to(dtype).cpu().numpy() for name, tensor in outputs(faces).items()}
+        yield Part(faces.rows.numpy(), values)
+
+
+def compute_rows(
+    outputs: Outputs,
+    inputs: Inputs,
+    runtime: Runtime,
+    *,
+    dtype: torch.dtype = torch.float32,
+    rows: NDArray[np.int64] | None = None,
+    advance: Advance | None = None,
+) -> Logits | None:
+    """What is computed for rows of a split, in row order, on the main process; None on the others.
+
+    Args:
+        outputs: what is computed.
+        inputs: of the split.
+        runtime: of this process.
+        dtype: of the arrays.
+        rows: the numbers of those that are wanted, in this order, all of which the inputs show; None: all rows of the split.
+        advance: called after every batch with the number of rows that all processes did in its time.
+    """
+    accelerator = runtime.accelerator
+    batches = inputs.in_order(
+        INFERENCE_BATCH, accelerator.num_processes, accelerator.process_index, workers=runtime.workers
     )
-    gathered = _gather(own, accelerator)
-    rows_of_split = images.rows if isinstance(images, FeatureWindows) else len(images)
-    return None if gathered is None else _in_row_order(gathered, rows_of_split)
+    parts = []
+    for part in compute(outputs, batches, dtype):
+        parts.append(part)
+        if advance is not None:
+            advance(len(part.rows) * accelerator.num_processes)
+    gathered = _gather(joined(parts), accelerator)
+    if gathered is None:
+        return None
+    count = inputs.rows or 0
+    return (
+        in_row_order(gathered, count) if rows is None else in_row_order(_renumbered(gathered, rows, count), len(rows))
+    )
 
 
 def logits_of(output: AffectOutput) -> dict[str, Tensor]:
@@ -174,19 +201,21 @@ def predictions(model: AffectModel, logits: Logits) -> dict[str, NDArray[Any]]:
     return {name: values.cpu().numpy() for name, values in predicted.items()}
 
 
-Part = tuple[NDArray[np.int64], Logits]
+def joined(parts: Iterable[Part]) -> Part:
+    """What was computed for several batches as one part; without values where there is none."""
+    parts = list(parts)
+    rows = np.concatenate([np.empty(0, np.int64), *(part.rows for part in parts)])
+    names = parts[0].values if parts else ()
+    return Part(rows, {name: np.concatenate([part.values[name] for part in parts]) for name in names})
 
 
-def _gather(own: Part, accelerator: Accelerator) -> list[Part] | None:
-    if accelerator.num_processes == 1:
-        return [own]
-    parts: list[Any] | None = [None] * accelerator.num_processes if accelerator.is_main_process else None
-    torch.distributed.gather_object(own, parts, dst=0)
-    return parts
+def in_row_order(parts: Iterable[Part], count: int) -> Logits:
+    """The rows of all processes by their numbers; a row that was seen more than once has the mean of what was said of it.
 
-
-def _in_row_order(parts: list[Part], count: int) -> Logits:
-    """The rows of all processes by their numbers; a row that was seen more than once has the mean of what was said of it."""
+    Raises:
+        RuntimeError: one of the `count` rows was not seen.
+    """
+    parts = list(parts)
     seen = np.zeros(count, dtype=np.int64)
     for rows, _ in parts:
         seen += np.bincount(rows, minlength=count)
@@ -207,3 +236,22 @@ def _in_row_order(parts: list[Part], count: int) -> Logits:
                 np.add.at(total, rows, values)
             ordered[head] = (total / seen[:, None]).astype(first.dtype)
     return ordered
+
+
+def _gather(own: Part, accelerator: Accelerator) -> list[Part] | None:
+    if accelerator.num_processes == 1:
+        return [own]
+    parts: list[Any] | None = [None] * accelerator.num_processes if accelerator.is_main_process else None
+    torch.distributed.gather_object(own, parts, dst=0)
+    return parts
+
+
+def _renumbered(parts: Iterable[Part], wanted: NDArray[np.int64], count: int) -> list[Part]:
+    """The parts without rows that are not wanted, and with the place of each among those that are as its number."""
+    places = np.full(count, -1)
+    places[wanted] = np.arange(len(wanted))
+    kept = [(part, places[part.rows] >= 0) for part in parts]
+    return [
+        Part(places[part.rows][keep], {name: values[keep] for name, values in part.values.items()})
+        for part, keep in kept
+    ]

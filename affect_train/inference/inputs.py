@@ -1,35 +1,56 @@
 """What a model is shown of a split: pictures, or windows of features where it has a recurrent stage."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import torch
 
-from affect_data.dataset.folder import DatasetFolder, load_dataset
-from affect_data.dataset.schema import LABELS
-from affect_train.inference.features import FeatureArray, StoredFeatures, features_of, group_name
+from affect_data.dataset.folder import DatasetFolder
+from affect_train.inference.features import features_of
 from affect_train.inference.inference import infer_features
-from affect_train.inputs.loading import FaceImages
+from affect_train.inputs.features import FeatureArray, StoredFeatures, uids_of
+from affect_train.inputs.inputs import IndexedInputs
+from affect_train.inputs.loading import FaceImages, View
 from affect_train.inputs.preprocess import Preprocessing
+from affect_train.inputs.source import OwnFolder, Source, folder_of
+from affect_train.inputs.split import Split
 from affect_train.inputs.windows import FeatureRows, FeatureWindows, every_row, track_windows
 from affect_train.recipe.model import Temporal
-from affect_train.reporting import Reporter
+from affect_train.runtime import Runtime
 
 if TYPE_CHECKING:
-    from accelerate import Accelerator
+    import pyarrow as pa
     from datasets import Dataset
 
     from affect_train.network.model import AffectModel
 
 
+def split_of(model: "AffectModel", preprocessing: Preprocessing, source: Source, name: str, runtime: Runtime) -> Split:
+    """A split with its labels for the model's heads, and what the model is shown of it, un-augmented; all processes call it.
+
+    Args:
+        model: on its device.
+        preprocessing: of the model.
+        source: the dataset.
+        name: of the split.
+        runtime: of this process.
+
+    Raises:
+        UsageError: the model reads windows of videos, which takes a dataset folder.
+        UnknownNameError: there is no such split.
+        DataError: the rows cannot be read.
+    """
+    tasks, view = model.config.task_set(), View(preprocessing)
+    if model.config.temporal is None:
+        return source.split(name, tasks, view)
+    folder = folder_of(source, "a model with a recurrent stage reads the videos of a dataset folder")
+    split = OwnFolder(folder).split(name, tasks, view)
+    return replace(split, inputs=_windows(model, split.inputs, split.dataset, folder, name, runtime))
+
+
 def inputs_of(
-    model: "AffectModel",
-    preprocessing: Preprocessing,
-    folder: DatasetFolder,
-    split: str,
-    accelerator: "Accelerator",
-    *,
-    workers: int = 0,
-) -> FaceImages | FeatureWindows:
+    model: "AffectModel", preprocessing: Preprocessing, folder: DatasetFolder, split: str, runtime: Runtime
+) -> IndexedInputs:
     """The un-augmented pictures of a split, or every row of it in a window of features; all processes call it.
 
     Features come from the dataset where it has those of the model's own backbone; else they are computed once, now.
@@ -39,19 +60,11 @@ def inputs_of(
         preprocessing: of the model.
         folder: the dataset.
         split: its name.
-        accelerator: of this process.
-        workers: loader processes.
+        runtime: of this process.
     """
-    rows = load_dataset(folder.path, split)
-    images = FaceImages(rows, preprocessing)
-    if model.config.temporal is None:
-        return images
-    name = features_of(model, folder)
-    if name is not None:
-        features: FeatureRows = StoredFeatures(folder.load(split, [LABELS, group_name(name)]), name)
-    else:
-        features = _computed(model, images, rows, accelerator, workers)
-    return evaluation_windows(rows, features, Temporal(**model.config.temporal))
+    dataset = folder.load(split)
+    images = FaceImages(dataset, preprocessing)
+    return images if model.config.temporal is None else _windows(model, images, dataset, folder, split, runtime)
 
 
 def evaluation_windows(dataset: "Dataset", features: FeatureRows, options: Temporal) -> FeatureWindows:
@@ -66,15 +79,39 @@ def evaluation_windows(dataset: "Dataset", features: FeatureRows, options: Tempo
     return FeatureWindows(features, every_row(windows))
 
 
-def _computed(
-    model: "AffectModel", images: FaceImages, dataset: "Dataset", accelerator: "Accelerator", workers: int
+def computed_features(
+    model: "AffectModel", pictures: IndexedInputs, uids: "pa.Array | pa.ChunkedArray", runtime: Runtime
 ) -> FeatureArray:
-    reporter = Reporter(speaks=accelerator.is_main_process)
-    reporter.say(
-        f"the dataset has no features of this model's backbone: computing those of {len(images):,} rows (`affect-train features` stores them)"
-    )
-    with reporter.bar("features", len(images)) as advance:
-        values = [infer_features(model, images, accelerator, workers=workers, advance=advance)]
-    if accelerator.num_processes > 1:
+    """The features of pictures, as they would be stored, on all processes.
+
+    Args:
+        model: on its device.
+        pictures: of a split.
+        uids: of its rows.
+        runtime: of this process.
+    """
+    with runtime.reporter.bar("features", len(pictures)) as advance:
+        values = [infer_features(model, pictures, runtime, advance=advance)]
+    if runtime.accelerator.num_processes > 1:
         torch.distributed.broadcast_object_list(values, src=0)
-    return FeatureArray(values[0], dataset)
+    assert values[0] is not None
+    return FeatureArray(values[0], uids)
+
+
+def _windows(
+    model: "AffectModel",
+    pictures: IndexedInputs,
+    dataset: "Dataset",
+    folder: DatasetFolder,
+    split: str,
+    runtime: Runtime,
+) -> FeatureWindows:
+    name = features_of(model, folder)
+    if name is not None:
+        features: FeatureRows = StoredFeatures.of(folder, split, name)
+    else:
+        runtime.reporter.say(
+            f"the dataset has no features of this model's backbone: computing those of {len(pictures):,} rows (`affect-train features` stores them)"
+        )
+        features = computed_features(model, pictures, uids_of(dataset), runtime)
+    return evaluation_windows(dataset, features, Temporal(**model.config.temporal))

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -229,8 +228,28 @@ def load_folds(folder: "DatasetFolder", split: str, name: str) -> NDArray[Any]:
     return column_array(folder.load(split, [group]), group)
 
 
+def check_labels(labels: LabelArrays, tasks: TaskSet, where: str) -> None:
+    """Makes sure that there is something to evaluate.
+
+    Args:
+        labels: of a split.
+        tasks: the heads.
+        where: what the split is called in messages.
+
+    Raises:
+        ModelMismatchError: no row has a label of any of the tasks.
+    """
+    if not any(len(rows) for rows in labels.pools(tasks).values()):
+        raise ModelMismatchError(
+            where,
+            "no label of any task of the model",
+            f"labels of {', '.join(tasks.names)}",
+            "name another split or dataset (`affect-data stats` shows what there is)",
+        )
+
+
 def load_labels(
-    path: Path | str, split: str, tasks: TaskSet, soft_labels: Sequence[str] = ()
+    folder: "DatasetFolder", split: str, tasks: TaskSet, soft_labels: Sequence[str] = ()
 ) -> tuple["Dataset", LabelArrays]:
     """One split of a dataset folder, joined, and its labels.
 
@@ -238,9 +257,9 @@ def load_labels(
         UnknownNameError: the dataset has no such split or teacher.
         ModelMismatchError: a teacher does not fit the heads.
     """
-    from affect_data.dataset.folder import load_dataset
+    from affect_data.dataset.schema import IMAGES, LABELS
     from affect_data.dataset.soft_labels import read_provenance
 
-    teachers = [read_provenance(path, name) for name in soft_labels]
-    dataset = load_dataset(path, split, soft_labels)
+    teachers = [read_provenance(folder.path, name) for name in soft_labels]
+    dataset = folder.load(split, [LABELS, IMAGES, *(f"soft.{name}" for name in soft_labels)])
     return dataset, LabelArrays.load(dataset, tasks, teachers)

@@ -1,33 +1,33 @@
-"""Decoded, augmented, collated batches of faces with partial labels.
+"""The faces of a split as pictures, decoded and augmented a batch at a time.
 
 Loader processes see images alone: the rows come as Arrow tables, no row becomes a Python dictionary. The training process adds the labels from arrays
 (`labels.LabelArrays`).
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader
-from torch.utils.data import Dataset as TorchDataset
 
 from affect_data.errors import DataError, UsageError
 from affect_train.inputs.augment import Augmentation, augmentation_key
+from affect_train.inputs.batch import FaceBatch, Pick, drawn_from
+from affect_train.inputs.inputs import IndexedInputs
 from affect_train.inputs.preprocess import ImageDecodeError, Pixels, Preprocessing
+from affect_train.inputs.stored import StoredFace, StoredFaces
 
 if TYPE_CHECKING:
     from datasets import Dataset
-from affect_train.inputs.batch import FaceBatch, Pick, drawn_from
-from affect_train.inputs.stored import StoredFace, StoredFaces
 
 CACHE_LIMIT = 2 * 2**30
 """Bytes that decoded faces may take in memory, one process."""
 
 
-class FaceImages(TorchDataset[FaceBatch]):
+class FaceImages(IndexedInputs):
     """The faces of a split, decoded and augmented a batch at a time.
 
     Args:
@@ -91,6 +91,37 @@ class FaceImages(TorchDataset[FaceBatch]):
             raise DataError(f"row {face.row} ({face.uid}): {error}. {self._stored.remedy}") from error
         if self._cache is not None:
             self._cache.store(face.row, out)
+
+
+@dataclass(frozen=True)
+class View:
+    """How the pictures of a split are shown.
+
+    Attributes:
+        preprocessing: how a face becomes the model's input.
+        augmentation: None shows every face as it is.
+        seed: of the augmentation.
+        cache: keep the decoded faces in memory.
+        threads: that decode, in each loader process.
+    """
+
+    preprocessing: Preprocessing
+    augmentation: Augmentation | None = None
+    seed: int = 0
+    cache: bool = False
+    threads: int = 1
+
+    def images(self, dataset: "Dataset", faces: StoredFaces | None = None) -> FaceImages:
+        """The pictures of a split; its rows where `dataset` is no dataset folder's."""
+        return FaceImages(
+            dataset,
+            self.preprocessing,
+            self.augmentation,
+            seed=self.seed,
+            cache=self.cache,
+            threads=self.threads,
+            faces=faces,
+        )
 
 
 class Decoders:
@@ -157,36 +188,3 @@ class FaceCache:
         """Keeps the face of a row; the flag is set last, because another process may be reading."""
         self._pixels[row] = torch.from_numpy(pixels)
         self._filled[row] = True
-
-
-def _as_fetched(fetched: Any) -> Any:  # noqa: ANN401 - what __getitems__ returned, a list by torch's types
-    return fetched
-
-
-class FaceLoader:
-    """Batches of decoded faces in a planned order.
-
-    Args:
-        images: the split.
-        batches: lists of picks; iterated anew for every pass.
-        workers: loader processes, started by spawn; 0 decodes in this process.
-    """
-
-    def __init__(self, images: FaceImages, batches: Iterable[list[Pick]], workers: int = 0) -> None:
-        self._loader: DataLoader[FaceBatch] = DataLoader(
-            images,
-            batch_sampler=batches,
-            num_workers=workers,
-            collate_fn=_as_fetched,
-            multiprocessing_context="spawn" if workers else None,
-            persistent_workers=workers > 0,
-            pin_memory=torch.cuda.is_available(),
-            # Without a generator of its own each pass would draw from the global one, and a resumed run would see other random numbers.
-            generator=torch.Generator(),
-        )
-
-    def __iter__(self) -> Iterator[FaceBatch]:
-        for fetched in self._loader:
-            if isinstance(fetched, DataError):
-                raise fetched
-            yield fetched

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from affect_data.balance import load_weights, read_provenance
+from affect_data.dataset.folder import DatasetFolder
 from affect_data.errors import UnknownNameError, UsageError
 from affect_train.errors import NoLabelsError
 from affect_train.inputs.labels import TASKS, LabelArrays, column_array
@@ -23,23 +24,28 @@ WHOLE = "weight"
 BALANCED_SPLIT = "train"
 
 
-def pools_of(recipe: Recipe, dataset: "Dataset", labels: LabelArrays) -> dict[str, Pool]:
+def pools_of(recipe: Recipe, dataset: "Dataset", labels: LabelArrays, folder: DatasetFolder | None) -> dict[str, Pool]:
     """The pools of the training split, by name.
 
     Args:
         recipe: of the run.
         dataset: the training split.
         labels: of the split.
+        folder: that holds the balances; None where the dataset is another kind.
 
     Raises:
         NoLabelsError: no row has a label of a task.
         UnknownNameError: the dataset has no balance of the recipe's name.
-        UsageError: the recipe trains on another split than the one that is balanced.
+        UsageError: the recipe trains on another split than the one that is balanced, or `folder` is None where it names a balance.
         DataError: the balance was made for other rows.
     """
     labelled = named_pools(recipe, dataset, labels) if recipe.batches.pools else labelled_pools(recipe, labels)
     if recipe.batches.balance is not None:
-        return balanced_pools(recipe, labelled, len(labels))
+        if folder is None:
+            raise UsageError(
+                "batches.balance: weights are columns of a dataset folder; build one with `affect-data build`"
+            )
+        return balanced_pools(recipe, folder, labelled, len(labels))
     if recipe.batches.sampler == "database_proportional":
         return database_pools(dataset)
     return {task: Pool(rows) for task, rows in labelled.items()}
@@ -96,7 +102,7 @@ def database_pools(dataset: "Dataset") -> dict[str, Pool]:
     return {names[code]: Pool(np.flatnonzero(codes == code)) for code in np.unique(codes).tolist()}
 
 
-def balanced_pools(recipe: Recipe, labelled: Mapping[str, Rows], rows: int) -> dict[str, Pool]:
+def balanced_pools(recipe: Recipe, folder: DatasetFolder, labelled: Mapping[str, Rows], rows: int) -> dict[str, Pool]:
     """The rows that a balance draws, each with its weight.
 
     The sampler ``task_balanced`` draws a pool a task; rows of a task that the balance says nothing of come equally often. ``uniform``, and a balance
@@ -105,6 +111,7 @@ def balanced_pools(recipe: Recipe, labelled: Mapping[str, Rows], rows: int) -> d
 
     Args:
         recipe: of the run.
+        folder: that holds the balance.
         labelled: the rows with a label, by task.
         rows: of the split.
 
@@ -117,7 +124,7 @@ def balanced_pools(recipe: Recipe, labelled: Mapping[str, Rows], rows: int) -> d
         )
     balance = recipe.batches.balance
     if isinstance(balance, dict):
-        plans = {pool: _plan(recipe, name) for pool, name in balance.items()}
+        plans = {pool: _plan(folder, name) for pool, name in balance.items()}
         return {
             pool: _weighted(recipe, pool, rows, plans[pool], _column(plans[pool], pool))
             if pool in plans
@@ -125,7 +132,7 @@ def balanced_pools(recipe: Recipe, labelled: Mapping[str, Rows], rows: int) -> d
             for pool, rows in labelled.items()
         }
     assert balance is not None
-    plan = _plan(recipe, balance)
+    plan = _plan(folder, balance)
     together = recipe.batches.sampler == "uniform" or set(plan.weights) == {WHOLE}
     candidates = {WHOLE: np.arange(rows)} if together else labelled
     if not set(plan.weights) & set(candidates):
@@ -146,10 +153,10 @@ class _StoredPlan:
     repeat_caps: Mapping[str, int | None]
 
 
-def _plan(recipe: Recipe, name: str) -> _StoredPlan:
-    pools = read_provenance(recipe.dataset, name).pools
+def _plan(folder: DatasetFolder, name: str) -> _StoredPlan:
+    pools = read_provenance(folder.path, name).pools
     caps = {column: pools[column]["repeat_cap"] for column in pools}
-    return _StoredPlan(name, load_weights(recipe.dataset, name), caps)
+    return _StoredPlan(name, load_weights(folder.path, name), caps)
 
 
 def _column(plan: _StoredPlan, pool: str) -> str:

@@ -198,26 +198,3 @@ def batch_plan(
         if empty:
             raise UsageError(f"training.held_out leaves no row with a label of {', '.join(empty)}; choose fewer folds")
     return BatchPlan(pools, batch_size, seed=seed, steps=steps, proportional=sampler == "database_proportional")
-
-
-class RowsInOrder(Sampler[list[Pick]]):
-    """Every row once, in order, for evaluation: batches are the same whatever the number of processes, which take them in turn.
-
-    Args:
-        rows: number of rows.
-        batch_size: rows of a batch.
-        processes: that share the batches.
-        rank: of this process.
-    """
-
-    def __init__(self, rows: int, batch_size: int, processes: int = 1, rank: int = 0) -> None:
-        self.rows = rows
-        self.batch_size = batch_size
-        self._starts = range(rank * batch_size, rows, processes * batch_size)
-
-    def __len__(self) -> int:
-        return len(self._starts)
-
-    def __iter__(self) -> Iterator[list[Pick]]:
-        for start in self._starts:
-            yield [Pick(row) for row in range(start, min(start + self.batch_size, self.rows))]

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.utils.data import Dataset as TorchDataset
 
 from affect_train.inputs.batch import FaceBatch, Pick
+from affect_train.inputs.inputs import IndexedInputs
 from affect_train.inputs.labels import column_array, text_codes
 from affect_train.inputs.sampler import Pool, Rows
 
@@ -94,6 +94,12 @@ def cut(begins: Rows, lengths: Rows, window: int, stride: int) -> tuple[Rows, Ro
     return np.repeat(begins, counts) + offsets, np.minimum(np.repeat(lengths, counts) - offsets, window)
 
 
+def one_run(frames: int, window: int, stride: int) -> Windows:
+    """The windows of rows that are consecutive frames of one face, cut as those of a track."""
+    starts, lengths = cut(np.zeros(1, np.int64), np.array([frames]), window, stride)
+    return Windows(np.arange(frames), starts, lengths, 1, frames)
+
+
 def every_row(windows: Windows) -> Windows:
     """The same windows, and after them each row that is in none as a window of one frame."""
     alone = np.setdiff1d(np.arange(windows.rows), windows.order)
@@ -116,8 +122,8 @@ class FeatureRows(Protocol):
         ...
 
 
-class FeatureWindows(TorchDataset[FaceBatch]):
-    """Windows of features, in the place of a split's images; the row of a pick is the number of a window.
+class FeatureWindows(IndexedInputs):
+    """Windows of features; the row of a pick is the number of a window.
 
     Args:
         features: of every row.
@@ -135,6 +141,10 @@ class FeatureWindows(TorchDataset[FaceBatch]):
     def rows(self) -> int:
         """Rows of the split."""
         return self.windows.rows
+
+    def showing(self, rows: Rows) -> "FeatureWindows":  # noqa: ARG002 - all windows, so that every batch is that of the whole split
+        """All windows: what is said of a frame depends on those around it."""
+        return self
 
     def __getitems__(self, picks: Sequence[Pick]) -> FaceBatch:
         """The features of the frames of the picked windows, one window after the other, and their places."""

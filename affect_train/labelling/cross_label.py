@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from accelerate import Accelerator
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -16,16 +15,15 @@ from affect_data.dataset.folder import DatasetFolder, open_dataset
 from affect_data.dataset.soft_labels import check_name
 from affect_data.errors import UsageError
 from affect_data.leaks.folds import write_folds
-from affect_train.inference.inference import build_accelerator
 from affect_train.inputs.batch import FaceBatch
-from affect_train.inputs.foreign import own_folder
-from affect_train.inputs.labels import column_array
-from affect_train.inputs.loading import FaceImages
-from affect_train.inputs.windows import FeatureWindows
+from affect_train.inputs.inputs import IndexedInputs
+from affect_train.inputs.labels import load_folds
+from affect_train.inputs.source import open_own_folder
 from affect_train.labelling.label import label_with
 from affect_train.labelling.merging import merge
 from affect_train.labelling.teachers import AffectTeacher, Teacher, TeacherLogits
 from affect_train.recipe.recipe import HeldOut, Recipe
+from affect_train.runtime import Runtime, build_accelerator
 from affect_train.training.loop import train
 
 
@@ -64,11 +62,9 @@ class FoldTeachers(Teacher):
         """See `Teacher.view`."""
         return self.teachers[0].view
 
-    def inputs(
-        self, folder: DatasetFolder, split: str, accelerator: Accelerator, workers: int = 0
-    ) -> FaceImages | FeatureWindows:
+    def inputs(self, folder: DatasetFolder, split: str, runtime: Runtime) -> IndexedInputs:
         """What each of them is shown of a split: a track, and so a window, is in one fold."""
-        return self.teachers[0].inputs(folder, split, accelerator, workers)
+        return self.teachers[0].inputs(folder, split, runtime)
 
     def logits(self, pixels: Tensor) -> TeacherLogits:
         """The logits of the mean probability of all teachers."""
@@ -112,20 +108,20 @@ def cross_label(recipe: Recipe, folds: int, name: str | None = None) -> dict[str
         raise UsageError("training.held_out: cross-label holds out every fold in turn; remove it from the recipe")
     name = check_name(name or Path(recipe.output).name)
     accelerator = build_accelerator()
-    folder = open_dataset(own_folder(recipe.dataset, "affect-train cross-label"))
+    folder = open_own_folder(recipe.dataset, "affect-train cross-label")
     if accelerator.is_main_process:
         write_folds(folder, name, folds, seed=recipe.seed, splits=(recipe.training.split,))
     accelerator.wait_for_everyone()
+    # Again, because it has folds now, which this process may not have written.
+    folder = open_dataset(folder.path)
     runs = [Path(recipe.output) / f"fold-{fold}" for fold in range(folds)]
     for fold, run in enumerate(runs):
-        train(fold_recipe(recipe, name, fold, run))
+        train(fold_recipe(recipe, name, fold, run), folder)
         # What a run leaves in memory would add up over the folds.
         gc.collect()
-    folder = open_dataset(recipe.dataset)
-    group = f"folds.{name}"
-    assigned = {split: column_array(folder.load(split, [group]), group) for split in folder.splits}
+    assigned = {split: load_folds(folder, split, name) for split in folder.splits}
     teachers = FoldTeachers(Path(recipe.output).name, [AffectTeacher(run) for run in runs], assigned)
-    written = label_with(teachers, folder, name, build_accelerator(), workers=recipe.batches.workers)
+    written = label_with(teachers, folder, name, Runtime.start(workers=recipe.batches.workers))
     if written is None:
         return None
     counts = {str(fold): int((assigned[recipe.training.split] == fold).sum()) for fold in range(-1, folds)}

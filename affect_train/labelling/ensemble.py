@@ -9,24 +9,22 @@ from typing import Any
 
 import numpy as np
 import torch
-from accelerate import Accelerator
 from numpy.typing import NDArray
 from torch import Tensor
 
-from affect_data.dataset.folder import DatasetFolder, load_dataset, open_dataset
+from affect_data.dataset.folder import DatasetFolder
 from affect_data.dataset.soft_labels import RowRange, SoftLabelProvenance, SoftLabelWriter, check_name, read_provenance
 from affect_data.errors import UsageError
-from affect_train.evaluation.evaluate import check_labels
 from affect_train.evaluation.metrics import best_thresholds, evaluate_predictions
 from affect_train.evaluation.reliability import reliability
 from affect_train.inference import inference
-from affect_train.inference.inference import Logits, build_accelerator
-from affect_train.inputs.foreign import own_folder
-from affect_train.inputs.labels import LabelArrays, column_array, load_labels
+from affect_train.inference.inference import Logits
+from affect_train.inputs.labels import LabelArrays, check_labels, column_array, load_labels
+from affect_train.inputs.source import open_own_folder
 from affect_train.labelling.label import provenance_of, rows_per_range, split_logits
 from affect_train.labelling.merging import Weights, equal_weights, fit_weights, merge, merged_tasks, predictions_of
 from affect_train.labelling.teachers import Teacher, open_teacher
-from affect_train.reporting import Reporter
+from affect_train.runtime import Runtime
 from affect_train.tasks import TaskSet
 
 
@@ -58,8 +56,7 @@ class Ensemble:
         folder: the dataset.
         models: whatever `open_teacher` takes.
         soft_labels: names of groups of the dataset.
-        accelerator: of this process.
-        workers: loader processes.
+        runtime: of this process.
 
     Raises:
         UsageError: there is no member.
@@ -73,12 +70,11 @@ class Ensemble:
         folder: DatasetFolder,
         models: Sequence[str | Path],
         soft_labels: Sequence[str],
-        accelerator: Accelerator,
-        workers: int = 0,
+        runtime: Runtime,
     ) -> None:
         if not models and not soft_labels:
             raise UsageError("an ensemble needs members: name models, or soft labels by --soft")
-        self.folder, self.accelerator, self.workers = folder, accelerator, workers
+        self.folder, self.runtime = folder, runtime
         stored = [Member(name, read_provenance(folder.path, name)) for name in soft_labels]
         opened = [open_teacher(source) for source in models]
         computed = [
@@ -96,16 +92,14 @@ class Ensemble:
         if (index, split) not in self._known:
             member = self.members[index]
             if member.teacher is None:
-                dataset = load_dataset(self.folder.path, split, [member.name])
+                dataset = self.folder.load(split, [f"soft.{member.name}"])
                 heads = member.provenance.widths()
                 self._known[index, split] = {
                     head: column_array(dataset, f"soft.{member.name}.{head}") for head in heads
                 }
             else:
-                member.teacher.to(self.accelerator.device)
-                self._known[index, split] = (
-                    split_logits(member.teacher, self.folder, split, self.accelerator, self.workers) or {}
-                )
+                member.teacher.to(self.runtime.accelerator.device)
+                self._known[index, split] = split_logits(member.teacher, self.folder, split, self.runtime) or {}
         return self._known[index, split]
 
 
@@ -149,7 +143,7 @@ def ensemble(
     """
     if name is not None:
         check_name(name)
-    folder = open_dataset(own_folder(dataset, "affect-train ensemble"))
+    folder = open_own_folder(dataset, "affect-train ensemble")
     if name is None and not splits:
         raise UsageError("nothing to do: name the new soft labels by --name, or a split to evaluate by --split")
     if fit_on in splits:
@@ -162,21 +156,20 @@ def ensemble(
         )
     if name in soft_labels:
         raise UsageError(f"'{name}' is a member of the ensemble; give the new soft labels another name")
-    accelerator = build_accelerator()
-    merged = Ensemble(folder, models, soft_labels, accelerator, workers)
+    runtime = Runtime.start(workers=workers)
+    merged = Ensemble(folder, models, soft_labels, runtime)
     if tune_thresholds and not merged.tasks.action_units:
         raise UsageError("the members have no action units in common, so that there is no threshold to tune")
-    reporter = Reporter(speaks=accelerator.is_main_process)
     fitted = [split for split in (fit_on, tune_thresholds) if split]
     needed = dict.fromkeys([*fitted, *splits, *(folder.splits if name else ())])
     for split in needed:
         folder.rows(split)
         merged.logits(split)
-        reporter.say(f"members on {split}: {', '.join(member.name for member in merged.members)}")
+        runtime.reporter.say(f"members on {split}: {', '.join(member.name for member in merged.members)}")
     result = None
-    if accelerator.is_main_process:
+    if runtime.accelerator.is_main_process:
         result = _merged_result(merged, name, splits, fit_on, tune_thresholds)
-    accelerator.wait_for_everyone()
+    runtime.accelerator.wait_for_everyone()
     return result
 
 
@@ -205,7 +198,7 @@ def _merged_result(
 
 
 def _labels(merged: Ensemble, split: str) -> tuple[Any, LabelArrays]:
-    dataset, labels = load_labels(merged.folder.path, split, merged.tasks)
+    dataset, labels = load_labels(merged.folder, split, merged.tasks)
     check_labels(labels, merged.tasks, f"'{merged.folder.path}', split {split}")
     return dataset, labels
 

@@ -3,23 +3,22 @@
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from datetime import UTC, datetime
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from accelerate import Accelerator
+import torch
 
-from affect_data.dataset.folder import DatasetFolder, load_dataset, open_dataset
+from affect_data.dataset.folder import DatasetFolder
 from affect_data.dataset.soft_labels import ROWS_PER_BATCH, RowRange, SoftLabelProvenance, SoftLabelWriter, check_name
 from affect_train.inference import inference
-from affect_train.inference.inference import Logits, build_accelerator
+from affect_train.inference.inference import Logits
 from affect_train.inputs.batch import Pick
-from affect_train.inputs.foreign import own_folder
-from affect_train.inputs.loading import FaceImages, FaceLoader
-from affect_train.inputs.sampler import RowsInOrder
-from affect_train.labelling.teachers import Teacher, TeacherLogits, open_teacher
+from affect_train.inputs.source import open_own_folder
+from affect_train.labelling.teachers import Teacher, open_teacher
 from affect_train.labelling.teachers.own import weights_digest
-from affect_train.reporting import Reporter
+from affect_train.runtime import Runtime
 
 __all__ = ["label", "label_with", "weights_digest"]
 
@@ -45,15 +44,13 @@ def label(path: Path | str, dataset: Path | str, name: str, *, workers: int = 0)
         TeacherError: a foreign model does not fit.
     """
     check_name(name)
-    folder = open_dataset(own_folder(dataset, "affect-train label"))
-    return label_with(open_teacher(path), folder, name, build_accelerator(), workers=workers)
+    folder = open_own_folder(dataset, "affect-train label")
+    return label_with(open_teacher(path), folder, name, Runtime.start(workers=workers))
 
 
-def label_with(
-    teacher: Teacher, folder: DatasetFolder, name: str, accelerator: Accelerator, *, workers: int = 0
-) -> dict[str, Any] | None:
+def label_with(teacher: Teacher, folder: DatasetFolder, name: str, runtime: Runtime) -> dict[str, Any] | None:
     """Writes the soft labels of an opened teacher; see `label`."""
-    reporter = Reporter(speaks=accelerator.is_main_process)
+    accelerator, reporter = runtime.accelerator, runtime.reporter
     provenance = provenance_of(teacher, name, folder.fingerprint)
     rows = {split: folder.rows(split) for split in folder.splits}
     writer = SoftLabelWriter(folder.path, provenance, rows_per_range(max(rows.values()), inference.INFERENCE_BATCH))
@@ -65,7 +62,7 @@ def label_with(
     else:
         teacher.to(accelerator.device)
         with writer.owned() if accelerator.is_main_process else nullcontext():
-            found = _label_missing(teacher, writer, accelerator, reporter, workers)
+            found = _label_missing(teacher, folder, writer, runtime)
             accelerator.wait_for_everyone()
             if accelerator.is_main_process:
                 writer.commit()
@@ -83,78 +80,58 @@ def label_with(
     return described | {"provenance": provenance.model_dump(mode="json")}
 
 
-def _label_missing(
-    teacher: Teacher, writer: SoftLabelWriter, accelerator: Accelerator, reporter: Reporter, workers: int
-) -> int:
+def _label_missing(teacher: Teacher, folder: DatasetFolder, writer: SoftLabelWriter, runtime: Runtime) -> int:
     """Writes the ranges that are not there yet, those of this process; returns how many rows were there."""
-    missing = writer.missing()
+    missing, accelerator = writer.missing(), runtime.accelerator
     accelerator.wait_for_everyone()
     total, left = (sum(map(len, parts)) for parts in (writer.ranges(), missing))
     if left < total:
-        reporter.say(f"{total - left:,} of {total:,} rows were labelled before; going on")
-    own = missing[accelerator.process_index :: accelerator.num_processes]
+        runtime.reporter.say(f"{total - left:,} of {total:,} rows were labelled before; going on")
     if teacher.sees_windows:
-        _label_windows(teacher, writer, missing, accelerator, workers)
+        _label_windows(teacher, folder, writer, missing, runtime)
         return total - left
-    with reporter.bar("label", total, total - left) as advance:
-        for split in writer.folder.splits:
+    own = missing[accelerator.process_index :: accelerator.num_processes]
+    with runtime.reporter.bar("label", total, total - left) as advance:
+        for split in folder.splits:
             parts = [part for part in own if part.split == split]
-            for part, logits in labelled_ranges(teacher, writer.folder, parts, workers):
+            for part, logits in labelled_ranges(teacher, folder, parts, runtime):
                 writer.write(part, logits)
                 advance(len(part) * accelerator.num_processes)
     return total - left
 
 
 def _label_windows(
-    teacher: Teacher, writer: SoftLabelWriter, missing: Sequence[RowRange], accelerator: Accelerator, workers: int
+    teacher: Teacher, folder: DatasetFolder, writer: SoftLabelWriter, missing: Sequence[RowRange], runtime: Runtime
 ) -> None:
     """Writes ranges of a teacher whose windows keep to no range: split by split, on the main process."""
     for split in dict.fromkeys(part.split for part in missing):
-        logits = split_logits(teacher, writer.folder, split, accelerator, workers)
+        logits = split_logits(teacher, folder, split, runtime)
         if logits is not None:
             for part in (one for one in missing if one.split == split):
                 writer.write(part, {head: values[part.start : part.stop] for head, values in logits.items()})
 
 
-def split_logits(
-    teacher: Teacher, folder: DatasetFolder, split: str, accelerator: Accelerator, workers: int = 0
-) -> Logits | None:
+def split_logits(teacher: Teacher, folder: DatasetFolder, split: str, runtime: Runtime) -> Logits | None:
     """The float16 logits of a whole split in row order, on the main process; None on the others."""
-    inputs = teacher.inputs(folder, split, accelerator, workers)
-    plan = RowsInOrder(len(inputs), inference.INFERENCE_BATCH, accelerator.num_processes, accelerator.process_index)
-    rows, parts = [np.empty(0, np.int64)], []
-    for faces in FaceLoader(inputs, plan, workers):
-        rows.append(faces.rows.numpy())
-        parts.append(_half_precision(teacher.label(split, faces)))
-    own = (
-        np.concatenate(rows),
-        {head: np.concatenate([part[head] for part in parts]) for head in (parts[0] if parts else ())},
-    )
-    gathered = inference._gather(own, accelerator)
-    return None if gathered is None else inference._in_row_order(gathered, folder.rows(split))
+    inputs = teacher.inputs(folder, split, runtime)
+    return inference.compute_rows(partial(teacher.label, split), inputs, runtime, dtype=torch.float16)
 
 
 def labelled_ranges(
-    teacher: Teacher, folder: DatasetFolder, parts: Sequence[RowRange], workers: int = 0
+    teacher: Teacher, folder: DatasetFolder, ranges: Sequence[RowRange], runtime: Runtime
 ) -> Iterator[tuple[RowRange, Logits]]:
     """Ranges of one split and their logits, float16 [rows, width] by head; only one range is in memory at a time."""
-    if not parts:
+    if not ranges:
         return
-    split = parts[0].split
-    images = FaceImages(load_dataset(folder.path, split), teacher.preprocessing)
-    loader = iter(FaceLoader(images, RowBatches(parts, inference.INFERENCE_BATCH), workers))
-    for part in parts:
-        batches, rows = [], 0
-        while rows < len(part):
-            faces = next(loader)
-            batches.append(_half_precision(teacher.label(split, faces)))
-            rows += len(faces.uids)
-        yield part, {head: np.concatenate([batch[head] for batch in batches]) for head in batches[0]}
-
-
-def _half_precision(logits: TeacherLogits) -> Logits:
-    # By torch, which turns what half precision cannot hold into infinities without a warning; the writer refuses those with their row.
-    return {head: values.half().cpu().numpy() for head, values in logits.items()}
+    split = ranges[0].split
+    inputs = teacher.inputs(folder, split, runtime)
+    plan = RowBatches(ranges, inference.INFERENCE_BATCH)
+    computed = inference.compute(
+        partial(teacher.label, split), inputs.batches(plan, runtime.workers), dtype=torch.float16
+    )
+    for one in ranges:
+        batches = -(-len(one) // inference.INFERENCE_BATCH)
+        yield one, inference.joined(islice(computed, batches)).values
 
 
 class RowBatches:

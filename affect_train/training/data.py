@@ -1,53 +1,64 @@
 """The splits that a run trains on and is judged by, and the order of its batches."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from accelerate import Accelerator
 from numpy.typing import NDArray
 
-from affect_data.dataset.folder import DatasetFolder, open_dataset
-from affect_data.dataset.schema import LABELS
-from affect_data.errors import UnknownNameError
-from affect_train.inference.features import StoredFeatures, group_name, read_feature_provenance
 from affect_train.inference.inputs import evaluation_windows
 from affect_train.inputs.augment import Augmentation
 from affect_train.inputs.batch import AffectBatch
-from affect_train.inputs.foreign.source import ForeignSource, open_source
-from affect_train.inputs.foreign.streaming import StreamedFaces, StreamLoader
-from affect_train.inputs.labels import LabelArrays, load_labels
-from affect_train.inputs.loading import FaceImages, FaceLoader
+from affect_train.inputs.features import StoredFeatures
+from affect_train.inputs.foreign.source import StreamedForeign
+from affect_train.inputs.foreign.streaming import StreamLoader
+from affect_train.inputs.inputs import IndexedInputs
+from affect_train.inputs.loading import View
 from affect_train.inputs.pools import pools_of, taught_by_pool
-from affect_train.inputs.sampler import BatchPlan, batch_plan
+from affect_train.inputs.sampler import Pool, batch_plan
+from affect_train.inputs.source import LoadedSource, Source, folder_of
+from affect_train.inputs.split import LoadedSplit, Split
 from affect_train.inputs.windows import FeatureWindows
-from affect_train.recipe.dataset import DatasetSource
 from affect_train.recipe.recipe import Recipe
-from affect_train.tasks import TaskSet
-from affect_train.training.windows import pools_of_windows, training_windows
-
-if TYPE_CHECKING:
-    from datasets import Dataset
 from affect_train.training.held_out import reserved_rows, rows_in
 from affect_train.training.learner import preprocessing_of
+from affect_train.training.source import FEATURES_IN_FOLDERS
+from affect_train.training.windows import describe_windows, pools_of_windows, training_windows
+
+
+class Plan(Protocol):
+    """The order of all processes' batches."""
+
+    steps: int
+
+    def set_position(self, epoch: int, start: int = 0) -> None:
+        """Makes the next pass over the batches that of an epoch, from a batch onwards."""
+
+
+class Batches(Protocol):
+    """This process's part of a plan."""
+
+    def __iter__(self) -> Iterator[AffectBatch]:
+        """From the position of the plan to the end of its epoch."""
+        ...
+
+    def close(self) -> None:
+        """Ends what reads ahead."""
 
 
 @dataclass(frozen=True)
-class Split:
-    """One split, ready to be read.
+class StreamedRows:
+    """A training split that is read while training: its rows are not known before, and its batches bring their labels.
 
     Attributes:
         name: of the split.
-        dataset: labels and images, joined; None where they are streamed.
-        labels: for the recipe's heads; None where they are streamed.
-        images: decoded faces, the features that are stored for them, or windows of these; None for a streamed training split.
     """
 
     name: str
-    dataset: "Dataset | None"
-    labels: LabelArrays | None
-    images: FaceImages | StoredFeatures | FeatureWindows | StreamedFaces | None
+    dataset: None = None
+    labels: None = None
 
 
 @dataclass(frozen=True)
@@ -58,154 +69,149 @@ class TrainingData:
         train: augmented.
         validation: as it is; None where the recipe names none.
         plan: the order of all processes' batches.
-        loader: this process's part of the plan.
+        batches: this process's part of the plan.
         source: the dataset.
+        rows: int64, the rows of the training split that are trained on, rising; None where they are streamed.
         reserved: int64, the rows of the training split that the method keeps for itself; None: none.
+        notes: what people should know of the rows.
     """
 
-    train: Split
+    train: LoadedSplit | StreamedRows
     validation: Split | None
-    plan: BatchPlan | StreamLoader
-    loader: FaceLoader | StreamLoader
-    source: DatasetFolder | ForeignSource
+    plan: Plan
+    batches: Batches
+    source: Source
+    rows: NDArray[np.int64] | None = None
     reserved: NDArray[np.int64] | None = None
-
-    def close(self) -> None:
-        """Ends what reads ahead."""
-        if isinstance(self.loader, StreamLoader):
-            self.loader.close()
-
-    def batches(self) -> Iterator[AffectBatch]:
-        """This process's batches, from the position of the plan to the end of its epoch."""
-        if isinstance(self.loader, StreamLoader):
-            return iter(self.loader)
-        return (self.train.labels.batch(faces) for faces in self.loader)
+    notes: tuple[str, ...] = ()
 
     @classmethod
-    def load(cls, recipe: Recipe, accelerator: Accelerator) -> "TrainingData":
+    def load(cls, recipe: Recipe, source: Source, accelerator: Accelerator) -> "TrainingData":
         """The splits that a recipe names.
 
+        Args:
+            recipe: of the run.
+            source: its dataset, from `open_training_source`.
+            accelerator: the processes that share the batches.
+
         Raises:
-            NotADatasetError: the dataset is not built.
+            DataError: the rows cannot be read.
             NoLabelsError: no training row has a label of a task that the batches are balanced over.
             UnknownNameError: the dataset lacks a split, a balance, a teacher or folds.
             ModelMismatchError: a teacher does not fit the heads.
-        """
-        folder = check_dataset(recipe)
-        if isinstance(folder, ForeignSource) and folder.streaming:
-            return cls.stream(recipe, folder, accelerator)
-        tasks = recipe.tasks.task_set()
-        train, validation = (
-            cls._split(recipe, folder, name, tasks)
-            for name in (recipe.training.split, recipe.training.validation_split)
-        )
-        assert train is not None
-        train = replace(train, labels=replace(train.labels, taught=taught_by_pool(recipe)))
-        pools, windows = pools_of(recipe, train.dataset, train.labels), isinstance(train.images, FeatureWindows)
-        plan = batch_plan(
-            recipe.batches.sampler,
-            pools_of_windows(recipe, pools, train.images.windows) if windows else pools,
-            len(train.images),
-            recipe.batches.size,
-            seed=recipe.seed,
-            steps=recipe.batches.steps_per_epoch,
-            # Windows hold no other rows.
-            kept=None if windows else rows_in(recipe, folder),
-        )
-        shard = plan.shard(accelerator.num_processes, accelerator.process_index)
-        loader = FaceLoader(train.images, shard, recipe.batches.workers)
-        return cls(train, validation, plan, loader, folder, reserved_rows(recipe, folder))
-
-    @classmethod
-    def stream(cls, recipe: Recipe, source: ForeignSource, accelerator: Accelerator) -> "TrainingData":
-        """The splits of a dataset that is read while training.
-
-        Raises:
-            SourceError: it cannot be read.
-            RecipeError: its columns are not those that the recipe names.
             UsageError: the processes cannot share a batch.
         """
-        tasks, options = recipe.tasks.task_set(), recipe.batches
-        loader = StreamLoader(
-            source.stream(recipe.training.split),
-            source.opened.source,
-            tasks,
-            batch_size=options.size,
-            steps=options.steps_per_epoch or (recipe.training.max_steps or 1) * recipe.training.accumulation,
-            seed=recipe.seed,
-            preprocessing=preprocessing_of(recipe),
-            augmentation=Augmentation(**recipe.augmentation.model_dump()),
-            threads=options.threads,
-            processes=accelerator.num_processes,
-            rank=accelerator.process_index,
-        )
-        name, validation = recipe.training.validation_split, None
-        if name is not None:
-            faces = StreamedFaces(source.stream(name), tasks, preprocessing_of(recipe), options.threads)
-            validation = Split(name, None, None, faces)
-        return cls(Split(recipe.training.split, None, None, None), validation, loader, loader, source)
-
-    @staticmethod
-    def _split(recipe: Recipe, folder: DatasetFolder | ForeignSource, name: str | None, tasks: TaskSet) -> Split | None:
-        if name is None:
-            return None
-        trained, faces = name == recipe.training.split, None
-        if isinstance(folder, ForeignSource):
-            loaded = folder.load(name, tasks)
-            dataset, labels, faces = loaded.dataset, loaded.labels, loaded.faces
-        else:
-            dataset, labels = load_labels(folder.path, name, tasks, recipe.soft_labels if trained else ())
-        augmentation = Augmentation(**recipe.augmentation.model_dump()) if trained else None
-        if recipe.model.features is not None:
-            stored = folder.load(name, [LABELS, group_name(recipe.model.features)])
-            features = StoredFeatures(stored, recipe.model.features)
-            if recipe.model.temporal is None:
-                return Split(name, dataset, labels, features)
-            if trained:
-                windows = training_windows(recipe, dataset, rows_in(recipe, folder))
-                return Split(name, dataset, labels, FeatureWindows(features, windows))
-            return Split(name, dataset, labels, evaluation_windows(dataset, features, recipe.model.temporal))
-        images = FaceImages(
-            dataset,
-            preprocessing_of(recipe),
-            augmentation,
-            seed=recipe.seed,
-            cache=recipe.batches.cache,
-            threads=recipe.batches.threads,
-            faces=faces,
-        )
-        return Split(name, dataset, labels, images)
+        if source.streamed is not None:
+            return _streamed_data(recipe, source.streamed, accelerator)
+        assert source.loaded is not None
+        return _loaded_data(recipe, source, source.loaded, accelerator)
 
 
-def trained_rows(recipe: Recipe, data: TrainingData) -> NDArray[np.int64]:
-    """The numbers of the training split's rows that are trained on, rising."""
-    if isinstance(data.train.images, FeatureWindows):
-        return np.sort(data.train.images.windows.order)
-    kept = rows_in(recipe, data.source)
-    return np.arange(len(data.train.labels)) if kept is None else np.flatnonzero(kept)
+def _streamed_data(recipe: Recipe, source: StreamedForeign, accelerator: Accelerator) -> TrainingData:
+    tasks, options, training = recipe.tasks.task_set(), recipe.batches, recipe.training
+    view = training_view(recipe)
+    loader = StreamLoader(
+        source.stream(training.split),
+        source.options,
+        tasks,
+        batch_size=options.size,
+        steps=options.steps_per_epoch or (training.max_steps or 1) * training.accumulation,
+        seed=view.seed,
+        preprocessing=view.preprocessing,
+        augmentation=view.augmentation,
+        threads=view.threads,
+        processes=accelerator.num_processes,
+        rank=accelerator.process_index,
+    )
+    validation = None
+    if training.validation_split is not None:
+        validation = source.split(training.validation_split, tasks, plain_view(recipe))
+    return TrainingData(StreamedRows(training.split), validation, loader, loader, source)
 
 
-def check_dataset(recipe: Recipe) -> DatasetFolder | ForeignSource:
-    """The dataset of a recipe; quick, so that a run on an unbuilt one ends before anything else is loaded.
+def _loaded_data(recipe: Recipe, source: Source, loaded: LoadedSource, accelerator: Accelerator) -> TrainingData:
+    options, tasks, folder = recipe.training, recipe.tasks.task_set(), source.folder
+    train = loaded.split(options.split, tasks, training_view(recipe), recipe.soft_labels)
+    train = replace(train, labels=replace(train.labels, taught=taught_by_pool(recipe)))
+    drawn = _drawn(recipe, source, train)
+    train = replace(train, inputs=drawn.inputs)
+    validation = None
+    if options.validation_split is not None:
+        validation = _validation(recipe, source, loaded.split(options.validation_split, tasks, plain_view(recipe)))
+    plan = batch_plan(
+        recipe.batches.sampler,
+        drawn.pools,
+        len(drawn.inputs),
+        recipe.batches.size,
+        seed=recipe.seed,
+        steps=recipe.batches.steps_per_epoch,
+        kept=drawn.kept,
+    )
+    shard = plan.shard(accelerator.num_processes, accelerator.process_index)
+    batches = train.batches(shard, recipe.batches.workers)
+    return TrainingData(
+        train, validation, plan, batches, source, drawn.rows, reserved_rows(recipe, folder), drawn.notes
+    )
 
-    Raises:
-        NotADatasetError: it is not built.
-        SourceError: it is no dataset folder, and cannot be opened.
-        UnknownNameError: it lacks a split or a teacher that the recipe names.
+
+class _Drawn(NamedTuple):
+    """What takes turns in the batches of a run.
+
+    Attributes:
+        inputs: of the training split.
+        pools: of items of the inputs.
+        kept: bool [items], those that may come; None: all.
+        rows: int64, the rows that are trained on, rising.
+        notes: what people should know of them.
     """
-    if isinstance(recipe.dataset, DatasetSource):
-        source = open_source(recipe.dataset)
-        assert isinstance(source, ForeignSource)
-        for split in filter(None, (recipe.training.split, recipe.training.validation_split)):
-            source.check_split(split)
-        return source
-    folder = open_dataset(recipe.dataset)
-    for split in filter(None, (recipe.training.split, recipe.training.validation_split)):
-        folder.rows(split)
-    if recipe.model.features is not None:
-        read_feature_provenance(recipe.dataset, recipe.model.features)
-    known = [group.removeprefix("soft.") for group in folder.groups(recipe.training.split) if group.startswith("soft.")]
-    for name in recipe.soft_labels:
-        if name not in known:
-            raise UnknownNameError(f"soft labels in '{recipe.dataset}'", name, known)
-    return folder
+
+    inputs: IndexedInputs
+    pools: Mapping[str, Pool]
+    kept: NDArray[np.bool_] | None
+    rows: NDArray[np.int64]
+    notes: tuple[str, ...] = ()
+
+
+def _drawn(recipe: Recipe, source: Source, train: LoadedSplit) -> _Drawn:
+    kept = rows_in(recipe, source.folder)
+    pools = pools_of(recipe, train.dataset, train.labels, source.folder)
+    features = _features(recipe, source, train.name)
+    if recipe.model.temporal is not None:
+        assert features is not None
+        windows = training_windows(recipe, train.dataset, kept)
+        # Windows hold no other rows than those that are kept.
+        return _Drawn(
+            FeatureWindows(features, windows),
+            pools_of_windows(recipe, pools, windows),
+            None,
+            np.sort(windows.order),
+            (describe_windows(windows),),
+        )
+    rows = np.arange(len(train.labels)) if kept is None else np.flatnonzero(kept)
+    return _Drawn(train.inputs if features is None else features, pools, kept, rows)
+
+
+def _validation(recipe: Recipe, source: Source, split: LoadedSplit) -> LoadedSplit:
+    features = _features(recipe, source, split.name)
+    if features is None:
+        return split
+    if recipe.model.temporal is None:
+        return replace(split, inputs=features)
+    return replace(split, inputs=evaluation_windows(split.dataset, features, recipe.model.temporal))
+
+
+def _features(recipe: Recipe, source: Source, split: str) -> StoredFeatures | None:
+    if recipe.model.features is None:
+        return None
+    return StoredFeatures.of(folder_of(source, FEATURES_IN_FOLDERS), split, recipe.model.features)
+
+
+def plain_view(recipe: Recipe) -> View:
+    """How the pictures of a run are shown for evaluation."""
+    cached = recipe.batches.cache and recipe.model.features is None
+    return View(preprocessing_of(recipe), None, recipe.seed, cached, recipe.batches.threads)
+
+
+def training_view(recipe: Recipe) -> View:
+    """How the pictures of a run are shown for training: augmented."""
+    return replace(plain_view(recipe), augmentation=Augmentation(**recipe.augmentation.model_dump()))

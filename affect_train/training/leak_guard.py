@@ -1,47 +1,53 @@
 """Holds the dataset of a recipe against leaks between its splits before anything is trained."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
-from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
 
 from affect_data.dataset.folder import DatasetFolder
 from affect_data.errors import DataError
 from affect_data.leaks.leaks import LeakError, Part, find_leaks, guard_dataset, stored_groups
 from affect_train.inputs.labels import column_array, load_folds
-from affect_train.recipe.dataset import DatasetSource
 from affect_train.recipe.recipe import Recipe
 from affect_train.reporting import Reporter
-from affect_train.training.data import Split, TrainingData, check_dataset
+from affect_train.runtime import Runtime
+from affect_train.training.data import TrainingData
 from affect_train.training.held_out import rows_in
+
+if TYPE_CHECKING:
+    from datasets import Dataset
 
 FOREIGN_REMEDY = "Mend the splits of the dataset. To train all the same, with figures that are too good, say `training: {leaks: report}`."
 NOUNS = {"subject": "people", "track": "videos", "picture": "pictures", "group": "groups of copies"}
 
 
-def guard_training(recipe: Recipe, accelerator: Accelerator, reporter: Reporter) -> None:
+def guard_training(recipe: Recipe, folder: DatasetFolder, runtime: Runtime) -> None:
     """Refuses a dataset of which people, videos or copies are in two splits, as far as the recipe says, and tells of those that it accepts.
 
     The main process looks; all processes end with the same error.
+
+    Args:
+        recipe: of the run.
+        folder: its dataset.
+        runtime: of this process.
 
     Raises:
         LeakError: there are leaks that the recipe does not accept.
         DataError: the same, on the other processes.
         UsageError: the recipe holds a fold out that the dataset does not have.
     """
-    if isinstance(recipe.dataset, DatasetSource):
-        return
     refusal: LeakError | None = None
-    if accelerator.is_main_process:
-        folder, options = check_dataset(recipe), recipe.training
+    if runtime.accelerator.is_main_process:
+        options = recipe.training
         try:
             leaks = guard_dataset(folder, leaks=options.leaks, copies=options.copies, parts=parts_of(recipe, folder))
         except LeakError as error:
             refusal = error
         else:
-            reporter.say(summary(leaks, audited=bool(stored_groups(folder))))
+            runtime.reporter.say(summary(leaks, audited=bool(stored_groups(folder))))
     message = broadcast_object_list([str(refusal) if refusal is not None else None])[0]
     if refusal is not None:
         raise refusal
@@ -58,8 +64,10 @@ def guard_loaded(recipe: Recipe, data: TrainingData, reporter: Reporter) -> None
     if data.train.dataset is None:
         reporter.say("leaks: not looked for, because the rows are streamed")
         return
-    splits = [split for split in (data.train, data.validation) if split is not None]
-    leaks = find_leaks(pl.concat(_people(split) for split in splits))
+    people = [_people(data.train.name, data.train.dataset)]
+    if data.validation is not None:
+        people.append(_people(data.validation.name, data.validation.passed()[0]))
+    leaks = find_leaks(pl.concat(people))
     if len(leaks) and recipe.training.leaks == "refuse":
         raise LeakError(leaks, FOREIGN_REMEDY)
     found = _counted(leaks)
@@ -71,10 +79,10 @@ def guard_loaded(recipe: Recipe, data: TrainingData, reporter: Reporter) -> None
     reporter.say(f"leaks: {said}; copies of pictures are looked for in dataset folders alone")
 
 
-def _people(split: Split) -> pl.DataFrame:
-    names = np.array(split.dataset.features["database"].names)
-    named = {"database": names[column_array(split.dataset, "database")], "split": split.name}
-    return pl.DataFrame({**named, **{column: split.dataset[column][:] for column in ("subject", "track")}})
+def _people(split: str, dataset: "Dataset") -> pl.DataFrame:
+    names = np.array(dataset.features["database"].names)
+    named = {"database": names[column_array(dataset, "database")], "split": split}
+    return pl.DataFrame({**named, **{column: dataset[column][:] for column in ("subject", "track")}})
 
 
 def parts_of(recipe: Recipe, folder: DatasetFolder) -> list[Part]:

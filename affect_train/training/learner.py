@@ -10,12 +10,13 @@ from accelerate.utils import DataLoaderConfiguration, DistributedType, ProjectCo
 
 from affect_data.errors import RecipeError, UsageError
 from affect_train.errors import BackboneError
-from affect_train.inference.features import check_features, read_feature_provenance
-from affect_train.inference.inference import build_accelerator
+from affect_train.inference.features import check_features
+from affect_train.inputs.features import FeatureProvenance
 from affect_train.inputs.preprocess import Preprocessing
 from affect_train.methods import METHODS, Method, build_method
 from affect_train.network.model import AffectModel
 from affect_train.recipe.recipe import Recipe
+from affect_train.runtime import build_accelerator
 from affect_train.training.ema import MovingAverage
 from affect_train.training.optimization import learning_rate_factor, parameter_groups
 
@@ -88,13 +89,16 @@ class Learner:
     average: MovingAverage | None = None
 
     @classmethod
-    def build(cls, recipe: Recipe, accelerator: Accelerator, steps: int) -> "Learner":
+    def build(
+        cls, recipe: Recipe, accelerator: Accelerator, steps: int, features: FeatureProvenance | None = None
+    ) -> "Learner":
         """A fresh model and what trains it.
 
         Args:
             recipe: of the run.
             accelerator: prepares them.
             steps: optimizer steps of the whole run, for the schedule.
+            features: where the stored features come from that the backbone must give; None where it learns from pictures.
 
         Raises:
             BackboneError: the backbone cannot be loaded or does not fit.
@@ -110,8 +114,8 @@ class Learner:
         model = AffectModel.build(
             recipe.tasks.task_set(), recipe.model, preprocessing.to_dict(), preprocessing.digest()
         )
-        if recipe.model.features is not None:
-            check_features(model, read_feature_provenance(recipe.dataset, recipe.model.features))
+        if features is not None:
+            check_features(model, features)
         if recipe.model.gradient_checkpointing:
             recompute_activations(model)
         if recipe.training.compile is not None:

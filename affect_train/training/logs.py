@@ -4,12 +4,10 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from accelerate import Accelerator
-
 from affect_train.inputs.batch import AffectBatch
 from affect_train.recipe.recipe import Recipe
-from affect_train.reporting import Reporter
 from affect_train.run_folder import LineLog, RunFolder
+from affect_train.runtime import Runtime
 
 PROJECT = "tensorboard"
 """The trackers' project: also the folder, inside the run folder, that TensorBoard's files go to."""
@@ -20,18 +18,16 @@ class Logs:
 
     Args:
         recipe: of the run.
-        accelerator: its main process writes.
-        reporter: prints.
+        runtime: its main process writes.
         folder: of the run.
         resume_at: optimizer steps done before.
     """
 
-    def __init__(
-        self, recipe: Recipe, accelerator: Accelerator, reporter: Reporter, folder: RunFolder, *, resume_at: int
-    ) -> None:
+    def __init__(self, recipe: Recipe, runtime: Runtime, folder: RunFolder, *, resume_at: int) -> None:
+        accelerator = runtime.accelerator
         self._recipe = recipe
         self._accelerator = accelerator
-        self._reporter = reporter
+        self._reporter = runtime.reporter
         self._metrics = LineLog(folder.metrics, resume_at) if accelerator.is_main_process else None
         self._rows = LineLog(folder.rows(accelerator.process_index), resume_at) if recipe.training.record_rows else None
         self._restart_window()

@@ -12,22 +12,23 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 
+from affect_data.dataset.folder import DatasetFolder
 from affect_data.errors import DataError
 from affect_train.evaluation.evaluate import evaluate_split
 from affect_train.inputs.batch import AffectBatch
-from affect_train.inputs.foreign import ForeignSource, report_of
-from affect_train.inputs.windows import FeatureWindows
+from affect_train.inputs.source import Source
 from affect_train.recipe.recipe import Recipe
 from affect_train.reporting import Reporter
 from affect_train.run_folder import RunFolder, recover_folder, run_lock, write_json, written_folder
+from affect_train.runtime import Runtime
 from affect_train.training.checkpoint import Checkpoints, Progress, broadcast_buffers
-from affect_train.training.data import TrainingData, check_dataset, trained_rows
+from affect_train.training.data import TrainingData
 from affect_train.training.leak_guard import guard_loaded, guard_training
 from affect_train.training.learner import Learner, training_accelerator
 from affect_train.training.logs import Logs
 from affect_train.training.resume import check_same_recipe
+from affect_train.training.source import feature_provenance, open_training_source
 from affect_train.training.step import optimizer_step
-from affect_train.training.windows import describe_windows
 
 Value = TypeVar("Value")
 
@@ -37,12 +38,21 @@ class Run:
     """A run under way."""
 
     recipe: Recipe
-    accelerator: Accelerator
+    runtime: Runtime
     data: TrainingData
     learner: Learner
-    reporter: Reporter
     progress: Progress = field(default_factory=Progress)
     evaluation: dict[str, Any] | None = None
+
+    @property
+    def accelerator(self) -> Accelerator:
+        """Of this process."""
+        return self.runtime.accelerator
+
+    @property
+    def reporter(self) -> Reporter:
+        """Of this process."""
+        return self.runtime.reporter
 
     @property
     def epoch_steps(self) -> int:
@@ -72,11 +82,12 @@ def planned_steps(recipe: Recipe, data: TrainingData) -> int:
     return min(steps, recipe.training.max_steps or steps)
 
 
-def train(recipe: Recipe, *, dry_run: bool = False) -> dict[str, Any] | None:
+def train(recipe: Recipe, folder: DatasetFolder | None = None, *, dry_run: bool = False) -> dict[str, Any] | None:
     """Trains what a recipe says, or goes on with it, and tells what came out, on the main process; None on the others.
 
     Args:
         recipe: a validated recipe.
+        folder: its dataset where that is open already.
         dry_run: check everything, train one step, write nothing.
 
     Raises:
@@ -86,44 +97,54 @@ def train(recipe: Recipe, *, dry_run: bool = False) -> dict[str, Any] | None:
         NonFiniteLossError: a loss became NaN or infinite.
         UsageError: another run writes to the output folder, or did by another recipe.
     """
-    check_dataset(recipe)
-    accelerator = training_accelerator(recipe)
-    reporter = Reporter(speaks=accelerator.is_main_process)
-    guard_training(recipe, accelerator, reporter)
-    data = TrainingData.load(recipe, accelerator)
-    if isinstance(data.source, ForeignSource):
-        guard_loaded(recipe, data, reporter)
-    learner = Learner.build(recipe, accelerator, planned_steps(recipe, data))
-    if data.train.labels is not None:
-        for note in learner.method.prepare(
-            data.train.labels, trained_rows(recipe, data), f"'{recipe.dataset}', split {recipe.training.split}"
-        ):
-            reporter.say(note)
-    learner.method.attach(learner, data, accelerator, recipe)
-    run = Run(recipe, accelerator, data, learner, reporter)
+    source = open_training_source(recipe, folder)
+    runtime = Runtime.start(training_accelerator(recipe), workers=recipe.batches.workers)
+    run = prepared(recipe, source, runtime)
     describe(run)
     if dry_run:
         return try_one_step(run)
-    folder = RunFolder(recipe.output)
-    checkpoints = Checkpoints(folder.checkpoints, recipe.training.keep_last, recipe.training.keep_best)
-    with run_lock(folder, accelerator):
-        start_or_resume(run, folder, checkpoints)
-        with Logs(recipe, accelerator, reporter, folder, resume_at=run.progress.step) as logs:
-            train_steps(run, folder, checkpoints, logs)
-        return finish(run, folder)
+    output = RunFolder(recipe.output)
+    checkpoints = Checkpoints(output.checkpoints, recipe.training.keep_last, recipe.training.keep_best)
+    with run_lock(output, runtime.accelerator):
+        start_or_resume(run, output, checkpoints)
+        with Logs(recipe, runtime, output, resume_at=run.progress.step) as logs:
+            train_steps(run, output, checkpoints, logs)
+        return finish(run, output)
+
+
+def prepared(recipe: Recipe, source: Source, runtime: Runtime) -> Run:
+    """A run before its first step: guarded against leaks, its data loaded, its model built.
+
+    Raises:
+        AffectError: as for `train`.
+    """
+    if source.folder is not None:
+        guard_training(recipe, source.folder, runtime)
+    data = TrainingData.load(recipe, source, runtime.accelerator)
+    if source.folder is None:
+        guard_loaded(recipe, data, runtime.reporter)
+    learner = Learner.build(
+        recipe, runtime.accelerator, planned_steps(recipe, data), feature_provenance(recipe, source)
+    )
+    if data.rows is not None and data.train.labels is not None:
+        where = f"'{recipe.dataset}', split {recipe.training.split}"
+        for note in learner.method.prepare(data.train.labels, data.rows, where):
+            runtime.reporter.say(note)
+    learner.method.attach(learner, data, runtime.accelerator, recipe)
+    return Run(recipe, runtime, data, learner)
 
 
 def describe(run: Run) -> None:
     """Says what is about to be trained."""
     parameters = sum(parameter.numel() for parameter in run.learner.model.parameters() if parameter.requires_grad)
     rows = "rows are streamed"
-    if run.data.train.labels is not None:
-        trained = trained_rows(run.recipe, run.data)
+    trained = run.data.rows
+    if trained is not None and run.data.train.labels is not None:
         pools = run.data.train.labels.pools(run.recipe.tasks.task_set())
         labelled = ", ".join(f"{task} {np.isin(found, trained).sum():,}" for task, found in pools.items())
         rows = f"{len(trained):,} rows (labelled: {labelled})"
-    if isinstance(run.data.train.images, FeatureWindows):
-        run.reporter.say(describe_windows(run.data.train.images.windows))
+    for note in run.data.notes:
+        run.reporter.say(note)
     run.reporter.say(
         f"{run.accelerator.num_processes} process(es) on {run.accelerator.device}; {parameters:,} parameters learn; "
         f"{rows}; {run.total_steps:,} steps, {run.epoch_steps:,} an epoch"
@@ -183,7 +204,7 @@ def windows(run: Run) -> Iterator[list[AffectBatch]]:
     while not run.finished:
         epoch, done = divmod(run.progress.step, run.epoch_steps)
         plan.set_position(epoch, done * accumulation)
-        batches = (batch.to(run.accelerator.device) for batch in run.data.batches())
+        batches = (batch.to(run.accelerator.device) for batch in run.data.batches)
         while not run.finished and (window := list(islice(batches, accumulation))):
             yield window
 
@@ -217,10 +238,7 @@ def validation_score(run: Run, logs: Logs) -> float | None:
     split, accelerator, score = run.data.validation, run.accelerator, None
     if split is None:
         return None
-    model, workers = accelerator.unwrap_model(run.learner.model), run.recipe.batches.workers
-    run.evaluation = evaluate_split(
-        model, split.dataset, split.labels, split.images, accelerator, run.reporter, workers=workers
-    )
+    run.evaluation = evaluate_split(accelerator.unwrap_model(run.learner.model), split, run.runtime)
     if run.evaluation is not None:
         score = metric(run.evaluation["overall"], run.recipe.training.best_metric)
         logs.evaluation(run.progress.step, run.evaluation["overall"], score)
@@ -230,7 +248,7 @@ def validation_score(run: Run, logs: Logs) -> float | None:
 def evaluation_report(run: Run) -> dict[str, Any]:
     """What ``evaluation.json`` says of the saved model."""
     return {
-        **report_of(run.data.source),
+        **run.data.source.report(),
         "step": run.progress.step,
         "splits": {run.recipe.training.validation_split: run.evaluation},
     }
@@ -274,7 +292,7 @@ def save_model(accelerator: Accelerator, model: torch.nn.Module, folder: Path) -
 def try_one_step(run: Run) -> dict[str, Any] | None:
     """One optimizer step, of which nothing is kept."""
     losses = train_step(run, next(windows(run)))
-    run.data.close()
+    run.data.batches.close()
     if not run.accelerator.is_main_process:
         return None
     return {"dry_run": True, "steps": run.total_steps, "losses": losses}
@@ -282,7 +300,7 @@ def try_one_step(run: Run) -> dict[str, Any] | None:
 
 def finish(run: Run, folder: RunFolder) -> dict[str, Any] | None:
     """What a finished run says of itself."""
-    run.data.close()
+    run.data.batches.close()
     if not run.accelerator.is_main_process:
         return None
     for note in run.learner.method.finish(folder.path):

@@ -15,7 +15,7 @@ import yaml
 from python_processes import MULTI_GPU, kill_at_first_checkpoint, run_python
 from training_runs import fresh_accelerator, rows_of, same_bits, weights_of
 
-from affect_data.dataset.folder import load_dataset
+from affect_data.dataset.folder import load_dataset, open_dataset
 from affect_train.evaluation.evaluate import evaluate
 from affect_train.inference import inference
 from affect_train.inputs.labels import load_labels
@@ -63,7 +63,9 @@ def test_two_processes_train_as_one(recipe_file: Path, own_dataset: Path, tmp_pa
 
     # together the processes saw the plan, in order
     tasks = recipe.tasks.task_set()
-    plan = batch_plan("task_balanced", load_labels(own_dataset, "train", tasks)[1].pools(tasks), 16, 12, seed=0)
+    plan = batch_plan(
+        "task_balanced", load_labels(open_dataset(own_dataset), "train", tasks)[1].pools(tasks), 16, 12, seed=0
+    )
     expected = [batch for epoch in (0, 1) for batch in plan.plan(epoch)[0].tolist()]
     parts = [rows_of(two, rank) for rank in (0, 1)]
     assert [first + second for first, second in zip(*parts, strict=True)] == expected

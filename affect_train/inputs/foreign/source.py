@@ -1,8 +1,9 @@
-"""Where the rows of a recipe come from: a dataset folder, or any other dataset of the Hub or of this machine."""
+"""Datasets of the Hub or of this machine that are no dataset folder, as sources of rows."""
 
 import hashlib
 import json
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,14 +11,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import TypeAdapter
 
-from affect_data.dataset.folder import MANIFEST, DatasetFolder, open_dataset
 from affect_data.dataset.hashing import content_hash
-from affect_data.errors import NotADatasetError, RecipeError, UsageError
+from affect_data.errors import RecipeError, UsageError
 from affect_train.inputs.foreign.pictures import ForeignFaces
 from affect_train.inputs.foreign.reading import OpenedSource, SourceError, open_dataset_source
 from affect_train.inputs.foreign.stream import RowStream
+from affect_train.inputs.foreign.streaming import StreamedFaces, StreamedSplit
 from affect_train.inputs.foreign.unified import label_dataset, rows_of
 from affect_train.inputs.labels import LabelArrays
+from affect_train.inputs.loading import View
+from affect_train.inputs.split import LoadedSplit
 from affect_train.inputs.stored import StoredFaces
 from affect_train.recipe.dataset import DatasetSource
 from affect_train.recipe.source import read_source, validation_mistakes
@@ -31,8 +34,8 @@ DESCRIPTIONS = (".yaml", ".yml")
 
 
 @dataclass(frozen=True)
-class LoadedSplit:
-    """One split, whose rows can be read in any order.
+class LoadedRows:
+    """The rows of a split, which can be read in any order.
 
     Attributes:
         dataset: labels and images, joined.
@@ -45,27 +48,32 @@ class LoadedSplit:
     faces: StoredFaces
 
 
-@dataclass(frozen=True)
 class ForeignSource:
     """A dataset that is no dataset folder of affectkit.
 
-    Attributes:
+    Args:
         opened: its files.
-        hashes: of the labels of the splits that were loaded.
     """
 
-    opened: OpenedSource
-    hashes: dict[str, str] = field(default_factory=dict)
+    folder: None = None
 
-    @property
-    def streaming(self) -> bool:
-        """Whether rows are read while training."""
-        return self.opened.source.streaming
+    def __init__(self, opened: OpenedSource) -> None:
+        self.opened = opened
 
     @property
     def name(self) -> str:
         """What messages and results call it; a folder without the folders that it lies in."""
         return self.opened.name
+
+    @property
+    def fingerprint(self) -> str | None:
+        """Hash of the labels of the splits that were loaded; None where they are streamed."""
+        return None
+
+    def report(self) -> dict[str, Any]:
+        """Its name and fingerprint, and the commit of a dataset of the Hub."""
+        commit = {"commit": self.opened.commit} if self.opened.commit else {}
+        return {"dataset": self.name, "fingerprint": self.fingerprint, **commit}
 
     def check_split(self, name: str) -> None:
         """Makes sure that there is such a split.
@@ -75,7 +83,36 @@ class ForeignSource:
         """
         self.opened.split(name)
 
-    def load(self, split: str, tasks: TaskSet) -> LoadedSplit:
+    def place(self, split: str) -> str:
+        """What a split is called in messages."""
+        return f"'{self.name}', split {split}"
+
+
+class LoadedForeign(ForeignSource):
+    """One whose rows are read before training.
+
+    Args:
+        opened: its files.
+    """
+
+    streamed: None = None
+
+    def __init__(self, opened: OpenedSource) -> None:
+        super().__init__(opened)
+        self._hashes: dict[str, str] = {}
+
+    @property
+    def loaded(self) -> "LoadedForeign":
+        """Itself: its rows can be read in any order."""
+        return self
+
+    @property
+    def fingerprint(self) -> str | None:
+        """Hash of the labels of the splits that were loaded; None before."""
+        joined = hashlib.sha256(json.dumps(self._hashes, sort_keys=True).encode()).hexdigest()[:16]
+        return joined if self._hashes else None
+
+    def load(self, split: str, tasks: TaskSet) -> LoadedRows:
         """A split with its labels for some heads.
 
         Raises:
@@ -92,9 +129,42 @@ class ForeignSource:
         _refuse_empty(name, split, found.select_columns([rows.image]).with_format("arrow")[:].column(0))
         labels = rows(table, lambda row: f"{name}:{split}/{row}", lambda row: f"split {split}, row {row}")
         _refuse_duplicates(name, split, labels["uid"])
-        self.hashes[split] = content_hash(labels)
+        self._hashes[split] = content_hash(labels)
         dataset = _joined(label_dataset(labels, rows.features), found.select_columns([rows.image]), rows.image)
-        return LoadedSplit(dataset, LabelArrays.load(labels, tasks), ForeignFaces(dataset, self.opened.folder))
+        return LoadedRows(dataset, LabelArrays.load(labels, tasks), ForeignFaces(dataset, self.opened.folder))
+
+    def split(self, name: str, tasks: TaskSet, view: View, soft_labels: Sequence[str] = ()) -> LoadedSplit:
+        """A split with its labels for some heads and its pictures; see `load`.
+
+        Raises:
+            UsageError: soft labels are asked for, which only a dataset folder holds.
+        """
+        if soft_labels:
+            raise UsageError(
+                f"soft_labels: the dataset '{self.name}' holds none; build a dataset folder with `affect-data build`"
+            )
+        rows = self.load(name, tasks)
+        return LoadedSplit(name, rows.dataset, rows.labels, view.images(rows.dataset, rows.faces))
+
+
+class StreamedForeign(ForeignSource):
+    """One whose rows are read while training, and not kept.
+
+    Args:
+        opened: its files.
+    """
+
+    loaded: None = None
+
+    @property
+    def streamed(self) -> "StreamedForeign":
+        """Itself: its rows come in the order in which they are read."""
+        return self
+
+    @property
+    def options(self) -> DatasetSource:
+        """How rows are shuffled and shared."""
+        return self.opened.source
 
     def stream(self, split: str) -> RowStream:
         """The rows of a split as they are read.
@@ -106,43 +176,19 @@ class ForeignSource:
         """
         return RowStream(self.opened, split)
 
-    @property
-    def fingerprint(self) -> str | None:
-        """Hash of the labels of the splits that were loaded; None where they are streamed."""
-        joined = hashlib.sha256(json.dumps(self.hashes, sort_keys=True).encode()).hexdigest()[:16]
-        return joined if self.hashes else None
+    def split(self, name: str, tasks: TaskSet, view: View) -> StreamedSplit:
+        """A split for evaluation, whose labels are known once its pictures have passed; see `stream`."""
+        return StreamedSplit(name, StreamedFaces(self.stream(name), tasks, view.preprocessing, view.threads))
 
 
-def report_of(dataset: DatasetFolder | ForeignSource) -> dict[str, Any]:
-    """What results say of the dataset that they come from: its name and fingerprint, and the commit of a dataset of the Hub."""
-    if isinstance(dataset, DatasetFolder):
-        return {"dataset": dataset.path.name, "fingerprint": dataset.fingerprint}
-    commit = {"commit": dataset.opened.commit} if dataset.opened.commit else {}
-    return {"dataset": dataset.name, "fingerprint": dataset.fingerprint, **commit}
-
-
-def open_source(dataset: "str | Path | DatasetSource") -> DatasetFolder | ForeignSource:
-    """The dataset of a recipe, or of a command's argument.
-
-    Args:
-        dataset: a dataset folder, a file that describes another dataset, or what such a file says.
+def open_foreign(source: DatasetSource) -> LoadedForeign | StreamedForeign:
+    """A dataset that a recipe describes.
 
     Raises:
-        NotADatasetError: there is no built dataset folder.
         SourceError: there is no such dataset, or the Hub cannot be reached.
-        RecipeError: the description has mistakes.
     """
-    if isinstance(dataset, DatasetSource):
-        return ForeignSource(open_dataset_source(dataset))
-    path = Path(dataset)
-    if path.suffix in DESCRIPTIONS and not path.is_dir():
-        described = read_description(path)
-        return open_source(described)
-    if path.is_dir() and not (path / MANIFEST).is_file():
-        because = f"it has no {MANIFEST}, so it was not built to its end"
-        remedy = f"Build it with `affect-data build RECIPE {path}`; another dataset takes a section, in a recipe or a file (docs/datasets.md)"
-        raise NotADatasetError(path, because, remedy)
-    return open_dataset(path)
+    opened = open_dataset_source(source)
+    return StreamedForeign(opened) if source.streaming else LoadedForeign(opened)
 
 
 def read_description(path: Path) -> "str | DatasetSource":
@@ -163,23 +209,6 @@ def read_description(path: Path) -> "str | DatasetSource":
     if mistakes:
         raise RecipeError(str(path), mistakes)
     return TypeAdapter(DatasetSource).validate_json(json.dumps(source.values), strict=True)
-
-
-def own_folder(dataset: "str | Path | DatasetSource", doing: str) -> Path:
-    """The dataset folder that columns can be written into.
-
-    Args:
-        dataset: as a recipe or an argument names it.
-        doing: what wants to write, for the message.
-
-    Raises:
-        UsageError: it is another kind of dataset.
-    """
-    if isinstance(dataset, DatasetSource) or (Path(dataset).suffix in DESCRIPTIONS and not Path(dataset).is_dir()):
-        raise UsageError(
-            f"{doing} writes columns into a dataset folder, which '{dataset}' is not; name a folder that `affect-data build` wrote"
-        )
-    return Path(dataset)
 
 
 def _joined(labels: "Dataset", pictures: "Dataset", image: str) -> "Dataset":

@@ -3,7 +3,7 @@
 from collections import Counter, deque
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
@@ -17,7 +17,7 @@ from affect_train.inputs.augment import Augmentation, augmentation_key
 from affect_train.inputs.batch import AffectBatch, FaceBatch
 from affect_train.inputs.foreign.reading import SourceError
 from affect_train.inputs.foreign.stream import RowStream, StreamedRow
-from affect_train.inputs.labels import LabelArrays
+from affect_train.inputs.labels import LabelArrays, check_labels
 from affect_train.inputs.loading import Decoders
 from affect_train.inputs.preprocess import Preprocessing
 from affect_train.recipe.dataset import DatasetSource
@@ -194,10 +194,24 @@ class StreamedFaces:
         self._decoders = Decoders(threads)
         self._tables: list[pa.Table] = []
 
-    def __len__(self) -> int:
-        return sum(map(len, self._tables))
+    @property
+    def tasks(self) -> TaskSet:
+        """The heads that labels are for."""
+        return self._tasks
 
-    def in_order(self, batch_size: int, processes: int = 1, rank: int = 0) -> Iterator[FaceBatch]:
+    @property
+    def rows(self) -> int | None:
+        """Rows of the split; None where none has passed yet."""
+        return sum(map(len, self._tables)) or None
+
+    def in_order(
+        self,
+        batch_size: int,
+        processes: int = 1,
+        rank: int = 0,
+        *,
+        workers: int = 0,  # noqa: ARG002 - one reader decodes in threads
+    ) -> Iterator[FaceBatch]:
         """The batches of this process; every row has its number in the order of the stream. All processes read all rows."""
         self._tables = []
         rows, first = self._rows(), 0
@@ -219,6 +233,30 @@ class StreamedFaces:
         """The labels of the rows that have passed."""
         dataset = self.stream.dataset(pa.concat_tables(self._tables).combine_chunks())
         return dataset, LabelArrays.load(dataset, self._tasks)
+
+
+@dataclass(frozen=True)
+class StreamedSplit:
+    """A split for evaluation, whose labels are known once its pictures have passed.
+
+    Attributes:
+        name: of the split.
+        inputs: its pictures.
+    """
+
+    name: str
+    inputs: StreamedFaces
+    labels: None = None
+
+    def passed(self) -> tuple["Dataset", LabelArrays]:
+        """The rows that have passed, and their labels.
+
+        Raises:
+            ModelMismatchError: no row has a label of any of the tasks.
+        """
+        dataset, labels = self.inputs.labels()
+        check_labels(labels, self.inputs.tasks, self.inputs.stream.place)
+        return dataset, labels
 
 
 def decoded(

@@ -4,22 +4,18 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from affect_data.dataset.folder import DatasetFolder, load_dataset
+from affect_data.dataset.folder import DatasetFolder
 from affect_data.errors import DataError
 from affect_train.inputs.batch import FaceBatch
+from affect_train.inputs.inputs import IndexedInputs
 from affect_train.inputs.loading import FaceImages
 from affect_train.inputs.preprocess import Preprocessing
+from affect_train.runtime import Runtime
 from affect_train.tasks import TaskSet
-
-if TYPE_CHECKING:
-    from accelerate import Accelerator
-
-    from affect_train.inputs.windows import FeatureWindows
 
 TeacherLogits = dict[str, Tensor]
 """Float tensors [N, width] by head: au, expression, valence, arousal; heads that the teacher lacks are absent."""
@@ -72,15 +68,9 @@ class Teacher(ABC):
         """Whether what it says of a frame depends on the frames around it."""
         return False
 
-    def inputs(
-        self,
-        folder: DatasetFolder,
-        split: str,
-        accelerator: "Accelerator",  # noqa: ARG002 - for those who take more than pictures
-        workers: int = 0,  # noqa: ARG002 - for those who take more than pictures
-    ) -> "FaceImages | FeatureWindows":
+    def inputs(self, folder: DatasetFolder, split: str, runtime: Runtime) -> IndexedInputs:  # noqa: ARG002 - for those who take more than pictures
         """What it is shown of a split; all processes call it."""
-        return FaceImages(load_dataset(folder.path, split), self.preprocessing)
+        return FaceImages(folder.load(split), self.preprocessing)
 
     @abstractmethod
     def logits(self, pixels: Tensor) -> TeacherLogits:

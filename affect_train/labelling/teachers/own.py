@@ -1,7 +1,6 @@
 """A model that affect_train trained, as a teacher."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -11,14 +10,11 @@ from affect_train.errors import NotAModelError
 from affect_train.inference.inference import logits_of, open_model
 from affect_train.inference.inputs import inputs_of
 from affect_train.inputs.batch import FaceBatch
-from affect_train.inputs.loading import FaceImages
-from affect_train.inputs.windows import FeatureWindows
+from affect_train.inputs.inputs import IndexedInputs
 from affect_train.labelling.teachers.base import Teacher, TeacherLogits, files_digest
 from affect_train.recipe.model import Temporal
 from affect_train.run_folder import model_folder
-
-if TYPE_CHECKING:
-    from accelerate import Accelerator
+from affect_train.runtime import Runtime
 
 WEIGHTS = "*.safetensors"
 
@@ -56,11 +52,9 @@ class AffectTeacher(Teacher):
         options = Temporal(**self.model.config.temporal)
         return f"{super().view}, windows of {options.window} frames every {options.strides[1]}"
 
-    def inputs(
-        self, folder: DatasetFolder, split: str, accelerator: "Accelerator", workers: int = 0
-    ) -> FaceImages | FeatureWindows:
-        """See `Teacher.inputs`."""
-        return inputs_of(self.model, self.preprocessing, folder, split, accelerator, workers=workers)
+    def inputs(self, folder: DatasetFolder, split: str, runtime: Runtime) -> IndexedInputs:
+        """Pictures, or windows of features where it has a recurrent stage."""
+        return inputs_of(self.model, self.preprocessing, folder, split, runtime)
 
     def logits(self, pixels: Tensor) -> TeacherLogits:
         """See `Teacher.logits`."""

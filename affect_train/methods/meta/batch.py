@@ -12,12 +12,11 @@ from torch import Tensor
 
 from affect_data.errors import UsageError
 from affect_train.inputs.batch import AffectBatch
-from affect_train.inputs.loading import FaceLoader
 from affect_train.inputs.sampler import BatchPlan
+from affect_train.inputs.split import LoadedSplit
 
 if TYPE_CHECKING:
     from affect_train.recipe.recipe import Recipe
-    from affect_train.training.data import Split
 
 SEED_OFFSET = 2**32
 """Added to the recipe's seed, which is smaller: else a batch of its own would hold the rows that the batch of the step holds."""
@@ -88,7 +87,7 @@ class MetaLoader:
         UsageError: they cannot share it evenly, or there are no rows.
     """
 
-    def __init__(self, recipe: "Recipe", split: "Split", rows: NDArray[np.int64], accelerator: Accelerator) -> None:
+    def __init__(self, recipe: "Recipe", split: LoadedSplit, rows: NDArray[np.int64], accelerator: Accelerator) -> None:
         size, processes = recipe.method.meta_batch.size, accelerator.num_processes
         if size % processes:
             raise UsageError(
@@ -101,7 +100,7 @@ class MetaLoader:
             )
         self._plan = BatchPlan({"au": rows}, size, seed=recipe.seed + SEED_OFFSET)
         shard = self._plan.shard(processes, accelerator.process_index)
-        self._loader = FaceLoader(split.images, shard, min(1, recipe.batches.workers))
+        self._loader = split.inputs.batches(shard, min(1, recipe.batches.workers))
         self._labels, self._device = split.labels, accelerator.device
         self._next = -1
         self._faces: Iterator[AffectBatch] = iter(())

@@ -16,15 +16,16 @@ from affect_data.errors import NotADatasetError, UnknownNameError, UsageError
 from affect_data.vocabulary import COMPOUND_EXPRESSIONS
 from affect_train.cli.app import main
 from affect_train.errors import ModelMismatchError
-from affect_train.evaluation.compound import ChosenFaces, evaluate_compound
+from affect_train.evaluation.compound import evaluate_compound
 from affect_train.evaluation.compound_rule import RAF_DB, CompoundRule, intervals, metrics
 from affect_train.evaluation.few_shot import draw, few_shot, fit, learned_classes
 from affect_train.evaluation.intervals import Clusters
-from affect_train.inference.inference import build_accelerator, infer, open_model, predictions
+from affect_train.inference.inference import infer, open_model, predictions
 from affect_train.inputs.loading import FaceImages
 from affect_train.inputs.preprocess import Preprocessing
 from affect_train.network.model import AffectModel
 from affect_train.recipe.model import Model
+from affect_train.runtime import Runtime
 from affect_train.tasks import TaskSet
 
 SEVEN = ("neutral", "anger", "disgust", "fear", "happiness", "sadness", "surprise")
@@ -228,7 +229,7 @@ def test_the_report_is_that_of_the_rule_on_every_row(model: Path, compounds: Pat
 
     loaded, preprocessing = open_model(model)
     dataset = load_dataset(compounds, "validation")
-    said = predictions(loaded, infer(loaded, FaceImages(dataset, preprocessing), build_accelerator()))
+    said = predictions(loaded, infer(loaded, FaceImages(dataset, preprocessing), Runtime.start()))
     chosen = [row for row in range(50) if (100 + row) % 4 in (2, 3)]
     labels = np.array([(100 + row) % 11 for row in chosen])
     scores = CompoundRule.of(RAF_DB, TASKS).scores(said["au"], said["expression"], said["valence"])[chosen]
@@ -244,12 +245,12 @@ def test_the_report_is_that_of_the_rule_on_every_row(model: Path, compounds: Pat
     assert json.loads((tmp_path / "compound.json").read_text())["zero_shot"]["uar"] == found["zero_shot"]["uar"]
 
 
-def test_chosen_rows_are_those_rows_under_new_numbers(model: Path, compounds: Path):
+def test_chosen_rows_are_those_rows_in_their_own_order(model: Path, compounds: Path):
     loaded, preprocessing = open_model(model)
     images = FaceImages(load_dataset(compounds, "validation"), preprocessing)
     rows = np.array([49, 3, 17])
-    every = infer(loaded, images, build_accelerator())
-    some = infer(loaded, ChosenFaces(images, rows), build_accelerator())
+    every = infer(loaded, images, Runtime.start())
+    some = infer(loaded, images.showing(rows), Runtime.start(), rows=rows)
     assert some["au"] == pytest.approx(every["au"][rows], abs=1e-6)
 
 

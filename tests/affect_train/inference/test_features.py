@@ -13,21 +13,16 @@ from training_runs import fresh_accelerator
 from affect_data.dataset.folder import load_dataset, open_dataset
 from affect_data.errors import DataError, RecipeError, UnknownNameError
 from affect_train.errors import ModelMismatchError
-from affect_train.inference import features
-from affect_train.inference.features import (
-    StoredFeatures,
-    backbone_digest,
-    check_features,
-    read_feature_provenance,
-    store_features,
-)
+from affect_train.inference.features import backbone_digest, check_features, store_features
 from affect_train.inference.inference import infer, open_model
 from affect_train.inputs.batch import Pick
+from affect_train.inputs.features import StoredFeatures, group_name, read_feature_provenance
 from affect_train.inputs.loading import FaceImages
 from affect_train.inputs.preprocess import Preprocessing
 from affect_train.network.model import AffectModel
 from affect_train.recipe.model import Model
 from affect_train.recipe.recipe import recipe_from
+from affect_train.runtime import Runtime
 from affect_train.tasks import TaskSet
 from affect_train.training.loop import train
 
@@ -53,7 +48,7 @@ def values(recipe_values: Values, backbone: Path, stored: Path) -> Callable[...,
 
 
 def test_stored_features_are_the_backbone_s_of_every_row(stored: Path, backbone: Path) -> None:
-    provenance = read_feature_provenance(stored, "tiny")
+    provenance = read_feature_provenance(open_dataset(stored), "tiny")
     assert (provenance.width, provenance.pooling, provenance.model_id) == (32, "cls_mean", "tiny")
     assert provenance.preprocessing_hash == Preprocessing(32, 0.2).digest()
     options = Model(backbone=str(backbone), image_size=32, freeze_backbone=True)
@@ -106,15 +101,13 @@ def test_heads_train_from_features_and_the_model_says_the_same_of_the_images(
     assert losses[-1] < losses[0]
 
     model, preprocessing = open_model(tmp_path / "run/model")
-    provenance = read_feature_provenance(stored, "tiny")
+    provenance = read_feature_provenance(open_dataset(stored), "tiny")
     assert backbone_digest(model.backbone) == provenance.backbone_digest
-    from affect_train.inference.inference import build_accelerator
-
-    accelerator = build_accelerator()
+    runtime = Runtime.start()
     dataset = load_dataset(stored, "validation")
-    from_images = infer(model, FaceImages(dataset, preprocessing), accelerator)
+    from_images = infer(model, FaceImages(dataset, preprocessing), runtime)
     held = StoredFeatures(open_dataset(stored).load("validation", ["labels", "features.tiny"]), "tiny")
-    from_features = infer(model, held, accelerator)
+    from_features = infer(model, held, runtime)
     for head, logits in from_images.items():
         assert np.allclose(logits, from_features[head], atol=5e-3), head
         assert logits.std() > 0.02
@@ -148,7 +141,7 @@ def test_check_features_accepts_the_backbone_that_made_them(stored: Path, backbo
     preprocessing = Preprocessing(32, 0.2)
     options = Model(backbone=str(backbone), image_size=32, freeze_backbone=True)
     model = AffectModel.build(TaskSet((1,), (), 0), options, preprocessing.to_dict(), preprocessing.digest())
-    provenance = read_feature_provenance(stored, "tiny")
+    provenance = read_feature_provenance(open_dataset(stored), "tiny")
     check_features(model, provenance)
     with torch.no_grad():
         next(model.backbone.parameters()).flatten()[0] += 1e-3
@@ -195,7 +188,7 @@ def test_a_feature_that_is_not_finite_is_an_error_with_its_row(
     with pytest.raises(DataError, match=r"features of split 'train': row 5 is not finite as float16"):
         store_features(str(backbone), own_dataset, "tiny", image_size=32)
     with pytest.raises(UnknownNameError):
-        read_feature_provenance(own_dataset, "tiny")
+        read_feature_provenance(open_dataset(own_dataset), "tiny")
 
 
 def test_features_of_a_run_are_those_of_its_own_backbone_and_preprocessing(
@@ -206,7 +199,7 @@ def test_features_of_a_run_are_those_of_its_own_backbone_and_preprocessing(
     written = store_features(str(tmp_path / "run"), own_dataset, "own")
     model, preprocessing = open_model(tmp_path / "run/model")
     assert preprocessing.margin == 0.4
-    provenance = read_feature_provenance(own_dataset, "own")
+    provenance = read_feature_provenance(open_dataset(own_dataset), "own")
     assert provenance.preprocessing_hash == preprocessing.digest()
     assert provenance.backbone_digest == backbone_digest(model.backbone)
     assert written["provenance"] == provenance.model_dump()
@@ -214,4 +207,4 @@ def test_features_of_a_run_are_those_of_its_own_backbone_and_preprocessing(
 
 
 def test_the_group_of_features_bears_their_name() -> None:
-    assert features.group_name("tiny") == "features.tiny"
+    assert group_name("tiny") == "features.tiny"

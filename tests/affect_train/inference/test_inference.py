@@ -22,7 +22,7 @@ from affect_data.errors import DataError, NotADatasetError, UnknownNameError, Us
 from affect_train.errors import ModelMismatchError, NotAModelError
 from affect_train.evaluation.evaluate import evaluate
 from affect_train.inference import inference
-from affect_train.inference.inference import build_accelerator, infer, logits_of, open_model, predictions
+from affect_train.inference.inference import Part, in_row_order, infer, logits_of, open_model, predictions
 from affect_train.inference.predict import predict
 from affect_train.inputs.batch import Pick
 from affect_train.inputs.labels import load_labels
@@ -31,6 +31,7 @@ from affect_train.inputs.preprocess import Preprocessing
 from affect_train.labelling.label import label, weights_digest
 from affect_train.recipe.recipe import recipe_from
 from affect_train.recipe.section import HeldOut
+from affect_train.runtime import Runtime
 from affect_train.training.loop import train
 
 Values = Callable[..., dict[str, Any]]
@@ -78,7 +79,7 @@ def test_logits_stand_in_row_order_and_see_no_augmentation(
     model.train()
     seen: list[int] = []
     logits = infer(
-        model, FaceImages(load_dataset(dataset, "validation"), preprocessing), build_accelerator(), advance=seen.append
+        model, FaceImages(load_dataset(dataset, "validation"), preprocessing), Runtime.start(), advance=seen.append
     )
     expected = logits_by_hand(run, dataset, "validation")
     assert {head: values.shape for head, values in logits.items()} == {
@@ -94,10 +95,13 @@ def test_logits_stand_in_row_order_and_see_no_augmentation(
 
 
 def test_rows_that_two_processes_saw_are_there_once_and_missing_ones_are_noticed() -> None:
-    parts = [(np.array([0, 2]), {"au": np.array([[0.0], [2.0]])}), (np.array([1, 2]), {"au": np.array([[1.0], [2.0]])})]
-    assert inference._in_row_order(parts, 3)["au"].tolist() == [[0.0], [1.0], [2.0]]
+    parts = [
+        Part(np.array([0, 2]), {"au": np.array([[0.0], [2.0]])}),
+        Part(np.array([1, 2]), {"au": np.array([[1.0], [2.0]])}),
+    ]
+    assert in_row_order(parts, 3)["au"].tolist() == [[0.0], [1.0], [2.0]]
     with pytest.raises(RuntimeError, match=r"1 of 4 rows were seen by no process"):
-        inference._in_row_order(parts, 4)
+        in_row_order(parts, 4)
 
 
 def test_labelling_writes_the_logits_of_every_row_of_every_split_with_their_origin(
@@ -214,7 +218,7 @@ def test_thresholds_are_tuned_on_another_split_stored_with_the_model_and_shown_b
     report = evaluate(copied, dataset, ["validation"], tune_thresholds="train")
     # by hand, from the logits of the train split
     tasks = model.config.task_set()
-    _, truth = load_labels(dataset, "train", tasks)
+    _, truth = load_labels(open_dataset(dataset), "train", tasks)
     scores = predictions(model, logits_by_hand(copied, dataset, "train"))["au"]
     found = report["splits"]["validation"]["overall"]["au"]
     for column, number in enumerate(tasks.action_units):

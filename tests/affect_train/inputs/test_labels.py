@@ -17,7 +17,7 @@ TASKS = TaskSet((12, 1, 4), ("surprise", "neutral", "anger"), 5)
 
 
 def batch_of(dataset: Path, rows: list[int], tasks: TaskSet = TASKS, soft_labels: tuple[str, ...] = ()) -> object:
-    split, labels = load_labels(dataset, "train", tasks, soft_labels)
+    split, labels = load_labels(open_dataset(dataset), "train", tasks, soft_labels)
     faces = FaceImages(split, Preprocessing(16)).__getitems__([Pick(row) for row in rows])
     return labels.batch(faces)
 
@@ -46,7 +46,7 @@ def test_valid_counts_are_au_entries_and_rows(dataset: Path) -> None:
 
 
 def test_pools_hold_the_rows_with_a_label_that_the_heads_can_use(dataset: Path) -> None:
-    _, labels = load_labels(dataset, "train", TASKS)
+    _, labels = load_labels(open_dataset(dataset), "train", TASKS)
     pools = labels.pools(TASKS)
     assert pools["au"].tolist() == [row for row in range(40) if row % 4 in (0, 3)]
     # classes are row % 7; the heads have neutral 0, anger 1 and surprise 6
@@ -56,7 +56,9 @@ def test_pools_hold_the_rows_with_a_label_that_the_heads_can_use(dataset: Path) 
 
 def test_pools_exist_for_the_heads_alone(dataset: Path) -> None:
     tasks = TaskSet(action_units=(4,))
-    assert {task: len(rows) for task, rows in load_labels(dataset, "train", tasks)[1].pools(tasks).items()} == {"au": 0}
+    assert {
+        task: len(rows) for task, rows in load_labels(open_dataset(dataset), "train", tasks)[1].pools(tasks).items()
+    } == {"au": 0}
 
 
 def test_a_batch_moves_to_a_device_whole(dataset: Path) -> None:
@@ -115,22 +117,22 @@ def test_a_teacher_of_other_classes_is_refused(own_dataset: Path) -> None:
         ModelMismatchError,
         match=r"'teacher', expression classes: found neutral, anger; expected surprise, neutral, anger",
     ):
-        load_labels(own_dataset, "train", TASKS, ["teacher"])
+        load_labels(open_dataset(own_dataset), "train", TASKS, ["teacher"])
 
 
 def test_a_teacher_of_other_bins_is_refused(own_dataset: Path) -> None:
     written(own_dataset, valence_arousal_bins=20)
     with pytest.raises(ModelMismatchError, match=r"'teacher', valence and arousal bins: found 20; expected 5"):
-        load_labels(own_dataset, "train", TASKS, ["teacher"])
+        load_labels(open_dataset(own_dataset), "train", TASKS, ["teacher"])
 
 
 def test_a_teacher_without_any_head_of_the_student_is_refused(own_dataset: Path) -> None:
     written(own_dataset, action_units=(45,))
     with pytest.raises(ModelMismatchError, match=r"soft labels 'teacher': found no head that the student has"):
-        load_labels(own_dataset, "train", TASKS, ["teacher"])
+        load_labels(open_dataset(own_dataset), "train", TASKS, ["teacher"])
 
 
 def test_label_arrays_know_their_length(dataset: Path) -> None:
-    _, labels = load_labels(dataset, "train", TASKS)
+    _, labels = load_labels(open_dataset(dataset), "train", TASKS)
     assert isinstance(labels, LabelArrays)
     assert len(labels) == 40

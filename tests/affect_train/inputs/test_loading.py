@@ -14,7 +14,8 @@ from affect_data.errors import DataError, UsageError
 from affect_train.inputs import loading, preprocess
 from affect_train.inputs.augment import Augmentation, augmentation_key
 from affect_train.inputs.batch import FaceBatch, Pick
-from affect_train.inputs.loading import FaceImages, FaceLoader
+from affect_train.inputs.inputs import FaceLoader
+from affect_train.inputs.loading import FaceImages
 from affect_train.inputs.preprocess import Preprocessing
 from affect_train.inputs.sampler import BatchPlan
 from affect_train.inputs.stored import StoredFaces

@@ -8,14 +8,16 @@ import pytest
 import torch
 
 from affect_data.balance import balance, load_weights, make_plan
+from affect_data.dataset.folder import open_dataset
 from affect_data.errors import RecipeError, UnknownNameError, UsageError
 from affect_train.errors import NoLabelsError
-from affect_train.inference.inference import build_accelerator
 from affect_train.inputs.labels import load_labels
 from affect_train.inputs.pools import pools_of
 from affect_train.inputs.sampler import Pool
 from affect_train.recipe.recipe import Recipe, recipe_from
+from affect_train.runtime import build_accelerator
 from affect_train.training.data import TrainingData
+from affect_train.training.source import open_training_source
 
 Values = Callable[..., dict[str, Any]]
 
@@ -26,7 +28,8 @@ def pools(recipe_values: Values, own_dataset: Path) -> Callable[..., dict[str, P
 
     def build(*overrides: str, dataset: Path = own_dataset) -> dict[str, Pool]:
         recipe: Recipe = recipe_from(recipe_values(), [f"dataset={dataset}", *overrides])
-        return pools_of(recipe, *load_labels(dataset, recipe.training.split, recipe.tasks.task_set()))
+        folder = open_dataset(dataset)
+        return pools_of(recipe, *load_labels(folder, recipe.training.split, recipe.tasks.task_set()), folder)
 
     return build
 
@@ -162,9 +165,9 @@ def test_pools_that_cannot_be_are_mistakes_of_the_recipe(
 
 def test_without_shared_labels_a_row_teaches_what_its_pool_is_about(recipe_values: Values, own_dataset: Path) -> None:
     recipe = recipe_from(recipe_values(), [f"dataset={own_dataset}", "batches.shared_labels=false", "batches.size=6"])
-    data = TrainingData.load(recipe, build_accelerator())
+    data = TrainingData.load(recipe, open_training_source(recipe), build_accelerator())
     both = 0
-    for faces in data.loader:
+    for faces in data.train.inputs.batches(data.plan):
         batch, pools = data.train.labels.batch(faces), faces.pools
         assert pools is not None
         taught = torch.stack([batch.au_mask.any(1), batch.expression_mask, batch.va_mask], dim=1)
@@ -174,8 +177,6 @@ def test_without_shared_labels_a_row_teaches_what_its_pool_is_about(recipe_value
         assert (batch.expression[~batch.expression_mask] == -1).all()
         both += int((batch.rows % 4 == 3).sum())  # rows with AU and VA
     assert both
-    shared = TrainingData.load(recipe_from(recipe_values(), [f"dataset={own_dataset}"]), build_accelerator())
-    assert any(
-        bool((batch.au_mask.any(1) & batch.va_mask).any())
-        for batch in (shared.train.labels.batch(faces) for faces in shared.loader)
-    )
+    plain = recipe_from(recipe_values(), [f"dataset={own_dataset}"])
+    shared = TrainingData.load(plain, open_training_source(plain), build_accelerator())
+    assert any(bool((batch.au_mask.any(1) & batch.va_mask).any()) for batch in shared.batches)

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from affect_data.errors import UsageError
 from affect_train.inputs.batch import Pick
-from affect_train.inputs.sampler import BatchPlan, Pool, RowsInOrder, batch_plan, earlier, turns
+from affect_train.inputs.inputs import RowsInOrder
+from affect_train.inputs.sampler import BatchPlan, Pool, batch_plan, earlier, turns
 
 POOLS = {"au": np.arange(0, 10), "expression": np.arange(10, 14), "va": np.arange(14, 35)}
 

@@ -36,7 +36,7 @@ def two_groups(own_dataset: Path) -> dict[str, dict[str, dict[str, np.ndarray]]]
         classes = CLASSES[::-1] if name == "knows" else CLASSES
         made[name] = {}
         for split in folder.splits:
-            labels = load_labels(own_dataset, split, TaskSet(expressions=classes))[1]
+            labels = load_labels(open_dataset(own_dataset), split, TaskSet(expressions=classes))[1]
             rows = folder.rows(split)
             known = np.eye(7)[np.maximum(labels.expression, 0)] * labels.expression_mask[:, None]
             made[name][split] = {
@@ -79,7 +79,7 @@ def test_weights_are_fitted_on_one_split_and_judged_on_another(own_dataset: Path
     result = ensemble(own_dataset, soft_labels=["guesses", "knows"], splits=["validation"], fit_on="train")
 
     assert result["weights"]["expression"][1] > 0.5
-    labels = load_labels(own_dataset, "validation", TaskSet(expressions=CLASSES))[1]
+    labels = load_labels(open_dataset(own_dataset), "validation", TaskSet(expressions=CLASSES))[1]
     shares = result["weights"]["expression"]
     first, second = (two_groups[name]["validation"]["expression"].astype(float) for name in ("guesses", "knows"))
     merged = shares[0] * softmax(first, 1) + shares[1] * softmax(second[:, ::-1], 1)
@@ -117,7 +117,7 @@ def test_models_and_the_soft_labels_that_they_wrote_merge_to_the_same(
 
 def test_one_member_is_evaluated_as_it_is(own_dataset: Path, two_groups: Any) -> None:
     result = ensemble(own_dataset, soft_labels=["knows"], splits=["validation"])
-    labels = load_labels(own_dataset, "validation", TaskSet(expressions=CLASSES[::-1]))[1]
+    labels = load_labels(open_dataset(own_dataset), "validation", TaskSet(expressions=CLASSES[::-1]))[1]
     predicted = two_groups["knows"]["validation"]["expression"].argmax(1)
     accuracy = result["splits"]["validation"]["overall"]["expression"]["accuracy"]
     assert accuracy == pytest.approx((predicted == labels.expression).mean())
@@ -130,7 +130,7 @@ def test_thresholds_of_the_merged_probabilities_are_tuned_on_another_split(own_d
     merged, labels = {}, {}
     for split in ("train", "validation"):
         merged[split] = np.mean([expit(two_groups[name][split]["au"].astype(float)) for name in both], axis=0)
-        labels[split] = load_labels(own_dataset, split, tasks)[1]
+        labels[split] = load_labels(open_dataset(own_dataset), split, tasks)[1]
     assert result["thresholds_from"] == "train"
     report = result["splits"]["validation"]["overall"]["au"]
     for column, unit in enumerate(("1", "12")):

@@ -11,11 +11,11 @@ from affect_data.dataset.folder import load_dataset, open_dataset
 from affect_data.dataset.soft_labels import RowRange, SoftLabelWriter, read_provenance
 from affect_data.errors import DataError, UsageError
 from affect_train.inference import inference
-from affect_train.inference.inference import build_accelerator
 from affect_train.inputs.batch import FaceBatch
 from affect_train.inputs.preprocess import Preprocessing
 from affect_train.labelling.label import RowBatches, label, label_with, provenance_of, rows_per_range
 from affect_train.labelling.teachers import Teacher, TeacherLogits
+from affect_train.runtime import Runtime
 from affect_train.tasks import TaskSet
 
 
@@ -62,56 +62,56 @@ def files(dataset: Path, name: str) -> dict[str, bytes]:
 def test_a_kill_costs_the_range_that_was_under_way_and_nothing_else(own_dataset: Path) -> None:
     folder = open_dataset(own_dataset)
     with pytest.raises(KeyboardInterrupt):
-        label_with(Brightness(batches=3), folder, "teacher", build_accelerator())
+        label_with(Brightness(batches=3), folder, "teacher", Runtime.start())
     assert "soft.teacher" not in open_dataset(own_dataset).groups("train")
     assert (own_dataset / ".soft.teacher").is_dir()
 
     second = Brightness()
-    result = label_with(second, folder, "teacher", build_accelerator())
+    result = label_with(second, folder, "teacher", Runtime.start())
 
     assert (result["rows_found"], second.seen) == (12, 16 + 9 - 12)
     assert not (own_dataset / ".soft.teacher").exists()
-    label_with(Brightness(), folder, "whole", build_accelerator())
+    label_with(Brightness(), folder, "whole", Runtime.start())
     assert list(stored(own_dataset, "teacher").values()) == list(stored(own_dataset, "whole").values())
 
 
 def test_what_another_teacher_left_half_done_is_not_taken_up(own_dataset: Path) -> None:
     folder = open_dataset(own_dataset)
     with pytest.raises(KeyboardInterrupt):
-        label_with(Brightness("old", batches=3), folder, "teacher", build_accelerator())
+        label_with(Brightness("old", batches=3), folder, "teacher", Runtime.start())
     teacher = Brightness("new")
-    assert label_with(teacher, folder, "teacher", build_accelerator())["rows_found"] == 0
+    assert label_with(teacher, folder, "teacher", Runtime.start())["rows_found"] == 0
     assert teacher.seen == 25
     assert not (own_dataset / ".soft.teacher").exists()
 
 
 def test_labelling_again_touches_nothing_and_another_revision_replaces(own_dataset: Path) -> None:
     folder = open_dataset(own_dataset)
-    label_with(Brightness(), folder, "teacher", build_accelerator())
+    label_with(Brightness(), folder, "teacher", Runtime.start())
     manifest, before = (own_dataset / "dataset.json").read_bytes(), files(own_dataset, "teacher")
     again = Brightness()
 
-    result = label_with(again, folder, "teacher", build_accelerator())
+    result = label_with(again, folder, "teacher", Runtime.start())
 
     assert (result["rows_found"], again.seen) == (25, 0)
     assert (own_dataset / "dataset.json").read_bytes() == manifest
     assert files(own_dataset, "teacher") == before
-    label_with(Brightness("2"), folder, "teacher", build_accelerator())
+    label_with(Brightness("2"), folder, "teacher", Runtime.start())
     assert read_provenance(own_dataset, "teacher").teacher_revision == "2"
 
 
 def test_a_group_that_was_damaged_is_written_again(own_dataset: Path) -> None:
     folder = open_dataset(own_dataset)
-    label_with(Brightness(), folder, "teacher", build_accelerator())
+    label_with(Brightness(), folder, "teacher", Runtime.start())
     before = files(own_dataset, "teacher")
     next((own_dataset / "train/soft.teacher").glob("*.arrow")).unlink()
-    label_with(Brightness(), folder, "teacher", build_accelerator())
+    label_with(Brightness(), folder, "teacher", Runtime.start())
     assert files(own_dataset, "teacher") == before
 
 
 def test_images_and_labels_are_not_written(own_dataset: Path) -> None:
     kept = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in own_dataset.rglob("*.arrow")}
-    label_with(Brightness(), open_dataset(own_dataset), "teacher", build_accelerator())
+    label_with(Brightness(), open_dataset(own_dataset), "teacher", Runtime.start())
     assert {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in kept} == kept
 
 
@@ -125,7 +125,7 @@ def test_a_logit_beyond_half_precision_stops_with_its_row(own_dataset: Path) -> 
             }
 
     with pytest.raises(DataError, match=r"'expression' of split 'train': row 6 has a logit that is no finite float16"):
-        label_with(Diverged(), open_dataset(own_dataset), "teacher", build_accelerator())
+        label_with(Diverged(), open_dataset(own_dataset), "teacher", Runtime.start())
 
 
 def test_a_name_that_would_leave_the_dataset_is_refused_first(own_dataset: Path) -> None:
@@ -137,7 +137,7 @@ def test_a_second_command_of_the_same_name_is_refused_while_the_first_one_writes
     folder = open_dataset(own_dataset)
     writer = SoftLabelWriter(own_dataset, provenance_of(Brightness(), "teacher", folder.fingerprint), 4)
     with writer.owned(), pytest.raises(DataError, match="is being written by another process"):
-        label_with(Brightness(), folder, "teacher", build_accelerator())
+        label_with(Brightness(), folder, "teacher", Runtime.start())
 
 
 @pytest.mark.parametrize(
@@ -160,7 +160,7 @@ from pathlib import Path
 sys.path.insert(0, {tests!r})
 from affect_data.dataset.folder import open_dataset
 from affect_train import inference
-from affect_train.inference.inference import build_accelerator
+from affect_train.runtime import Runtime
 from affect_train.labelling.label import label_with
 from test_label import Brightness
 
@@ -170,7 +170,7 @@ class Slow(Brightness):
         return super().logits(pixels)
 
 inference.INFERENCE_BATCH = 4
-label_with(Slow(), open_dataset({dataset!r}), "teacher", build_accelerator())
+label_with(Slow(), open_dataset({dataset!r}), "teacher", Runtime.start())
 """
 
 
@@ -180,16 +180,16 @@ def test_a_killed_process_leaves_whole_ranges_that_the_next_one_takes_up(own_dat
     kill_when(["-c", code], lambda: len(list(own_dataset.glob(".soft.teacher/*/train/*.arrow"))) >= 2)
 
     second = Brightness()
-    result = label_with(second, open_dataset(own_dataset), "teacher", build_accelerator())
+    result = label_with(second, open_dataset(own_dataset), "teacher", Runtime.start())
 
     assert 8 <= result["rows_found"] < 25
     assert second.seen == 25 - result["rows_found"]
-    label_with(Brightness(), open_dataset(own_dataset), "whole", build_accelerator())
+    label_with(Brightness(), open_dataset(own_dataset), "whole", Runtime.start())
     assert list(stored(own_dataset, "teacher").values()) == list(stored(own_dataset, "whole").values())
 
 
 def test_half_precision_is_rounded_to_the_nearest(own_dataset: Path) -> None:
-    label_with(Brightness(), open_dataset(own_dataset), "teacher", build_accelerator())
+    label_with(Brightness(), open_dataset(own_dataset), "teacher", Runtime.start())
     teacher, rows = Brightness(), load_dataset(own_dataset, "train").with_format("arrow")[:]
     for row in (0, 7):
         data, box = rows["image"][row].as_py()["bytes"], rows["face_box"][row].as_py()

@@ -16,7 +16,7 @@ from affect_data.dataset.soft_labels import read_provenance
 from affect_data.errors import UsageError
 from affect_train.evaluation.evaluate import evaluate
 from affect_train.inference.features import features_of
-from affect_train.inference.inference import build_accelerator, infer, open_model
+from affect_train.inference.inference import infer, open_model
 from affect_train.inference.inputs import inputs_of
 from affect_train.inference.predict import predict
 from affect_train.inputs.labels import column_array
@@ -25,6 +25,7 @@ from affect_train.labelling.cross_label import cross_label
 from affect_train.labelling.ensemble import ensemble
 from affect_train.labelling.label import label
 from affect_train.recipe.recipe import recipe_from
+from affect_train.runtime import Runtime
 from affect_train.training.loop import train
 
 Values = Callable[..., dict[str, Any]]
@@ -37,11 +38,11 @@ def test_a_saved_model_says_of_every_row_what_it_says_of_its_window(videos: Path
     run = trained(temporal={"evaluation_stride": 2})
     model, preprocessing = open_model(run / "model")
     assert model.config.temporal["window"] == 4
-    folder, accelerator = open_dataset(videos), build_accelerator()
+    folder, runtime = open_dataset(videos), Runtime.start()
     assert features_of(model, folder) == "tiny"
-    inputs = inputs_of(model, preprocessing, folder, "validation", accelerator)
+    inputs = inputs_of(model, preprocessing, folder, "validation", runtime)
     assert isinstance(inputs, FeatureWindows)
-    found = infer(model, inputs, accelerator)
+    found = infer(model, inputs, runtime)
     stored = column_array(folder.load("validation", ["features.tiny"]), "features.tiny")
     features = torch.from_numpy(stored.astype(np.float32))
 
@@ -89,9 +90,9 @@ def test_soft_labels_of_a_recurrent_teacher_teach_another(
     assert written["rows"] == {"train": 80, "validation": 40}
     assert read_provenance(videos, "gru").view.endswith("windows of 4 frames every 4")
     model, preprocessing = open_model(run / "model")
-    accelerator = build_accelerator()
-    inputs = inputs_of(model, preprocessing, open_dataset(videos), "train", accelerator)
-    logits = infer(model, inputs, accelerator)
+    runtime = Runtime.start()
+    inputs = inputs_of(model, preprocessing, open_dataset(videos), "train", runtime)
+    logits = infer(model, inputs, runtime)
     stored = load_dataset(videos, "train", ["gru"])
     for head, found in logits.items():
         assert np.allclose(column_array(stored, f"soft.gru.{head}"), found, atol=2e-3)
@@ -114,8 +115,8 @@ def test_out_of_fold_labels_and_ensembles_take_recurrent_models(values: Values, 
     stored = column_array(load_dataset(videos, "train", ["oof"]), "soft.oof.expression")
     for fold, run in enumerate(written["runs"]):
         model, preprocessing = open_model(Path(run) / "model")
-        inputs = inputs_of(model, preprocessing, open_dataset(videos), "train", build_accelerator())
-        said = infer(model, inputs, build_accelerator())["expression"]
+        inputs = inputs_of(model, preprocessing, open_dataset(videos), "train", Runtime.start())
+        said = infer(model, inputs, Runtime.start())["expression"]
         assert np.allclose(stored[folds == fold], said[folds == fold], atol=2e-3)
         assert not np.allclose(stored[folds != fold], said[folds != fold], atol=2e-3)
     fresh_accelerator()
@@ -139,9 +140,9 @@ def test_frames_of_a_video_are_predicted_as_the_rows_of_a_track(
         edit=lambda row: {**video_row(row), "face_box": [np.nan] * 4},
     )
     model, preprocessing = open_model(run / "model")
-    accelerator = build_accelerator()
-    inputs = inputs_of(model, preprocessing, open_dataset(bare), "validation", accelerator)
-    logits = infer(model, inputs, accelerator)
+    runtime = Runtime.start()
+    inputs = inputs_of(model, preprocessing, open_dataset(bare), "validation", runtime)
+    logits = infer(model, inputs, runtime)
     expected = torch.from_numpy(logits["expression"]).softmax(dim=1).numpy()
     fresh_accelerator()
     pictures = []

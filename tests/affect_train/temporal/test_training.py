@@ -13,13 +13,14 @@ from training_runs import fresh_accelerator
 from affect_data.dataset.folder import open_dataset
 from affect_data.vocabulary import EXPRESSIONS
 from affect_train.errors import ModelMismatchError
-from affect_train.inference.features import features_of, read_feature_provenance, store_features
-from affect_train.inference.inference import build_accelerator
+from affect_train.inference.features import features_of, store_features
+from affect_train.inputs.features import read_feature_provenance
 from affect_train.inputs.labels import column_array, load_labels
 from affect_train.inputs.windows import track_windows
 from affect_train.labelling.label import label
 from affect_train.network.model import load_model
 from affect_train.recipe.recipe import recipe_from
+from affect_train.runtime import build_accelerator
 from affect_train.training.loop import train
 
 Values = Callable[..., dict[str, Any]]
@@ -47,7 +48,7 @@ def test_training_over_windows_lowers_the_losses_and_says_what_takes_no_part(
 def test_windows_are_drawn_by_their_labels_in_equal_shares(values: Values, videos: Path, trained: Trained) -> None:
     run = trained("training.epochs=1", "training.record_rows=true")
     tasks = recipe_from(values()).tasks.task_set()
-    dataset, labels = load_labels(videos, "train", tasks)
+    dataset, labels = load_labels(open_dataset(videos), "train", tasks)
     windows = track_windows(dataset, 4, 2)
     labelled = labels.pools(tasks)
     names = list(labelled)
@@ -66,13 +67,13 @@ def test_soft_terms_count_frames_and_no_filling(values: Values, videos: Path, tr
     fresh_accelerator()
     from affect_train.methods import build_method
     from affect_train.training.data import TrainingData
+    from affect_train.training.source import open_training_source
 
     settings = values({"window": 6, "stride": 6}, soft_labels=["gru"], method={"name": "distillation"})
     recipe = recipe_from(settings)
-    data = TrainingData.load(recipe, build_accelerator())
-    faces = next(iter(data.loader))
-    batch = data.train.labels.batch(faces)
-    runs = sum(1 for place in faces.places if place == 0)
+    data = TrainingData.load(recipe, open_training_source(recipe), build_accelerator())
+    batch = next(iter(data.batches))
+    runs = sum(1 for place in batch.places if place == 0)
     assert runs == 6
     assert len(batch) < 36
     counts = build_method(recipe.method, recipe.tasks.task_set()).counts(batch)
@@ -147,8 +148,8 @@ def test_a_model_of_ours_gives_its_features_from_its_run_and_its_model_folder_al
     fresh_accelerator()
     store_features(str(tmp_path / "run/model"), videos, "again")
     fresh_accelerator()
-    provenance = read_feature_provenance(videos, "student")
-    again = read_feature_provenance(videos, "again")
+    provenance = read_feature_provenance(open_dataset(videos), "student")
+    again = read_feature_provenance(open_dataset(videos), "again")
     assert provenance.normalisation.endswith("then every image to mean 0 and deviation 1")
     assert provenance.preprocessing["margin"] == 0.4
     assert (again.preprocessing_hash, again.backbone_digest) == (

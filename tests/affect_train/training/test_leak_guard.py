@@ -18,6 +18,7 @@ from affect_data.dataset.writing import add_group
 from affect_data.leaks.leaks import LeakError
 from affect_train.recipe.recipe import Recipe, recipe_from
 from affect_train.reporting import Reporter
+from affect_train.runtime import Runtime
 from affect_train.training.leak_guard import guard_training, parts_of
 from affect_train.training.loop import train
 
@@ -40,7 +41,7 @@ def recipe(recipe_values: Values, leaking: Path) -> Callable[..., Recipe]:
 
 
 def said_before(recipe: Recipe, capsys: pytest.CaptureFixture[str]) -> str:
-    guard_training(recipe, Accelerator(cpu=True), Reporter())
+    guard_training(recipe, open_dataset(recipe.dataset), Runtime(Accelerator(cpu=True), Reporter()))
     return capsys.readouterr().err
 
 

@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import load_file
 from training_runs import fresh_accelerator, json_lines, same_bits, train_until, weights_of
 
+from affect_data.dataset.folder import open_dataset
 from affect_data.errors import DataError, NotADatasetError, UnknownNameError, UsageError
 from affect_train.errors import BackboneError, CheckpointError, NoLabelsError, NonFiniteLossError
 from affect_train.inference.inference import open_model
@@ -132,7 +133,7 @@ def test_the_rows_of_an_epoch_are_those_of_the_plan(
     made = recipe("training.record_rows=true", "training.epochs=2")
     train(made)
     tasks = made.tasks.task_set()
-    pools = load_labels(dataset, "train", tasks)[1].pools(tasks)
+    pools = load_labels(open_dataset(dataset), "train", tasks)[1].pools(tasks)
     plan = batch_plan("task_balanced", pools, 40, 12, seed=0)
     seen = [line["rows"] for line in json_lines(tmp_path / "run/rows.rank0.jsonl")]
     expected = [[batch] for epoch in (0, 1) for batch in plan.plan(epoch)[0].tolist()]
@@ -431,7 +432,7 @@ def test_checkpoints_are_saved_at_the_steps_that_the_recipe_asks_for(
 
 
 def test_a_second_run_in_the_same_folder_is_refused(recipe: Callable[..., Recipe], tmp_path: Path) -> None:
-    from affect_train.inference.inference import build_accelerator
+    from affect_train.runtime import build_accelerator
 
     with run_lock(RunFolder(tmp_path / "run"), build_accelerator()):
         fresh_accelerator()

@@ -7,12 +7,12 @@ import torch
 from accelerate import debug_launcher
 from training_runs import TINY_VIT, fresh_accelerator
 
-from affect_train.inference.inference import build_accelerator
 from affect_train.inputs.batch import AffectBatch
 from affect_train.methods import build_method
 from affect_train.network.model import AffectModel
 from affect_train.recipe.methods import Supervised
 from affect_train.recipe.model import Model
+from affect_train.runtime import build_accelerator
 from affect_train.tasks import TaskSet
 from affect_train.training.learner import Learner
 from affect_train.training.step import accumulate_gradients, window_statistics

@@ -16,11 +16,12 @@ from loopback_hub import COMMIT, hub
 
 from affect_data.errors import DataError, NotADatasetError, RecipeError, UnknownNameError
 from affect_train.inputs.batch import Pick
-from affect_train.inputs.foreign import ForeignSource, open_source
 from affect_train.inputs.foreign.reading import SourceError
+from affect_train.inputs.foreign.source import ForeignSource
 from affect_train.inputs.foreign.streaming import StreamedFaces
 from affect_train.inputs.loading import FaceImages
 from affect_train.inputs.preprocess import Preprocessing
+from affect_train.inputs.source import open_source
 from affect_train.recipe.dataset import DatasetSource
 from affect_train.tasks import TaskSet
 
@@ -238,17 +239,17 @@ READ = """
 import json, sys
 from affect_data.errors import AffectError
 from affect_train.recipe.dataset import DatasetSource
-from affect_train.inputs.foreign import open_source, report_of
+from affect_train.inputs.source import open_source
 from affect_train.tasks import TaskSet
 for values in json.loads(sys.argv[1]):
     try:
         found = open_source(DatasetSource(**values))
-        if found.streaming:
+        if found.streamed is not None:
             stream = found.stream("train")
             rows = sum(len(table.labels) for file in range(stream.files) for table in stream.tables(file))
         else:
             rows = len(found.load("train", TaskSet(expressions=("happiness", "sadness"))).labels)
-        print(json.dumps({"rows": rows, **report_of(found)}))
+        print(json.dumps({"rows": rows, **found.report()}))
     except AffectError as error:
         print(json.dumps({"error": str(error)}))
 """

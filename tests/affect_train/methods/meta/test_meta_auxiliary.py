@@ -10,7 +10,6 @@ import torch.nn.functional as F  # noqa: N812 - the usual name
 from training_runs import fresh_accelerator
 
 from affect_data.errors import DataError, RecipeError
-from affect_train.inference.inference import build_accelerator
 from affect_train.inputs.batch import AffectBatch
 from affect_train.losses import cross_entropy_of_rows
 from affect_train.methods import METHODS, total_loss
@@ -18,6 +17,7 @@ from affect_train.methods.meta.batch import MetaRows
 from affect_train.methods.meta.directional import DirectionalDerivatives
 from affect_train.methods.meta.meta_auxiliary import MetaAuxiliary
 from affect_train.recipe.recipe import recipe_from
+from affect_train.runtime import build_accelerator
 from affect_train.training.learner import Learner
 from affect_train.training.step import accumulate_gradients, optimizer_step
 

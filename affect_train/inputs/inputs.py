@@ -1,0 +1,144 @@
+"""What a model is shown of a split, batch by batch, whatever it is: pictures, features, windows of them, or a stream of pictures."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.utils.data import DataLoader, Sampler
+from torch.utils.data import Dataset as TorchDataset
+
+from affect_data.errors import DataError
+from affect_train.inputs.batch import FaceBatch, Pick
+
+
+class Inputs(Protocol):
+    """What a model is shown of a split."""
+
+    @property
+    def rows(self) -> int | None:
+        """Rows of the split; None where they have not been counted yet."""
+        ...
+
+    def in_order(self, batch_size: int, processes: int = 1, rank: int = 0, *, workers: int = 0) -> Iterable[FaceBatch]:
+        """The batches of this process; all processes together see every row, once or in several windows.
+
+        Args:
+            batch_size: items of a batch.
+            processes: that share the batches.
+            rank: of this process.
+            workers: loader processes.
+        """
+        ...
+
+
+class IndexedInputs(TorchDataset[FaceBatch], ABC):
+    """Inputs whose items, rows or windows of rows, can be shown in any order: the row of a pick is the number of an item."""
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """How many items there are."""
+
+    @abstractmethod
+    def __getitems__(self, picks: Sequence[Pick]) -> FaceBatch | DataError:
+        """The picked items; an error is returned, because one that a loader process raises reaches the user as a traceback."""
+
+    @property
+    def rows(self) -> int:
+        """Rows of the split."""
+        return len(self)
+
+    def batches(self, plan: Iterable[list[Pick]], workers: int = 0) -> "FaceLoader":
+        """The batches of a plan, which is iterated anew for every pass."""
+        return FaceLoader(self, plan, workers)
+
+    def in_order(self, batch_size: int, processes: int = 1, rank: int = 0, *, workers: int = 0) -> "FaceLoader":
+        """See `Inputs.in_order`."""
+        return self.batches(RowsInOrder(len(self), batch_size, processes, rank), workers)
+
+    def showing(self, rows: NDArray[np.int64]) -> "IndexedInputs":
+        """Inputs of the same split that show some rows at least, under their own numbers."""
+        return ChosenItems(self, rows)
+
+
+class ChosenItems(IndexedInputs):
+    """Some items of other inputs.
+
+    Args:
+        inputs: of a split.
+        items: int64, the numbers of those that are shown.
+    """
+
+    def __init__(self, inputs: IndexedInputs, items: NDArray[np.int64]) -> None:
+        self._inputs = inputs
+        self._items = items
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    @property
+    def rows(self) -> int:
+        """Rows of the split."""
+        return self._inputs.rows
+
+    def __getitems__(self, picks: Sequence[Pick]) -> FaceBatch | DataError:
+        """The picked ones among the chosen items."""
+        return self._inputs.__getitems__([pick._replace(row=int(self._items[pick.row])) for pick in picks])
+
+
+class RowsInOrder(Sampler[list[Pick]]):
+    """Every row once, in order, for evaluation: batches are the same whatever the number of processes, which take them in turn.
+
+    Args:
+        rows: number of rows.
+        batch_size: rows of a batch.
+        processes: that share the batches.
+        rank: of this process.
+    """
+
+    def __init__(self, rows: int, batch_size: int, processes: int = 1, rank: int = 0) -> None:
+        self.rows = rows
+        self.batch_size = batch_size
+        self._starts = range(rank * batch_size, rows, processes * batch_size)
+
+    def __len__(self) -> int:
+        return len(self._starts)
+
+    def __iter__(self) -> Iterator[list[Pick]]:
+        for start in self._starts:
+            yield [Pick(row) for row in range(start, min(start + self.batch_size, self.rows))]
+
+
+def _as_fetched(fetched: Any) -> Any:  # noqa: ANN401 - what __getitems__ returned, a list by torch's types
+    return fetched
+
+
+class FaceLoader:
+    """Batches of inputs in a planned order.
+
+    Args:
+        inputs: of the split.
+        batches: lists of picks; iterated anew for every pass.
+        workers: loader processes, started by spawn; 0 decodes in this process.
+    """
+
+    def __init__(self, inputs: IndexedInputs, batches: Iterable[list[Pick]], workers: int = 0) -> None:
+        self._loader: DataLoader[FaceBatch] = DataLoader(
+            inputs,
+            batch_sampler=batches,
+            num_workers=workers,
+            collate_fn=_as_fetched,
+            multiprocessing_context="spawn" if workers else None,
+            persistent_workers=workers > 0,
+            pin_memory=torch.cuda.is_available(),
+            # Without a generator of its own each pass would draw from the global one, and a resumed run would see other random numbers.
+            generator=torch.Generator(),
+        )
+
+    def __iter__(self) -> Iterator[FaceBatch]:
+        for fetched in self._loader:
+            if isinstance(fetched, DataError):
+                raise fetched
+            yield fetched

@@ -1,0 +1,37 @@
+"""What a command works with in this process: Accelerate, a reporter, and processes that decode."""
+
+from dataclasses import dataclass
+
+import torch
+from accelerate import Accelerator
+
+from affect_train.reporting import Reporter
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """What training, inference and labelling are handed.
+
+    Attributes:
+        accelerator: tells the processes apart and names the device.
+        reporter: shows the progress; speaks on the main process.
+        workers: loader processes; 0 decodes in this process.
+    """
+
+    accelerator: Accelerator
+    reporter: Reporter
+    workers: int = 0
+
+    @classmethod
+    def start(cls, accelerator: Accelerator | None = None, *, workers: int = 0) -> "Runtime":
+        """The runtime of a command, with an Accelerator of its own where none is given."""
+        accelerator = accelerator or build_accelerator()
+        return cls(accelerator, Reporter(speaks=accelerator.is_main_process), workers)
+
+
+def build_accelerator(**options: object) -> Accelerator:
+    """The Accelerator of this process: on an accelerator device where there is one, else on the CPU.
+
+    ``cpu=True`` is what makes ``accelerate launch --multi_gpu --num_processes 2`` run on a machine without a GPU.
+    """
+    return Accelerator(cpu=not torch.accelerator.is_available(), **options)

@@ -1,0 +1,47 @@
+"""The dataset of a run, opened once and held against the recipe before anything else is loaded."""
+
+from affect_data.dataset.folder import DatasetFolder
+from affect_data.errors import UnknownNameError
+from affect_train.inputs.features import FeatureProvenance, read_feature_provenance
+from affect_train.inputs.source import OwnFolder, Source, folder_of, open_source
+from affect_train.recipe.recipe import Recipe
+
+FEATURES_IN_FOLDERS = "model.features: stored features are columns of a dataset folder"
+
+
+def open_training_source(recipe: Recipe, folder: DatasetFolder | None = None) -> Source:
+    """The dataset of a recipe; quick, so that a run on an unbuilt one ends before anything else is loaded.
+
+    Args:
+        recipe: of the run.
+        folder: the recipe's dataset where it is open already.
+
+    Raises:
+        NotADatasetError: it is not built.
+        SourceError: it is no dataset folder, and cannot be opened.
+        UnknownNameError: it lacks a split, a teacher or the features that the recipe names.
+        ModelMismatchError: the features were made for other rows.
+    """
+    source = open_source(recipe.dataset) if folder is None else OwnFolder(folder)
+    for split in filter(None, (recipe.training.split, recipe.training.validation_split)):
+        source.check_split(split)
+    feature_provenance(recipe, source)
+    if source.folder is not None:
+        groups = source.folder.groups(recipe.training.split)
+        known = [group.removeprefix("soft.") for group in groups if group.startswith("soft.")]
+        for name in recipe.soft_labels:
+            if name not in known:
+                raise UnknownNameError(f"soft labels in '{recipe.dataset}'", name, known)
+    return source
+
+
+def feature_provenance(recipe: Recipe, source: Source) -> FeatureProvenance | None:
+    """Where the stored features of a recipe come from; None where it names none.
+
+    Raises:
+        UnknownNameError: the dataset has no features of this name.
+        ModelMismatchError: they were made for other rows.
+    """
+    if recipe.model.features is None:
+        return None
+    return read_feature_provenance(folder_of(source, FEATURES_IN_FOLDERS), recipe.model.features)
