@@ -36,15 +36,12 @@ def pools_of(recipe: Recipe, dataset: "Dataset", labels: LabelArrays, folder: Da
     Raises:
         NoLabelsError: no row has a label of a task.
         UnknownNameError: the dataset has no balance of the recipe's name.
-        UsageError: the recipe trains on another split than the one that is balanced, or `folder` is None where it names a balance.
+        UsageError: the recipe trains on another split than the one that is balanced.
         DataError: the balance was made for other rows.
     """
     labelled = named_pools(recipe, dataset, labels) if recipe.batches.pools else labelled_pools(recipe, labels)
     if recipe.batches.balance is not None:
-        if folder is None:
-            raise UsageError(
-                "batches.balance: weights are columns of a dataset folder; build one with `affect-data build`"
-            )
+        assert folder is not None, "a recipe of another dataset names no balance"
         return balanced_pools(recipe, folder, labelled, len(labels))
     if recipe.batches.sampler == "database_proportional":
         return database_pools(dataset)

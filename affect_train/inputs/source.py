@@ -131,8 +131,18 @@ class OwnFolder:
         return LoadedSplit(name, dataset, labels, view.images(dataset))
 
 
+def open_recipe_source(dataset: str | DatasetSource) -> Source:
+    """The dataset of a recipe: a dataset folder by its path, or another dataset by its section.
+
+    Raises:
+        NotADatasetError: there is no built dataset folder.
+        SourceError: there is no such dataset, or the Hub cannot be reached.
+    """
+    return open_foreign(dataset) if isinstance(dataset, DatasetSource) else OwnFolder(open_dataset(dataset))
+
+
 def open_source(dataset: str | Path | DatasetSource) -> Source:
-    """The dataset of a recipe, or of a command's argument.
+    """The dataset of a command's argument.
 
     Args:
         dataset: a dataset folder, a file that describes another dataset, or what such a file says.

@@ -18,13 +18,12 @@ from affect_train.inputs.inputs import IndexedInputs
 from affect_train.inputs.loading import View
 from affect_train.inputs.pools import pools_of, taught_by_pool
 from affect_train.inputs.sampler import Pool, batch_plan
-from affect_train.inputs.source import LoadedSource, Source, folder_of
+from affect_train.inputs.source import LoadedSource, Source
 from affect_train.inputs.split import LoadedSplit, Split
 from affect_train.inputs.windows import FeatureWindows
 from affect_train.recipe.recipe import Recipe
 from affect_train.training.held_out import reserved_rows, rows_in
 from affect_train.training.learner import preprocessing_of
-from affect_train.training.source import FEATURES_IN_FOLDERS
 from affect_train.training.windows import describe_windows, pools_of_windows, training_windows
 
 
@@ -203,7 +202,8 @@ def _validation(recipe: Recipe, source: Source, split: LoadedSplit) -> LoadedSpl
 def _features(recipe: Recipe, source: Source, split: str) -> StoredFeatures | None:
     if recipe.model.features is None:
         return None
-    return StoredFeatures.of(folder_of(source, FEATURES_IN_FOLDERS), split, recipe.model.features)
+    assert source.folder is not None, "a recipe of another dataset names no stored features"
+    return StoredFeatures.of(source.folder, split, recipe.model.features)
 
 
 def plain_view(recipe: Recipe) -> View:

@@ -19,7 +19,7 @@ def rows_in(recipe: Recipe, folder: DatasetFolder | None) -> NDArray[np.bool_] |
 
     Raises:
         UnknownNameError: the dataset has no folds of the recipe's name.
-        UsageError: the folds have no such fold, or `folder` is None.
+        UsageError: the folds have no such fold.
     """
     sides = [
         _allowed(recipe, folder, held_out, key)
@@ -54,10 +54,9 @@ def folds_of(recipe: Recipe, folder: DatasetFolder | None, held_out: HeldOut, ke
 
     Raises:
         UnknownNameError: the dataset has no folds of this name.
-        UsageError: the folds have no such fold, or there is no dataset folder that would hold them; names the recipe's `key`.
+        UsageError: the folds have no such fold; names the recipe's `key`.
     """
-    if folder is None:
-        raise UsageError(f"{key}: folds are a column of a dataset folder; build one with `affect-data build`")
+    assert folder is not None, "a recipe of another dataset holds nothing out"
     folds = load_folds(folder, recipe.training.split, held_out.folds)
     if held_out.fold not in folds:
         raise UsageError(f"{key}: the folds '{held_out.folds}' go from 0 to {folds.max()}; found {held_out.fold}")

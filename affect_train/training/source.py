@@ -3,10 +3,8 @@
 from affect_data.dataset.folder import DatasetFolder
 from affect_data.errors import UnknownNameError
 from affect_train.inputs.features import FeatureProvenance, read_feature_provenance
-from affect_train.inputs.source import OwnFolder, Source, folder_of, open_source
+from affect_train.inputs.source import OwnFolder, Source, open_recipe_source
 from affect_train.recipe.recipe import Recipe
-
-FEATURES_IN_FOLDERS = "model.features: stored features are columns of a dataset folder"
 
 
 def open_training_source(recipe: Recipe, folder: DatasetFolder | None = None) -> Source:
@@ -22,7 +20,7 @@ def open_training_source(recipe: Recipe, folder: DatasetFolder | None = None) ->
         UnknownNameError: it lacks a split, a teacher or the features that the recipe names.
         ModelMismatchError: the features were made for other rows.
     """
-    source = open_source(recipe.dataset) if folder is None else OwnFolder(folder)
+    source = open_recipe_source(recipe.dataset) if folder is None else OwnFolder(folder)
     for split in filter(None, (recipe.training.split, recipe.training.validation_split)):
         source.check_split(split)
     feature_provenance(recipe, source)
@@ -44,4 +42,5 @@ def feature_provenance(recipe: Recipe, source: Source) -> FeatureProvenance | No
     """
     if recipe.model.features is None:
         return None
-    return read_feature_provenance(folder_of(source, FEATURES_IN_FOLDERS), recipe.model.features)
+    assert source.folder is not None, "a recipe of another dataset names no stored features"
+    return read_feature_provenance(source.folder, recipe.model.features)

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from pydantic import TypeAdapter
 
 from affect_data.dataset.hashing import content_hash
-from affect_data.errors import RecipeError, UsageError
+from affect_data.errors import RecipeError
 from affect_train.inputs.foreign.pictures import ForeignFaces
 from affect_train.inputs.foreign.reading import OpenedSource, SourceError, open_dataset_source
 from affect_train.inputs.foreign.stream import RowStream
@@ -134,15 +134,8 @@ class LoadedForeign(ForeignSource):
         return LoadedRows(dataset, LabelArrays.load(labels, tasks), ForeignFaces(dataset, self.opened.folder))
 
     def split(self, name: str, tasks: TaskSet, view: View, soft_labels: Sequence[str] = ()) -> LoadedSplit:
-        """A split with its labels for some heads and its pictures; see `load`.
-
-        Raises:
-            UsageError: soft labels are asked for, which only a dataset folder holds.
-        """
-        if soft_labels:
-            raise UsageError(
-                f"soft_labels: the dataset '{self.name}' holds none; build a dataset folder with `affect-data build`"
-            )
+        """A split with its labels for some heads and its pictures; see `load`."""
+        assert not soft_labels, "a recipe of another dataset names no soft labels"
         rows = self.load(name, tasks)
         return LoadedSplit(name, rows.dataset, rows.labels, view.images(rows.dataset, rows.faces))
 

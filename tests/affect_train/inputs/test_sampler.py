@@ -6,8 +6,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from affect_data.errors import UsageError
-from affect_train.inputs.batch import Pick
-from affect_train.inputs.inputs import RowsInOrder
 from affect_train.inputs.sampler import BatchPlan, Pool, batch_plan, earlier, turns
 
 POOLS = {"au": np.arange(0, 10), "expression": np.arange(10, 14), "va": np.arange(14, 35)}
@@ -186,16 +184,3 @@ def test_a_batch_that_processes_cannot_share_is_an_error() -> None:
 def test_a_batch_with_fewer_rows_than_tasks_is_an_error() -> None:
     with pytest.raises(UsageError, match=r"batches.size is 2, but 3 tasks share a batch"):
         BatchPlan(POOLS, 2, seed=0)
-
-
-@settings(max_examples=50, deadline=None)
-@given(st.integers(1, 40), st.integers(1, 9), st.integers(1, 4))
-def test_evaluation_sees_every_row_once_in_the_same_batches_on_any_number_of_processes(
-    rows: int, size: int, processes: int
-) -> None:
-    alone = list(RowsInOrder(rows, size))
-    shared = [list(RowsInOrder(rows, size, processes, rank)) for rank in range(processes)]
-    assert [pick.row for batch in alone for pick in batch] == list(range(rows))
-    assert sorted(batch for shard in shared for batch in shard) == alone
-    assert [len(RowsInOrder(rows, size, processes, rank)) for rank in range(processes)] == list(map(len, shared))
-    assert all(isinstance(pick, Pick) for batch in alone for pick in batch)
