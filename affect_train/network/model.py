@@ -18,6 +18,7 @@ from affect_train.network.backbones import (
     IMAGENET_STD,
     accepts,
     feature_width,
+    in_own_memory,
     load_backbone,
     pooling_of,
     prefix_tokens,
@@ -360,6 +361,7 @@ def load_model(folder: Path | str) -> AffectModel:
     wrong = sorted([*report["missing_keys"], *report["unexpected_keys"]])
     if wrong:
         raise NotAModelError(path, f"the weights do not fit the configuration: {', '.join(wrong[:5])}", remedy)
+    in_own_memory(model)
     return model.eval()
 
 

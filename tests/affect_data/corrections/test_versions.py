@@ -269,7 +269,7 @@ def test_soft_labels_of_the_labels_before_are_named_as_stale(
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from affect_data.review import versions
+from affect_data.corrections import versions
 stop, counted = int(sys.argv[1]), 0
 rename, write = Path.rename, versions.write_manifest
 def counting(self, target):
