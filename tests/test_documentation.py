@@ -38,7 +38,7 @@ def is_known(dotted: str) -> bool:
     """Whether a module, or a name in one, is what the dotted name says."""
     parts = dotted.split(".")
     module: ModuleType = importlib.import_module(parts[0])
-    for index, part in enumerate(parts[1:], start=2):
+    for index in range(2, len(parts) + 1):
         name = ".".join(parts[:index])
         if hasattr(module, "__path__") and importlib.util.find_spec(name) is not None:
             module = importlib.import_module(name)
