@@ -202,7 +202,7 @@ class MetaAuxiliary(Supervised):
         return {**found, "expression_weight": found["expression"]}
 
     def losses(self, output: "AffectOutput", batch: "AffectBatch") -> dict[str, Term]:
-        """The terms of `Supervised`, the expression loss of each row times its weight, and ``expression_weight``: the mean weight, which adds nothing."""
+        """Terms of `Supervised` with each row's expression loss times its weight, and ``expression_weight``: the mean weight, which adds nothing."""
         rows = self._expression_losses(output, batch)
         with torch.no_grad():
             weights = self.network(output.features, rows)
