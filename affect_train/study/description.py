@@ -9,9 +9,9 @@ from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
-from affect_data.errors import RecipeError
+from affect_data.errors import RecipeError, suggestion
 from affect_train.recipe.section import Section
-from affect_train.recipe.source import read_source, suggestion, validation_mistakes
+from affect_train.recipe.source import read_source, validation_mistakes
 
 SHARED = "shared"
 PROGRAMS = ("affect-data", "affect-train")
