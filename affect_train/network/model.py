@@ -181,7 +181,7 @@ class AffectModel(PreTrainedModel):
 
     @classmethod
     def from_pretrained(cls, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - the signature of transformers
-        """As `PreTrainedModel.from_pretrained`; what was frozen when the model was saved is frozen again."""
+        """The saved model, loaded by transformers; what was frozen when it was saved is frozen again."""
         loaded = super().from_pretrained(*args, **kwargs)
         (loaded[0] if isinstance(loaded, tuple) else loaded)._freeze()
         return loaded

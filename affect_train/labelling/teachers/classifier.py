@@ -64,7 +64,7 @@ class ClassifierTeacher(Teacher):
         return self
 
     def logits(self, pixels: Tensor) -> TeacherLogits:
-        """See `Teacher.logits`."""
+        """The logits of the classes and action units that were named, by head."""
         found = self.model(torch.addcmul(self._shift, pixels.float(), self._scale)).logits
         return {head: found[:, columns] for head, columns in self._columns.items()}
 

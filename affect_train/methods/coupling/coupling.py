@@ -75,7 +75,7 @@ class Coupled(Method):
 
     @property
     def needs_window_statistics(self) -> bool:
-        """As of the method; the terms of the coupling are sums over rows."""
+        """Whether the coupled method needs them; the terms of the coupling are sums over rows and do not."""
         return self.method.needs_window_statistics
 
     def prepare(self, labels: "LabelArrays", rows: NDArray[np.int64], where: str) -> list[str]:

@@ -121,7 +121,7 @@ class MetaAuxiliary(Supervised):
     # ------------------------------------------------------------ around the run
 
     def prepare(self, labels: "LabelArrays", rows: NDArray[np.int64], where: str) -> list[str]:
-        """See `Method.prepare`.
+        """Makes sure that both tasks have labels, keeps the rows that are trained on, and gives what there is to say, a line each.
 
         Raises:
             DataError: none of the rows has an action unit, or none an expression.
@@ -136,7 +136,7 @@ class MetaAuxiliary(Supervised):
         return super().prepare(labels, rows, where)
 
     def attach(self, learner: "Learner", data: "TrainingData", accelerator: Accelerator, recipe: Recipe) -> None:
-        """See `Method.attach`.
+        """Builds the weight network and its optimizer beside the model, and registers both for checkpoints.
 
         Raises:
             UsageError: the weights are divided over processes, or the meta batches cannot be drawn.
@@ -202,7 +202,7 @@ class MetaAuxiliary(Supervised):
         return {**found, "expression_weight": found["expression"]}
 
     def losses(self, output: "AffectOutput", batch: "AffectBatch") -> dict[str, Term]:
-        """As `Supervised.losses` with weighted expressions, and ``expression_weight``: the mean weight, which adds nothing."""
+        """Terms of `Supervised` with each row's expression loss times its weight, and ``expression_weight``: the mean weight, which adds nothing."""
         rows = self._expression_losses(output, batch)
         with torch.no_grad():
             weights = self.network(output.features, rows)
@@ -329,7 +329,7 @@ class MetaAuxiliary(Supervised):
         )
 
     def _weights_by_second_order(self, trial: Trial) -> tuple[Tensor, Tensor]:
-        """As `_weights_by_direction`, through the graph of the step."""
+        """The weights of the rows and their gradients, exact, through the graph of the step that is tried."""
         processes, batch = self.processes.number, trial.batch
         own = [one.detach().requires_grad_() for one in self.space.own]
         # The fused kernels of attention have no second derivative.
