@@ -14,8 +14,9 @@ import torch
 from torch.utils.data import DataLoader
 
 from affect_data.errors import DataError, UsageError
+from affect_data.pictures import PictureError
 from affect_train.inputs.augment import Augmentation, augmentation_key
-from affect_train.inputs.preprocess import ImageDecodeError, Pixels, Preprocessing
+from affect_train.inputs.preprocess import Pixels, Preprocessing
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -86,7 +87,7 @@ class FaceImages(Faces):
             return
         try:
             self.preprocessing(face.data, face.box, out)
-        except ImageDecodeError as error:
+        except PictureError as error:
             raise DataError(f"row {face.row} ({face.uid}): {error}. {self._stored.remedy}") from error
         if self._cache is not None:
             self._cache.store(face.row, out)

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, NamedTuple
 import pyarrow as pa
 
 from affect_data.errors import DataError
+from affect_data.pictures import PictureError
 from affect_train.inputs.foreign.pictures import ForeignFaces, Picture, Pictures, read_picture
 from affect_train.inputs.foreign.reading import OpenedSource, SourceError, explained
 from affect_train.inputs.foreign.unified import label_dataset, rows_of
 from affect_train.inputs.labels import LabelArrays
 from affect_train.inputs.loading import Decoders
-from affect_train.inputs.preprocess import ImageDecodeError, Pixels, Preprocessing
+from affect_train.inputs.preprocess import Pixels, Preprocessing
 from affect_train.tasks import TaskSet
 
 if TYPE_CHECKING:
@@ -161,7 +162,7 @@ class RowStream:
             row = rows[position]
             try:
                 preprocessing(read_picture(row.picture, self.folder), row.box, pixels[position])
-            except (DataError, ImageDecodeError) as error:
+            except (DataError, PictureError) as error:
                 raise self.error(row.uid, error) from error
 
         decoders.run(decode, len(rows))

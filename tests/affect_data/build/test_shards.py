@@ -63,7 +63,7 @@ def test_a_truncated_an_empty_and_a_vanished_picture_are_quarantined_and_the_oth
         ("p003.png", 4, "image file missing"),
         ("p004.png", 5, "image cannot be decoded"),
     ]
-    assert [f["detail"] for f in record.failures][1:] == ["", "not an image file"]
+    assert [f["detail"] for f in record.failures][1:] == ["", "the file is empty"]
     assert all(f["source_file"] == "label/label.lst" and f["database"] == "expw" for f in record.failures)
     assert [uid[-8:] for uid in written(plan, LABELS)["uid"].to_pylist()] == [
         "000.png#0"[-8:],
@@ -180,3 +180,28 @@ def test_a_new_version_of_a_reader_makes_other_shards(plan: ShardPlan, monkeypat
     before = plan.key()
     monkeypatch.setattr(ExpW, "reader_version", ExpW.reader_version + 1)
     assert plan.key() != before
+
+
+@pytest.mark.parametrize(
+    ("box", "kept"),
+    [
+        ((0.0, 0.0, 1.0, 1.0), True),
+        ((-5.0, -5.0, 1.0, 1.0), True),
+        ((500.0, 500.0, 900.0, 900.0), False),
+        ((5.0, 5.0, 5.0, 9.0), False),
+    ],
+)
+def test_a_face_box_that_has_no_part_of_its_picture_is_a_failure_of_the_build(
+    plan: ShardPlan, box: tuple[float, ...], kept: bool
+) -> None:
+    with Image.open(picture(plan, 0)) as opened:
+        width, height = opened.size
+    boxes = [list(box), *plan.rows["face_box"].to_list()[1:]]
+    changed = plan.rows.with_columns(pl.Series("face_box", boxes, dtype=pl.Array(pl.Float32, 4)))
+    record = pack_shard(replace(plan, rows=changed))
+    assert record.rows == (6 if kept else 5)
+    if not kept:
+        (failure,) = record.failures
+        assert failure["reason"] == "face box outside its image"
+        assert failure["detail"] == f"{' '.join(f'{side:g}' for side in box)} in {width}x{height} pixels"
+        assert failure["source_line"] == plan.rows["source_line"][0]
