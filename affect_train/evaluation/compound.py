@@ -168,7 +168,7 @@ def evaluate_compound(
     asked, known = faces(split), faces(support) if shots else None
     if asked is None:
         return None
-    report = {"dataset": folder.path.name, "fingerprint": folder.fingerprint, "split": split}
+    report: dict[str, Any] = {"dataset": folder.path.name, "fingerprint": folder.fingerprint, "split": split}
     report |= _zero_shot(rule, asked, bootstrap, seed)
     if known is not None:
         report["few_shot"] = {

@@ -211,6 +211,7 @@ def tune(
     check_labels(labels, wanted, source.place(name))
     if logits is None:
         return
+    assert labels is not None
     found = best_thresholds(predictions(model, logits)["au"], labels.au, labels.au_mask)
     model.config.thresholds = found.tolist()
     model.config.thresholds_from = {

@@ -114,9 +114,8 @@ def _is_affect_model(path: Path) -> bool:
     if not (path / MODEL_CONFIG).is_file():
         return False
     try:
-        return (
-            json.loads((path / MODEL_CONFIG).read_text(encoding="utf-8")).get("model_type") == AffectConfig.model_type
-        )
+        config = json.loads((path / MODEL_CONFIG).read_text(encoding="utf-8"))
+        return bool(config.get("model_type") == AffectConfig.model_type)
     except ValueError:
         # Not for this place to judge: the backbone's loader says what is wrong.
         return False

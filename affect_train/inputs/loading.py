@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from affect_data.errors import DataError, UsageError
+from affect_data.pictures import PictureError
 from affect_train.inputs.augment import Augmentation, augmentation_key
 from affect_train.inputs.batch import FaceBatch, Pick, drawn_from
 from affect_train.inputs.inputs import IndexedInputs
@@ -87,7 +88,7 @@ class FaceImages(IndexedInputs):
             return
         try:
             self.preprocessing(face.data, face.box, out)
-        except ImageDecodeError as error:
+        except PictureError as error:
             raise DataError(f"row {face.row} ({face.uid}): {error}. {self._stored.remedy}") from error
         if self._cache is not None:
             self._cache.store(face.row, out)

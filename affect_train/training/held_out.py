@@ -7,8 +7,10 @@ from numpy.typing import NDArray
 
 from affect_data.dataset.folder import DatasetFolder
 from affect_data.errors import UsageError
+from affect_train.inputs.foreign.source import ForeignSource
 from affect_train.inputs.labels import load_folds
-from affect_train.recipe.recipe import HeldOut, Recipe
+from affect_train.recipe.recipe import Recipe
+from affect_train.recipe.section import HeldOut
 
 RESERVED = "method.meta_batch.held_out"
 """The key of a recipe whose fold the method keeps for itself."""
@@ -46,7 +48,8 @@ def reserved_rows(recipe: Recipe, folder: DatasetFolder | None) -> NDArray[np.in
 
 def _allowed(recipe: Recipe, folder: DatasetFolder | None, held_out: HeldOut, key: str) -> NDArray[np.bool_]:
     folds, fold = folds_of(recipe, folder, held_out, key)
-    return (folds != fold) & ((folds >= 0) | (held_out.others == "trained"))
+    allowed: NDArray[np.bool_] = (folds != fold) & ((folds >= 0) | (held_out.others == "trained"))
+    return allowed
 
 
 def folds_of(recipe: Recipe, folder: DatasetFolder | None, held_out: HeldOut, key: str) -> tuple[NDArray[Any], int]:

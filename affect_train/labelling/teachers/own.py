@@ -41,12 +41,12 @@ class AffectTeacher(Teacher):
 
     @property
     def sees_windows(self) -> bool:
-        """See `Teacher.sees_windows`."""
+        """Whether the model has a recurrent stage."""
         return self.model.config.temporal is not None
 
     @property
     def view(self) -> str:
-        """See `Teacher.view`."""
+        """The crop, and the windows of frames where the model has a recurrent stage."""
         if not self.sees_windows:
             return super().view
         options = Temporal(**self.model.config.temporal)
@@ -57,7 +57,7 @@ class AffectTeacher(Teacher):
         return inputs_of(self.model, self.preprocessing, folder, split, runtime)
 
     def logits(self, pixels: Tensor) -> TeacherLogits:
-        """See `Teacher.logits`."""
+        """The logits of the model's heads."""
         return logits_of(self.model(pixels))
 
     def label(self, split: str, faces: FaceBatch) -> TeacherLogits:  # noqa: ARG002 - the same for every split
