@@ -1,15 +1,11 @@
 """A batch: faces that a loader decoded, and the labels and teachers' outputs that belong to them."""
 
-from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset as TorchDataset
-
-from affect_data.errors import DataError
 
 
 def _tensors_on(device: torch.device | str, values: "SoftTargets | AffectBatch") -> dict[str, Any]:
@@ -133,17 +129,6 @@ class FaceBatch(NamedTuple):
         )
         uids = [self.uids[position] for position in chosen.tolist()]
         return FaceBatch(self.rows[chosen], uids, self.inputs[chosen.to(self.inputs.device)], pools, places)
-
-
-class Faces(TorchDataset[FaceBatch]):
-    """What a model is shown of the rows of a split, a batch of picks at a time."""
-
-    @abstractmethod
-    def __len__(self) -> int: ...
-
-    @abstractmethod
-    def __getitems__(self, picks: Sequence[Pick]) -> FaceBatch | DataError:
-        """The picks; an error is returned, because one that a loader process raises reaches the user as a traceback."""
 
 
 def drawn_from(picks: Sequence[Pick]) -> Tensor:

@@ -7,9 +7,10 @@ import numpy as np
 import torch
 
 from affect_data.errors import DataError
+from affect_data.pictures import PictureError
 from affect_train.inputs.batch import FaceBatch, Pick
 from affect_train.inputs.inputs import IndexedInputs
-from affect_train.inputs.preprocess import ImageDecodeError, Preprocessing
+from affect_train.inputs.preprocess import Pixels, Preprocessing
 
 
 class PictureFiles(IndexedInputs):
@@ -39,12 +40,12 @@ class PictureFiles(IndexedInputs):
         uids = [str(self.paths[row]) for row in rows]
         return FaceBatch(torch.tensor(rows), uids, torch.from_numpy(pixels).permute(0, 3, 1, 2))
 
-    def _decoded(self, path: Path) -> np.ndarray:
+    def _decoded(self, path: Path) -> Pixels:
         try:
             return self._preprocessing(path.read_bytes())
         except FileNotFoundError:
             raise DataError(f"image '{path}' does not exist") from None
         except OSError as error:
             raise DataError(f"image '{path}' cannot be read: {error.strerror}") from error
-        except ImageDecodeError as error:
+        except PictureError as error:
             raise DataError(f"image '{path}': {error}") from error

@@ -55,7 +55,7 @@ class IndexedInputs(TorchDataset[FaceBatch], ABC):
         return FaceLoader(self, plan, workers)
 
     def in_order(self, batch_size: int, processes: int = 1, rank: int = 0, *, workers: int = 0) -> "FaceLoader":
-        """See `Inputs.in_order`."""
+        """The batches of this process, of all items by their numbers; processes take turns."""
         return self.batches(RowsInOrder(len(self), batch_size, processes, rank), workers)
 
     def showing(self, rows: NDArray[np.int64]) -> "IndexedInputs":

@@ -18,7 +18,7 @@ from affect_data.pictures import PictureError
 from affect_train.inputs.augment import Augmentation, augmentation_key
 from affect_train.inputs.batch import FaceBatch, Pick, drawn_from
 from affect_train.inputs.inputs import IndexedInputs
-from affect_train.inputs.preprocess import ImageDecodeError, Pixels, Preprocessing
+from affect_train.inputs.preprocess import Pixels, Preprocessing
 from affect_train.inputs.stored import StoredFace, StoredFaces
 
 if TYPE_CHECKING:

@@ -118,7 +118,7 @@ class OwnFolder:
         return {"dataset": self.name, "fingerprint": self.fingerprint}
 
     def check_split(self, name: str) -> None:
-        """See `Source.check_split`."""
+        """Makes sure that the folder has the split; an unknown one is an error with those that there are."""
         self.folder.rows(name)
 
     def place(self, split: str) -> str:
@@ -126,7 +126,7 @@ class OwnFolder:
         return f"'{self.folder.path}', split {split}"
 
     def split(self, name: str, tasks: TaskSet, view: View, soft_labels: Sequence[str] = ()) -> LoadedSplit:
-        """See `LoadedSource.split`."""
+        """A split with its labels, the outputs of teachers and its pictures, over memory maps."""
         dataset, labels = load_labels(self.folder, name, tasks, soft_labels)
         return LoadedSplit(name, dataset, labels, view.images(dataset))
 

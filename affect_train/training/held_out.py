@@ -7,7 +7,6 @@ from numpy.typing import NDArray
 
 from affect_data.dataset.folder import DatasetFolder
 from affect_data.errors import UsageError
-from affect_train.inputs.foreign.source import ForeignSource
 from affect_train.inputs.labels import load_folds
 from affect_train.recipe.recipe import Recipe
 from affect_train.recipe.section import HeldOut

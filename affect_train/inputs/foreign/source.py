@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from affect_data.dataset.hashing import content_hash
-from affect_data.errors import RecipeError
+from affect_data.recipe_file import DATASET_DESCRIPTION, read_recipe_text, validated
 from affect_train.inputs.foreign.pictures import ForeignFaces
 from affect_train.inputs.foreign.reading import OpenedSource, SourceError, open_dataset_source
 from affect_train.inputs.foreign.stream import RowStream

@@ -14,6 +14,7 @@ from affect_data.errors import UsageError
 from affect_train.inputs.batch import AffectBatch
 from affect_train.inputs.sampler import BatchPlan
 from affect_train.inputs.split import LoadedSplit
+from affect_train.recipe.methods import MetaAuxiliary
 
 if TYPE_CHECKING:
     from affect_train.recipe.recipe import Recipe
@@ -88,6 +89,8 @@ class MetaLoader:
     """
 
     def __init__(self, recipe: "Recipe", split: LoadedSplit, rows: NDArray[np.int64], accelerator: Accelerator) -> None:
+        assert isinstance(recipe.method, MetaAuxiliary)
+        assert recipe.method.meta_batch.size is not None
         size, processes = recipe.method.meta_batch.size, accelerator.num_processes
         if size % processes:
             raise UsageError(
