@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -60,9 +61,9 @@ def compound_faces(
     model: "AffectModel",
     preprocessing: "Preprocessing",
     folder: DatasetFolder,
-    split: str,
     names: Sequence[str],
     runtime: Runtime,
+    split: str,
     *,
     on: Representation = "outputs",
 ) -> CompoundFaces | None:
@@ -72,9 +73,9 @@ def compound_faces(
         model: on its device.
         preprocessing: of the model.
         folder: the dataset.
-        split: its name.
         names: of the compound expressions.
         runtime: of this process.
+        split: of the dataset.
         on: with ``features``, those of the backbone too.
 
     Raises:
@@ -161,39 +162,31 @@ def evaluate_compound(
     model, preprocessing = open_model(model_folder(path))
     model = model.to(runtime.accelerator.device)
     rule = CompoundRule.of(names, model.config.task_set())
-
-    def faces(of: str) -> CompoundFaces | None:
-        return compound_faces(model, preprocessing, folder, of, rule.names, runtime, on=on if shots else "outputs")
-
+    faces = partial(compound_faces, model, preprocessing, folder, rule.names, runtime, on=on if shots else "outputs")
     asked, known = faces(split), faces(support) if shots else None
     if asked is None:
         return None
     report: dict[str, Any] = {"dataset": folder.path.name, "fingerprint": folder.fingerprint, "split": split}
     report |= _zero_shot(rule, asked, bootstrap, seed)
     if known is not None:
-        report["few_shot"] = {
-            "support": support,
-            "on": on,
-            "fits": "a new last layer; nothing else of the model changes",
-            "results": [
-                few_shot(
-                    known.values(on),
-                    known.labels,
-                    asked.values(on),
-                    rule.names,
-                    lambda found: {
-                        name: metrics(found, asked.labels, rule.names)[name] for name in ("uar", "accuracy")
-                    },
-                    shots=number,
-                    draws=draws,
-                    seed=seed,
-                )
-                for number in shots
-            ],
-        }
+        results = [_fitted(rule, known, asked, on, shots=number, draws=draws, seed=seed) for number in shots]
+        fits = "a new last layer; nothing else of the model changes"
+        report["few_shot"] = {"support": support, "on": on, "fits": fits, "results": results}
     if output is not None:
         write_json(output, report)
     return report
+
+
+def _fitted(
+    rule: CompoundRule, known: CompoundFaces, asked: CompoundFaces, on: Representation, **options: int
+) -> dict[str, Any]:
+    """What a new last layer from examples among the known faces says of those that are asked for."""
+
+    def measured(found: NDArray[np.int64]) -> dict[str, float]:
+        every = metrics(found, asked.labels, rule.names)
+        return {name: every[name] for name in ("uar", "accuracy")}
+
+    return few_shot(known.values(on), known.labels, asked.values(on), rule.names, measured, **options)
 
 
 def _zero_shot(rule: CompoundRule, faces: CompoundFaces, bootstrap: int, seed: int) -> dict[str, Any]:

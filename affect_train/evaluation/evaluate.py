@@ -1,5 +1,6 @@
 """Metrics of a model on the splits of a dataset: over all rows, and for each database."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -135,13 +136,7 @@ def evaluate(
         ModelMismatchError: the dataset has no label of any task of the model.
     """
     source = open_source(dataset)
-    for name in [*splits, *([tune_thresholds] if tune_thresholds else [])]:
-        source.check_split(name)
-    counted = {name: None if fold is None else rows_of_fold(source, name, fold) for name in splits}
-    if tune_thresholds in splits:
-        raise UsageError(
-            f"the split '{tune_thresholds}' is reported: thresholds tuned on it would flatter the model; tune on another split"
-        )
+    counted = _counted_rows(source, splits, tune_thresholds, fold)
     saved = model_folder(path)
     runtime = Runtime.start(workers=workers)
     model, preprocessing = open_model(saved)
@@ -165,6 +160,20 @@ def evaluate(
     if target is not None:
         write_json(target, report)
     return report
+
+
+def _counted_rows(
+    source: Source, splits: Sequence[str], tuned_on: str | None, fold: HeldOut | None
+) -> dict[str, NDArray[np.int64] | None]:
+    """By split the rows that count, None where all do; before the model is loaded, so that a wrong name is told of at once."""
+    for name in (*splits, *([tuned_on] if tuned_on else [])):
+        source.check_split(name)
+    counted = {name: None if fold is None else rows_of_fold(source, name, fold) for name in splits}
+    if tuned_on in splits:
+        raise UsageError(
+            f"the split '{tuned_on}' is reported: thresholds tuned on it would flatter the model; tune on another split"
+        )
+    return counted
 
 
 def rows_of_fold(source: Source, split: str, fold: HeldOut) -> NDArray[np.int64]:
