@@ -25,7 +25,8 @@ from affect_train.inputs.windows import FeatureWindows
 from affect_train.labelling.label import label_with
 from affect_train.labelling.merging import merge
 from affect_train.labelling.teachers import AffectTeacher, Teacher, TeacherLogits
-from affect_train.recipe.recipe import HeldOut, Recipe
+from affect_train.recipe.recipe import Recipe
+from affect_train.recipe.section import HeldOut
 from affect_train.training.loop import train
 
 

@@ -8,10 +8,8 @@ from numpy.typing import NDArray
 from affect_data.dataset.folder import DatasetFolder
 from affect_data.errors import UsageError
 from affect_train.inputs.labels import load_folds
-from affect_train.recipe.recipe import HeldOut, Recipe
-
-RESERVED = "method.meta_batch.held_out"
-"""The key of a recipe whose fold the method keeps for itself."""
+from affect_train.recipe.recipe import Recipe
+from affect_train.recipe.section import HeldOut
 
 
 def rows_in(recipe: Recipe, folder: DatasetFolder) -> NDArray[np.bool_] | None:
@@ -23,7 +21,10 @@ def rows_in(recipe: Recipe, folder: DatasetFolder) -> NDArray[np.bool_] | None:
     """
     sides = [
         _allowed(recipe, folder, held_out, key)
-        for key, held_out in (("training.held_out", recipe.training.held_out), (RESERVED, recipe.method.reserved))
+        for key, held_out in (
+            ("training.held_out", recipe.training.held_out),
+            (recipe.method.reserved_key, recipe.method.reserved),
+        )
         if held_out is not None
     ]
     return np.all(sides, axis=0) if sides else None
@@ -37,7 +38,7 @@ def reserved_rows(recipe: Recipe, folder: DatasetFolder) -> NDArray[np.int64] | 
     """
     if recipe.method.reserved is None:
         return None
-    folds, fold = folds_of(recipe, folder, recipe.method.reserved, RESERVED)
+    folds, fold = folds_of(recipe, folder, recipe.method.reserved, recipe.method.reserved_key)
     kept = folds == fold
     if recipe.training.held_out is not None:
         kept &= _allowed(recipe, folder, recipe.training.held_out, "training.held_out")

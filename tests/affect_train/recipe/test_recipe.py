@@ -2,7 +2,7 @@ import pytest
 import yaml
 
 from affect_data.errors import RecipeError
-from affect_train.recipe.methods import Distillation
+from affect_train.recipe.methods.distillation import DistillationOptions
 from affect_train.recipe.recipe import Recipe, read_recipe, recipe_from
 from affect_train.tasks import TaskSet
 
@@ -72,7 +72,7 @@ def test_overrides_apply_in_order_and_reach_into_sections_that_the_file_lacks(re
     assert recipe.optimizer.learning_rate == pytest.approx(2e-5)
     assert recipe.tasks.task_set().names == ("au", "va")
     assert recipe.model.backbone == {"model_type": "vit", "patch_size": 16, "depths": [1, 2]}
-    assert isinstance(recipe.method, Distillation)
+    assert isinstance(recipe.method, DistillationOptions)
     assert (recipe.method.hard_weight, recipe.method.temperature, recipe.method.temperature_squared) == (0.6, 1.5, True)
     assert recipe.output == "runs/a=b"
 
@@ -139,7 +139,7 @@ def test_mistakes_between_sections_are_listed_beside_those_within(recipe_file):
         ),
         (
             "method.name=distilation",
-            "method.name: found 'distilation'; did you mean 'distillation'? known: supervised, distillation",
+            "method.name: found 'distilation'; did you mean 'distillation'? known: distillation, meta_auxiliary, supervised",
         ),
         ("method={task_weights: {au: 2}}", "method.name: missing; the recipe has to say it"),
         ("method={name: distillation, tempreature: 2}", "method.tempreature: unknown key; did you mean 'temperature'?"),
