@@ -9,6 +9,9 @@ from affect_train.recipe.model import Model, Tasks
 from affect_train.recipe.section import TASKS, Mistake, Sections, trained_tasks
 from affect_train.recipe.training import Batches, Training
 
+BALANCED_SPLIT = "train"
+"""The split whose rows a balance weighs."""
+
 
 def contradictions(sections: Sections) -> Iterator[Mistake]:
     """What is wrong between sections; a section that is wrong in itself is absent."""
@@ -88,6 +91,18 @@ def _batch_contradictions(batches: Batches, sections: Sections) -> Iterator[Mist
             foreign = sorted(set(pool.labels) - set(trained))
             if foreign:
                 yield ("batches", "pools", name), f"{', '.join(foreign)} is no task of this recipe"
+    pools = len(batches.pools or trained_tasks(sections))
+    if batches.sampler == "task_balanced" and batches.size < pools:
+        yield (
+            ("batches", "size"),
+            f"found {batches.size}, but {pools} pools share a batch; give each at least one row",
+        )
+    training = sections.get("training")
+    if batches.balance and training is not None and training.split != BALANCED_SPLIT:
+        yield (
+            ("batches", "balance"),
+            f"weighs the rows of the split {BALANCED_SPLIT!r}, but `training.split` is {training.split!r}",
+        )
     if batches.repeat_cap and not batches.balance:
         yield (
             ("batches", "repeat_cap"),

@@ -180,6 +180,7 @@ def test_mistakes_between_sections_are_listed_beside_those_within(recipe_file):
             "batches={sampler: database_proportional, balance: rare}",
             "batches.sampler: found 'database_proportional', but `batches.balance` decides which rows come",
         ),
+        ("batches.size=2", "batches.size: found 2, but 3 pools share a batch; give each at least one row"),
         ("batches.repeat_cap=3", "batches.repeat_cap: without `batches.balance` no row is repeated before all others"),
         (
             "training={patience: 2, validation_split: null}",
@@ -213,6 +214,12 @@ def test_a_metric_of_a_task_that_is_not_trained_is_refused(recipe_file):
     found = only_mistake(recipe_file(), "tasks={action_units: [1]}", "training.best_metric=va.mean_ccc")
 
     assert found == "command line: training.best_metric: found 'va.mean_ccc', but `tasks` trains only au; use 'score'"
+
+
+def test_a_balance_of_another_split_is_refused(recipe_file):
+    found = only_mistake(recipe_file(), "batches.balance=rare", "training.split=other")
+
+    assert "batches.balance: weighs the rows of the split 'train', but `training.split` is 'other'" in found
 
 
 def test_a_warm_up_longer_than_the_training_is_refused(recipe_file):
