@@ -57,12 +57,12 @@ class FoldTeachers(Teacher):
 
     @property
     def sees_windows(self) -> bool:
-        """See `Teacher.sees_windows`."""
+        """Whether the teachers read windows of frames; all are made by one recipe."""
         return self.teachers[0].sees_windows
 
     @property
     def view(self) -> str:
-        """See `Teacher.view`."""
+        """How each of them sees the pictures; all are made by one recipe."""
         return self.teachers[0].view
 
     def inputs(

@@ -169,7 +169,7 @@ class Method(ABC):
 
     @property
     def needs_window_statistics(self) -> bool:
-        """See `LossTerms`."""
+        """Whether a term is no sum over rows; none is, unless a method says so."""
         return False
 
     def prepare(self, labels: "LabelArrays", rows: NDArray[np.int64], where: str) -> list[str]:

@@ -18,6 +18,7 @@ from affect_train.network.backbones import (
     IMAGENET_STD,
     accepts,
     feature_width,
+    in_own_memory,
     load_backbone,
     pooling_of,
     prefix_tokens,
@@ -180,7 +181,7 @@ class AffectModel(PreTrainedModel):
 
     @classmethod
     def from_pretrained(cls, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - the signature of transformers
-        """As `PreTrainedModel.from_pretrained`; what was frozen when the model was saved is frozen again."""
+        """The saved model, loaded by transformers; what was frozen when it was saved is frozen again."""
         loaded = super().from_pretrained(*args, **kwargs)
         (loaded[0] if isinstance(loaded, tuple) else loaded)._freeze()
         return loaded
@@ -360,6 +361,7 @@ def load_model(folder: Path | str) -> AffectModel:
     wrong = sorted([*report["missing_keys"], *report["unexpected_keys"]])
     if wrong:
         raise NotAModelError(path, f"the weights do not fit the configuration: {', '.join(wrong[:5])}", remedy)
+    in_own_memory(model)
     return model.eval()
 
 

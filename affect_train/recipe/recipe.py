@@ -5,17 +5,16 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-import yaml
 from pydantic import Field, StringConstraints
 
-from affect_data.errors import RecipeError
+from affect_data.recipe_file import TRAINING_RECIPE, RecipeText, read_recipe_text, validated
+from affect_data.yaml12 import write_yaml
 from affect_train.recipe.dataset import DatasetEntry
 from affect_train.recipe.methods.options import MethodSection
 from affect_train.recipe.methods.supervised import SupervisedOptions
 from affect_train.recipe.model import Model, Tasks
 from affect_train.recipe.rules import contradictions
 from affect_train.recipe.section import Name, Section
-from affect_train.recipe.source import RecipeSource, read_source, valid_sections, validation_mistakes
 from affect_train.recipe.training import Augmentation, Batches, Crop, Optimizer, Schedule, Training
 
 
@@ -40,7 +39,7 @@ class Recipe(Section):
 
     def to_yaml(self) -> str:
         """The recipe with every default written out; `read_recipe` gives an equal recipe from it."""
-        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+        return write_yaml(self.model_dump(mode="json"))
 
     def write(self, path: Path) -> None:
         """Writes `to_yaml` under a temporary name and renames it."""
@@ -57,9 +56,10 @@ def read_recipe(path: Path | str, overrides: Iterable[str] = ()) -> Recipe:
         overrides: ``key.key=value``, applied in order; the values are YAML.
 
     Raises:
-        RecipeError: lists every mistake, with its line.
+        UsageError: the file does not exist.
+        RecipeError: it is no training recipe, or does not validate; lists every mistake, with its line.
     """
-    return _validated(read_source(Path(path), overrides))
+    return validated(Recipe, read_recipe_text(Path(path), TRAINING_RECIPE, overrides), contradictions)
 
 
 def recipe_from(values: Mapping[str, Any], overrides: Iterable[str] = ()) -> Recipe:
@@ -68,18 +68,7 @@ def recipe_from(values: Mapping[str, Any], overrides: Iterable[str] = ()) -> Rec
     Raises:
         RecipeError: lists every mistake.
     """
-    source = RecipeSource("recipe", dict(values))
+    text = RecipeText.of(values)
     for setting in overrides:
-        source.override(setting)
-    return _validated(source)
-
-
-def _validated(source: RecipeSource) -> Recipe:
-    if source.mistakes and not source.values:
-        raise RecipeError(source.name, source.mistakes)
-    mistakes, invalid = validation_mistakes(Recipe, source)
-    sections = valid_sections(Recipe, source, invalid)
-    together = [source.mistake(path, message) for path, message in contradictions(sections)]
-    if source.mistakes or mistakes or together:
-        raise RecipeError(source.name, [*source.mistakes, *mistakes, *together])
-    return Recipe.model_construct(**sections)
+        text.override(setting)
+    return validated(Recipe, text, contradictions)

@@ -9,10 +9,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from affect_data.dataset.schema import MISSING_CLASS
+from affect_data.errors import suggestion
 from affect_data.vocabulary import EXPRESSIONS, UnknownNameError, expression_named
 from affect_train.inputs.foreign.values import Known
 from affect_train.recipe.dataset import Value
-from affect_train.recipe.source import suggestion
 
 Names = Sequence[str] | Mapping[str, str] | None
 """As a recipe gives them: the expressions of codes 0, 1, ..., or from a code or a name of the dataset to an expression."""

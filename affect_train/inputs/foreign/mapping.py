@@ -8,12 +8,11 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from affect_data.dataset.schema import LABELS, MISSING_CLASS, arrow_schema, features
-from affect_data.errors import RecipeError
+from affect_data.errors import RecipeError, suggestion
 from affect_data.vocabulary import ACTION_UNIT_SLOTS, ACTION_UNITS
 from affect_train.inputs.foreign.classes import Classes, coded_classes, named_classes, text_classes
 from affect_train.inputs.foreign.values import Findings, Known, is_number, is_text, lists, numbers
 from affect_train.recipe.dataset import ActionUnitList, Columns, Value
-from affect_train.recipe.source import suggestion
 
 if TYPE_CHECKING:
     from datasets import Features

@@ -47,7 +47,7 @@ class GraphTeacher(Teacher):
 
     @property
     def view(self) -> str:
-        """See `Teacher.view`."""
+        """The crop, and the colour and normalisation that the description gives."""
         given = self.input
         normalised = f"(pixels * {given.scale:.6g} - {list(given.mean)}) / {list(given.std)}"
         return f"{super().view}, {given.colour}, {normalised}"
@@ -58,7 +58,7 @@ class GraphTeacher(Teacher):
         return self
 
     def logits(self, pixels: Tensor) -> TeacherLogits:
-        """See `Teacher.logits`."""
+        """The outputs of the graph as logits by head; probabilities and numbers are converted."""
         outputs = self._graph.run(model_input(pixels.cpu().numpy(), self.input))
         found: TeacherLogits = {}
         for output in self.description.outputs:

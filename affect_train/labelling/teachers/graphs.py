@@ -72,7 +72,7 @@ class OnnxGraph(Graph):
         self._names = [output.name for output in self._session.get_outputs()]
 
     def run(self, batch: NDArray[np.float32]) -> Arrays:
-        """See `Graph.run`."""
+        """The outputs of a batch by name, as onnxruntime gives them."""
         if self.shape[0] not in (None, len(batch)):
             return _stacked([self.run(batch[row : row + 1]) for row in range(len(batch))])
         found = self._session.run(self._names, {self._input: batch.astype(self._dtype)})
@@ -116,7 +116,7 @@ class TfliteGraph(Graph):
         self._batch = int(self._details["shape"][0])
 
     def run(self, batch: NDArray[np.float32]) -> Arrays:
-        """See `Graph.run`."""
+        """The outputs of a batch by name, in float where the file is quantised; the interpreter is resized to the batch."""
         if len(batch) != self._batch:
             self._interpreter.resize_tensor_input(self._details["index"], batch.shape, strict=False)
             self._interpreter.allocate_tensors()

@@ -248,7 +248,7 @@ class WeightLearning(StepWrapper):
         )
 
     def _weights_by_second_order(self, trial: Trial) -> tuple[Tensor, Tensor]:
-        """As `_weights_by_direction`, through the graph of the step."""
+        """The weights of the rows and their gradients, exact, through the graph of the step that is tried."""
         processes, batch = self.processes.number, trial.batch
         own = [one.detach().requires_grad_() for one in self.space.own]
         # The fused kernels of attention have no second derivative.

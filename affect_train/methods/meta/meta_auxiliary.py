@@ -48,7 +48,7 @@ class MetaAuxiliary(Supervised):
         return self._network
 
     def prepare(self, labels: "LabelArrays", rows: NDArray[np.int64], where: str) -> list[str]:
-        """As `Method.prepare`; keeps the rows, of which the meta batches may be drawn.
+        """Makes sure that both tasks have labels, keeps the rows that are trained on, and gives what there is to say, a line each.
 
         Raises:
             DataError: none of the rows has an action unit, or none an expression.
@@ -79,7 +79,7 @@ class MetaAuxiliary(Supervised):
         return {**found, "expression_weight": found["expression"]}
 
     def losses(self, output: "AffectOutput", batch: "AffectBatch") -> dict[str, Term]:
-        """As `Supervised.losses` with weighted expressions, and ``expression_weight``: the mean weight, which adds nothing."""
+        """Terms of `Supervised` with each row's expression loss times its weight, and ``expression_weight``: the mean weight, which adds nothing."""
         rows = expression_losses(output, batch)
         with torch.no_grad():
             weights = self.network(output.features, rows)
