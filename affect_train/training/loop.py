@@ -97,9 +97,21 @@ def train(recipe: Recipe, folder: DatasetFolder | None = None, *, dry_run: bool 
         NonFiniteLossError: a loss became NaN or infinite.
         UsageError: another run writes to the output folder, or did by another recipe.
     """
-    source = open_training_source(recipe, folder)
-    runtime = Runtime.start(training_accelerator(recipe), workers=recipe.batches.workers)
-    run = prepared(recipe, source, runtime)
+    check_dataset(recipe)
+    accelerator = training_accelerator(recipe)
+    reporter = Reporter(speaks=accelerator.is_main_process)
+    guard_training(recipe, accelerator, reporter)
+    data = TrainingData.load(recipe, accelerator)
+    if isinstance(data.source, ForeignSource):
+        guard_loaded(recipe, data, reporter)
+    learner = Learner.build(recipe, accelerator, planned_steps(recipe, data))
+    if data.train.labels is not None:
+        for note in learner.terms.prepare(
+            data.train.labels, trained_rows(recipe, data), f"'{recipe.dataset}', split {recipe.training.split}"
+        ):
+            reporter.say(note)
+    learner = replace(learner, wrapper=learner.method.attach(learner, data, accelerator, recipe))
+    run = Run(recipe, accelerator, data, learner, reporter)
     describe(run)
     if dry_run:
         return try_one_step(run)
@@ -303,7 +315,7 @@ def finish(run: Run, folder: RunFolder) -> dict[str, Any] | None:
     run.data.batches.close()
     if not run.accelerator.is_main_process:
         return None
-    for note in run.learner.method.finish(folder.path):
+    for note in run.learner.wrapper.finish(folder.path):
         run.reporter.say(note)
     return {
         "output": str(folder.path),
