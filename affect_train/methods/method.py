@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
     from affect_train.inputs.batch import AffectBatch
+    from affect_train.inputs.inputs import IndexedInputs
     from affect_train.inputs.labels import LabelArrays
     from affect_train.network.model import AffectOutput
 
@@ -115,7 +116,7 @@ class Trained(Protocol):
 
 
 class TrainedSplit(Protocol):
-    """The training split of a run; its labels and rows are None where they are streamed."""
+    """The training split of a run; its labels, rows and inputs are None where they are streamed."""
 
     @property
     def dataset(self) -> "Dataset | None": ...  # noqa: D102
@@ -124,7 +125,7 @@ class TrainedSplit(Protocol):
     def labels(self) -> "LabelArrays | None": ...  # noqa: D102
 
     @property
-    def images(self) -> Any: ...  # noqa: ANN401, D102 - what a loader of faces takes
+    def inputs(self) -> "IndexedInputs | None": ...  # noqa: D102
 
 
 class StepsOfAnEpoch(Protocol):

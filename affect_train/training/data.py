@@ -58,6 +58,7 @@ class StreamedRows:
     name: str
     dataset: None = None
     labels: None = None
+    inputs: None = None
 
 
 @dataclass(frozen=True)

@@ -97,21 +97,9 @@ def train(recipe: Recipe, folder: DatasetFolder | None = None, *, dry_run: bool 
         NonFiniteLossError: a loss became NaN or infinite.
         UsageError: another run writes to the output folder, or did by another recipe.
     """
-    check_dataset(recipe)
-    accelerator = training_accelerator(recipe)
-    reporter = Reporter(speaks=accelerator.is_main_process)
-    guard_training(recipe, accelerator, reporter)
-    data = TrainingData.load(recipe, accelerator)
-    if isinstance(data.source, ForeignSource):
-        guard_loaded(recipe, data, reporter)
-    learner = Learner.build(recipe, accelerator, planned_steps(recipe, data))
-    if data.train.labels is not None:
-        for note in learner.terms.prepare(
-            data.train.labels, trained_rows(recipe, data), f"'{recipe.dataset}', split {recipe.training.split}"
-        ):
-            reporter.say(note)
-    learner = replace(learner, wrapper=learner.method.attach(learner, data, accelerator, recipe))
-    run = Run(recipe, accelerator, data, learner, reporter)
+    source = open_training_source(recipe, folder)
+    runtime = Runtime.start(training_accelerator(recipe), workers=recipe.batches.workers)
+    run = prepared(recipe, source, runtime)
     describe(run)
     if dry_run:
         return try_one_step(run)
@@ -140,9 +128,9 @@ def prepared(recipe: Recipe, source: Source, runtime: Runtime) -> Run:
     )
     if data.rows is not None and data.train.labels is not None:
         where = f"'{recipe.dataset}', split {recipe.training.split}"
-        for note in learner.method.prepare(data.train.labels, data.rows, where):
+        for note in learner.terms.prepare(data.train.labels, data.rows, where):
             runtime.reporter.say(note)
-    learner.method.attach(learner, data, runtime.accelerator, recipe)
+    learner = replace(learner, wrapper=learner.method.attach(learner, data, runtime.accelerator, recipe))
     return Run(recipe, runtime, data, learner)
 
 

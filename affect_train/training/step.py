@@ -88,7 +88,7 @@ def accumulate_gradients(
     values: dict[str, float] = {}
     for position, batch in enumerate(window, start=1):
         with nullcontext() if position == len(window) else accelerator.no_sync(learner.model):
-            output = learner.model(batch.pixels)
+            output = learner.model(batch.inputs, batch.places)
             learner.wrapper.before_losses(output, batch)
             total = total_loss(
                 learner.terms.losses(output, batch),
@@ -126,7 +126,7 @@ def window_statistics(accelerator: Accelerator, learner: Learner, window: Sequen
     kind = {} if device.type == "cpu" else {"device_type": device.type}
     with torch.no_grad(), accelerator.no_sync(learner.model), torch.random.fork_rng(devices, **kind):
         for batch in window:
-            for name, term in learner.terms.losses(learner.model(batch.pixels), batch).items():
+            for name, term in learner.terms.losses(learner.model(batch.inputs, batch.places), batch).items():
                 if isinstance(term, ConcordanceTerm):
                     sums[name] = sums[name] + term.statistics if name in sums else term.statistics
         for buffer, before in buffers:

@@ -11,7 +11,6 @@ from torch import Tensor
 
 from affect_data.errors import UsageError
 from affect_train.inputs.batch import AffectBatch
-from affect_train.inputs.loading import FaceLoader
 from affect_train.inputs.sampler import BatchPlan
 from affect_train.methods.method import TrainedSplit
 
@@ -107,9 +106,10 @@ class MetaLoader:
                 "choose another fold, or a `share` of each batch"
             )
         assert split.labels is not None
+        assert split.inputs is not None
         self._plan = BatchPlan({"au": rows}, size, seed=seed + SEED_OFFSET)
         shard = self._plan.shard(processes, accelerator.process_index)
-        self._loader = FaceLoader(split.images, shard, workers)
+        self._loader = split.inputs.batches(shard, workers)
         self._labels, self._device = split.labels, accelerator.device
         self._next = -1
         self._faces: Iterator[AffectBatch] = iter(())

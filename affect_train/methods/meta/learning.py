@@ -228,7 +228,7 @@ class WeightLearning(StepWrapper):
         batch, device = trial.batch, trial.batch.au.device
         coupled = self.space.couples_rows or not same_state(trial.random, random_state(device))
         chosen = (torch.ones_like(batch.expression_mask) if coupled else batch.expression_mask).nonzero().squeeze(1)
-        pixels, classes, mask = batch.pixels[chosen], batch.expression[chosen], batch.expression_mask[chosen]
+        pixels, classes, mask = batch.inputs[chosen], batch.expression[chosen], batch.expression_mask[chosen]
         reweighed = self.loader is not None and self.options.trial == "separate"
 
         def rows_at(weights: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
@@ -253,7 +253,7 @@ class WeightLearning(StepWrapper):
         own = [one.detach().requires_grad_() for one in self.space.own]
         # The fused kernels of attention have no second derivative.
         with random_numbers(batch.au.device, trial.random), sdpa_kernel(SDPBackend.MATH):
-            output = self.space(own, batch.pixels)
+            output = self.space(own, batch.inputs)
         rows = expression_losses(output, batch)
         weights = self.network(output.features, rows)
         leaf = weights.detach().requires_grad_()

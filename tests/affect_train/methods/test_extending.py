@@ -209,7 +209,7 @@ def test_what_a_method_does_around_a_step_is_done_beside_a_coupling_too(
     wrapper = learner.method.attach(learner, data, accelerator, recipe)
     assert isinstance(wrapper, Recorded)
     assert wrapper.given == (learner, data, accelerator, recipe)
-    window = [make_batch(seed=seed, pixels=torch.zeros(8, 3, 32, 32, dtype=torch.uint8)) for seed in (0, 1)]
+    window = [make_batch(seed=seed, inputs=torch.zeros(8, 3, 32, 32, dtype=torch.uint8)) for seed in (0, 1)]
     values = optimizer_step(accelerator, replace(learner, wrapper=wrapper), window, number=3)
     assert "soft_co_annotation" in values
     first, second = window

@@ -94,14 +94,14 @@ def test_the_statistics_of_a_window_are_those_of_the_pass_with_gradient_dropout_
     merged = window_statistics(accelerator, learner, window)
     found = {name: torch.zeros(7, dtype=torch.float64) for name in merged}
     for batch in window:
-        terms = learner.terms.losses(learner.model(batch.pixels), batch)
+        terms = learner.terms.losses(learner.model(batch.inputs), batch)
         found = {name: total + terms[name].statistics.detach() for name, total in found.items()}
     assert set(merged) == {"valence_ccc", "arousal_ccc"}
     assert all(torch.equal(merged[name], total) for name, total in found.items())
     assert merged["valence_ccc"][0] == 8
     with torch.no_grad():
-        another = learner.terms.losses(learner.model(window[-1].pixels), window[-1])
-        again = learner.terms.losses(learner.model(window[-1].pixels), window[-1])
+        another = learner.terms.losses(learner.model(window[-1].inputs), window[-1])
+        again = learner.terms.losses(learner.model(window[-1].inputs), window[-1])
     assert not torch.equal(another["valence_ccc"].statistics, again["valence_ccc"].statistics)
 
 

@@ -290,7 +290,7 @@ def test_recorded_weights_are_those_of_the_step_that_was_taken():
     for trial, when in (("separate", "after"), ("shared", "before")):
         learner, accelerator = learner_of("method.weight_network.learning_rate=0.1")
         method, weights = with_meta_batch(learner, trial).wrapper, {}
-        output = learner.model(batch.pixels)
+        output = learner.model(batch.inputs)
         rows = cross_entropy_of_rows(output.expression_logits, batch.expression, batch.expression_mask)
         with torch.no_grad():
             weights["before"] = method.network(output.features, rows)
@@ -348,7 +348,7 @@ def test_with_a_kept_mean_a_row_gains_only_what_others_lose(mean, moves):
     batch = batch_of()
     learner, _ = learner_of(f"method.weight_network={{mean: {mean}, weight_decay: 0}}")
     method = learner.wrapper
-    output = learner.model(batch.pixels)
+    output = learner.model(batch.inputs)
     rows = cross_entropy_of_rows(output.expression_logits, batch.expression, batch.expression_mask)
     weights = method.network(output.features, rows)
     before = weights[batch.expression_mask].detach()
@@ -494,7 +494,7 @@ def test_other_tasks_are_learned_as_ever(make_batch, tasks):
     learner, accelerator = learner_of(**sections)
     batch = replace(make_batch(), inputs=torch.randint(0, 256, (8, 3, 32, 32), dtype=torch.uint8))
     with torch.no_grad():
-        output = learner.model(batch.pixels)
+        output = learner.model(batch.inputs)
     plain = Supervised(recipe_from(values_of(method={"name": "supervised"})).method, tasks)
     expected = total_loss(plain.losses(output, batch)).values
     values = optimizer_step(accelerator, learner, [batch], number=1)
@@ -514,7 +514,7 @@ def test_a_coupling_is_part_of_the_step_that_is_tried():
     for learner, inner in ((alone, alone.wrapper), (coupled, method)):
         inner._learn = lambda _, weights, gradient: found.append(gradient)
         learner.wrapper.before_step(1, [batch_of()])
-        learner.wrapper.before_losses(learner.model(batch_of().pixels), batch_of())
+        learner.wrapper.before_losses(learner.model(batch_of().inputs), batch_of())
     assert relative(found[1], found[0]) > 0.01
 
 

@@ -52,7 +52,7 @@ def train_one_step(rank, rendezvous, results):
     dist.init_process_group("gloo", init_method=f"file://{rendezvous}", rank=rank, world_size=2)
     model, batch = model_and_batch(slice(0, 3) if rank == 0 else slice(3, None))
     parallel = DistributedDataParallel(model)
-    terms = all_terms(build_method(OPTIONS, TASKS)).losses(parallel(batch.pixels), batch)
+    terms = all_terms(build_method(OPTIONS, TASKS)).losses(parallel(batch.inputs), batch)
     total = total_loss(terms, all_reduce=all_reduce, processes=2)
     total.loss.backward()
     gradients = {name: value.grad for name, value in model.named_parameters() if value.requires_grad}
@@ -65,7 +65,7 @@ def train_one_step(rank, rendezvous, results):
 @pytest.mark.slow
 def test_two_processes_have_the_gradient_and_the_losses_of_one(tmp_path):
     model, batch = model_and_batch(slice(None))
-    total = total_loss(all_terms(build_method(OPTIONS, TASKS)).losses(model(batch.pixels), batch))
+    total = total_loss(all_terms(build_method(OPTIONS, TASKS)).losses(model(batch.inputs), batch))
     total.loss.backward()
 
     loaded_processes()
