@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 Representation = Literal["outputs", "features"]
 
+FITS = "a new last layer; nothing else of the model changes"
+"""What a report says of learning from a few examples."""
+
 
 @dataclass(frozen=True)
 class CompoundFaces:
@@ -170,8 +173,7 @@ def evaluate_compound(
     report |= _zero_shot(rule, asked, bootstrap, seed)
     if known is not None:
         results = [_fitted(rule, known, asked, on, shots=number, draws=draws, seed=seed) for number in shots]
-        fits = "a new last layer; nothing else of the model changes"
-        report["few_shot"] = {"support": support, "on": on, "fits": fits, "results": results}
+        report["few_shot"] = {"support": support, "on": on, "fits": FITS, "results": results}
     if output is not None:
         write_json(output, report)
     return report

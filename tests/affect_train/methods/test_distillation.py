@@ -39,7 +39,7 @@ def two_rows(make_batch):
 
     def make(soft):
         batch = make_batch()
-        cut = {name: getattr(batch, name)[:2] for name in ("pixels", "uids", "rows", "valence", "arousal")}
+        cut = {name: getattr(batch, name)[:2] for name in ("inputs", "uids", "rows", "valence", "arousal")}
         return type(batch)(
             **cut,
             au=torch.tensor([[1.0, 0.0], [0.0, 0.0]]),

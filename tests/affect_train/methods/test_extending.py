@@ -13,13 +13,13 @@ import torch
 from training_runs import fresh_accelerator, json_lines
 
 from affect_data.errors import RecipeError
-from affect_train.inference.inference import build_accelerator
 from affect_train.inputs.batch import AffectBatch
 from affect_train.methods import METHODS, PlainStep, build_method, total_loss
 from affect_train.methods.supervised import Supervised
 from affect_train.network.model import AffectOutput
 from affect_train.recipe.methods import registry
 from affect_train.recipe.recipe import Recipe, read_recipe, recipe_from
+from affect_train.runtime import build_accelerator
 from affect_train.tasks import TaskSet
 from affect_train.training.learner import Learner
 from affect_train.training.loop import train
