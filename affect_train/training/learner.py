@@ -126,8 +126,17 @@ class Learner:
         average = None
         if recipe.training.ema_decay is not None:
             average = MovingAverage(accelerator.unwrap_model(model), recipe.training.ema_decay)
-            accelerator.register_for_checkpointing(average)
         return cls(model, method, optimizer, schedule, average)
+
+
+    def parts(self, accelerator: Accelerator) -> dict[str, Any]:
+        """What a checkpoint keeps, by name: each with ``state_dict`` and ``load_state_dict``."""
+        found = {"model": accelerator.unwrap_model(self.model), "optimizer": self.optimizer, "schedule": self.schedule}
+        if accelerator.scaler is not None:
+            found["scaler"] = accelerator.scaler
+        if self.average is not None:
+            found["average"] = self.average
+        return found | self.method.parts()
 
 
 def recompute_activations(model: AffectModel) -> None:

@@ -59,11 +59,13 @@ def load_state(folder: Path, name: str) -> Any:  # noqa: ANN401 - whatever was s
 def _encoded(value: object, path: str, tensors: dict[str, Tensor]) -> Any:  # noqa: ANN401 - JSON
     if value is None or isinstance(value, bool | int | float | str):
         return value
-    if isinstance(value, Tensor | np.ndarray):
-        array = isinstance(value, np.ndarray)
+    if isinstance(value, Tensor):
         # A copy: two names of one memory cannot stand in one file.
-        tensors[path] = torch.from_numpy(value.copy()) if array else value.detach().cpu().clone().contiguous()
-        return {"array" if array else "tensor": path}
+        tensors[path or "value"] = value.detach().cpu().clone().contiguous()
+        return {"tensor": path or "value"}
+    if isinstance(value, np.ndarray):
+        tensors[path or "value"] = torch.from_numpy(value.copy())
+        return {"array": path or "value"}
     if isinstance(value, list | tuple):
         items = [_encoded(item, f"{path}.{place}", tensors) for place, item in enumerate(value)]
         return {"list" if isinstance(value, list) else "tuple": items}
