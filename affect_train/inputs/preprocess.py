@@ -88,7 +88,7 @@ class Preprocessing:
     def square(self, width: int, height: int, box: tuple[float, ...] | None) -> Square:
         """The region of a `width` by `height` image that the crop shows: centred on the box, as wide as its longer side and both margins."""
         if box is None:
-            side = max(width, height)
+            side: float = max(width, height)
             return Square((width - side) / 2, (height - side) / 2, side)
         left, top, right, bottom = box
         if box_misses(box, width, height):

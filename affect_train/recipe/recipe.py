@@ -10,7 +10,7 @@ from pydantic import Field, StringConstraints, field_validator
 
 from affect_data.recipe_file import TRAINING_RECIPE, RecipeText, read_recipe_text, validated
 from affect_data.yaml12 import write_yaml
-from affect_train.recipe.dataset import DatasetEntry
+from affect_train.recipe.dataset import DatasetEntry, DatasetSource
 from affect_train.recipe.methods import MethodOptions, Supervised
 from affect_train.recipe.model import Model, Tasks
 from affect_train.recipe.rules import contradictions
@@ -175,6 +175,12 @@ class Recipe(Section):
     optimizer: Optimizer = Optimizer()
     schedule: Schedule = Schedule()
     training: Training = Training()
+
+    @property
+    def dataset_folder(self) -> Path:
+        """The dataset folder, for what no other dataset has; `rules` refuses a recipe that asks it of another one."""
+        assert not isinstance(self.dataset, DatasetSource)
+        return Path(self.dataset)
 
     def to_yaml(self) -> str:
         """The recipe with every default written out; `read_recipe` gives an equal recipe from it."""

@@ -122,7 +122,7 @@ def text_classes(names: Names, missing: Sequence[Value]) -> tuple[Classes, list[
     if names is not None and not isinstance(names, Mapping):
         mistakes.append("names: a list names codes, but the column holds texts; write `{text: expression}`")
         names = {}
-    classes = Classes(dict(names or {}), frozenset(missing), text=True)
+    classes = Classes(dict((names or {}).items()), frozenset(missing), text=True)
     return classes, [*mistakes, *_unknown_names(classes)]
 
 

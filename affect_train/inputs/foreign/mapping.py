@@ -116,7 +116,9 @@ class RowMapping:
         """Key in the recipe, column, and what the column may hold, of every label."""
         columns, units = self.columns, self.columns.action_units
         expression = columns.expression_column()
-        found = [("expression", expression.column, (NUMBERS, TEXTS))] if expression else []
+        found: list[tuple[str, str, tuple[str, ...]]] = []
+        if expression:
+            found.append(("expression", expression.column, (NUMBERS, TEXTS)))
         found += [(key, column, (NUMBERS,)) for key in ("valence", "arousal") if (column := getattr(columns, key))]
         if isinstance(units, ActionUnitList):
             found.append(("action_units", units.column, (LISTS,)))
@@ -248,7 +250,7 @@ class RowMapping:
             given_value(given[column]),
             f"a box ({self.columns.face_box_format}) of some width and height",
         )
-        return np.where(known.all(1)[:, None], boxes, np.nan).astype(np.float32)
+        return np.where(np.all(known, axis=1, keepdims=True), boxes, np.nan).astype(np.float32)
 
     def _lists(
         self, given: pa.Array, column: str, width: int, findings: Findings

@@ -1,6 +1,7 @@
 """The rows of a split as they are read, file by file."""
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import pyarrow as pa
@@ -116,15 +117,17 @@ class RowStream:
                 table = next(parts, None)
             if table is None:
                 return
-            labels = self._mapping(
-                table,
-                lambda row, start=start: f"{self.name}:{self.split}/{file}-{start + row}",
-                lambda row, start=start: f"split {self.split}, file {file}, row {start + row}",
-            )
+            labels = self._mapping(table, partial(self._uid, file, start), partial(self._place_of, file, start))
             image = table[self._mapping.image]
             pictures = Pictures(image.combine_chunks() if image.num_chunks != 1 else image.chunk(0), self.folder)
             yield RowTable(labels, pictures, file * ROWS_OF_A_FILE + start)
             start += len(table)
+
+    def _uid(self, file: int, start: int, row: int) -> str:
+        return f"{self.name}:{self.split}/{file}-{start + row}"
+
+    def _place_of(self, file: int, start: int, row: int) -> str:
+        return f"split {self.split}, file {file}, row {start + row}"
 
     def rows(self, table: RowTable, tasks: TaskSet) -> Iterator[StreamedRow]:
         """The rows of a table one by one; they do not need the table any more."""

@@ -139,13 +139,15 @@ def _quantised(values: NDArray[np.float32], details: Mapping[str, Any]) -> NDArr
     if not np.issubdtype(kind, np.integer):
         return values.astype(kind)
     limits = np.iinfo(kind)
-    return np.clip(np.round(values / (scale or 1) + zero), limits.min, limits.max).astype(kind)
+    quantised: NDArray[Any] = np.clip(np.round(values / (scale or 1) + zero), limits.min, limits.max).astype(kind)
+    return quantised
 
 
 def _dequantised(values: NDArray[Any], details: Mapping[str, Any]) -> NDArray[Any]:
     scale, zero = details["quantization"]
     if np.issubdtype(values.dtype, np.integer) and scale:
-        return (values.astype(np.float32) - zero) * scale
+        real: NDArray[Any] = (values.astype(np.float32) - zero) * scale
+        return real
     # A copy: the interpreter's memory is written again by the next batch.
     return np.array(values)
 

@@ -162,11 +162,11 @@ class Coupled(Method):
             scored = scored_expressions(batch, relations)
             sums["soft_co_annotation"] = soft_sum(output.expression_logits, targets, scored, relations), options.weight
         if self.matching is not None:
-            options = self.matching
+            matching = self.matching
             matched = matching_losses(
-                output.au_logits, output.expression_logits, relations, options.form, options.gradient
+                output.au_logits, output.expression_logits, relations, matching.form, matching.gradient
             )
-            sums["distribution_matching"] = matched.sum(), options.weight
+            sums["distribution_matching"] = matched.sum(), matching.weight
         own: dict[str, Term] = {name: LossTerm(total, counts[name], weight) for name, (total, weight) in sums.items()}
         return {**self.method.losses(output, batch), **own}
 

@@ -107,6 +107,7 @@ class MetaAuxiliary(Supervised):
             for key, wrong, remedy in unfit
             if wrong
         ]
+        assert isinstance(recipe.method, MetaAuxiliaryOptions)
         share = recipe.method.meta_batch.share
         rows = recipe.batches.size / (
             len(recipe.tasks.task_set().names) if recipe.batches.sampler == "task_balanced" else 1
@@ -126,7 +127,7 @@ class MetaAuxiliary(Supervised):
         Raises:
             DataError: none of the rows has an action unit, or none an expression.
         """
-        for what, mask in (("action units", labels.au_mask.any(axis=1)), ("an expression", labels.expression_mask)):
+        for what, mask in (("action units", np.any(labels.au_mask, axis=1)), ("an expression", labels.expression_mask)):
             if not mask[rows].any():
                 raise DataError(
                     f"{where}: the method 'meta_auxiliary' learns action units with expressions as help, but none of the {len(rows):,} rows "
@@ -158,6 +159,7 @@ class MetaAuxiliary(Supervised):
         self.optimizer = torch.optim.AdamW(
             self.network.parameters(), lr=options.learning_rate, weight_decay=options.weight_decay, eps=SMALLEST_STEP
         )
+        assert data.train.labels is not None
         self.loader = None
         if self.options.meta_batch.size is not None:
             candidates = self.rows if data.reserved is None else data.reserved
@@ -166,7 +168,8 @@ class MetaAuxiliary(Supervised):
         self.record = WeightRecord(len(data.train.labels) if self.options.record_weights else 0, accelerator.device)
         self.split, self.epoch_steps = data.train, data.plan.steps
         self.derivatives = DirectionalDerivatives(self.options.gradient, self.options.logit_change, self.processes.sum)
-        self.number, self.trial = 0, None
+        self.number = 0
+        self.trial: Trial | None = None
         accelerator.register_for_checkpointing(self)
 
     def state_dict(self) -> dict[str, Any]:
@@ -189,6 +192,7 @@ class MetaAuxiliary(Supervised):
         write_network(folder / NETWORK, self.network)
         if not self.options.record_weights:
             return []
+        assert self.split.dataset is not None
         uids = self.split.dataset.select_columns(["uid"]).with_format("arrow")[:].column(0)
         table = self.record.table(uids)
         write_table(folder / WEIGHTS, table)
@@ -296,7 +300,7 @@ class MetaAuxiliary(Supervised):
         """
         weights = self.network(seen.features, seen.losses)
         with torch.no_grad():
-            tried = torch._foreach_sub(self.space.own, step, alpha=self.virtual_rate)
+            tried = list(torch._foreach_sub(self.space.own, step, alpha=self.virtual_rate))
         direction = self.processes.sum_all(self._meta_gradient(trial, tried))
         factor = -self.virtual_rate * self.options.task_weights.expression / trial.expressions
         rows = self._row_losses(trial, seen, direction)
@@ -369,6 +373,7 @@ class MetaAuxiliary(Supervised):
         leaves = [one.detach().requires_grad_() for one in tried]
         with random_numbers(device, trial.random):
             logits = self.space(leaves, trial.meta.pixels).au_logits
+        assert logits is not None
         shares = self.au_shares(trial.meta.au_mask)
         total, _ = losses.masked_binary_cross_entropy(logits, trial.meta.au, trial.meta.au_mask, shares)
         factor = self.options.task_weights.au * self.au_factor
