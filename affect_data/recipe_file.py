@@ -367,6 +367,9 @@ def _keys_beside(model: type[BaseModel], location: KeyPath) -> list[str]:
 def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:  # noqa: ANN401 - a type, or what typing makes of several
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
+        # A section that is chosen by its name is annotated as the base of what may be chosen.
+        for chosen in annotation.__subclasses__():
+            yield from _models_in(chosen)
     for member in get_args(annotation):
         yield from _models_in(member)
 

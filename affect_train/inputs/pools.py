@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 WHOLE = "weight"
 """The column of a balance whose rows are one pool, whatever their labels."""
 
-BALANCED_SPLIT = "train"
-
 
 def pools_of(recipe: Recipe, dataset: "Dataset", labels: LabelArrays) -> dict[str, Pool]:
     """The pools of the training split, by name.
@@ -34,7 +32,7 @@ def pools_of(recipe: Recipe, dataset: "Dataset", labels: LabelArrays) -> dict[st
     Raises:
         NoLabelsError: no row has a label of a task.
         UnknownNameError: the dataset has no balance of the recipe's name.
-        UsageError: the recipe trains on another split than the one that is balanced.
+        UsageError: the balance does not weigh what the batches draw.
         DataError: the balance was made for other rows.
     """
     labelled = named_pools(recipe, dataset, labels) if recipe.batches.pools else labelled_pools(recipe, labels)
@@ -111,10 +109,6 @@ def balanced_pools(recipe: Recipe, labelled: Mapping[str, Rows], rows: int) -> d
     Raises:
         UnknownNameError: as for `pools_of`; likewise the others.
     """
-    if recipe.training.split != BALANCED_SPLIT:
-        raise UsageError(
-            f"batches.balance weighs the rows of the split {BALANCED_SPLIT!r}, but `training.split` is {recipe.training.split!r}"
-        )
     balance = recipe.batches.balance
     if isinstance(balance, dict):
         plans = {pool: _plan(recipe, name) for pool, name in balance.items()}

@@ -10,8 +10,7 @@ from torch import Tensor
 from affect_train import losses
 from affect_train.methods.supervised import AXES, Supervised, axes_of
 from affect_train.methods.terms import LossTerm, Term
-from affect_train.recipe.methods import Distillation as DistillationOptions
-from affect_train.recipe.methods import SoftTask
+from affect_train.recipe.methods.distillation import DistillationOptions, SoftTask
 from affect_train.tasks import TaskSet
 
 if TYPE_CHECKING:

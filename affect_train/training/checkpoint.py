@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,18 +25,8 @@ PROGRESS = "progress.json"
 PREFIX = "step-"
 
 
-class Stateful(Protocol):
-    """What a checkpoint keeps a part of a run by: nested tensors and plain values, out and in."""
-
-    def state_dict(self) -> Mapping[str, Any]:
-        """What a checkpoint keeps."""
-
-    def load_state_dict(self, state: dict[str, Any]) -> object:
-        """Takes up what a checkpoint kept."""
-
-
-Parts = Mapping[str, Stateful]
-"""What a run consists of, by the name of its files: the model, its optimizer, ..."""
+Parts = Mapping[str, Any]
+"""What a run consists of, by the name of its files: the model, its optimizer, ...; each a `Stateful`."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +74,8 @@ class Checkpoints:
     def save(self, accelerator: Accelerator, parts: Parts, progress: Progress) -> Path:
         """Saves the state of all parts; all processes call it. Old checkpoints go after the new one is complete."""
         path = self.folder / f"{PREFIX}{progress.step:08d}"
+        if not can_checkpoint(accelerator):
+            return path
         partial = self.folder / f".{path.name}.partial"
         if accelerator.is_main_process:
             for leftover in self.folder.glob(f".{PREFIX}*"):
@@ -135,6 +127,11 @@ class Checkpoints:
                 shutil.rmtree(path)
 
 
+def can_checkpoint(accelerator: Accelerator) -> bool:
+    """Whether the state of a run can be kept: DeepSpeed reads and writes its own by pickles, which run code."""
+    return bool(accelerator.distributed_type != DistributedType.DEEPSPEED)
+
+
 def states_of(accelerator: Accelerator, parts: Parts) -> dict[str, Mapping[str, Any]]:
     """What a checkpoint keeps of each part, whole, on the main process; all processes call it, because each may hold a piece."""
     if accelerator.distributed_type != DistributedType.FSDP:
@@ -143,7 +140,7 @@ def states_of(accelerator: Accelerator, parts: Parts) -> dict[str, Mapping[str, 
 
     options = StateDictOptions(full_state_dict=True, cpu_offload=True)
     model, optimizer = get_state_dict(parts["model"], parts["optimizer"].optimizer, options=options)
-    whole = {"model": model, "optimizer": optimizer}
+    whole: dict[str, Mapping[str, Any]] = {"model": model, "optimizer": optimizer}
     return {name: whole[name] if name in whole else part.state_dict() for name, part in parts.items()}
 
 

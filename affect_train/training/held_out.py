@@ -12,9 +12,6 @@ from affect_train.inputs.labels import load_folds
 from affect_train.recipe.recipe import Recipe
 from affect_train.recipe.section import HeldOut
 
-RESERVED = "method.meta_batch.held_out"
-"""The key of a recipe whose fold the method keeps for itself."""
-
 
 def rows_in(recipe: Recipe, folder: DatasetFolder | ForeignSource) -> NDArray[np.bool_] | None:
     """The rows of the training split that are trained on, bool [rows]; None: all.
@@ -25,7 +22,10 @@ def rows_in(recipe: Recipe, folder: DatasetFolder | ForeignSource) -> NDArray[np
     """
     sides = [
         _allowed(recipe, folder, held_out, key)
-        for key, held_out in (("training.held_out", recipe.training.held_out), (RESERVED, recipe.method.reserved))
+        for key, held_out in (
+            ("training.held_out", recipe.training.held_out),
+            (recipe.method.reserved_key, recipe.method.reserved),
+        )
         if held_out is not None
     ]
     return np.all(sides, axis=0) if sides else None
@@ -39,7 +39,7 @@ def reserved_rows(recipe: Recipe, folder: DatasetFolder | ForeignSource) -> NDAr
     """
     if recipe.method.reserved is None:
         return None
-    folds, fold = folds_of(recipe, folder, recipe.method.reserved, RESERVED)
+    folds, fold = folds_of(recipe, folder, recipe.method.reserved, recipe.method.reserved_key)
     kept = folds == fold
     if recipe.training.held_out is not None:
         kept &= _allowed(recipe, folder, recipe.training.held_out, "training.held_out")

@@ -20,7 +20,7 @@ from affect_train.inputs.windows import FeatureWindows
 from affect_train.recipe.recipe import Recipe
 from affect_train.reporting import Reporter
 from affect_train.run_folder import RunFolder, recover_folder, run_lock, write_json, written_folder
-from affect_train.training.checkpoint import Checkpoints, Progress, broadcast_buffers
+from affect_train.training.checkpoint import Checkpoints, Progress, broadcast_buffers, can_checkpoint
 from affect_train.training.data import TrainingData, check_dataset, trained_rows
 from affect_train.training.leak_guard import guard_loaded, guard_training
 from affect_train.training.learner import Learner, training_accelerator
@@ -95,11 +95,11 @@ def train(recipe: Recipe, *, dry_run: bool = False) -> dict[str, Any] | None:
         guard_loaded(recipe, data, reporter)
     learner = Learner.build(recipe, accelerator, planned_steps(recipe, data))
     if data.train.labels is not None:
-        for note in learner.method.prepare(
+        for note in learner.terms.prepare(
             data.train.labels, trained_rows(recipe, data), f"'{recipe.dataset}', split {recipe.training.split}"
         ):
             reporter.say(note)
-    learner.method.attach(learner, data, accelerator, recipe)
+    learner = replace(learner, wrapper=learner.method.attach(learner, data, accelerator, recipe))
     run = Run(recipe, accelerator, data, learner, reporter)
     describe(run)
     if dry_run:
@@ -137,10 +137,12 @@ def start_or_resume(run: Run, folder: RunFolder, checkpoints: Checkpoints) -> No
         UsageError: the folder holds a run of another recipe.
         CheckpointError: the checkpoint cannot be used.
     """
+    if not can_checkpoint(run.accelerator):
+        run.reporter.say("DeepSpeed keeps its state in pickles, which are not written: this run cannot be gone on with")
     latest = checkpoints.latest()
     if latest is not None:
         check_same_recipe(folder, run.recipe)
-        run.progress = checkpoints.load(run.accelerator, latest)
+        run.progress = checkpoints.load(run.accelerator, run.learner.parts(run.accelerator), latest)
         run.reporter.say(f"resumed from {latest} at step {run.progress.step:,}")
     run.accelerator.wait_for_everyone()
     if run.accelerator.is_main_process:
@@ -169,7 +171,7 @@ def train_steps(run: Run, folder: RunFolder, checkpoints: Checkpoints, logs: Log
             if last or due:
                 evaluate_and_save(run, folder, logs)
             if last or due or end_of_epoch or (options.save_every_steps and step % options.save_every_steps == 0):
-                checkpoints.save(run.accelerator, run.progress)
+                checkpoints.save(run.accelerator, run.learner.parts(run.accelerator), run.progress)
             if run.out_of_patience:
                 run.reporter.say(
                     f"step {step:,}: stopped, {options.best_metric} has not become better than {run.progress.best_score:.4f} "
@@ -286,7 +288,7 @@ def finish(run: Run, folder: RunFolder) -> dict[str, Any] | None:
     run.data.close()
     if not run.accelerator.is_main_process:
         return None
-    for note in run.learner.method.finish(folder.path):
+    for note in run.learner.wrapper.finish(folder.path):
         run.reporter.say(note)
     return {
         "output": str(folder.path),

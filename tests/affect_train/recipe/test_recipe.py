@@ -2,7 +2,7 @@ import pytest
 import yaml
 
 from affect_data.errors import RecipeError, UsageError
-from affect_train.recipe.methods import Distillation
+from affect_train.recipe.methods.distillation import DistillationOptions
 from affect_train.recipe.recipe import Recipe, read_recipe, recipe_from
 from affect_train.tasks import TaskSet
 
@@ -76,7 +76,7 @@ def test_overrides_apply_in_order_and_reach_into_sections_that_the_file_lacks(re
     assert recipe.optimizer.learning_rate == pytest.approx(2e-5)
     assert recipe.tasks.task_set().names == ("au", "va")
     assert recipe.model.backbone == {"model_type": "vit", "patch_size": 16, "depths": [1, 2]}
-    assert isinstance(recipe.method, Distillation)
+    assert isinstance(recipe.method, DistillationOptions)
     assert (recipe.method.hard_weight, recipe.method.temperature, recipe.method.temperature_squared) == (0.6, 1.5, True)
     assert recipe.output == "runs/a=b"
 
@@ -137,7 +137,7 @@ def test_mistakes_between_sections_are_listed_beside_those_within(recipe_file):
         ),
         (
             "method.name=distilation",
-            "method.name: found 'distilation'; did you mean 'distillation'? known: supervised, distillation",
+            "method.name: found 'distilation'; did you mean 'distillation'? known: distillation, meta_auxiliary, supervised",
         ),
         ("method={task_weights: {au: 2}}", "method.name: missing; the recipe has to say it"),
         ("method={name: distillation, tempreature: 2}", "method.tempreature: unknown key; did you mean 'temperature'?"),
@@ -178,6 +178,7 @@ def test_mistakes_between_sections_are_listed_beside_those_within(recipe_file):
             "batches={sampler: database_proportional, balance: rare}",
             "batches.sampler: found 'database_proportional', but `batches.balance` decides which rows come",
         ),
+        ("batches.size=2", "batches.size: found 2, but 3 pools share a batch; give each at least one row"),
         ("batches.repeat_cap=3", "batches.repeat_cap: without `batches.balance` no row is repeated before all others"),
         (
             "training={patience: 2, validation_split: null}",
@@ -211,6 +212,12 @@ def test_a_metric_of_a_task_that_is_not_trained_is_refused(recipe_file):
     found = only_mistake(recipe_file(), "tasks={action_units: [1]}", "training.best_metric=va.mean_ccc")
 
     assert found == "command line: training.best_metric: found 'va.mean_ccc', but `tasks` trains only au; use 'score'"
+
+
+def test_a_balance_of_another_split_is_refused(recipe_file):
+    found = only_mistake(recipe_file(), "batches.balance=rare", "training.split=other")
+
+    assert "batches.balance: weighs the rows of the split 'train', but `training.split` is 'other'" in found
 
 
 def test_a_warm_up_longer_than_the_training_is_refused(recipe_file):
