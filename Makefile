@@ -54,6 +54,7 @@ bench: $(BIN)/.installed-dev ## Run the benchmarks (peers that are not installed
 docs: $(BIN)/.installed ## Write docs/schema.md, docs/databases.md and the generated parts of other pages from the code
 	$(BIN)/affect-data schema > docs/schema.md
 	$(BIN)/python -m affect_data.databases.pages
+	$(BIN)/python -m affect_data.audit.pages
 
 clean: ## Remove what the commands above made
 	rm -rf $(VENV) $(OUT) runs .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

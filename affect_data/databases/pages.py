@@ -9,9 +9,8 @@ from typing import Final
 from affect_data.databases.base import Database
 from affect_data.databases.catalogue import catalogue, describe_database
 from affect_data.databases.registry import DATABASES
+from affect_data.pages import with_part
 
-BEGIN: Final = "<!-- databases -->"
-END: Final = "<!-- /databases -->"
 README: Final = Path("README.md")
 PAGE: Final = Path("docs/databases.md")
 
@@ -61,19 +60,11 @@ def labels_of(database: type[Database]) -> str:
     return ", ".join(label for label in labels if label)
 
 
-def with_table(text: str) -> str:
-    """A page with `databases_table` between its two marks.
-
-    Raises:
-        ValueError: it lacks the marks.
-    """
-    before, begin, rest = text.partition(f"{BEGIN}\n")
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"the page has no lines '{BEGIN}' and '{END}'")
-    return f"{before}{begin}\n{databases_table()}\n\n{end}{after}"
+def readme_page(page: str) -> str:
+    """README with `databases_table` between the lines ``<!-- databases -->`` and ``<!-- /databases -->``."""
+    return with_part(page, "databases", databases_table())
 
 
 if __name__ == "__main__":
     PAGE.write_text(databases_page(), encoding="utf-8")
-    README.write_text(with_table(README.read_text(encoding="utf-8")), encoding="utf-8")
+    README.write_text(readme_page(README.read_text(encoding="utf-8")), encoding="utf-8")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from affect_data.databases.pages import PAGE, README, databases_page, databases_table, labels_of, with_table
+from affect_data.databases.pages import PAGE, README, databases_page, databases_table, labels_of, readme_page
 from affect_data.databases.registry import DATABASES
 
 
@@ -20,7 +20,7 @@ def test_the_page_in_docs_is_the_one_that_the_code_writes(request: pytest.Fixtur
 
 def test_the_table_of_the_readme_is_the_one_that_the_code_writes(request: pytest.FixtureRequest) -> None:
     written = (request.config.rootpath / README).read_text(encoding="utf-8")
-    assert written == with_table(written), f"{README} is stale: run `make docs`"
+    assert written == readme_page(written), f"{README} is stale: run `make docs`"
 
 
 @pytest.mark.parametrize(
@@ -37,14 +37,3 @@ def test_the_table_of_the_readme_is_the_one_that_the_code_writes(request: pytest
 def test_the_table_says_what_a_database_labels(name: str, labels: str) -> None:
     assert labels_of(DATABASES[name]) == labels
     assert f"| {DATABASES[name].title} | {labels} | [`{name}`](docs/databases.md#{name}) |" in databases_table()
-
-
-def test_what_stands_around_the_table_stays() -> None:
-    page = with_table("before\n<!-- databases -->\nold\n<!-- /databases -->\nafter\n")
-    assert page == f"before\n<!-- databases -->\n\n{databases_table()}\n\n<!-- /databases -->\nafter\n"
-
-
-@pytest.mark.parametrize("page", ["", "<!-- databases -->\n", "<!-- /databases -->\n<!-- databases -->\n"])
-def test_a_page_without_the_marks_is_refused(page: str) -> None:
-    with pytest.raises(ValueError, match="the page has no lines '<!-- databases -->' and '<!-- /databases -->'"):
-        with_table(page)
