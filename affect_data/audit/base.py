@@ -140,8 +140,8 @@ class AuditedDataset:
 class Audit(ABC):
     """One check.
 
-    Subclasses state `name`, `title`, `severity`, `rule`, `source` and `example`, and implement `find`. What a check needs and does not have it says in
-    `not_applicable`; it is then skipped, with that reason.
+    Subclasses state `name`, `title`, `severity`, `rule`, `source` and `example`, and implement `find`. What a check needs and does not have
+    it says in `not_applicable`; it is then skipped, with that reason.
     """
 
     name: ClassVar[str]
