@@ -100,7 +100,7 @@ def test_findings_of_other_labels_are_refused(make_dataset: MakeDataset) -> None
 def test_unknown_checks_and_checks_that_cannot_run_are_errors(make_dataset: MakeDataset) -> None:
     folder = make_dataset({"train": [WRONG]})
     with pytest.raises(
-        UnknownNameError, match="unknown check 'smell'; known: annotation_tool, annotators, au_expression"
+        UnknownNameError, match=r"unknown check 'smell'; known: .*annotation_tool, .*annotators, .*au_expression"
     ):
         run_audits(folder, ["smell"])
     with pytest.raises(DataError, match=r"the check 'pspi' cannot run on .*: no column group 'pspi'"):
