@@ -49,7 +49,7 @@ def taught_by_pool(recipe: Recipe) -> NDArray[np.bool_] | None:
     """For every pool of the recipe and every task of `TASKS`, whether a row drawn from the pool teaches the task; None: all do."""
     if recipe.batches.shared_labels:
         return None
-    named = [pool.labels for pool in recipe.batches.pools.values()]
+    named: list[tuple[str, ...]] = [pool.labels for pool in recipe.batches.pools.values()]
     return np.array(
         [[task in own for task in TASKS] for own in named or [(task,) for task in recipe.tasks.task_set().names]]
     )
@@ -147,9 +147,9 @@ class _StoredPlan:
 
 
 def _plan(recipe: Recipe, name: str) -> _StoredPlan:
-    pools = read_provenance(recipe.dataset, name).pools
+    pools = read_provenance(recipe.dataset_folder, name).pools
     caps = {column: pools[column]["repeat_cap"] for column in pools}
-    return _StoredPlan(name, load_weights(recipe.dataset, name), caps)
+    return _StoredPlan(name, load_weights(recipe.dataset_folder, name), caps)
 
 
 def _column(plan: _StoredPlan, pool: str) -> str:

@@ -11,7 +11,7 @@ from affect_train.methods.meta.meta_auxiliary import MetaAuxiliary
 from affect_train.methods.method import Method
 from affect_train.methods.supervised import Supervised
 from affect_train.methods.terms import ConcordanceTerm, LossTerm, Term, TotalLoss, total_loss
-from affect_train.recipe.methods import LabelLosses
+from affect_train.recipe.methods import MethodOptions
 from affect_train.tasks import TaskSet
 
 METHODS: Final[Mapping[str, type[Method]]] = MappingProxyType(
@@ -19,7 +19,7 @@ METHODS: Final[Mapping[str, type[Method]]] = MappingProxyType(
 )
 
 
-def build_method(options: LabelLosses, tasks: TaskSet) -> Method:
+def build_method(options: MethodOptions, tasks: TaskSet) -> Method:
     """The method that the section ``method`` of a recipe names, with the coupling that it asks for.
 
     Raises:

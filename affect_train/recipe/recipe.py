@@ -6,16 +6,15 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import Field, StringConstraints, field_validator
 
-from affect_data.errors import RecipeError
-from affect_train.recipe.dataset import DatasetEntry
+from affect_data.recipe_file import TRAINING_RECIPE, RecipeText, read_recipe_text, validated
+from affect_data.yaml12 import write_yaml
+from affect_train.recipe.dataset import DatasetEntry, DatasetSource
 from affect_train.recipe.methods import MethodOptions, Supervised
 from affect_train.recipe.model import Model, Tasks
 from affect_train.recipe.rules import contradictions
 from affect_train.recipe.section import Count, HeldOut, Name, Section, Share, Weight
-from affect_train.recipe.source import RecipeSource, read_source, valid_sections, validation_mistakes
 
 BestMetric = Literal[
     "score",
@@ -177,9 +176,15 @@ class Recipe(Section):
     schedule: Schedule = Schedule()
     training: Training = Training()
 
+    @property
+    def dataset_folder(self) -> Path:
+        """The dataset folder, for what no other dataset has; `rules` refuses a recipe that asks it of another one."""
+        assert not isinstance(self.dataset, DatasetSource)
+        return Path(self.dataset)
+
     def to_yaml(self) -> str:
         """The recipe with every default written out; `read_recipe` gives an equal recipe from it."""
-        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+        return write_yaml(self.model_dump(mode="json"))
 
     def write(self, path: Path) -> None:
         """Writes `to_yaml` under a temporary name and renames it."""
@@ -196,9 +201,10 @@ def read_recipe(path: Path | str, overrides: Iterable[str] = ()) -> Recipe:
         overrides: ``key.key=value``, applied in order; the values are YAML.
 
     Raises:
-        RecipeError: lists every mistake, with its line.
+        UsageError: the file does not exist.
+        RecipeError: it is no training recipe, or does not validate; lists every mistake, with its line.
     """
-    return _validated(read_source(Path(path), overrides))
+    return validated(Recipe, read_recipe_text(Path(path), TRAINING_RECIPE, overrides), contradictions)
 
 
 def recipe_from(values: Mapping[str, Any], overrides: Iterable[str] = ()) -> Recipe:
@@ -207,18 +213,7 @@ def recipe_from(values: Mapping[str, Any], overrides: Iterable[str] = ()) -> Rec
     Raises:
         RecipeError: lists every mistake.
     """
-    source = RecipeSource("recipe", dict(values))
+    text = RecipeText.of(values)
     for setting in overrides:
-        source.override(setting)
-    return _validated(source)
-
-
-def _validated(source: RecipeSource) -> Recipe:
-    if source.mistakes and not source.values:
-        raise RecipeError(source.name, source.mistakes)
-    mistakes, invalid = validation_mistakes(Recipe, source)
-    sections = valid_sections(Recipe, source, invalid)
-    together = [source.mistake(path, message) for path, message in contradictions(sections)]
-    if source.mistakes or mistakes or together:
-        raise RecipeError(source.name, [*source.mistakes, *mistakes, *together])
-    return Recipe.model_construct(**sections)
+        text.override(setting)
+    return validated(Recipe, text, contradictions)

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 from affect_train.recipe.dataset import DatasetSource
 
 if TYPE_CHECKING:
-    from affect_train.recipe.recipe import Batches, Distillation, Supervised, Tasks, Training
+    from affect_train.recipe.methods import Distillation, Supervised
+    from affect_train.recipe.model import Tasks
+    from affect_train.recipe.recipe import Batches, Training
 
 
 def contradictions(sections: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
@@ -180,8 +182,10 @@ def _streaming_contradictions(
 
 def _trained(sections: Mapping[str, Any]) -> tuple[str, ...]:
     tasks = sections.get("tasks")
-    has_one = tasks is not None and (tasks.action_units or tasks.expression or tasks.valence_arousal)
-    return tasks.task_set().names if has_one else ("au", "expression", "va")
+    if tasks is not None and (tasks.action_units or tasks.expression or tasks.valence_arousal):
+        names: tuple[str, ...] = tasks.task_set().names
+        return names
+    return ("au", "expression", "va")
 
 
 def _soft_label_contradictions(

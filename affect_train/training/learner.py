@@ -111,7 +111,7 @@ class Learner:
             recipe.tasks.task_set(), recipe.model, preprocessing.to_dict(), preprocessing.digest()
         )
         if recipe.model.features is not None:
-            check_features(model, read_feature_provenance(recipe.dataset, recipe.model.features))
+            check_features(model, read_feature_provenance(recipe.dataset_folder, recipe.model.features))
         if recipe.model.gradient_checkpointing:
             recompute_activations(model)
         if recipe.training.compile is not None:

@@ -217,6 +217,7 @@ def validation_score(run: Run, logs: Logs) -> float | None:
     split, accelerator, score = run.data.validation, run.accelerator, None
     if split is None:
         return None
+    assert split.images is not None
     model, workers = accelerator.unwrap_model(run.learner.model), run.recipe.batches.workers
     run.evaluation = evaluate_split(
         model, split.dataset, split.labels, split.images, accelerator, run.reporter, workers=workers

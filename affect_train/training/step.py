@@ -72,7 +72,7 @@ def back_propagate(accelerator: Accelerator, loss: Tensor) -> None:
     """``accelerator.backward``, without its division by one where that is all it adds."""
     adds_nothing = accelerator.scaler is None and accelerator.distributed_type in UNWRAPPED
     if adds_nothing and accelerator.gradient_accumulation_steps == 1:
-        loss.backward()
+        torch.autograd.backward(loss)
     else:
         accelerator.backward(loss)
 

@@ -75,7 +75,7 @@ class Coupled(Method):
 
     @property
     def needs_window_statistics(self) -> bool:
-        """As of the method; the terms of the coupling are sums over rows."""
+        """Whether the coupled method needs them; the terms of the coupling are sums over rows and do not."""
         return self.method.needs_window_statistics
 
     def prepare(self, labels: "LabelArrays", rows: NDArray[np.int64], where: str) -> list[str]:
@@ -162,11 +162,11 @@ class Coupled(Method):
             scored = scored_expressions(batch, relations)
             sums["soft_co_annotation"] = soft_sum(output.expression_logits, targets, scored, relations), options.weight
         if self.matching is not None:
-            options = self.matching
+            matching = self.matching
             matched = matching_losses(
-                output.au_logits, output.expression_logits, relations, options.form, options.gradient
+                output.au_logits, output.expression_logits, relations, matching.form, matching.gradient
             )
-            sums["distribution_matching"] = matched.sum(), options.weight
+            sums["distribution_matching"] = matched.sum(), matching.weight
         own: dict[str, Term] = {name: LossTerm(total, counts[name], weight) for name, (total, weight) in sums.items()}
         return {**self.method.losses(output, batch), **own}
 

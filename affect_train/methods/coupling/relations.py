@@ -131,7 +131,7 @@ class Relations:
             ]
             notes.append(f"coupling: fewer than {least_rows} rows with both labels, so left out: {', '.join(lacking)}")
         return cls._build(
-            tasks, related, weights.astype(np.float32), required, required.any(axis=1), frequencies, known, notes
+            tasks, related, weights.astype(np.float32), required, np.any(required, axis=1), frequencies, known, notes
         )
 
     @classmethod
@@ -198,7 +198,7 @@ def check_coded(
         CouplingError: a related action unit has no label at all, or no row has an expression.
     """
     named = (relations.weights > 0).any(dim=0).numpy()
-    coded = labels.au_mask[rows].any(axis=0)
+    coded = np.any(labels.au_mask[rows], axis=0)
     uncoded = [number for number, one, own in zip(tasks.action_units, coded, named, strict=True) if own and not one]
     if uncoded:
         names = ", ".join(f"AU{number}" for number in uncoded)

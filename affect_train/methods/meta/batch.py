@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from affect_data.errors import UsageError
-from affect_train.inputs.batch import AffectBatch
+from affect_train.inputs.batch import AffectBatch, Faces
 from affect_train.inputs.loading import FaceLoader
 from affect_train.inputs.sampler import BatchPlan
+from affect_train.recipe.methods import MetaAuxiliary
 
 if TYPE_CHECKING:
     from affect_train.recipe.recipe import Recipe
@@ -89,6 +90,10 @@ class MetaLoader:
     """
 
     def __init__(self, recipe: "Recipe", split: "Split", rows: NDArray[np.int64], accelerator: Accelerator) -> None:
+        assert isinstance(recipe.method, MetaAuxiliary)
+        assert recipe.method.meta_batch.size is not None
+        assert split.labels is not None
+        assert isinstance(split.images, Faces)
         size, processes = recipe.method.meta_batch.size, accelerator.num_processes
         if size % processes:
             raise UsageError(

@@ -107,6 +107,7 @@ class MetaAuxiliary(Supervised):
             for key, wrong, remedy in unfit
             if wrong
         ]
+        assert isinstance(recipe.method, MetaAuxiliaryOptions)
         share = recipe.method.meta_batch.share
         rows = recipe.batches.size / (
             len(recipe.tasks.task_set().names) if recipe.batches.sampler == "task_balanced" else 1
@@ -121,12 +122,12 @@ class MetaAuxiliary(Supervised):
     # ------------------------------------------------------------ around the run
 
     def prepare(self, labels: "LabelArrays", rows: NDArray[np.int64], where: str) -> list[str]:
-        """See `Method.prepare`.
+        """Makes sure that both tasks have labels, keeps the rows that are trained on, and gives what there is to say, a line each.
 
         Raises:
             DataError: none of the rows has an action unit, or none an expression.
         """
-        for what, mask in (("action units", labels.au_mask.any(axis=1)), ("an expression", labels.expression_mask)):
+        for what, mask in (("action units", np.any(labels.au_mask, axis=1)), ("an expression", labels.expression_mask)):
             if not mask[rows].any():
                 raise DataError(
                     f"{where}: the method 'meta_auxiliary' learns action units with expressions as help, but none of the {len(rows):,} rows "
@@ -136,7 +137,7 @@ class MetaAuxiliary(Supervised):
         return super().prepare(labels, rows, where)
 
     def attach(self, learner: "Learner", data: "TrainingData", accelerator: Accelerator, recipe: Recipe) -> None:
-        """See `Method.attach`.
+        """Builds the weight network and its optimizer beside the model, and registers both for checkpoints.
 
         Raises:
             UsageError: the weights are divided over processes, or the meta batches cannot be drawn.
@@ -158,6 +159,7 @@ class MetaAuxiliary(Supervised):
         self.optimizer = torch.optim.AdamW(
             self.network.parameters(), lr=options.learning_rate, weight_decay=options.weight_decay, eps=SMALLEST_STEP
         )
+        assert data.train.labels is not None
         self.loader = None
         if self.options.meta_batch.size is not None:
             candidates = self.rows if data.reserved is None else data.reserved
@@ -166,7 +168,8 @@ class MetaAuxiliary(Supervised):
         self.record = WeightRecord(len(data.train.labels) if self.options.record_weights else 0, accelerator.device)
         self.split, self.epoch_steps = data.train, data.plan.steps
         self.derivatives = DirectionalDerivatives(self.options.gradient, self.options.logit_change, self.processes.sum)
-        self.number, self.trial = 0, None
+        self.number = 0
+        self.trial: Trial | None = None
         accelerator.register_for_checkpointing(self)
 
     def state_dict(self) -> dict[str, Any]:
@@ -189,6 +192,7 @@ class MetaAuxiliary(Supervised):
         write_network(folder / NETWORK, self.network)
         if not self.options.record_weights:
             return []
+        assert self.split.dataset is not None
         uids = self.split.dataset.select_columns(["uid"]).with_format("arrow")[:].column(0)
         table = self.record.table(uids)
         write_table(folder / WEIGHTS, table)
@@ -202,7 +206,7 @@ class MetaAuxiliary(Supervised):
         return {**found, "expression_weight": found["expression"]}
 
     def losses(self, output: "AffectOutput", batch: "AffectBatch") -> dict[str, Term]:
-        """As `Supervised.losses` with weighted expressions, and ``expression_weight``: the mean weight, which adds nothing."""
+        """Terms of `Supervised` with each row's expression loss times its weight, and ``expression_weight``: the mean weight, which adds nothing."""
         rows = self._expression_losses(output, batch)
         with torch.no_grad():
             weights = self.network(output.features, rows)
@@ -296,7 +300,7 @@ class MetaAuxiliary(Supervised):
         """
         weights = self.network(seen.features, seen.losses)
         with torch.no_grad():
-            tried = torch._foreach_sub(self.space.own, step, alpha=self.virtual_rate)
+            tried = list(torch._foreach_sub(self.space.own, step, alpha=self.virtual_rate))
         direction = self.processes.sum_all(self._meta_gradient(trial, tried))
         factor = -self.virtual_rate * self.options.task_weights.expression / trial.expressions
         rows = self._row_losses(trial, seen, direction)
@@ -329,7 +333,7 @@ class MetaAuxiliary(Supervised):
         )
 
     def _weights_by_second_order(self, trial: Trial) -> tuple[Tensor, Tensor]:
-        """As `_weights_by_direction`, through the graph of the step."""
+        """The weights of the rows and their gradients, exact, through the graph of the step that is tried."""
         processes, batch = self.processes.number, trial.batch
         own = [one.detach().requires_grad_() for one in self.space.own]
         # The fused kernels of attention have no second derivative.
@@ -369,6 +373,7 @@ class MetaAuxiliary(Supervised):
         leaves = [one.detach().requires_grad_() for one in tried]
         with random_numbers(device, trial.random):
             logits = self.space(leaves, trial.meta.pixels).au_logits
+        assert logits is not None
         shares = self.au_shares(trial.meta.au_mask)
         total, _ = losses.masked_binary_cross_entropy(logits, trial.meta.au, trial.meta.au_mask, shares)
         factor = self.options.task_weights.au * self.au_factor

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 Weights = list[Tensor]
 RandomState = tuple[Tensor, Tensor | None]
 
-FLOAT32_SETTINGS: tuple[Any, ...] = (torch.backends.cuda.matmul, torch.backends.cudnn.conv)
+FLOAT32_SETTINGS: tuple[Any, ...] = (torch.backends.cuda.matmul, torch.backends.cudnn.conv)  # type: ignore[attr-defined]
 """Where torch keeps how products of float32 are taken on a GPU; it is not in torch's types."""
 
 SMALLEST_NORM = 1e-30
@@ -102,7 +102,8 @@ class _OwnForward(nn.Module):
 
 def length(vectors: Sequence[Tensor]) -> Tensor:
     """The norm of several tensors as one vector."""
-    return torch.stack(torch._foreach_norm(list(vectors))).norm()
+    norm: Tensor = torch.stack(torch._foreach_norm(list(vectors))).norm()
+    return norm
 
 
 def gradients(value: Tensor, weights: Sequence[Tensor], *, retain: bool = False, create_graph: bool = False) -> Weights:

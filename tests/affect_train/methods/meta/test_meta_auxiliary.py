@@ -475,7 +475,7 @@ def test_flipped_rows_are_pushed_down_while_clean_rows_are_pushed_up(seed):
 
 @pytest.mark.slow
 def test_flipped_rows_get_smaller_weights():
-    """As above; the weight network sees the loss alone."""
+    """On toys whose expression is the action unit, a third flipped; the weight network sees the loss alone."""
     _, learner = train_on_toys(1, 90)
     weights = {True: [], False: []}
     for number in range(5000, 5008):
