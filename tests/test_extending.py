@@ -8,10 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from worked_examples import examples
 
 REPOSITORY = Path(__file__).parents[1]
 COPIED = ("affect_data", "affect_train", "docs", "recipes", "tests", "README.md", "pyproject.toml")
-BLOCK = re.compile(r"^```(python|diff)\n# (\S+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 def section(title: str) -> str:
@@ -43,7 +43,7 @@ class Copy:
             copy = shutil.copytree if source.is_dir() else shutil.copy
             copy(source, folder / name)
         self.paths = []
-        for kind, path, text in BLOCK.findall(section(title)):
+        for kind, path, text in examples(section(title)):
             file = folder / path
             assert file.exists() == (kind == "diff"), path
             file.write_text(changed(file.read_text(), text) if kind == "diff" else text, encoding="utf-8")
