@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from affect_data.dataset.folder import DatasetFolder, load_dataset, open_dataset
 from affect_data.errors import UsageError
+from affect_data.files import write_json
 from affect_data.vocabulary import COMPOUND_EXPRESSIONS
 from affect_train.errors import ModelMismatchError
 from affect_train.evaluation.compound_rule import RAF_DB, CompoundRule, intervals, metrics
@@ -24,7 +25,7 @@ from affect_train.inputs.labels import column_array
 from affect_train.inputs.loading import FaceImages
 from affect_train.inputs.windows import FeatureWindows
 from affect_train.reporting import Reporter
-from affect_train.run_folder import model_folder, write_json
+from affect_train.run_folder import model_folder
 
 if TYPE_CHECKING:
     from accelerate import Accelerator

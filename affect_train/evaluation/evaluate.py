@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from affect_data.dataset.folder import DatasetFolder
 from affect_data.errors import UsageError
+from affect_data.files import write_json, write_text
 from affect_train.errors import ModelMismatchError
 from affect_train.evaluation.intervals import Clusters, confidence_intervals
 from affect_train.evaluation.metrics import best_thresholds, evaluate_predictions
@@ -23,7 +24,7 @@ from affect_train.inputs.preprocess import Preprocessing
 from affect_train.network.model import AffectModel
 from affect_train.recipe.section import HeldOut
 from affect_train.reporting import Reporter
-from affect_train.run_folder import MODEL_CONFIG, RunFolder, model_folder, write_json, write_text
+from affect_train.run_folder import MODEL_CONFIG, RunFolder, model_folder
 from affect_train.tasks import TaskSet
 
 if TYPE_CHECKING:

@@ -1,7 +1,6 @@
 """The training recipe: what can be said, what fits together, and how a resolved recipe is stored."""
 
 import difflib
-import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -10,6 +9,7 @@ import yaml
 from pydantic import Field, StringConstraints, field_validator
 
 from affect_data.errors import RecipeError
+from affect_data.files import write_text
 from affect_train.recipe.dataset import DatasetEntry
 from affect_train.recipe.methods import MethodOptions, Supervised
 from affect_train.recipe.model import Model, Tasks
@@ -182,10 +182,8 @@ class Recipe(Section):
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
 
     def write(self, path: Path) -> None:
-        """Writes `to_yaml` under a temporary name and renames it."""
-        temporary = path.with_name(f".{path.name}.{os.getpid()}")
-        temporary.write_text(self.to_yaml(), encoding="utf-8")
-        temporary.replace(path)
+        """Writes `to_yaml`; see `affect_data.files.written_file`."""
+        write_text(path, self.to_yaml())
 
 
 def read_recipe(path: Path | str, overrides: Iterable[str] = ()) -> Recipe:

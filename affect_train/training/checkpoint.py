@@ -12,8 +12,8 @@ from accelerate import Accelerator
 from accelerate.utils import DistributedType
 from safetensors import SafetensorError
 
+from affect_data.files import commit_folder, partial_of, write_json
 from affect_train.errors import CheckpointError
-from affect_train.run_folder import commit_folder, write_json
 
 PROGRESS = "progress.json"
 PREFIX = "step-"
@@ -64,7 +64,7 @@ class Checkpoints:
     def save(self, accelerator: Accelerator, progress: Progress) -> Path:
         """Saves the state of everything that `accelerator` prepared; all processes call it. Old checkpoints go after the new one is complete."""
         path = self.folder / f"{PREFIX}{progress.step:08d}"
-        partial = self.folder / f".{path.name}.partial"
+        partial = partial_of(path)
         if accelerator.is_main_process:
             for leftover in self.folder.glob(f".{PREFIX}*"):
                 shutil.rmtree(leftover, ignore_errors=True)

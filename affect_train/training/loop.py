@@ -13,13 +13,14 @@ import torch
 from accelerate import Accelerator
 
 from affect_data.errors import DataError
+from affect_data.files import recover_folder, write_json, written_folder
 from affect_train.evaluation.evaluate import evaluate_split
 from affect_train.inputs.batch import AffectBatch
 from affect_train.inputs.foreign import ForeignSource, report_of
 from affect_train.inputs.windows import FeatureWindows
 from affect_train.recipe.recipe import Recipe
 from affect_train.reporting import Reporter
-from affect_train.run_folder import RunFolder, recover_folder, run_lock, write_json, written_folder
+from affect_train.run_folder import RunFolder, run_lock
 from affect_train.training.checkpoint import Checkpoints, Progress, broadcast_buffers
 from affect_train.training.data import TrainingData, check_dataset, trained_rows
 from affect_train.training.leak_guard import guard_loaded, guard_training
