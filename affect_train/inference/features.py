@@ -11,13 +11,13 @@ import numpy as np
 import pyarrow as pa
 import torch
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
 from torch import nn
 from torch.utils.data import Dataset as TorchDataset
 
 from affect_data.dataset.folder import DatasetFolder, load_dataset, open_dataset
+from affect_data.dataset.kinds.features import FEATURES, FeatureProvenance
 from affect_data.dataset.writing import add_group
-from affect_data.errors import DataError, UnknownNameError
+from affect_data.errors import DataError
 from affect_train.errors import ModelMismatchError
 from affect_train.inference.inference import build_accelerator, infer_features, open_model
 from affect_train.inputs.batch import FaceBatch, Pick, drawn_from
@@ -33,41 +33,6 @@ from affect_train.tasks import TaskSet
 
 if TYPE_CHECKING:
     from datasets import Dataset
-
-
-class FeatureProvenance(BaseModel):
-    """Where stored features come from.
-
-    Attributes:
-        name: of the features; their column and group are ``features.<name>``.
-        model_id: name of the run or folder, or the Hub id.
-        backbone_digest: sha256 of the backbone's weights.
-        pooling: how positions became one vector.
-        width: length of the vector.
-        preprocessing: how a face became the backbone's input.
-        preprocessing_hash: identifies it.
-        normalisation: of the pixels; empty where a release wrote the features that did not say it.
-        dataset_fingerprint: of the dataset.
-        created: ISO time.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    name: str
-    model_id: str
-    backbone_digest: str
-    pooling: str
-    width: int
-    preprocessing: dict[str, Any]
-    preprocessing_hash: str
-    normalisation: str = ""
-    dataset_fingerprint: str
-    created: str
-
-
-def group_name(name: str) -> str:
-    """The column group of stored features, and its one column."""
-    return f"features.{name}"
 
 
 def backbone_digest(backbone: nn.Module) -> str:
@@ -101,10 +66,12 @@ def store_features(
         workers: loader processes.
 
     Raises:
+        UsageError: features cannot have this name.
         NotADatasetError: the dataset is not built.
         BackboneError: the backbone cannot be loaded or does not fit.
         DataError: a feature is not finite.
     """
+    FEATURES.check_name(name)
     folder = open_dataset(own_folder(dataset, "affect-train features"))
     accelerator = build_accelerator()
     reporter = Reporter(speaks=accelerator.is_main_process)
@@ -184,7 +151,7 @@ def _finite(features: NDArray[np.float16], split: str) -> NDArray[np.float16]:
 def _write(path: Path, provenance: FeatureProvenance, features: dict[str, NDArray[np.float16]]) -> None:
     from datasets import Features, List, Value
 
-    column = group_name(provenance.name)
+    column = FEATURES.group(provenance.name)
     tables = [
         (
             split,
@@ -207,21 +174,9 @@ def read_feature_provenance(path: Path | str, name: str) -> FeatureProvenance:
 
     Raises:
         UnknownNameError: the dataset has no features of this name.
-        ModelMismatchError: they were made for other rows.
+        StaleGroupError: they were made for other rows or labels.
     """
-    folder = open_dataset(path)
-    known = [group.removeprefix("features.") for group in folder.manifest.provenance if group.startswith("features.")]
-    if name not in known:
-        raise UnknownNameError(f"features in '{path}' (`affect-train features` writes them)", name, known)
-    provenance = FeatureProvenance.model_validate(folder.manifest.provenance[group_name(name)])
-    if provenance.dataset_fingerprint != folder.fingerprint:
-        raise ModelMismatchError(
-            f"features '{name}'",
-            f"dataset fingerprint {provenance.dataset_fingerprint}",
-            folder.fingerprint,
-            "its rows or labels changed: run `affect-train features` again",
-        )
-    return provenance
+    return FEATURES.read(open_dataset(path), name)
 
 
 def check_features(model: AffectModel, provenance: FeatureProvenance) -> None:
@@ -252,11 +207,9 @@ def differences(model: AffectModel, provenance: FeatureProvenance) -> list[tuple
 
 def features_of(model: AffectModel, folder: DatasetFolder) -> str | None:
     """The name of the stored features of a dataset which a model's own backbone would give; None where there are none."""
-    for group, described in folder.manifest.provenance.items():
-        if group.startswith("features."):
-            provenance = FeatureProvenance.model_validate(described)
-            if provenance.dataset_fingerprint == folder.fingerprint and not differences(model, provenance):
-                return provenance.name
+    for name in FEATURES.fitting(folder):
+        if not differences(model, FEATURES.read(folder, name)):
+            return name
     return None
 
 
@@ -296,4 +249,4 @@ class StoredFeatures(FeatureArray):
     """
 
     def __init__(self, dataset: "Dataset", name: str) -> None:
-        super().__init__(column_array(dataset, group_name(name)), dataset)
+        super().__init__(column_array(dataset, FEATURES.group(name)), dataset)

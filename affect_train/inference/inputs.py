@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING
 import torch
 
 from affect_data.dataset.folder import DatasetFolder, load_dataset
+from affect_data.dataset.kinds.features import FEATURES
 from affect_data.dataset.schema import LABELS
-from affect_train.inference.features import FeatureArray, StoredFeatures, features_of, group_name
+from affect_train.inference.features import FeatureArray, StoredFeatures, features_of
 from affect_train.inference.inference import infer_features
 from affect_train.inputs.loading import FaceImages
 from affect_train.inputs.preprocess import Preprocessing
@@ -48,7 +49,7 @@ def inputs_of(
         return images
     name = features_of(model, folder)
     if name is not None:
-        features: FeatureRows = StoredFeatures(folder.load(split, [LABELS, group_name(name)]), name)
+        features: FeatureRows = StoredFeatures(folder.load(split, [LABELS, FEATURES.group(name)]), name)
     else:
         features = _computed(model, images, rows, accelerator, workers)
     return evaluation_windows(rows, features, Temporal(**model.config.temporal))

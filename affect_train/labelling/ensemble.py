@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from affect_data.dataset.folder import DatasetFolder, load_dataset, open_dataset
-from affect_data.dataset.soft_labels import RowRange, SoftLabelProvenance, SoftLabelWriter, check_name, read_provenance
+from affect_data.dataset.kinds.soft_labels import SOFT_LABELS, SoftLabelProvenance
+from affect_data.dataset.soft_labels import RowRange, SoftLabelWriter, read_provenance
 from affect_data.errors import UsageError
 from affect_train.evaluation.evaluate import check_labels
 from affect_train.evaluation.metrics import best_thresholds, evaluate_predictions
@@ -64,7 +65,7 @@ class Ensemble:
     Raises:
         UsageError: there is no member.
         UnknownNameError: the dataset has no such soft labels.
-        StaleSoftLabelsError: they were made for other rows or labels.
+        StaleGroupError: they were made for other rows or labels.
         ModelMismatchError: classes or bins differ.
     """
 
@@ -99,7 +100,7 @@ class Ensemble:
                 dataset = load_dataset(self.folder.path, split, [member.name])
                 heads = member.provenance.widths()
                 self._known[index, split] = {
-                    head: column_array(dataset, f"soft.{member.name}.{head}") for head in heads
+                    head: column_array(dataset, SOFT_LABELS.column(member.name, head)) for head in heads
                 }
             else:
                 member.teacher.to(self.accelerator.device)
@@ -148,7 +149,7 @@ def ensemble(
         ModelMismatchError: classes or bins differ, or a split has no label.
     """
     if name is not None:
-        check_name(name)
+        SOFT_LABELS.check_name(name)
     folder = open_dataset(own_folder(dataset, "affect-train ensemble"))
     if name is None and not splits:
         raise UsageError("nothing to do: name the new soft labels by --name, or a split to evaluate by --split")

@@ -10,7 +10,8 @@ import numpy as np
 from accelerate import Accelerator
 
 from affect_data.dataset.folder import DatasetFolder, load_dataset, open_dataset
-from affect_data.dataset.soft_labels import ROWS_PER_BATCH, RowRange, SoftLabelProvenance, SoftLabelWriter, check_name
+from affect_data.dataset.kinds.soft_labels import SOFT_LABELS, SoftLabelProvenance
+from affect_data.dataset.soft_labels import ROWS_PER_BATCH, RowRange, SoftLabelWriter
 from affect_train.inference import inference
 from affect_train.inference.inference import Logits, build_accelerator
 from affect_train.inputs.batch import Pick
@@ -44,7 +45,7 @@ def label(path: Path | str, dataset: Path | str, name: str, *, workers: int = 0)
         NotAModelError: there is no model.
         TeacherError: a foreign model does not fit.
     """
-    check_name(name)
+    SOFT_LABELS.check_name(name)
     folder = open_dataset(own_folder(dataset, "affect-train label"))
     return label_with(open_teacher(path), folder, name, build_accelerator(), workers=workers)
 

@@ -9,9 +9,10 @@ from accelerate import Accelerator
 from numpy.typing import NDArray
 
 from affect_data.dataset.folder import DatasetFolder, open_dataset
+from affect_data.dataset.kinds.features import FEATURES
+from affect_data.dataset.kinds.soft_labels import SOFT_LABELS
 from affect_data.dataset.schema import LABELS
-from affect_data.errors import UnknownNameError
-from affect_train.inference.features import StoredFeatures, group_name, read_feature_provenance
+from affect_train.inference.features import StoredFeatures, read_feature_provenance
 from affect_train.inference.inputs import evaluation_windows
 from affect_train.inputs.augment import Augmentation
 from affect_train.inputs.batch import AffectBatch
@@ -157,7 +158,7 @@ class TrainingData:
             dataset, labels = load_labels(folder.path, name, tasks, recipe.soft_labels if trained else ())
         augmentation = Augmentation(**recipe.augmentation.model_dump()) if trained else None
         if recipe.model.features is not None:
-            stored = folder.load(name, [LABELS, group_name(recipe.model.features)])
+            stored = folder.load(name, [LABELS, FEATURES.group(recipe.model.features)])
             features = StoredFeatures(stored, recipe.model.features)
             if recipe.model.temporal is None:
                 return Split(name, dataset, labels, features)
@@ -191,7 +192,8 @@ def check_dataset(recipe: Recipe) -> DatasetFolder | ForeignSource:
     Raises:
         NotADatasetError: it is not built.
         SourceError: it is no dataset folder, and cannot be opened.
-        UnknownNameError: it lacks a split or a teacher that the recipe names.
+        UnknownNameError: it lacks a split, features or a teacher that the recipe names.
+        StaleGroupError: these were made for other rows or labels.
     """
     if isinstance(recipe.dataset, DatasetSource):
         source = open_source(recipe.dataset)
@@ -204,8 +206,6 @@ def check_dataset(recipe: Recipe) -> DatasetFolder | ForeignSource:
         folder.rows(split)
     if recipe.model.features is not None:
         read_feature_provenance(recipe.dataset, recipe.model.features)
-    known = [group.removeprefix("soft.") for group in folder.groups(recipe.training.split) if group.startswith("soft.")]
     for name in recipe.soft_labels:
-        if name not in known:
-            raise UnknownNameError(f"soft labels in '{recipe.dataset}'", name, known)
+        SOFT_LABELS.read(folder, name)
     return folder

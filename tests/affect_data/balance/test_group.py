@@ -6,9 +6,9 @@ import pytest
 from labelled_rows import Row, write_dataset
 
 from affect_data.balance import PLANS, balance, draw, load_weights, make_plan, read_provenance
-from affect_data.balance.group import StaleBalanceError
 from affect_data.cli.balance import parse_options
 from affect_data.dataset.folder import open_dataset
+from affect_data.dataset.kinds.base import StaleGroupError
 from affect_data.errors import UnknownNameError, UsageError
 
 ROWS = [
@@ -78,11 +78,11 @@ def test_weights_of_other_labels_are_refused(dataset, tmp_path):
     manifest = open_dataset(dataset.path).manifest.model_copy(update={"fingerprint": changed.fingerprint})
     (dataset.path / "dataset.json").write_text(manifest.model_dump_json())
     with pytest.raises(
-        StaleBalanceError,
-        match=r"the weights 'even' were made for the dataset with .* again: `affect-data balance DATASET deng2020_expression --name even`",
+        StaleGroupError,
+        match=r"balancing weights 'even' were made for the dataset with .* again: `affect-data balance DATASET deng2020_expression --name even`",
     ):
         load_weights(dataset.path, "even")
-    with pytest.raises(UnknownNameError, match=r"unknown balance of .* 'odd'; known: even"):
+    with pytest.raises(UnknownNameError, match=r"unknown balancing weights in .* 'odd'; known: even"):
         load_weights(dataset.path, "odd")
 
 
@@ -90,7 +90,7 @@ def test_a_dataset_without_training_rows_and_a_name_that_is_a_path_are_refused(t
     dataset = write_dataset(tmp_path / "merged", ROWS[-1:])
     with pytest.raises(UnknownNameError, match=r"unknown split of .* 'train'; known: validation"):
         balance(dataset.path, make_plan("deng2020_expression"), "even")
-    with pytest.raises(UsageError, match=r"'\.\./even' is no name of a group"):
+    with pytest.raises(UsageError, match=r"balancing weights cannot be called '\.\./even'; use letters"):
         balance(dataset.path, make_plan("deng2020_expression"), "../even")
 
 

@@ -11,9 +11,10 @@ import torch
 from training_runs import fresh_accelerator
 
 from affect_data.dataset.folder import load_dataset, open_dataset
+from affect_data.dataset.kinds.base import StaleGroupError
+from affect_data.dataset.kinds.features import FEATURES
 from affect_data.errors import DataError, RecipeError, UnknownNameError
 from affect_train.errors import ModelMismatchError
-from affect_train.inference import features
 from affect_train.inference.features import (
     StoredFeatures,
     backbone_digest,
@@ -164,14 +165,14 @@ def test_features_of_other_rows_are_refused_with_both_fingerprints(
     manifest["fingerprint"] = "0123456789abcdef"
     (stored / "dataset.json").write_text(json.dumps(manifest))
     with pytest.raises(
-        ModelMismatchError,
-        match=rf"found dataset fingerprint {own}; expected 0123456789abcdef; .*affect-train features",
+        StaleGroupError,
+        match=rf"features 'tiny' were made for the dataset with fingerprint {own}, this one has 0123456789abcdef: .*`affect-train features",
     ):
         train(recipe_from(values()))
 
 
 def test_features_that_are_not_there_are_named_with_those_that_are(values: Callable[..., dict[str, Any]]) -> None:
-    with pytest.raises(UnknownNameError, match=r"`affect-train features` writes them\).* 'other'; known: tiny"):
+    with pytest.raises(UnknownNameError, match=r"`affect-train features .*` writes them\) 'other'; known: tiny"):
         train(recipe_from(values(features="other")))
 
 
@@ -214,4 +215,4 @@ def test_features_of_a_run_are_those_of_its_own_backbone_and_preprocessing(
 
 
 def test_the_group_of_features_bears_their_name() -> None:
-    assert features.group_name("tiny") == "features.tiny"
+    assert FEATURES.group("tiny") == "features.tiny"

@@ -186,7 +186,7 @@ def test_only_the_rows_of_a_fold_count_where_one_is_named(run: Path, dataset: Pa
     assert found["databases"]["affwild2"]["va"]["labels"] == even.sum()
     with pytest.raises(UsageError, match=r"no row of the split 'validation' is in fold 2 of 'jaa'"):
         evaluate(run, folded, ["validation"], fold=HeldOut(folds="jaa", fold=2), output=output)
-    with pytest.raises(UnknownNameError, match=r"folds\.five"):
+    with pytest.raises(UnknownNameError, match=r"unknown folds in .* 'five'; known: jaa"):
         evaluate(run, folded, ["validation"], fold=HeldOut(folds="five", fold=0), output=output)
     before = (run / "model" / "config.json").read_bytes()
     with pytest.raises(UsageError, match="is in fold 2"):

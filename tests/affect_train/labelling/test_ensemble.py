@@ -13,7 +13,8 @@ from training_runs import fresh_accelerator
 from typer.testing import CliRunner
 
 from affect_data.dataset.folder import load_dataset, open_dataset
-from affect_data.dataset.soft_labels import SoftLabelProvenance, read_provenance, write_soft_labels
+from affect_data.dataset.kinds.soft_labels import SoftLabelProvenance
+from affect_data.dataset.soft_labels import read_provenance, write_soft_labels
 from affect_data.errors import UnknownNameError, UsageError
 from affect_train.cli.app import app
 from affect_train.inputs.labels import load_labels
@@ -159,7 +160,7 @@ def test_calls_without_members_aim_or_honest_split_are_refused(own_dataset: Path
         ensemble(own_dataset, soft_labels=["knows"], name="knows")
     with pytest.raises(UsageError, match=r"soft labels cannot be called '\.\./x'; use letters, digits"):
         ensemble(own_dataset, soft_labels=["knows"], name="../x")
-    with pytest.raises(UnknownNameError, match=r"unknown teacher in .* 'nobody'; known: guesses, knows"):
+    with pytest.raises(UnknownNameError, match=r"unknown soft labels in .* 'nobody'; known: guesses, knows"):
         ensemble(own_dataset, soft_labels=["nobody"], name="x")
 
 
