@@ -37,7 +37,7 @@ lint: $(BIN)/.installed-dev ## Check style and formatting
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-types: $(BIN)/.installed-dev ## Check types (strict on affect_data)
+types: $(BIN)/.installed-dev ## Check types
 	$(BIN)/mypy
 
 imports: $(BIN)/.installed-dev ## Check the direction of imports

@@ -32,7 +32,7 @@ class ModelMismatchError(DataError):
 class NoLabelsError(DataError):
     """A split in which no row carries a label of a task that the recipe trains."""
 
-    def __init__(self, dataset: Path | str, split: str, tasks: Sequence[str]) -> None:
+    def __init__(self, dataset: object, split: str, tasks: Sequence[str]) -> None:
         named = " and ".join(tasks)
         super().__init__(
             f"'{dataset}', split {split}: no row has a label of {named}; to fix: remove {named} from `tasks` in the recipe, "
@@ -72,7 +72,7 @@ class CheckpointError(DataError):
 class NoWindowsError(DataError):
     """A training split without consecutive frames for a recurrent stage."""
 
-    def __init__(self, dataset: Path | str, split: str, tasks: Sequence[str] = ()) -> None:
+    def __init__(self, dataset: object, split: str, tasks: Sequence[str] = ()) -> None:
         what = f"with a label of {' and '.join(tasks)} " if tasks else ""
         then = (
             f"remove {' and '.join(tasks)} from `tasks` or `batches.pools`"

@@ -49,21 +49,6 @@ def cross_entropy_of_rows(logits: Tensor, classes: Tensor, mask: Tensor) -> Tens
     return losses.float().where(mask, 0.0)
 
 
-def masked_divergence(logits: Tensor, probabilities: Tensor, mask: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
-    """Kullback-Leibler divergence from the tempered student to the teacher's probabilities, summed over the valid rows, and their count.
-
-    Args:
-        logits: float [N, C], the student's.
-        probabilities: float [N, C], the teacher's at the same temperature; rows sum to 1.
-        mask: bool [N].
-        temperature: the student's logits are divided by it. The result is not multiplied by its square.
-    """
-    student = F.log_softmax(_where(mask[:, None], logits).float() / temperature, dim=1)
-    teacher = probabilities.float().where(mask[:, None], 1.0 / probabilities.shape[1])
-    losses = F.kl_div(student, teacher, reduction="none").sum(dim=1)
-    return _masked_sum(losses, mask)
-
-
 def expectation(logits: Tensor, centres: Tensor) -> Tensor:
     """float32 [N]: the mean of a distribution over bins.
 

@@ -59,7 +59,7 @@ def agreed(accelerator: "Accelerator", verdict: int) -> bool:
     import torch
 
     said = torch.tensor([verdict], device=accelerator.device)
-    return int(accelerator.reduce(said, reduction="sum").item()) == accelerator.num_processes
+    return bool(accelerator.reduce(said, reduction="sum").item() == accelerator.num_processes)
 
 
 def model_folder(path: Path | str) -> Path:

@@ -109,7 +109,7 @@ def _features_of(encoded: list[bytes], dataset: AuditedDataset, backbone: str) -
 
 def _groups(stored: np.ndarray, dataset: AuditedDataset) -> np.ndarray:
     first, second = _near(whitened(stored))
-    own = dataset.duplicate_groups
+    own = dataset.copies.groups
     return connected_groups(len(stored), np.r_[first, np.arange(len(own))], np.r_[second, own])
 
 

@@ -144,9 +144,9 @@ def compared(faces: list[np.ndarray], none: list[np.ndarray], doubtful: list[np.
     """Every variant's ranking of pictures without a face among faces."""
     report: dict[str, object] = {}
     for name, score in variants().items():
-        start = time.process_time()
+        start = processor_seconds()
         of_faces = np.array([score(pixels) for pixels in faces])
-        seconds = time.process_time() - start
+        seconds = processor_seconds() - start
         of_none, of_doubtful = (np.array([score(p) for p in pictures]) for pictures in (none, doubtful))
         limit = np.sort(of_faces)[int(ALARMS * len(faces))]
         report[name] = {
@@ -157,6 +157,15 @@ def compared(faces: list[np.ndarray], none: list[np.ndarray], doubtful: list[np.
             "not_a_face": {"auc": auc(of_doubtful, of_faces), "found": int((of_doubtful < limit).sum())},
         }
     return report
+
+
+def processor_seconds() -> float:
+    """Of this process and of those that it has started: libfacedetection looks in one of its own."""
+    running = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+    ticks = [Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()[11:13] for child in running]
+    times = os.times()
+    ended = times.children_user + times.children_system
+    return time.process_time() + ended + sum(int(tick) for pair in ticks for tick in pair) / os.sysconf("SC_CLK_TCK")
 
 
 def auc(none: np.ndarray, faces: np.ndarray) -> float | None:

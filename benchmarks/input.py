@@ -92,19 +92,19 @@ class Data:
 
 
 def to_tensor(image: Any) -> Tensor:  # noqa: ANN401 - a Pillow image
-    """As torchvision's ToTensor: float32 [3, H, W] in [0, 1]."""
+    """A float32 tensor [3, H, W] in [0, 1], as torchvision's ToTensor gives it."""
     return torch.from_numpy(np.array(image, copy=True)).permute(2, 0, 1).contiguous().to(torch.float32).div(255)
 
 
 def resized(image: Any) -> Any:  # noqa: ANN401
-    """As torchvision's Resize on a Pillow image."""
+    """The picture at the output size, bilinear, as torchvision's Resize gives it."""
     from PIL import Image
 
     return image if image.size == (OUTPUT_SIZE,) * 2 else image.resize((OUTPUT_SIZE,) * 2, Image.Resampling.BILINEAR)
 
 
 def normalise(images: Tensor) -> Tensor:
-    """As torchvision's Normalize."""
+    """The pictures less the mean, divided by the deviation, as torchvision's Normalize gives them."""
     shape = (3, 1, 1)
     return images.clone().sub_(torch.tensor(MEAN).view(shape)).div_(torch.tensor(STD).view(shape))
 

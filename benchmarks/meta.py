@@ -20,6 +20,7 @@ import logging
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -35,11 +36,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "central, shared trial": {"trial": "shared"},
     "central, meta batch a share": {"meta_batch": {"share": 0.5}},
     "central, every 4th step": {"every": 4},
-    "one-sided difference": {"gradient": "one_sided"},
-    "forward mode": {"gradient": "forward_mode"},
     SECOND_ORDER: {"gradient": "second_order"},
-    "central, last 4 layers": {"last_layers": 4},
-    "central, last layer": {"last_layers": 1},
     "central, batch norm": {"normalisation": "batch"},
     "central, batch norm, shared": {"normalisation": "batch", "trial": "shared"},
 }
@@ -48,7 +45,7 @@ COMPARED = [name for name in OPTIONS if name not in (ORDINARY, SECOND_ORDER, "ce
 LEARNED = 2_000_000
 """The faces that the trained network has learned, by their seed."""
 CHANGES = [1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2]
-"""Of logits, between the compared passes; 1e-3 is the default."""
+"""Of logits, between the compared passes; 1e-3 is what the method takes."""
 PERIOD = 4
 """Steps of a round, so that one with an update every fourth step has one."""
 ROWS, META_ROWS, UNITS = 32, 16, 7
@@ -108,7 +105,7 @@ def learner_of(
 
     head = {"normalisation": options.get("normalisation", "layer")}
     options = {key: value for key, value in options.items() if key != "normalisation"}
-    method = {"name": "meta_auxiliary", "meta_batch": {"size": META_ROWS}, "record_weights": False, **options}
+    method = {"name": "meta_auxiliary", "meta_batch": {"size": META_ROWS}, **options}
     if method["name"] == "supervised":
         method = {"name": "supervised"}
     recipe = recipe_from(
@@ -133,16 +130,15 @@ def learner_of(
         data: Any = SimpleNamespace(
             train=SimpleNamespace(labels=range(ROWS)), plan=SimpleNamespace(steps=1000), reserved=None
         )
-        drawn = learner.method
-        size, drawn.options = (
-            recipe.method.meta_batch.size,
-            recipe.method.model_copy(update={"meta_batch": recipe.method.meta_batch.model_copy(update={"size": None})}),
+        size, drawn = recipe.method.meta_batch.size, learner.method
+        drawn.options = recipe.method.model_copy(
+            update={"meta_batch": recipe.method.meta_batch.model_copy(update={"size": None})}
         )
-        drawn.attach(learner, data, accelerator, recipe)
+        learner = replace(learner, wrapper=drawn.attach(learner, data, accelerator, recipe))
         if size is not None:
             batches = [faces(10_000 + number, 2 * size, 112) for number in range(4)]
             meta = [MetaRows.of(batch, batch.au_mask.any(dim=1)) for batch in batches]
-            drawn.loader = SimpleNamespace(batch=lambda number: meta[number % len(meta)])
+            learner.wrapper.loader = SimpleNamespace(batch=lambda number: meta[number % len(meta)])
     return learner, accelerator
 
 
@@ -193,27 +189,25 @@ def prepare(name: str, *, smoke: bool) -> tuple[dict[str, Any], Callable[[], Rou
 
 def gradient_of(learner: Any, accelerator: Any, options: dict[str, Any], batch: Any) -> torch.Tensor:  # noqa: ANN401
     """The gradient of the meta loss by the weights of the rows, without a step."""
-    from affect_train.methods.meta.directional import DirectionalDerivatives
-    from affect_train.methods.meta.virtual_step import WeightSpace
+    from affect_train.methods.meta.directional import LOGIT_CHANGE, DirectionalDerivatives
     from affect_train.training.step import accumulate_gradients
 
-    method, found = learner.method, []
-    kept = method.options, method.space, method.loader
+    method, found = learner.wrapper, []
+    kept = method.options, method.loader
     if "share" in options.get("meta_batch", {}):
         method.loader = None
-    values = {key: value for key, value in options.items() if key not in ("meta_batch", "normalisation")}
+    values = {key: value for key, value in options.items() if key not in ("meta_batch", "normalisation", "change")}
     method.options = kept[0].model_copy(
         update={**values, "meta_batch": kept[0].meta_batch.model_copy(update={"share": 0.5})}
     )
-    method.space = WeightSpace(learner.model, options["last_layers"]) if "last_layers" in options else method.learning
-    method.derivatives = DirectionalDerivatives(method.options.gradient, method.options.logit_change, lambda sums: sums)
+    method.derivatives = DirectionalDerivatives(lambda sums: sums, options.get("change", LOGIT_CHANGE))
     method._learn = lambda *arguments: found.append(arguments[-1])
     method.before_step(1, [batch])
     accumulate_gradients(accelerator, learner, [batch], number=1)
     method.before_update()
     learner.optimizer.zero_grad()
     del method._learn
-    method.options, method.space, method.loader = kept
+    method.options, method.loader = kept
     return found[0].detach()
 
 
@@ -278,11 +272,11 @@ def report_changes(seeds: int, training: int, backbone: str | None, *, smoke: bo
             for steps in (0, training // 4, training):
                 for number in range(steps):
                     step(learner, accelerator, batch, number + 2)
-                exact = gradient_of(learner, accelerator, {"every": 1, "gradient": "forward_mode"}, batch)
+                exact = gradient_of(learner, accelerator, {"every": 1, "gradient": "second_order"}, batch)
                 name = f"{head['normalisation']} norm, {'fresh' if not steps else f'{steps} steps later'}"
                 errors = worst.setdefault(name, [0.0] * len(CHANGES))
                 for place, change in enumerate(CHANGES):
-                    found = gradient_of(learner, accelerator, {"every": 1, "logit_change": change}, batch)
+                    found = gradient_of(learner, accelerator, {"every": 1, "change": change}, batch)
                     errors[place] = max(errors[place], float((found - exact).norm() / exact.norm()))
         for name, errors in worst.items():
             print(f"{name:<28} " + " ".join(f"{error:>8.2%}" for error in errors), flush=True)

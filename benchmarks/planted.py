@@ -67,7 +67,7 @@ def changed(
     named = pl.col("expression").replace_strict(dict(enumerate(EXPRESSIONS)), default=None, return_dtype=pl.String)
     other.__dict__["labels"] = labels.with_columns(named.alias("expression_name"))
     other.__dict__["occurrence"] = dataset.occurrence if units is None else units
-    read = ("pictures", "duplicate_groups", "copies")
+    read = ("pictures", "copies")
     other.__dict__.update({name: dataset.__dict__[name] for name in read if name in dataset.__dict__})
     if pictures is not None:
         other.__dict__["pictures"] = pictures

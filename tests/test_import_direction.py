@@ -30,6 +30,7 @@ def test_every_contract_is_kept() -> None:
         ("affect_data/statistics/statistics.py", "import torch", "The dataset toolkit knows nothing of training"),
         ("affect_data/dataset/schema.py", "import affect_data.build.build", "affect_data imports downward"),
         ("affect_data/databases/base.py", "import affect_data.cli.app", "affect_data imports downward"),
+        ("affect_train/recipe/section.py", "import affect_train.inputs.labels", "affect_train imports downward"),
     ],
 )
 def test_an_import_in_the_wrong_direction_breaks_a_contract(

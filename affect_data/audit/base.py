@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from affect_data.audit.pictures.copies import Copies
     from affect_data.audit.pictures.facts import Pictures
 
 Progress = Callable[[str, int, int], None]
@@ -90,11 +91,11 @@ class AuditedDataset:
         return read_pictures(self.folder, self.labels, self.workers, self.progress)
 
     @cached_property
-    def duplicate_groups(self) -> "npt.NDArray[np.int64]":
-        """For every row, the row that names its group of copies: int64 [rows]; a row without a copy names itself."""
-        from affect_data.audit.pictures.copies import copies_of
+    def copies(self) -> "Copies":
+        """Which rows show the same picture, or nearly the same."""
+        from affect_data.audit.pictures.copies import find_copies
 
-        return copies_of(self).groups
+        return find_copies(self.pictures, self.labels)
 
     def teachers(self) -> dict[str, SoftLabelProvenance]:
         """Provenance of the soft labels that fit the dataset, by name."""

@@ -16,6 +16,7 @@ from affect_data.dataset.folder import LOCK, DatasetFolder, open_dataset
 from affect_data.dataset.schema import IMAGES
 from affect_data.errors import UnknownNameError, UsageError
 from affect_data.files import write_text
+from affect_data.pictures import open_picture
 
 SAMPLES: Final = "samples.json"
 SUFFIXES: Final = {b"\xff\xd8": ".jpg", b"\x89P": ".png", b"BM": ".bmp", b"GI": ".gif"}
@@ -127,9 +128,6 @@ def write_fiftyone(path: Path | str, out: Path, acknowledged: Collection[str] = 
 
 
 def _pictures(folder: DatasetFolder, split: str, digests: list[str], data: Path) -> list[tuple[str, tuple[int, int]]]:
-    import io
-
-    from PIL import Image
 
     column = folder.load(split, [IMAGES]).data.table.column("image")
     written: dict[str, tuple[str, tuple[int, int]]] = {}
@@ -139,8 +137,7 @@ def _pictures(folder: DatasetFolder, split: str, digests: list[str], data: Path)
         content = picture.as_py()
         name = digest + SUFFIXES.get(content[:2], ".img")
         (data / name).write_bytes(content)
-        with Image.open(io.BytesIO(content)) as opened:
-            written[digest] = (name, opened.size)
+        written[digest] = (name, open_picture(content).size)
     return [written[digest] for digest in digests]
 
 

@@ -86,7 +86,7 @@ def linear_predictions(dataset: AuditedDataset) -> Predictions:
     Its inputs are gradients and pixels of the small pictures, and the dataset's first stored features by name where it has some.
     """
     labels = dataset.labels
-    groups = group_rows(labels, dataset.duplicate_groups)
+    groups = group_rows(labels, dataset.copies.groups)
     stored = dataset.feature_names()[:1]
     origin = " ".join(["linear model,", *(f"features {name}," for name in stored), "out of fold"])
     if len(np.unique(groups)) < FOLDS:

@@ -38,7 +38,7 @@ class LearnedWeights(Plan):
         return {**super().described(), "file": path.name, "file_sha256": digest}
 
     def weigh(self, labels: PlanLabels, seed: int) -> list[PoolWeights]:  # noqa: ARG002 - nothing is drawn
-        """See `Plan.weigh`."""
+        """The pool of expressions: learned weights, classes as a whole drawn equally often unless `equal_classes` is off."""
         names = cleaned_classes(self.expressions)
         pool = self._rows(labels) & classes_in(labels.expression, names)
         if not pool.any():

@@ -82,7 +82,7 @@ class MlRos(Plan):
     percentage: Percentage = Field(25.0, description="budget of clones, per cent of the rows")
 
     def weigh(self, labels: PlanLabels, seed: int) -> list[PoolWeights]:
-        """See `Plan.weigh`."""
+        """The pool of action units: 1 and the number of times that Charte's loop clones the row."""
         rows = self._rows(labels)
         units = cleaned_units(self.action_units) or labels.annotated_units(rows)
         pool = _annotated_pool(labels, rows, units, complete=False)
@@ -121,7 +121,7 @@ class DengActionUnits(Plan):
     repeat_cap: RepeatCap = None
 
     def weigh(self, labels: PlanLabels, seed: int) -> list[PoolWeights]:
-        """See `Plan.weigh`."""
+        """The pool of action units: weights by the published loop, or 1 and the row's clones in the corrected mode."""
         units = cleaned_units(self.action_units)
         pool = _annotated_pool(labels, self._rows(labels), units, complete=self.mode == "paper")
         present = labels.units(units)[pool] == 1
@@ -171,7 +171,7 @@ class DengExpressions(Plan):
     repeat_cap: RepeatCap = None
 
     def weigh(self, labels: PlanLabels, seed: int) -> list[PoolWeights]:  # noqa: ARG002 - nothing is drawn
-        """See `Plan.weigh`."""
+        """The pool of expressions: 1 / count of the class over the rows that thinning leaves, 0 for the others."""
         names = cleaned_classes(self.expressions)
         pool = self._rows(labels) & classes_in(labels.expression, names)
         if not pool.any():
@@ -208,7 +208,7 @@ class DengValenceArousal(Plan):
     repeat_cap: RepeatCap = None
 
     def weigh(self, labels: PlanLabels, seed: int) -> list[PoolWeights]:  # noqa: ARG002 - nothing is drawn
-        """See `Plan.weigh`."""
+        """The pool of valence and arousal: 1 / count of the bin over the rows that thinning leaves, 0 for the others."""
         pool = self._rows(labels) & labels.has_va
         if not pool.any():
             raise EmptyPoolError("va", "a row with valence and arousal")
@@ -240,7 +240,7 @@ class Deng(Plan):
     repeat_cap: RepeatCap = None
 
     def weigh(self, labels: PlanLabels, seed: int) -> list[PoolWeights]:
-        """See `Plan.weigh`."""
+        """The pools of the three plans, for the tasks that the dataset has."""
         cap = None if self.mode == "paper" else self.repeat_cap
         databases = self.databases
         plans: tuple[Plan, ...] = (
@@ -270,7 +270,7 @@ class VuJoint(Plan):
     repeat_cap: RepeatCap = None
 
     def weigh(self, labels: PlanLabels, seed: int) -> list[PoolWeights]:  # noqa: ARG002 - nothing is drawn
-        """See `Plan.weigh`."""
+        """One pool of the rows with both labels: 1 / count of the bin + 1 / count of the class, divided by the largest."""
         pool = self._rows(labels) & classes_in(labels.expression, cleaned_classes(self.expressions)) & labels.has_va
         if not pool.any():
             raise EmptyPoolError("weight", "a row with both an expression and valence and arousal")
@@ -289,7 +289,7 @@ class DatabaseTemperature(Plan):
     repeat_cap: RepeatCap = None
 
     def weigh(self, labels: PlanLabels, seed: int) -> list[PoolWeights]:  # noqa: ARG002 - nothing is drawn
-        """See `Plan.weigh`."""
+        """A pool for each task and one of all labelled rows: databases in proportion to their rows to the power `temperature`."""
         rows = self._rows(labels)
         pools = {
             "au": rows & (labels.au >= 0).any(axis=1),

@@ -3,16 +3,17 @@
 import hashlib
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from affect_data.databases.base import Database, DatabaseOptions
 from affect_data.databases.registry import DATABASES
 from affect_data.errors import DatabaseNotFoundError, RecipeError, UsageError, suggestion
+from affect_data.recipe_file import DATA_RECIPE, RecipeText, read_recipe_text, validation
 
 NOT_CONTENT = ("root",)
 
@@ -70,103 +71,70 @@ class DataRecipe(BaseModel):
         return Path(named).expanduser()
 
 
-class _UniqueKeysLoader(yaml.SafeLoader):
-    """YAML in which a key that stands twice is an error: the first of its values would be lost without a word."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002 - PyYAML's signature
-        seen: set[str] = set()
-        for key, _ in node.value:
-            if key.value in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"the key '{key.value}' stands twice", key.start_mark
-                )
-            if isinstance(key, yaml.ScalarNode):
-                seen.add(key.value)
-        return super().construct_mapping(node, deep)
-
-
 def read_recipe(path: Path) -> DataRecipe:
     """The validated recipe of a YAML file.
 
     Raises:
         UsageError: the file does not exist.
-        RecipeError: it is no YAML mapping, or does not validate; all mistakes at once.
+        RecipeError: it is no data recipe, or does not validate; lists every mistake, with its line.
     """
-    try:
-        loaded = yaml.load(path.read_text(encoding="utf-8"), _UniqueKeysLoader)
-    except FileNotFoundError:
-        raise UsageError(f"recipe '{path}' does not exist; recipes of the project are under recipes/") from None
-    except OSError as error:
-        raise UsageError(f"recipe '{path}' cannot be read: {error.strerror}; name a YAML file") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f"{path}:{mark.line + 1}" if mark is not None else str(path)
-        raise RecipeError(
-            str(path), [f"{where}: not readable as YAML: {getattr(error, 'problem', None) or error}"]
-        ) from None
-    recipe = recipe_from(loaded, str(path))
-    decisions = tuple(str(path.parent / file) for file in recipe.decisions)
-    missing = [f"decisions: the file '{file}' does not exist" for file in decisions if not Path(file).is_file()]
-    if missing:
-        raise RecipeError(str(path), missing)
-    return recipe.model_copy(update={"decisions": decisions})
+    return _validated(read_recipe_text(path, DATA_RECIPE), path.parent)
 
 
-def recipe_from(loaded: object, source: str) -> DataRecipe:
-    """The validated recipe of a parsed YAML document; `source` names it in errors.
+def recipe_from(values: object, name: str = "recipe") -> DataRecipe:
+    """The validated recipe of plain values, as YAML would give them.
+
+    Args:
+        values: a mapping.
+        name: stands for them in errors.
 
     Raises:
-        RecipeError: it does not validate; all mistakes at once.
+        RecipeError: they do not validate; lists every mistake.
     """
-    if not isinstance(loaded, dict):
-        raise RecipeError(source, [f"a recipe is a mapping with the key `databases`, found {type(loaded).__name__}"])
-    mistakes: list[str] = []
-    databases: dict[str, DatabaseOptions] = {}
-    named = loaded.get("databases")
+    return _validated(RecipeText.of(values, name), Path())
+
+
+def _validated(text: RecipeText, folder: Path) -> DataRecipe:
+    """The recipe that a text in a folder says."""
+    databases, mistakes = _databases(text)
+    found = validation(DataRecipe, replace(text, values={**text.values, "databases": {}}))
+    named = found.sections.get("decisions", ())
+    decisions = tuple(str(folder / file) for file in named)
+    missing = [
+        text.mistake(("decisions", position), f"the file '{file}' does not exist")
+        for position, file in enumerate(decisions)
+        if not Path(file).is_file()
+    ]
+    mistakes = [*text.mistakes, *mistakes, *found.mistakes, *missing]
+    if found.result is None or mistakes:
+        raise RecipeError(text.name, mistakes)
+    return found.result.model_copy(update={"databases": databases, "decisions": decisions})
+
+
+def _databases(text: RecipeText) -> tuple[dict[str, DatabaseOptions], list[str]]:
+    """The options of each database, by its name, and what is wrong with them: each has a class of options of its own."""
+    named = text.values.get("databases")
     if not isinstance(named, dict) or not named:
-        mistakes.append("databases: name at least one, for example `databases: {expw: {}}`")
-        named = {}
-    for name, options in named.items():
+        return {}, [text.mistake(("databases",), "name at least one, for example `databases: {expw: {}}`")]
+    databases: dict[str, DatabaseOptions] = {}
+    mistakes: list[str] = []
+    for name in named:
         if name not in DATABASES:
-            mistakes.append(f"databases.{name}: unknown database; known: {', '.join(sorted(DATABASES))}")
-            continue
-        try:
-            databases[name] = DATABASES[name].Options.model_validate({} if options is None else options)
-        except ValidationError as error:
-            mistakes += _mistakes(error, f"databases.{name}", DATABASES[name].Options)
-            continue
-        release, known = databases[name].release, DATABASES[name].releases
-        if release is not None and release not in known:
             mistakes.append(
-                f"databases.{name}.release: unknown release '{release}'; known: {', '.join(known) or 'none'}"
+                text.mistake(("databases", name), f"unknown database; {suggestion(name, sorted(DATABASES))}")
             )
-    try:
-        recipe = DataRecipe.model_validate({**loaded, "databases": {}})
-    except ValidationError as error:
-        mistakes += _mistakes(error, "", DataRecipe)
-    if mistakes:
-        raise RecipeError(source, mistakes)
-    return recipe.model_copy(update={"databases": databases})
-
-
-def _mistakes(error: ValidationError, under: str, model: type[BaseModel]) -> list[str]:
-    found = []
-    for mistake in error.errors():
-        message = f"{mistake['msg']}, found {mistake['input']!r}"
-        if mistake["type"] == "extra_forbidden":
-            message = f"unknown key; {suggestion(str(mistake['loc'][-1]), _keys_of(model, mistake['loc'][:-1]))}"
-        found.append(f"{'.'.join(filter(None, (under, *map(str, mistake['loc']))))}: {message}")
-    return found
-
-
-def _keys_of(model: type[BaseModel], path: Sequence[int | str]) -> list[str]:
-    """The keys that a mapping of the recipe takes, by its place."""
-    for part in path:
-        inner = model.model_fields[str(part)].annotation
-        assert isinstance(inner, type)
-        assert issubclass(inner, BaseModel)
-        model = inner
-    return list(model.model_fields)
+            continue
+        options = text.part("databases", name)
+        found = validation(DATABASES[name].Options, options)
+        mistakes += found.mistakes
+        if found.result is None:
+            continue
+        databases[name] = found.result
+        release, known = found.result.release, DATABASES[name].releases
+        if release is not None and release not in known:
+            unknown = f"unknown release '{release}'; {suggestion(release, known)}"
+            mistakes.append(options.mistake(("release",), unknown))
+    return databases, mistakes
 
 
 def parse_roots(arguments: list[str]) -> dict[str, Path]:

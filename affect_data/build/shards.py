@@ -6,10 +6,10 @@ shard is used again exactly when the same rows and the same bytes would go into 
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import polars as pl
 import pyarrow as pa
@@ -29,9 +29,13 @@ from affect_data.dataset.schema import (
 )
 from affect_data.dataset.writing import shard_name, write_shard
 from affect_data.files import write_text
-from affect_data.pictures import undecodable_because
+from affect_data.pictures import Examined, box_misses, examine
 
 UNDECODABLE: Final = "image cannot be decoded"
+BOX_OUTSIDE: Final = "face box outside its image"
+
+USABLE: Final = 2
+"""Version of what makes a row usable; shards of another are packed again."""
 
 FAILURE_COLUMNS: Final = ("database", "source_file", "source_line", "image", "reason", "detail")
 
@@ -63,7 +67,9 @@ class ShardPlan:
     def key(self) -> str:
         """sha256 of what decides the shard, but for the bytes of the pictures."""
         readers = [f"{name} {DATABASES[name].reader_version}" for name in self.rows["database"].unique().sort()]
-        place = f"schema {SCHEMA_VERSION}; {self.split}; {','.join(self.databases)}; {','.join(readers)}"
+        place = (
+            f"schema {SCHEMA_VERSION}; usable {USABLE}; {self.split}; {','.join(self.databases)}; {','.join(readers)}"
+        )
         return content_hash(self.rows.to_arrow(), seed=place)
 
     @property
@@ -118,14 +124,13 @@ def pack_shard(plan: ShardPlan) -> ShardRecord:
     digests: list[str] = []
     images: list[dict[str, bytes | str]] = []
     failures: list[dict[str, str | int]] = []
-    checked: tuple[str, str] = ("", "")
+    examined: tuple[str, Examined] = ("", Examined(""))
     for row, data in _pictures(plan):
         digest = hashlib.sha256(data or b"").hexdigest()
         pictures.update(digest.encode())
-        if data is not None and checked[0] != digest:
-            checked = (digest, undecodable_because(data))
-        detail = checked[1] if data is not None else ""
-        reason = IMAGE_MISSING if data is None else UNDECODABLE if detail else ""
+        if data is not None and examined[0] != digest:
+            examined = (digest, examine(data))
+        reason, detail = _unusable(row, data, examined[1])
         kept.append(not reason)
         if reason or data is None:
             place = {name: row[name] for name in ("database", "source_file", "source_line", "image")}
@@ -139,6 +144,18 @@ def pack_shard(plan: ShardPlan) -> ShardRecord:
     return record
 
 
+def _unusable(row: Mapping[str, Any], data: bytes | None, picture: Examined) -> tuple[str, str]:
+    """Why a row cannot be trained on, and what exactly is wrong; empty where it can."""
+    if data is None:
+        return IMAGE_MISSING, ""
+    if picture.because:
+        return UNDECODABLE, picture.because
+    if box_misses(row["face_box"], picture.width, picture.height):
+        box = " ".join(f"{side:g}" for side in row["face_box"])
+        return BOX_OUTSIDE, f"{box} in {picture.width}x{picture.height} pixels"
+    return "", ""
+
+
 def pictures_digest(plan: ShardPlan) -> str:
     """sha256 over the bytes of all pictures that the shard names: `ShardRecord.pictures` of a shard that was packed now."""
     pictures = hashlib.sha256()
@@ -147,11 +164,11 @@ def pictures_digest(plan: ShardPlan) -> str:
     return pictures.hexdigest()
 
 
-def _pictures(plan: ShardPlan) -> Iterator[tuple[dict[str, str | int], bytes | None]]:
+def _pictures(plan: ShardPlan) -> Iterator[tuple[dict[str, Any], bytes | None]]:
     """The shard's rows with the bytes of their pictures, None where there is no file; a picture of several faces is read once."""
     openers: dict[str, Callable[[str], bytes]] = {}
     last: tuple[tuple[str, str], bytes | None] | None = None
-    for row in plan.rows.select("database", "source_file", "source_line", "image").iter_rows(named=True):
+    for row in plan.rows.select("database", "source_file", "source_line", "image", "face_box").iter_rows(named=True):
         name, place = row["database"], (row["database"], row["image"])
         if last is None or last[0] != place:
             if name not in openers:

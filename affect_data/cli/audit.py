@@ -87,7 +87,7 @@ def folds(
         name = name or f"{count}fold"
         group = FOLDS.group(name)
         with _progress() as progress:
-            groups = AuditedDataset(folder, workers, progress).duplicate_groups if copies else None
+            groups = AuditedDataset(folder, workers, progress).copies.groups if copies else None
         written = write_folds(folder, name, count, seed=seed, copies=groups)
     provenance = written.manifest.provenance[group]
     if as_json:

@@ -42,9 +42,8 @@ def parse_options(entries: list[str]) -> dict[str, Any]:
     Raises:
         UsageError: an entry is no ``key=value``, or names a key twice.
     """
-    import yaml
-
     from affect_data.errors import UsageError
+    from affect_data.yaml12 import NotYamlError, read_yaml
 
     options: dict[str, Any] = {}
     for entry in entries:
@@ -53,8 +52,8 @@ def parse_options(entries: list[str]) -> dict[str, Any]:
             raise UsageError(f"--option {entry}: expected KEY=VALUE, each key once")
         is_list = "," in text and not text.lstrip().startswith(("[", "{"))
         try:
-            value = yaml.safe_load(f"[{text}]" if is_list else text)
-        except yaml.YAMLError:
+            value = read_yaml(f"[{text}]" if is_list else text).values
+        except NotYamlError:
             raise UsageError(f"--option {entry}: the value is no valid YAML") from None
         is_scalar_list = key in ("databases", "action_units") and not isinstance(value, list) and value is not None
         options[key] = [value] if is_scalar_list else value

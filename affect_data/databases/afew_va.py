@@ -7,11 +7,11 @@ from typing import Any, ClassVar, Final
 
 import numpy as np
 import polars as pl
-from PIL import Image
 from pydantic import Field
 
 from affect_data.databases.base import Database, DatabaseOptions, Licence, Tier
 from affect_data.databases.root import FIX_LINE, DatabaseRoot
+from affect_data.pictures import PictureError, open_picture
 
 CLIP_FOLDER: Final = re.compile(r"\d{3}")
 PART_FOLDER: Final = re.compile(r"\d{1,2}")
@@ -252,9 +252,9 @@ def _boxes_fit(root: DatabaseRoot, clip: str, pictures: dict[str, str], boxes: d
     if not boxes:
         return True
     try:
-        with Image.open(root.path / clip / min(pictures.values())) as picture:
+        with open_picture(root.path / clip / min(pictures.values())) as picture:
             width, height = picture.size
-    except OSError:
+    except (OSError, PictureError):
         return False
     # Pictures stretched to square pixels keep the height, and landmarks of the unstretched frame would pass for theirs.
     stretched = height == BROADCAST_SIZE[1] and width != BROADCAST_SIZE[0]

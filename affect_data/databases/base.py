@@ -77,7 +77,7 @@ class Licence:
 class DatabaseOptions(BaseModel):
     """What a data recipe may say of any database."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     release: str | None = Field(None, description="the release profile; by default recognised from the files")
     root: str | None = Field(None, description="the folder; --root and AFFECT_ROOT_<NAME> come first")

@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw
 from affect_data.dataset.folder import DatasetFolder
 from affect_data.dataset.schema import IMAGES
 from affect_data.errors import DataError, UnknownNameError
-from affect_data.pictures import undecodable_because
+from affect_data.pictures import PictureError, decode_rgb
 
 MARGIN: Final = 0.3
 """Of the longer side of the face box, to every side."""
@@ -36,11 +36,10 @@ def face_picture(data: bytes, box: list[float], size: int, *, whole: bool = Fals
     Raises:
         DataError: the bytes are no picture.
     """
-    because = undecodable_because(data)
-    if because:
-        raise DataError(f"the picture cannot be decoded: {because}")
-    with Image.open(io.BytesIO(data)) as opened:
-        picture = opened.convert("RGB")
+    try:
+        picture = decode_rgb(data)
+    except PictureError as error:
+        raise DataError(f"the picture cannot be decoded: {error}") from None
     has_box = all(math.isfinite(side) for side in box)
     if whole and has_box:
         line = max(1, round(max(picture.size) / 200))

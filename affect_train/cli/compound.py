@@ -45,7 +45,8 @@ def compound(
     as_json: Json = False,
 ) -> None:
     """Name compound expressions with a model that never saw one, by the rule of FaceBehaviorNet; with examples, by a new last layer beside it."""
-    from affect_train.evaluation.compound import RAF_DB, evaluate_compound
+    from affect_train.evaluation.compound import evaluate_compound
+    from affect_train.evaluation.compound_rule import RAF_DB
 
     result = evaluate_compound(
         run,

@@ -15,13 +15,12 @@ from affect_data.files import write_json
 from affect_data.vocabulary import COMPOUND_EXPRESSIONS
 from affect_train.errors import ModelMismatchError
 from affect_train.evaluation.compound_rule import RAF_DB, CompoundRule, intervals, metrics
-from affect_train.evaluation.evaluate import text_codes
 from affect_train.evaluation.few_shot import few_shot
 from affect_train.evaluation.intervals import Clusters
 from affect_train.inference.inference import build_accelerator, infer, infer_features, open_model, predictions
 from affect_train.inference.inputs import inputs_of
-from affect_train.inputs.batch import FaceBatch, Pick
-from affect_train.inputs.labels import column_array
+from affect_train.inputs.batch import FaceBatch, Faces, Pick
+from affect_train.inputs.labels import column_array, text_codes
 from affect_train.inputs.loading import FaceImages
 from affect_train.inputs.windows import FeatureWindows
 from affect_train.reporting import Reporter
@@ -64,7 +63,7 @@ class CompoundFaces:
         return np.concatenate([*parts, *(self.predictions[axis][:, None] for axis in ("valence", "arousal"))], axis=1)
 
 
-class ChosenFaces(torch.utils.data.Dataset[FaceBatch]):
+class ChosenFaces(Faces):
     """Some rows of a split, numbered anew.
 
     Args:
@@ -72,7 +71,7 @@ class ChosenFaces(torch.utils.data.Dataset[FaceBatch]):
         rows: int64, those that are there.
     """
 
-    def __init__(self, images: FaceImages, rows: NDArray[np.int64]) -> None:
+    def __init__(self, images: Faces, rows: NDArray[np.int64]) -> None:
         self.images = images
         self.rows = rows
 
@@ -131,7 +130,7 @@ def compound_faces(
     images = inputs_of(model, preprocessing, folder, split, accelerator, workers=workers)
     windows = isinstance(images, FeatureWindows)
     with reporter.bar(f"compound expressions of {split}", len(images) if windows else len(rows)) as advance:
-        shown = images if windows else ChosenFaces(images, rows)
+        shown: Faces = images if windows else ChosenFaces(images, rows)
         logits = infer(model, shown, accelerator, workers=workers, advance=advance)
     features = None
     if on == "features":
@@ -218,7 +217,7 @@ def evaluate_compound(
     asked, known = faces(split), faces(support) if shots else None
     if asked is None:
         return None
-    report = {"dataset": folder.path.name, "fingerprint": folder.fingerprint, "split": split}
+    report: dict[str, Any] = {"dataset": folder.path.name, "fingerprint": folder.fingerprint, "split": split}
     report |= _zero_shot(rule, asked, bootstrap, seed)
     if known is not None:
         report["few_shot"] = {

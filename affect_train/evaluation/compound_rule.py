@@ -84,7 +84,8 @@ class CompoundRule:
         """
         shown = au.astype(np.float64) @ self.units.T / self.units.sum(axis=1)
         named = expression.astype(np.float64)[:, self.parts].sum(axis=2)
-        return shown + named + (valence > 0)[:, None] * self.pleasant
+        scores: NDArray[np.float64] = shown + named + (valence > 0)[:, None] * self.pleasant
+        return scores
 
 
 def _check_names(names: Sequence[str]) -> None:

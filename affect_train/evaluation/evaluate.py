@@ -66,6 +66,7 @@ def evaluate_split(
     if isinstance(images, StreamedFaces):
         dataset, labels = images.labels()
         check_labels(labels, model.config.task_set(), images.stream.place)
+    assert labels is not None
     return None if logits is None else score(model, logits, labels, dataset, bootstrap=bootstrap, chosen=chosen)
 
 
@@ -268,6 +269,7 @@ def tune(
         check_labels(labels, wanted, where)
     if logits is None:
         return
+    assert labels is not None
     found = best_thresholds(predictions(model, logits)["au"], labels.au, labels.au_mask)
     model.config.thresholds = found.tolist()
     model.config.thresholds_from = {

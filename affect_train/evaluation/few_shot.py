@@ -30,7 +30,7 @@ def fit(values: Tensor, classes: Tensor, count: int, penalty: float = PENALTY) -
     """
     weights = torch.zeros(count, values.shape[1], dtype=torch.float64, requires_grad=True)
     biases = torch.zeros(count, dtype=torch.float64, requires_grad=True)
-    optimizer = torch.optim.LBFGS(
+    optimizer: torch.optim.Optimizer = torch.optim.LBFGS(
         [weights, biases],
         max_iter=ITERATIONS,
         tolerance_grad=1e-8,
@@ -39,12 +39,12 @@ def fit(values: Tensor, classes: Tensor, count: int, penalty: float = PENALTY) -
         line_search_fn="strong_wolfe",
     )
 
-    def objective() -> Tensor:
+    def objective() -> float:
         optimizer.zero_grad()
         loss = cross_entropy(values @ weights.T + biases, classes, reduction="sum")
         loss = (loss + penalty / 2 * weights.square().sum()) / len(classes)
-        loss.backward()
-        return loss
+        torch.autograd.backward(loss)
+        return loss.item()
 
     optimizer.step(objective)
     return weights.detach(), biases.detach()

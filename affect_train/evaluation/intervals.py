@@ -217,7 +217,8 @@ def _f1(hits: Floats, misses: Floats) -> Floats:
 def _mean(values: Floats) -> Floats:
     """The mean of what is defined in each row."""
     defined = np.isfinite(values)
-    return np.where(defined, values, 0).sum(axis=1) / defined.sum(axis=1)
+    mean: Floats = np.where(defined, values, 0).sum(axis=1) / defined.sum(axis=1)
+    return mean
 
 
 def _concordance(sums: Floats) -> Floats:

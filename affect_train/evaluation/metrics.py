@@ -38,7 +38,9 @@ def f1(predicted: Bools, present: Bools) -> float:
     return 2 * right / (2 * right + wrong) if right or wrong else float("nan")
 
 
-def best_thresholds(probabilities: Floats, labels: Floats, mask: Bools, default: float = 0.5) -> Floats:
+def best_thresholds(
+    probabilities: Floats, labels: NDArray[np.number[Any]], mask: Bools, default: float = 0.5
+) -> Floats:
     """float64 [A]: for every action unit the threshold with the highest F1, halfway between two probabilities that occur.
 
     The threshold nearest to the default wins a tie; the default stands where an action unit is never present or never labelled.

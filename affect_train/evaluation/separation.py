@@ -12,7 +12,7 @@ from affect_data.errors import DataError
 from affect_data.files import write_json
 from affect_data.vocabulary import EXPRESSIONS
 from affect_train.errors import ModelMismatchError
-from affect_train.methods.meta.meta_auxiliary import WEIGHTS
+from affect_train.methods.meta.learning import WEIGHTS
 from affect_train.run_folder import RunFolder
 
 UIDS_SHOWN = 3
@@ -99,7 +99,7 @@ def _weights(run: Path) -> pl.DataFrame:
     path = RunFolder(run).path / WEIGHTS
     if not path.is_file():
         raise DataError(
-            f"'{run}' has no weights of rows: there is no '{path}'. A finished run of the method `meta_auxiliary` with `record_weights: true` "
+            f"'{run}' has no weights of rows: there is no '{path}'. A finished run of the method `meta_auxiliary` "
             "writes them; name such a run"
         )
     return pl.read_parquet(path, columns=["uid", "weight"])

@@ -12,7 +12,6 @@ import pyarrow as pa
 import torch
 from numpy.typing import NDArray
 from torch import nn
-from torch.utils.data import Dataset as TorchDataset
 
 from affect_data.dataset.folder import DatasetFolder, load_dataset, open_dataset
 from affect_data.dataset.kinds.features import FEATURES, FeatureProvenance
@@ -20,7 +19,7 @@ from affect_data.dataset.writing import add_group
 from affect_data.errors import DataError
 from affect_train.errors import ModelMismatchError
 from affect_train.inference.inference import build_accelerator, infer_features, open_model
-from affect_train.inputs.batch import FaceBatch, Pick, drawn_from
+from affect_train.inputs.batch import FaceBatch, Faces, Pick, drawn_from
 from affect_train.inputs.foreign import own_folder
 from affect_train.inputs.labels import column_array
 from affect_train.inputs.loading import FaceImages
@@ -131,9 +130,8 @@ def _is_affect_model(path: Path) -> bool:
     if not (path / MODEL_CONFIG).is_file():
         return False
     try:
-        return (
-            json.loads((path / MODEL_CONFIG).read_text(encoding="utf-8")).get("model_type") == AffectConfig.model_type
-        )
+        config = json.loads((path / MODEL_CONFIG).read_text(encoding="utf-8"))
+        return bool(config.get("model_type") == AffectConfig.model_type)
     except ValueError:
         # Not for this place to judge: the backbone's loader says what is wrong.
         return False
@@ -213,7 +211,7 @@ def features_of(model: AffectModel, folder: DatasetFolder) -> str | None:
     return None
 
 
-class FeatureArray(TorchDataset[FaceBatch]):
+class FeatureArray(Faces):
     """Features of a split, in the place of its images.
 
     Args:

@@ -1,8 +1,8 @@
 """A model's logits for every row of a split, on any number of processes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,17 +11,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from affect_train.errors import NotAModelError
+from affect_train.inputs.batch import FaceBatch, Faces
 from affect_train.inputs.foreign.streaming import StreamedFaces
-from affect_train.inputs.loading import FaceImages, FaceLoader
+from affect_train.inputs.loading import FaceLoader
 from affect_train.inputs.preprocess import Preprocessing
 from affect_train.inputs.sampler import RowsInOrder
 from affect_train.inputs.windows import FeatureWindows
 from affect_train.network.model import AffectModel, AffectOutput, load_model
 
-if TYPE_CHECKING:
-    from affect_train.inference.features import StoredFeatures
-
-    Inputs = FaceImages | StoredFeatures | FeatureWindows
+Inputs = Faces | StreamedFaces
+"""Pictures of a split, features in their place or windows of these; or a split that is read once, in its own order."""
 
 Logits = dict[str, NDArray[Any]]
 """Arrays [rows, width] by head: au, expression, valence, arousal; heads that the model lacks are absent."""
@@ -65,7 +64,7 @@ def open_model(folder: Path) -> tuple[AffectModel, Preprocessing]:
 
 def infer(
     model: AffectModel,
-    images: "Inputs",
+    images: Inputs,
     accelerator: Accelerator,
     *,
     workers: int = 0,
@@ -97,7 +96,7 @@ def infer(
 
 def infer_features(
     model: AffectModel,
-    images: FaceImages,
+    images: Faces,
     accelerator: Accelerator,
     *,
     workers: int = 0,
@@ -122,7 +121,7 @@ def infer_features(
 def _infer(
     model: AffectModel,
     outputs: Callable[[Tensor], dict[str, Tensor]],
-    images: "Inputs",
+    images: Inputs,
     accelerator: Accelerator,
     *,
     workers: int,
@@ -130,8 +129,11 @@ def _infer(
     advance: Callable[[int], None] | None,
 ) -> Logits | None:
     share = (INFERENCE_BATCH, accelerator.num_processes, accelerator.process_index)
-    streamed = isinstance(images, StreamedFaces)
-    loader = images.in_order(*share) if streamed else FaceLoader(images, RowsInOrder(len(images), *share), workers)
+    loader: Iterable[FaceBatch] = (
+        images.in_order(*share)
+        if isinstance(images, StreamedFaces)
+        else FaceLoader(images, RowsInOrder(len(images), *share), workers)
+    )
     device, training = next(model.parameters()).device, model.training
     rows: list[NDArray[np.int64]] = []
     parts: dict[str, list[NDArray[Any]]] = {}

@@ -78,4 +78,6 @@ def _computed(
         values = [infer_features(model, images, accelerator, workers=workers, advance=advance)]
     if accelerator.num_processes > 1:
         torch.distributed.broadcast_object_list(values, src=0)
-    return FeatureArray(values[0], dataset)
+    (found,) = values
+    assert found is not None
+    return FeatureArray(found, dataset)

@@ -8,8 +8,9 @@ import numpy as np
 import torch
 
 from affect_data.errors import DataError, UsageError
+from affect_data.pictures import PictureError
 from affect_train.inference.inference import build_accelerator, logits_of, open_model
-from affect_train.inputs.preprocess import ImageDecodeError, Preprocessing
+from affect_train.inputs.preprocess import Preprocessing
 from affect_train.inputs.windows import cut
 from affect_train.network.model import AffectModel, AffectOutput
 from affect_train.recipe.model import Temporal
@@ -72,7 +73,7 @@ def _pixels(image: Path, preprocessing: Preprocessing) -> torch.Tensor:
         raise DataError(f"image '{image}' does not exist") from None
     except OSError as error:
         raise DataError(f"image '{image}' cannot be read: {error.strerror}") from error
-    except ImageDecodeError as error:
+    except PictureError as error:
         raise DataError(f"image '{image}': {error}") from error
     return torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))[None]
 

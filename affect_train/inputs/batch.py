@@ -1,11 +1,15 @@
 """A batch: faces that a loader decoded, and the labels and teachers' outputs that belong to them."""
 
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.utils.data import Dataset as TorchDataset
+
+from affect_data.errors import DataError
 
 
 def _tensors_on(device: torch.device | str, values: "SoftTargets | AffectBatch") -> dict[str, Any]:
@@ -112,6 +116,17 @@ class FaceBatch(NamedTuple):
     uids: list[str]
     pixels: Tensor
     pools: Tensor | None = None
+
+
+class Faces(TorchDataset[FaceBatch]):
+    """What a model is shown of the rows of a split, a batch of picks at a time."""
+
+    @abstractmethod
+    def __len__(self) -> int: ...
+
+    @abstractmethod
+    def __getitems__(self, picks: Sequence[Pick]) -> FaceBatch | DataError:
+        """The picks; an error is returned, because one that a loader process raises reaches the user as a traceback."""
 
 
 def drawn_from(picks: Sequence[Pick]) -> Tensor:

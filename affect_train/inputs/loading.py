@@ -12,22 +12,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from torch.utils.data import DataLoader
-from torch.utils.data import Dataset as TorchDataset
 
 from affect_data.errors import DataError, UsageError
+from affect_data.pictures import PictureError
 from affect_train.inputs.augment import Augmentation, augmentation_key
-from affect_train.inputs.preprocess import ImageDecodeError, Pixels, Preprocessing
+from affect_train.inputs.preprocess import Pixels, Preprocessing
 
 if TYPE_CHECKING:
     from datasets import Dataset
-from affect_train.inputs.batch import FaceBatch, Pick, drawn_from
+from affect_train.inputs.batch import FaceBatch, Faces, Pick, drawn_from
 from affect_train.inputs.stored import StoredFace, StoredFaces
 
 CACHE_LIMIT = 2 * 2**30
 """Bytes that decoded faces may take in memory, one process."""
 
 
-class FaceImages(TorchDataset[FaceBatch]):
+class FaceImages(Faces):
     """The faces of a split, decoded and augmented a batch at a time.
 
     Args:
@@ -87,7 +87,7 @@ class FaceImages(TorchDataset[FaceBatch]):
             return
         try:
             self.preprocessing(face.data, face.box, out)
-        except ImageDecodeError as error:
+        except PictureError as error:
             raise DataError(f"row {face.row} ({face.uid}): {error}. {self._stored.remedy}") from error
         if self._cache is not None:
             self._cache.store(face.row, out)
@@ -172,7 +172,7 @@ class FaceLoader:
         workers: loader processes, started by spawn; 0 decodes in this process.
     """
 
-    def __init__(self, images: FaceImages, batches: Iterable[list[Pick]], workers: int = 0) -> None:
+    def __init__(self, images: Faces, batches: Iterable[list[Pick]], workers: int = 0) -> None:
         self._loader: DataLoader[FaceBatch] = DataLoader(
             images,
             batch_sampler=batches,

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 WHOLE = "weight"
 """The column of a balance whose rows are one pool, whatever their labels."""
 
-BALANCED_SPLIT = "train"
-
 
 def pools_of(recipe: Recipe, dataset: "Dataset", labels: LabelArrays) -> dict[str, Pool]:
     """The pools of the training split, by name.
@@ -34,7 +32,7 @@ def pools_of(recipe: Recipe, dataset: "Dataset", labels: LabelArrays) -> dict[st
     Raises:
         NoLabelsError: no row has a label of a task.
         UnknownNameError: the dataset has no balance of the recipe's name.
-        UsageError: the recipe trains on another split than the one that is balanced.
+        UsageError: the balance does not weigh what the batches draw.
         DataError: the balance was made for other rows.
     """
     labelled = named_pools(recipe, dataset, labels) if recipe.batches.pools else labelled_pools(recipe, labels)
@@ -49,7 +47,7 @@ def taught_by_pool(recipe: Recipe) -> NDArray[np.bool_] | None:
     """For every pool of the recipe and every task of `TASKS`, whether a row drawn from the pool teaches the task; None: all do."""
     if recipe.batches.shared_labels:
         return None
-    named = [pool.labels for pool in recipe.batches.pools.values()]
+    named: list[tuple[str, ...]] = [pool.labels for pool in recipe.batches.pools.values()]
     return np.array(
         [[task in own for task in TASKS] for own in named or [(task,) for task in recipe.tasks.task_set().names]]
     )
@@ -111,10 +109,6 @@ def balanced_pools(recipe: Recipe, labelled: Mapping[str, Rows], rows: int) -> d
     Raises:
         UnknownNameError: as for `pools_of`; likewise the others.
     """
-    if recipe.training.split != BALANCED_SPLIT:
-        raise UsageError(
-            f"batches.balance weighs the rows of the split {BALANCED_SPLIT!r}, but `training.split` is {recipe.training.split!r}"
-        )
     balance = recipe.batches.balance
     if isinstance(balance, dict):
         plans = {pool: _plan(recipe, name) for pool, name in balance.items()}
@@ -147,9 +141,9 @@ class _StoredPlan:
 
 
 def _plan(recipe: Recipe, name: str) -> _StoredPlan:
-    pools = read_provenance(recipe.dataset, name).pools
+    pools = read_provenance(recipe.dataset_folder, name).pools
     caps = {column: pools[column]["repeat_cap"] for column in pools}
-    return _StoredPlan(name, load_weights(recipe.dataset, name), caps)
+    return _StoredPlan(name, load_weights(recipe.dataset_folder, name), caps)
 
 
 def _column(plan: _StoredPlan, pool: str) -> str:

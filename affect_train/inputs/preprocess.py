@@ -5,7 +5,6 @@ three equal channels, 16-bit samples keep their upper eight bits.
 """
 
 import hashlib
-import io
 import json
 import math
 from collections.abc import Sequence
@@ -17,16 +16,13 @@ import simplejpeg
 from numpy.typing import NDArray
 from PIL import Image
 
+from affect_data.pictures import JPEG_START, PictureError, box_misses, check_size, decode_rgb
+
 Pixels = NDArray[np.uint8]
 
 FORMAT_VERSION = 1
 MARGIN_LIMIT = 4
-JPEG_START = b"\xff\xd8\xff"
 JPEG_REDUCTIONS = (8, 4, 2)
-
-
-class ImageDecodeError(ValueError):
-    """Bytes that are no image, a broken image, or a face box that does not lie in its image."""
 
 
 class Square(NamedTuple):
@@ -77,7 +73,7 @@ class Preprocessing:
             out: contiguous uint8 [S, S, 3] to write the face to; it is returned. None makes a new array.
 
         Raises:
-            ImageDecodeError: the bytes cannot be decoded, or the box does not lie in the image.
+            PictureError: the bytes cannot be decoded, or the box does not lie in the image.
         """
         box = None if face_box is None or any(map(math.isnan, face_box)) else tuple(map(float, face_box))
         pixels = self._jpeg(data, box, out) if bytes(data[:3]) == JPEG_START else None
@@ -92,11 +88,11 @@ class Preprocessing:
     def square(self, width: int, height: int, box: tuple[float, ...] | None) -> Square:
         """The region of a `width` by `height` image that the crop shows: centred on the box, as wide as its longer side and both margins."""
         if box is None:
-            side = max(width, height)
+            side: float = max(width, height)
             return Square((width - side) / 2, (height - side) / 2, side)
         left, top, right, bottom = box
-        if right <= left or bottom <= top or right <= 0 or bottom <= 0 or left >= width or top >= height:
-            raise ImageDecodeError(
+        if box_misses(box, width, height):
+            raise PictureError(
                 f"the face box {left:g} {top:g} {right:g} {bottom:g} does not lie in the {width}x{height} image"
             )
         side = max(right - left, bottom - top) * (1 + 2 * self.margin)
@@ -129,6 +125,7 @@ class Preprocessing:
         """The crop by the fast decoder, or None where Pillow has to judge: CMYK, or bytes that the fast decoder complains about."""
         try:
             height, width, colours, _ = simplejpeg.decode_jpeg_header(data)
+            check_size(width, height)
             if colours == "CMYK":
                 return None
             square = self.square(width, height, box)
@@ -141,7 +138,7 @@ class Preprocessing:
                 min_width=-(-width // factor),
                 buffer=out if fits else None,
             )
-        except ImageDecodeError:
+        except PictureError:
             raise
         except ValueError:
             return None
@@ -191,17 +188,6 @@ def _visible(start: float, side: float, extent: int, size: int) -> tuple[int, in
 
 def _decode_with_pillow(data: bytes | memoryview) -> Image.Image:
     try:
-        image: Image.Image = Image.open(io.BytesIO(data))
-        image.load()
-        if image.mode == "F":
-            raise ImageDecodeError("the image has floating-point samples, whose range is unknown")
-        if image.mode.startswith("I"):
-            samples = np.asarray(image).astype(np.int64)
-            if samples.min() < 0 or samples.max() > np.iinfo(np.uint16).max:
-                raise ImageDecodeError("the image has samples beyond 16 bits, whose range is unknown")
-            image = Image.fromarray((samples >> 8).astype(np.uint8))
-        return image if image.mode == "RGB" else image.convert("RGB")
-    except ImageDecodeError:
-        raise
-    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
-        raise ImageDecodeError(f"the image cannot be decoded: {error}") from error
+        return decode_rgb(data)
+    except PictureError as error:
+        raise PictureError(f"the image cannot be decoded: {error}") from error

@@ -8,9 +8,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import Dataset as TorchDataset
 
-from affect_train.inputs.batch import FaceBatch, Pick
+from affect_train.inputs.batch import FaceBatch, Faces, Pick
 from affect_train.inputs.labels import column_array, text_codes
 from affect_train.inputs.sampler import Pool, Rows
 
@@ -117,7 +116,7 @@ class FeatureRows(Protocol):
         ...
 
 
-class FeatureWindows(TorchDataset[FaceBatch]):
+class FeatureWindows(Faces):
     """Windows of features, in the place of a split's images; the row of a pick is the number of a window.
 
     Args:

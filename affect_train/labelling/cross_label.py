@@ -26,7 +26,8 @@ from affect_train.inputs.windows import FeatureWindows
 from affect_train.labelling.label import label_with
 from affect_train.labelling.merging import merge
 from affect_train.labelling.teachers import AffectTeacher, Teacher, TeacherLogits
-from affect_train.recipe.recipe import HeldOut, Recipe
+from affect_train.recipe.recipe import Recipe
+from affect_train.recipe.section import HeldOut
 from affect_train.training.loop import train
 
 
@@ -57,12 +58,12 @@ class FoldTeachers(Teacher):
 
     @property
     def sees_windows(self) -> bool:
-        """See `Teacher.sees_windows`."""
+        """Whether the teachers read windows of frames; all are made by one recipe."""
         return self.teachers[0].sees_windows
 
     @property
     def view(self) -> str:
-        """See `Teacher.view`."""
+        """How each of them sees the pictures; all are made by one recipe."""
         return self.teachers[0].view
 
     def inputs(
@@ -118,7 +119,7 @@ def cross_label(recipe: Recipe, folds: int, name: str | None = None) -> dict[str
         train(fold_recipe(recipe, name, fold, run))
         # What a run leaves in memory would add up over the folds.
         gc.collect()
-    folder = open_dataset(recipe.dataset)
+    folder = open_dataset(recipe.dataset_folder)
     group = FOLDS.group(name)
     assigned = {split: column_array(folder.load(split, [group]), group) for split in folder.splits}
     teachers = FoldTeachers(Path(recipe.output).name, [AffectTeacher(run) for run in runs], assigned)

@@ -224,7 +224,7 @@ def _thresholds(merged: Ensemble, split: str, weights: Weights) -> list[float]:
 def _evaluation(
     merged: Ensemble, split: str, weights: Weights, thresholds: Sequence[float] | None = None
 ) -> dict[str, Any]:
-    """As `evaluate.evaluate_split` reports: over all rows, and for each database."""
+    """The metrics of a split over all rows and for each database, laid out as `evaluate_split` lays them out."""
     dataset, labels = _labels(merged, split)
     predicted = _predictions(merged, split, weights)
     truth = labels.numpy()

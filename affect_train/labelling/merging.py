@@ -1,6 +1,7 @@
 """The mean of several models' logits, in probability and expectation, by the names of classes and action units; and weights for it."""
 
 from collections.abc import Mapping, Sequence
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -85,13 +86,12 @@ def merge(
         if not holders:
             continue
         shares = _shares([weights[HEAD_TASKS[head]][i] for *_, i in holders])
-        total = None
+        parts = []
         for (own, logits, _), share in zip(holders, shares, strict=True):
             if head == "expression":
                 logits = logits[:, [own.expressions.index(name) for name in tasks.expressions]]
-            part = torch.log_softmax(logits.double(), dim=1) + share
-            total = part if total is None else torch.logaddexp(total, part)
-        found[head] = total.float()
+            parts.append(torch.log_softmax(logits.double(), dim=1) + share)
+        found[head] = reduce(torch.logaddexp, parts).float()
     return found
 
 
@@ -101,14 +101,13 @@ def _merged_units(
     columns = []
     for unit in tasks.action_units:
         holders = [i for i, (own, _) in enumerate(members) if unit in own.action_units]
-        present = absent = None
+        present, absent = [], []
         for i, share in zip(holders, _shares([weights[i] for i in holders]), strict=True):
             own, logits = members[i]
             column = logits["au"][:, own.action_units.index(unit)].double()
-            yes, no = torch.nn.functional.logsigmoid(column) + share, torch.nn.functional.logsigmoid(-column) + share
-            present = yes if present is None else torch.logaddexp(present, yes)
-            absent = no if absent is None else torch.logaddexp(absent, no)
-        columns.append(present - absent)
+            present.append(torch.nn.functional.logsigmoid(column) + share)
+            absent.append(torch.nn.functional.logsigmoid(-column) + share)
+        columns.append(reduce(torch.logaddexp, present) - reduce(torch.logaddexp, absent))
     return torch.stack(columns, dim=1).float()
 
 

@@ -1,48 +1,50 @@
-"""Training methods, by the name that a recipe gives."""
+"""Training methods, by the name that a recipe gives; every module of this package registers the methods that it has."""
 
-from collections.abc import Mapping
-from types import MappingProxyType
-from typing import Final
+from importlib import import_module
+from pkgutil import walk_packages
 
 from affect_data.errors import UnknownNameError
 from affect_train.methods.coupling.coupling import Coupled
-from affect_train.methods.distillation import Distillation
-from affect_train.methods.meta.meta_auxiliary import MetaAuxiliary
-from affect_train.methods.method import Method
-from affect_train.methods.supervised import Supervised
+from affect_train.methods.method import METHODS, LossTerms, Method, PlainStep, StepWrapper
 from affect_train.methods.terms import ConcordanceTerm, LossTerm, Term, TotalLoss, total_loss
-from affect_train.recipe.methods import LabelLosses
+from affect_train.recipe.methods.options import MethodOptions
 from affect_train.tasks import TaskSet
 
-METHODS: Final[Mapping[str, type[Method]]] = MappingProxyType(
-    {method.name: method for method in (Supervised, Distillation, MetaAuxiliary)}
-)
+for _module in walk_packages(__path__, f"{__name__}."):
+    import_module(_module.name)
 
 
-def build_method(options: LabelLosses, tasks: TaskSet) -> Method:
-    """The method that the section ``method`` of a recipe names, with the coupling that it asks for.
+def build_method(options: MethodOptions, tasks: TaskSet) -> Method:
+    """The method that the section ``method`` of a recipe names, without the coupling that it may ask for.
 
     Raises:
         UnknownNameError: nothing is registered under the name.
-        CouplingError: the heads have nothing to do with each other.
     """
     if options.name not in METHODS:
         raise UnknownNameError("method", options.name, METHODS)
-    method = METHODS[options.name](options, tasks)
-    return method if options.coupling is None else Coupled(method, options.coupling)
+    return METHODS[options.name](options, tasks)
+
+
+def all_terms(method: Method) -> LossTerms:
+    """What is learned from: the terms of a method, and those of the coupling that its options ask for.
+
+    Raises:
+        CouplingError: the heads have nothing to do with each other.
+    """
+    return method if method.options.coupling is None else Coupled(method, method.options.coupling)
 
 
 __all__ = [
     "METHODS",
     "ConcordanceTerm",
-    "Coupled",
-    "Distillation",
     "LossTerm",
-    "MetaAuxiliary",
+    "LossTerms",
     "Method",
-    "Supervised",
+    "PlainStep",
+    "StepWrapper",
     "Term",
     "TotalLoss",
+    "all_terms",
     "build_method",
     "total_loss",
 ]

@@ -10,8 +10,7 @@ from torch import Tensor
 from affect_train import losses
 from affect_train.methods.supervised import AXES, Supervised, axes_of
 from affect_train.methods.terms import LossTerm, Term
-from affect_train.recipe.methods import Distillation as DistillationOptions
-from affect_train.recipe.methods import SoftTask
+from affect_train.recipe.methods.distillation import DistillationOptions, SoftTask
 from affect_train.tasks import TaskSet
 
 if TYPE_CHECKING:
@@ -184,11 +183,11 @@ def mean_probabilities(logits: Sequence[Tensor], temperature: float) -> Tensor:
 
 def confidence(probabilities: Tensor) -> Tensor:
     """The certainty ``1 - H(p) / log C`` of distributions [N, C]: float [N], 0 for a guess, 1 for certainty."""
-    entropy = torch.special.entr(probabilities).sum(dim=1)
+    entropy: Tensor = torch.special.entr(probabilities).sum(dim=1)
     return (1 - entropy / math.log(probabilities.shape[1])).clamp(0, 1)
 
 
 def unit_confidence(probabilities: Tensor) -> Tensor:
     """The certainty ``1 - H(p) / log 2`` of each action unit's presence: float [N, A]."""
-    entropy = torch.special.entr(probabilities) + torch.special.entr(1 - probabilities)
+    entropy: Tensor = torch.special.entr(probabilities) + torch.special.entr(1 - probabilities)
     return (1 - entropy / math.log(2)).clamp(0, 1)

@@ -1,9 +1,9 @@
-"""What a training method is: from a model's output and a batch to named loss terms."""
+"""What a training method is: named loss terms of a batch, and what is done around the step that they are for."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
 import torch
@@ -13,43 +13,28 @@ from torch import Tensor
 
 from affect_data.errors import DataError
 from affect_train.losses import row_shares
-from affect_train.recipe.methods import LabelLosses
+from affect_train.methods.terms import Term
+from affect_train.recipe.methods.options import MethodOptions
 from affect_train.recipe.recipe import Recipe
 from affect_train.tasks import TaskSet
 
 if TYPE_CHECKING:
+    from datasets import Dataset
+
     from affect_train.inputs.batch import AffectBatch
     from affect_train.inputs.labels import LabelArrays
     from affect_train.network.model import AffectOutput
-    from affect_train.training.data import TrainingData
-    from affect_train.training.learner import Learner
-from affect_train.methods.terms import Term
+
+METHODS: dict[str, type["Method"]] = {}
+"""The methods whose modules are loaded, by the name that a recipe gives."""
 
 
-class Method(ABC):
-    """One way to learn from a batch.
-
-    Args:
-        options: the section ``method`` of the recipe.
-        tasks: the heads of the model.
-    """
-
-    name: ClassVar[str]
-
-    def __init__(self, options: LabelLosses, tasks: TaskSet) -> None:
-        self.options = options
-        self.tasks = tasks
-        self._au_class_weights: Tensor | None = None
-
-    @classmethod
-    def mistakes(cls, recipe: Recipe) -> list[str]:  # noqa: ARG003
-        """What a recipe lacks for this method beyond what its own validation finds, each in one line."""
-        return []
+class LossTerms(Protocol):
+    """What gives the named loss terms of a batch."""
 
     @property
     def needs_window_statistics(self) -> bool:
         """Whether a term is no sum over rows, so that accumulating it exactly takes the statistics of all micro-batches beforehand."""
-        return False
 
     def prepare(self, labels: "LabelArrays", rows: NDArray[np.int64], where: str) -> list[str]:
         """Takes from the training labels what the losses need, before the first step; gives what there is to say of it, a line each.
@@ -64,19 +49,21 @@ class Method(ABC):
         Raises:
             AffectError: the labels are not enough.
         """
-        if self.options.au_class_weights == "inverse_rate" and "au" in self.tasks.names:
-            self._au_class_weights = class_weights(labels, rows, self.tasks.action_units, where)
-        return []
 
-    def attach(  # noqa: B027 - most methods need none
-        self, learner: "Learner", data: "TrainingData", accelerator: Accelerator, recipe: Recipe
-    ) -> None:
-        """Takes hold of what is trained, after `prepare` and before a checkpoint is taken up.
+    def counts(self, batch: "AffectBatch") -> dict[str, Tensor]:
+        """For every term of `losses`, what its sum is divided by; known before any forward pass.
 
-        What a method keeps in checkpoints is registered here.
+        The loop adds the counts over processes and accumulation steps.
         """
 
-    def before_step(self, number: int, window: Sequence["AffectBatch"]) -> None:  # noqa: B027
+    def losses(self, output: "AffectOutput", batch: "AffectBatch") -> dict[str, Term]:
+        """Named terms; the names depend on the tasks and options alone, never on the batch, so that all processes agree."""
+
+
+class StepWrapper(Protocol):
+    """What is done around an optimizer step."""
+
+    def before_step(self, number: int, window: Sequence["AffectBatch"]) -> None:
         """Called before the first forward pass of an optimizer step.
 
         Args:
@@ -84,18 +71,131 @@ class Method(ABC):
             window: this process's micro-batches.
         """
 
-    def before_losses(self, output: "AffectOutput", batch: "AffectBatch") -> None:  # noqa: B027
-        """Called between the forward pass with gradient and `losses`; may differentiate the output if it keeps the graph."""
+    def before_losses(self, output: "AffectOutput", batch: "AffectBatch") -> None:
+        """Called between the forward pass with gradient and the losses; may differentiate the output if it keeps the graph."""
 
-    def before_update(self) -> None:  # noqa: B027
+    def before_update(self) -> None:
         """Called when the gradients of a step are whole, over all micro-batches and processes, before they are clipped and the weights change."""
 
-    def finish(self, folder: Path) -> list[str]:  # noqa: ARG002
+    def finish(self, folder: Path) -> list[str]:
         """Writes what the method learned besides the model into the folder of the run, and gives lines to say of it.
 
         Called on the main process when no step is left.
         """
+
+
+class PlainStep(StepWrapper):
+    """A step around which nothing is done; a method that does something overrides what it needs."""
+
+    def before_step(self, number: int, window: Sequence["AffectBatch"]) -> None:
+        """Nothing."""
+
+    def before_losses(self, output: "AffectOutput", batch: "AffectBatch") -> None:
+        """Nothing."""
+
+    def before_update(self) -> None:
+        """Nothing."""
+
+    def finish(self, folder: Path) -> list[str]:  # noqa: ARG002
+        """Writes and says nothing."""
         return []
+
+
+class Trained(Protocol):
+    """What of a run a method may take hold of: the model, wrapped for distributed training, its optimizer, and all terms that it learns from."""
+
+    @property
+    def model(self) -> Any: ...  # noqa: ANN401, D102 - what Accelerate makes of a model
+
+    @property
+    def optimizer(self) -> Any: ...  # noqa: ANN401, D102 - likewise
+
+    @property
+    def terms(self) -> LossTerms: ...  # noqa: D102
+
+
+class TrainedSplit(Protocol):
+    """The training split of a run; its labels and rows are None where they are streamed."""
+
+    @property
+    def dataset(self) -> "Dataset | None": ...  # noqa: D102
+
+    @property
+    def labels(self) -> "LabelArrays | None": ...  # noqa: D102
+
+    @property
+    def images(self) -> Any: ...  # noqa: ANN401, D102 - what a loader of faces takes
+
+
+class StepsOfAnEpoch(Protocol):
+    """The order of the batches, of which a method may know the length."""
+
+    @property
+    def steps(self) -> int: ...  # noqa: D102
+
+
+class TrainedData(Protocol):
+    """What of a run's data a method may take hold of; `reserved` are the rows that it keeps for itself, None: none."""
+
+    @property
+    def train(self) -> TrainedSplit: ...  # noqa: D102
+
+    @property
+    def plan(self) -> StepsOfAnEpoch: ...  # noqa: D102
+
+    @property
+    def reserved(self) -> NDArray[np.int64] | None: ...  # noqa: D102
+
+
+class Method(ABC):
+    """One way to learn from a batch; a class that states its ``name`` is registered under it.
+
+    Args:
+        options: the section ``method`` of the recipe.
+        tasks: the heads of the model.
+    """
+
+    name: ClassVar[str]
+
+    def __init__(self, options: MethodOptions, tasks: TaskSet) -> None:
+        self.options = options
+        self.tasks = tasks
+        self._au_class_weights: Tensor | None = None
+
+    def __init_subclass__(cls, **arguments: Any) -> None:  # noqa: ANN401 - what a class statement may be given
+        super().__init_subclass__(**arguments)
+        if "name" in vars(cls):
+            METHODS[cls.name] = cls
+
+    @property
+    def needs_window_statistics(self) -> bool:
+        """Whether a term is no sum over rows; none is, unless a method says so."""
+        return False
+
+    def prepare(self, labels: "LabelArrays", rows: NDArray[np.int64], where: str) -> list[str]:
+        """Takes the weights of action units from the training labels; otherwise as `LossTerms.prepare`.
+
+        Raises:
+            DataError: an action unit is never present.
+        """
+        if self.options.au_class_weights == "inverse_rate" and "au" in self.tasks.names:
+            self._au_class_weights = class_weights(labels, rows, self.tasks.action_units, where)
+        return []
+
+    @abstractmethod
+    def counts(self, batch: "AffectBatch") -> dict[str, Tensor]:
+        """For every term of `losses`, what its sum is divided by; known before any forward pass."""
+
+    @abstractmethod
+    def losses(self, output: "AffectOutput", batch: "AffectBatch") -> dict[str, Term]:
+        """Named terms; the names depend on the tasks and options alone, never on the batch, so that all processes agree."""
+
+    def attach(self, trained: Trained, data: TrainedData, accelerator: Accelerator, recipe: Recipe) -> StepWrapper:  # noqa: ARG002
+        """What the method does around each step, made after `prepare` and before a checkpoint is taken up.
+
+        What is kept in checkpoints is registered with the accelerator here.
+        """
+        return PlainStep()
 
     @property
     def au_factor(self) -> float:
@@ -117,17 +217,6 @@ class Method(ABC):
             return shares
         self._au_class_weights = self._au_class_weights.to(known.device)
         return self._au_class_weights.expand(known.shape) if shares is None else self._au_class_weights * shares
-
-    @abstractmethod
-    def counts(self, batch: "AffectBatch") -> dict[str, Tensor]:
-        """For every term of `losses`, what its sum is divided by; known before any forward pass.
-
-        The loop adds the counts over processes and accumulation steps.
-        """
-
-    @abstractmethod
-    def losses(self, output: "AffectOutput", batch: "AffectBatch") -> dict[str, Term]:
-        """Named terms; the names depend on the tasks and options alone, never on the batch, so that all processes agree."""
 
 
 def class_weights(labels: "LabelArrays", rows: NDArray[np.int64], units: Sequence[int], where: str) -> Tensor:

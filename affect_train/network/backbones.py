@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import torch
+from torch.nn import Module
 from transformers import AutoConfig, AutoModel, PretrainedConfig, PreTrainedModel
 from transformers.image_processing_base import ImageProcessingMixin
 
@@ -109,6 +111,17 @@ def accepts(model: PreTrainedModel, argument: str) -> bool:
     return argument in inspect.signature(model.forward).parameters
 
 
+def in_own_memory(model: Module) -> None:
+    """Copies every weight and buffer to memory of its own.
+
+    Weights that were just read are views of the mapped file, at any address; the last bit of a product depends on whether its operands are
+    aligned, and processes that are given copies would answer otherwise than the one that reads.
+    """
+    with torch.no_grad():
+        for tensor in (*model.parameters(), *model.buffers()):
+            tensor.data = tensor.data.clone()
+
+
 def _configured(values: Mapping[str, Any], image_size: int) -> tuple[str, PretrainedConfig]:
     settings = {"image_size": image_size, **values}
     kind = settings.pop("model_type")
@@ -154,6 +167,7 @@ def _pretrained(name: str, config: PretrainedConfig) -> PreTrainedModel:
             f"its weights lack {len(missing)} tensor(s): {', '.join(missing[:5])}",
             "Name a complete model, or set `model.pretrained: false`",
         )
+    in_own_memory(model)
     return model
 
 

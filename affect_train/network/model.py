@@ -4,7 +4,7 @@ import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +18,7 @@ from affect_train.network.backbones import (
     IMAGENET_STD,
     accepts,
     feature_width,
+    in_own_memory,
     load_backbone,
     pooling_of,
     prefix_tokens,
@@ -157,7 +158,7 @@ class AffectModel(PreTrainedModel):
         }
         self.feature_width = width
         self.norm = nn.BatchNorm1d(width) if config.head_normalisation == "batch" else nn.LayerNorm(width)
-        self.shared = nn.Identity()
+        self.shared: nn.Module = nn.Identity()
         if config.head_shared:
             self.shared = nn.Sequential(nn.Linear(width, config.head_shared), nn.GELU())
             width = config.head_shared
@@ -180,7 +181,7 @@ class AffectModel(PreTrainedModel):
 
     @classmethod
     def from_pretrained(cls, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - the signature of transformers
-        """As `PreTrainedModel.from_pretrained`; what was frozen when the model was saved is frozen again."""
+        """The saved model, loaded by transformers; what was frozen when it was saved is frozen again."""
         loaded = super().from_pretrained(*args, **kwargs)
         (loaded[0] if isinstance(loaded, tuple) else loaded)._freeze()
         return loaded
@@ -240,7 +241,7 @@ class AffectModel(PreTrainedModel):
             # The floor keeps a blank picture from being divided by nothing.
             images = (images - mean) / deviation.clamp_min(0.05)
         options = {"interpolate_pos_encoding": True} if self._interpolates else {}
-        hidden = self.backbone(images, **options).last_hidden_state
+        hidden: Tensor = self.backbone(images, **options).last_hidden_state
         if hidden.ndim == 4:
             hidden = hidden.flatten(2).transpose(1, 2)
         mean = hidden[:, self.prefix_tokens :].mean(dim=1)
@@ -308,8 +309,9 @@ class AffectModel(PreTrainedModel):
         model = cls(config, loaded.model)
         for name in options.head.zero:
             if name in model.heads:
-                nn.init.zeros_(model.heads[name][-1].weight)
-                nn.init.zeros_(model.heads[name][-1].bias)
+                last = cast(nn.Linear, cast(nn.Sequential, model.heads[name])[-1])
+                nn.init.zeros_(last.weight)
+                nn.init.zeros_(last.bias)
         config.unused_parameters = model.freeze_unused(loaded.name)
         return model.train()
 
@@ -354,13 +356,15 @@ def load_model(folder: Path | str) -> AffectModel:
         config = AutoConfig.from_pretrained(path)
         if not isinstance(config, AffectConfig):
             raise NotAModelError(path, f"it holds a model of type {config.model_type!r}", remedy)
-        model, report = AffectModel.from_pretrained(path, config=config, output_loading_info=True)
+        loaded, report = AffectModel.from_pretrained(path, config=config, output_loading_info=True)
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise NotAModelError(path, f"it cannot be loaded ({error})", remedy) from error
     wrong = sorted([*report["missing_keys"], *report["unexpected_keys"]])
     if wrong:
         raise NotAModelError(path, f"the weights do not fit the configuration: {', '.join(wrong[:5])}", remedy)
-    return model.eval()
+    in_own_memory(loaded)
+    model: AffectModel = loaded.eval()
+    return model
 
 
 def normalised(pixels: Tensor, scale: Tensor, shift: Tensor) -> Tensor:

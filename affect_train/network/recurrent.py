@@ -66,7 +66,7 @@ class _Branch(nn.Module):
         frames = self.project(features)[source]
         # In full precision: a recurrence adds its rounding up, and on the CPU autocast does not know it.
         with torch.autocast(frames.device.type, enabled=False):
-            hidden, _ = self.gru(frames.to(self.gru.weight_ih_l0.dtype))
+            hidden: Tensor = self.gru(frames.to(self.gru.weight_ih_l0.dtype))[0]
         return hidden.relu()
 
 

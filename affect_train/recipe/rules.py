@@ -1,37 +1,36 @@
-"""What is wrong between the sections of a recipe, each of which is right in itself."""
+"""What is wrong between the sections of a recipe, each of which is right in itself. What belongs to one method is in its options."""
 
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
 
 from affect_train.recipe.dataset import DatasetSource
+from affect_train.recipe.methods.options import MethodOptions, Refusable
+from affect_train.recipe.methods.registry import names_of
+from affect_train.recipe.model import Model, Tasks
+from affect_train.recipe.section import TASKS, Mistake, Sections, trained_tasks
+from affect_train.recipe.training import Batches, Training
 
-if TYPE_CHECKING:
-    from affect_train.recipe.recipe import Batches, Distillation, Supervised, Tasks, Training
+BALANCED_SPLIT = "train"
+"""The split whose rows a balance weighs."""
 
 
-def contradictions(sections: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
+def contradictions(sections: Sections) -> Iterator[Mistake]:
     """What is wrong between sections; a section that is wrong in itself is absent."""
     if isinstance(sections.get("dataset"), DatasetSource):
         yield from _source_contradictions(sections["dataset"], sections)
     if "tasks" in sections:
-        yield from _task_contradictions(sections["tasks"], sections.get("method"), sections.get("training"))
-    if "method" in sections and "soft_labels" in sections:
-        yield from _soft_label_contradictions(sections["method"], sections["soft_labels"])
-    if "model" in sections and sections["model"].features and not sections["model"].freeze_backbone:
-        yield ("model", "features"), "stored features stay as they are; set `model.freeze_backbone: true`"
-    yield from _engine_contradictions(sections)
-    if "tasks" in sections and "method" in sections and sections["method"].coupling is not None:
-        yield from _coupling_contradictions(sections["tasks"], sections["method"])
+        yield from _task_contradictions(sections["tasks"], sections.get("training"))
+    if "method" in sections:
+        yield from _method_contradictions(sections["method"], sections)
+    if "model" in sections:
+        yield from _model_contradictions(sections["model"])
+    if "batches" in sections:
+        yield from _batch_contradictions(sections["batches"], sections)
     yield from _temporal_contradictions(sections)
-    steps = sections["training"].max_steps if "training" in sections else None
-    if steps and "schedule" in sections and sections["schedule"].warmup_steps >= steps:
-        warmup = sections["schedule"].warmup_steps
-        yield ("schedule", "warmup_steps"), f"found {warmup}; expected less than `training.max_steps` ({steps})"
+    if "training" in sections:
+        yield from _training_contradictions(sections["training"], sections)
 
 
-def _task_contradictions(
-    tasks: "Tasks", method: "Supervised | Distillation | None", training: "Training | None"
-) -> Iterator[tuple[tuple[str, ...], str]]:
+def _task_contradictions(tasks: Tasks, training: Training | None) -> Iterator[Mistake]:
     if not (tasks.action_units or tasks.expression or tasks.valence_arousal):
         yield ("tasks",), "names no task; give `action_units`, `expression` or `valence_arousal`"
         return
@@ -39,52 +38,97 @@ def _task_contradictions(
     if training is not None and training.best_metric.partition(".")[0] not in ("score", *trained):
         found = training.best_metric
         yield ("training", "best_metric"), f"found {found!r}, but `tasks` trains only {', '.join(trained)}; use 'score'"
-    if method is not None and not any(getattr(method.task_weights, task) for task in trained):
-        yield (
-            ("method", "task_weights"),
-            f"every trained task ({', '.join(trained)}) has weight 0; nothing would be learned",
-        )
 
 
-def _engine_contradictions(sections: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
-    batches, training, model = (sections.get(name) for name in ("batches", "training", "model"))
-    if batches is not None and batches.balance and batches.sampler == "database_proportional":
+def _method_contradictions(method: MethodOptions, sections: Sections) -> Iterator[Mistake]:
+    for asked, path, remedy in _asked_of_a_method(sections):
+        if asked in method.refuses:
+            subject = repr(method.name) if path == ("method", "name") else f"the method {method.name!r}"
+            yield path, f"{subject} {method.refuses[asked]}; {remedy}"
+    if "soft_labels" in sections:
+        yield from _soft_label_contradictions(method, sections["soft_labels"])
+    yield from method.mistakes(sections)
+
+
+def _asked_of_a_method(sections: Sections) -> Iterator[tuple[Refusable, tuple[str, ...], str]]:
+    """What other sections ask of the method: its name, the key that is at fault where the method refuses, and what to do."""
+    dataset, model, training = (sections.get(name) for name in ("dataset", "model", "training"))
+    if isinstance(dataset, DatasetSource) and dataset.streaming:
+        yield "streaming", ("method", "name"), "set `dataset.streaming: false`"
+    if model is not None and model.temporal is not None:
+        able = names_of(lambda options: "windows" not in options.refuses)
+        yield "windows", ("method", "name"), f"use {able}"
+    if model is not None and model.gradient_checkpointing:
+        yield "gradient_checkpointing", ("model", "gradient_checkpointing"), "set it to false"
+    if training is not None and training.accumulation > 1:
+        remedy = "set it to 1 and `batches.size` to the rows of a step"
+        yield "accumulation", ("training", "accumulation"), remedy
+    if training is not None and training.mixed_precision == "fp16":
+        yield "fp16", ("training", "mixed_precision"), "use bf16, or no"
+    if training is not None and training.compile is not None:
+        yield "compile", ("training", "compile"), "set it to null"
+
+
+def _batch_contradictions(batches: Batches, sections: Sections) -> Iterator[Mistake]:
+    model, trained = sections.get("model"), trained_tasks(sections) or TASKS
+    if batches.balance and batches.sampler == "database_proportional":
         yield (
             ("batches", "sampler"),
             f"found {batches.sampler!r}, but `batches.balance` decides which rows come; use 'task_balanced', 'uniform' or no balance",
         )
-    if batches is not None and batches.sampler != "task_balanced" and (batches.pools or not batches.shared_labels):
+    if batches.sampler != "task_balanced" and (batches.pools or not batches.shared_labels):
         key = "pools" if batches.pools else "shared_labels"
         yield ("batches", key), f"only the sampler 'task_balanced' draws from pools; found {batches.sampler!r}"
-    if batches is not None and not batches.shared_labels and model is not None and model.temporal is not None:
+    if not batches.shared_labels and model is not None and model.temporal is not None:
         yield ("batches", "shared_labels"), "the frames of a window keep all their labels; set it to true"
-    if batches is not None and isinstance(batches.balance, dict):
-        names = list(batches.pools) or list(_trained(sections))
+    if isinstance(batches.balance, dict):
+        names = list(batches.pools) or list(trained)
         for name in batches.balance:
             if name not in names:
                 yield ("batches", "balance", name), f"no pool has this name; the pools are {', '.join(names)}"
-    if batches is not None and batches.pools and "tasks" in sections:
+    if "tasks" in sections:
         for name, pool in batches.pools.items():
-            foreign = sorted(set(pool.labels) - set(_trained(sections)))
+            foreign = sorted(set(pool.labels) - set(trained))
             if foreign:
                 yield ("batches", "pools", name), f"{', '.join(foreign)} is no task of this recipe"
-    if batches is not None and batches.repeat_cap and not batches.balance:
+    pools = len(batches.pools or trained_tasks(sections))
+    if batches.sampler == "task_balanced" and batches.size < pools:
+        yield (
+            ("batches", "size"),
+            f"found {batches.size}, but {pools} pools share a batch; give each at least one row",
+        )
+    training = sections.get("training")
+    if batches.balance and training is not None and training.split != BALANCED_SPLIT:
+        yield (
+            ("batches", "balance"),
+            f"weighs the rows of the split {BALANCED_SPLIT!r}, but `training.split` is {training.split!r}",
+        )
+    if batches.repeat_cap and not batches.balance:
         yield (
             ("batches", "repeat_cap"),
             "without `batches.balance` no row is repeated before all others have come; remove it",
         )
-    if training is not None and training.patience and training.validation_split is None:
+
+
+def _training_contradictions(training: Training, sections: Sections) -> Iterator[Mistake]:
+    if training.patience and training.validation_split is None:
         yield ("training", "patience"), "stopping early takes evaluations; name a `training.validation_split`"
-    if training is not None and training.patience and not training.keep_best:
+    if training.patience and not training.keep_best:
         yield ("training", "patience"), "the best model would not be kept; set `training.keep_best` to 1 or more"
-    if model is not None and model.gradient_checkpointing and model.freeze_backbone:
-        yield (
-            ("model", "gradient_checkpointing"),
-            "a frozen backbone keeps no activations; set it to false",
-        )
+    steps, schedule = training.max_steps, sections.get("schedule")
+    if steps and schedule is not None and schedule.warmup_steps >= steps:
+        found = schedule.warmup_steps
+        yield ("schedule", "warmup_steps"), f"found {found}; expected less than `training.max_steps` ({steps})"
 
 
-def _temporal_contradictions(sections: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
+def _model_contradictions(model: Model) -> Iterator[Mistake]:
+    if model.features and not model.freeze_backbone:
+        yield ("model", "features"), "stored features stay as they are; set `model.freeze_backbone: true`"
+    if model.gradient_checkpointing and model.freeze_backbone:
+        yield ("model", "gradient_checkpointing"), "a frozen backbone keeps no activations; set it to false"
+
+
+def _temporal_contradictions(sections: Sections) -> Iterator[Mistake]:
     model, batches = sections.get("model"), sections.get("batches")
     if model is None or model.temporal is None:
         return
@@ -98,34 +142,12 @@ def _temporal_contradictions(sections: Mapping[str, Any]) -> Iterator[tuple[tupl
             ("batches", "balance"),
             f"found {batches.balance!r}, which weighs rows, but a recurrent stage draws windows; remove it",
         )
-    if "method" in sections and sections["method"].name == "meta_auxiliary":
-        yield (
-            ("method", "name"),
-            "'meta_auxiliary' judges its steps by rows, but a recurrent stage draws windows; use 'supervised' or 'distillation'",
-        )
-
-
-def _coupling_contradictions(
-    tasks: "Tasks", method: "Supervised | Distillation"
-) -> Iterator[tuple[tuple[str, ...], str]]:
-    if not (tasks.action_units and tasks.expression):
-        yield ("method", "coupling"), "takes `tasks.action_units` and `tasks.expression`; give both, or remove it"
-        return
-    # Here, because the methods import the recipe.
-    from affect_train.errors import CouplingError
-    from affect_train.methods.coupling.coupling import table_relations
-
-    if method.coupling is not None and method.coupling.prior != "data":
-        try:
-            table_relations(method.coupling, tasks.task_set())
-        except CouplingError as error:
-            yield ("method", "coupling"), error.because
 
 
 FOLDER_ONLY = "takes a dataset folder, whose column groups hold it; build one with `affect-data build`, or leave it out"
 
 
-def _source_contradictions(source: DatasetSource, sections: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
+def _source_contradictions(source: DatasetSource, sections: Sections) -> Iterator[Mistake]:
     batches, training, model, tasks = (sections.get(name) for name in ("batches", "training", "model", "tasks"))
     if sections.get("soft_labels"):
         yield ("soft_labels",), FOLDER_ONLY
@@ -136,7 +158,7 @@ def _source_contradictions(source: DatasetSource, sections: Mapping[str, Any]) -
     if model is not None and model.features:
         yield ("model", "features"), FOLDER_ONLY
     if sections.get("method") is not None and sections["method"].reserved is not None:
-        yield ("method", "meta_batch"), FOLDER_ONLY
+        yield tuple(sections["method"].reserved_key.split(".")), FOLDER_ONLY
     if tasks is not None and source.columns is not None:
         wanted = {"au": tasks.action_units, "expression": tasks.expression, "va": tasks.valence_arousal}
         for task in (task for task, named in wanted.items() if named and task not in source.columns.tasks()):
@@ -144,24 +166,9 @@ def _source_contradictions(source: DatasetSource, sections: Mapping[str, Any]) -
             yield ("dataset", "columns"), f"`tasks` trains {task}, but no column is named for it; add `{key}`"
     if source.streaming:
         yield from _streaming_contradictions(batches, training)
-        yield from _methods_over_all_rows(sections.get("method"))
 
 
-def _methods_over_all_rows(
-    method: "Supervised | Distillation | None",
-) -> Iterator[tuple[tuple[str, ...], str]]:
-    remedy = "looks at the labels of all rows before the first step; set `dataset.streaming: false`"
-    if method is not None and method.name not in ("supervised", "distillation"):
-        yield ("method", "name"), f"{method.name!r} {remedy}"
-    if method is not None and method.coupling is not None:
-        yield ("method", "coupling"), remedy
-    if method is not None and method.au_class_weights != "none":
-        yield ("method", "au_class_weights"), f"{method.au_class_weights!r} {remedy}"
-
-
-def _streaming_contradictions(
-    batches: "Batches | None", training: "Training | None"
-) -> Iterator[tuple[tuple[str, ...], str]]:
+def _streaming_contradictions(batches: Batches | None, training: Training | None) -> Iterator[Mistake]:
     if batches is not None and batches.sampler != "uniform":
         yield (
             ("batches", "sampler"),
@@ -178,23 +185,16 @@ def _streaming_contradictions(
         )
 
 
-def _trained(sections: Mapping[str, Any]) -> tuple[str, ...]:
-    tasks = sections.get("tasks")
-    has_one = tasks is not None and (tasks.action_units or tasks.expression or tasks.valence_arousal)
-    return tasks.task_set().names if has_one else ("au", "expression", "va")
-
-
-def _soft_label_contradictions(
-    method: "Supervised | Distillation", names: tuple[str, ...]
-) -> Iterator[tuple[tuple[str, ...], str]]:
+def _soft_label_contradictions(method: MethodOptions, names: tuple[str, ...]) -> Iterator[Mistake]:
     found = ", ".join(names)
     if method.uses_soft_labels and not names:
         remedy = "name a group that `affect-train label` wrote"
         yield ("soft_labels",), f"empty, but the method {method.name!r} learns from soft labels; {remedy}"
     if names and not method.uses_soft_labels:
+        able = names_of(lambda options: options.uses_soft_labels)
         yield (
             ("soft_labels",),
-            f"found {found}, but the method {method.name!r} does not use them; use 'distillation', or []",
+            f"found {found}, but the method {method.name!r} does not use them; use {able}, or []",
         )
     if len(set(names)) != len(names):
         yield ("soft_labels",), f"found {found}; name every group once"

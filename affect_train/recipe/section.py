@@ -1,6 +1,7 @@
 """What all sections of a training recipe are made of."""
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
@@ -8,6 +9,14 @@ Share = Annotated[float, Field(ge=0.0, lt=1.0)]
 Weight = Annotated[float, Field(ge=0.0)]
 Count = Annotated[int, Field(ge=1)]
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
+
+TASKS: Final = ("au", "expression", "va")
+
+Sections = Mapping[str, Any]
+"""The validated sections of a recipe by name; one that has a mistake of its own is absent."""
+
+Mistake = tuple[tuple[str, ...], str]
+"""The key that is wrong, and what is wrong with it."""
 
 
 class Section(BaseModel):
@@ -26,3 +35,12 @@ class HeldOut(Section):
     others: Literal["out", "trained"] = Field(
         "out", description="rows in no fold: those of other databases, where the folds are one database's"
     )
+
+
+def trained_tasks(sections: Sections) -> tuple[str, ...]:
+    """Those of `TASKS` that a recipe trains; none where its section ``tasks`` is not known."""
+    tasks = sections.get("tasks")
+    if tasks is None:
+        return ()
+    named = (tasks.action_units, tasks.expression, tasks.valence_arousal)
+    return tuple(task for task, found in zip(TASKS, named, strict=True) if found)

@@ -72,7 +72,7 @@ def run_demo(out: Path, seed: int, overrides: Sequence[str] = (), faces: int | N
     for step in steps:
         _run(step)
     scores = {name: _scores(RunFolder(run).evaluation) for name, run in (("teacher", teacher), ("student", student))}
-    result = {
+    result: dict[str, Any] = {
         "seed": seed,
         "seconds": round(time.monotonic() - started),
         "scores": scores,

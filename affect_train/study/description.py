@@ -1,6 +1,5 @@
 """What a study file says: steps that are literal commands, scores that commands print, and claims about scores."""
 
-import json
 import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
@@ -9,9 +8,10 @@ from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
-from affect_data.errors import RecipeError
+from affect_data.errors import suggestion
+from affect_data.recipe_file import STUDY, read_recipe_text, validated
+from affect_data.yaml12 import KeyPath
 from affect_train.recipe.section import Section
-from affect_train.recipe.source import read_source, suggestion, validation_mistakes
 
 SHARED = "shared"
 PROGRAMS = ("affect-data", "affect-train")
@@ -59,22 +59,6 @@ class Study(Section):
     )
     claims: tuple[Claim, ...]
 
-    def mistakes(self) -> Iterator[str]:
-        """What is wrong between the parts: unknown scores, metrics, programs and variables."""
-        known = {"shared", "recipes", *self.variables}
-        for name, step in self.shared.items():
-            yield from _step_mistakes(f"shared.{name}", step, known)
-        for kind, steps in (("steps", self.steps), ("scores", self.scores)):
-            for name, step in steps.items():
-                yield from _step_mistakes(f"{kind}.{name}", step, known | {"run", "seed"})
-        for position, claim in enumerate(self.claims):
-            for score in filter(None, (claim.better, claim.than)):
-                if score not in self.scores:
-                    yield f"claims[{position}]: no score is named '{score}'; known: {', '.join(self.scores)}"
-            for metric in claim.metrics:
-                if metric not in self.metrics:
-                    yield f"claims[{position}]: no metric is named '{metric}'; known: {', '.join(self.metrics)}"
-
     def shared_commands(self, out: Path, recipes: Path) -> "list[Command]":
         """What is run once, in ``out/shared``; `recipes` is the folder of the study file."""
         return list(
@@ -121,39 +105,52 @@ def read_study(path: Path | str, overrides: Iterable[str] = ()) -> Study:
         overrides: ``key=value``: ``seeds`` or a variable.
 
     Raises:
-        RecipeError: lists every mistake.
+        UsageError: the file does not exist.
+        RecipeError: lists every mistake, with its line.
     """
-    source = read_source(Path(path), [])
-    if source.mistakes and not source.values:
-        raise RecipeError(source.name, source.mistakes)
-    variables = source.values.get("variables") or {}
+    text = read_recipe_text(Path(path), STUDY)
+    given = text.values.get("variables")
+    variables = given if isinstance(given, dict) else {}
     for override in overrides:
         key = override.partition("=")[0]
         if key != "seeds" and key not in variables:
-            source.mistakes.append(f"command line: the study has no variable {key!r}; {suggestion(key, variables)}")
+            text.refuse(f"the study has no variable {key!r}; {suggestion(key, variables)}")
             continue
-        source.override(override if key == "seeds" else f"variables.{override}")
-    mistakes, _ = validation_mistakes(Study, source)
-    if source.mistakes or mistakes:
-        raise RecipeError(source.name, [*source.mistakes, *mistakes])
-    study = Study.model_validate_json(json.dumps(source.values))
-    together = list(study.mistakes())
-    if together:
-        raise RecipeError(source.name, together)
-    return study
+        text.override(override if key == "seeds" else f"variables.{override}")
+    return validated(Study, text, _contradictions)
 
 
-def _step_mistakes(where: str, step: Step, known: set[str]) -> Iterator[str]:
-    words = shlex.split(step.run)
+def _contradictions(sections: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
+    """What is wrong between the parts: unknown scores, metrics, programs and variables; a part that is wrong in itself is absent."""
+    if "variables" in sections:
+        known = {"shared", "recipes", *sections["variables"]}
+        for kind, given in (("shared", known), ("steps", known | {"run", "seed"}), ("scores", known | {"run", "seed"})):
+            for name, step in sections.get(kind, {}).items():
+                yield from (((kind, name), message) for message in _step_mistakes(step, given))
+    for position, claim in enumerate(sections.get("claims", ())):
+        for score in filter(None, (claim.better, claim.than)):
+            if score not in sections.get("scores", (score,)):
+                yield ("claims", position), f"no score is named '{score}'; {suggestion(score, sections['scores'])}"
+        for metric in claim.metrics:
+            if metric not in sections.get("metrics", (metric,)):
+                yield ("claims", position), f"no metric is named '{metric}'; {suggestion(metric, sections['metrics'])}"
+
+
+def _step_mistakes(step: Step, known: set[str]) -> Iterator[str]:
+    try:
+        words = shlex.split(step.run)
+    except ValueError as error:
+        yield f"found '{step.run[:40]}'; not readable as a command: {error}"
+        return
     if not words or words[0] not in PROGRAMS:
-        yield f"{where}: found '{step.run[:40]}'; expected a command of {' or '.join(PROGRAMS)}"
+        yield f"found '{step.run[:40]}'; expected a command of {' or '.join(PROGRAMS)}"
     named = set(re.findall(r"\{(\w+)\}", step.run)) | ({step.needs} if step.needs else set())
     allowed = known | ({"each"} if step.each else set())
     unknown = sorted(named - allowed)
     if unknown:
-        yield f"{where}: {', '.join(unknown)} is no variable; known: {', '.join(sorted(allowed))}"
+        yield f"{', '.join(unknown)} is no variable; known: {', '.join(sorted(allowed))}"
     if step.each and "each" not in named:
-        yield f"{where}: `each` is given, but the command does not say {{each}}"
+        yield "`each` is given, but the command does not say {each}"
 
 
 def _expanded(steps: Mapping[str, Step], given: Mapping[str, Any], *, scores: bool) -> Iterator[Command]:

@@ -12,10 +12,10 @@ from affect_data.dataset.folder import DatasetFolder, open_dataset
 from affect_data.dataset.kinds.features import FEATURES
 from affect_data.dataset.kinds.soft_labels import SOFT_LABELS
 from affect_data.dataset.schema import LABELS
-from affect_train.inference.features import StoredFeatures, read_feature_provenance
+from affect_train.inference.features import StoredFeatures
 from affect_train.inference.inputs import evaluation_windows
 from affect_train.inputs.augment import Augmentation
-from affect_train.inputs.batch import AffectBatch
+from affect_train.inputs.batch import AffectBatch, Faces
 from affect_train.inputs.foreign.source import ForeignSource, open_source
 from affect_train.inputs.foreign.streaming import StreamedFaces, StreamLoader
 from affect_train.inputs.labels import LabelArrays, load_labels
@@ -48,7 +48,7 @@ class Split:
     name: str
     dataset: "Dataset | None"
     labels: LabelArrays | None
-    images: FaceImages | StoredFeatures | FeatureWindows | StreamedFaces | None
+    images: Faces | StreamedFaces | None
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,9 @@ class TrainingData:
         """This process's batches, from the position of the plan to the end of its epoch."""
         if isinstance(self.loader, StreamLoader):
             return iter(self.loader)
-        return (self.train.labels.batch(faces) for faces in self.loader)
+        labels = self.train.labels
+        assert labels is not None
+        return (labels.batch(faces) for faces in self.loader)
 
     @classmethod
     def load(cls, recipe: Recipe, accelerator: Accelerator) -> "TrainingData":
@@ -101,20 +103,23 @@ class TrainingData:
             for name in (recipe.training.split, recipe.training.validation_split)
         )
         assert train is not None
-        train = replace(train, labels=replace(train.labels, taught=taught_by_pool(recipe)))
-        pools, windows = pools_of(recipe, train.dataset, train.labels), isinstance(train.images, FeatureWindows)
+        assert train.labels is not None
+        assert isinstance(train.images, Faces)
+        labels, images = replace(train.labels, taught=taught_by_pool(recipe)), train.images
+        train, pools = replace(train, labels=labels), pools_of(recipe, train.dataset, labels)
+        windows = images.windows if isinstance(images, FeatureWindows) else None
         plan = batch_plan(
             recipe.batches.sampler,
-            pools_of_windows(recipe, pools, train.images.windows) if windows else pools,
-            len(train.images),
+            pools if windows is None else pools_of_windows(recipe, pools, windows),
+            len(images),
             recipe.batches.size,
             seed=recipe.seed,
             steps=recipe.batches.steps_per_epoch,
             # Windows hold no other rows.
-            kept=None if windows else rows_in(recipe, folder),
+            kept=rows_in(recipe, folder) if windows is None else None,
         )
         shard = plan.shard(accelerator.num_processes, accelerator.process_index)
-        loader = FaceLoader(train.images, shard, recipe.batches.workers)
+        loader = FaceLoader(images, shard, recipe.batches.workers)
         return cls(train, validation, plan, loader, folder, reserved_rows(recipe, folder))
 
     @classmethod
@@ -158,6 +163,7 @@ class TrainingData:
             dataset, labels = load_labels(folder.path, name, tasks, recipe.soft_labels if trained else ())
         augmentation = Augmentation(**recipe.augmentation.model_dump()) if trained else None
         if recipe.model.features is not None:
+            assert isinstance(folder, DatasetFolder)
             stored = folder.load(name, [LABELS, FEATURES.group(recipe.model.features)])
             features = StoredFeatures(stored, recipe.model.features)
             if recipe.model.temporal is None:
@@ -182,6 +188,7 @@ def trained_rows(recipe: Recipe, data: TrainingData) -> NDArray[np.int64]:
     """The numbers of the training split's rows that are trained on, rising."""
     if isinstance(data.train.images, FeatureWindows):
         return np.sort(data.train.images.windows.order)
+    assert data.train.labels is not None
     kept = rows_in(recipe, data.source)
     return np.arange(len(data.train.labels)) if kept is None else np.flatnonzero(kept)
 
@@ -205,7 +212,7 @@ def check_dataset(recipe: Recipe) -> DatasetFolder | ForeignSource:
     for split in filter(None, (recipe.training.split, recipe.training.validation_split)):
         folder.rows(split)
     if recipe.model.features is not None:
-        read_feature_provenance(recipe.dataset, recipe.model.features)
+        FEATURES.read(folder, recipe.model.features)
     for name in recipe.soft_labels:
         SOFT_LABELS.read(folder, name)
     return folder

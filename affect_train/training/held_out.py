@@ -7,14 +7,13 @@ from numpy.typing import NDArray
 
 from affect_data.dataset.folder import DatasetFolder
 from affect_data.errors import UsageError
+from affect_train.inputs.foreign.source import ForeignSource
 from affect_train.inputs.labels import load_folds
-from affect_train.recipe.recipe import HeldOut, Recipe
-
-RESERVED = "method.meta_batch.held_out"
-"""The key of a recipe whose fold the method keeps for itself."""
+from affect_train.recipe.recipe import Recipe
+from affect_train.recipe.section import HeldOut
 
 
-def rows_in(recipe: Recipe, folder: DatasetFolder) -> NDArray[np.bool_] | None:
+def rows_in(recipe: Recipe, folder: DatasetFolder | ForeignSource) -> NDArray[np.bool_] | None:
     """The rows of the training split that are trained on, bool [rows]; None: all.
 
     Raises:
@@ -23,13 +22,16 @@ def rows_in(recipe: Recipe, folder: DatasetFolder) -> NDArray[np.bool_] | None:
     """
     sides = [
         _allowed(recipe, folder, held_out, key)
-        for key, held_out in (("training.held_out", recipe.training.held_out), (RESERVED, recipe.method.reserved))
+        for key, held_out in (
+            ("training.held_out", recipe.training.held_out),
+            (recipe.method.reserved_key, recipe.method.reserved),
+        )
         if held_out is not None
     ]
     return np.all(sides, axis=0) if sides else None
 
 
-def reserved_rows(recipe: Recipe, folder: DatasetFolder) -> NDArray[np.int64] | None:
+def reserved_rows(recipe: Recipe, folder: DatasetFolder | ForeignSource) -> NDArray[np.int64] | None:
     """The rows of the training split that the method keeps for itself and that `training.held_out` allows; None: none.
 
     Raises:
@@ -37,25 +39,30 @@ def reserved_rows(recipe: Recipe, folder: DatasetFolder) -> NDArray[np.int64] | 
     """
     if recipe.method.reserved is None:
         return None
-    folds, fold = folds_of(recipe, folder, recipe.method.reserved, RESERVED)
+    folds, fold = folds_of(recipe, folder, recipe.method.reserved, recipe.method.reserved_key)
     kept = folds == fold
     if recipe.training.held_out is not None:
         kept &= _allowed(recipe, folder, recipe.training.held_out, "training.held_out")
     return np.flatnonzero(kept)
 
 
-def _allowed(recipe: Recipe, folder: DatasetFolder, held_out: HeldOut, key: str) -> NDArray[np.bool_]:
+def _allowed(recipe: Recipe, folder: DatasetFolder | ForeignSource, held_out: HeldOut, key: str) -> NDArray[np.bool_]:
     folds, fold = folds_of(recipe, folder, held_out, key)
-    return (folds != fold) & ((folds >= 0) | (held_out.others == "trained"))
+    allowed: NDArray[np.bool_] = (folds != fold) & ((folds >= 0) | (held_out.others == "trained"))
+    return allowed
 
 
-def folds_of(recipe: Recipe, folder: DatasetFolder, held_out: HeldOut, key: str) -> tuple[NDArray[Any], int]:
+def folds_of(
+    recipe: Recipe, folder: DatasetFolder | ForeignSource, held_out: HeldOut, key: str
+) -> tuple[NDArray[Any], int]:
     """The fold of each row of the training split, -1 where it is in none, and the one that is held out.
 
     Raises:
         UnknownNameError: the dataset has no folds of this name.
         UsageError: the folds have no such fold; names the recipe's `key`.
     """
+    # `recipe.rules` refuses folds of another dataset.
+    assert isinstance(folder, DatasetFolder)
     folds = load_folds(folder, recipe.training.split, held_out.folds)
     if held_out.fold not in folds:
         raise UsageError(f"{key}: the folds '{held_out.folds}' go from 0 to {folds.max()}; found {held_out.fold}")

@@ -36,6 +36,7 @@ def guard_training(recipe: Recipe, accelerator: Accelerator, reporter: Reporter)
     refusal: LeakError | None = None
     if accelerator.is_main_process:
         folder, options = check_dataset(recipe), recipe.training
+        assert isinstance(folder, DatasetFolder)
         try:
             leaks = guard_dataset(folder, leaks=options.leaks, copies=options.copies, parts=parts_of(recipe, folder))
         except LeakError as error:
@@ -72,6 +73,7 @@ def guard_loaded(recipe: Recipe, data: TrainingData, reporter: Reporter) -> None
 
 
 def _people(split: Split) -> pl.DataFrame:
+    assert split.dataset is not None
     names = np.array(split.dataset.features["database"].names)
     named = {"database": names[column_array(split.dataset, "database")], "split": split.name}
     return pl.DataFrame({**named, **{column: split.dataset[column][:] for column in ("subject", "track")}})

@@ -1,6 +1,6 @@
 """What learns in a run: model, method, optimiser, schedule and average, prepared for this process."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -8,12 +8,12 @@ from accelerate import Accelerator
 from accelerate.tracking import get_available_trackers
 from accelerate.utils import DataLoaderConfiguration, DistributedType, ProjectConfiguration, set_seed
 
-from affect_data.errors import RecipeError, UsageError
+from affect_data.errors import UsageError
 from affect_train.errors import BackboneError
 from affect_train.inference.features import check_features, read_feature_provenance
 from affect_train.inference.inference import build_accelerator
 from affect_train.inputs.preprocess import Preprocessing
-from affect_train.methods import METHODS, Method, build_method
+from affect_train.methods import LossTerms, Method, PlainStep, StepWrapper, all_terms, build_method
 from affect_train.network.model import AffectModel
 from affect_train.recipe.recipe import Recipe
 from affect_train.training.ema import MovingAverage
@@ -60,6 +60,9 @@ def _check_distribution(recipe: Recipe, accelerator: Accelerator) -> None:
     kind, divides = accelerator.distributed_type, (DistributedType.FSDP, DistributedType.DEEPSPEED)
     if kind in divides and recipe.training.ema_decay is not None:
         raise UsageError(f"training.ema_decay: no average is kept of weights that {kind} divides; set it to null")
+    if kind in divides and "divided_weights" in recipe.method.refuses:
+        why = recipe.method.refuses["divided_weights"]
+        raise UsageError(f"the method {recipe.method.name!r} {why}, and {kind} divides them; use multi_gpu")
     if kind == DistributedType.DEEPSPEED:
         if recipe.training.accumulation > 1:
             raise UsageError("training.accumulation: DeepSpeed steps after every backward pass; set it to 1")
@@ -76,16 +79,20 @@ class Learner:
     Attributes:
         model: wrapped for distributed training where there are several processes.
         method: the training method.
+        terms: all that the method learns from.
         optimizer: of all parameters that want a gradient.
         schedule: of the learning rate, one step an optimizer step.
         average: of the weights; None where the recipe keeps none.
+        wrapper: what the method does around each step.
     """
 
     model: Any
     method: Method
+    terms: LossTerms
     optimizer: Any
     schedule: Any
     average: MovingAverage | None = None
+    wrapper: StepWrapper = field(default_factory=PlainStep)
 
     @classmethod
     def build(cls, recipe: Recipe, accelerator: Accelerator, steps: int) -> "Learner":
@@ -98,11 +105,7 @@ class Learner:
 
         Raises:
             BackboneError: the backbone cannot be loaded or does not fit.
-            RecipeError: the recipe lacks what the method needs.
         """
-        mistakes = METHODS[recipe.method.name].mistakes(recipe) if recipe.method.name in METHODS else []
-        if mistakes:
-            raise RecipeError("recipe", mistakes)
         method = build_method(recipe.method, recipe.tasks.task_set())
         # All processes start from the same weights and then draw dropout each for itself.
         set_seed(recipe.seed)
@@ -111,7 +114,7 @@ class Learner:
             recipe.tasks.task_set(), recipe.model, preprocessing.to_dict(), preprocessing.digest()
         )
         if recipe.model.features is not None:
-            check_features(model, read_feature_provenance(recipe.dataset, recipe.model.features))
+            check_features(model, read_feature_provenance(recipe.dataset_folder, recipe.model.features))
         if recipe.model.gradient_checkpointing:
             recompute_activations(model)
         if recipe.training.compile is not None:
@@ -127,7 +130,7 @@ class Learner:
         if recipe.training.ema_decay is not None:
             average = MovingAverage(accelerator.unwrap_model(model), recipe.training.ema_decay)
             accelerator.register_for_checkpointing(average)
-        return cls(model, method, optimizer, schedule, average)
+        return cls(model, method, all_terms(method), optimizer, schedule, average)
 
 
 def recompute_activations(model: AffectModel) -> None:

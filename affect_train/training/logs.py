@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from accelerate import Accelerator
@@ -13,6 +14,16 @@ from affect_train.run_folder import LineLog, RunFolder
 
 PROJECT = "tensorboard"
 """The trackers' project: also the folder, inside the run folder, that TensorBoard's files go to."""
+
+
+@dataclass
+class _SinceLastLine:
+    """What the next line of losses is the mean of."""
+
+    losses: dict[str, float] = field(default_factory=dict)
+    steps: int = 0
+    faces: int = 0
+    start: float = field(default_factory=time.perf_counter)
 
 
 class Logs:
@@ -34,7 +45,7 @@ class Logs:
         self._reporter = reporter
         self._metrics = LineLog(folder.metrics, resume_at) if accelerator.is_main_process else None
         self._rows = LineLog(folder.rows(accelerator.process_index), resume_at) if recipe.training.record_rows else None
-        self._restart_window()
+        self._last = _SinceLastLine()
 
     def __enter__(self) -> "Logs":
         self._accelerator.init_trackers(PROJECT)
@@ -49,14 +60,14 @@ class Logs:
         if self._rows is not None:
             self._rows.write({"step": step, "rows": [batch.rows.tolist() for batch in window]})
         for name, value in losses.items():
-            self._losses[name] = self._losses.get(name, 0.0) + value
-        self._steps += 1
-        self._faces += sum(map(len, window)) * self._accelerator.num_processes
+            self._last.losses[name] = self._last.losses.get(name, 0.0) + value
+        self._last.steps += 1
+        self._last.faces += sum(map(len, window)) * self._accelerator.num_processes
 
     def write_losses(self, step: int, epoch: int, total_steps: int, learning_rate: float) -> None:
         """Writes the mean of the loss terms since the last time."""
-        losses = {name: value / self._steps for name, value in self._losses.items()}
-        rate = self._faces / max(time.perf_counter() - self._since, 1e-9)
+        losses = {name: value / self._last.steps for name, value in self._last.losses.items()}
+        rate = self._last.faces / max(time.perf_counter() - self._last.start, 1e-9)
         values = {f"loss/{name}": value for name, value in losses.items()}
         self._accelerator.log({**values, "learning_rate": learning_rate, "faces_per_second": rate}, step=step)
         if self._metrics is not None:
@@ -64,7 +75,7 @@ class Logs:
             self._metrics.write({"kind": "train", "step": step, "epoch": epoch, **record})
         shown = ", ".join(f"{name} {value:.4f}" for name, value in losses.items())
         self._reporter.say(f"step {step:,}/{total_steps:,}: {shown}; {rate:,.0f} faces/s")
-        self._restart_window()
+        self._last = _SinceLastLine()
 
     def evaluation(self, step: int, metrics: dict[str, Any], score: float) -> None:
         """Writes the metrics of an evaluation; the time that it took counts for no step."""
@@ -72,12 +83,7 @@ class Logs:
         if self._metrics is not None:
             self._metrics.write({"kind": "evaluation", "step": step, "metrics": metrics})
         self._reporter.say(f"step {step:,}: validation {self._recipe.training.best_metric} {score:.4f}")
-        self._since = time.perf_counter()
-
-    def _restart_window(self) -> None:
-        self._losses: dict[str, float] = {}
-        self._steps = self._faces = 0
-        self._since = time.perf_counter()
+        self._last.start = time.perf_counter()
 
 
 def scalars(values: Mapping[str, Any], prefix: str = "") -> dict[str, float]:

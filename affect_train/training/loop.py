@@ -96,11 +96,11 @@ def train(recipe: Recipe, *, dry_run: bool = False) -> dict[str, Any] | None:
         guard_loaded(recipe, data, reporter)
     learner = Learner.build(recipe, accelerator, planned_steps(recipe, data))
     if data.train.labels is not None:
-        for note in learner.method.prepare(
+        for note in learner.terms.prepare(
             data.train.labels, trained_rows(recipe, data), f"'{recipe.dataset}', split {recipe.training.split}"
         ):
             reporter.say(note)
-    learner.method.attach(learner, data, accelerator, recipe)
+    learner = replace(learner, wrapper=learner.method.attach(learner, data, accelerator, recipe))
     run = Run(recipe, accelerator, data, learner, reporter)
     describe(run)
     if dry_run:
@@ -218,6 +218,7 @@ def validation_score(run: Run, logs: Logs) -> float | None:
     split, accelerator, score = run.data.validation, run.accelerator, None
     if split is None:
         return None
+    assert split.images is not None
     model, workers = accelerator.unwrap_model(run.learner.model), run.recipe.batches.workers
     run.evaluation = evaluate_split(
         model, split.dataset, split.labels, split.images, accelerator, run.reporter, workers=workers
@@ -286,7 +287,7 @@ def finish(run: Run, folder: RunFolder) -> dict[str, Any] | None:
     run.data.close()
     if not run.accelerator.is_main_process:
         return None
-    for note in run.learner.method.finish(folder.path):
+    for note in run.learner.wrapper.finish(folder.path):
         run.reporter.say(note)
     return {
         "output": str(folder.path),

@@ -44,9 +44,9 @@ def optimizer_step(
     """
     if not learner.model.training:
         learner.model.train()
-    learner.method.before_step(number, window)
+    learner.wrapper.before_step(number, window)
     values = accumulate_gradients(accelerator, learner, window, number=number)
-    learner.method.before_update()
+    learner.wrapper.before_update()
     if clip_norm is not None:
         accelerator.clip_grad_norm_(learner.model.parameters(), clip_norm)
     optimizer = without_wrapper(learner.optimizer)
@@ -72,7 +72,7 @@ def back_propagate(accelerator: Accelerator, loss: Tensor) -> None:
     """``accelerator.backward``, without its division by one where that is all it adds."""
     adds_nothing = accelerator.scaler is None and accelerator.distributed_type in UNWRAPPED
     if adds_nothing and accelerator.gradient_accumulation_steps == 1:
-        loss.backward()
+        torch.autograd.backward(loss)
     else:
         accelerator.backward(loss)
 
@@ -83,15 +83,15 @@ def accumulate_gradients(
     """Back-propagates through every micro-batch; gives the value of every loss term. See `optimizer_step`."""
     counts = window_counts(accelerator, learner, window) if len(window) > 1 else None
     merged = None
-    if len(window) > 1 and learner.method.needs_window_statistics:
+    if len(window) > 1 and learner.terms.needs_window_statistics:
         merged = window_statistics(accelerator, learner, window)
     values: dict[str, float] = {}
     for position, batch in enumerate(window, start=1):
         with nullcontext() if position == len(window) else accelerator.no_sync(learner.model):
             output = learner.model(batch.pixels)
-            learner.method.before_losses(output, batch)
+            learner.wrapper.before_losses(output, batch)
             total = total_loss(
-                learner.method.losses(output, batch),
+                learner.terms.losses(output, batch),
                 window_counts=counts,
                 window_statistics=merged,
                 micro_batches=len(window),
@@ -106,7 +106,7 @@ def accumulate_gradients(
 
 def window_counts(accelerator: Accelerator, learner: Learner, window: Sequence[AffectBatch]) -> dict[str, Tensor]:
     """For every loss term, its number of labels in all micro-batches of a step, over all processes."""
-    counted = [learner.method.counts(batch) for batch in window]
+    counted = [learner.terms.counts(batch) for batch in window]
     names = list(counted[0])
     own = torch.stack([torch.stack([counts[name].double() for counts in counted]).sum() for name in names])
     everywhere = sum_over_processes(accelerator)(own)
@@ -126,7 +126,7 @@ def window_statistics(accelerator: Accelerator, learner: Learner, window: Sequen
     kind = {} if device.type == "cpu" else {"device_type": device.type}
     with torch.no_grad(), accelerator.no_sync(learner.model), torch.random.fork_rng(devices, **kind):
         for batch in window:
-            for name, term in learner.method.losses(learner.model(batch.pixels), batch).items():
+            for name, term in learner.terms.losses(learner.model(batch.pixels), batch).items():
                 if isinstance(term, ConcordanceTerm):
                     sums[name] = sums[name] + term.statistics if name in sums else term.statistics
         for buffer, before in buffers:

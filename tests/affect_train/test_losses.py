@@ -49,27 +49,6 @@ def test_cross_entropy_sums_over_valid_rows_whatever_stands_in_the_others():
     assert count.item() == 2
 
 
-def test_divergence_is_from_the_tempered_student_to_the_teacher():
-    teacher = softmax(2.0 / 1.5, 0.0)
-    student = softmax(0.3 / 1.5, -0.4 / 1.5)
-
-    total, count = losses.masked_divergence(
-        torch.tensor([[0.3, -0.4], [5.0, 5.0]]), torch.tensor([teacher, [0.9, 0.1]]), torch.tensor([True, False]), 1.5
-    )
-
-    expected = sum(t * math.log(t / s) for t, s in zip(teacher, student, strict=True))
-    assert total.item() == pytest.approx(expected, rel=1e-5)
-    assert count.item() == 1
-
-
-def test_divergence_of_a_student_that_agrees_is_zero():
-    logits = torch.tensor([[1.0, 2.0, -3.0]])
-
-    total, _ = losses.masked_divergence(logits, (logits / 2).softmax(1), torch.tensor([True]), 2.0)
-
-    assert total.item() == pytest.approx(0.0, abs=1e-6)
-
-
 def test_expectation_is_the_mean_over_the_bins():
     logits = torch.tensor([[0.0, math.log(3.0)]])
 
@@ -152,7 +131,7 @@ def test_single_precision_inputs_keep_the_variance_of_nearly_constant_prediction
 GARBAGE = float("nan")
 
 
-@pytest.mark.parametrize("case", ["binary", "classes", "divergence", "concordance"])
+@pytest.mark.parametrize("case", ["binary", "classes", "concordance"])
 def test_masked_entries_have_exactly_no_gradient_even_beside_garbage(case):
     generator = torch.Generator().manual_seed(1)
     logits = torch.randn(6, 4, generator=generator, requires_grad=True)
@@ -165,9 +144,6 @@ def test_masked_entries_have_exactly_no_gradient_even_beside_garbage(case):
             loss, masked = losses.masked_binary_cross_entropy(logits, targets, entries)[0], ~entries
         case "classes":
             loss, masked = losses.masked_cross_entropy(logits, torch.tensor([0, -1, 3, 99, 1, 2]), rows)[0], ~rows
-        case "divergence":
-            teacher = torch.rand(6, 4, generator=generator).softmax(1).where(rows[:, None], GARBAGE)
-            loss, masked = losses.masked_divergence(logits, teacher, rows, 1.5)[0], ~rows
         case _:
             predictions = losses.expectation(logits, torch.tensor([-0.75, -0.25, 0.25, 0.75]))
             targets = torch.rand(6, generator=generator).where(rows, GARBAGE)
@@ -180,17 +156,15 @@ def test_masked_entries_have_exactly_no_gradient_even_beside_garbage(case):
     assert (logits.grad[~masked] != 0).any()
 
 
-@pytest.mark.parametrize("case", ["binary", "classes", "divergence"])
+@pytest.mark.parametrize("case", ["binary", "classes"])
 def test_a_batch_without_any_label_gives_a_zero_that_stays_in_the_graph(case):
     logits = torch.randn(3, 4, requires_grad=True)
     rows = torch.zeros(3, dtype=torch.bool)
     match case:
         case "binary":
             loss, count = losses.masked_binary_cross_entropy(logits, torch.zeros(3, 4), rows[:, None].expand(3, 4))
-        case "classes":
-            loss, count = losses.masked_cross_entropy(logits, torch.full((3,), -1), rows)
         case _:
-            loss, count = losses.masked_divergence(logits, torch.full((3, 4), 0.25), rows, 1.5)
+            loss, count = losses.masked_cross_entropy(logits, torch.full((3,), -1), rows)
 
     loss.backward()
 

@@ -73,12 +73,6 @@ def test_a_run_writes_the_weight_network_and_the_weights_of_all_rows_with_an_exp
     assert len(set(logged)) == len(logged)
 
 
-def test_the_weights_are_not_written_where_the_recipe_says_so(recipe: Callable[..., Recipe], tmp_path: Path) -> None:
-    train(recipe("method.record_weights=false", "training.max_steps=1"))
-    assert (tmp_path / "run/weight_network.safetensors").exists()
-    assert not (tmp_path / "run/weights.parquet").exists()
-
-
 def test_an_interrupted_run_goes_on_to_the_same_bits(recipe: Callable[..., Recipe], tmp_path: Path) -> None:
     settings = (*OWN_BATCH, "training.save_every_steps=2")
     train(recipe(*settings, run="whole"))
@@ -112,7 +106,7 @@ def test_a_killed_run_goes_on_to_the_same_bits(
         ("method.meta_batch={share: 0.5}",),
         ("method.meta_batch={size: 4}", "method.gradient=second_order"),
         ("method.meta_batch={size: 4}", "method.trial=shared"),
-        ("method.meta_batch={size: 4}", "method.record_weights=true"),
+        ("method.meta_batch={size: 4}",),
     ],
 )
 def test_two_processes_train_as_one(

@@ -78,7 +78,7 @@ def test_two_processes_train_as_one(recipe_file: Path, own_dataset: Path, tmp_pa
 JUDGE = """
 import json, sys
 from pathlib import Path
-from affect_train import inference
+from affect_train.inference import inference
 from affect_train.cli.common import leave_process_group
 from affect_train.evaluation.evaluate import evaluate
 from affect_train.labelling.label import label

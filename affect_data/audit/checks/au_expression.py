@@ -12,7 +12,7 @@ import numpy.typing as npt
 import polars as pl
 
 from affect_data.audit.base import Audit, AuditedDataset, Severity, findings, no_findings, units_named
-from affect_data.vocabulary import ACTION_UNITS, EXPRESSIONS
+from affect_data.vocabulary import EXPRESSIONS
 
 LEAST_ROWS: Final = 10
 LIFT_BELOW: Final = 0.5
@@ -100,23 +100,3 @@ def _probability_of_label(
 def _softmax(logits: Floats) -> Floats:
     weights = np.exp(logits - logits.max(axis=1, keepdims=True))
     return np.asarray(weights / weights.sum(axis=1, keepdims=True))
-
-
-def lift_table(dataset: AuditedDataset, database: str) -> pl.DataFrame:
-    """P(AU | expression) / P(AU) of a database: `expression, faces`, and one column for every coded action unit."""
-    rows = dataset.labels.filter((pl.col("database") == database) & pl.col("expression_mask"))
-    units = dataset.occurrence[rows["row"].to_numpy()]
-    columns = [slot for slot in range(len(ACTION_UNITS)) if (units[:, slot] >= 0).any()]
-    base = {slot: float((units[:, slot] == 1).sum() / (units[:, slot] >= 0).sum()) for slot in columns}
-    table: list[dict[str, object]] = []
-    for code, name in enumerate(EXPRESSIONS):
-        own = units[rows["expression"].to_numpy() == code]
-        if not len(own):
-            continue
-        line: dict[str, object] = {"expression": name, "faces": len(own)}
-        for slot in columns:
-            coded = int((own[:, slot] >= 0).sum())
-            share = float((own[:, slot] == 1).sum() / coded) if coded else None
-            line[f"AU{ACTION_UNITS[slot]}"] = share / base[slot] if share is not None and base[slot] else None
-        table.append(line)
-    return pl.DataFrame(table)

@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 
 from affect_data.audit.base import Audit, AuditedDataset, Severity, findings
-from affect_data.audit.pictures.copies import CONFIRMED, MIRRORED, copies_of
+from affect_data.audit.pictures.copies import CONFIRMED, MIRRORED
 
 VA_APART = 0.3
 """Difference of valence or arousal from which copies disagree."""
@@ -25,7 +25,7 @@ class Duplicates(Audit):
 
     def find(self, dataset: AuditedDataset) -> pl.DataFrame:
         """One finding for every row that has a copy."""
-        copies = copies_of(dataset)
+        copies = dataset.copies
         rows = dataset.labels.with_columns(
             pl.Series("group", copies.groups),
             pl.Series("level", copies.level),

@@ -3,7 +3,6 @@
 import polars as pl
 
 from affect_data.audit.base import Audit, AuditedDataset, Severity, findings, no_findings
-from affect_data.audit.pictures.copies import copies_of
 from affect_data.leaks.leaks import find_leaks, source_family
 
 
@@ -22,7 +21,7 @@ class Leakage(Audit):
 
     def find(self, dataset: AuditedDataset) -> pl.DataFrame:
         """One finding for every kind of leak that a row has part in."""
-        copies = copies_of(dataset)
+        copies = dataset.copies
         labels = dataset.labels.with_columns(
             dataset.labels["uid"][copies.groups.tolist()].alias("group"),
             pl.Series("correlation", copies.correlation),

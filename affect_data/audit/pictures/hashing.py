@@ -8,7 +8,6 @@ Source:
     https://github.com/JohannesBuchner/imagehash.
 """
 
-import io
 import itertools
 from collections.abc import Sequence
 from functools import lru_cache
@@ -17,6 +16,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
+
+from affect_data.pictures import decode_rgb, open_picture
 
 SIDE: Final = 32
 """Width and height of the small pictures, in pixels."""
@@ -36,30 +37,27 @@ def decode(data: bytes) -> npt.NDArray[np.uint8]:
     """The pixels of an encoded picture, as stored: uint8 [height, width] where it is grey, else RGB [height, width, 3].
 
     Raises:
-        OSError: the picture cannot be decoded.
+        PictureError: the picture cannot be decoded.
     """
-    with Image.open(io.BytesIO(data)) as picture:
-        if picture.mode in ("L", "1"):
-            return np.asarray(picture.convert("L"))
-        if picture.mode != "RGB":
-            # A transparent pixel has no colour of its own; the alpha channel would only be dropped.
-            return np.asarray(picture.convert("RGB"))
-        if not data.startswith(_JPEG):
-            return np.asarray(picture)
-    import simplejpeg
+    picture = open_picture(data)
+    if picture.mode in ("L", "1"):
+        return np.asarray(picture.convert("L"))
+    if picture.mode == "RGB" and data.startswith(_JPEG):
+        import simplejpeg
 
-    try:
-        return np.asarray(simplejpeg.decode_jpeg(data, colorspace="RGB"))
-    except ValueError:
-        with Image.open(io.BytesIO(data)) as picture:
-            return np.asarray(picture.convert("RGB"))
+        try:
+            return np.asarray(simplejpeg.decode_jpeg(data, colorspace="RGB"))
+        except ValueError:
+            pass
+    # A transparent pixel has no colour of its own; the alpha channel would only be dropped.
+    return np.asarray(decode_rgb(data))
 
 
 def decode_grey(data: bytes) -> npt.NDArray[np.uint8]:
     """The luminance of an encoded picture, uint8 [height, width]; a large JPEG is decoded at a fraction of its size.
 
     Raises:
-        OSError: the picture cannot be decoded.
+        PictureError: the picture cannot be decoded.
     """
     if data.startswith(_JPEG):
         import simplejpeg

@@ -57,7 +57,7 @@ class RafDbOptions(DatabaseOptions):
             return None
         names = tuple(expression_named(name) for name in class_order)
         if sorted(names) != sorted(BASIC):
-            raise ValueError(f"class_order names each of {', '.join(BASIC)} once")
+            raise ValueError(f"found {', '.join(names)}; class_order names each of {', '.join(BASIC)} once")
         return names
 
 

@@ -9,10 +9,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from affect_data.dataset.schema import MISSING_CLASS
+from affect_data.errors import suggestion
 from affect_data.vocabulary import EXPRESSIONS, UnknownNameError, expression_named
 from affect_train.inputs.foreign.values import Known
 from affect_train.recipe.dataset import Value
-from affect_train.recipe.source import suggestion
 
 Names = Sequence[str] | Mapping[str, str] | None
 """As a recipe gives them: the expressions of codes 0, 1, ..., or from a code or a name of the dataset to an expression."""
@@ -122,7 +122,7 @@ def text_classes(names: Names, missing: Sequence[Value]) -> tuple[Classes, list[
     if names is not None and not isinstance(names, Mapping):
         mistakes.append("names: a list names codes, but the column holds texts; write `{text: expression}`")
         names = {}
-    classes = Classes(dict(names or {}), frozenset(missing), text=True)
+    classes = Classes(dict((names or {}).items()), frozenset(missing), text=True)
     return classes, [*mistakes, *_unknown_names(classes)]
 
 

@@ -8,12 +8,11 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from affect_data.dataset.schema import LABELS, MISSING_CLASS, arrow_schema, features
-from affect_data.errors import RecipeError
+from affect_data.errors import RecipeError, suggestion
 from affect_data.vocabulary import ACTION_UNIT_SLOTS, ACTION_UNITS
 from affect_train.inputs.foreign.classes import Classes, coded_classes, named_classes, text_classes
 from affect_train.inputs.foreign.values import Findings, Known, is_number, is_text, lists, numbers
 from affect_train.recipe.dataset import ActionUnitList, Columns, Value
-from affect_train.recipe.source import suggestion
 
 if TYPE_CHECKING:
     from datasets import Features
@@ -117,7 +116,9 @@ class RowMapping:
         """Key in the recipe, column, and what the column may hold, of every label."""
         columns, units = self.columns, self.columns.action_units
         expression = columns.expression_column()
-        found = [("expression", expression.column, (NUMBERS, TEXTS))] if expression else []
+        found: list[tuple[str, str, tuple[str, ...]]] = []
+        if expression:
+            found.append(("expression", expression.column, (NUMBERS, TEXTS)))
         found += [(key, column, (NUMBERS,)) for key in ("valence", "arousal") if (column := getattr(columns, key))]
         if isinstance(units, ActionUnitList):
             found.append(("action_units", units.column, (LISTS,)))
@@ -249,7 +250,7 @@ class RowMapping:
             given_value(given[column]),
             f"a box ({self.columns.face_box_format}) of some width and height",
         )
-        return np.where(known.all(1)[:, None], boxes, np.nan).astype(np.float32)
+        return np.where(np.all(known, axis=1, keepdims=True), boxes, np.nan).astype(np.float32)
 
     def _lists(
         self, given: pa.Array, column: str, width: int, findings: Findings

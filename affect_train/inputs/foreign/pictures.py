@@ -59,8 +59,9 @@ class Pictures:
         return self._path(row) if held is None else held.to_pybytes()
 
     def _held(self, row: int) -> pa.Buffer | None:
-        is_held = self._bytes is not None and self._column[row].is_valid and self._bytes[row].is_valid
-        return self._bytes[row].as_buffer() if is_held else None
+        if self._bytes is None or not (self._column[row].is_valid and self._bytes[row].is_valid):
+            return None
+        return self._bytes[row].as_buffer()
 
     def _path(self, row: int) -> str:
         path = self._paths[row].as_py() if self._paths is not None and self._column[row].is_valid else None

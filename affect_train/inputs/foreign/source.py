@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pydantic import TypeAdapter
 
 from affect_data.dataset.folder import MANIFEST, DatasetFolder, open_dataset
 from affect_data.dataset.hashing import content_hash
-from affect_data.errors import NotADatasetError, RecipeError, UsageError
+from affect_data.errors import NotADatasetError, UsageError
+from affect_data.recipe_file import DATASET_DESCRIPTION, read_recipe_text, validated
 from affect_train.inputs.foreign.pictures import ForeignFaces
 from affect_train.inputs.foreign.reading import OpenedSource, SourceError, open_dataset_source
 from affect_train.inputs.foreign.stream import RowStream
@@ -20,7 +20,6 @@ from affect_train.inputs.foreign.unified import label_dataset, rows_of
 from affect_train.inputs.labels import LabelArrays
 from affect_train.inputs.stored import StoredFaces
 from affect_train.recipe.dataset import DatasetSource
-from affect_train.recipe.source import read_source, validation_mistakes
 from affect_train.tasks import TaskSet
 
 if TYPE_CHECKING:
@@ -151,18 +150,10 @@ def read_description(path: Path) -> "str | DatasetSource":
     Raises:
         RecipeError: lists every mistake.
     """
-    source = read_source(path)
-    if isinstance(source.values.get("dataset"), str):
-        return str(source.values["dataset"])
-    if "dataset" in source.values:
-        source.values = source.values["dataset"]
-        source.places = {
-            place[1:]: line for place, line in source.places.items() if place[0] == "dataset" and place[1:]
-        }
-    mistakes = source.mistakes or validation_mistakes(DatasetSource, source)[0]
-    if mistakes:
-        raise RecipeError(str(path), mistakes)
-    return TypeAdapter(DatasetSource).validate_json(json.dumps(source.values), strict=True)
+    text = read_recipe_text(path, DATASET_DESCRIPTION)
+    if isinstance(text.values.get("dataset"), str):
+        return str(text.values["dataset"])
+    return validated(DatasetSource, text.part("dataset") if "dataset" in text.values else text)
 
 
 def own_folder(dataset: "str | Path | DatasetSource", doing: str) -> Path:

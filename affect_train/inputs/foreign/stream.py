@@ -1,17 +1,19 @@
 """The rows of a split as they are read, file by file."""
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import pyarrow as pa
 
 from affect_data.errors import DataError
+from affect_data.pictures import PictureError
 from affect_train.inputs.foreign.pictures import ForeignFaces, Picture, Pictures, read_picture
 from affect_train.inputs.foreign.reading import OpenedSource, SourceError, explained
 from affect_train.inputs.foreign.unified import label_dataset, rows_of
 from affect_train.inputs.labels import LabelArrays
 from affect_train.inputs.loading import Decoders
-from affect_train.inputs.preprocess import ImageDecodeError, Pixels, Preprocessing
+from affect_train.inputs.preprocess import Pixels, Preprocessing
 from affect_train.tasks import TaskSet
 
 if TYPE_CHECKING:
@@ -115,15 +117,17 @@ class RowStream:
                 table = next(parts, None)
             if table is None:
                 return
-            labels = self._mapping(
-                table,
-                lambda row, start=start: f"{self.name}:{self.split}/{file}-{start + row}",
-                lambda row, start=start: f"split {self.split}, file {file}, row {start + row}",
-            )
+            labels = self._mapping(table, partial(self._uid, file, start), partial(self._place_of, file, start))
             image = table[self._mapping.image]
             pictures = Pictures(image.combine_chunks() if image.num_chunks != 1 else image.chunk(0), self.folder)
             yield RowTable(labels, pictures, file * ROWS_OF_A_FILE + start)
             start += len(table)
+
+    def _uid(self, file: int, start: int, row: int) -> str:
+        return f"{self.name}:{self.split}/{file}-{start + row}"
+
+    def _place_of(self, file: int, start: int, row: int) -> str:
+        return f"split {self.split}, file {file}, row {start + row}"
 
     def rows(self, table: RowTable, tasks: TaskSet) -> Iterator[StreamedRow]:
         """The rows of a table one by one; they do not need the table any more."""
@@ -158,7 +162,7 @@ class RowStream:
             row = rows[position]
             try:
                 preprocessing(read_picture(row.picture, self.folder), row.box, pixels[position])
-            except (DataError, ImageDecodeError) as error:
+            except (DataError, PictureError) as error:
                 raise self.error(row.uid, error) from error
 
         decoders.run(decode, len(rows))

@@ -93,14 +93,15 @@ def _differences(given: "Features") -> list[str]:
                 f"column {column.name!r} of the schema is not there; publish the dataset with this release, or map it by `columns`"
             )
             continue
-        found, names = schema.field(column.name).type, getattr(given[column.name], "names", None)
+        found = schema.field(column.name).type
+        names: list[str] | None = getattr(given[column.name], "names", None)
         if found != column.type:
             mistakes.append(f"column {column.name!r} holds {found}; the schema of this release has {column.type}")
         elif column.class_names and names is None:
             mistakes.append(
                 f"column {column.name!r} has lost the names of its classes; write it by `Dataset.to_parquet` or `push_to_hub`"
             )
-        elif len(column.class_names) > 1 and tuple(names) != column.class_names:
+        elif names is not None and len(column.class_names) > 1 and tuple(names) != column.class_names:
             mistakes.append(
                 f"column {column.name!r} has the classes {', '.join(names)}; this release has {', '.join(column.class_names)}"
             )

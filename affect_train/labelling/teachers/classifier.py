@@ -13,6 +13,7 @@ from affect_data.vocabulary import expression_named, slot_of
 from affect_train.inputs.preprocess import Preprocessing
 from affect_train.labelling.teachers.base import Teacher, TeacherError, TeacherLogits, files_digest
 from affect_train.labelling.teachers.description import TeacherDescription
+from affect_train.network.backbones import in_own_memory
 from affect_train.tasks import TaskSet
 
 ACTION_UNIT = re.compile(r"(?i)(?:au|action unit)[ _-]?0*(\d+)")
@@ -63,7 +64,7 @@ class ClassifierTeacher(Teacher):
         return self
 
     def logits(self, pixels: Tensor) -> TeacherLogits:
-        """See `Teacher.logits`."""
+        """The logits of the classes and action units that were named, by head."""
         found = self.model(torch.addcmul(self._shift, pixels.float(), self._scale)).logits
         return {head: found[:, columns] for head, columns in self._columns.items()}
 
@@ -95,6 +96,7 @@ def _load(source: str | Path, name: str) -> tuple[Any, Mapping[str, Any]]:
         raise TeacherError(
             name, f"weights are missing: {', '.join(lost[:5])}", "Name a trained classifier, not a backbone"
         )
+    in_own_memory(model)
     return model.eval(), processor
 
 

@@ -47,7 +47,7 @@ class GraphTeacher(Teacher):
 
     @property
     def view(self) -> str:
-        """See `Teacher.view`."""
+        """The crop, and the colour and normalisation that the description gives."""
         given = self.input
         normalised = f"(pixels * {given.scale:.6g} - {list(given.mean)}) / {list(given.std)}"
         return f"{super().view}, {given.colour}, {normalised}"
@@ -58,7 +58,7 @@ class GraphTeacher(Teacher):
         return self
 
     def logits(self, pixels: Tensor) -> TeacherLogits:
-        """See `Teacher.logits`."""
+        """The outputs of the graph as logits by head; probabilities and numbers are converted."""
         outputs = self._graph.run(model_input(pixels.cpu().numpy(), self.input))
         found: TeacherLogits = {}
         for output in self.description.outputs:
@@ -143,9 +143,9 @@ def model_input(pixels: NDArray[np.uint8], given: Input) -> NDArray[np.float32]:
     """
     values = pixels.astype(np.float32)
     if given.colour == "grey":
-        values = np.tensordot(np.float32(GREY), values, axes=(0, 1))[:, None]
+        values = np.tensordot(np.array(GREY, np.float32), values, axes=(0, 1))[:, None]
     elif given.colour == "bgr":
         values = values[:, ::-1]
-    mean, std = (np.float32(side).reshape(1, -1, 1, 1) for side in (given.mean, given.std))
+    mean, std = (np.array(side, np.float32).reshape(1, -1, 1, 1) for side in (given.mean, given.std))
     values = (values * np.float32(given.scale) - mean) / std
     return np.ascontiguousarray(values if given.layout == "nchw" else values.transpose(0, 2, 3, 1))

@@ -7,10 +7,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints
 
-from affect_data.errors import RecipeError, UsageError
+from affect_data.errors import UsageError
+from affect_data.recipe_file import TEACHER_DESCRIPTION, read_recipe_text, validated
 from affect_data.vocabulary import expression_named, slot_of
+from affect_data.yaml12 import KeyPath
 from affect_train.recipe.section import Section
-from affect_train.recipe.source import RecipeSource, read_source, valid_sections, validation_mistakes
 from affect_train.tasks import TaskSet
 
 Channels = Annotated[tuple[float, ...], Field(min_length=1, max_length=3)]
@@ -65,17 +66,10 @@ def read_description(path: Path) -> TeacherDescription:
     """The validated description of a YAML file.
 
     Raises:
+        UsageError: the file does not exist.
         RecipeError: lists every mistake, with its line.
     """
-    source = read_source(path)
-    if source.mistakes and not source.values:
-        raise RecipeError(source.name, source.mistakes)
-    mistakes, invalid = validation_mistakes(TeacherDescription, source)
-    sections = valid_sections(TeacherDescription, source, {*invalid, *_required(source.values)})
-    mistakes = [*source.mistakes, *mistakes, *_contradictions(sections, source)]
-    if mistakes:
-        raise RecipeError(source.name, mistakes)
-    return TeacherDescription(**sections)
+    return validated(TeacherDescription, read_recipe_text(path, TEACHER_DESCRIPTION), _contradictions)
 
 
 def model_file(description: TeacherDescription, path: Path) -> Path:
@@ -105,73 +99,69 @@ def model_file(description: TeacherDescription, path: Path) -> Path:
     return file
 
 
-def _required(values: Mapping[str, Any]) -> set[str]:
-    return {name for name, info in TeacherDescription.model_fields.items() if info.is_required() and name not in values}
-
-
-def _contradictions(sections: Mapping[str, Any], source: RecipeSource) -> Iterator[str]:
+def _contradictions(sections: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
     is_graph = sections.get("format") in ("onnx", "tflite")
     if is_graph and "input" in sections and sections["input"] is None:
-        yield source.mistake(("input",), "missing; say the size, colour, layout and normalisation of the input")
+        yield ("input",), "missing; say the size, colour, layout and normalisation of the input"
     if is_graph and "outputs" in sections:
-        yield from _output_mistakes(sections["outputs"], source)
+        yield from _output_mistakes(sections["outputs"])
     if is_graph and sections.get("classes"):
-        yield source.mistake(("classes",), "only for transformers; name the classes under `outputs`")
+        yield ("classes",), "only for transformers; name the classes under `outputs`"
     if sections.get("format") == "transformers" and sections.get("outputs"):
-        yield source.mistake(("outputs",), "not for transformers, whose model names its classes; rename by `classes`")
+        yield ("outputs",), "not for transformers, whose model names its classes; rename by `classes`"
     if isinstance(sections.get("input"), Input):
         channels = (1,) if sections["input"].colour == "grey" else (1, 3)
         for key in ("mean", "std"):
             found = getattr(sections["input"], key)
             if len(found) not in channels or (key == "std" and 0 in found):
                 expected = "one number" if channels == (1,) else "one number, or one for each of 3 channels"
-                yield source.mistake(("input", key), f"found {list(found)}; expected {expected}, none of them 0 in std")
+                yield ("input", key), f"found {list(found)}; expected {expected}, none of them 0 in std"
     for position, name in enumerate(sections.get("classes", ())):
-        yield from _class_mistakes(name, ("classes", position), source)
+        yield from _class_mistakes(name, ("classes", position))
 
 
-def _output_mistakes(outputs: tuple[Output, ...], source: RecipeSource) -> Iterator[str]:
+def _output_mistakes(outputs: tuple[Output, ...]) -> Iterator[tuple[KeyPath, str]]:
     if not outputs:
-        yield source.mistake(("outputs",), "missing; say what each output of the model holds")
+        yield ("outputs",), "missing; say what each output of the model holds"
     kinds = [output.holds for output in outputs]
     if len(set(kinds)) != len(kinds) or ("valence_arousal" in kinds and {"valence", "arousal"} & set(kinds)):
-        yield source.mistake(("outputs",), f"two outputs hold the same; found {', '.join(kinds)}")
+        yield ("outputs",), f"two outputs hold the same; found {', '.join(kinds)}"
     if ("valence" in kinds) != ("arousal" in kinds):
-        yield source.mistake(("outputs",), "valence and arousal belong together; found only one of them")
+        yield ("outputs",), "valence and arousal belong together; found only one of them"
     for index, output in enumerate(outputs):
         place = ("outputs", index)
         if output.holds == "expression":
             if sum(name is not None for name in output.classes) < 2:
-                yield source.mistake((*place, "classes"), "name every class of the output, in the model's order")
+                yield (*place, "classes"), "name every class of the output, in the model's order"
             for position, name in enumerate(output.classes):
-                yield from _class_mistakes(name, (*place, "classes", position), source)
-            yield from _twice([_canonical(name) for name in output.classes if name], (*place, "classes"), source)
+                yield from _class_mistakes(name, (*place, "classes", position))
+            yield from _twice([_canonical(name) for name in output.classes if name], (*place, "classes"))
         if output.holds == "action_units":
-            yield from _unit_mistakes(output, place, source)
+            yield from _unit_mistakes(output, place)
         is_number = output.values == "numbers"
         if is_number and output.holds in ("expression", "action_units"):
-            yield source.mistake((*place, "values"), f"{output.holds} are logits or probabilities, not numbers")
+            yield (*place, "values"), f"{output.holds} are logits or probabilities, not numbers"
         if output.holds == "valence_arousal" and not is_number:
-            yield source.mistake((*place, "values"), "an output of both holds two numbers: say `values: numbers`")
+            yield (*place, "values"), "an output of both holds two numbers: say `values: numbers`"
 
 
-def _unit_mistakes(output: Output, place: tuple[str | int, ...], source: RecipeSource) -> Iterator[str]:
+def _unit_mistakes(output: Output, place: KeyPath) -> Iterator[tuple[KeyPath, str]]:
     if not output.action_units:
-        yield source.mistake((*place, "action_units"), "give the FACS number of every column, in the model's order")
+        yield (*place, "action_units"), "give the FACS number of every column, in the model's order"
     for number in output.action_units:
         try:
             slot_of(number)
         except ValueError as error:
-            yield source.mistake((*place, "action_units"), str(error))
-    yield from _twice(output.action_units, (*place, "action_units"), source)
+            yield (*place, "action_units"), str(error)
+    yield from _twice(output.action_units, (*place, "action_units"))
 
 
-def _class_mistakes(name: str | None, place: tuple[str | int, ...], source: RecipeSource) -> Iterator[str]:
+def _class_mistakes(name: str | None, place: KeyPath) -> Iterator[tuple[KeyPath, str]]:
     try:
         if name is not None:
             expression_named(name)
     except ValueError as error:
-        yield source.mistake(place, f"{error}; write null to leave the class out")
+        yield place, f"{error}; write null to leave the class out"
 
 
 def _canonical(name: str) -> str:
@@ -181,7 +171,7 @@ def _canonical(name: str) -> str:
         return name
 
 
-def _twice(names: Sequence[str] | Sequence[int], place: tuple[str | int, ...], source: RecipeSource) -> Iterator[str]:
+def _twice(names: Sequence[str] | Sequence[int], place: KeyPath) -> Iterator[tuple[KeyPath, str]]:
     twice = sorted({str(name) for name in names if list(names).count(name) > 1})
     if twice:
-        yield source.mistake(place, f"{', '.join(twice)} is named twice")
+        yield place, f"{', '.join(twice)} is named twice"

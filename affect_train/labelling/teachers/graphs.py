@@ -72,7 +72,7 @@ class OnnxGraph(Graph):
         self._names = [output.name for output in self._session.get_outputs()]
 
     def run(self, batch: NDArray[np.float32]) -> Arrays:
-        """See `Graph.run`."""
+        """The outputs of a batch by name, as onnxruntime gives them."""
         if self.shape[0] not in (None, len(batch)):
             return _stacked([self.run(batch[row : row + 1]) for row in range(len(batch))])
         found = self._session.run(self._names, {self._input: batch.astype(self._dtype)})
@@ -116,7 +116,7 @@ class TfliteGraph(Graph):
         self._batch = int(self._details["shape"][0])
 
     def run(self, batch: NDArray[np.float32]) -> Arrays:
-        """See `Graph.run`."""
+        """The outputs of a batch by name, in float where the file is quantised; the interpreter is resized to the batch."""
         if len(batch) != self._batch:
             self._interpreter.resize_tensor_input(self._details["index"], batch.shape, strict=False)
             self._interpreter.allocate_tensors()
@@ -139,13 +139,15 @@ def _quantised(values: NDArray[np.float32], details: Mapping[str, Any]) -> NDArr
     if not np.issubdtype(kind, np.integer):
         return values.astype(kind)
     limits = np.iinfo(kind)
-    return np.clip(np.round(values / (scale or 1) + zero), limits.min, limits.max).astype(kind)
+    quantised: NDArray[Any] = np.clip(np.round(values / (scale or 1) + zero), limits.min, limits.max).astype(kind)
+    return quantised
 
 
 def _dequantised(values: NDArray[Any], details: Mapping[str, Any]) -> NDArray[Any]:
     scale, zero = details["quantization"]
     if np.issubdtype(values.dtype, np.integer) and scale:
-        return (values.astype(np.float32) - zero) * scale
+        real: NDArray[Any] = (values.astype(np.float32) - zero) * scale
+        return real
     # A copy: the interpreter's memory is written again by the next batch.
     return np.array(values)
 

@@ -44,12 +44,12 @@ class AffectTeacher(Teacher):
 
     @property
     def sees_windows(self) -> bool:
-        """See `Teacher.sees_windows`."""
+        """Whether the model has a recurrent stage."""
         return self.model.config.temporal is not None
 
     @property
     def view(self) -> str:
-        """See `Teacher.view`."""
+        """The crop, and the windows of frames where the model has a recurrent stage."""
         if not self.sees_windows:
             return super().view
         options = Temporal(**self.model.config.temporal)
@@ -58,11 +58,11 @@ class AffectTeacher(Teacher):
     def inputs(
         self, folder: DatasetFolder, split: str, accelerator: "Accelerator", workers: int = 0
     ) -> FaceImages | FeatureWindows:
-        """See `Teacher.inputs`."""
+        """Pictures of a split, or stored features in windows where the model reads those."""
         return inputs_of(self.model, self.preprocessing, folder, split, accelerator, workers=workers)
 
     def logits(self, pixels: Tensor) -> TeacherLogits:
-        """See `Teacher.logits`."""
+        """The logits of the model's heads."""
         return logits_of(self.model(pixels))
 
 

@@ -1,20 +1,16 @@
-"""Losses by which action units and expressions teach each other, added to those of any method.
+"""Losses by which action units and expressions teach each other, beside those of any method.
 
 Source: Kollias, Sharmanska & Zafeiriou, *Face Behavior a la carte* (FaceBehaviorNet, arXiv 1910.11111) and *Distribution Matching for Heterogeneous
 Multi-Task Learning* (arXiv 2105.03790).
 """
 
-from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from accelerate import Accelerator
 from numpy.typing import NDArray
 from torch import Tensor
 
-from affect_data.vocabulary import EXPRESSION_ACTION_UNITS
 from affect_train import losses
 from affect_train.methods.coupling.co_annotation import (
     complete_expressions,
@@ -26,22 +22,49 @@ from affect_train.methods.coupling.co_annotation import (
 )
 from affect_train.methods.coupling.distribution_matching import matching_losses
 from affect_train.methods.coupling.relations import Relations, check_coded
-from affect_train.methods.method import Method
+from affect_train.methods.method import LossTerms, Method
 from affect_train.methods.terms import LossTerm, Term
-from affect_train.recipe.coupling import Coupling
-from affect_train.recipe.recipe import Recipe
+from affect_train.recipe.methods.coupling import CouplingOptions
 from affect_train.tasks import TaskSet
 
 if TYPE_CHECKING:
     from affect_train.inputs.batch import AffectBatch
     from affect_train.inputs.labels import LabelArrays
     from affect_train.network.model import AffectOutput
-    from affect_train.training.data import TrainingData
-    from affect_train.training.learner import Learner
 
 
-class Coupled(Method):
-    """The terms of another method and those of the section ``method.coupling``: as many of the following as it names.
+class Coupled(LossTerms):
+    """The terms of a method and those of a coupling, side by side.
+
+    Args:
+        method: whose terms stay as they are.
+        coupling: the section of the recipe.
+    """
+
+    def __init__(self, method: Method, coupling: CouplingOptions) -> None:
+        self.method = method
+        self.coupling = CouplingTerms(method, coupling)
+
+    @property
+    def needs_window_statistics(self) -> bool:
+        """As of the method; the terms of the coupling are sums over rows."""
+        return self.method.needs_window_statistics
+
+    def prepare(self, labels: "LabelArrays", rows: NDArray[np.int64], where: str) -> list[str]:
+        """What both take from the labels, the method first."""
+        return [*self.method.prepare(labels, rows, where), *self.coupling.prepare(labels, rows, where)]
+
+    def counts(self, batch: "AffectBatch") -> dict[str, Tensor]:
+        """Of the method, and of every coupling."""
+        return {**self.method.counts(batch), **self.coupling.counts(batch)}
+
+    def losses(self, output: "AffectOutput", batch: "AffectBatch") -> dict[str, Term]:
+        """Of the method, and of every coupling."""
+        return {**self.method.losses(output, batch), **self.coupling.losses(output, batch)}
+
+
+class CouplingTerms(LossTerms):
+    """The terms of the section ``method.coupling``: as many of the following as it names.
 
     ``co_annotation_au``: images with an expression and no action unit have the action units of that expression, each with its weight as the weight
     of its loss. ``co_annotation_expression``: images with action units and no expression have the expression all of whose action units are present;
@@ -51,20 +74,18 @@ class Coupled(Method):
     Where the relations say nothing of a class of the head, the losses are of the distribution over the other classes.
 
     Args:
-        method: whose terms stay as they are.
+        method: whose weights of tasks and of action units are those of labels that are given, too.
         coupling: the section of the recipe.
     """
 
-    name: ClassVar[str] = "coupled"
-
-    def __init__(self, method: Method, coupling: Coupling) -> None:
-        super().__init__(method.options, method.tasks)
+    def __init__(self, method: Method, coupling: CouplingOptions) -> None:
         self.method = method
+        self.tasks = method.tasks
         self.coupling = coupling
         soft, matching = coupling.soft_co_annotation, coupling.distribution_matching
         self.soft = soft if soft is not None and soft.weight else None
         self.matching = matching if matching is not None and matching.weight else None
-        self._relations = None if coupling.prior == "data" else table_relations(coupling, method.tasks)
+        self._relations = table_relations(coupling, method.tasks)
 
     @property
     def relations(self) -> Relations:
@@ -75,8 +96,8 @@ class Coupled(Method):
 
     @property
     def needs_window_statistics(self) -> bool:
-        """As of the method; the terms of the coupling are sums over rows."""
-        return self.method.needs_window_statistics
+        """False: all are sums over rows."""
+        return False
 
     def prepare(self, labels: "LabelArrays", rows: NDArray[np.int64], where: str) -> list[str]:
         """Counts the relations, or makes sure that the labels can teach those of a table.
@@ -84,17 +105,16 @@ class Coupled(Method):
         Raises:
             CouplingError: they cannot.
         """
-        notes = list(self.method.prepare(labels, rows, where))
-        if self.coupling.prior == "data":
+        if self.coupling.table is None:
             self._relations = Relations.of_labels(
                 labels,
                 rows,
                 self.tasks,
-                neutral=self.coupling.neutral == "include",
+                neutral=self.coupling.counts_neutral,
                 least_rows=self.coupling.least_rows,
             )
         check_coded(self.relations, labels, rows, self.tasks, where)
-        notes += self.relations.notes
+        notes = list(self.relations.notes)
         matched = zip(self.tasks.action_units, self.relations.matched.tolist(), strict=True)
         apart = [f"AU{number}" for number, known in matched if not known]
         if apart and self.matching is not None:
@@ -103,38 +123,14 @@ class Coupled(Method):
             )
         return notes
 
-    def attach(self, learner: "Learner", data: "TrainingData", accelerator: Accelerator, recipe: Recipe) -> None:
-        """Of the method."""
-        self.method.attach(learner, data, accelerator, recipe)
-
-    def before_step(self, number: int, window: Sequence["AffectBatch"]) -> None:
-        """Of the method."""
-        self.method.before_step(number, window)
-
-    def before_losses(self, output: "AffectOutput", batch: "AffectBatch") -> None:
-        """Of the method."""
-        self.method.before_losses(output, batch)
-
-    def before_update(self) -> None:
-        """Of the method."""
-        self.method.before_update()
-
-    def finish(self, folder: Path) -> list[str]:
-        """Of the method."""
-        return self.method.finish(folder)
-
-    def au_shares(self, known: Tensor) -> Tensor | None:
-        """Of the method."""
-        return self.method.au_shares(known)
-
     def counts(self, batch: "AffectBatch") -> dict[str, Tensor]:
-        """Of the method, and of every coupling."""
-        return {**self.method.counts(batch), **self._own_counts(batch, self._relations_on(batch))}
+        """Of every coupling."""
+        return self._counts(batch, self._relations_on(batch))
 
-    def _own_counts(self, batch: "AffectBatch", relations: Relations) -> dict[str, Tensor]:
+    def _counts(self, batch: "AffectBatch", relations: Relations) -> dict[str, Tensor]:
         found: dict[str, Tensor] = {}
         if self._hard_au:
-            found["co_annotation_au"] = self.au_count(self._unit_labels(batch, relations) > 0)
+            found["co_annotation_au"] = self.method.au_count(self._unit_labels(batch, relations) > 0)
         if self._hard_expression:
             found["co_annotation_expression"] = (complete_expressions(batch, relations) >= 0).sum()
         if self.soft is not None:
@@ -144,14 +140,17 @@ class Coupled(Method):
         return found
 
     def losses(self, output: "AffectOutput", batch: "AffectBatch") -> dict[str, Term]:
-        """Of the method, and of every coupling."""
+        """Of every coupling."""
         assert output.au_logits is not None
         assert output.expression_logits is not None
         relations = self._relations_on(batch)
-        counts = self._own_counts(batch, relations)
+        counts = self._counts(batch, relations)
         sums: dict[str, tuple[Tensor, float]] = {}
         if self._hard_au:
-            sums["co_annotation_au"] = self._au_sum(output.au_logits, batch, relations), self._hard_au * self.au_factor
+            sums["co_annotation_au"] = (
+                self._au_sum(output.au_logits, batch, relations),
+                self._hard_au * self.method.au_factor,
+            )
         if self._hard_expression:
             classes = complete_expressions(batch, relations)
             total, _ = losses.masked_cross_entropy(output.expression_logits, classes, classes >= 0)
@@ -162,24 +161,23 @@ class Coupled(Method):
             scored = scored_expressions(batch, relations)
             sums["soft_co_annotation"] = soft_sum(output.expression_logits, targets, scored, relations), options.weight
         if self.matching is not None:
-            options = self.matching
+            matching = self.matching
             matched = matching_losses(
-                output.au_logits, output.expression_logits, relations, options.form, options.gradient
+                output.au_logits, output.expression_logits, relations, matching.form, matching.gradient
             )
-            sums["distribution_matching"] = matched.sum(), options.weight
-        own: dict[str, Term] = {name: LossTerm(total, counts[name], weight) for name, (total, weight) in sums.items()}
-        return {**self.method.losses(output, batch), **own}
+            sums["distribution_matching"] = matched.sum(), matching.weight
+        return {name: LossTerm(total, counts[name], weight) for name, (total, weight) in sums.items()}
 
     @property
     def _hard_au(self) -> float:
         """The weight of given action units; 0 where none are given."""
         hard = self.coupling.co_annotation
-        return hard.au_weight * self.options.task_weights.au if hard is not None else 0.0
+        return hard.au_weight * self.method.options.task_weights.au if hard is not None else 0.0
 
     @property
     def _hard_expression(self) -> float:
         hard = self.coupling.co_annotation
-        return hard.expression_weight * self.options.task_weights.expression if hard is not None else 0.0
+        return hard.expression_weight * self.method.options.task_weights.expression if hard is not None else 0.0
 
     def _relations_on(self, batch: "AffectBatch") -> Relations:
         if self.relations.classes.device != batch.au.device:
@@ -192,7 +190,7 @@ class Coupled(Method):
 
     def _au_sum(self, logits: Tensor, batch: "AffectBatch", relations: Relations) -> Tensor:
         weights = self._unit_labels(batch, relations)
-        given, shares = weights > 0, self.au_shares(weights > 0)
+        given, shares = weights > 0, self.method.au_shares(weights > 0)
         total, _ = losses.masked_binary_cross_entropy(
             logits, given.float(), given, weights if shares is None else weights * shares
         )
@@ -204,16 +202,18 @@ class Coupled(Method):
         return rows * relations.matched.sum() if averages else rows
 
 
-def table_relations(coupling: Coupling, tasks: TaskSet) -> Relations:
-    """The relations of the recipe's table, or of Du et al.
+def table_relations(coupling: CouplingOptions, tasks: TaskSet) -> Relations | None:
+    """The relations of the recipe's table, or of Du et al.; None where the labels give them.
 
     Raises:
         CouplingError: the heads have no relation between them.
     """
+    if coupling.table is None:
+        return None
     matching = coupling.distribution_matching
     return Relations.of_table(
-        coupling.relations if coupling.relations is not None else EXPRESSION_ACTION_UNITS,
+        coupling.table,
         tasks,
-        neutral=coupling.neutral == "include",
+        neutral=coupling.counts_neutral,
         weighted=matching is not None and matching.weighted,
     )

@@ -10,15 +10,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from affect_train.errors import CouplingError
+from affect_train.recipe.methods.coupling import NEUTRAL, RelationTable, has_relation, no_relation, related_expressions
 from affect_train.tasks import TaskSet
 
 if TYPE_CHECKING:
     from affect_train.inputs.labels import LabelArrays
 
-RelationTable = Mapping[str, Mapping[int, float]]
-"""For each expression its action units: 1 where they are prototypical, else the share of subjects who show them."""
-
-NEUTRAL: Final = "neutral"
 PROTOTYPICAL: Final = 0.70
 OBSERVED: Final = 0.20
 """Shares of subjects above which Du et al. call an action unit prototypical, and from which on they list it at all."""
@@ -66,6 +63,8 @@ class Relations:
         Raises:
             CouplingError: the heads have no relation between them.
         """
+        if not has_relation(table, tasks, neutral=neutral):
+            raise CouplingError(no_relation(tasks))
         rows, required = np.zeros((2, len(tasks.expressions), len(tasks.action_units)), dtype=np.float32)
         columns = {number: column for column, number in enumerate(tasks.action_units)}
         complete, dropped, kept = np.zeros(len(tasks.expressions), dtype=bool), [], 0
@@ -80,10 +79,9 @@ class Relations:
                     kept += 1
                 else:
                     dropped.append(f"AU{number} of {name}")
-        related = [name in table or (name == NEUTRAL and neutral) for name in tasks.expressions]
-        if not kept or sum(related) < 2:
-            raise CouplingError(no_relation(tasks))
-        notes = [f"coupling: {kept} relations between {sum(related)} expressions and {_number_of(rows)} action units"]
+        named = related_expressions(table, tasks, neutral=neutral)
+        related = [name in named for name in tasks.expressions]
+        notes = [f"coupling: {kept} relations between {len(named)} expressions and {_number_of(rows)} action units"]
         if dropped:
             notes.append(f"coupling: dropped {len(dropped)} relations that no head predicts: {', '.join(dropped)}")
         prior = rows if weighted else (rows > 0).astype(np.float32)
@@ -131,7 +129,7 @@ class Relations:
             ]
             notes.append(f"coupling: fewer than {least_rows} rows with both labels, so left out: {', '.join(lacking)}")
         return cls._build(
-            tasks, related, weights.astype(np.float32), required, required.any(axis=1), frequencies, known, notes
+            tasks, related, weights.astype(np.float32), required, np.any(required, axis=1), frequencies, known, notes
         )
 
     @classmethod
@@ -198,7 +196,7 @@ def check_coded(
         CouplingError: a related action unit has no label at all, or no row has an expression.
     """
     named = (relations.weights > 0).any(dim=0).numpy()
-    coded = labels.au_mask[rows].any(axis=0)
+    coded = np.any(labels.au_mask[rows], axis=0)
     uncoded = [number for number, one, own in zip(tasks.action_units, coded, named, strict=True) if own and not one]
     if uncoded:
         names = ", ".join(f"AU{number}" for number in uncoded)
@@ -210,14 +208,6 @@ def check_coded(
         raise CouplingError(
             f"no row of {where} has an expression; to fix: remove `method.coupling`, or build the dataset with a database that has expressions"
         )
-
-
-def no_relation(tasks: TaskSet) -> str:
-    """What to say where two heads have nothing to do with each other."""
-    return (
-        f"no relation between the expressions {', '.join(tasks.expressions) or '(none)'} and "
-        f"{', '.join(f'AU{number}' for number in tasks.action_units) or 'no action unit'}; couple heads that share one, or give `relations`"
-    )
 
 
 def _required(units: Mapping[int, float]) -> set[int]:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -14,10 +13,7 @@ from affect_data.errors import UsageError
 from affect_train.inputs.batch import AffectBatch
 from affect_train.inputs.loading import FaceLoader
 from affect_train.inputs.sampler import BatchPlan
-
-if TYPE_CHECKING:
-    from affect_train.recipe.recipe import Recipe
-    from affect_train.training.data import Split
+from affect_train.methods.method import TrainedSplit
 
 SEED_OFFSET = 2**32
 """Added to the recipe's seed, which is smaller: else a batch of its own would hold the rows that the batch of the step holds."""
@@ -79,17 +75,28 @@ class MetaLoader:
     """Batches of their own, in an order that is a function of (seed, number) alone.
 
     Args:
-        recipe: of the run; `method.meta_batch.size` is set.
         split: the training split.
         rows: int64, those with action units that may come.
+        size: of a batch over all processes.
         accelerator: the processes that share a batch.
+        seed: of the recipe.
+        workers: processes that decode.
 
     Raises:
-        UsageError: they cannot share it evenly, or there are no rows.
+        UsageError: the processes cannot share a batch evenly, or there are no rows.
     """
 
-    def __init__(self, recipe: "Recipe", split: "Split", rows: NDArray[np.int64], accelerator: Accelerator) -> None:
-        size, processes = recipe.method.meta_batch.size, accelerator.num_processes
+    def __init__(
+        self,
+        split: TrainedSplit,
+        rows: NDArray[np.int64],
+        size: int,
+        accelerator: Accelerator,
+        *,
+        seed: int,
+        workers: int,
+    ) -> None:
+        processes = accelerator.num_processes
         if size % processes:
             raise UsageError(
                 f"method.meta_batch.size is {size}, which {processes} processes cannot share evenly; make it a multiple of {processes}"
@@ -99,9 +106,10 @@ class MetaLoader:
                 "method.meta_batch: no row that the meta batches may be drawn from has a label of an action unit of `tasks.action_units`; "
                 "choose another fold, or a `share` of each batch"
             )
-        self._plan = BatchPlan({"au": rows}, size, seed=recipe.seed + SEED_OFFSET)
+        assert split.labels is not None
+        self._plan = BatchPlan({"au": rows}, size, seed=seed + SEED_OFFSET)
         shard = self._plan.shard(processes, accelerator.process_index)
-        self._loader = FaceLoader(split.images, shard, min(1, recipe.batches.workers))
+        self._loader = FaceLoader(split.images, shard, workers)
         self._labels, self._device = split.labels, accelerator.device
         self._next = -1
         self._faces: Iterator[AffectBatch] = iter(())

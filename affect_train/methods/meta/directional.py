@@ -1,19 +1,18 @@
 """How the losses of rows change in a direction of weight space, without a second-order graph."""
 
 import math
-import warnings
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from functools import partial
 
 import torch
 from torch import Tensor
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from affect_train.losses import sum_dtype
 from affect_train.methods.meta.virtual_step import SMALLEST_NORM, Weights, gradients, length
 
+LOGIT_CHANGE = 1e-3
+"""By how much the outputs of compared passes differ from those at the weights, to either side: root mean square over rows and classes."""
 FIRST_DISTANCE = 2e-4
 SHORTEST, LONGEST = 1e-7, 1.0
 BAND = 2.0
@@ -63,17 +62,6 @@ class Passes:
             outputs, losses = self._rows(leaves)
         return OnePass(outputs.detach(), losses, leaves)
 
-    def derivatives(self, direction: Sequence[Tensor]) -> Tensor:
-        """The derivatives of the losses in a direction by forward-mode differentiation, float [N]."""
-        # The fused kernels of attention have no forward derivative.
-        with self._random(), sdpa_kernel(SDPBackend.MATH), warnings.catch_warnings():
-            # Loading torch's forward derivatives for the first time uses a part of torch that is on its way out.
-            warnings.filterwarnings("ignore", "`torch.jit", DeprecationWarning)
-            found: Tensor = torch.func.jvp(lambda *moved: self._rows(moved)[1], tuple(self._weights), tuple(direction))[
-                1
-            ]
-        return found
-
 
 @dataclass(frozen=True)
 class RowLosses:
@@ -81,33 +69,30 @@ class RowLosses:
 
     Attributes:
         along: float [N], the derivative of each in a direction.
-        near: gives a pass with graph.
+        ahead: a pass nearby; with graph where it was asked for.
     """
 
     along: Tensor
-    near: Callable[[], OnePass]
+    ahead: OnePass
 
     def gradient(self, factors: Tensor) -> Weights:
-        """The gradient, by the weights, of the sum of the losses times factors, float [N]; to be asked for once."""
-        one = self.near()
-        return gradients((one.losses * factors).sum(), one.leaves)
+        """The gradient, by the weights, of the sum of the losses times factors, float [N]; to be asked for once, and zero without graph."""
+        return gradients((self.ahead.losses * factors).sum(), self.ahead.leaves)
 
 
 class DirectionalDerivatives:
-    """From a direction v of weight space to ``<v, d loss_i / d weights>`` of every row.
+    """From a direction v of weight space to ``<v, d loss_i / d weights>`` of every row, by central differences.
 
-    Differences of losses are taken over such a distance that the outputs change by a given amount (root mean square over rows and classes, one side):
-    a network bends over longer ones, with batch normalisation of features that hardly vary within thousandths of weight space, and over shorter ones
-    the change is lost in float32. The distance of one direction is the first try for the next.
+    They are taken over such a distance that the outputs change by a given amount: a network bends over longer ones, with batch normalisation of
+    features that hardly vary within thousandths of weight space, and over shorter ones the change is lost in float32. The distance of one direction
+    is the first try for the next.
 
     Args:
-        gradient: ``central_difference``, ``one_sided`` or ``forward_mode``, which takes no difference.
-        change: of the outputs.
         add: from a tensor to its sum over processes, so that all take the same distance.
+        change: of the outputs, see `LOGIT_CHANGE`.
     """
 
-    def __init__(self, gradient: str, change: float, add: Callable[[Tensor], Tensor]) -> None:
-        self.gradient = gradient
+    def __init__(self, add: Callable[[Tensor], Tensor], change: float = LOGIT_CHANGE) -> None:
         self.change = change
         self.distance = FIRST_DISTANCE
         self._add = add
@@ -124,26 +109,19 @@ class DirectionalDerivatives:
             graph: whether one of the compared passes keeps its graph, so that the losses' gradient costs a backward pass alone. It is then the
                 gradient at that pass's weights, where the outputs differ by `change`.
         """
-        if self.gradient == "forward_mode":
-            return RowLosses(passes.derivatives(direction), partial(passes.take, graph=True))
         norm = length(direction).clamp(min=SMALLEST_NORM)
-        if self.gradient == "one_sided" and here is None:
-            here = passes.take()
         for tries_left in reversed(range(TRIES)):
             distance = self.distance
             moves = torch._foreach_mul(list(direction), distance / norm)
             ahead = passes.take(moves, graph=graph)
+            # Where the pass at the weights is known, half of the difference tells whether the other half is worth taking.
             if here is not None and not self._far_enough(ahead.outputs - here.outputs) and tries_left:
                 continue
-            if self.gradient == "one_sided":
-                other, sides = here, 1
+            behind = passes.take(torch._foreach_neg(moves))
+            if here is not None or self._far_enough((ahead.outputs - behind.outputs) / 2):
                 break
-            other, sides = passes.take(torch._foreach_neg(moves)), 2
-            if here is not None or self._far_enough((ahead.outputs - other.outputs) / 2):
-                break
-        assert other is not None
-        along = (ahead.losses.detach() - other.losses) * (norm / (sides * distance))
-        return RowLosses(along, (lambda: ahead) if graph else partial(passes.take, graph=True))
+        along = (ahead.losses.detach() - behind.losses) * (norm / (2 * distance))
+        return RowLosses(along, ahead)
 
     def _far_enough(self, change: Tensor) -> bool:
         """Whether outputs have changed by about as much as they should; sets the distance at which they will."""

@@ -1,39 +1,20 @@
 """Learning action units with expressions as help: what each row's expression counts is learned from what it does for the action units."""
 
-from collections.abc import Sequence
-from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import torch
 from accelerate import Accelerator
-from accelerate.utils import DistributedType
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from affect_data.errors import DataError, UsageError
-from affect_train import losses
-from affect_train.methods.meta.batch import MetaLoader, divided, labelled_before
-from affect_train.methods.meta.directional import DirectionalDerivatives, OnePass, Passes, RowLosses
-from affect_train.methods.meta.processes import OverProcesses
-from affect_train.methods.meta.trial import Seen, Trial
-from affect_train.methods.meta.virtual_step import (
-    SMALLEST_NORM,
-    Weights,
-    WeightSpace,
-    computes_float32_exactly,
-    gradients,
-    length,
-    random_numbers,
-    random_state,
-    same_state,
-)
-from affect_train.methods.meta.weight_network import WeightNetwork, WeightRecord, doubts, write_network, write_table
+from affect_data.errors import DataError
+from affect_train.methods.meta.learning import WeightLearning, expression_losses
+from affect_train.methods.meta.weight_network import WeightNetwork
+from affect_train.methods.method import StepWrapper, Trained, TrainedData
 from affect_train.methods.supervised import Supervised
-from affect_train.methods.terms import LossTerm, Term, TotalLoss, total_loss
-from affect_train.recipe.methods import MetaAuxiliary as MetaAuxiliaryOptions
+from affect_train.methods.terms import LossTerm, Term
+from affect_train.recipe.methods.meta_auxiliary import MetaAuxiliaryOptions
 from affect_train.recipe.recipe import Recipe
 from affect_train.tasks import TaskSet
 
@@ -41,32 +22,12 @@ if TYPE_CHECKING:
     from affect_train.inputs.batch import AffectBatch
     from affect_train.inputs.labels import LabelArrays
     from affect_train.network.model import AffectOutput
-    from affect_train.training.data import TrainingData
-    from affect_train.training.learner import Learner
-
-WEIGHTS = "weights.parquet"
-NETWORK = "weight_network.safetensors"
-
-SMALLEST_STEP = 1e-16
-"""Adam's epsilon: gradients by the weights are as small as the learning rate over the number of rows, and its usual 1e-8 would swallow them."""
 
 
 class MetaAuxiliary(Supervised):
     """The losses of labels, with the expression loss of each row multiplied by a weight in (0, 1) that a small network gives it.
 
-    The weight network learns through a step that is tried and not kept: the model's weights move by plain gradient descent along the gradient of the
-    weighted losses, and the loss of the action units of other rows, the meta batch, is taken there. With the gradient v of that loss, the n rows with
-    an expression and the learning rate a of the step, row i's weight has the gradient ``-a / n <v, d loss_i / d weights>``: a row whose expression
-    pulls the model where the action units want it gains weight. This is a derivative of the row's loss in one direction, so no second-order graph is
-    needed. Then the step is taken with the new weights.
-
-    Where the meta rows are a batch of their own, the trial is the step itself, whose gradients are there before the model's weights move: what the
-    rows' losses gain by their new weights is then added to them, or, with ``trial: shared``, the new weights are those of the next step. Where the
-    meta rows are a share of the batch, the step learns from them and the trial does not, which has a backward pass of its own before. The compared
-    passes hold the rows with an expression alone, or all rows where these depend on one another (batch normalisation) or on random numbers
-    (dropout), which are then the same.
-
-    ``last_layers`` confines the trial to the end of the network. It is cheaper and not a safe default: such gradients may point the wrong way.
+    The network learns around each step, see `learning.WeightLearning`.
 
     Source: Li & Shan, *Meta Auxiliary Learning for Facial Action Unit Detection* (arXiv 2105.06620). What the paper leaves open is an option.
     """
@@ -76,125 +37,41 @@ class MetaAuxiliary(Supervised):
     def __init__(self, options: MetaAuxiliaryOptions, tasks: TaskSet) -> None:
         super().__init__(options, tasks)
         self.options: MetaAuxiliaryOptions = options
+        self._rows: NDArray[np.int64] | None = None
+        self._network: WeightNetwork | None = None
 
-    @classmethod
-    def mistakes(cls, recipe: Recipe) -> list[str]:
-        """What a recipe lacks for this method, each in one line."""
-        found = list(super().mistakes(recipe))
-        if not recipe.tasks.action_units or recipe.tasks.expression is None:
-            lacking = "expression" if recipe.tasks.action_units else "action_units"
-            found.append(
-                f"tasks.{lacking}: missing; the method 'meta_auxiliary' learns action units with expressions as help"
-            )
-        weights = recipe.method.task_weights
-        if not (weights.au and weights.expression):
-            found.append(
-                "method.task_weights: au or expression is 0; the method 'meta_auxiliary' weighs one by the other"
-            )
-        unfit = (
-            (
-                "training.accumulation",
-                recipe.training.accumulation > 1,
-                "set it to 1 and `batches.size` to the rows of a step",
-            ),
-            ("training.mixed_precision", recipe.training.mixed_precision == "fp16", "use bf16, or no"),
-            ("training.compile", recipe.training.compile is not None, "set it to null"),
-            ("model.gradient_checkpointing", recipe.model.gradient_checkpointing, "set it to false"),
-            ("model.temporal", getattr(recipe.model, "temporal", None) is not None, "set it to null"),
-        )
-        found += [
-            f"{key}: the method 'meta_auxiliary' tries a step with the model's weights moved, which this excludes; {remedy}"
-            for key, wrong, remedy in unfit
-            if wrong
-        ]
-        share = recipe.method.meta_batch.share
-        rows = recipe.batches.size / (
-            len(recipe.tasks.task_set().names) if recipe.batches.sampler == "task_balanced" else 1
-        )
-        if share is not None and rows * min(share, 1 - share) < 1:
-            found.append(
-                f"method.meta_batch.share: {share:g} of about {rows:.0f} rows with action units a batch leaves no row for the meta batch or none for "
-                "the step; take larger batches, or give the meta batch a `size` of its own"
-            )
-        return found
-
-    # ------------------------------------------------------------ around the run
+    @property
+    def network(self) -> WeightNetwork:
+        """What weighs the rows; only after `attach`, because its width is that of the model's features."""
+        if self._network is None:
+            raise RuntimeError("the network that weighs the rows is made in `attach`")
+        return self._network
 
     def prepare(self, labels: "LabelArrays", rows: NDArray[np.int64], where: str) -> list[str]:
-        """See `Method.prepare`.
+        """Makes sure that both tasks have labels, keeps the rows that are trained on, and gives what there is to say, a line each.
 
         Raises:
             DataError: none of the rows has an action unit, or none an expression.
         """
-        for what, mask in (("action units", labels.au_mask.any(axis=1)), ("an expression", labels.expression_mask)):
+        for what, mask in (("action units", np.any(labels.au_mask, axis=1)), ("an expression", labels.expression_mask)):
             if not mask[rows].any():
                 raise DataError(
                     f"{where}: the method 'meta_auxiliary' learns action units with expressions as help, but none of the {len(rows):,} rows "
                     f"that are trained on has a label of {what}; add a database that has it, or use the method 'supervised'"
                 )
-        self.rows = rows
+        self._rows = rows
         return super().prepare(labels, rows, where)
 
-    def attach(self, learner: "Learner", data: "TrainingData", accelerator: Accelerator, recipe: Recipe) -> None:
-        """See `Method.attach`.
+    def attach(self, trained: Trained, data: TrainedData, accelerator: Accelerator, recipe: Recipe) -> StepWrapper:
+        """What learns the weights around each step.
 
         Raises:
-            UsageError: the weights are divided over processes, or the meta batches cannot be drawn.
+            UsageError: the meta batches cannot be drawn.
         """
-        if accelerator.distributed_type in (DistributedType.FSDP, DistributedType.DEEPSPEED):
-            raise UsageError(
-                f"the method 'meta_auxiliary' needs whole weights on every process, and {accelerator.distributed_type} divides them; use multi_gpu"
-            )
-        model = accelerator.unwrap_model(learner.model)
-        self.accelerator, self.processes = accelerator, OverProcesses(accelerator)
-        self.base_optimizer = learner.optimizer
-        # With a coupling the step that is tried has its terms too.
-        self.whole = learner.method
-        self.learning = WeightSpace(model)
-        self.space = self.learning if self.options.last_layers is None else WeightSpace(model, self.options.last_layers)
-        options = self.options.weight_network
-        self.network = WeightNetwork(model.feature_width, options, recipe.seed).to(accelerator.device)
-        # Decay apart from the gradient, beside which it would be large.
-        self.optimizer = torch.optim.AdamW(
-            self.network.parameters(), lr=options.learning_rate, weight_decay=options.weight_decay, eps=SMALLEST_STEP
-        )
-        self.loader = None
-        if self.options.meta_batch.size is not None:
-            candidates = self.rows if data.reserved is None else data.reserved
-            labelled = candidates[data.train.labels.au_mask[candidates].any(axis=1)]
-            self.loader = MetaLoader(recipe, data.train, labelled, accelerator)
-        self.record = WeightRecord(len(data.train.labels) if self.options.record_weights else 0, accelerator.device)
-        self.split, self.epoch_steps = data.train, data.plan.steps
-        self.derivatives = DirectionalDerivatives(self.options.gradient, self.options.logit_change, self.processes.sum)
-        self.number, self.trial = 0, None
-        accelerator.register_for_checkpointing(self)
-
-    def state_dict(self) -> dict[str, Any]:
-        """What a checkpoint keeps."""
-        return {
-            "network": self.network.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "record": self.record.state_dict(),
-            "distance": self.derivatives.distance,
-        }
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Takes up what a checkpoint kept."""
-        for name, part in (("network", self.network), ("optimizer", self.optimizer), ("record", self.record)):
-            part.load_state_dict(state[name])
-        self.derivatives.distance = state["distance"]
-
-    def finish(self, folder: Path) -> list[str]:
-        """Writes the weight network, and the mean weight of each row in the last epoch in which it came; says where the weights look wrong."""
-        write_network(folder / NETWORK, self.network)
-        if not self.options.record_weights:
-            return []
-        uids = self.split.dataset.select_columns(["uid"]).with_format("arrow")[:].column(0)
-        table = self.record.table(uids)
-        write_table(folder / WEIGHTS, table)
-        return doubts(table, str(folder / WEIGHTS))
-
-    # ------------------------------------------------------------ the losses
+        learning = WeightLearning(self, trained, data, accelerator, recipe, self._rows)
+        self._network = learning.network
+        accelerator.register_for_checkpointing(learning)
+        return learning
 
     def counts(self, batch: "AffectBatch") -> dict[str, Tensor]:
         """The number of labels behind every term."""
@@ -202,8 +79,8 @@ class MetaAuxiliary(Supervised):
         return {**found, "expression_weight": found["expression"]}
 
     def losses(self, output: "AffectOutput", batch: "AffectBatch") -> dict[str, Term]:
-        """As `Supervised.losses` with weighted expressions, and ``expression_weight``: the mean weight, which adds nothing."""
-        rows = self._expression_losses(output, batch)
+        """Terms of `Supervised` with each row's expression loss times its weight, and ``expression_weight``: the mean weight, which adds nothing."""
+        rows = expression_losses(output, batch)
         with torch.no_grad():
             weights = self.network(output.features, rows)
         found = super().losses(output, batch)
@@ -211,198 +88,3 @@ class MetaAuxiliary(Supervised):
         found["expression"] = LossTerm((rows * weights).sum(), count, factor)
         found["expression_weight"] = LossTerm(weights.where(batch.expression_mask, 0.0).sum(), count, 0.0)
         return found
-
-    def _expression_losses(self, output: "AffectOutput", batch: "AffectBatch") -> Tensor:
-        assert output.expression_logits is not None
-        return losses.cross_entropy_of_rows(output.expression_logits, batch.expression, batch.expression_mask)
-
-    # ------------------------------------------------------------ the step that is tried
-
-    def before_step(self, number: int, window: Sequence["AffectBatch"]) -> None:
-        """Chooses the meta batch where the weight network is due."""
-        (batch,) = window
-        self.number, self.trial = number, None
-        steps = self.options.weight_network.steps
-        if (number - 1) % self.options.every == 0 and (steps is None or number <= steps):
-            self.trial = self._trial(batch)
-        if self.trial is not None and self.options.gradient == "second_order":
-            # Before the pass with gradient, so that its graph does not lie beside.
-            self._learn(self.trial, *self._weights_by_second_order(self.trial))
-            self.trial = None
-
-    def before_losses(self, output: "AffectOutput", batch: "AffectBatch") -> None:
-        """Keeps what the pass with gradient says of the rows; tries a step that is not the one which is taken."""
-        if self.trial is None and not self.options.record_weights:
-            return
-        assert output.features is not None
-        assert output.expression_logits is not None
-        rows = self._expression_losses(output, batch).detach()
-        self.seen = Seen(output.features.detach(), output.expression_logits.detach(), rows)
-        if self.trial is not None and self.loader is None:
-            # The step that is taken has the meta rows' action units, too.
-            total = self._total(self.whole.losses(output, self.trial.batch))
-            step = self.processes.mean_all(gradients(total.loss, self.space.own, retain=True))
-            weights, gradient, _ = self._weights_by_direction(self.trial, self.seen, step)
-            self._learn(self.trial, weights, gradient)
-            self.trial = None
-        if self.options.record_weights and (self.trial is None or self.options.trial == "shared"):
-            self._record(self.seen, batch)
-
-    def before_update(self) -> None:
-        """Lets the weight network learn from the gradients of the step, and gives these the rows' new weights unless the trial is shared."""
-        if self.trial is None:
-            return
-        step = [torch.zeros_like(one) if one.grad is None else one.grad for one in self.space.own]
-        weights, gradient, rows = self._weights_by_direction(self.trial, self.seen, step)
-        self._learn(self.trial, weights, gradient)
-        if self.options.trial == "separate":
-            self._reweigh(self.trial, weights.detach(), rows)
-            if self.options.record_weights:
-                self._record(self.seen, self.trial.batch)
-        self.trial = None
-
-    def _reweigh(self, trial: Trial, before: Tensor, rows: RowLosses) -> None:
-        """Adds to the step's gradients what the rows' losses gain by their new weights."""
-        with torch.no_grad():
-            gained = self.network(self.seen.features, self.seen.losses) - before
-        found = self.processes.sum_all(rows.gradient(gained * self.options.task_weights.expression / trial.expressions))
-        for parameter, change in zip(self.learning.own, found, strict=True):
-            # What the losses reach has a gradient of the step already.
-            if parameter.grad is not None:
-                parameter.grad.add_(change)
-
-    def _trial(self, batch: "AffectBatch") -> Trial | None:
-        """None where no row of any process has an expression, or no meta row an action unit."""
-        if self.loader is not None:
-            meta = self.loader.batch((self.number - 1) // self.options.every)
-        else:
-            assert self.options.meta_batch.share is not None
-            before = labelled_before(self.accelerator, batch)
-            batch, meta = divided(batch, self.options.meta_batch.share, before)
-        kind = losses.sum_dtype(batch.au.device)
-        counts = torch.stack([self.au_count(meta.au_mask).to(kind), batch.expression_mask.sum().to(kind)])
-        counts = self.processes.sum(counts)
-        if not bool((counts > 0).all()):
-            return None
-        return Trial(batch, meta, random_state(batch.au.device), *counts.float().unbind())
-
-    def _weights_by_direction(self, trial: Trial, seen: Seen, step: Weights) -> tuple[Tensor, Tensor, RowLosses]:
-        """The weights of the rows, in the graph of the weight network, and the meta loss's gradient by them, both float [N]; and the rows' losses.
-
-        Args:
-            trial: whose step is tried.
-            seen: of its rows.
-            step: the gradient along which the model's weights move, the same on all processes.
-        """
-        weights = self.network(seen.features, seen.losses)
-        with torch.no_grad():
-            tried = torch._foreach_sub(self.space.own, step, alpha=self.virtual_rate)
-        direction = self.processes.sum_all(self._meta_gradient(trial, tried))
-        factor = -self.virtual_rate * self.options.task_weights.expression / trial.expressions
-        rows = self._row_losses(trial, seen, direction)
-        return weights, factor * rows.along / self._scale(direction), rows
-
-    def _row_losses(self, trial: Trial, seen: Seen, direction: Weights) -> RowLosses:
-        """The expression losses of all N rows along a direction of the weights that are tried."""
-        batch, device = trial.batch, trial.batch.au.device
-        coupled = self.space.couples_rows or not same_state(trial.random, random_state(device))
-        chosen = (torch.ones_like(batch.expression_mask) if coupled else batch.expression_mask).nonzero().squeeze(1)
-        pixels, classes, mask = batch.pixels[chosen], batch.expression[chosen], batch.expression_mask[chosen]
-        reweighed = self.loader is not None and self.options.trial == "separate"
-        # All that learns has a part in the gradient of the step that is taken, moved or not.
-        space = self.learning if reweighed else self.space
-
-        def rows_at(weights: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-            every = torch.zeros_like(seen.losses)
-            if not len(chosen):
-                return seen.logits[chosen], every
-            logits = space(weights, pixels).expression_logits
-            assert logits is not None
-            return logits[mask], every.index_copy(0, chosen, losses.cross_entropy_of_rows(logits, classes, mask))
-
-        exact = self.accelerator.mixed_precision == "no" and computes_float32_exactly(device)
-        return self.derivatives(
-            Passes(rows_at, space.own, partial(random_numbers, device, trial.random)),
-            self.space.direction_in(space, direction),
-            here=OnePass(seen.logits[batch.expression_mask], seen.losses, space.own) if exact else None,
-            graph=reweighed,
-        )
-
-    def _weights_by_second_order(self, trial: Trial) -> tuple[Tensor, Tensor]:
-        """As `_weights_by_direction`, through the graph of the step."""
-        processes, batch = self.processes.number, trial.batch
-        own = [one.detach().requires_grad_() for one in self.space.own]
-        # The fused kernels of attention have no second derivative.
-        with random_numbers(batch.au.device, trial.random), sdpa_kernel(SDPBackend.MATH):
-            output = self.space(own, batch.pixels)
-        rows = self._expression_losses(output, batch)
-        weights = self.network(output.features, rows)
-        leaf = weights.detach().requires_grad_()
-        terms = self.whole.losses(output, batch)
-        terms["expression"] = LossTerm((rows * leaf).sum(), terms["expression"].count, terms["expression"].weight)
-        total = self._total(terms)
-        step = gradients(total.loss, own, create_graph=True)
-        # What the other processes add is a constant to this one's weights.
-        whole = self.processes.mean_all([one.detach() for one in step])
-        tried = [
-            at - self.virtual_rate * (every + (alone - alone.detach()) / processes)
-            for at, every, alone in zip(own, whole, step, strict=True)
-        ]
-        direction = self.processes.sum_all(self._meta_gradient(trial, [one.detach() for one in tried]))
-        moved = [(one, along) for one, along in zip(tried, direction, strict=True) if one.requires_grad]
-        found = torch.autograd.grad([one for one, _ in moved], leaf, [along for _, along in moved], allow_unused=True)[
-            0
-        ]
-        return weights, torch.zeros_like(leaf) if found is None else found / self._scale(direction)
-
-    def _scale(self, direction: Weights) -> Tensor | float:
-        """What the gradient by the weights is divided by."""
-        if self.options.gradient_scale == "loss":
-            return 1.0
-        return self.virtual_rate * length(direction).clamp(min=SMALLEST_NORM)
-
-    def _meta_gradient(self, trial: Trial, tried: Weights) -> Weights:
-        """The gradient of the meta rows' loss at other weights; this process's share."""
-        if not len(trial.meta):
-            return [torch.zeros_like(one) for one in tried]
-        device = trial.meta.au.device
-        leaves = [one.detach().requires_grad_() for one in tried]
-        with random_numbers(device, trial.random):
-            logits = self.space(leaves, trial.meta.pixels).au_logits
-        shares = self.au_shares(trial.meta.au_mask)
-        total, _ = losses.masked_binary_cross_entropy(logits, trial.meta.au, trial.meta.au_mask, shares)
-        factor = self.options.task_weights.au * self.au_factor
-        return gradients(total * factor / trial.meta_labels, leaves)
-
-    def _learn(self, trial: Trial, weights: Tensor, gradient: Tensor) -> None:
-        """One step of the weight network, equal on all processes."""
-        if self.options.weight_network.mean == "kept":
-            mean = self.processes.sum(gradient.sum()) / trial.expressions
-            gradient = (gradient - mean).where(trial.batch.expression_mask, 0.0)
-        parameters = list(self.network.parameters())
-        found = torch.autograd.grad(weights, parameters, gradient)
-        for parameter, change in zip(parameters, self.processes.sum_all(list(found)), strict=True):
-            parameter.grad = change
-        self.optimizer.step()
-
-    def _record(self, seen: Seen, batch: "AffectBatch") -> None:
-        with torch.no_grad():
-            weights = self.network(seen.features, seen.losses)
-        kind = losses.sum_dtype(weights.device)
-        columns = [batch.rows, batch.expression_mask, weights, seen.losses]
-        values = torch.stack([one.to(kind) for one in columns], dim=1)
-        if self.processes.number > 1:
-            values = self.accelerator.gather(values)
-        values = values[values[:, 1] > 0]
-        self.record.add((self.number - 1) // self.epoch_steps, values[:, 0].long(), values[:, 2], values[:, 3])
-
-    @property
-    def virtual_rate(self) -> float:
-        """The learning rate of the step that is tried."""
-        if self.options.virtual_learning_rate is not None:
-            return self.options.virtual_learning_rate
-        return max(float(group["lr"]) for group in self.base_optimizer.param_groups)
-
-    def _total(self, terms: dict[str, Term]) -> TotalLoss:
-        processes = self.processes.number
-        return total_loss(terms, all_reduce=self.processes.sum if processes > 1 else None, processes=processes)

@@ -7,15 +7,13 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from affect_train.training.optimization import layer_depths
-
 if TYPE_CHECKING:
     from affect_train.network.model import AffectModel, AffectOutput
 
 Weights = list[Tensor]
 RandomState = tuple[Tensor, Tensor | None]
 
-FLOAT32_SETTINGS: tuple[Any, ...] = (torch.backends.cuda.matmul, torch.backends.cudnn.conv)
+FLOAT32_SETTINGS: tuple[Any, ...] = (torch.backends.cuda.matmul, torch.backends.cudnn.conv)  # type: ignore[attr-defined]
 """Where torch keeps how products of float32 are taken on a GPU; it is not in torch's types."""
 
 SMALLEST_NORM = 1e-30
@@ -31,18 +29,12 @@ class WeightSpace:
 
     Args:
         model: not wrapped for distributed training.
-        last_layers: only the heads' weights and those of this many last layers of the backbone; None: all that learn.
     """
 
-    def __init__(self, model: "AffectModel", last_layers: int | None = None) -> None:
+    def __init__(self, model: "AffectModel") -> None:
         self._model = _OwnForward(model)
-        learning = [name for name, parameter in model.named_parameters() if parameter.requires_grad]
-        if last_layers is not None:
-            depths = layer_depths([name for name, _ in model.named_parameters()])
-            top = max(depths.values())
-            learning = [name for name in learning if depths[name] >= top - last_layers]
-        self.names = learning
-        self.own: Weights = [model.get_parameter(name) for name in learning]
+        self.names = [name for name, parameter in model.named_parameters() if parameter.requires_grad]
+        self.own: Weights = [model.get_parameter(name) for name in self.names]
 
     @property
     def couples_rows(self) -> bool:
@@ -50,14 +42,6 @@ class WeightSpace:
         return any(
             isinstance(part, nn.modules.batchnorm._BatchNorm) and part.training for part in self._model.modules()
         )
-
-    def direction_in(self, whole: "WeightSpace", direction: Sequence[Tensor]) -> Weights:
-        """A direction of this space in one of more weights, which do not move."""
-        along = dict(zip(self.names, direction, strict=True))
-        return [
-            along[name] if name in along else torch.zeros_like(one)
-            for name, one in zip(whole.names, whole.own, strict=True)
-        ]
 
     def __call__(self, weights: Sequence[Tensor], pixels: Tensor) -> "AffectOutput":
         """The model's output at other weights, in the order of `names`."""
@@ -102,7 +86,8 @@ class _OwnForward(nn.Module):
 
 def length(vectors: Sequence[Tensor]) -> Tensor:
     """The norm of several tensors as one vector."""
-    return torch.stack(torch._foreach_norm(list(vectors))).norm()
+    norm: Tensor = torch.stack(torch._foreach_norm(list(vectors))).norm()
+    return norm
 
 
 def gradients(value: Tensor, weights: Sequence[Tensor], *, retain: bool = False, create_graph: bool = False) -> Weights:

@@ -10,7 +10,7 @@ import torch.nn.functional as F  # noqa: N812 - the usual name
 from torch import Tensor, nn
 
 from affect_data.files import written_file
-from affect_train.recipe.meta import WeightNetwork as WeightNetworkOptions
+from affect_train.recipe.methods.meta_auxiliary import WeightNetworkOptions
 
 if TYPE_CHECKING:
     import pyarrow as pa

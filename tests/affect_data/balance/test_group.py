@@ -131,4 +131,5 @@ def test_options_are_read_as_yaml():
         "mode": "paper",
         "thin": {"affwild2": {"neutral": 10}},
     }
+    assert parse_options(["draws=1e3", "mode=no"]) == {"draws": 1000.0, "mode": "no"}
     assert parse_options(["databases=disfa", "action_units=[1, 2]"]) == {"databases": ["disfa"], "action_units": [1, 2]}

@@ -63,24 +63,87 @@ def test_all_mistakes_are_listed_at_once_with_their_place() -> None:
         }
     )
     assert len(found) == 7, found
-    assert (
-        found[0]
-        == "databases.expv: unknown database; known: afew_va, affectnet, affwild2, bp4d, disfa, emotionet, expw, ferplus, raf_db, unbc"
-    )
+    known = "afew_va, affectnet, affwild2, bp4d, disfa, emotionet, expw, ferplus, raf_db, unbc"
+    assert found[0] == f"databases.expv: unknown database; did you mean 'expw'? known: {known}"
     for beginning in (
-        "databases.disfa.action_unit_threshold: Input should be less than or equal to 5, found 9",
+        "databases.disfa.action_unit_threshold: found 9; expected less than or equal to 5",
         "databases.disfa.treshold: unknown key; known: release, root, exclude, holdout, action_unit_threshold",
-        "databases.affwild2.release: unknown release 'abaw99'; known: abaw1",
-        "splits.policy: Input should be 'strict', 'follow_task' or 'official', found 'lenient'",
-        "workers: Input should be greater than or equal to 1, found 0",
+        "databases.affwild2.release: unknown release 'abaw99'; did you mean 'abaw",
+        "splits.policy: found 'lenient'; expected 'strict', 'follow_task' or 'official'",
+        "workers: found 0; expected greater than or equal to 1",
         "shards: unknown key; did you mean 'shard_rows'? known: databases, splits, workers, shard_rows, decisions",
     ):
         assert any(mistake.startswith(beginning) for mistake in found), beginning
 
 
+def test_every_mistake_in_a_file_has_its_line(tmp_path: Path) -> None:
+    path = written(
+        tmp_path,
+        """\
+databases:
+  expv: {}
+  disfa:
+    action_unit_threshold: 9
+    treshold: 2
+  affwild2: {release: abaw99}
+  bp4d: {keep_occluded: yes, release: 1}
+splits: {policy: lenient}
+workers: "2"
+shards: 5
+workers: 2
+decisions: [none.jsonl]
+""",
+    )
+    with pytest.raises(RecipeError) as caught:
+        read_recipe(path)
+    found = [mistake.removeprefix(f"{path}:") for mistake in caught.value.mistakes]
+    assert [mistake.split(": ", 2)[:2] for mistake in found] == [
+        ["11", "workers"],
+        ["2", "databases.expv"],
+        ["4", "databases.disfa.action_unit_threshold"],
+        ["5", "databases.disfa.treshold"],
+        ["6", "databases.affwild2.release"],
+        ["7", "databases.bp4d.release"],
+        ["7", "databases.bp4d.keep_occluded"],
+        ["8", "splits.policy"],
+        ["10", "shards"],
+        ["12", "decisions[0]"],
+    ]
+    assert found[0] == "11: workers: written twice, first in line 9; remove one"
+    assert found[5] == "7: databases.bp4d.release: found 1; expected no value; remove it"
+    assert found[6] == "7: databases.bp4d.keep_occluded: found 'yes'; expected a valid boolean"
+    assert found[9] == f"12: decisions[0]: the file '{tmp_path / 'none.jsonl'}' does not exist"
+
+
+@pytest.mark.parametrize("text", ["[]", "databases", "3"])
+def test_a_document_that_is_no_mapping_is_refused(tmp_path: Path, text: str) -> None:
+    with pytest.raises(RecipeError, match=r"data\.yaml:1: found .*; expected `key: value` lines"):
+        read_recipe(written(tmp_path, text))
+
+
 @pytest.mark.parametrize("loaded", [None, [], "databases", 3])
-def test_a_document_that_is_no_mapping_is_refused(loaded: object) -> None:
-    assert mistakes(loaded) == (f"a recipe is a mapping with the key `databases`, found {type(loaded).__name__}",)
+def test_values_that_are_no_mapping_are_refused(loaded: object) -> None:
+    assert mistakes(loaded) == (f"found {loaded!r}; expected `key: value` entries",)
+
+
+def test_an_empty_file_is_refused_with_an_example(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match=r"databases: name at least one, for example `databases: \{expw: \{\}\}`"):
+        read_recipe(written(tmp_path, "# nothing yet\n"))
+
+
+def test_a_count_may_be_written_with_an_exponent(tmp_path: Path) -> None:
+    recipe = read_recipe(written(tmp_path, "databases: {disfa: {action_unit_threshold: 3e0}}\nshard_rows: 1e3\n"))
+    assert (recipe.shard_rows, type(recipe.shard_rows)) == (1000, int)
+    assert recipe == recipe_from({"databases": {"disfa": {"action_unit_threshold": 3}}, "shard_rows": 1000})
+
+
+def test_a_training_recipe_is_named_as_one(tmp_path: Path) -> None:
+    path = written(tmp_path, "dataset: merged\noutput: run\ntasks: {action_units: [1]}\nmodel: {backbone: x}\n")
+    with pytest.raises(RecipeError) as caught:
+        read_recipe(path)
+    assert caught.value.mistakes == (
+        f"{path}:3: tasks: found the key of a training recipe, which `affect-train validate` reads; expected a data recipe",
+    )
 
 
 @pytest.mark.parametrize("loaded", [{}, {"databases": None}, {"databases": {}}, {"databases": ["expw"]}])
@@ -90,21 +153,21 @@ def test_a_recipe_without_a_database_is_refused_with_an_example(loaded: object) 
 
 @pytest.mark.parametrize("options", [False, 0, "", []])
 def test_a_database_that_is_switched_off_by_a_value_is_a_mistake_and_not_silently_merged(options: object) -> None:
-    assert mistakes({"databases": {"expw": options}})[0].startswith(
-        "databases.expw: Input should be a valid dictionary"
+    assert mistakes({"databases": {"expw": options}}) == (
+        f"databases.expw: found {options!r}; expected `key: value` entries",
     )
 
 
 @pytest.mark.parametrize("holdout", [-0.1, 1.0, "many"])
 def test_a_holdout_is_a_share(holdout: object) -> None:
     assert mistakes({"databases": {"expw": {"holdout": holdout}}})[0].startswith(
-        "databases.expw.holdout: Input should be"
+        f"databases.expw.holdout: found {holdout!r}; expected"
     )
 
 
 def test_yaml_that_cannot_be_read_is_named_with_its_line(tmp_path: Path) -> None:
     path = written(tmp_path, "databases:\n  expw: {}\n  disfa: {release: [}\n")
-    with pytest.raises(RecipeError, match=r"data\.yaml:3: not readable as YAML: "):
+    with pytest.raises(RecipeError, match=r"data\.yaml:3: not readable as YAML: .* \(column \d+\)"):
         read_recipe(path)
 
 
@@ -125,19 +188,21 @@ def test_yaml_that_would_run_code_is_not_run(tmp_path: Path) -> None:
 
 def test_a_key_that_stands_twice_is_refused(tmp_path: Path) -> None:
     path = written(tmp_path, "databases:\n  disfa: {action_unit_threshold: 1}\n  disfa: {}\n")
-    with pytest.raises(RecipeError, match=r"data\.yaml:3: .*'disfa'.*twice"):
+    with pytest.raises(
+        RecipeError, match=r"data\.yaml:3: databases\.disfa: written twice, first in line 2; remove one"
+    ):
         read_recipe(path)
 
 
 def test_a_recipe_that_does_not_exist_is_the_fault_of_the_call(tmp_path: Path) -> None:
     with pytest.raises(
-        UsageError, match=r"recipe '.*none\.yaml' does not exist; recipes of the project are under recipes/"
+        UsageError, match=r"data recipe '.*none\.yaml' does not exist; recipes of the project are under recipes/"
     ):
         read_recipe(tmp_path / "none.yaml")
 
 
 def test_a_folder_in_place_of_a_recipe_is_the_fault_of_the_call(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"recipe '.*' cannot be read: .*directory"):
+    with pytest.raises(UsageError, match=r"data recipe '.*' cannot be read: .*directory"):
         read_recipe(tmp_path)
 
 

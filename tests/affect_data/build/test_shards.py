@@ -1,18 +1,14 @@
 """Shards of pictures: bytes as found, what is quarantined, and when a finished shard is used again."""
 
 import hashlib
-import io
 import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import polars as pl
 import pyarrow as pa
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from PIL import Image
 
 from affect_data.build.harmonise import harmonise
@@ -22,18 +18,6 @@ from affect_data.databases.expw import ExpW
 from affect_data.databases.root import DatabaseRoot
 from affect_data.dataset.schema import IMAGES, LABELS
 from affect_data.errors import SchemaError
-from affect_data.pictures import undecodable_because
-
-FORMATS = ("JPEG", "PNG", "TIFF", "GIF", "BMP", "WEBP", "DDS", "ICO", "TGA")
-
-
-def encoded(kind: str) -> bytes:
-    sink = io.BytesIO()
-    Image.fromarray(np.random.default_rng(0).integers(0, 255, (24, 24, 3), dtype=np.uint8)).save(sink, kind)
-    return sink.getvalue()
-
-
-ENCODED = {kind: encoded(kind) for kind in FORMATS}
 
 
 @pytest.fixture
@@ -52,49 +36,6 @@ def picture(plan: ShardPlan, index: int) -> Path:
 def written(plan: ShardPlan, group: str) -> pa.Table:
     with pa.memory_map(str(plan.path(group))) as source:
         return pa.ipc.open_stream(source).read_all()
-
-
-# ---------------------------------------------------------------- decoding
-
-
-@pytest.mark.parametrize("kind", FORMATS)
-def test_a_whole_picture_decodes(kind: str) -> None:
-    assert undecodable_because(ENCODED[kind]) == ""
-
-
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "BMP"])
-def test_a_truncated_picture_does_not_though_it_opens(kind: str) -> None:
-    data = ENCODED[kind][: len(ENCODED[kind]) * 2 // 3]
-    Image.open(io.BytesIO(data)).close()
-    assert "truncated" in undecodable_because(data)
-
-
-@pytest.mark.parametrize("data", [b"", b"\0" * 500, b"<html>Not found</html>"])
-def test_what_is_no_picture_is_said_to_be_none(data: bytes) -> None:
-    assert undecodable_because(data) == "not an image file"
-
-
-def test_a_decompression_bomb_is_not_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
-    assert "decompression bomb" in undecodable_because(ENCODED["PNG"])
-
-
-def test_a_layout_that_pillow_does_not_know_is_no_crash() -> None:
-    data = bytearray(ENCODED["DDS"])
-    data[80:84] = (0).to_bytes(4, "little")
-    assert undecodable_because(bytes(data))
-
-
-@given(
-    st.sampled_from(FORMATS),
-    st.integers(0, 5000),
-    st.lists(st.tuples(st.integers(0, 199), st.integers(0, 255)), max_size=6),
-)
-def test_no_damage_to_a_file_ends_in_a_crash(kind: str, length: int, damage: list[tuple[int, int]]) -> None:
-    data = bytearray(ENCODED[kind])
-    for place, value in damage:
-        data[place] = value
-    assert isinstance(undecodable_because(bytes(data[:length])), str)
 
 
 # ---------------------------------------------------------------- packing
@@ -122,7 +63,7 @@ def test_a_truncated_an_empty_and_a_vanished_picture_are_quarantined_and_the_oth
         ("p003.png", 4, "image file missing"),
         ("p004.png", 5, "image cannot be decoded"),
     ]
-    assert [f["detail"] for f in record.failures][1:] == ["", "not an image file"]
+    assert [f["detail"] for f in record.failures][1:] == ["", "the file is empty"]
     assert all(f["source_file"] == "label/label.lst" and f["database"] == "expw" for f in record.failures)
     assert [uid[-8:] for uid in written(plan, LABELS)["uid"].to_pylist()] == [
         "000.png#0"[-8:],
@@ -239,3 +180,28 @@ def test_a_new_version_of_a_reader_makes_other_shards(plan: ShardPlan, monkeypat
     before = plan.key()
     monkeypatch.setattr(ExpW, "reader_version", ExpW.reader_version + 1)
     assert plan.key() != before
+
+
+@pytest.mark.parametrize(
+    ("box", "kept"),
+    [
+        ((0.0, 0.0, 1.0, 1.0), True),
+        ((-5.0, -5.0, 1.0, 1.0), True),
+        ((500.0, 500.0, 900.0, 900.0), False),
+        ((5.0, 5.0, 5.0, 9.0), False),
+    ],
+)
+def test_a_face_box_that_has_no_part_of_its_picture_is_a_failure_of_the_build(
+    plan: ShardPlan, box: tuple[float, ...], kept: bool
+) -> None:
+    with Image.open(picture(plan, 0)) as opened:
+        width, height = opened.size
+    boxes = [list(box), *plan.rows["face_box"].to_list()[1:]]
+    changed = plan.rows.with_columns(pl.Series("face_box", boxes, dtype=pl.Array(pl.Float32, 4)))
+    record = pack_shard(replace(plan, rows=changed))
+    assert record.rows == (6 if kept else 5)
+    if not kept:
+        (failure,) = record.failures
+        assert failure["reason"] == "face box outside its image"
+        assert failure["detail"] == f"{' '.join(f'{side:g}' for side in box)} in {width}x{height} pixels"
+        assert failure["source_line"] == plan.rows["source_line"][0]

@@ -182,7 +182,7 @@ def test_overwrite_and_workers_reach_the_build(affect_data: Run, expw: Path, rec
 @pytest.mark.parametrize(
     ("arguments", "status", "message"),
     [
-        (("check", "none.yaml"), 2, "error: recipe 'none.yaml' does not exist"),
+        (("check", "none.yaml"), 2, "error: data recipe 'none.yaml' does not exist"),
         (("check", "{recipe}"), 1, ""),
         (("check", "{recipe}", "--root", "expw"), 2, "error: --root takes name=PATH"),
         (("check", "{recipe}", "--root", "expv=x"), 2, "error: --root expv=x: unknown database 'expv'"),
@@ -213,8 +213,8 @@ def test_mistakes_in_a_recipe_are_listed_and_end_with_2(affect_data: Run, recipe
     assert found.returncode == 2
     assert found.stderr.splitlines() == [
         f"error: {recipe}: 2 mistake(s):",
-        "  databases.expw.minimum: unknown key; known: release, root, exclude, holdout, minimum_confidence",
-        "  shards: unknown key; did you mean 'shard_rows'? known: databases, splits, workers, shard_rows, decisions",
+        f"  {recipe}:1: databases.expw.minimum: unknown key; known: release, root, exclude, holdout, minimum_confidence",
+        f"  {recipe}:2: shards: unknown key; did you mean 'shard_rows'? known: databases, splits, workers, shard_rows, decisions",
     ]
 
 

@@ -369,7 +369,7 @@ def test_a_recipe_names_decisions_beside_itself(tmp_path: Path, affect_data: Com
     (tmp_path / "data.yaml").write_text("databases: {expw: {}}\ndecisions: [mine.jsonl]\n")
     refused = affect_data("check", tmp_path / "data.yaml")
     assert refused.returncode == 2
-    assert f"decisions: the file '{tmp_path / 'mine.jsonl'}' does not exist" in refused.stderr
+    assert f"data.yaml:2: decisions[0]: the file '{tmp_path / 'mine.jsonl'}' does not exist" in refused.stderr
     (tmp_path / "mine.jsonl").write_text("")
     assert read_recipe(tmp_path / "data.yaml").decisions == (str(tmp_path / "mine.jsonl"),)
     plain = recipe_from({"databases": {"expw": {}}}, "x")

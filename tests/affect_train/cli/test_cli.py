@@ -122,6 +122,18 @@ def test_validating_lists_every_mistake_and_ends_with_2(
         assert key in log
 
 
+def test_validating_tells_what_a_method_cannot_do_before_anything_is_loaded(
+    affect_train: Command, recipe_file: Callable[..., Path]
+) -> None:
+    training = {"accumulation": 2, "mixed_precision": "fp16", "compile": "inductor"}
+    recipe = recipe_file(dataset="nowhere", method={"name": "meta_auxiliary"}, training=training)
+    status, out, log = affect_train("validate", recipe, "tasks.expression=null")
+    assert (status, out) == (2, "")
+    assert "4 mistake(s):" in log
+    for key in ("training.accumulation", "training.mixed_precision", "training.compile", "tasks.expression"):
+        assert f"{key}: " in log
+
+
 def test_validating_a_sound_recipe_prints_it_resolved(recipe_file: Callable[..., Path]) -> None:
     shown = CliRunner().invoke(app, ["validate", str(recipe_file()), "seed=7"])
     assert shown.exit_code == 0

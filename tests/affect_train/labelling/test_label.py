@@ -159,7 +159,7 @@ import sys, time
 from pathlib import Path
 sys.path.insert(0, {tests!r})
 from affect_data.dataset.folder import open_dataset
-from affect_train import inference
+from affect_train.inference import inference
 from affect_train.inference.inference import build_accelerator
 from affect_train.labelling.label import label_with
 from test_label import Brightness
@@ -176,7 +176,7 @@ label_with(Slow(), open_dataset({dataset!r}), "teacher", build_accelerator())
 
 @pytest.mark.slow
 def test_a_killed_process_leaves_whole_ranges_that_the_next_one_takes_up(own_dataset: Path) -> None:
-    code = KILLED.format(tests=str(Path(__file__).parents[1]), dataset=str(own_dataset))
+    code = KILLED.format(tests=str(Path(__file__).parent), dataset=str(own_dataset))
     kill_when(["-c", code], lambda: len(list(own_dataset.glob(".soft.teacher/*/train/*.arrow"))) >= 2)
 
     second = Brightness()

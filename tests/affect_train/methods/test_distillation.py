@@ -7,7 +7,7 @@ from affect_train.inputs.batch import SoftTargets
 from affect_train.methods import build_method, total_loss
 from affect_train.methods.distillation import mean_probabilities
 from affect_train.network.model import AffectOutput
-from affect_train.recipe.methods import Distillation
+from affect_train.recipe.methods.distillation import DistillationOptions
 from affect_train.tasks import TaskSet
 
 EXPRESSION = TaskSet(expressions=("neutral", "anger"))
@@ -29,7 +29,7 @@ def binary(target, logit):
 
 
 def loss_of(tasks, output, batch, **options):
-    method = build_method(Distillation(name="distillation", **options), tasks)
+    method = build_method(DistillationOptions(name="distillation", **options), tasks)
     return total_loss(method.losses(output, batch))
 
 
@@ -134,7 +134,7 @@ def test_several_teachers_are_averaged_in_probability():
 def test_an_action_unit_is_averaged_over_the_teachers_that_have_it(two_rows):
     first = SoftTargets(au=torch.tensor([[2.0, 1.0], [0.0, 0.0]]), au_mask=torch.tensor([True, True]))
     second = SoftTargets(au=torch.tensor([[-1.0, 0.0], [0.0, 0.0]]), au_mask=torch.tensor([True, False]))
-    method = build_method(Distillation(name="distillation"), AU)
+    method = build_method(DistillationOptions(name="distillation"), AU)
 
     found = method._au_probabilities(two_rows({"a": first, "b": second}))
 

@@ -8,7 +8,8 @@ from affect_data.errors import UnknownNameError
 from affect_train.inputs.batch import SoftTargets
 from affect_train.methods import METHODS, ConcordanceTerm, build_method, total_loss
 from affect_train.network.model import AffectOutput
-from affect_train.recipe.methods import Distillation, Supervised
+from affect_train.recipe.methods.distillation import DistillationOptions
+from affect_train.recipe.methods.supervised import SupervisedOptions
 from affect_train.tasks import TaskSet
 
 HEADS = ("au_logits", "expression_logits", "valence_logits", "arousal_logits")
@@ -30,20 +31,21 @@ def leaves_like(output):
 
 @pytest.fixture(params=["supervised", "distillation"])
 def method_and_batch(request, tasks, make_batch):
-    options = {"supervised": Supervised(au_reduction="sum"), "distillation": Distillation(name="distillation")}[
-        request.param
-    ]
+    options = {
+        "supervised": SupervisedOptions(au_reduction="sum"),
+        "distillation": DistillationOptions(name="distillation"),
+    }[request.param]
     soft = {"a": soft_targets(7), "b": soft_targets(8)} if request.param == "distillation" else {}
     return build_method(options, tasks), make_batch(soft)
 
 
 def test_methods_are_found_by_the_name_that_the_recipe_gives(tasks):
     assert set(METHODS) == {"supervised", "distillation", "meta_auxiliary"}
-    assert build_method(Supervised(), tasks).name == "supervised"
+    assert build_method(SupervisedOptions(), tasks).name == "supervised"
     with pytest.raises(
         UnknownNameError, match="unknown method 'magic'; known: distillation, meta_auxiliary, supervised"
     ):
-        build_method(Supervised.model_construct(name="magic"), tasks)
+        build_method(SupervisedOptions.model_construct(name="magic"), tasks)
 
 
 def test_counts_are_what_the_terms_divide_by(method_and_batch, make_output):
@@ -129,10 +131,10 @@ def test_accumulated_micro_batches_have_the_gradient_and_the_values_of_one_batch
 
 
 def test_statistics_of_a_window_are_only_asked_for_where_the_concordance_counts(tasks):
-    assert not build_method(Supervised(ccc_weight=0.0), tasks).needs_window_statistics
-    assert not build_method(Supervised(task_weights={"va": 0.0}), tasks).needs_window_statistics
-    assert not build_method(Supervised(), TaskSet((1, 2), (), 0)).needs_window_statistics
-    assert build_method(Supervised(), tasks).needs_window_statistics
+    assert not build_method(SupervisedOptions(ccc_weight=0.0), tasks).needs_window_statistics
+    assert not build_method(SupervisedOptions(task_weights={"va": 0.0}), tasks).needs_window_statistics
+    assert not build_method(SupervisedOptions(), TaskSet((1, 2), (), 0)).needs_window_statistics
+    assert build_method(SupervisedOptions(), tasks).needs_window_statistics
 
 
 def test_a_process_without_any_label_still_takes_part(method_and_batch, make_output):
@@ -157,7 +159,7 @@ def test_a_process_without_any_label_still_takes_part(method_and_batch, make_out
 
 
 def test_constant_labels_have_no_concordance_and_are_counted_as_none(tasks, make_batch, make_output):
-    method = build_method(Supervised(), tasks)
+    method = build_method(SupervisedOptions(), tasks)
     batch = make_batch(valence=torch.full((8,), 0.25))
 
     total = total_loss(method.losses(make_output(), batch))
@@ -168,7 +170,7 @@ def test_constant_labels_have_no_concordance_and_are_counted_as_none(tasks, make
 
 
 def test_a_loss_that_is_not_a_number_is_not_hidden(tasks, make_batch, make_output):
-    method = build_method(Supervised(), tasks)
+    method = build_method(SupervisedOptions(), tasks)
     leaves = leaves_like(make_output())
     with torch.no_grad():
         leaves["valence_logits"][0, 0] = float("nan")

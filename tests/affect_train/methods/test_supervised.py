@@ -7,12 +7,12 @@ from sklearn.metrics import log_loss
 
 from affect_train.methods import build_method, total_loss
 from affect_train.network.model import AffectOutput
-from affect_train.recipe.methods import Supervised
+from affect_train.recipe.methods.supervised import SupervisedOptions
 from affect_train.tasks import TaskSet
 
 
 def values_of(output, batch, tasks, **options):
-    return total_loss(build_method(Supervised(**options), tasks).losses(output, batch))
+    return total_loss(build_method(SupervisedOptions(**options), tasks).losses(output, batch))
 
 
 def test_every_loss_is_the_mean_over_its_own_labels(tasks, make_batch, make_output):
@@ -85,7 +85,7 @@ def test_a_larger_epsilon_lowers_the_concordance(make_batch, make_output, tasks)
 
 def test_tasks_without_a_head_have_no_terms(make_batch):
     tasks = TaskSet(expressions=("neutral", "anger"))
-    method = build_method(Supervised(), tasks)
+    method = build_method(SupervisedOptions(), tasks)
     batch = make_batch(expression=torch.tensor([0, 1, -1, 0, -1, -1, 1, -1]))
 
     terms = method.losses(AffectOutput(expression_logits=torch.zeros(8, 2, requires_grad=True)), batch)
@@ -96,7 +96,7 @@ def test_tasks_without_a_head_have_no_terms(make_batch):
 
 def test_training_on_the_losses_fits_the_labels(tasks, make_batch, make_output):
     batch, output = make_batch(), make_output()
-    method = build_method(Supervised(), tasks)
+    method = build_method(SupervisedOptions(), tasks)
     optimizer = torch.optim.Adam([output[name] for name in output], lr=0.2)
     for _ in range(150):
         optimizer.zero_grad()

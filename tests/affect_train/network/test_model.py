@@ -391,3 +391,9 @@ def test_the_demo_network_has_the_measured_size():
 
     backbone = sum(parameter.numel() for parameter in model.backbone.parameters())
     assert 0.6e6 < backbone < 0.8e6
+
+
+def test_weights_that_were_read_lie_in_memory_of_their_own_and_aligned(tmp_path):
+    built().save_pretrained(tmp_path)
+    weights = dict(load_model(tmp_path).named_parameters())
+    assert {name: weight.data_ptr() % 64 for name, weight in weights.items()} == dict.fromkeys(weights, 0)

@@ -1,8 +1,8 @@
 import pytest
 import yaml
 
-from affect_data.errors import RecipeError
-from affect_train.recipe.methods import Distillation
+from affect_data.errors import RecipeError, UsageError
+from affect_train.recipe.methods.distillation import DistillationOptions
 from affect_train.recipe.recipe import Recipe, read_recipe, recipe_from
 from affect_train.tasks import TaskSet
 
@@ -46,13 +46,17 @@ def test_a_minimal_recipe_gets_the_documented_defaults(recipe_file):
 
 
 def test_numbers_and_words_are_read_as_yaml_1_2(recipe_file):
-    text = MINIMAL + "optimizer: {learning_rate: 1e-4, betas: [.5, 9E-1]}\ntraining: {mixed_precision: no}\n"
+    text = (
+        MINIMAL
+        + "optimizer: {learning_rate: 1e-4, betas: [.5, 9E-1]}\ntraining: {mixed_precision: no}\nbatches: {size: 6e1}\n"
+    )
 
     recipe = read_recipe(recipe_file(text))
 
     assert recipe.optimizer.learning_rate == pytest.approx(1e-4)
     assert recipe.optimizer.betas == (0.5, 0.9)
     assert recipe.training.mixed_precision == "no"
+    assert (recipe.batches.size, type(recipe.batches.size)) == (60, int)
 
 
 def test_overrides_apply_in_order_and_reach_into_sections_that_the_file_lacks(recipe_file):
@@ -72,7 +76,7 @@ def test_overrides_apply_in_order_and_reach_into_sections_that_the_file_lacks(re
     assert recipe.optimizer.learning_rate == pytest.approx(2e-5)
     assert recipe.tasks.task_set().names == ("au", "va")
     assert recipe.model.backbone == {"model_type": "vit", "patch_size": 16, "depths": [1, 2]}
-    assert isinstance(recipe.method, Distillation)
+    assert isinstance(recipe.method, DistillationOptions)
     assert (recipe.method.hard_weight, recipe.method.temperature, recipe.method.temperature_squared) == (0.6, 1.5, True)
     assert recipe.output == "runs/a=b"
 
@@ -106,17 +110,11 @@ training: {epochs: many, max_steps: 2.5}
 
     assert [line.partition(": ")[0] for line in found] == [
         "output",
-        "line 3",
-        "line 4",
-        "line 5",
-        "line 5",
-        "line 6",
-        "line 7",
-        "line 7",
+        *(f"{path}:{line}" for line in (3, 4, 5, 5, 6, 7, 7)),
         "command line",
     ]
     assert "output: missing; the recipe has to say it" in found
-    assert "line 7: training.epochs: found 'many'; expected a valid integer" in found
+    assert f"{path}:7: training.epochs: found 'many'; expected a valid integer" in found
     assert any("optimiser: unknown key; did you mean 'optimizer'?" in line for line in found)
     with pytest.raises(RecipeError, match=r"recipe\.yaml: 9 mistake\(s\):\n  output: missing"):
         read_recipe(path, ["optimiser.learning_rate=1"])
@@ -139,7 +137,7 @@ def test_mistakes_between_sections_are_listed_beside_those_within(recipe_file):
         ),
         (
             "method.name=distilation",
-            "method.name: found 'distilation'; did you mean 'distillation'? known: supervised, distillation",
+            "method.name: found 'distilation'; did you mean 'distillation'? known: distillation, meta_auxiliary, supervised",
         ),
         ("method={task_weights: {au: 2}}", "method.name: missing; the recipe has to say it"),
         ("method={name: distillation, tempreature: 2}", "method.tempreature: unknown key; did you mean 'temperature'?"),
@@ -180,6 +178,7 @@ def test_mistakes_between_sections_are_listed_beside_those_within(recipe_file):
             "batches={sampler: database_proportional, balance: rare}",
             "batches.sampler: found 'database_proportional', but `batches.balance` decides which rows come",
         ),
+        ("batches.size=2", "batches.size: found 2, but 3 pools share a batch; give each at least one row"),
         ("batches.repeat_cap=3", "batches.repeat_cap: without `batches.balance` no row is repeated before all others"),
         (
             "training={patience: 2, validation_split: null}",
@@ -215,6 +214,12 @@ def test_a_metric_of_a_task_that_is_not_trained_is_refused(recipe_file):
     assert found == "command line: training.best_metric: found 'va.mean_ccc', but `tasks` trains only au; use 'score'"
 
 
+def test_a_balance_of_another_split_is_refused(recipe_file):
+    found = only_mistake(recipe_file(), "batches.balance=rare", "training.split=other")
+
+    assert "batches.balance: weighs the rows of the split 'train', but `training.split` is 'other'" in found
+
+
 def test_a_warm_up_longer_than_the_training_is_refused(recipe_file):
     found = only_mistake(recipe_file(), "training.max_steps=10", "schedule.warmup_steps=10")
 
@@ -226,19 +231,19 @@ def test_a_soft_label_group_named_twice_is_refused(recipe_file):
 
 
 def test_a_key_written_twice_is_refused(recipe_file):
-    found = only_mistake(recipe_file(MINIMAL + "seed: 1\nseed: 2\n"))
+    path = recipe_file(MINIMAL + "seed: 1\nseed: 2\n")
 
-    assert found == "line 6: seed: written twice, first in line 5; remove one"
+    assert only_mistake(path) == f"{path}:6: seed: written twice, first in line 5; remove one"
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("dataset: [merged\noutput: x\n", r"line 2, column \d+: not readable as YAML"),
-        ("- dataset\n", r"line 1: found \['dataset'\]; expected `key: value` lines"),
+        ("dataset: [merged\noutput: x\n", r"recipe\.yaml:2: not readable as YAML: .* \(column \d+\)"),
+        ("- dataset\n", r"recipe\.yaml:1: found \['dataset'\]; expected `key: value` lines"),
         (
             "dataset: !!python/object:os.system x\n",
-            r"line 1, column \d+: not readable as YAML: could not determine a constructor",
+            r"recipe\.yaml:1: not readable as YAML: could not determine a constructor .* \(column \d+\)",
         ),
     ],
 )
@@ -254,11 +259,28 @@ def test_an_empty_file_lacks_everything(recipe_file):
 
 
 def test_a_missing_file_and_bytes_that_are_no_text_are_refused(tmp_path):
-    with pytest.raises(RecipeError, match=r"nowhere.yaml: 1 mistake.*\n  no such file; name an existing recipe"):
+    with pytest.raises(
+        UsageError, match=r"training recipe '.*nowhere\.yaml' does not exist; recipes of the project are under recipes/"
+    ):
         read_recipe(tmp_path / "nowhere.yaml")
-    (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(RecipeError, match="cannot be read: 'utf-8' codec"):
+    (tmp_path / "binary.yaml").write_bytes(b"seed: 1\n\xff\xfe\x00")
+    with pytest.raises(RecipeError, match=r"binary\.yaml:2: not readable as YAML: no utf-8 text"):
         read_recipe(tmp_path / "binary.yaml")
+
+
+def test_a_data_recipe_is_named_as_one(recipe_file):
+    path = recipe_file("databases: {expw: {}}\n")
+
+    assert only_mistake(path) == (
+        f"{path}:1: databases: found the key of a data recipe, which `affect-data check` reads; expected a training recipe"
+    )
+
+
+def test_a_word_that_looks_like_a_number_stays_a_word_in_the_resolved_recipe(recipe_file, tmp_path):
+    recipe = read_recipe(recipe_file(), ["output='1e3'", "dataset='0o17'"])
+    recipe.write(tmp_path / "resolved.yaml")
+
+    assert read_recipe(tmp_path / "resolved.yaml") == recipe
 
 
 def test_plain_values_validate_like_a_file():
@@ -267,3 +289,10 @@ def test_plain_values_validate_like_a_file():
     assert recipe.seed == 3
     with pytest.raises(RecipeError, match=r"recipe: 1 mistake.*\n  dataset: found 3; expected a valid string"):
         recipe_from({**yaml.safe_load(MINIMAL), "dataset": 3})
+
+
+def test_overrides_leave_the_values_that_they_were_given_as_they_are():
+    values = yaml.safe_load(MINIMAL)
+    recipe_from(values, ["tasks.expression=null"])
+
+    assert values == yaml.safe_load(MINIMAL)

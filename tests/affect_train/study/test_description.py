@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from affect_data.errors import RecipeError
+from affect_data.errors import RecipeError, UsageError
 from affect_train.study import read_study
 
 VALUES: dict[str, Any] = {
@@ -58,12 +58,14 @@ def test_variables_and_seeds_can_be_set_and_a_step_can_hang_on_one(tmp_path: Pat
     ("changes", "overrides", "message"),
     [
         ({}, ["face=3"], r"command line: the study has no variable 'face'; did you mean 'faces'\?"),
-        ({"seeds": []}, [], r"seeds"),
-        ({"steps": {"a": {"run": "rm -rf {run}"}}}, [], r"steps\.a: found 'rm -rf \{run\}'; expected a command of affect-data"),
+        ({"seeds": []}, [], r"study\.yaml:\d+: seeds: found \[\]; expected 1 or more"),
+        ({"steps": {"a": {"run": "rm -rf {run}"}}}, [], r"study\.yaml:\d+: steps\.a: found 'rm -rf \{run\}'; expected a command of affect-data"),
+        ({"steps": {"a": {"run": "affect-data demo 'x"}}}, [], r"steps\.a: found .*; not readable as a command: No closing quotation"),
+        ({"variables": 3}, ["faces=4"], r"the study has no variable 'faces'"),
         ({"steps": {"a": {"run": "affect-data demo {rum}"}}}, [], r"steps\.a: rum is no variable; known: extra, faces"),
         ({"steps": {"a": {"run": "affect-data demo x", "each": [1]}}}, [], r"does not say \{each\}"),
         ({"shared": {"a": {"run": "affect-data demo {run}"}}}, [], r"shared\.a: run is no variable"),
-        ({"claims": [{"claim": "c", "better": "teachr", "than": "teacher"}]}, [], r"claims\[0\]: no score is named 'teachr'; known: student"),
+        ({"claims": [{"claim": "c", "better": "teachr", "than": "teacher"}]}, [], r"\[0\]: no score is named 'teachr'; did you mean 'teacher'\?"),
         ({"claims": [{"claim": "c", "better": "teacher", "above": 1.0, "metrics": ["F2"]}]}, [], r"no metric is named 'F2'; known: F1"),
         ({"claims": [{"claim": "c", "better": "teacher"}]}, [], r"give one of `than` \(a score\) and `above`"),
     ],
@@ -79,6 +81,19 @@ def test_all_mistakes_between_the_parts_come_at_once(tmp_path: Path) -> None:
         read_study(file)
 
 
-def test_a_file_that_is_not_there_is_one_mistake(tmp_path: Path) -> None:
-    with pytest.raises(RecipeError, match=r"1 mistake\(s\)"):
+def test_mistakes_of_the_parts_and_between_them_come_at_once(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError) as caught:
+        read_study(written(tmp_path, steps={"a": {"run": "ls"}}, seeds=["one"]))
+    assert len(caught.value.mistakes) == 2
+
+
+def test_a_file_that_is_not_there_is_the_fault_of_the_call(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"study '.*none\.yaml' does not exist"):
         read_study(tmp_path / "none.yaml")
+
+
+def test_a_training_recipe_is_no_study(tmp_path: Path) -> None:
+    file = tmp_path / "study.yaml"
+    file.write_text("tasks: {}\nmodel: {}\n")
+    with pytest.raises(RecipeError, match=r"study\.yaml:1: tasks: found the key of a training recipe"):
+        read_study(file)

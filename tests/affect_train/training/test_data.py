@@ -29,6 +29,16 @@ def test_divided_weights_have_no_moving_average(recipe_values: Values, kind: Dis
     _check_distribution(recipe, accelerator(DistributedType.MULTI_GPU))
 
 
+@pytest.mark.parametrize("kind", [DistributedType.FSDP, DistributedType.DEEPSPEED])
+def test_a_method_that_needs_whole_weights_is_refused_where_they_are_divided(
+    recipe_values: Values, kind: DistributedType
+) -> None:
+    recipe = recipe_from(recipe_values(method={"name": "meta_auxiliary"}))
+    with pytest.raises(UsageError, match=r"'meta_auxiliary' needs whole weights on every process, and .* divides them"):
+        _check_distribution(recipe, accelerator(kind))
+    _check_distribution(recipe, accelerator(DistributedType.MULTI_GPU))
+
+
 def test_deepspeed_is_told_the_rows_of_a_process_and_does_not_accumulate(recipe_values: Values) -> None:
     recipe = recipe_from(recipe_values(), ["batches.size=64"])
     held = accelerator(DistributedType.DEEPSPEED)

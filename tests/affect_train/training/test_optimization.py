@@ -6,7 +6,8 @@ import torch
 
 from affect_train.network.model import AffectModel
 from affect_train.recipe.model import Model
-from affect_train.recipe.recipe import Optimizer, Schedule, Training, recipe_from
+from affect_train.recipe.recipe import recipe_from
+from affect_train.recipe.training import Optimizer, Schedule, Training
 from affect_train.tasks import TaskSet
 from affect_train.training.optimization import layer_depths, learning_rate_factor, parameter_groups
 

@@ -11,7 +11,7 @@ from affect_train.inference.inference import build_accelerator
 from affect_train.inputs.batch import AffectBatch
 from affect_train.methods import build_method
 from affect_train.network.model import AffectModel
-from affect_train.recipe.methods import Supervised
+from affect_train.recipe.methods.supervised import SupervisedOptions
 from affect_train.recipe.model import Model
 from affect_train.tasks import TaskSet
 from affect_train.training.learner import Learner
@@ -51,7 +51,8 @@ def window_of(rank: int, processes: int, micro_batches: int) -> list[AffectBatch
 def learner_of(accelerator, backbone=TINY_VIT, **options) -> Learner:
     torch.manual_seed(0)
     model = AffectModel.build(TASKS, Model(backbone=backbone, image_size=32, **options))
-    return Learner(accelerator.prepare(model), build_method(Supervised(), TASKS), None, None)
+    method = build_method(SupervisedOptions(), TASKS)
+    return Learner(accelerator.prepare(model), method, method, None, None)
 
 
 def gradients(micro_batches: int, results: Path) -> None:
@@ -93,14 +94,14 @@ def test_the_statistics_of_a_window_are_those_of_the_pass_with_gradient_dropout_
     merged = window_statistics(accelerator, learner, window)
     found = {name: torch.zeros(7, dtype=torch.float64) for name in merged}
     for batch in window:
-        terms = learner.method.losses(learner.model(batch.pixels), batch)
+        terms = learner.terms.losses(learner.model(batch.pixels), batch)
         found = {name: total + terms[name].statistics.detach() for name, total in found.items()}
     assert set(merged) == {"valence_ccc", "arousal_ccc"}
     assert all(torch.equal(merged[name], total) for name, total in found.items())
     assert merged["valence_ccc"][0] == 8
     with torch.no_grad():
-        another = learner.method.losses(learner.model(window[-1].pixels), window[-1])
-        again = learner.method.losses(learner.model(window[-1].pixels), window[-1])
+        another = learner.terms.losses(learner.model(window[-1].pixels), window[-1])
+        again = learner.terms.losses(learner.model(window[-1].pixels), window[-1])
     assert not torch.equal(another["valence_ccc"].statistics, again["valence_ccc"].statistics)
 
 

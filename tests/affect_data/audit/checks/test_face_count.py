@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import signal
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -262,18 +263,51 @@ def test_the_boxes_are_those_of_the_package_in_constant_memory() -> None:
     assert resident() - before < 4 << 20
 
 
-def resident() -> int:
-    """Bytes of this process that are in memory."""
-    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE")
+def resident(process: int | str = "self") -> int:
+    """Bytes of a process that are in memory."""
+    return int(Path(f"/proc/{process}/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE")
 
 
-def test_the_environment_is_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+def looking() -> set[int]:
+    """The processes that this one has started and not ended."""
+    return {int(child) for child in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()}
+
+
+def test_the_process_that_looks_is_replaced_before_it_has_lost_much(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("affect_data.audit.pictures.face_detector.MOST_LOST", 4 << 20)
+    pixels, others = np.asarray(face(1, 160)), looking()
+    detector = LibFaceDetection()
+    expected, (first,) = detector.detect(pixels), looking() - others
+    begin, most, seen = resident(first), 0, {first}
+    for _ in range(100):
+        assert detector.detect(pixels) == expected
+        (now,) = looking() - others
+        most, seen = max(most, resident(now)), seen | {now}
+    assert len(seen) == 3  # 111 KB a call
+    assert most - begin < 6 << 20
+    del detector
+    assert looking() == others
+
+
+def test_a_picture_at_which_the_detector_breaks_is_an_error() -> None:
+    detector, pixels = LibFaceDetection(), np.asarray(face(1, 160))
+    detector.detect(pixels)
+    os.kill(max(looking()), signal.SIGKILL)
+    with pytest.raises(DataError, match="libfacedetection could not look at a picture of 160 by 160 pixels"):
+        detector.detect(pixels)
+
+
+def test_one_thread_looks_and_the_environment_is_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    others = looking()
+    detector = LibFaceDetection()
+    detector.detect(np.asarray(face(1, 160)))
+    (process,) = looking() - others
+    assert len(list(Path(f"/proc/{process}/task").iterdir())) == 1
+    assert os.environ["OMP_NUM_THREADS"] == "7"
+    monkeypatch.delenv("OMP_NUM_THREADS")
     LibFaceDetection()
     assert "OMP_NUM_THREADS" not in os.environ
-    monkeypatch.setenv("OMP_NUM_THREADS", "7")
-    LibFaceDetection()
-    assert os.environ["OMP_NUM_THREADS"] == "7"
 
 
 def test_the_evidence_is_json(make_dataset: MakeDataset) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from affect_data.audit.base import Audit, AuditedDataset
 from affect_data.audit.checks.annotators import AnnotatorDisagreement
-from affect_data.audit.checks.au_expression import ActionUnitExpression, lift_table
+from affect_data.audit.checks.au_expression import ActionUnitExpression
 from affect_data.audit.checks.au_va import ActionUnitValence
 from affect_data.audit.checks.codes import Codes, Scale
 from affect_data.audit.checks.expression_va import ExpressionValenceArousal, plane_probabilities
@@ -122,14 +122,6 @@ def test_an_action_unit_that_says_what_another_said_is_not_counted_twice(find: F
             {"expression": "happiness" if happy else "sadness", "au": dict.fromkeys((6, 7, 12, 25, 26), smiles)}
         )
     assert find(ActionUnitExpression, {"train": rows}).is_empty()
-
-
-def test_lift_is_the_share_among_an_expression_over_the_share_among_all(make_dataset: Callable[..., object]) -> None:
-    rows = [{"expression": "happiness", "au": {12: 1}}] * 3 + [{"expression": "happiness", "au": {12: 0}}]
-    rows += [{"expression": "sadness", "au": {12: 0}}] * 4
-    table = lift_table(AuditedDataset(make_dataset({"train": rows})), "affwild2")  # type: ignore[arg-type]
-    assert table.filter(pl.col("expression") == "happiness")["AU12"].item() == pytest.approx((3 / 4) / (3 / 8))
-    assert table.filter(pl.col("expression") == "sadness")["AU12"].item() == 0.0
 
 
 def test_occurrence_that_contradicts_intensity_is_found_at_the_threshold_of_the_database(find: Find) -> None:

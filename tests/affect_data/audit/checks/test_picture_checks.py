@@ -12,7 +12,6 @@ from affect_data.audit.base import AuditedDataset
 from affect_data.audit.checks.duplicates import Duplicates
 from affect_data.audit.checks.face_quality import FaceQuality, GreyAsColour
 from affect_data.audit.checks.leakage import Leakage
-from affect_data.audit.pictures.copies import copies_of
 
 Find = Callable[..., pl.DataFrame]
 
@@ -58,7 +57,7 @@ def test_copies_are_grouped_and_other_pictures_are_not(make_dataset: Callable[..
         if seed < 20:
             rows += [{"uid": f"{seed}/{kind}", "image": data} for kind, data in copies(picture).items()]
     dataset = AuditedDataset(make_dataset({"train": rows}))  # type: ignore[arg-type]
-    found = copies_of(dataset)
+    found = dataset.copies
     uids = dataset.labels["uid"].to_list()
     named = [uids[group] for group in found.groups]
     right = [name == uid.partition("/")[0] for name, uid in zip(named, uids, strict=True)]

@@ -14,7 +14,7 @@ import pytest
 from datasets import ClassLabel, Dataset, DatasetDict, Features, Image, List, Value
 from loopback_hub import COMMIT, hub
 
-from affect_data.errors import DataError, NotADatasetError, RecipeError, UnknownNameError
+from affect_data.errors import DataError, NotADatasetError, RecipeError, UnknownNameError, UsageError
 from affect_train.inputs.batch import Pick
 from affect_train.inputs.foreign import ForeignSource, open_source
 from affect_train.inputs.foreign.reading import SourceError
@@ -223,11 +223,11 @@ def test_a_description_lists_its_mistakes_with_their_lines(tmp_path: Path) -> No
     with pytest.raises(RecipeError) as caught:
         open_source(described)
     assert [mistake.partition(";")[0] for mistake in caught.value.mistakes] == [
-        "line 6: columns.action_units.x: found 'x'",
-        "line 5: columns.imge: unknown key",
-        "line 3: streamin: unknown key",
+        f"{described}:6: dataset.columns.action_units.x: found 'x'",
+        f"{described}:5: dataset.columns.imge: unknown key",
+        f"{described}:3: dataset.streamin: unknown key",
     ]
-    with pytest.raises(RecipeError, match=r"nowhere.yaml: 1 mistake\(s\):\n  no such file"):
+    with pytest.raises(UsageError, match=r"dataset description '.*nowhere\.yaml' does not exist"):
         open_source(tmp_path / "nowhere.yaml")
     described.write_text(f"dataset: {tmp_path / 'unbuilt'}\n")
     with pytest.raises(NotADatasetError, match=r"the folder does not exist"):

@@ -194,14 +194,14 @@ def test_a_description_lists_all_its_mistakes_with_their_lines(tmp_path: Path) -
         open_teacher(path)
     message = str(caught.value)
     for part in (
-        "line 8: extra: unknown key",
-        "line 3: input.mean: found [1.0, 2.0, 3.0]; expected one number",
-        "line 3: input.std",
-        "line 5: outputs[0].classes[1]: 'bored' is no expression",
-        "line 5: outputs[0].classes: happiness is named twice",
-        "line 5: outputs[0].values: expression are logits or probabilities",
-        "line 6: outputs[1].action_units: AU99 is no action unit",
-        "line 6: outputs[1].action_units: 1 is named twice",
+        "teacher.yaml:8: extra: unknown key",
+        "teacher.yaml:3: input.mean: found [1.0, 2.0, 3.0]; expected one number",
+        "teacher.yaml:3: input.std",
+        "teacher.yaml:5: outputs[0].classes[1]: 'bored' is no expression",
+        "teacher.yaml:5: outputs[0].classes: happiness is named twice",
+        "teacher.yaml:5: outputs[0].values: expression are logits or probabilities",
+        "teacher.yaml:6: outputs[1].action_units: AU99 is no action unit",
+        "teacher.yaml:6: outputs[1].action_units: 1 is named twice",
         "outputs: valence and arousal belong together",
     ):
         assert part in message, message

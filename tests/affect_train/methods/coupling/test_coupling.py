@@ -12,12 +12,13 @@ from affect_data.errors import RecipeError
 from affect_train.errors import CouplingError
 from affect_train.inputs.batch import AffectBatch, SoftTargets
 from affect_train.inputs.labels import LabelArrays
-from affect_train.methods import Coupled, Distillation, build_method, total_loss
+from affect_train.methods import all_terms, build_method, total_loss
+from affect_train.methods.coupling.coupling import Coupled
 from affect_train.methods.coupling.relations import co_occurrence
-from affect_train.methods.supervised import Supervised as SupervisedMethod
+from affect_train.methods.distillation import Distillation
 from affect_train.network.model import AffectOutput
-from affect_train.recipe.methods import Distillation as DistillationOptions
-from affect_train.recipe.methods import Supervised
+from affect_train.recipe.methods.distillation import DistillationOptions
+from affect_train.recipe.methods.supervised import SupervisedOptions
 from affect_train.recipe.recipe import read_recipe, recipe_from
 from affect_train.tasks import TaskSet
 from affect_train.training.loop import train
@@ -32,7 +33,7 @@ FEW = TaskSet((12, 25, 6), ("neutral", "happiness", "surprise"))
 
 def coupled(tasks=ALL, **couplings):
     options = {key: couplings.pop(key) for key in ("task_weights", "au_reduction") if key in couplings}
-    return build_method(Supervised(coupling=couplings, **options), tasks)
+    return all_terms(build_method(SupervisedOptions(coupling=couplings, **options), tasks))
 
 
 def batch_of(tasks, *rows):
@@ -328,7 +329,7 @@ def test_matching_takes_rows_with_and_without_labels_and_leaves_out_units_withou
 
     assert int(term.count) == 3 * 2
     assert output.au_logits.grad.ne(0).tolist() == [[True, False, True, False]] * 3
-    assert method.relations.matched.tolist() == [True, False, True, False]
+    assert method.coupling.relations.matched.tolist() == [True, False, True, False]
 
 
 def test_a_class_without_relations_takes_its_share_of_the_row_with_it():
@@ -397,13 +398,13 @@ def prepared(rows, tasks=FEW, kept=None, **coupling):
 def test_frequencies_of_the_data_are_those_that_were_counted_by_hand():
     method, notes = prepared(BOTH, least_rows=3)
 
-    assert method.relations.classes.tolist() == [0, 1, 2]
+    assert method.coupling.relations.classes.tolist() == [0, 1, 2]
     hand = torch.tensor([[0.1, 0.0, 0.0], [1.0, 0.75, 0.25], [0.0, 0.75, 0.0]])
-    torch.testing.assert_close(method.relations.prior, hand)
+    torch.testing.assert_close(method.coupling.relations.prior, hand)
     # 0.70 makes an action unit prototypical, 0.20 lists it at all; neutral has none.
     weights = torch.tensor([[0.0, 0.0, 0.0], [1.0, 1.0, 0.25], [0.0, 1.0, 0.0]])
-    torch.testing.assert_close(method.relations.weights, weights)
-    assert method.relations.matched.tolist() == [True, True, True]
+    torch.testing.assert_close(method.coupling.relations.weights, weights)
+    assert method.coupling.relations.matched.tolist() == [True, True, True]
     assert notes == [
         "coupling: frequencies of 3 action units; rows with both labels: neutral 10, happiness 4, surprise 4"
     ]
@@ -417,7 +418,7 @@ def test_the_counts_are_of_rows_with_both_labels_alone():
 
 def test_rows_that_are_held_out_do_not_count():
     method, _ = prepared(BOTH, kept=np.array([*range(4), *range(8, 18)]), least_rows=3)
-    assert method.relations.classes.tolist() == [0, 1]
+    assert method.coupling.relations.classes.tolist() == [0, 1]
 
 
 def test_matching_by_frequencies_uses_them_as_they_are():
@@ -435,13 +436,13 @@ def test_matching_by_frequencies_uses_them_as_they_are():
 
 def test_a_frequency_takes_enough_rows():
     method, notes = prepared(BOTH, least_rows=4)
-    assert method.relations.matched.tolist() == [True, True, False]
+    assert method.coupling.relations.matched.tolist() == [True, True, False]
     assert "coupling: distribution matching leaves out AU6: the prior does not say who shows it" in notes
 
 
 def test_an_expression_with_too_few_rows_is_left_out_with_a_note():
     method, notes = prepared(BOTH[4:], least_rows=3)
-    assert method.relations.classes.tolist() == [0, 2]
+    assert method.coupling.relations.classes.tolist() == [0, 2]
     assert "coupling: fewer than 3 rows with both labels, so left out: happiness" in notes
 
 
@@ -488,9 +489,9 @@ def test_a_table_of_the_recipe_takes_the_place_of_that_of_du():
         FEW, distribution_matching={"weighted": True}, relations={"happy": {12: 0.9}, "surprised": {25: 1.0}}
     )
     torch.testing.assert_close(
-        method.relations.prior, torch.tensor([[0.0, 0.0, 0.0], [0.9, 0.0, 0.0], [0.0, 1.0, 0.0]])
+        method.coupling.relations.prior, torch.tensor([[0.0, 0.0, 0.0], [0.9, 0.0, 0.0], [0.0, 1.0, 0.0]])
     )
-    assert method.relations.matched.tolist() == [True, True, False]
+    assert method.coupling.relations.matched.tolist() == [True, True, False]
 
 
 # ---------------------------------------------------------------- with other methods, and however rows are divided
@@ -528,9 +529,9 @@ def method_and_batch(request):
     batch = batch_of(ALL, *MIXED_ROWS)
     if request.param == "distillation":
         options = DistillationOptions(name="distillation", au_reduction="image_mean", coupling=EVERYTHING)
-        return build_method(options, ALL), replace(batch, soft=teachers())
+        return all_terms(build_method(options, ALL)), replace(batch, soft=teachers())
     reduction = "image_mean" if request.param == "image_mean" else "mean"
-    return build_method(Supervised(coupling=EVERYTHING, au_reduction=reduction), ALL), batch
+    return all_terms(build_method(SupervisedOptions(coupling=EVERYTHING, au_reduction=reduction), ALL)), batch
 
 
 def test_the_terms_of_the_method_stay_as_they_are(method_and_batch):
@@ -600,46 +601,6 @@ def test_the_gradient_of_accumulated_micro_batches_is_that_of_one_batch(method_a
 
     for name in ("au_logits", "expression_logits"):
         torch.testing.assert_close(pieces[name].grad, whole[name].grad, rtol=1e-5, atol=1e-8)
-
-
-class Recorder(SupervisedMethod):
-    """Writes down what is called around a step."""
-
-    def __init__(self, options, tasks):
-        super().__init__(options, tasks)
-        self.calls = []
-
-    def attach(self, *arguments):
-        self.calls.append(("attach", *arguments))
-
-    def before_step(self, *arguments):
-        self.calls.append(("before_step", *arguments))
-
-    def before_losses(self, *arguments):
-        self.calls.append(("before_losses", *arguments))
-
-    def before_update(self):
-        self.calls.append(("before_update",))
-
-    def finish(self, *arguments):
-        self.calls.append(("finish", *arguments))
-
-
-def test_what_a_method_does_around_a_step_is_done():
-    inner = Recorder(Supervised(coupling=EVERYTHING), ALL)
-    method = Coupled(inner, inner.options.coupling)
-    method.attach("learner", "data", "accelerator", "recipe")
-    method.before_step(3, ["batch"])
-    method.before_losses("output", "batch")
-    method.before_update()
-    method.finish("folder")
-    assert inner.calls == [
-        ("attach", "learner", "data", "accelerator", "recipe"),
-        ("before_step", 3, ["batch"]),
-        ("before_losses", "output", "batch"),
-        ("before_update",),
-        ("finish", "folder"),
-    ]
 
 
 # ---------------------------------------------------------------- recipes

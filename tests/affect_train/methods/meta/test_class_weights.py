@@ -7,7 +7,8 @@ import torch
 from affect_data.errors import DataError
 from affect_train.methods import build_method
 from affect_train.methods.method import class_weights
-from affect_train.recipe.methods import Distillation, Supervised
+from affect_train.recipe.methods.distillation import DistillationOptions
+from affect_train.recipe.methods.supervised import SupervisedOptions
 
 # AU1 is present in 1 of 4 labels, AU2 in 1 of 2, AU12 in 2 of 2: inverse rates 4, 2 and 1, mean 7/3.
 LABELS = SimpleNamespace(
@@ -24,7 +25,7 @@ def test_rare_action_units_weigh_more_with_mean_one():
     assert found.mean().item() == pytest.approx(1)
 
 
-@pytest.mark.parametrize("options", [Supervised, Distillation])
+@pytest.mark.parametrize("options", [SupervisedOptions, DistillationOptions])
 def test_every_label_counts_by_its_action_unit(options, tasks, make_batch, make_output):
     batch, output = make_batch(), make_output()
     method = build_method(options(au_class_weights="inverse_rate"), tasks)
@@ -38,7 +39,7 @@ def test_every_label_counts_by_its_action_unit(options, tasks, make_batch, make_
 
 def test_weights_multiply_the_shares_of_image_means(tasks, make_batch, make_output):
     batch, output = make_batch(), make_output()
-    method = build_method(Supervised(au_class_weights="inverse_rate", au_reduction="image_mean"), tasks)
+    method = build_method(SupervisedOptions(au_class_weights="inverse_rate", au_reduction="image_mean"), tasks)
     method.prepare(LABELS, ROWS, "'merged'")
     every = torch.nn.functional.binary_cross_entropy_with_logits(output.au_logits, batch.au, reduction="none")
     weighted = every * torch.tensor(EXPECTED) * batch.au_mask
@@ -47,7 +48,7 @@ def test_weights_multiply_the_shares_of_image_means(tasks, make_batch, make_outp
 
 
 def test_without_the_option_nothing_is_weighted(tasks, make_batch, make_output):
-    method = build_method(Supervised(), tasks)
+    method = build_method(SupervisedOptions(), tasks)
     method.prepare(LABELS, ROWS, "'merged'")
     every = torch.nn.functional.binary_cross_entropy_with_logits(
         make_output().au_logits, make_batch().au, reduction="none"

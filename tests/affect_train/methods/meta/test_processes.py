@@ -8,14 +8,14 @@ from torch import multiprocessing
 from torch.nn.parallel import DistributedDataParallel
 
 from affect_train.inputs.batch import AffectBatch
-from affect_train.methods import build_method, total_loss
+from affect_train.methods import all_terms, build_method, total_loss
 from affect_train.network.model import AffectModel
-from affect_train.recipe.methods import Supervised
+from affect_train.recipe.methods.supervised import SupervisedOptions
 from affect_train.recipe.model import Model
 from affect_train.tasks import TaskSet
 
 TASKS = TaskSet((12, 25), ("neutral", "anger", "happiness"), 5)
-OPTIONS = Supervised(coupling={"co_annotation": {}, "soft_co_annotation": {}, "distribution_matching": {}})
+OPTIONS = SupervisedOptions(coupling={"co_annotation": {}, "soft_co_annotation": {}, "distribution_matching": {}})
 ROWS = 7
 # The last layer norm of this backbone is not used for its last hidden state: distributed training would wait for its gradient.
 BACKBONE = {"model_type": "convnextv2", "depths": [1, 1, 1, 1], "hidden_sizes": [8, 8, 8, 8]}
@@ -52,7 +52,7 @@ def train_one_step(rank, rendezvous, results):
     dist.init_process_group("gloo", init_method=f"file://{rendezvous}", rank=rank, world_size=2)
     model, batch = model_and_batch(slice(0, 3) if rank == 0 else slice(3, None))
     parallel = DistributedDataParallel(model)
-    terms = build_method(OPTIONS, TASKS).losses(parallel(batch.pixels), batch)
+    terms = all_terms(build_method(OPTIONS, TASKS)).losses(parallel(batch.pixels), batch)
     total = total_loss(terms, all_reduce=all_reduce, processes=2)
     total.loss.backward()
     gradients = {name: value.grad for name, value in model.named_parameters() if value.requires_grad}
@@ -65,7 +65,7 @@ def train_one_step(rank, rendezvous, results):
 @pytest.mark.slow
 def test_two_processes_have_the_gradient_and_the_losses_of_one(tmp_path):
     model, batch = model_and_batch(slice(None))
-    total = total_loss(build_method(OPTIONS, TASKS).losses(model(batch.pixels), batch))
+    total = total_loss(all_terms(build_method(OPTIONS, TASKS)).losses(model(batch.pixels), batch))
     total.loss.backward()
 
     loaded_processes()

@@ -86,34 +86,6 @@ def test_gradients_reach_the_given_weights_and_not_the_models_own():
     assert all(one.grad is None for one in model.parameters())
 
 
-def test_the_last_layers_leave_out_what_comes_before():
-    model = model_of()
-    heads = WeightSpace(model, last_layers=0).names
-    assert {name.split(".")[0] for name in heads} == {"norm", "heads"}
-    one = set(WeightSpace(model, last_layers=1).names) - set(heads)
-    assert any(".2." in name for name in one)
-    assert not any(".0." in name or ".1." in name or "embeddings" in name for name in one if "layer" in name)
-    assert len(WeightSpace(model, last_layers=4).names) == len(WeightSpace(model).names)
-    space = WeightSpace(model, last_layers=0)
-    leaves = [one.detach().requires_grad_() for one in space.own]
-    output = space(leaves, pixels())
-    assert not output.features.requires_grad
-
-
-def test_a_direction_of_the_last_layers_moves_nothing_else():
-    model = model_of()
-    last, whole = WeightSpace(model, last_layers=0), WeightSpace(model)
-    direction = [torch.rand_like(one) for one in last.own]
-    found = dict(zip(whole.names, last.direction_in(whole, direction), strict=True))
-    for name, one in zip(last.names, direction, strict=True):
-        assert torch.equal(found.pop(name), one)
-    assert found
-    assert not any(one.any() for one in found.values())
-    assert all(
-        found[name].shape == own.shape for name, own in zip(whole.names, whole.own, strict=True) if name in found
-    )
-
-
 def test_only_batch_statistics_couple_rows():
     assert not WeightSpace(model_of()).couples_rows
     model = model_of(head={"normalisation": "batch"})

@@ -6,7 +6,7 @@ import torch
 from safetensors import safe_open
 
 from affect_train.methods.meta.weight_network import WeightNetwork, WeightRecord, doubts, write_network, write_table
-from affect_train.recipe.meta import WeightNetwork as Options
+from affect_train.recipe.methods.meta_auxiliary import WeightNetworkOptions as Options
 
 CPU = torch.device("cpu")
 

@@ -1,13 +1,20 @@
 """The section ``method.coupling`` of a training recipe: how action units and expressions teach each other."""
 
-from typing import Annotated, Literal, Self
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from affect_data.vocabulary import expression_named, slot_of
-from affect_train.recipe.section import Count, Section, Weight
+from affect_data.vocabulary import EXPRESSION_ACTION_UNITS, expression_named, slot_of
+from affect_train.recipe.section import Count, Mistake, Section, Sections, Weight, trained_tasks
+from affect_train.tasks import TaskSet
+
+NEUTRAL: Final = "neutral"
 
 RelationWeight = Annotated[float, Field(gt=0.0, le=1.0)]
+
+RelationTable = Mapping[str, Mapping[int, float]]
+"""For each expression its action units: 1 where they are prototypical, else the share of subjects who show them."""
 
 
 class CoAnnotation(Section):
@@ -45,7 +52,7 @@ class DistributionMatching(Section):
     reduction: Literal["mean", "sum"] = Field("mean", description="over action units; `sum` as published")
 
 
-class Coupling(Section):
+class CouplingOptions(Section):
     """How action units and expressions teach each other; as FaceBehaviorNet."""
 
     prior: Literal["du2014", "data"] = Field(
@@ -81,7 +88,7 @@ class Coupling(Section):
         named = {expression_named(name): units for name, units in relations.items()}
         if len(named) < len(relations):
             raise ValueError(f"found {', '.join(relations)}; name every expression once")
-        if "neutral" in named:
+        if NEUTRAL in named:
             raise ValueError("neutral has relations; it shows no action unit, or is left out (`neutral`)")
         return named
 
@@ -95,3 +102,53 @@ class Coupling(Section):
         if self.relations is not None and self.prior == "data":
             raise ValueError("`relations` are given and `prior` is 'data'; remove one of them")
         return self
+
+    @property
+    def table(self) -> RelationTable | None:
+        """The relations that are known before any label is seen; None where the labels give them."""
+        if self.prior == "data":
+            return None
+        return self.relations if self.relations is not None else EXPRESSION_ACTION_UNITS
+
+    @property
+    def counts_neutral(self) -> bool:
+        """Whether neutral is an expression without action units, or nothing is said of it."""
+        return self.neutral == "include"
+
+    def mistakes(self, sections: Sections) -> Iterator[Mistake]:
+        """What is wrong between the coupling and the tasks of a recipe."""
+        trained = trained_tasks(sections)
+        if not trained:
+            return
+        if not {"au", "expression"} <= set(trained):
+            yield ("method", "coupling"), "takes `tasks.action_units` and `tasks.expression`; give both, or remove it"
+        elif self.table is not None and not has_relation(
+            self.table, sections["tasks"].task_set(), neutral=self.counts_neutral
+        ):
+            yield ("method", "coupling"), no_relation(sections["tasks"].task_set())
+
+
+def related_expressions(table: RelationTable, tasks: TaskSet, *, neutral: bool) -> tuple[str, ...]:
+    """The expressions of a head of which a table says something.
+
+    Args:
+        table: by expression; without neutral.
+        tasks: the heads.
+        neutral: whether neutral counts, as an expression without action units.
+    """
+    return tuple(name for name in tasks.expressions if name in table or (name == NEUTRAL and neutral))
+
+
+def has_relation(table: RelationTable, tasks: TaskSet, *, neutral: bool) -> bool:
+    """Whether two expressions are told apart, and one of them has an action unit that is predicted; arguments as for `related_expressions`."""
+    related = related_expressions(table, tasks, neutral=neutral)
+    predicted = any(number in tasks.action_units for name in related for number in table.get(name, {}))
+    return predicted and len(related) >= 2
+
+
+def no_relation(tasks: TaskSet) -> str:
+    """What to say where two heads have nothing to do with each other."""
+    return (
+        f"no relation between the expressions {', '.join(tasks.expressions) or '(none)'} and "
+        f"{', '.join(f'AU{number}' for number in tasks.action_units) or 'no action unit'}; couple heads that share one, or give `relations`"
+    )

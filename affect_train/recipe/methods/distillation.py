@@ -1,0 +1,51 @@
+"""The options of the method ``distillation``."""
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from affect_train.recipe.methods.options import MethodOptions
+from affect_train.recipe.section import Section
+
+
+class SoftTask(Section):
+    """How one task learns from the teachers."""
+
+    learn: bool = Field(default=True, description="false: this task learns from its labels alone")
+    hard_weight: Annotated[float, Field(ge=0.0, le=1.0)] | None = Field(
+        None, description="in place of `method.hard_weight`"
+    )
+    temperature: Annotated[float, Field(gt=0.0)] | None = Field(
+        None, description="in place of `method.temperature`; action units have 1 by default"
+    )
+
+
+class SoftTasks(Section):
+    """How each task learns from the teachers."""
+
+    au: SoftTask = SoftTask()
+    expression: SoftTask = SoftTask()
+    va: SoftTask = SoftTask()
+
+
+class DistillationOptions(MethodOptions):
+    """Learning from labels and from teachers' logits."""
+
+    uses_soft_labels: ClassVar[bool] = True
+
+    name: Literal["distillation"] = "distillation"
+    hard_weight: Annotated[float, Field(ge=0.0, le=1.0)] = Field(
+        0.6, description="of the label where there is one; the teacher has the rest"
+    )
+    temperature: Annotated[float, Field(gt=0.0)] = 1.5
+    temperature_squared: bool = Field(
+        default=True, description="multiply soft losses by temperature squared, so that their gradients keep their size"
+    )
+    missing_labels: Literal["teacher", "ignore"] = Field(
+        "teacher", description="what a row without a label of a task learns: what the teacher says of it, or nothing"
+    )
+    confidence: Literal["none", "entropy"] = Field(
+        "none",
+        description="`entropy`: what a teacher says counts by 1 - entropy / the entropy of a guess, row by row and action unit by action unit",
+    )
+    soft_tasks: SoftTasks = SoftTasks()

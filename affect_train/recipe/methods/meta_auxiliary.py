@@ -1,0 +1,125 @@
+"""The options of the method ``meta_auxiliary``."""
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated, ClassVar, Literal, Self
+
+from pydantic import Field, model_validator
+
+from affect_train.recipe.methods.options import MethodOptions, Refusable
+from affect_train.recipe.section import Count, HeldOut, Mistake, Section, Sections, Weight, trained_tasks
+
+_MOVES_WEIGHTS = "tries a step with the model's weights moved, which this excludes"
+
+
+class WeightNetworkOptions(Section):
+    """The network that says how much each row's expression counts."""
+
+    input: Literal["loss", "feature", "both"] = Field(
+        "both",
+        description="of a row: its expression loss, its pooled features, or both; no gradient flows back into them",
+    )
+    hidden: Count = Field(100, description="width of the hidden layer")
+    learning_rate: Annotated[float, Field(gt=0.0)] = Field(1e-3, description="of Adam")
+    weight_decay: Weight = 1e-4
+    mean: Literal["free", "kept"] = Field(
+        "free",
+        description="whether the mean weight follows the gradient too, or rows gain only what others lose",
+    )
+    steps: Count | None = Field(
+        None, description="of the training in which it learns; then it weighs rows as it is. By default all"
+    )
+
+
+class MetaBatchOptions(Section):
+    """The rows with action units by which the weights are judged: others than those of the step that is tried."""
+
+    share: Annotated[float, Field(gt=0.0, lt=1.0)] | None = Field(
+        None,
+        description="of the rows with action units of each batch, evenly spread; the step that is tried leaves them out, the one that is taken not",
+    )
+    size: Count | None = Field(
+        None,
+        description="rows of a batch of its own, drawn from all training rows with action units, or from `held_out`",
+    )
+    held_out: HeldOut | None = Field(None, description="a fold that is kept for these batches")
+
+    @model_validator(mode="after")
+    def _has_one_source(self) -> Self:
+        if (self.share is None) == (self.size is None):
+            raise ValueError("give either `share`, a part of each batch, or `size`, the rows of a batch of its own")
+        if self.held_out is not None and self.size is None:
+            raise ValueError("a held-out fold gives batches of their own; give their `size` in place of `share`")
+        return self
+
+
+class MetaAuxiliaryOptions(MethodOptions):
+    """Learning action units with expressions as help, each row's expression by a weight that is learned."""
+
+    refuses: ClassVar[Mapping[Refusable, str]] = {
+        "streaming": "looks at the labels of all rows before the first step",
+        "windows": "judges its steps by rows, but a recurrent stage draws windows",
+        "accumulation": _MOVES_WEIGHTS,
+        "fp16": _MOVES_WEIGHTS,
+        "compile": _MOVES_WEIGHTS,
+        "gradient_checkpointing": _MOVES_WEIGHTS,
+        "divided_weights": "needs whole weights on every process",
+    }
+    reserved_key: ClassVar[str] = "method.meta_batch.held_out"
+
+    name: Literal["meta_auxiliary"] = "meta_auxiliary"
+    weight_network: WeightNetworkOptions = WeightNetworkOptions()
+    meta_batch: MetaBatchOptions = MetaBatchOptions(share=0.5)
+    trial: Literal["separate", "shared"] = Field(
+        "separate",
+        description="`separate`: a step has the weights that were learned from trying it, as published; `shared`: those of the update before, which "
+        "saves a backward pass over the rows with an expression, or over all",
+    )
+    gradient: Literal["central_difference", "second_order"] = Field(
+        "central_difference",
+        description="how the weights' gradient is computed; `second_order` keeps the graph of the tried step: exact, slow and large",
+    )
+    every: Count = Field(1, description="steps from one update of the weight network to the next")
+
+    @model_validator(mode="after")
+    def _can_share_its_trial(self) -> Self:
+        if self.trial == "shared" and self.meta_batch.size is None:
+            raise ValueError(
+                "a shared trial has no rows left to be judged by: the step that is taken learns all of its batch; "
+                "give `meta_batch.size` in place of `share`"
+            )
+        if self.trial == "shared" and self.gradient == "second_order":
+            raise ValueError(
+                "a shared trial keeps no graph, which `gradient: second_order` needs; use `trial: separate`"
+            )
+        return self
+
+    @property
+    def reserved(self) -> HeldOut | None:
+        """The fold that the meta batches come from."""
+        return self.meta_batch.held_out
+
+    def mistakes(self, sections: Sections) -> Iterator[Mistake]:
+        """As of all methods; and where one of the two tasks is missing or weighs nothing, or a batch is too small to be divided."""
+        yield from super().mistakes(sections)
+        tasks = sections.get("tasks")
+        if tasks is not None and not (tasks.action_units and tasks.expression):
+            lacking = "expression" if tasks.action_units else "action_units"
+            yield ("tasks", lacking), f"missing; the method {self.name!r} learns action units with expressions as help"
+        if not (self.task_weights.au and self.task_weights.expression):
+            yield (
+                ("method", "task_weights"),
+                f"au or expression is 0; the method {self.name!r} weighs one by the other",
+            )
+        yield from self._share_mistakes(sections)
+
+    def _share_mistakes(self, sections: Sections) -> Iterator[Mistake]:
+        batches, trained, share = sections.get("batches"), trained_tasks(sections), self.meta_batch.share
+        if batches is None or not trained or share is None:
+            return
+        rows = batches.size / (len(trained) if batches.sampler == "task_balanced" else 1)
+        if rows * min(share, 1 - share) < 1:
+            yield (
+                ("method", "meta_batch", "share"),
+                f"{share:g} of about {rows:.0f} rows with action units a batch leaves no row for the meta batch or none for the step; take larger "
+                "batches, or give the meta batch a `size` of its own",
+            )

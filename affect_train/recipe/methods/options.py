@@ -1,0 +1,124 @@
+"""What the options of all methods have, and which mistakes they can hold."""
+
+import json
+from collections.abc import Iterator, Mapping
+from functools import lru_cache, reduce
+from operator import or_
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field, SerializeAsAny, TypeAdapter, ValidationInfo, ValidatorFunctionWrapHandler, WrapValidator
+
+from affect_train.recipe.methods.coupling import CouplingOptions
+from affect_train.recipe.methods.registry import load, register, registered
+from affect_train.recipe.section import HeldOut, Mistake, Section, Sections, Weight, trained_tasks
+
+Refusable = Literal[
+    "streaming", "windows", "accumulation", "fp16", "compile", "gradient_checkpointing", "divided_weights"
+]
+"""What a recipe or a launch may ask for beside a method, and a method may be unable to do."""
+
+
+class TaskWeights(Section):
+    """What the losses of each task are multiplied by."""
+
+    au: Weight = 1.0
+    expression: Weight = 1.0
+    va: Weight = 1.0
+
+
+class MethodOptions(Section):
+    """The options that every method has: those of the losses of labels.
+
+    A method extends it with a field ``name: Literal["its_name"] = "its_name"``, under which it is registered, and says what it can and cannot do:
+
+    Attributes:
+        uses_soft_labels: whether it learns from ``soft_labels``, and takes them.
+        refuses: what it cannot do, and why, as the rest of a sentence about it.
+        reserved_key: the key of a recipe that names the fold which `reserved` gives.
+    """
+
+    uses_soft_labels: ClassVar[bool] = False
+    refuses: ClassVar[Mapping[Refusable, str]] = {}
+    reserved_key: ClassVar[str] = ""
+
+    name: str
+    task_weights: TaskWeights = TaskWeights()
+    au_reduction: Literal["mean", "sum", "image_mean"] = Field(
+        "mean",
+        description="over the labels of a batch; `sum`: times the number of action units, the weight 8 of Deng et al.; "
+        "`image_mean`: over the labels of each image, then over images, as FaceBehaviorNet",
+    )
+    ccc_weight: Weight = Field(1.0, description="of 1 - CCC beside the cross-entropy over bins")
+    bins_weight: Weight = Field(
+        1.0, description="of the cross-entropy over bins; 0: concordance alone, as FaceBehaviorNet"
+    )
+    ccc_epsilon: Annotated[float, Field(gt=0.0)] = Field(
+        0.02,
+        description="in the denominator of the CCC: keeps its gradient sane while predictions or labels hardly vary",
+    )
+    au_class_weights: Literal["none", "inverse_rate"] = Field(
+        "none",
+        description="of each action unit's loss; `inverse_rate`: one over the share of training labels in which it is present, with mean 1",
+    )
+    coupling: CouplingOptions | None = Field(None, description="losses between action units and expressions")
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **_: Any) -> None:  # noqa: ANN401 - what a class statement may be given
+        register(cls)
+
+    @property
+    def reserved(self) -> HeldOut | None:
+        """Rows of the training split that the method keeps for itself."""
+        return None
+
+    def mistakes(self, sections: Sections) -> Iterator[Mistake]:
+        """What is wrong between these options and the other sections, beside what the class says of itself.
+
+        Args:
+            sections: of the recipe; one that is wrong in itself is absent.
+        """
+        trained = trained_tasks(sections)
+        if trained and not any(getattr(self.task_weights, task) for task in trained):
+            yield (
+                ("method", "task_weights"),
+                f"every trained task ({', '.join(trained)}) has weight 0; nothing would be learned",
+            )
+        if self.coupling is not None:
+            yield from self.coupling.mistakes(sections)
+        if getattr(sections.get("dataset"), "streaming", False):
+            remedy = "looks at the labels of all rows before the first step; set `dataset.streaming: false`"
+            if self.coupling is not None:
+                yield ("method", "coupling"), remedy
+            if self.au_class_weights != "none":
+                yield ("method", "au_class_weights"), f"{self.au_class_weights!r} {remedy}"
+
+
+def _of_its_name(
+    value: Any,  # noqa: ANN401 - what a recipe can hold
+    _handler: ValidatorFunctionWrapHandler,
+    info: ValidationInfo,
+) -> MethodOptions:
+    """The options of the method that a mapping names; validation errors are those of a union of all methods."""
+    if isinstance(value, MethodOptions):
+        return value
+    name = value.get("name") if isinstance(value, dict) else None
+    if isinstance(name, str):
+        try:
+            load(name)
+        except ImportError as error:
+            raise ValueError(str(error)) from error
+    adapter = _any_of(registered())
+    if info.mode == "json":
+        # Only as JSON are a list and a key in quotes strictly a tuple and a number.
+        return adapter.validate_json(json.dumps(value), strict=True)
+    return adapter.validate_python(value)
+
+
+@lru_cache(maxsize=1)
+def _any_of(members: tuple[type[Section], ...]) -> TypeAdapter[MethodOptions]:
+    union: Any = Annotated[reduce(or_, members), Field(discriminator="name")]
+    return TypeAdapter(union)
+
+
+MethodSection = Annotated[SerializeAsAny[MethodOptions], WrapValidator(_of_its_name)]
+"""The section ``method``: the options that are registered under its ``name``."""

@@ -1,0 +1,148 @@
+"""The sections of a training recipe that say how a model is trained: batches, optimiser, schedule, and what is kept."""
+
+import difflib
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator
+
+from affect_train.recipe.section import Count, HeldOut, Name, Section, Share, Weight
+
+BestMetric = Literal[
+    "score",
+    "au.mean_f1",
+    "expression.macro_f1",
+    "expression.accuracy",
+    "va.mean_ccc",
+    "va.valence_ccc",
+    "va.arousal_ccc",
+]
+
+TRACKERS = ("aim", "clearml", "comet_ml", "dvclive", "mlflow", "swanlab", "tensorboard", "trackio", "wandb")
+
+
+class PoolOfRows(Section):
+    """Rows that have a share of every batch."""
+
+    labels: Annotated[tuple[Literal["au", "expression", "va"], ...], Field(min_length=1)] = Field(
+        description="the tasks that a row has a label of, each of them"
+    )
+    databases: tuple[Name, ...] = Field((), description="whose rows; by default all databases'")
+
+
+class Batches(Section):
+    """How rows become batches."""
+
+    size: Count = Field(64, description="rows of one global batch")
+    sampler: Literal["task_balanced", "database_proportional", "uniform"] = "task_balanced"
+    pools: dict[Name, PoolOfRows] = Field(
+        {}, description="what `task_balanced` gives equal shares of a batch; by default the labelled rows of each task"
+    )
+    shared_labels: bool = Field(
+        default=True,
+        description="a row teaches all the labels it has; false: only those of the pool that it was drawn from",
+    )
+    balance: Name | dict[Name, Name] | None = Field(
+        None,
+        description="draw rows by the weights of this balance of the dataset (`affect-data balance`), or for each pool the name of one",
+    )
+    repeat_cap: Count | None = Field(
+        None,
+        description="how often a row may come among as many draws as its pool has rows; by default the balance's own",
+    )
+    steps_per_epoch: Count | None = Field(None, description="batches of an epoch; by default the sampler decides")
+    workers: Annotated[int, Field(ge=0)] = Field(0, description="processes that decode; 0: the training process")
+    threads: Count = Field(1, description="threads that decode in each of these processes")
+    cache: bool = Field(default=False, description="keep every decoded face in memory; for datasets that fit")
+
+
+class Augmentation(Section):
+    """Random changes of training images."""
+
+    flip: bool = Field(default=True, description="mirror half of the images")
+    rotation_degrees: Annotated[float, Field(ge=0.0, le=180.0)] = Field(
+        10.0, description="rotate by up to this angle either way"
+    )
+    scale: Share = Field(0.1, description="enlarge or shrink by up to this share")
+    shift: Share = Field(0.05, description="move by up to this share of the side, along each axis")
+    brightness: Share = Field(0.2, description="multiply by up to 1 plus or minus this share")
+    contrast: Share = Field(0.2, description="move away from or towards the mean by up to this share")
+    noise: Share = Field(0.0, description="standard deviation of Gaussian noise, up to this share of the range")
+    grey: Annotated[float, Field(ge=0.0, le=1.0)] = Field(0.0, description="share of the images that lose their colour")
+
+
+class Crop(Section):
+    """The region of the source image that the model sees."""
+
+    margin: Annotated[float, Field(ge=0.0, le=2.0)] = Field(
+        0.2,
+        description="added on every side of the face box, relative to its longer side; the whole image is taken where there is no box",
+    )
+    reduced_scale: bool = Field(
+        default=True,
+        description="decode large JPEG files at a fraction of their size: faster, about 42 dB from full decoding",
+    )
+
+
+class Optimizer(Section):
+    """The optimiser."""
+
+    name: Literal["adamw"] = "adamw"
+    learning_rate: Annotated[float, Field(gt=0.0)] = 1e-3
+    weight_decay: Weight = 0.05
+    betas: tuple[Share, Share] = (0.9, 0.999)
+    layer_decay: Annotated[float, Field(gt=0.0, le=1.0)] = Field(
+        1.0, description="each layer of the backbone learns this much slower than the one above it; 1: all alike"
+    )
+
+
+class Schedule(Section):
+    """The learning rate over time."""
+
+    name: Literal["cosine", "constant"] = "cosine"
+    warmup_steps: Annotated[int, Field(ge=0)] = 0
+
+
+class Training(Section):
+    """How long to train, and what to keep."""
+
+    epochs: Count = 1
+    max_steps: Count | None = None
+    accumulation: Count = 1
+    clip_norm: Annotated[float, Field(gt=0.0)] | None = None
+    mixed_precision: Literal["no", "bf16", "fp16"] = "no"
+    compile: Literal["inductor", "cudagraphs", "aot_eager", "eager"] | None = Field(
+        None, description="compile the model with this backend of torch.compile"
+    )
+    ema_decay: Annotated[float, Field(gt=0.0, lt=1.0)] | None = Field(
+        None, description="evaluate and keep an exponential moving average of the weights, with this decay a step"
+    )
+    log_every: Count = 20
+    trackers: tuple[str, ...] = Field(("tensorboard",), description="experiment trackers that Accelerate knows")
+    evaluate_every_steps: Count | None = Field(None, description="by default once an epoch")
+    save_every_steps: Count | None = Field(None, description="checkpoints beside those at epochs and evaluations")
+    keep_last: Count = 1
+    keep_best: Annotated[int, Field(ge=0)] = 1
+    best_metric: BestMetric = "score"
+    patience: Count | None = Field(
+        None, description="stop after so many evaluations in a row without a better `best_metric`"
+    )
+    record_rows: bool = Field(default=False, description="write down which rows each process trained on")
+    leaks: Literal["refuse", "report"] = Field(
+        "refuse", description="what a person or a video in two splits of the dataset does to the run"
+    )
+    copies: Literal["refuse", "report"] = Field(
+        "report", description="what a picture in two splits does: equal bytes, or copies that `affect-data audit` found"
+    )
+    split: Name = "train"
+    held_out: HeldOut | None = Field(None, description="a fold of the training split that is not trained on")
+    validation_split: Name | None = "validation"
+
+    @field_validator("trackers")
+    @classmethod
+    def _are_known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            if name not in TRACKERS:
+                near = difflib.get_close_matches(name, TRACKERS, n=1)
+                hint = f"; did you mean {near[0]!r}?" if near else ""
+                raise ValueError(f"found {name!r}; known: {', '.join(TRACKERS)}{hint}")
+        return names
