@@ -51,9 +51,10 @@ bench: $(BIN)/.installed-dev ## Run the benchmarks (peers that are not installed
 	for benchmark in input step balance duplicates meta faces; do $(BIN)/python benchmarks/$$benchmark.py || exit 1; done
 	$(BIN)/python benchmarks/soft_labels.py $$(mktemp -d)
 
-docs: $(BIN)/.installed ## Write docs/schema.md and docs/databases.md from the code
+docs: $(BIN)/.installed ## Write docs/schema.md, docs/databases.md and the generated parts of other pages from the code
 	$(BIN)/affect-data schema > docs/schema.md
-	$(BIN)/python -c "from affect_data.databases.catalogue import databases_page; print(databases_page(), end='')" > docs/databases.md
+	$(BIN)/python -m affect_data.databases.pages
+	$(BIN)/python -m affect_data.audit.pages
 
 clean: ## Remove what the commands above made
 	rm -rf $(VENV) $(OUT) runs .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -44,6 +44,8 @@ class Defect:
         found: what stands there.
         expected: what the documentation says.
         remedy: what to do.
+        count: how many lines it is found in; the others say the like.
+        also: some of the other lines, as ``path:line``.
     """
 
     path: str
@@ -51,10 +53,15 @@ class Defect:
     found: str
     expected: str
     remedy: str
+    count: int = 1
+    also: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         where = f"{self.path}:{self.line}" if self.line else self.path
-        return f"{where}: found {self.found}; expected {self.expected}; to fix: {self.remedy}"
+        more = (
+            f", and the like in {self.count - 1:,} more lines ({', '.join(self.also)}, ...)" if self.count > 1 else ""
+        )
+        return f"{where}: found {self.found}{more}; expected {self.expected}; to fix: {self.remedy}"
 
 
 class DefectsFoundError(DataError):
@@ -66,7 +73,7 @@ class DefectsFoundError(DataError):
         shown = "".join(f"\n  {defect}" for defect in self.defects[:DEFECTS_SHOWN])
         more = f"\n  ... and {len(self.defects) - DEFECTS_SHOWN:,} more" if len(self.defects) > DEFECTS_SHOWN else ""
         super().__init__(
-            f"{database}: {len(self.defects):,} defect(s), nothing was written:{shown}{more}\n"
+            f"{database}: {sum(defect.count for defect in self.defects):,} defect(s), nothing was written:{shown}{more}\n"
             f'Mend the files, or name single lines under `databases: {database}: exclude: ["path:line"]` in the recipe: '
             "they are then dropped and counted. `affect-data check` lists all defects."
         )

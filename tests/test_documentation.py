@@ -7,6 +7,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from worked_examples import without_examples
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "recipes").rglob("*.md")])
@@ -78,14 +79,15 @@ def test_links_lead_to_a_file_and_to_a_heading_of_it(page: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=NAMES)
 def test_what_a_page_names_in_the_packages_exists(page: Path) -> None:
-    names = set(DOTTED.findall(page.read_text(encoding="utf-8")))
+    names = set(DOTTED.findall(without_examples(page.read_text(encoding="utf-8"))))
     unknown = sorted(name for name in names if not is_known(name))
     assert not unknown, f"{page.name}: not in the packages: {', '.join(unknown)}"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=NAMES)
 def test_files_that_a_page_names_exist(page: Path) -> None:
-    paths = {path for path in PATH.findall(page.read_text(encoding="utf-8")) if not is_placeholder(path)}
+    text = without_examples(page.read_text(encoding="utf-8"))
+    paths = {path for path in PATH.findall(text) if not is_placeholder(path)}
     missing = sorted(path for path in paths if not (ROOT / path).exists())
     assert not missing, f"{page.name}: no such file: {', '.join(missing)}"
 

@@ -132,8 +132,8 @@ class AuditedDataset:
 class Audit(ABC):
     """One check.
 
-    Subclasses state `name`, `title`, `severity`, `rule` and `source`, and implement `find`. What a check needs and does not have it says in
-    `not_applicable`; it is then skipped, with that reason.
+    Subclasses state `name`, `title`, `severity`, `rule`, `source` and `example`, and implement `find`. What a check needs and does not have
+    it says in `not_applicable`; it is then skipped, with that reason.
     """
 
     name: ClassVar[str]
@@ -144,6 +144,8 @@ class Audit(ABC):
     """What is found, in one sentence, with every threshold."""
     source: ClassVar[str]
     """Where the rule comes from."""
+    example: ClassVar[str]
+    """A row that is found, with what is wrong with it."""
 
     def not_applicable(self, dataset: AuditedDataset) -> str:  # noqa: ARG002 - most checks apply to every dataset
         """Why the check cannot run on this dataset; empty where it can."""

@@ -9,6 +9,7 @@ import polars as pl
 from affect_data.build.recipe import SplitOptions
 from affect_data.build.splits import assign_splits
 from affect_data.databases.base import TASKS, Database, Scan
+from affect_data.databases.refusal import row_defects
 from affect_data.dataset.schema import (
     LABEL_COLUMNS,
     MISSING_CLASS,
@@ -17,7 +18,7 @@ from affect_data.dataset.schema import (
     RULES_BEFORE_IMAGES,
     check_rules,
 )
-from affect_data.errors import DataError, Defect, DefectsFoundError
+from affect_data.errors import DataError, DefectsFoundError
 from affect_data.vocabulary import ACTION_UNITS, COMPOUND_EXPRESSIONS, EXPRESSIONS
 
 _OPTIONAL: Final[dict[str, pl.DataType]] = {
@@ -178,14 +179,6 @@ def _valence_arousal() -> tuple[pl.Expr, ...]:
 def _refuse_duplicates(labels: pl.DataFrame, database: str, key: list[str]) -> None:
     twice = labels.filter(pl.struct(key).is_duplicated()).sort("uid", "source_file", "source_line")
     if len(twice):
-        defects = [
-            Defect(
-                file,
-                line,
-                f"a second row for {uid}",
-                "one row a face",
-                "remove one of the lines, or name it under `exclude` in the recipe",
-            )
-            for uid, file, line in twice.select("uid", "source_file", "source_line").iter_rows()
-        ]
+        remedy = "remove one of the lines, or name it under `exclude` in the recipe"
+        defects = row_defects(twice, "a second row for {uid}", "one row a face", remedy)
         raise DefectsFoundError(database, defects)

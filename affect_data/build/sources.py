@@ -104,8 +104,8 @@ def read_sources(recipe: DataRecipe, roots: Mapping[str, Path], progress: Progre
     if len(problems) == 1:
         raise problems[0]
     if problems:
-        defects = [defect for error in problems if isinstance(error, DefectsFoundError) for defect in error.defects]
-        raise SeveralProblemsError(problems, defects=len(defects))
+        found = [defect for error in problems if isinstance(error, DefectsFoundError) for defect in error.defects]
+        raise SeveralProblemsError(problems, defects=sum(defect.count for defect in found))
     return sources
 
 

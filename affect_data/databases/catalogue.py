@@ -1,4 +1,4 @@
-"""What the databases say of themselves, for the command line and for ``docs/databases.md``."""
+"""What the databases say of themselves, for the command line and for the pages."""
 
 from typing import Any
 
@@ -87,24 +87,3 @@ def describe_database(name: str) -> str:
     ]
     lines += [f"homepage: {entry['homepage']}", "", "expected layout:", entry["layout"], "", entry["citation"]]
     return "\n".join(lines)
-
-
-def databases_page() -> str:
-    """The page ``docs/databases.md``, as Markdown."""
-    lines = [
-        "# Databases",
-        "",
-        "What affectkit reads. This page is generated from the readers (`make docs`); `affect-data databases NAME` prints the same.",
-        "",
-        "| name | database | AU | intensity | expressions | VA | may publish |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    lines += [
-        f"| [`{entry['name']}`](#{entry['name']}) | {entry['title']} | {len(entry['action_units']) or '–'} | "
-        f"{len(entry['action_unit_intensities']) or '–'} | {len(entry['expressions']) or '–'} | "
-        f"{'yes' if entry['valence_arousal'] else '–'} | {entry['publishes']} |"
-        for entry in catalogue()
-    ]
-    for entry in catalogue():
-        lines += ["", f"## {entry['name']}", "", "```text", describe_database(entry["name"]), "```"]
-    return "\n".join(lines) + "\n"

@@ -6,12 +6,10 @@ import polars as pl
 from pydantic import Field
 
 from affect_data.databases.base import Database, DatabaseOptions, Licence, Tier
-from affect_data.databases.root import FIX_LINE, DatabaseRoot
+from affect_data.databases.root import BOX, DatabaseRoot
 
-BOX: Final = ("left", "top", "right", "bottom")
 LABEL_COLUMNS: Final = ("photograph", "face", "top", "left", "right", "bottom", "confidence", "expression")
 IMAGE_FOLDERS: Final = (("image", "origin"), ("origin",), ("image",))
-FARTHEST_PIXEL: Final = 100_000
 HIGHEST_CONFIDENCE: Final = 1e9
 
 
@@ -77,14 +75,13 @@ class ExpW(Database):
             raise self.not_found(root, because="there is no label/label.lst")
         folder = _image_folder(root)
         faces = root.table(listed, LABEL_COLUMNS, separator=" ")
-        if faces.is_empty() and not any(defect.path == listed for defect in root.defects):
-            root.defect(listed, 0, "no face", "one line for each face", "replace the file by the official one")
+        root.refuse_empty(listed, faces, "no face", "one line for each face")
         faces = faces.with_columns(image=pl.format("{}/{}", pl.lit(folder), "photograph"))
-        faces = _checked_names(root, faces)
-        faces = _checked_boxes(root, faces)
+        faces = root.boxes(_checked_names(root, faces))
         faces = root.classes(faces, "expression", {str(code): name for code, name in enumerate(self.expressions)})
         faces = root.numbers(faces, ["confidence"], 0, HIGHEST_CONFIDENCE)
-        faces = _first_of_each_face(root, faces)
+        again = "face {face} of {photograph} again (first in line {first_line})"
+        faces = root.refuse_repeated(faces, ("photograph", "face"), again, "one line for each face")
         root.note(f"{listed}: {len(faces):,} faces in {faces['image'].n_unique():,} photographs of {folder}")
         return self._confident(root, faces).select(
             "image",
@@ -123,43 +120,8 @@ def _image_folder(root: DatabaseRoot) -> str:
 
 def _checked_names(root: DatabaseRoot, faces: pl.DataFrame) -> pl.DataFrame:
     """The faces with whole numbers as `face`; a photograph that is no file name or a face that is no whole number is a defect."""
-    expected = (
-        ("photograph", r"^[^/\\]+\.\w+$", "a file name with its extension"),
-        ("face", r"^\d{1,4}$", "a whole number from 0 to 9999"),
-    )
-    for column, pattern, meaning in expected:
-        wrong = faces.filter(~pl.col(column).str.contains(pattern))
-        for file, line, found in wrong.select("source_file", "source_line", column).iter_rows():
-            root.defect(file, line, f"{column} = {found!r}", meaning, FIX_LINE)
+    is_name = pl.col("photograph").str.contains(r"^[^/\\]+\.\w+$")
+    root.refuse(faces, ~is_name, "photograph = {photograph!r}", "a file name with its extension")
+    is_number = pl.col("face").str.contains(r"^\d{1,4}$")
+    root.refuse(faces, ~is_number, "face = {face!r}", "a whole number from 0 to 9999")
     return faces.with_columns(pl.col("face").cast(pl.Int32, strict=False))
-
-
-def _checked_boxes(root: DatabaseRoot, faces: pl.DataFrame) -> pl.DataFrame:
-    """The faces with their boxes as Float32; a box without area is a defect."""
-    faces = root.numbers(faces, BOX, -FARTHEST_PIXEL, FARTHEST_PIXEL)
-    flat = faces.filter((pl.col("left") >= pl.col("right")) | (pl.col("top") >= pl.col("bottom")))
-    for file, line, *box in flat.select("source_file", "source_line", *BOX).iter_rows():
-        found = ", ".join(f"{side} = {at:g}" for side, at in zip(BOX, box, strict=True))
-        root.defect(file, line, found, "left < right and top < bottom", FIX_LINE)
-    return faces.with_columns(pl.col(BOX).cast(pl.Float32))
-
-
-def _first_of_each_face(root: DatabaseRoot, faces: pl.DataFrame) -> pl.DataFrame:
-    """The faces without a second line for the same face of the same photograph, which is a defect."""
-    face = ["photograph", "face"]
-    named = faces.filter(pl.col("face").is_not_null())
-    again = named.filter(~pl.struct(face).is_first_distinct())
-    first = named.unique(face, keep="first").select(*face, first_line="source_line")
-    for file, line, name, number, first_line in (
-        again.join(first, on=face, maintain_order="left")
-        .select("source_file", "source_line", *face, "first_line")
-        .iter_rows()
-    ):
-        root.defect(
-            file,
-            line,
-            f"face {number} of {name} again (first in line {first_line})",
-            "one line for each face",
-            FIX_LINE,
-        )
-    return faces.filter(pl.col("face").is_null() | pl.struct(face).is_first_distinct())

@@ -13,14 +13,18 @@ from typing import Final
 import numpy as np
 import polars as pl
 
+from affect_data.databases.refusal import row_defects
 from affect_data.errors import Defect
 
 FAILURE_SCHEMA: Final = pl.Schema(
     {"source_file": pl.String(), "source_line": pl.Int32(), "image": pl.String(), "reason": pl.String()}
 )
+BOX: Final = ("left", "top", "right", "bottom")
+FARTHEST_PIXEL: Final = 100_000
 EXCLUDED: Final = "excluded by the recipe"
 
 FIX_LINE: Final = "correct the line, or name it under `exclude` in the recipe"
+FIX_FILE: Final = "replace the file by the official one"
 
 
 class DatabaseRoot:
@@ -107,7 +111,7 @@ class DatabaseRoot:
                 0,
                 f"a byte that is not UTF-8 at offset {error.start}",
                 "a text file",
-                "replace the file by the official one",
+                FIX_FILE,
             )
             return ""
 
@@ -160,15 +164,10 @@ class DatabaseRoot:
             if quoted
             else frame["line"].str.strip_chars("\r").str.split(separator)
         )
-        fits = fields.list.len() == len(columns)
-        for line, file, number, count in frame.with_columns(count=fields.list.len()).filter(~fits).iter_rows():
-            self.defect(
-                file,
-                number,
-                f"{count} field(s): {_shorten(line)}",
-                f"{len(columns)} field(s): {separator.join(columns)}",
-                FIX_LINE,
-            )
+        counted = frame.with_columns(count=fields.list.len())
+        expected = f"{len(columns)} field(s): {separator.join(columns)}"
+        self.refuse(counted, pl.col("count") != len(columns), "{count} field(s): {line!r}", expected)
+        fits = counted["count"] == len(columns)
         split = fields.filter(fits).list.to_struct(fields=list(columns)).struct.unnest()
         return split.with_columns(frame.filter(fits)["source_file", "source_line"].get_columns())
 
@@ -198,7 +197,7 @@ class DatabaseRoot:
         known = {str(value): value for value in allowed} | {str(value): None for value in missing}
         for column in columns:
             text = frame[column].str.strip_chars()
-            self._defects_where(frame, ~text.is_in(list(known)), column, f"one of {', '.join(known)}")
+            self._refuse_values(frame, ~text.is_in(list(known)), column, f"one of {', '.join(known)}")
             parsed = text.replace_strict(list(known), list(known.values()), default=None, return_dtype=pl.Int8)
             frame = frame.with_columns(parsed.alias(column))
         return frame
@@ -212,7 +211,7 @@ class DatabaseRoot:
             is_missing = value.is_in(pl.Series(missing, dtype=pl.Float64).implode()).fill_null(value=False)
             in_range = value.is_between(low, high).fill_null(value=False)
             codes = f", or {', '.join(f'{code:g}' for code in missing)} for missing" if missing else ""
-            self._defects_where(frame, ~(is_missing | in_range), column, f"a number in [{low:g}, {high:g}]{codes}")
+            self._refuse_values(frame, ~(is_missing | in_range), column, f"a number in [{low:g}, {high:g}]{codes}")
             frame = frame.with_columns(pl.when(in_range & ~is_missing).then(value).alias(column))
         return frame
 
@@ -225,15 +224,71 @@ class DatabaseRoot:
             names: native code to a name of the vocabulary, or to None.
         """
         text = frame[column].str.strip_chars()
-        self._defects_where(frame, ~text.is_in(list(names)), column, f"one of the codes {', '.join(names)}")
+        self._refuse_values(frame, ~text.is_in(list(names)), column, f"one of the codes {', '.join(names)}")
         return frame.with_columns(
             text.replace_strict(list(names), list(names.values()), default=None, return_dtype=pl.String).alias(column)
         )
 
-    def _defects_where(self, frame: pl.DataFrame, wrong: pl.Series, column: str, expected: str) -> None:
-        bad = frame.select("source_file", "source_line", column).filter(wrong.fill_null(value=True))
-        for file, line, found in bad.iter_rows():
-            self.defect(file, line, f"{column} = {_shorten(found or '')}", expected, FIX_LINE)
+    def boxes(self, frame: pl.DataFrame, remedy: str = FIX_LINE) -> pl.DataFrame:
+        """The frame with its string columns left, top, right and bottom as Float32, in pixels; what is no number and a box without area are defects.
+
+        Args:
+            frame: with ``source_file`` and ``source_line``.
+            remedy: for a box without area.
+        """
+        frame = self.numbers(frame, BOX, -FARTHEST_PIXEL, FARTHEST_PIXEL)
+        flat = (pl.col("left") >= pl.col("right")) | (pl.col("top") >= pl.col("bottom"))
+        found = ", ".join(f"{side} = {{{side}:g}}" for side in BOX)
+        self.refuse(frame, flat, found, "left < right and top < bottom", remedy)
+        return frame.with_columns(pl.col(BOX).cast(pl.Float32))
+
+    def _refuse_values(self, frame: pl.DataFrame, wrong: pl.Series, column: str, expected: str) -> None:
+        self.refuse(frame, wrong.fill_null(value=True), f"{column} = {{{column}!r}}", expected)
+
+    # ---------------------------------------------------------------- refusing
+
+    def refuse(
+        self, rows: pl.DataFrame, wrong: pl.Expr | pl.Series, found: str, expected: str, remedy: str = FIX_LINE
+    ) -> pl.DataFrame:
+        """The rows that are not wrong; each of the others is recorded as a defect of its line, very many of them as one.
+
+        Args:
+            rows: with ``source_file`` and ``source_line``.
+            wrong: which of them contradict the documentation; where it is null, a row does not.
+            found: what stands there, with the columns of the row as in ``"face = {face!r}"``.
+            expected: what the documentation says, with columns likewise.
+            remedy: what to do.
+        """
+        is_wrong = wrong.fill_null(value=False)
+        refused = rows.filter(is_wrong)
+        self.defects += row_defects(refused, found, expected, remedy)
+        return rows.filter(~is_wrong) if len(refused) else rows
+
+    def refuse_repeated(
+        self, rows: pl.DataFrame, key: str | Sequence[str], found: str, expected: str, remedy: str = FIX_LINE
+    ) -> pl.DataFrame:
+        """The first row of each key; every later one is a defect. A row without a key stays.
+
+        Args:
+            rows: with ``source_file`` and ``source_line``.
+            key: columns.
+            found: as for `refuse`; ``{first_file}`` and ``{first_line}`` are those of the first row.
+            expected: as for `refuse`.
+            remedy: what to do.
+        """
+        columns = [key] if isinstance(key, str) else list(key)
+        again = pl.struct(columns).is_first_distinct().not_() & pl.all_horizontal(pl.col(columns).is_not_null())
+        later = rows.filter(again)
+        if later.is_empty():
+            return rows
+        first = rows.unique(columns, keep="first").select(*columns, first_file="source_file", first_line="source_line")
+        self.refuse(later.join(first, on=columns, maintain_order="left"), pl.lit(value=True), found, expected, remedy)
+        return rows.filter(~again)
+
+    def refuse_empty(self, path: str, rows: pl.DataFrame, found: str, expected: str) -> None:
+        """Records an annotation file without a single row as a defect, unless its own defects say why."""
+        if rows.is_empty() and not any(defect.path.startswith(path) for defect in self.defects):
+            self.defect(path, 0, found, expected, FIX_FILE)
 
     # ---------------------------------------------------------------- recording
 
@@ -282,10 +337,6 @@ def _after_lines(text: str, count: int) -> str:
     for _ in range(count):
         text = text.partition("\n")[2]
     return text
-
-
-def _shorten(text: str, limit: int = 60) -> str:
-    return repr(text if len(text) <= limit else text[:limit] + "...")
 
 
 def _quoted_fields(lines: pl.Series, separator: str) -> pl.Series:

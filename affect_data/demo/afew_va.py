@@ -10,7 +10,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from affect_data.demo.sampler import DemoFace, FaceSampler
-from affect_data.demo.truth import PlacedFace
+from affect_data.demo.style import Style
+from affect_data.demo.truth import DemoFiles, PlacedFace
+
+STYLE: Final = Style(tint=(1.06, 1.0, 0.92), brightness=0.9, gradient=0.3)
+"""What sets its pictures apart."""
 
 WIDTH, HEIGHT, FACE = 120, 96, 80
 CLIPS: Final = 600
@@ -25,8 +29,8 @@ UNFITTING_LANDMARKS: Final = 3
 EYES, BROWS, MOUTH = 0.36, 0.38, 0.02
 
 
-def write(root: Path, sampler: FaceSampler, faces: int) -> list[PlacedFace]:
-    """The truth of the faces written under `root`: clips of one face each, two of every actor.
+def write(root: Path, sampler: FaceSampler, faces: int) -> DemoFiles:
+    """The files written under `root` and the truth of their faces: clips of one face each, two of every actor.
 
     Official quirks: whole numbers as decimals, landmarks corrected by hand to whole pixels, a clip without an actor's name, a clip with landmarks
     in a wider frame than its pictures, and a folder that is no clip, as some copies have.
@@ -48,7 +52,7 @@ def write(root: Path, sampler: FaceSampler, faces: int) -> list[PlacedFace]:
         placed += [PlacedFace(f"{folder.as_posix()}/{frame:05d}.png", -1, face) for frame, face in enumerate(video)]
     (root / "01" / "cropped").mkdir()
     video[0].draw(FACE).save(root / "01" / "cropped" / "00000.png")
-    return placed
+    return DemoFiles(placed, listed=len(placed), rounding=0.05)
 
 
 def _write_clip(folder: Path, video: list[DemoFace], *, actor: str, stretch: float) -> None:

@@ -12,7 +12,11 @@ from PIL import Image
 
 from affect_data.databases.affectnet.reader import LIST_COLUMNS, AffectNet
 from affect_data.demo.sampler import DemoFace, FaceSampler
-from affect_data.demo.truth import PlacedFace
+from affect_data.demo.style import Style
+from affect_data.demo.truth import DemoFiles, PlacedFace
+
+STYLE: Final = Style(rotation=8.0, tint_spread=0.05, brightness_spread=0.15)
+"""What sets its pictures apart."""
 
 VALIDATION_SHARE: Final = 0.15
 PICTURE_SIZE: Final = 120
@@ -57,8 +61,8 @@ class Line(NamedTuple):
         return f"{self.path},{box},{marks},{self.code},{self.valence:.6g},{self.arousal:.6g}"
 
 
-def write(root: Path, sampler: FaceSampler, faces: int) -> list[PlacedFace]:
-    """The truth of the faces written under `root` in the layout of the csv release.
+def write(root: Path, sampler: FaceSampler, faces: int) -> DemoFiles:
+    """The files written under `root` and the truth of their faces in the layout of the csv release.
 
     Official quirks: the classes None (with valence and arousal), Uncertain and No-Face (with -2), extensions in any case and a TIFF, an image that is
     cut off, a face without a box, a validation list without header. The validation set is balanced.
@@ -83,11 +87,11 @@ def write(root: Path, sampler: FaceSampler, faces: int) -> list[PlacedFace]:
             if line.code not in (UNCERTAIN, NO_FACE):
                 placed.append(PlacedFace(path.relative_to(root).as_posix(), -1, face))
         (lists / f"{name}.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return placed
+    return DemoFiles(placed, listed=faces)
 
 
-def write_numpy(root: Path, sampler: FaceSampler, faces: int) -> list[PlacedFace]:
-    """The truth of the faces written under `root` in the layout of the numpy release: crops, with one tiny array a label.
+def write_numpy(root: Path, sampler: FaceSampler, faces: int) -> DemoFiles:
+    """The files written under `root` and the truth of their faces in the layout of the numpy release: crops, with one tiny array a label.
 
     Official quirks: expressions as text in arrays without dimensions, numbers with gaps, an image that is missing in the validation set. One face
     lacks its arousal, another its expression.
@@ -116,7 +120,7 @@ def write_numpy(root: Path, sampler: FaceSampler, faces: int) -> list[PlacedFace
             if name == "train_set" or index > 0:
                 face.draw(CROP_SIZE).save(images / f"{number}.jpg", quality=92)
                 placed.append(PlacedFace(f"{name}/images/{number}.jpg", -1, face))
-    return placed
+    return DemoFiles(placed, listed=faces)
 
 
 def _generator(sampler: FaceSampler) -> np.random.Generator:

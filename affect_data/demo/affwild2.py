@@ -10,7 +10,11 @@ import numpy as np
 
 from affect_data.databases.base import Task
 from affect_data.demo.sampler import DemoFace, FaceSampler
-from affect_data.demo.truth import PlacedFace
+from affect_data.demo.style import Style
+from affect_data.demo.truth import DemoFiles, PlacedFace
+
+STYLE: Final = Style()
+"""What sets its pictures apart."""
 
 FRAMES_PER_TRACK: Final = 50
 IMAGE_SIZE: Final = 112
@@ -90,8 +94,8 @@ TRAIN_TASKS: Final[tuple[tuple[Task, ...], ...]] = (
 )
 
 
-def write(root: Path, sampler: FaceSampler, faces: int) -> list[PlacedFace]:
-    """The truth of about `faces` faces, written under `root` as ABAW3 releases Aff-Wild2.
+def write(root: Path, sampler: FaceSampler, faces: int) -> DemoFiles:
+    """The files of about `faces` faces written under `root`, with the truth, as ABAW3 releases Aff-Wild2.
 
     Videos of about 50 frames; tracks for training mostly carry the labels of one task, those for validation mostly of all three. Some frames have no
     image, some lines no label, some files a line more or less than frames; a test track has no labels at all.
@@ -99,6 +103,7 @@ def write(root: Path, sampler: FaceSampler, faces: int) -> list[PlacedFace]:
     tracks = _plan(max(len(FIRST_TRACKS), round(faces / FRAMES_PER_TRACK)))
     people = sampler.subjects(1 + max(track.video for track in tracks))
     placed: list[PlacedFace] = []
+    listed = 0
     for track in tracks:
         rng = np.random.default_rng(zlib.crc32(track.name.encode()))
         frames = max(4, round(faces / len(tracks) * rng.uniform(0.8, 1.2)))
@@ -110,6 +115,7 @@ def write(root: Path, sampler: FaceSampler, faces: int) -> list[PlacedFace]:
                 root / "Third ABAW Annotations" / FOLDERS[task] / SPLIT_FOLDERS[split] / f"{track.name}.txt",
                 [HEADERS[task], *labels],
             )
+        listed += frames + (track.lines_beyond if track.splits else 0)
         without_face = _frames_without_face(frames, rng)
         drawn = {number: face for number, face in enumerate(video, start=1) if number not in without_face}
         labelled = {
@@ -117,27 +123,29 @@ def write(root: Path, sampler: FaceSampler, faces: int) -> list[PlacedFace]:
         }
         placed += [face for number, face in _draw(root, track.name, drawn).items() if number in labelled]
     _write_test_set(root, sampler)
-    return placed
+    return DemoFiles(placed, listed, rounding=0.0005)
 
 
-def write_mtl(root: Path, sampler: FaceSampler, faces: int, edition: Literal[3, 4] = 4) -> list[PlacedFace]:
-    """The truth of about `faces` faces, written under `root` as s-Aff-Wild2: one file a split, each line a frame with all three tasks.
+def write_mtl(root: Path, sampler: FaceSampler, faces: int, edition: Literal[3, 4] = 4) -> DemoFiles:
+    """The files of about `faces` faces written under `root`, with the truth, as s-Aff-Wild2: one file a split, a frame with all three tasks a line.
 
     Frames are sparse; a line has labels of one, two or three tasks, or of none. Edition 3 repeats some frames and keeps its files in
     ``MTL_Challenge``.
     """
     folder, names = MULTI_TASK_FILES[edition]
     placed: list[PlacedFace] = []
+    listed = 0
     for split, tracks in MULTI_TASK_TRACKS.items():
         lines = [MULTI_TASK_HEADER]
         for track in tracks:
             video = sampler.video(max(8, faces // 5))
-            listed, drawn = _write_multi_task_track(root, track, video, missing=0.4 if split == "train" else 0.1)
-            lines += listed + (listed[-2:] if edition == 3 else [])
+            own, drawn = _write_multi_task_track(root, track, video, missing=0.4 if split == "train" else 0.1)
+            lines += own + (own[-2:] if edition == 3 else [])
             placed += drawn
         _write_lines(root / folder / names[split], lines)
+        listed += len(lines) - 1
     _write_lines(root / MULTI_TASK_TEST_LIST, [MULTI_TASK_HEADER, *(f"video45_9/{n:05d}.jpg," for n in (1, 8, 17, 21))])
-    return placed
+    return DemoFiles(placed, listed, rounding=0.0005)
 
 
 def _write_multi_task_track(

@@ -9,7 +9,13 @@ from PIL import Image
 
 from affect_data.databases.bp4d.reader import FOLDS, SEQUENCES, SUBJECTS, Bp4d
 from affect_data.demo.sampler import DEMO_ACTION_UNITS, DemoFace, FaceSampler
-from affect_data.demo.truth import PlacedFace
+from affect_data.demo.style import Style
+from affect_data.demo.truth import DemoFiles, PlacedFace
+
+STYLE: Final = Style(
+    rotation=2.5, turn=0.2, gradient=0.08, clutter=0.0, tint=(1.03, 1.0, 0.97), brightness=1.08, brightness_spread=0.03
+)
+"""What sets its pictures apart."""
 
 WIDTH, HEIGHT = 72, 96
 FRAMES_OF_SEQUENCE: Final = 20
@@ -25,8 +31,8 @@ _FROM_ALL_PARTS: Final = tuple(subject for subjects in zip(*FOLDS.values(), stri
 SUBJECT_ORDER: Final = tuple(dict.fromkeys(("F001", "M010", "M009", *_FROM_ALL_PARTS, *SUBJECTS)))
 
 
-def write(root: Path, sampler: FaceSampler, faces: int) -> list[PlacedFace]:
-    """The truth of the coded faces written under `root`: about `faces` of them, in sequences of two or more tasks of each person.
+def write(root: Path, sampler: FaceSampler, faces: int) -> DemoFiles:
+    """The files written under `root` and the truth of the coded faces: about `faces` of them, in sequences of two or more tasks of each person.
 
     Official quirks: sequences that start at frame 1 or far into a video, pictures before and after the coded part, numbers of
     three or four digits, codes of 9, a missing intensity file, a missing picture.
@@ -35,6 +41,7 @@ def write(root: Path, sampler: FaceSampler, faces: int) -> list[PlacedFace]:
     count = min(max(FEWEST_SEQUENCES, round(faces / FRAMES_OF_SEQUENCE)), len(SEQUENCES))
     subjects = SUBJECT_ORDER[: max(3, min(len(SUBJECT_ORDER), count // 2))]
     placed: list[PlacedFace] = []
+    listed = 0
     for index in range(count):
         subject, task = subjects[index % len(subjects)], index // len(subjects) + 1
         frames = max(8, (faces + index) // count)
@@ -43,6 +50,7 @@ def write(root: Path, sampler: FaceSampler, faces: int) -> list[PlacedFace]:
         numbered = dict(enumerate(video, start=first - 1))
         coded = {number: face for number, face in numbered.items() if first <= number < first + frames}
         _write_occurrences(root / "AUCoding" / "AU_OCC" / f"{subject}_T{task}.csv", coded, rng)
+        listed += len(coded)
         for unit in Bp4d.action_unit_intensities:
             if (index, unit) != LACKS_INTENSITY:
                 codes = root / "AU Intensity Codes3.0" / f"AU{unit:02d}"
@@ -53,7 +61,7 @@ def write(root: Path, sampler: FaceSampler, faces: int) -> list[PlacedFace]:
         names = {number: f"{number:0{_digits(subject)}d}.jpg" for number in numbered}
         _draw(root / folder, {names[number]: face for number, face in numbered.items()})
         placed += [PlacedFace(f"{folder}/{names[number]}", -1, face) for number, face in coded.items()]
-    return placed
+    return DemoFiles(placed, listed)
 
 
 def _digits(subject: str) -> int:

@@ -7,7 +7,11 @@ from PIL import Image
 
 from affect_data.databases.disfa.reader import SUBJECTS, Disfa
 from affect_data.demo.sampler import DemoFace, FaceSampler
-from affect_data.demo.truth import PlacedFace
+from affect_data.demo.style import Style
+from affect_data.demo.truth import DemoFiles, PlacedFace
+
+STYLE: Final = Style(rotation=2.0, turn=0.2, gradient=0.05, clutter=0.0, tint=(0.97, 1.0, 1.04), brightness_spread=0.03)
+"""What sets its pictures apart."""
 
 WIDTH, HEIGHT = 96, 72
 FRAMES_OF_SUBJECT: Final = 24
@@ -19,8 +23,8 @@ ONE_LABEL_FEWER: Final = "SN010"
 SUBJECT_ORDER: Final = tuple(dict.fromkeys((SUBJECTS[0], WITHOUT_FILE[0], ONE_LABEL_FEWER, *SUBJECTS)))
 
 
-def write(root: Path, sampler: FaceSampler, faces: int) -> list[PlacedFace]:
-    """The truth of the faces written under `root`: a video of each of up to 27 subjects, extracted to frames numbered from 1.
+def write(root: Path, sampler: FaceSampler, faces: int) -> DemoFiles:
+    """The files written under `root` and the truth of their faces: a video of each of up to 27 subjects, extracted to frames numbered from 1.
 
     Official quirks: Windows line ends, a missing label file, and one subject with a label less than frames.
     """
@@ -34,7 +38,7 @@ def write(root: Path, sampler: FaceSampler, faces: int) -> list[PlacedFace]:
         placed += [
             PlacedFace(f"Images/{subject}/{number:05d}.jpg", -1, face) for number, face in enumerate(video[:frames], 1)
         ]
-    return placed
+    return DemoFiles(placed, listed=len(placed))
 
 
 def _write_frames(folder: Path, video: list[DemoFace]) -> None:

@@ -11,8 +11,12 @@ from PIL import Image
 
 from affect_data.databases.emotionet.reader import CODED, CODED_BY_ALGORITHM
 from affect_data.demo.sampler import DEMO_ACTION_UNITS, DemoFace, FaceSampler
-from affect_data.demo.truth import PlacedFace
+from affect_data.demo.style import Style
+from affect_data.demo.truth import DemoFiles, PlacedFace
 from affect_data.demo.workbook import write_workbook
+
+STYLE: Final = Style(rotation=9.0, turn=0.5, gradient=0.3, tint_spread=0.04, brightness_spread=0.16)
+"""What sets its pictures apart."""
 
 Form = Literal["xlsx", "csv", "challenge"]
 
@@ -45,8 +49,8 @@ class Line(NamedTuple):
     units: tuple[int, ...]  # 60 codes
 
 
-def write(root: Path, sampler: FaceSampler, faces: int, form: Form = "xlsx") -> list[PlacedFace]:
-    """The truth of the faces written under `root`: a list in one of its three forms, and the images behind its URLs.
+def write(root: Path, sampler: FaceSampler, faces: int, form: Form = "xlsx") -> DemoFiles:
+    """The files written under `root` and the truth of their faces: a list in one of its three forms, and the images behind its URLs.
 
     Official quirks: quotation marks in the header and at the end of the URLs, 999 in all columns that are not coded and in some that are, an image
     without a known action unit, dead URLs, gaps in the numbers of the images. Action units 18, 28 and 43, which no demo face shows, are unknown.
@@ -77,7 +81,7 @@ def write(root: Path, sampler: FaceSampler, faces: int, form: Form = "xlsx") -> 
         if index != ALL_UNKNOWN:
             placed.append(PlacedFace(f"images/{name}", -1, face))
     _write_lines(root, lines, form)
-    return placed
+    return DemoFiles(placed, listed=len(lines))
 
 
 def _units(face: DemoFace, coded: tuple[int, ...], rng: np.random.Generator, *, is_unknown: bool) -> tuple[int, ...]:

@@ -9,7 +9,11 @@ from PIL import Image
 
 from affect_data.databases.expw import ExpW
 from affect_data.demo.sampler import DemoFace, FaceSampler
-from affect_data.demo.truth import PlacedFace
+from affect_data.demo.style import Style
+from affect_data.demo.truth import DemoFiles, PlacedFace
+
+STYLE: Final = Style(rotation=9.0, gradient=0.3, noise=8.0, brightness_spread=0.18)
+"""What sets its pictures apart."""
 
 QUERY_WORDS: Final = {
     "anger": "angry",
@@ -29,8 +33,8 @@ OTHER_QUERY: Final = 0.4
 """Share of photographs that were found by the word for another expression than the one they show."""
 
 
-def write(root: Path, sampler: FaceSampler, faces: int) -> list[PlacedFace]:
-    """The truth of the faces written under `root`: photographs of one to three faces, and ``label/label.lst``.
+def write(root: Path, sampler: FaceSampler, faces: int) -> DemoFiles:
+    """The files written under `root` and the truth of their faces: photographs of one to three faces, and ``label/label.lst``.
 
     Official quirks: the query word in a photograph's name is often not its label, boxes exceed the photograph, face numbers have gaps, and one
     photograph of the list is not in the archive.
@@ -56,7 +60,7 @@ def write(root: Path, sampler: FaceSampler, faces: int) -> list[PlacedFace]:
                 placed.append(PlacedFace(f"image/origin/{name}", face, truth))
         number += 1
     (root / "label" / "label.lst").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return placed
+    return DemoFiles(placed, listed=len(lines))
 
 
 def _photograph(sampler: FaceSampler) -> DemoFace:

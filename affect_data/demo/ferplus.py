@@ -12,7 +12,11 @@ from PIL import Image
 from affect_data.databases.ferplus.reader import PARTS, VOTES_HEADER, WHOLE_PICTURE
 from affect_data.databases.ferplus.votes import CANDIDATES
 from affect_data.demo.sampler import DemoFace, FaceSampler
-from affect_data.demo.truth import PlacedFace
+from affect_data.demo.style import Style
+from affect_data.demo.truth import DemoFiles, PlacedFace
+
+STYLE: Final = Style(rotation=7.0, noise=9.0, blur=0.004)
+"""What sets its pictures apart."""
 
 SIZE: Final = 48
 SPECIAL_EVERY: Final = 12
@@ -54,8 +58,8 @@ class _Entry:
     name_again: bool = False
 
 
-def write(root: Path, sampler: FaceSampler, faces: int) -> list[PlacedFace]:
-    """The truth of the faces written under `root`: the train and validation folders, and ``fer2013new.csv`` beside them.
+def write(root: Path, sampler: FaceSampler, faces: int) -> DemoFiles:
+    """The files written under `root` and the truth of their faces: the train and validation folders, and ``fer2013new.csv`` beside them.
 
     Official quirks: lines without an image name, a name used twice, ties, votes for "unknown" and "not a face", a line of nine votes, and a copy of a
     picture with votes of its own in ``label.csv`` and those of the first in ``fer2013new.csv``.
@@ -70,15 +74,16 @@ def write(root: Path, sampler: FaceSampler, faces: int) -> list[PlacedFace]:
         lines = [f'{entry.name},"{WHOLE_PICTURE}",{_votes(entry.votes)}\n' for entry in part]
         (folder / "label.csv").write_text("".join(lines), encoding="utf-8")
     _write_votes(root, entries)
-    return [
+    placed = [
         PlacedFace(f"{PARTS[entry.usage]}/{entry.name}", -1, entry.truth)
         for entry in entries
         if entry.name and not entry.name_again and entry.truth is not None
     ]
+    return DemoFiles(placed, listed=len(entries))
 
 
-def write_csv(root: Path, sampler: FaceSampler, faces: int) -> list[PlacedFace]:
-    """The truth of the faces written under `root` as ``fer2013.csv`` and ``fer2013new.csv``, with the quirks that `write` lists."""
+def write_csv(root: Path, sampler: FaceSampler, faces: int) -> DemoFiles:
+    """The files written under `root` and the truth of their faces as ``fer2013.csv`` and ``fer2013new.csv``, with the quirks that `write` lists."""
     entries = _entries(sampler, faces)
     root.mkdir(parents=True, exist_ok=True)
     lines = [
@@ -86,11 +91,12 @@ def write_csv(root: Path, sampler: FaceSampler, faces: int) -> list[PlacedFace]:
     ]
     (root / "fer2013.csv").write_text("emotion,pixels,Usage\n" + "".join(lines), encoding="utf-8")
     _write_votes(root, entries)
-    return [
+    placed = [
         PlacedFace(f"fer2013.csv#{row:07d}.png", -1, entry.truth)
         for row, entry in enumerate(entries)
         if entry.name and entry.truth is not None
     ]
+    return DemoFiles(placed, listed=len(entries))
 
 
 def _entries(sampler: FaceSampler, faces: int) -> list[_Entry]:

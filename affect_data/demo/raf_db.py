@@ -10,7 +10,11 @@ from PIL import Image
 
 from affect_data.databases.raf_db.reader import BASIC, COMPOUND
 from affect_data.demo.sampler import DemoFace, FaceSampler
-from affect_data.demo.truth import PlacedFace
+from affect_data.demo.style import Style
+from affect_data.demo.truth import DemoFiles, PlacedFace
+
+STYLE: Final = Style(rotation=4.0, turn=0.5, gradient=0.25, tint_spread=0.04, brightness_spread=0.16, blur=0.003)
+"""What sets its pictures apart."""
 
 COMPOUND_SHARE: Final = 0.4
 TEST_SHARE: Final = 0.2
@@ -21,8 +25,8 @@ ALIGNED: Final = 100
 SMALLEST_FACE, LARGEST_FACE = 64, 80
 
 
-def write(root: Path, sampler: FaceSampler, faces: int) -> list[PlacedFace]:
-    """The truth of the faces written under `root`: aligned faces, the photographs that they are cut from, lists and face boxes.
+def write(root: Path, sampler: FaceSampler, faces: int) -> DemoFiles:
+    """The files written under `root` and the truth of their faces: aligned faces, the photographs that they are cut from, lists and face boxes.
 
     Official quirks: classes count from 1, picture numbers have another width in each split and part, a box file is one line with a space at its end
     and no line end. Each split of the compound part starts with one face of every class.
@@ -30,7 +34,8 @@ def write(root: Path, sampler: FaceSampler, faces: int) -> list[PlacedFace]:
     rng = np.random.default_rng(zlib.crc32(repr(sampler.photograph().view).encode()))
     compound = round(COMPOUND_SHARE * faces)
     placed = _write_part(root, "basic", faces - compound, rng, lambda _: _basic(sampler))
-    return placed + _write_part(root, "compound", compound, rng, lambda index: _compound(sampler, rng, index))
+    placed += _write_part(root, "compound", compound, rng, lambda index: _compound(sampler, rng, index))
+    return DemoFiles(placed, listed=faces)
 
 
 def _write_part(

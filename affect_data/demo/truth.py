@@ -1,4 +1,4 @@
-"""The whole truth of a demo face, beside the little that its database says."""
+"""The whole truth of demo faces, beside the little that their database says."""
 
 from dataclasses import dataclass
 
@@ -18,3 +18,18 @@ class PlacedFace:
     image: str
     face: int
     truth: DemoFace
+
+
+@dataclass(frozen=True)
+class DemoFiles:
+    """What a generator has written.
+
+    Attributes:
+        faces: those that have a picture and a label.
+        listed: how many faces the annotation files list, those without a picture or label too: a reader makes a row or a failure of each.
+        rounding: how far valence and arousal in the files may be from the truth, half of the last digit that the format writes.
+    """
+
+    faces: list[PlacedFace]
+    listed: int
+    rounding: float = 1e-5

@@ -7,7 +7,13 @@ from PIL import Image
 
 from affect_data.databases.unbc.files import SUBJECTS
 from affect_data.demo.sampler import DEMO_ACTION_UNITS, DemoFace, FaceSampler
-from affect_data.demo.truth import PlacedFace
+from affect_data.demo.style import Style
+from affect_data.demo.truth import DemoFiles, PlacedFace
+
+STYLE: Final = Style(
+    rotation=5.0, turn=0.5, gradient=0.1, clutter=6.0, tint=(0.98, 1.0, 1.0), brightness=0.95, noise=7.0
+)
+"""What sets its pictures apart."""
 
 WIDTH, HEIGHT = 88, 66
 FRAMES_OF_SEQUENCE: Final = 20
@@ -23,8 +29,8 @@ NOT_CODED: Final = (1, 7)
 """A picture of which there is neither file."""
 
 
-def write(root: Path, sampler: FaceSampler, faces: int) -> list[PlacedFace]:
-    """The truth of the coded faces written under `root`: about `faces` of them, in sequences of three or more people.
+def write(root: Path, sampler: FaceSampler, faces: int) -> DemoFiles:
+    """The files written under `root` and the truth of the coded faces: about `faces` of them, in sequences of three or more people.
 
     Official quirks: empty files where no action unit is present, numbers in scientific notation, the same file name for both kinds of files; and,
     as after a copy that broke off, a missing file of each kind and a missing picture.
@@ -32,16 +38,18 @@ def write(root: Path, sampler: FaceSampler, faces: int) -> list[PlacedFace]:
     count = min(max(FEWEST_SEQUENCES, round(faces / FRAMES_OF_SEQUENCE)), len(SUBJECTS) * len(MOVEMENTS) * 2)
     subjects = SUBJECTS[: max(3, min(len(SUBJECTS), count // 2))]
     placed: list[PlacedFace] = []
+    listed = 0
     for index in range(count):
         subject, number = subjects[index % len(subjects)], index // len(subjects)
         take, movement = divmod(number, len(MOVEMENTS))
         track = f"{subject.partition('-')[2]}t{take + 1}{MOVEMENTS[movement]}aff"
         video = sampler.video(max(8, (faces + index) // count), subject)
+        listed += len(video) - (index == NOT_CODED[0])
         for frame, face in enumerate(video, start=1):
             image = _write_frame(root, f"{subject}/{track}", f"{track}{frame:03d}", face, (index, frame))
             if image:
                 placed.append(PlacedFace(image, -1, face))
-    return placed
+    return DemoFiles(placed, listed)
 
 
 def _write_frame(root: Path, folder: str, stem: str, face: DemoFace, place: tuple[int, int]) -> str:

@@ -1,6 +1,5 @@
 """Writes the demo databases: the official layouts, each with only the labels which that database has, and the whole truth apart."""
 
-import importlib
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -12,11 +11,12 @@ import polars as pl
 
 from affect_data.build.engine import map_shards
 from affect_data.databases.base import DRAWN_MARKER
+from affect_data.demo.generators import generator_of
 from affect_data.demo.sampler import DEMO_ACTION_UNITS, FaceSampler
 from affect_data.demo.sheet import contact_sheet
 from affect_data.demo.style import Style
 from affect_data.demo.truth import PlacedFace
-from affect_data.errors import DataError, UnknownNameError, UsageError
+from affect_data.errors import DataError, UsageError
 from affect_data.files import written_folder
 
 TRUTH: Final = "truth.parquet"
@@ -28,34 +28,6 @@ SHARES: Final[Mapping[str, float]] = MappingProxyType(
 )
 """How the faces are divided among the databases."""
 
-STYLES: Final[Mapping[str, Style]] = MappingProxyType(
-    {
-        "affwild2": Style(),
-        "affectnet": Style(rotation=8.0, tint_spread=0.05, brightness_spread=0.15),
-        "disfa": Style(
-            rotation=2.0, turn=0.2, gradient=0.05, clutter=0.0, tint=(0.97, 1.0, 1.04), brightness_spread=0.03
-        ),
-        "expw": Style(rotation=9.0, gradient=0.3, noise=8.0, brightness_spread=0.18),
-        "afew_va": Style(tint=(1.06, 1.0, 0.92), brightness=0.9, gradient=0.3),
-        "ferplus": Style(rotation=7.0, noise=9.0, blur=0.004),
-        "bp4d": Style(
-            rotation=2.5,
-            turn=0.2,
-            gradient=0.08,
-            clutter=0.0,
-            tint=(1.03, 1.0, 0.97),
-            brightness=1.08,
-            brightness_spread=0.03,
-        ),
-        "emotionet": Style(rotation=9.0, turn=0.5, gradient=0.3, tint_spread=0.04, brightness_spread=0.16),
-        "raf_db": Style(rotation=4.0, turn=0.5, gradient=0.25, tint_spread=0.04, brightness_spread=0.16, blur=0.003),
-        "unbc": Style(
-            rotation=5.0, turn=0.5, gradient=0.1, clutter=6.0, tint=(0.98, 1.0, 1.0), brightness=0.95, noise=7.0
-        ),
-    }
-)
-"""What sets the pictures of each database apart."""
-
 
 @dataclass(frozen=True)
 class World:
@@ -64,7 +36,7 @@ class World:
     Attributes:
         shares: the databases, and how the faces are divided among them (any positive numbers).
         label_noise: share of the expression labels that are another's, by database; 0 where a database is not named.
-        shift: how far the styles of the databases are from an ordinary snapshot, 1 as in `STYLES`, 0 all alike.
+        shift: how far the styles of the databases are from an ordinary snapshot, 1 as their generators say, 0 all alike.
         nuisance: what pose, light, blur and noise are multiplied by.
         imbalance: power of the expressions' frequencies, 0 all equally often.
     """
@@ -77,8 +49,7 @@ class World:
 
     def __post_init__(self) -> None:
         for name in (*self.shares, *self.label_noise):
-            if name not in STYLES:
-                raise UnknownNameError("demo database", name, sorted(STYLES))
+            generator_of(name)
         unused = sorted(set(self.label_noise) - set(self.shares))
         if unused:
             raise UsageError(f"label noise is set for {', '.join(unused)}, which this world does not hold")
@@ -91,7 +62,7 @@ class World:
 
     def style(self, name: str) -> Style:
         """The style of a database in this world."""
-        return STYLES[name].moved(self.shift).harder(self.nuisance)
+        return generator_of(name).STYLE.moved(self.shift).harder(self.nuisance)
 
     def sampler(self, name: str, seed: int) -> FaceSampler:
         """What draws the faces of a database."""
@@ -151,10 +122,9 @@ def write_demo(
 
 def _write_database(job: tuple[Path, str, int, int, FaceSampler]) -> pl.DataFrame:
     out, name, seed, faces, sampler = job
-    generator = importlib.import_module(f"affect_data.demo.{name}")
     root = out / name
     root.mkdir()
-    placed: list[PlacedFace] = generator.write(root, sampler, faces)
+    placed = generator_of(name).write(root, sampler, faces).faces
     (root / DRAWN_MARKER).write_text(f"Faces drawn by `affect-data demo --seed {seed}`; nobody's.\n", encoding="utf-8")
     return truth_table(name, placed)
 

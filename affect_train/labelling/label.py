@@ -28,13 +28,13 @@ RANGES = 32
 """A split is labelled in this many files at least, where it has the rows: what a kill can cost, and what processes share."""
 
 
-def label(path: Path | str, dataset: Path | str, name: str, *, workers: int = 0) -> dict[str, Any] | None:
+def label(path: Path | str | Teacher, dataset: Path | str, name: str, *, workers: int = 0) -> dict[str, Any] | None:
     """Writes the soft labels ``soft.<name>`` of a teacher, un-augmented view, and tells what was written, on the main process.
 
     A run that was killed goes on where it stopped; where the same teacher has labelled the same dataset, nothing is done.
 
     Args:
-        path: whatever `open_teacher` takes: a run or model folder, the description of a foreign model, a classifier of transformers.
+        path: whatever `open_teacher` takes: a teacher, a run or model folder, the description of a foreign model, a classifier of transformers.
         dataset: dataset folder.
         name: of the soft labels.
         workers: loader processes.

@@ -1,7 +1,7 @@
 """What a training method is: named loss terms of a batch, and what is done around the step that they are for."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
@@ -60,6 +60,16 @@ class LossTerms(Protocol):
         """Named terms; the names depend on the tasks and options alone, never on the batch, so that all processes agree."""
 
 
+class Stateful(Protocol):
+    """A part of a run that goes on where it stopped: nested tensors and plain values, out and in."""
+
+    def state_dict(self) -> Mapping[str, Any]:
+        """What a checkpoint keeps."""
+
+    def load_state_dict(self, state: dict[str, Any]) -> object:
+        """Takes up what a checkpoint kept."""
+
+
 class StepWrapper(Protocol):
     """What is done around an optimizer step."""
 
@@ -76,6 +86,9 @@ class StepWrapper(Protocol):
 
     def before_update(self) -> None:
         """Called when the gradients of a step are whole, over all micro-batches and processes, before they are clipped and the weights change."""
+
+    def parts(self) -> Mapping[str, Stateful]:
+        """What a checkpoint keeps of it, by a name that is a file's."""
 
     def finish(self, folder: Path) -> list[str]:
         """Writes what the method learned besides the model into the folder of the run, and gives lines to say of it.
@@ -95,6 +108,10 @@ class PlainStep(StepWrapper):
 
     def before_update(self) -> None:
         """Nothing."""
+
+    def parts(self) -> Mapping[str, Stateful]:
+        """Nothing."""
+        return {}
 
     def finish(self, folder: Path) -> list[str]:  # noqa: ARG002
         """Writes and says nothing."""

@@ -1,22 +1,32 @@
-"""Checkpoints from which a run goes on exactly where it stopped: weights, optimiser, schedule, random state and position."""
+"""Checkpoints from which a run goes on exactly where it stopped: weights, optimiser, schedule, random state and position.
+
+They are safetensors and JSON files, which run no code when they are read.
+"""
 
 import json
+import random
 import shutil
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import torch.distributed
 from accelerate import Accelerator
 from accelerate.utils import DistributedType
-from safetensors import SafetensorError
 
 from affect_data.files import commit_folder, partial_of, write_json
 from affect_train.errors import CheckpointError
+from affect_train.training.state import StateError, load_state, save_state
 
 PROGRESS = "progress.json"
 PREFIX = "step-"
+
+
+Parts = Mapping[str, Any]
+"""What a run consists of, by the name of its files: the model, its optimizer, ...; each a `Stateful`."""
 
 
 @dataclass(frozen=True)
@@ -61,16 +71,22 @@ class Checkpoints:
         paths = self.paths()
         return paths[-1] if paths else None
 
-    def save(self, accelerator: Accelerator, progress: Progress) -> Path:
-        """Saves the state of everything that `accelerator` prepared; all processes call it. Old checkpoints go after the new one is complete."""
+    def save(self, accelerator: Accelerator, parts: Parts, progress: Progress) -> Path:
+        """Saves the state of all parts; all processes call it. Old checkpoints go after the new one is complete."""
         path = self.folder / f"{PREFIX}{progress.step:08d}"
+        if not can_checkpoint(accelerator):
+            return path
         partial = partial_of(path)
         if accelerator.is_main_process:
             for leftover in self.folder.glob(f".{PREFIX}*"):
                 shutil.rmtree(leftover, ignore_errors=True)
             partial.mkdir(parents=True)
         accelerator.wait_for_everyone()
-        accelerator.save_state(str(partial))
+        states = states_of(accelerator, parts)
+        if accelerator.is_main_process:
+            for name, state in states.items():
+                save_state(partial, name, state)
+        save_state(partial, f"random-{accelerator.process_index}", random_states(accelerator.device))
         accelerator.wait_for_everyone()
         if accelerator.is_main_process:
             write_json(partial / PROGRESS, asdict(progress))
@@ -79,8 +95,8 @@ class Checkpoints:
         accelerator.wait_for_everyone()
         return path
 
-    def load(self, accelerator: Accelerator, path: Path) -> Progress:
-        """Restores the state of everything that `accelerator` prepared.
+    def load(self, accelerator: Accelerator, parts: Parts, path: Path) -> Progress:
+        """Restores the state of all parts.
 
         Raises:
             CheckpointError: it is damaged, of another model, or of another number of processes.
@@ -93,8 +109,9 @@ class Checkpoints:
                 f"Resume with `--num_processes {progress.processes}`, or choose another `output`",
             )
         try:
-            accelerator.load_state(str(path))
-        except (OSError, RuntimeError, ValueError, KeyError, EOFError, SafetensorError) as error:
+            restore(accelerator, parts, {name: load_state(path, name) for name in parts})
+            restore_random_states(accelerator.device, load_state(path, f"random-{accelerator.process_index}"))
+        except (StateError, RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
             because = f"it cannot be restored: {str(error).splitlines()[0]}"
             raise CheckpointError(
                 path, because, "Remove it to resume from the one before, or choose another `output`"
@@ -108,6 +125,60 @@ class Checkpoints:
         for path in paths[: -self.keep_last]:
             if path not in best:
                 shutil.rmtree(path)
+
+
+def can_checkpoint(accelerator: Accelerator) -> bool:
+    """Whether the state of a run can be kept: DeepSpeed reads and writes its own by pickles, which run code."""
+    return bool(accelerator.distributed_type != DistributedType.DEEPSPEED)
+
+
+def states_of(accelerator: Accelerator, parts: Parts) -> dict[str, Mapping[str, Any]]:
+    """What a checkpoint keeps of each part, whole, on the main process; all processes call it, because each may hold a piece."""
+    if accelerator.distributed_type != DistributedType.FSDP:
+        return {name: part.state_dict() for name, part in parts.items()}
+    from torch.distributed.checkpoint.state_dict import StateDictOptions, get_state_dict
+
+    options = StateDictOptions(full_state_dict=True, cpu_offload=True)
+    model, optimizer = get_state_dict(parts["model"], parts["optimizer"].optimizer, options=options)
+    whole: dict[str, Mapping[str, Any]] = {"model": model, "optimizer": optimizer}
+    return {name: whole[name] if name in whole else part.state_dict() for name, part in parts.items()}
+
+
+def restore(accelerator: Accelerator, parts: Parts, states: dict[str, Any]) -> None:
+    """Gives each part its state back.
+
+    Raises:
+        ValueError: it belongs to something else; likewise `KeyError` and `RuntimeError`.
+    """
+    if accelerator.distributed_type == DistributedType.FSDP:
+        from torch.distributed.checkpoint.state_dict import StateDictOptions, set_state_dict
+
+        model, optimizer = parts["model"], parts["optimizer"].optimizer
+        set_state_dict(
+            model,
+            optimizer,
+            model_state_dict=states["model"],
+            optim_state_dict=states["optimizer"],
+            options=StateDictOptions(full_state_dict=True),
+        )
+    for name, part in parts.items():
+        if accelerator.distributed_type != DistributedType.FSDP or name not in ("model", "optimizer"):
+            part.load_state_dict(states[name])
+
+
+def random_states(device: torch.device) -> dict[str, Any]:
+    """The states of this process's generators: Python's, numpy's, torch's, and those of its device."""
+    states = {"python": random.getstate(), "numpy": np.random.get_state(), "torch": torch.get_rng_state()}  # noqa: NPY002 - libraries draw from it
+    return states if device.type == "cpu" else {**states, "device": torch.get_device_module(device).get_rng_state()}
+
+
+def restore_random_states(device: torch.device, states: dict[str, Any]) -> None:
+    """Puts this process's generators back to what `random_states` gave."""
+    random.setstate(states["python"])
+    np.random.set_state(states["numpy"])  # noqa: NPY002 - libraries draw from it
+    torch.set_rng_state(states["torch"])
+    if device.type != "cpu":
+        torch.get_device_module(device).set_rng_state(states["device"])
 
 
 def read_progress(path: Path) -> Progress:

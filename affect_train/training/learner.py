@@ -129,8 +129,19 @@ class Learner:
         average = None
         if recipe.training.ema_decay is not None:
             average = MovingAverage(accelerator.unwrap_model(model), recipe.training.ema_decay)
-            accelerator.register_for_checkpointing(average)
         return cls(model, method, all_terms(method), optimizer, schedule, average)
+
+    def parts(self, accelerator: Accelerator) -> dict[str, Any]:
+        """What a checkpoint keeps, by name."""
+        # Divided weights are gathered through the wrapper that divides them.
+        divided = accelerator.distributed_type == DistributedType.FSDP
+        model = self.model if divided else accelerator.unwrap_model(self.model)
+        found = {"model": model, "optimizer": self.optimizer, "schedule": self.schedule}
+        if accelerator.scaler is not None:
+            found["scaler"] = accelerator.scaler
+        if self.average is not None:
+            found["average"] = self.average
+        return {**found, **self.wrapper.parts()}
 
 
 def recompute_activations(model: AffectModel) -> None:

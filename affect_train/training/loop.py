@@ -21,7 +21,7 @@ from affect_train.inputs.windows import FeatureWindows
 from affect_train.recipe.recipe import Recipe
 from affect_train.reporting import Reporter
 from affect_train.run_folder import RunFolder, run_lock
-from affect_train.training.checkpoint import Checkpoints, Progress, broadcast_buffers
+from affect_train.training.checkpoint import Checkpoints, Progress, broadcast_buffers, can_checkpoint
 from affect_train.training.data import TrainingData, check_dataset, trained_rows
 from affect_train.training.leak_guard import guard_loaded, guard_training
 from affect_train.training.learner import Learner, training_accelerator
@@ -138,10 +138,12 @@ def start_or_resume(run: Run, folder: RunFolder, checkpoints: Checkpoints) -> No
         UsageError: the folder holds a run of another recipe.
         CheckpointError: the checkpoint cannot be used.
     """
+    if not can_checkpoint(run.accelerator):
+        run.reporter.say("DeepSpeed keeps its state in pickles, which are not written: this run cannot be gone on with")
     latest = checkpoints.latest()
     if latest is not None:
         check_same_recipe(folder, run.recipe)
-        run.progress = checkpoints.load(run.accelerator, latest)
+        run.progress = checkpoints.load(run.accelerator, run.learner.parts(run.accelerator), latest)
         run.reporter.say(f"resumed from {latest} at step {run.progress.step:,}")
     run.accelerator.wait_for_everyone()
     if run.accelerator.is_main_process:
@@ -170,7 +172,7 @@ def train_steps(run: Run, folder: RunFolder, checkpoints: Checkpoints, logs: Log
             if last or due:
                 evaluate_and_save(run, folder, logs)
             if last or due or end_of_epoch or (options.save_every_steps and step % options.save_every_steps == 0):
-                checkpoints.save(run.accelerator, run.progress)
+                checkpoints.save(run.accelerator, run.learner.parts(run.accelerator), run.progress)
             if run.out_of_patience:
                 run.reporter.say(
                     f"step {step:,}: stopped, {options.best_metric} has not become better than {run.progress.best_score:.4f} "

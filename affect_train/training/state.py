@@ -25,7 +25,7 @@ class StateError(ValueError):
 
 
 def save_state(folder: Path, name: str, state: object) -> None:
-    """Writes a state to ``<name>.json`` and, where it has tensors, ``<name>.safetensors``.
+    """Writes a state to ``<name>.json`` and, where it has tensors, ``<name>.safetensors``, in which they have the names that they have in the state.
 
     Args:
         folder: exists.
@@ -36,7 +36,7 @@ def save_state(folder: Path, name: str, state: object) -> None:
         StateError: it holds something else.
     """
     tensors: dict[str, Tensor] = {}
-    values = _encoded(state, name, tensors)
+    values = _encoded(state, "", tensors)
     if tensors:
         save_file(tensors, folder / f"{name}{TENSORS}")
     write_json(folder / f"{name}{VALUES}", values)
@@ -67,18 +67,24 @@ def _encoded(value: object, path: str, tensors: dict[str, Tensor]) -> Any:  # no
         tensors[path or "value"] = torch.from_numpy(value.copy())
         return {"array": path or "value"}
     if isinstance(value, list | tuple):
-        items = [_encoded(item, f"{path}.{place}", tensors) for place, item in enumerate(value)]
+        items = [_encoded(item, _inside(path, place), tensors) for place, item in enumerate(value)]
         return {"list" if isinstance(value, list) else "tuple": items}
     if isinstance(value, Mapping):
         entries = []
         for key, item in value.items():
             if type(key) not in (str, int):
-                raise StateError(f"{path}: a key is of type {type(key).__name__}; expected a string or an integer")
-            entries.append([key, _encoded(item, f"{path}.{key}", tensors)])
+                raise StateError(
+                    f"{path or 'state'}: a key is of type {type(key).__name__}; expected a string or an integer"
+                )
+            entries.append([key, _encoded(item, _inside(path, key), tensors)])
         return {"mapping": entries}
     raise StateError(
         f"{path}: {type(value).__name__} cannot be kept; expected tensors, numbers, texts, lists or mappings"
     )
+
+
+def _inside(path: str, key: str | int) -> str:
+    return f"{path}.{key}" if path else str(key)
 
 
 def _decoded(value: Any, tensors: Mapping[str, Tensor]) -> Any:  # noqa: ANN401 - JSON

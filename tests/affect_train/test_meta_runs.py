@@ -1,5 +1,7 @@
 """Whole runs of `meta_auxiliary`: what they write, how they go on, and on how many processes."""
 
+import os
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 import yaml
+from pickles import pickles_in
 from python_processes import kill_at_first_checkpoint, run_python
 from safetensors.torch import load_file
 from training_runs import fresh_accelerator, json_lines, rows_of, same_bits, train_until
@@ -81,6 +84,30 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(recipe: Callable[..., Recip
     torch.rand(7)
     train(recipe(*settings, run="cut"))
     assert same_results(tmp_path / "whole", tmp_path / "cut")
+
+
+def test_what_a_run_keeps_is_no_pickle_and_one_that_somebody_left_there_is_not_read(
+    recipe: Callable[..., Recipe], tmp_path: Path
+) -> None:
+    settings = (*OWN_BATCH, "training.save_every_steps=2", "training.ema_decay=0.9")
+    train(recipe(*settings, run="whole"))
+    assert pickles_in(tmp_path / "whole") == []
+    train_until(recipe(*settings, run="cut"), 4)
+    (checkpoint,) = (tmp_path / "cut/checkpoints").iterdir()
+    kept = {path.name.partition(".")[0] for path in checkpoint.iterdir()}
+    assert kept == {"model", "optimizer", "schedule", "average", "weight_learning", "random-0", "progress"}
+    for name in ("custom_checkpoint_0.pkl", "random_states_0.pkl", "optimizer.bin"):
+        (checkpoint / name).write_bytes(pickle.dumps(Trap()))
+    assert pickles_in(checkpoint) != []
+    train(recipe(*settings, run="cut"))
+    assert same_results(tmp_path / "whole", tmp_path / "cut")
+
+
+class Trap:
+    """Ends the process of whoever unpickles it."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os._exit, (3,)
 
 
 @pytest.mark.slow

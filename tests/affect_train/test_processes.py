@@ -154,20 +154,19 @@ def test_a_killed_run_goes_on_to_the_same_bits(
 DIE_WHILE_SAVING = """
 import os, signal, sys
 from pathlib import Path
-from accelerate import Accelerator
+from affect_train.training import checkpoint
 from affect_train.training.loop import train
 from affect_train.recipe.recipe import read_recipe
-save_state = Accelerator.save_state
+save_state = checkpoint.save_state
 
-def killed(self, folder, *arguments, **options):
-    done = save_state(self, folder, *arguments, **options)
-    if Path(folder).name == ".step-00000006.partial":
-        weights = Path(folder) / "model.safetensors"
+def killed(folder, name, state):
+    save_state(folder, name, state)
+    if folder.name == ".step-00000006.partial" and name.startswith("random"):
+        weights = folder / "model.safetensors"
         weights.write_bytes(weights.read_bytes()[:100])
         os.kill(os.getpid(), signal.SIGKILL)
-    return done
 
-Accelerator.save_state = killed
+checkpoint.save_state = killed
 train(read_recipe(Path(sys.argv[1]), sys.argv[2:]))
 """
 

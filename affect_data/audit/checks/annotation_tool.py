@@ -21,6 +21,7 @@ class AnnotationTool(Audit):
         "happiness, valence in (0, 1] and arousal in [-0.2, 0.5]. Score: 0.5 plus half of the distance to the region"
     )
     source = "Mollahosseini, Hasani & Mahoor, AffectNet, IEEE TAFFC 10 (2019), section on dimensional annotation"
+    example = "happiness with valence 0.6 and arousal 0.8 in AffectNet (score 0.65)"
 
     def not_applicable(self, dataset: AuditedDataset) -> str:
         """It needs a database that says which regions its tool had."""

@@ -24,6 +24,7 @@ class AnnotatorDisagreement(Audit):
         "face). Score: 1 where the label is not the most frequent answer, else entropy of the votes / entropy of an even vote over all answers"
     )
     source = "Barsoum et al., Training Deep Networks for Facial Expression Recognition with Crowd-Sourced Label Distribution, ICMI 2016"
+    example = "five votes for fear, five for surprise (1 bit)"
 
     def not_applicable(self, dataset: AuditedDataset) -> str:
         """It needs the votes of annotators."""

@@ -38,6 +38,7 @@ class ActionUnitExpression(Audit):
         f"at least {EXPECTED_FROM} of the expression's faces show. Score: 1 minus the labelled expression's probability"
     )
     source = "lift: Brin et al., Dynamic Itemset Counting, SIGMOD 1997; learnt per database"
+    example = "sadness with AU6 and AU12 and without AU15, in a database where one sad face in fifty shows AU12"
 
     def find(self, dataset: AuditedDataset) -> pl.DataFrame:
         """One finding for every contradicting row."""

@@ -21,6 +21,7 @@ class ActionUnitValence(Audit):
         "Score: from 0.5 at the limit to 1 at the end of the range"
     )
     source = "AU6+12 is the smile of enjoyment (Ekman, Davidson & Friesen 1990), AU4+9/10 disgust (Du, Tao & Martinez 2014, Table 1)"
+    example = "AU6 and AU12 with valence -0.65 (score 0.75)"
 
     def find(self, dataset: AuditedDataset) -> pl.DataFrame:
         """One finding for every row that breaks a rule."""

@@ -21,6 +21,10 @@ class Codes(Audit):
     severity = Severity.ERROR
     rule = "a row breaks a rule of the schema, or has an action unit, an expression or valence and arousal that its database does not code. Score: 1"
     source = "the schema (docs/schema.md) and what every database says of itself (docs/databases.md)"
+    example = (
+        "`valence = -5` with `va_mask` set (the sentinel of Aff-Wild2 read as a label); AU45 labelled in "
+        "DISFA, which does not code it"
+    )
 
     def find(self, dataset: AuditedDataset) -> pl.DataFrame:
         """One finding for every row and rule."""
@@ -72,6 +76,7 @@ class Scale(Audit):
         "(0..1 taken for -1..1). One finding a database and dimension, on its first row. Score: 0.9"
     )
     source = "native ranges differ: -10..10 (AFEW-VA), -1000..1000 (Aff-Wild), 0..1 and 1..9 (others)"
+    example = "AFEW-VA divided by 100 instead of 10: all valence within ±0.1"
 
     def find(self, dataset: AuditedDataset) -> pl.DataFrame:
         """At most two findings a database."""

@@ -22,6 +22,7 @@ class Duplicates(Audit):
         "arousal). Score: the correlation"
     )
     source = "Schlett et al., Double Trouble? Impact and Detection of Duplicates in Face Image Datasets, 2024 (hashes, then a second look)"
+    example = '`{"copies":3,"level":"near","splits":["train","validation"],"conflict":["expression"],...}`'
 
     def find(self, dataset: AuditedDataset) -> pl.DataFrame:
         """One finding for every row that has a copy."""

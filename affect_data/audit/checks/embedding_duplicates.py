@@ -54,6 +54,10 @@ class EmbeddingDuplicates(Audit):
     source = (
         "the second look of Schlett et al., Double Trouble?, 2024, is a network too; threshold set on FER+ with DINOv2"
     )
+    example = (
+        "another shot of the same session in train and in validation: "
+        '`{"features":"dinov2","nearest":"...","nearest_split":"train","neighbours":1,...}`'
+    )
 
     def not_applicable(self, dataset: AuditedDataset) -> str:
         """It needs stored features, and neither too few rows to whiten them nor too many to compare each with each."""

@@ -37,6 +37,10 @@ class ExpressionValenceArousal(Audit):
         "at the limit to 1 at the end of the plane, or 1 minus the probability, whichever is larger"
     )
     source = "Kuhnke, Rumberg & Ostermann, arXiv 2002.03399 (the first three rules); anger, disgust and fear by the circumplex, with a margin"
+    example = (
+        "happiness with valence -0.4 (score 0.7); surprise where the database has its sad faces "
+        '(`"likelier":"sadness"`, score 0.98)'
+    )
 
     def find(self, dataset: AuditedDataset) -> pl.DataFrame:
         """One finding for every row that breaks a rule or is far from its expression's others."""

@@ -31,6 +31,10 @@ class FaceBoxes(Audit):
         f"{CROWDED} of it (crowded; boxes with an intersection over union of {SAME_FACE} are of one face). Score: 0.5 plus half of that share"
     )
     source = "two faces in one crop: the multi-face trackers of the published preprocessing swap them; what is seen is said of one of them"
+    example = (
+        "a box whose right half lies outside the picture (outside, score 0.75); a face whose box is half "
+        "covered by a neighbour's (crowded)"
+    )
 
     def not_applicable(self, dataset: AuditedDataset) -> str:
         """It needs face boxes."""
@@ -67,6 +71,10 @@ class MixedCrops(Audit):
         "the most frequent. Score: the share of the most frequent kind"
     )
     source = "a folder that mixed aligned and unaligned crops cost a published model its accuracy (sb-ai-lab/EmotiEffLib, issue 32)"
+    example = (
+        "a row of AffectNet for which no face was detected: it has no box, so the whole photograph is taken "
+        "where all others are crops"
+    )
 
     def find(self, dataset: AuditedDataset) -> pl.DataFrame:
         """One finding for every row of a rarer kind."""

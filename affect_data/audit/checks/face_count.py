@@ -72,6 +72,10 @@ class FaceCount(Audit):
     source = (
         "Wu, Peng & Yu, YuNet: A Tiny Millisecond-level Face Detector, 2023 (libfacedetection); thresholds set on FER+"
     )
+    example = (
+        "a box on the wall beside a head (no face, score 1); a crop with a second head in it: "
+        '`{"boxes":[[2,9,44,60],[55,8,99,61]],"confidence":0.92,"defect":"several faces",...}`'
+    )
 
     detector: ClassVar[type[FaceDetector]] = LibFaceDetection
 

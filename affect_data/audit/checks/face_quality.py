@@ -28,6 +28,7 @@ class FaceQuality(Audit):
         "Score: 1 for blank, else how far beyond the limit"
     )
     source = "variance of the Laplacian: Pech-Pacheco et al., Diatom autofocusing in brightfield microscopy, ICPR 2000; limits set on FER+"
+    example = "a face box of 20 by 22 pixels (tiny, score 0.69); a box outside its picture (blank, score 1)"
 
     def find(self, dataset: AuditedDataset) -> pl.DataFrame:
         """One finding for every row and defect."""
@@ -64,6 +65,7 @@ class GreyAsColour(Audit):
         "Score: the share of its pictures that is in colour"
     )
     source = "a model learns which database a picture is from by its colour"
+    example = "a grey photograph saved as an RGB JPEG among colour photographs"
 
     def find(self, dataset: AuditedDataset) -> pl.DataFrame:
         """One finding for every row."""

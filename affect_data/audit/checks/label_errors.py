@@ -34,6 +34,7 @@ class LabelErrors(Audit):
         "residual"
     )
     source = "Northcutt, Jiang & Chuang, Confident Learning, JAIR 70 (2021), as implemented by cleanlab"
+    example = '`{"task":"expression","label":"neutral","predicted":"anger","by":"linear model, out of fold"}`'
 
     def not_applicable(self, dataset: AuditedDataset) -> str:  # noqa: ARG002
         """It needs cleanlab."""

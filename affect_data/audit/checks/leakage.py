@@ -18,6 +18,9 @@ class Leakage(Audit):
         "are not train. Score: 1; for copies their correlation"
     )
     source = "the leak guard of every build (affect_data.leaks.leaks), with the groups of the check `duplicates`"
+    example = (
+        "the actor of two AFEW-VA clips in train and in validation; a FER+ picture in `FER2013Train` and `FER2013Valid`"
+    )
 
     def find(self, dataset: AuditedDataset) -> pl.DataFrame:
         """One finding for every kind of leak that a row has part in."""

@@ -22,6 +22,7 @@ class OccurrenceIntensity(Audit):
         "Score: 1 for intensity 0, else 0.6 at the threshold and 0.1 more for every step beyond"
     )
     source = "databases code presence from intensity 1 or 2 on; papers on one database differ in it"
+    example = "AU12 present with intensity 0; AU12 absent with intensity 4 in a database whose threshold is 2"
 
     def find(self, dataset: AuditedDataset) -> pl.DataFrame:
         """One finding for every row and action unit."""

@@ -51,6 +51,12 @@ class PainIdentity(Audit):
     source = (
         "Prkachin & Solomon, The structure, reliability and validity of pain expression, Pain 139 (2008); UNBC-McMaster"
     )
+    example = (
+        "AU4 = 3, AU6 = 4, AU7 = 2, AU9 = 2, AU10 = 0, AU43 = 1 give 10; the file says 9. It runs where a "
+        "dataset has a column group `pspi` (one float32 column of that name, NaN where there is no score), "
+        "which `affect-data build` writes for UNBC-McMaster (`unbc`). Finds an action-unit file that lost its"
+        " lines, too"
+    )
 
     def not_applicable(self, dataset: AuditedDataset) -> str:
         """It needs a pain score beside the action units, which only UNBC-McMaster has."""

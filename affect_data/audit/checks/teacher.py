@@ -26,6 +26,7 @@ class TeacherDisagreement(Audit):
         f"than {UNIT_MARGIN} from the label; its valence or arousal more than {VA_MARGIN}. Score: that difference, halved for valence and arousal"
     )
     source = "soft labels (docs); a teacher that has seen the label says less, so prefer one that is out of fold"
+    example = "labelled sadness, the teacher gives happiness 0.97 and sadness 0.02 (score 0.95)"
 
     def not_applicable(self, dataset: AuditedDataset) -> str:
         """It needs soft labels of this dataset."""

@@ -42,6 +42,7 @@ class Jumps(Audit):
         "database's changes); a leap and the return count as one, on the frame between. Score: 1 minus limit / change"
     )
     source = "continuous annotation follows a joystick or a slider, which moves smoothly (Mariooryad & Busso 2015; Cowie et al., FEELTRACE 2000)"
+    example = "valence 0.1, 0.9, 0.1 in three neighbouring frames: one finding, on the middle frame"
 
     def find(self, dataset: AuditedDataset) -> pl.DataFrame:
         """One finding for every frame and dimension."""
@@ -80,6 +81,7 @@ class ConstantRuns(Audit):
         f"Score: 1 minus {LONGEST_RUN} / length"
     )
     source = "a joystick that nobody holds; ten seconds at 30 frames a second"
+    example = "valence 0.25 and arousal -0.5 in 400 frames in a row (score 0.25)"
 
     def find(self, dataset: AuditedDataset) -> pl.DataFrame:
         """One finding for every run."""
@@ -107,6 +109,7 @@ class Flicker(Audit):
         f"occurrence differs for fewer than {SHORTEST_UNIT} frames. Score: 0.5 + 0.5 / length of the run, - 0.1"
     )
     source = "the shortest facial expressions last about 1/5 s, 5 frames at 25 a second (Yan et al. 2013, How Fast Are the Leaked Facial Expressions)"
+    example = "happiness, happiness, sadness, happiness: the third frame (score 0.9)"
 
     def find(self, dataset: AuditedDataset) -> pl.DataFrame:
         """One finding for every frame of a short run, and action unit."""

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from affect_data.databases.root import DatabaseRoot
+from affect_data.databases.root import FIX_FILE, DatabaseRoot
 
 LABELS: Final = {"exp": "expression", "val": "valence", "aro": "arousal", "lnd": "landmarks"}
 ANNOTATION_NAME: Final = re.compile(r"^(\d+)_(exp|val|aro|lnd)\.npy$")
@@ -76,7 +76,7 @@ def _text(root: DatabaseRoot, path: str) -> str | None:
     try:
         return _only_value(root.read_bytes(path))
     except ValueError as error:
-        root.defect(path, 1, str(error), "an array of one value", "replace the file by the official one")
+        root.defect(path, 1, str(error), "an array of one value", FIX_FILE)
         return None
 
 

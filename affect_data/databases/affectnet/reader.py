@@ -11,7 +11,7 @@ from pydantic import Field
 
 from affect_data.databases.affectnet.numpy_release import numpy_annotations
 from affect_data.databases.base import Database, DatabaseOptions, Licence, Tier
-from affect_data.databases.root import FIX_LINE, DatabaseRoot
+from affect_data.databases.root import FARTHEST_PIXEL, FIX_FILE, DatabaseRoot
 
 LIST_COLUMNS: Final = (
     "subDirectory_filePath",
@@ -26,7 +26,6 @@ LIST_COLUMNS: Final = (
 )
 CORNER: Final = ("face_x", "face_y")
 SIZE: Final = ("face_width", "face_height")
-FARTHEST_PIXEL: Final = 100_000
 IMAGE_PATH: Final = r"^\w+/[^/\\]+\.\w+$"
 NO_VALUE: Final = -2
 NO_BOX: Final = -1
@@ -210,7 +209,8 @@ class AffectNet(Database):
         faces = self._with_expressions(root, pl.concat(frames))
         for label in ("valence", "arousal"):
             faces = _with_number(root, faces, label)
-        faces = _labelled(root, _first_of_each_image(root, faces))
+        again = "{image} again (first at {first_file}:{first_line})"
+        faces = _labelled(root, root.refuse_repeated(faces, "image", again, "one line for each image"))
         columns = ("image", "source_file", "source_line", "split", "face_box", "expression", "expression_masked")
         return _with_boxes(root, faces).select(*columns, "valence", "arousal")
 
@@ -313,24 +313,18 @@ def _header_lines(root: DatabaseRoot, path: str) -> int | None:
     found = first.lstrip("#").replace(" ", "")
     if found.lower() == ",".join(LIST_COLUMNS).lower():
         return 1
-    root.defect(
-        path, 1, f"the header {found!r}", f"the header {','.join(LIST_COLUMNS)}", "replace the file by the official one"
-    )
+    root.defect(path, 1, f"the header {found!r}", f"the header {','.join(LIST_COLUMNS)}", FIX_FILE)
     return None
 
 
 def _listed_faces(root: DatabaseRoot, listed: FileList, header_lines: int) -> pl.DataFrame:
     """The lines of a list with their `image` and `split`, without the landmarks."""
     lines = root.table(listed.path, LIST_COLUMNS, skip_lines=header_lines).drop("facial_landmarks")
-    if lines.is_empty() and not any(defect.path == listed.path for defect in root.defects):
-        root.defect(
-            listed.path, 0, "no annotated line", "one line for each image", "replace the file by the official one"
-        )
+    root.refuse_empty(listed.path, lines, "no annotated line", "one line for each image")
     root.note(f"{listed.path}: {len(lines):,} lines, {'a' if header_lines else 'no'} header; images in {listed.images}")
     path = pl.col("subDirectory_filePath").str.strip_chars()
-    wrong = lines.filter(~path.str.contains(IMAGE_PATH))
-    for file, line, found in wrong.select("source_file", "source_line", "subDirectory_filePath").iter_rows():
-        root.defect(file, line, f"subDirectory_filePath = {found!r}", "<number>/<image file>", FIX_LINE)
+    found = "subDirectory_filePath = {subDirectory_filePath!r}"
+    root.refuse(lines, ~path.str.contains(IMAGE_PATH), found, "<number>/<image file>")
     return lines.with_columns(image=pl.format("{}/{}", pl.lit(listed.images), path), split=pl.lit(listed.split))
 
 
@@ -339,16 +333,6 @@ def _with_number(root: DatabaseRoot, faces: pl.DataFrame, label: str) -> pl.Data
     stands = pl.col(label).str.strip_chars().cast(pl.Float64, strict=False) == NO_VALUE
     marked = faces.with_columns(stands.fill_null(value=False).alias(f"no_{label}"))
     return root.numbers(marked, [label], -1, 1, missing=(NO_VALUE,))
-
-
-def _first_of_each_image(root: DatabaseRoot, faces: pl.DataFrame) -> pl.DataFrame:
-    """The faces without a second line for the same image, which is a defect."""
-    again = faces.filter(~pl.col("image").is_first_distinct())
-    first = faces.unique("image", keep="first").select("image", first=pl.format("{}:{}", "source_file", "source_line"))
-    twice = again.join(first, on="image", maintain_order="left")
-    for file, line, image, place in twice.select("source_file", "source_line", "image", "first").iter_rows():
-        root.defect(file, line, f"{image} again (first at {place})", "one line for each image", FIX_LINE)
-    return faces.filter(pl.col("image").is_first_distinct())
 
 
 def _labelled(root: DatabaseRoot, faces: pl.DataFrame) -> pl.DataFrame:
@@ -370,17 +354,10 @@ def _check_no_value(root: DatabaseRoot, faces: pl.DataFrame) -> None:
     half = (pl.col("no_valence") & pl.col("arousal").is_not_null()) | (
         pl.col("no_arousal") & pl.col("valence").is_not_null()
     )
-    for file, line in faces.filter(half).select("source_file", "source_line").iter_rows():
-        root.defect(file, line, "-2 for only one of valence and arousal", "-2 for both or for neither", FIX_LINE)
+    root.refuse(faces, half, "-2 for only one of valence and arousal", "-2 for both or for neither")
     must_have = pl.col("expression").is_not_null() | (pl.col("code") == "8")
-    for file, line, code in faces.filter(both & must_have).select("source_file", "source_line", "code").iter_rows():
-        root.defect(
-            file,
-            line,
-            f"valence and arousal -2 with expression {code}",
-            "-2 only with the expressions 9 and 10",
-            FIX_LINE,
-        )
+    found = "valence and arousal -2 with expression {code}"
+    root.refuse(faces, both & must_have, found, "-2 only with the expressions 9 and 10")
 
 
 def _with_boxes(root: DatabaseRoot, faces: pl.DataFrame) -> pl.DataFrame:

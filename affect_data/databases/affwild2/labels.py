@@ -205,16 +205,7 @@ def _with_frame(root: DatabaseRoot, lines: pl.DataFrame) -> pl.DataFrame:
         pl.col("image").str.extract(_FRAME_IMAGE, 1).alias("track"),
         pl.col("image").str.extract(_FRAME_IMAGE, 2).cast(pl.Int32, strict=False).alias("frame"),
     )
-    named = pl.col("frame").is_not_null()
-    for file, line, image in rows.filter(~named).select("source_file", "source_line", "image").iter_rows():
-        root.defect(
-            file,
-            line,
-            f"image = {image[:60]!r}",
-            "<track>/<five digits>.jpg",
-            "correct the line, or name it under `exclude` in the recipe",
-        )
-    return rows.filter(named)
+    return root.refuse(rows, pl.col("frame").is_null(), "image = {image!r}", "<track>/<five digits>.jpg")
 
 
 def _refuse_tracks_in_two_splits(root: DatabaseRoot, rows: pl.DataFrame) -> None:

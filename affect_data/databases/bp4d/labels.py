@@ -5,7 +5,7 @@ from typing import Final
 
 import polars as pl
 
-from affect_data.databases.root import FIX_LINE, DatabaseRoot
+from affect_data.databases.root import DatabaseRoot
 from affect_data.vocabulary import ACTION_UNITS
 
 NOT_CODED: Final = 9
@@ -95,14 +95,9 @@ def _unique_frames(root: DatabaseRoot, lines: pl.DataFrame) -> pl.DataFrame:
     text = pl.col("frame").str.strip_chars()
     number = pl.when(text.str.contains(r"^0*[1-9]\d{0,8}$")).then(text).cast(pl.Int32)
     lines = lines.with_columns(number.alias("number"))
-    place = ["source_file", "source_line", "frame"]
-    for file, line, found in lines.filter(pl.col("number").is_null()).select(place).iter_rows():
-        root.defect(file, line, f"frame = {found!r}", "a frame number from 1", FIX_LINE)
-    lines = lines.filter(pl.col("number").is_not_null())
-    repeated = ~pl.struct("source_file", "number").is_first_distinct()
-    for file, line, frame in lines.filter(repeated).select("source_file", "source_line", "number").iter_rows():
-        root.defect(file, line, f"frame {frame} again", "one line for each frame", FIX_LINE)
-    return lines.filter(~repeated).drop("frame").rename({"number": "frame"})
+    lines = root.refuse(lines, pl.col("number").is_null(), "frame = {frame!r}", "a frame number from 1")
+    lines = root.refuse_repeated(lines, ("source_file", "number"), "frame {number} again", "one line for each frame")
+    return lines.drop("frame").rename({"number": "frame"})
 
 
 def _with_track(lines: pl.DataFrame, files: Mapping[str, str]) -> pl.DataFrame:

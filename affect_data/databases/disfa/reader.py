@@ -10,7 +10,7 @@ from pydantic import Field
 
 from affect_data.databases.base import Database, DatabaseOptions, Licence, Tier
 from affect_data.databases.disfa.frames import FrameFolder, find_frame_folders, find_videos
-from affect_data.databases.root import FIX_LINE, DatabaseRoot
+from affect_data.databases.root import DatabaseRoot
 
 FOLDS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
@@ -185,18 +185,10 @@ def _read_intensities(root: DatabaseRoot, files: pl.DataFrame) -> pl.DataFrame:
     lines = lines.with_columns(
         pl.when(text.str.contains(r"^0*[1-9]\d{0,8}$")).then(text).cast(pl.Int32).alias("number")
     )
-    for file, line, found in (
-        lines.filter(pl.col("number").is_null()).select("source_file", "source_line", "frame").iter_rows()
-    ):
-        root.defect(file, line, f"frame = {found!r}", "a frame number from 1", FIX_LINE)
-    lines = lines.filter(pl.col("number").is_not_null())
-    repeated = ~pl.struct("source_file", "number").is_first_distinct()
-    for file, line, number in lines.filter(repeated).select("source_file", "source_line", "number").iter_rows():
-        root.defect(file, line, f"frame {number} again", "one line for each frame", FIX_LINE)
-    return (
-        lines.filter(~repeated)
-        .join(files, on="source_file", how="left", maintain_order="left")
-        .select("source_file", "source_line", "subject", "action_unit", pl.col("number").alias("frame"), "intensity")
+    lines = root.refuse(lines, pl.col("number").is_null(), "frame = {frame!r}", "a frame number from 1")
+    lines = root.refuse_repeated(lines, ("source_file", "number"), "frame {number} again", "one line for each frame")
+    return lines.join(files, on="source_file", how="left", maintain_order="left").select(
+        "source_file", "source_line", "subject", "action_unit", pl.col("number").alias("frame"), "intensity"
     )
 
 

@@ -8,7 +8,7 @@ from typing import Final
 import fastexcel
 import polars as pl
 
-from affect_data.databases.root import DatabaseRoot
+from affect_data.databases.root import FIX_FILE, DatabaseRoot
 
 URL: Final = "URL"
 ORIGINAL_URL: Final = "URL orig"
@@ -23,7 +23,6 @@ _BY_SPELLING: Final = {
     **{unit.replace(" ", "").lower(): unit for unit in UNITS},
 }
 _EXPECTED_HEADER: Final = "one column each of URL, URL orig, 'AU 1' to 'AU 60'"
-_REPLACE: Final = "replace the file by the official one"
 
 
 def sheet_lines(root: DatabaseRoot, path: str) -> pl.DataFrame:
@@ -57,7 +56,7 @@ def _workbook(root: DatabaseRoot, path: str) -> list[pl.DataFrame]:
         return []
     filled = {name: cells for name, cells in sheets.items() if not cells.is_empty()}
     if not filled:
-        root.defect(path, 0, "no cell with a value", _EXPECTED_HEADER, _REPLACE)
+        root.defect(path, 0, "no cell with a value", _EXPECTED_HEADER, FIX_FILE)
     several = len(filled) > 1
     return [_sheet(root, f"{path}[{name}]" if several else path, cells) for name, cells in filled.items()]
 
@@ -100,7 +99,7 @@ def _columns_of(root: DatabaseRoot, source: str, header: Sequence[str]) -> list[
         *([f"with {_listed([repr(cell) for cell in unknown])}"] if unknown else []),
     ]
     what = f"a header {' and '.join(found)}" if found else f"a header of {len(names)} columns, some twice"
-    root.defect(source, 1, what, _EXPECTED_HEADER, _REPLACE)
+    root.defect(source, 1, what, _EXPECTED_HEADER, FIX_FILE)
     return None
 
 

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from affect_data.databases.base import Database, DatabaseOptions, Licence, Tier
 from affect_data.databases.emotionet.lists import UNITS, URL, sheet_lines, text_lines
-from affect_data.databases.root import FIX_LINE, DatabaseRoot
+from affect_data.databases.root import DatabaseRoot
 
 SHEET_NAME: Final = re.compile(r"EmotioNet_FACS.*\.(xlsx|csv)", re.IGNORECASE)
 SHEET_FOLDERS: Final = ("", "labels")
@@ -109,11 +109,11 @@ class EmotioNet(Database):
         parts = []
         if sheet is not None:
             lines = _with_empty_cells_unknown(root, sheet, sheet_lines(root, sheet))
-            _refuse_no_lines(root, sheet, lines)
+            root.refuse_empty(sheet, lines, "no face", "one line for each image")
             parts.append(_faces(root, sheet, lines, folder, CODED[release]))
         if texts:
             lines = text_lines(root, texts)
-            _refuse_no_lines(root, texts[0], lines)
+            root.refuse_empty(texts[0], lines, "no face", "one line for each image")
             named = f"{len(texts):,} text list(s), annotated by an algorithm"
             faces = _faces(root, named, lines, folder, CODED_BY_ALGORITHM)
             parts.append(faces.with_columns(split=pl.lit("train")))
@@ -183,12 +183,6 @@ def _image_folder(root: DatabaseRoot) -> str:
     return IMAGE_FOLDERS[0]
 
 
-def _refuse_no_lines(root: DatabaseRoot, path: str, lines: pl.DataFrame) -> None:
-    """Records a list without any line as a defect, unless its defects say why."""
-    if lines.is_empty() and not any(defect.path.startswith(path) for defect in root.defects):
-        root.defect(path, 0, "no face", "one line for each image", "replace the file by the official one")
-
-
 def _with_empty_cells_unknown(root: DatabaseRoot, sheet: str, lines: pl.DataFrame) -> pl.DataFrame:
     """The lines with the code for unknown in the empty cells of the action units, whose number is noted."""
     empty = pl.col(UNITS).str.strip_chars() == ""
@@ -202,7 +196,8 @@ def _faces(root: DatabaseRoot, named: str, lines: pl.DataFrame, folder: str, cod
     faces = root.integers(_with_images(root, lines, folder), UNITS, allowed=(0, 1), missing=UNKNOWN)
     root.note(f"{named}: {len(faces):,} faces, {len(coded)} coded action units; images in {folder}")
     _note_columns(root, named, faces, coded)
-    faces = _first_of_each_image(root, faces).select(
+    again = "{image} again (first at {first_file}:{first_line})"
+    faces = root.refuse_repeated(faces, "image", again, "one line for each image").select(
         "image", "source_file", "source_line", *(pl.col(f"AU {number}").alias(f"au_{number}") for number in coded)
     )
     return _labelled(root, faces, [f"au_{number}" for number in coded])
@@ -213,10 +208,8 @@ def _with_images(root: DatabaseRoot, lines: pl.DataFrame, folder: str) -> pl.Dat
     address = pl.col(URL).str.strip_chars(" \t'\"")
     place, stem, ending = (address.str.extract(IMAGE_URL, group) for group in (1, 2, 3))
     lines = lines.with_columns(place=place, file=pl.when(place == stem).then(pl.format("{}_{}", stem, ending)))
-    for file, line, found in lines.filter(pl.col("file").is_null()).select("source_file", "source_line", URL).rows():
-        root.defect(
-            file, line, f"{URL} = {found!r}", "an address that ends in N_<folder>/N_<folder>_<number>.jpg", FIX_LINE
-        )
+    expected = "an address that ends in N_<folder>/N_<folder>_<number>.jpg"
+    root.refuse(lines, pl.col("file").is_null(), "URL = '{URL}'", expected)
     nested = pl.col("place").is_in(list(root.entries(folder)))
     under = pl.when(nested).then(pl.format("{}/", "place")).otherwise(pl.lit(""))
     return lines.filter(pl.col("file").is_not_null()).with_columns(
@@ -235,16 +228,6 @@ def _note_columns(root: DatabaseRoot, named: str, faces: pl.DataFrame, coded: Se
     marked = [f"{unit} ({count:,})" for unit, count in present.items() if count]
     if marked:
         root.note(f"{named}: present in columns that are not coded, not used: {', '.join(marked)}")
-
-
-def _first_of_each_image(root: DatabaseRoot, faces: pl.DataFrame) -> pl.DataFrame:
-    """The faces without a second line for the same image, which is a defect."""
-    again = faces.filter(~pl.col("image").is_first_distinct())
-    first = faces.unique("image", keep="first").select("image", first=pl.format("{}:{}", "source_file", "source_line"))
-    twice = again.join(first, on="image", maintain_order="left")
-    for file, line, image, place in twice.select("source_file", "source_line", "image", "first").iter_rows():
-        root.defect(file, line, f"{image} again (first at {place})", "one line for each image", FIX_LINE)
-    return faces.filter(pl.col("image").is_first_distinct())
 
 
 def _labelled(root: DatabaseRoot, faces: pl.DataFrame, units: Sequence[str]) -> pl.DataFrame:

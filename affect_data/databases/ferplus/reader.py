@@ -11,7 +11,7 @@ from pydantic import Field
 from affect_data.databases.base import Database, DatabaseOptions, Licence, Tier
 from affect_data.databases.ferplus import fer2013_csv
 from affect_data.databases.ferplus.votes import CANDIDATES, EXPRESSIONS, VotingRule, decide, shares
-from affect_data.databases.root import FIX_LINE, DatabaseRoot
+from affect_data.databases.root import DatabaseRoot
 
 VOTES_FILE: Final = "fer2013new.csv"
 VOTES_HEADER: Final = ("Usage", "Image name", *EXPRESSIONS, "unknown", "NF")
@@ -199,12 +199,9 @@ def _read_part(root: DatabaseRoot, usage: str, folder: str) -> pl.DataFrame | No
     has_box = '"' in root.first_line(path)
     columns = ["name", *(["box"] if has_box else []), *CANDIDATES]
     faces = root.integers(root.table(path, columns, quoted=True), CANDIDATES, range(ANNOTATORS + 1))
-    for file, line, box in (
-        faces.filter(pl.col("box") != WHOLE_PICTURE).select("source_file", "source_line", "box").iter_rows()
-        if has_box
-        else ()
-    ):
-        root.defect(file, line, f"box = {box!r}", f"the whole picture, '{WHOLE_PICTURE}'", FIX_LINE)
+    if has_box:
+        other = pl.col("box") != WHOLE_PICTURE
+        root.refuse(faces, other, "box = {box!r}", f"the whole picture, '{WHOLE_PICTURE}'")
     faces = faces.with_columns(pl.col("name").str.strip_chars(), split=pl.lit(SPLIT_NAMES[usage]), usage=pl.lit(usage))
     faces = faces.with_columns(image=pl.format("{}/{}", pl.lit(folder), "name"))
     root.fail(faces.filter(pl.col("name") == ""), NO_NAME)
@@ -217,8 +214,7 @@ def _first_of_each_name(root: DatabaseRoot, faces: pl.DataFrame) -> pl.DataFrame
     """The faces without repeated names, which are failures; a repeated name with other votes is a defect."""
     again = ~pl.col("name").is_first_distinct()
     contradicting = again & pl.struct("name", *CANDIDATES).is_first_distinct()
-    for file, line, name in faces.filter(contradicting).select("source_file", "source_line", "name").iter_rows():
-        root.defect(file, line, f"{name} again, with other votes", "one line for each picture", FIX_LINE)
+    root.refuse(faces, contradicting, "{name} again, with other votes", "one line for each picture")
     root.fail(faces.filter(again), NAME_AGAIN)
     return faces.filter(~again)
 
@@ -303,14 +299,10 @@ def _aligned_with_pictures(root: DatabaseRoot, faces: pl.DataFrame, votes: str, 
         )  # fmt: skip
         return _no_faces()
     faces = faces.join(lines, on="source_line", how="left", maintain_order="left")
-    differing = faces.filter(pl.col("usage") != pl.col("picture_usage"))
-    for file, line, usage, there in differing.select(
-        "source_file", "source_line", "usage", "picture_usage"
-    ).iter_rows():
-        root.defect(
-            file, line, f"Usage = {usage!r}", f"{there!r}, as in line {line} of {pictures}",
-            "restore both files: they belong together line by line",
-        )  # fmt: skip
+    faces = faces.with_columns(pictures=pl.lit(pictures))
+    expected = "{picture_usage!r}, as in line {source_line} of {pictures}"
+    remedy = "restore both files: they belong together line by line"
+    root.refuse(faces, pl.col("usage") != pl.col("picture_usage"), "Usage = {usage!r}", expected, remedy)
     row = (pl.col("source_line") - 2).cast(pl.String).str.zfill(7)
     return faces.with_columns(image=pl.format("{}#{}.png", pl.lit(pictures), row)).select(_no_faces().columns)
 
@@ -354,11 +346,10 @@ def _with_plausible_votes(root: DatabaseRoot, faces: pl.DataFrame) -> pl.DataFra
     total = pl.sum_horizontal(pl.col(name).cast(pl.Int32) for name in CANDIDATES)
     faces = faces.with_columns(total=total).filter(pl.all_horizontal(pl.col(CANDIDATES).is_not_null()))
     wrong = ~pl.col("total").is_between(1, ANNOTATORS)
-    for file, line, found in faces.filter(wrong).select("source_file", "source_line", "total").iter_rows():
-        root.defect(file, line, f"{found} votes", f"1 to {ANNOTATORS} votes", FIX_LINE)
-    fewer = faces.filter(~wrong & (pl.col("total") < ANNOTATORS))
+    faces = root.refuse(faces, wrong, "{total} votes", f"1 to {ANNOTATORS} votes")
+    fewer = faces.filter(pl.col("total") < ANNOTATORS)
     if len(fewer):
         root.note(
             f"{len(fewer):,} line(s) with fewer than {ANNOTATORS} votes, first {fewer['source_file'][0]}:{fewer['source_line'][0]}"
         )
-    return faces.filter(~wrong).drop("total")
+    return faces.drop("total")

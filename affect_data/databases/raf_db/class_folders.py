@@ -65,6 +65,6 @@ def faces_of_class_folders(root: DatabaseRoot, class_order: tuple[str, ...]) -> 
 def _refuse_other_splits(root: DatabaseRoot, faces: pl.DataFrame) -> None:
     """A defect for each picture whose official name says train and whose folder says test, or the other way round."""
     official = pl.col("image").str.extract(r"/(train|test)_[^/]*$")
-    wrong = faces.filter((official != pl.col("split")) & (pl.col("split") != "validation"))
-    for image, split in wrong.select("image", "split").iter_rows():
-        root.defect(image, 1, f"in a folder of {split}", "a picture in the folder of its split", "move the picture")
+    wrong = (official != pl.col("split")) & (pl.col("split") != "validation")
+    expected = "a picture in the folder of its split"
+    root.refuse(faces, wrong, "in a folder of {split}", expected, "move the picture")

@@ -8,7 +8,7 @@ from pydantic import Field, field_validator
 
 from affect_data.databases.base import Database, DatabaseOptions, Licence, Tier
 from affect_data.databases.raf_db.class_folders import class_folders, faces_of_class_folders
-from affect_data.databases.root import FIX_LINE, DatabaseRoot
+from affect_data.databases.root import BOX, FIX_FILE, DatabaseRoot
 from affect_data.vocabulary import expression_named
 
 BASIC: Final = ("surprise", "fear", "disgust", "happiness", "sadness", "anger", "neutral")
@@ -26,9 +26,6 @@ COMPOUND: Final = (
     "disgustedly surprised",
 )
 LISTS: Final = ("list_patition_label.txt", "list_partition_label.txt")
-BOX: Final = ("left", "top", "right", "bottom")
-FARTHEST_PIXEL: Final = 100_000
-FIX_BOX: Final = "replace the file by the official one"
 TEXT: Final = {"picture": pl.String, "source_file": pl.String}
 
 Images = Literal["aligned", "original"]
@@ -216,8 +213,7 @@ def _listed(root: DatabaseRoot, subset: Subset, folder: str) -> pl.DataFrame:
             source_line=pl.lit(None, dtype=pl.Int32)
         )
     faces = root.table(listed, ("picture", subset.column), separator=" ")
-    if faces.is_empty() and not any(defect.path == listed for defect in root.defects):
-        root.defect(listed, 0, "no face", "one line for each face", "replace the file by the official one")
+    root.refuse_empty(listed, faces, "no face", "one line for each face")
     faces = _checked_pictures(root, faces, subset, listed)
     codes = {str(code): name for code, name in enumerate(subset.classes, start=1)}
     return root.classes(faces, subset.column, codes)
@@ -247,20 +243,10 @@ def _checked_pictures(root: DatabaseRoot, faces: pl.DataFrame, subset: Subset, l
                 "put each part's files into its own folder",
             )
             return faces.clear()
-    for file, line, found in faces.filter(~fits).select("source_file", "source_line", "picture").iter_rows():
-        expected = f"a name of the {subset.name} part, such as {subset.example}"
-        root.defect(file, line, f"picture = {found!r}", expected, FIX_LINE)
-    faces = faces.filter(fits)
-    again = ~faces["picture"].is_first_distinct()
-    first = faces.unique("picture", keep="first").select("picture", first_line="source_line")
-    for file, line, name, first_line in (
-        faces.filter(again)
-        .join(first, on="picture", maintain_order="left")
-        .select("source_file", "source_line", "picture", "first_line")
-        .iter_rows()
-    ):
-        root.defect(file, line, f"{name} again (first in line {first_line})", "one line for each picture", FIX_LINE)
-    return faces.filter(~again)
+    expected = f"a name of the {subset.name} part, such as {subset.example}"
+    faces = root.refuse(faces, ~fits, "picture = {picture!r}", expected)
+    again = "{picture} again (first in line {first_line})"
+    return root.refuse_repeated(faces, "picture", again, "one line for each picture")
 
 
 def _image_folder(root: DatabaseRoot, folder: str, images: Images) -> str:
@@ -321,18 +307,11 @@ def _read_boxes(root: DatabaseRoot, paths: list[str]) -> pl.DataFrame:
     frame = frame.with_columns(
         source_line=pl.lit(1, dtype=pl.Int32), fields=pl.col("text").str.strip_chars().str.split(" ")
     )
-    is_box = pl.col("fields").list.len() == len(BOX)
-    for path, text, fields in frame.filter(~is_box).select("source_file", "text", "fields").iter_rows():
-        root.defect(path, 1, f"{len(fields)} field(s): {text[:60]!r}", f"4 field(s): {' '.join(BOX)}", FIX_BOX)
-    frame = frame.filter(is_box).with_columns(
-        pl.col("fields").list.get(index).alias(side) for index, side in enumerate(BOX)
-    )
-    frame = root.numbers(frame, BOX, -FARTHEST_PIXEL, FARTHEST_PIXEL)
-    flat = frame.filter((pl.col("left") >= pl.col("right")) | (pl.col("top") >= pl.col("bottom")))
-    for path, *box in flat.select("source_file", *BOX).iter_rows():
-        numbers = ", ".join(f"{side} = {at:g}" for side, at in zip(BOX, box, strict=True))
-        root.defect(path, 1, numbers, "left < right and top < bottom", FIX_BOX)
-    return frame
+    frame = frame.with_columns(count=pl.col("fields").list.len())
+    found = "{count} field(s): {text!r}"
+    frame = root.refuse(frame, pl.col("count") != len(BOX), found, f"4 field(s): {' '.join(BOX)}", FIX_FILE)
+    frame = frame.with_columns(pl.col("fields").list.get(index).alias(side) for index, side in enumerate(BOX))
+    return root.boxes(frame, FIX_FILE)
 
 
 def _within(folder: str, path: str) -> str:

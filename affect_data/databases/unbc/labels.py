@@ -5,7 +5,7 @@ from typing import Final
 
 import polars as pl
 
-from affect_data.databases.root import FIX_LINE, DatabaseRoot
+from affect_data.databases.root import DatabaseRoot
 
 HIGHEST_SCORE: Final = 16
 """5 for AU4, for AU6 or AU7, and for AU9 or AU10, and 1 for AU43."""
@@ -54,17 +54,14 @@ def read_scores(root: DatabaseRoot, files: pl.DataFrame) -> pl.DataFrame:
     kept = root.drop_excluded(_lines(root, files))
     numbers = kept.filter(pl.col("line") != "")
     expected = f"one pain score, a number from 0 to {HIGHEST_SCORE}"
-    for file in kept.join(numbers, on="source_file", how="anti")["source_file"].unique().sort():
-        root.defect(
-            file, 1, "an empty file", expected, "restore the file, or name the line under `exclude` in the recipe"
-        )
+    empty = kept.join(numbers, on="source_file", how="anti").unique("source_file", keep="first", maintain_order=True)
+    remedy = "restore the file, or name the line under `exclude` in the recipe"
+    root.refuse(empty, pl.lit(value=True), "an empty file", expected, remedy)
     value = numbers["line"].cast(pl.Float64, strict=False)
     fits = value.is_between(0, HIGHEST_SCORE).fill_null(value=False)
-    _defects(root, numbers.filter(~fits), "line", "pain score", expected)
-    numbers = numbers.with_columns(value.alias("score_pspi")).filter(fits)
-    repeated = ~pl.col("source_file").is_first_distinct()
-    _defects(root, numbers.filter(repeated), "line", "a second number", expected)
-    scores = numbers.filter(~repeated).select("source_file", "score_pspi")
+    numbers = root.refuse(numbers.with_columns(value.alias("score_pspi")), ~fits, "pain score = {line!r}", expected)
+    numbers = root.refuse_repeated(numbers, "source_file", "a second number = {line!r}", expected)
+    scores = numbers.select("source_file", "score_pspi")
     return files.join(scores, on="source_file", how="inner", maintain_order="left")
 
 
@@ -90,18 +87,18 @@ def _listed(
     )
     known = pl.col("number").is_in([float(number) for number in limits]).fill_null(value=False)
     coded = f"one of the coded action units {', '.join(map(str, highest))}"
-    _defects(root, fields.filter(~known), "unit", "action unit", coded)
-    listed = fields.filter(known).with_columns(action_unit=pl.col("number").cast(pl.Int16))
+    listed = root.refuse(fields, ~known, "action unit = {unit!r}", coded).with_columns(
+        action_unit=pl.col("number").cast(pl.Int16)
+    )
     limit = pl.col("action_unit").replace_strict(limits, return_dtype=pl.Int8)
     whole = (pl.col("level") == pl.col("level").floor()) & pl.col("level").is_between(0, limit)
     fits = whole.fill_null(value=False)
-    for (number, highest_level), wrong in listed.filter(~fits).group_by("action_unit", limit.alias("limit")):
-        expected = "0 or 1" if highest_level == 1 else f"a whole number from 0 to {highest_level}"
-        _defects(root, wrong, "found", f"intensity of AU{number}", expected)
-    listed = listed.filter(fits)
-    first = pl.struct("source_file", "action_unit").is_first_distinct()
-    _defects(root, listed.filter(~first), "unit", "an action unit a second time", "one line for each action unit")
-    return listed.filter(first).select("source_file", "action_unit", pl.col("level").cast(pl.Int8).alias("intensity"))
+    levels = pl.format("a whole number from 0 to {}", limit)
+    listed = listed.with_columns(levels=pl.when(limit == 1).then(pl.lit("0 or 1")).otherwise(levels))
+    listed = root.refuse(listed, ~fits, "intensity of AU{action_unit} = {found!r}", "{levels}")
+    again = "an action unit a second time = {unit!r}"
+    listed = root.refuse_repeated(listed, ("source_file", "action_unit"), again, "one line for each action unit")
+    return listed.select("source_file", "action_unit", pl.col("level").cast(pl.Int8).alias("intensity"))
 
 
 def _with_four_fields(root: DatabaseRoot, lines: pl.DataFrame) -> pl.DataFrame:
@@ -109,12 +106,6 @@ def _with_four_fields(root: DatabaseRoot, lines: pl.DataFrame) -> pl.DataFrame:
     filled = lines.filter(pl.col("line") != "").with_columns(fields=pl.col("line").str.extract_all(r"\S+"))
     count = pl.col("fields").list.len()
     expected = "4 numbers: action unit, intensity, and two that are not read"
-    for (fields,), wrong in filled.filter(count != 4).group_by(count.alias("count")):
-        hint = " (a file of one number is a pain score and belongs under PSPI)" if fields == 1 else ""
-        _defects(root, wrong, "line", f"{fields} field(s)", expected + hint)
-    return filled.filter(count == 4)
-
-
-def _defects(root: DatabaseRoot, lines: pl.DataFrame, column: str, what: str, expected: str) -> None:
-    for file, line, found in lines.select("source_file", "source_line", column).iter_rows():
-        root.defect(file, line, f"{what} = {found[:60]!r}", expected, FIX_LINE)
+    hint = " (a file of one number is a pain score and belongs under PSPI)"
+    filled = filled.with_columns(count=count, hint=pl.when(count == 1).then(pl.lit(hint)).otherwise(pl.lit("")))
+    return root.refuse(filled, pl.col("count") != 4, "{count} field(s) = {line!r}", expected + "{hint}")

@@ -13,11 +13,12 @@ from affect_train.run_folder import MODEL_CONFIG
 __all__ = ["AffectTeacher", "Teacher", "TeacherError", "TeacherLogits", "open_teacher"]
 
 
-def open_teacher(source: str | Path) -> Teacher:
+def open_teacher(source: str | Path | Teacher) -> Teacher:
     """The teacher that a source names.
 
     Args:
-        source: a run folder or model folder of affect_train; a description (``.yaml``); a folder or Hub id of an image classifier of transformers.
+        source: a teacher itself; a run folder or model folder of affect_train; a description (``.yaml``); a folder or Hub id of an image
+            classifier of transformers.
 
     Raises:
         NotAModelError: it is none of them.
@@ -25,6 +26,8 @@ def open_teacher(source: str | Path) -> Teacher:
         RecipeError: a description has mistakes.
         TeacherError: the model does not fit its description, or its classes have no names of the vocabulary.
     """
+    if isinstance(source, Teacher):
+        return source
     path = Path(source)
     if path.suffix in (".yaml", ".yml"):
         return _described(path)

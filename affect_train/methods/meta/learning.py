@@ -116,6 +116,10 @@ class WeightLearning(StepWrapper):
         workers = min(1, recipe.batches.workers)
         return MetaLoader(data.train, labelled, size, self.accelerator, seed=recipe.seed, workers=workers)
 
+    def parts(self) -> dict[str, "WeightLearning"]:
+        """Itself."""
+        return {"weight_learning": self}
+
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint keeps."""
         return {

@@ -70,7 +70,6 @@ class MetaAuxiliary(Supervised):
         """
         learning = WeightLearning(self, trained, data, accelerator, recipe, self._rows)
         self._network = learning.network
-        accelerator.register_for_checkpointing(learning)
         return learning
 
     def counts(self, batch: "AffectBatch") -> dict[str, Tensor]:

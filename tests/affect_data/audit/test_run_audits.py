@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from affect_data.audit.base import FINDINGS, Severity
 from affect_data.audit.export import FacesKeptInError, datalab_issues, kept_in, write_fiftyone
+from affect_data.audit.pages import PAGE, audits_page
 from affect_data.audit.registry import AUDITS
 from affect_data.audit.run import AUDIT, NotAuditedError, read_audit, run_audits
 from affect_data.build.build import BuildReport
@@ -36,6 +37,7 @@ def test_every_check_says_what_it_is(name: str) -> None:
     assert len(audit.rule) > 30
     assert "core" in audit.rule
     assert len(audit.source) > 10
+    assert len(audit.example) > 10
     assert not audit.rule.endswith(".")
 
 
@@ -98,7 +100,7 @@ def test_findings_of_other_labels_are_refused(make_dataset: MakeDataset) -> None
 def test_unknown_checks_and_checks_that_cannot_run_are_errors(make_dataset: MakeDataset) -> None:
     folder = make_dataset({"train": [WRONG]})
     with pytest.raises(
-        UnknownNameError, match="unknown check 'smell'; known: annotation_tool, annotators, au_expression"
+        UnknownNameError, match=r"unknown check 'smell'; known: .*annotation_tool, .*annotators, .*au_expression"
     ):
         run_audits(folder, ["smell"])
     with pytest.raises(DataError, match=r"the check 'pspi' cannot run on .*: no column group 'pspi'"):
@@ -200,8 +202,6 @@ def test_a_missing_cleanlab_is_named(make_dataset: MakeDataset, monkeypatch: pyt
         run_audits(make_dataset({"train": [WRONG]}), ["label_errors"])
 
 
-def test_the_page_on_audits_is_what_the_checks_say() -> None:
-    page = (Path(__file__).parents[3] / "docs" / "audits.md").read_text(encoding="utf-8")
-    for audit in AUDITS.values():
-        assert f"### `{audit.name}`: {audit.title}\n\n- Severity: {audit.severity.value}\n" in page
-        assert f"- Rule: {audit.rule}.\n- Source: {audit.source}.\n- Example: " in page
+def test_the_page_on_audits_is_what_the_checks_say(request: pytest.FixtureRequest) -> None:
+    page = (request.config.rootpath / PAGE).read_text(encoding="utf-8")
+    assert page == audits_page(page), f"{PAGE} is stale: run `make docs`"

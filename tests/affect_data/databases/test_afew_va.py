@@ -294,7 +294,7 @@ def test_a_release_cannot_be_chosen():
 
 
 def test_the_demo_is_read_without_defects_and_as_it_was_drawn(tmp_path):
-    placed = demo.write(tmp_path, FaceSampler(0), 80)
+    placed = demo.write(tmp_path, FaceSampler(0), 80).faces
     scan = read(tmp_path)
     assert (scan.defects, len(scan.failures), len(scan.rows), len(placed)) == ((), 0, 80, 80)
     truth = {face.image: face.truth for face in placed}

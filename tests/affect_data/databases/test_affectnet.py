@@ -526,7 +526,7 @@ def test_the_csv_release_comes_first_where_both_are_there(tmp_path: Path) -> Non
 @pytest.fixture(scope="module")
 def csv_demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[demo.PlacedFace]]:
     root = tmp_path_factory.mktemp("affectnet")
-    return root, demo.write(root, FaceSampler(3), 80)
+    return root, demo.write(root, FaceSampler(3), 80).faces
 
 
 def test_the_demo_reads_as_rows_and_documented_failures_alone(csv_demo: tuple[Path, list[demo.PlacedFace]]) -> None:
@@ -588,7 +588,7 @@ def test_the_demo_boxes_lie_in_the_picture_and_hold_the_landmarks(csv_demo: tupl
 
 
 def test_the_numpy_demo_reads_without_defect_and_says_the_truth(tmp_path: Path) -> None:
-    placed = demo.write_numpy(tmp_path, FaceSampler(3), 30)
+    placed = demo.write_numpy(tmp_path, FaceSampler(3), 30).faces
     scan = read(tmp_path)
     assert scan.defects == ()
     assert reasons(scan) == {"image file missing": 1}

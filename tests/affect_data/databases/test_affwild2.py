@@ -883,7 +883,7 @@ def test_an_invalid_token_is_exactly_one_defect_that_names_its_line(drawn, colum
 @pytest.fixture(scope="module")
 def demo_tree(tmp_path_factory):
     root = tmp_path_factory.mktemp("affwild2")
-    return root, demo.write(root, FaceSampler(0), 240)
+    return root, demo.write(root, FaceSampler(0), 240).faces
 
 
 def expected_expression(face):
@@ -972,7 +972,7 @@ def test_the_images_of_the_demo_are_colour_jpegs_of_the_official_size(demo_tree)
 
 @pytest.mark.parametrize(("edition", "release", "repeated"), [(3, "abaw3_mtl", 10), (4, "abaw4_mtl", 0)])
 def test_the_multi_task_demo_is_read_without_defect_and_every_row_has_its_truth(tmp_path, edition, release, repeated):
-    placed = demo.write_mtl(tmp_path, FaceSampler(1), 60, edition=edition)
+    placed = demo.write_mtl(tmp_path, FaceSampler(1), 60, edition=edition).faces
     scan = read(tmp_path)
     assert messages(scan) == []
     assert AffWild2().release_of(DatabaseRoot(tmp_path)) == release

@@ -439,7 +439,7 @@ def test_the_parts_are_disjoint_and_hold_all_people():
 
 
 def test_the_demo_is_read_without_defects_and_as_it_was_drawn(tmp_path):
-    placed = demo.write(tmp_path, FaceSampler(0), 150)
+    placed = demo.write(tmp_path, FaceSampler(0), 150).faces
     scan = read(tmp_path)
     assert scan.defects == ()
     assert scan.failures["reason"].to_list() == ["image file missing"]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from affect_data.databases.catalogue import catalogue, databases_page, describe_database, facts
+from affect_data.databases.catalogue import catalogue, describe_database, facts
 from affect_data.databases.registry import DATABASES
 from affect_data.errors import UnknownNameError
 
@@ -39,17 +39,5 @@ def test_a_licence_that_was_not_read_says_so() -> None:
 
 
 def test_an_unknown_database_is_refused() -> None:
-    with pytest.raises(UnknownNameError, match=r"unknown database 'x'; known: afew_va"):
+    with pytest.raises(UnknownNameError, match=r"unknown database 'x'; known: .*afew_va"):
         describe_database("x")
-
-
-def test_the_page_has_a_line_and_a_section_for_every_database() -> None:
-    page = databases_page()
-    for name in DATABASES:
-        assert f"| [`{name}`](#{name}) | " in page
-        assert f"\n## {name}\n" in page
-
-
-def test_the_page_in_docs_is_the_one_that_the_code_writes(request: pytest.FixtureRequest) -> None:
-    written = (request.config.rootpath / "docs" / "databases.md").read_text(encoding="utf-8")
-    assert written == databases_page(), "docs/databases.md is stale: run `make docs`"

@@ -1,6 +1,5 @@
 """What holds for every registered database: it says what it must, and reads its own demo files to exactly the truth that was drawn."""
 
-import importlib
 import json
 import re
 from dataclasses import dataclass
@@ -19,18 +18,13 @@ from affect_data.databases.catalogue import facts
 from affect_data.databases.registry import DATABASES, database_named
 from affect_data.databases.root import FAILURE_SCHEMA, DatabaseRoot
 from affect_data.dataset.schema import COLUMNS_BY_NAME, IMAGES, LABELS
+from affect_data.demo.generators import generator_of
 from affect_data.demo.sampler import DEMO_ACTION_UNITS, DemoFace, FaceSampler
-from affect_data.demo.truth import PlacedFace
+from affect_data.demo.truth import DemoFiles, PlacedFace
 from affect_data.errors import UnknownNameError
 from affect_data.vocabulary import ACTION_UNITS, COMPOUND_EXPRESSIONS, EXPRESSIONS
 
 FACES = 130
-
-# How far valence and arousal may be from the truth: half of the last digit that the format writes.
-VA_ROUNDING = {"affwild2": 0.0005, "afew_va": 0.05}
-
-# The lowest intensity that a database calls present, where it is not the demo's own.
-PRESENT_FROM = {"unbc": 1}
 
 
 @dataclass(frozen=True)
@@ -39,6 +33,7 @@ class Written:
 
     database: Database
     root: Path
+    files: DemoFiles
     placed: dict[tuple[str, int], PlacedFace]
     scan: Scan
 
@@ -47,11 +42,11 @@ class Written:
 def written(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Written:
     name = request.param
     root = tmp_path_factory.mktemp(name)
-    placed = importlib.import_module(f"affect_data.demo.{name}").write(root, FaceSampler(7), FACES)
+    files = generator_of(name).write(root, FaceSampler(7), FACES)
     database = DATABASES[name]()
-    by_place = {(face.image, face.face): face for face in placed}
-    assert len(by_place) == len(placed) > FACES / 2
-    return Written(database, root, by_place, database.read(DatabaseRoot(root)))
+    by_place = {(face.image, face.face): face for face in files.faces}
+    assert len(by_place) == len(files.faces) > FACES / 2
+    return Written(database, root, files, by_place, database.read(DatabaseRoot(root)))
 
 
 # ---------------------------------------------------------------- what it says
@@ -141,9 +136,7 @@ def test_its_entry_in_the_catalogue_is_complete_and_plain(name: str) -> None:
 def test_an_unknown_database_is_named_with_the_known_ones() -> None:
     with pytest.raises(UnknownNameError, match="unknown database 'expv'; known: ") as refused:
         database_named("expv")
-    assert str(refused.value).endswith(
-        "known: afew_va, affectnet, affwild2, bp4d, disfa, emotionet, expw, ferplus, raf_db, unbc"
-    )
+    assert str(refused.value).endswith(f"known: {', '.join(sorted(DATABASES))}")
 
 
 # ---------------------------------------------------------------- its demo files
@@ -166,44 +159,9 @@ def workbook_rows(path: Path) -> int:
     return sum(sheet.max_row for sheet in openpyxl.load_workbook(path))
 
 
-def listed_faces(name: str, root: Path) -> int:
-    """How many faces the annotation files list, counted without the reader."""
-
-    def lines(pattern: str, header: int = 0) -> dict[str, int]:
-        return {
-            path.as_posix(): len(path.read_text(encoding="utf-8-sig").splitlines()) - header
-            for path in root.glob(pattern)
-        }
-
-    if name == "expw":
-        return sum(lines("label/label.lst").values())
-    if name == "affectnet":
-        return sum(lines("**/training.csv", header=1).values()) + sum(lines("**/validation.csv").values())
-    if name == "afew_va":
-        return sum(len(json.loads(path.read_text())["frames"]) for path in root.glob("*/*/*.json"))
-    if name == "disfa":
-        subjects = {path.parent.name for path in root.glob("ActionUnit_Labels/*/*.txt")}
-        return sum(max(lines(f"ActionUnit_Labels/{subject}/*.txt").values()) for subject in subjects)
-    if name == "emotionet":
-        return sum(map(workbook_rows, root.glob("EmotioNet_FACS_*.xlsx"))) - 1
-    if name == "raf_db":
-        return sum(lines("*/EmoLabel/list_patition_label.txt").values())
-    if name == "bp4d":
-        return sum(lines("AUCoding/AU_OCC/*.csv", header=1).values())
-    if name == "unbc":
-        return len({path.name for path in root.glob("Frame_Labels/*/*/*/*_facs.txt")})
-    if name == "affwild2":
-        files = lines("Third ABAW Annotations/*/*/*.txt", header=1)
-        tracks = {Path(path).stem for path in files}
-        return sum(max(count for path, count in files.items() if Path(path).stem == track) for track in tracks)
-    if name == "ferplus":
-        return sum(lines("fer2013new.csv", header=1).values())
-    raise AssertionError(f"count the faces of {name} here, without its reader")
-
-
 def test_every_listed_face_is_a_row_or_a_failure(written: Written) -> None:
     scan = written.scan
-    assert scan.lines == len(scan.rows) + len(scan.failures) == listed_faces(written.database.name, written.root)
+    assert scan.lines == len(scan.rows) + len(scan.failures) == written.files.listed
 
 
 def test_every_drawn_face_is_one_row(written: Written) -> None:
@@ -257,14 +215,14 @@ def intensity(truth: DemoFace, number: int) -> int:
     return truth.intensity(number) if number in DEMO_ACTION_UNITS else 0
 
 
-def occurrence(name: str, truth: DemoFace, number: int) -> int:
-    """From intensity 2 on, but for databases that call a trace present."""
-    return int(intensity(truth, number) >= PRESENT_FROM.get(name, 2))
+def occurrence(database: Database, truth: DemoFace, number: int) -> int:
+    """From the database's own threshold on, where it derives occurrence from intensity; else from the demo's, which is 2."""
+    return int(intensity(truth, number) >= getattr(database.options, "action_unit_threshold", 2))
 
 
 def test_every_label_is_the_truth_that_was_drawn(written: Written) -> None:
     """The strongest of these tests: nothing that a reader gives for a face may differ from what was drawn there."""
-    tolerance = VA_ROUNDING.get(written.database.name, 1e-5) + 1e-9
+    tolerance = written.files.rounding + 1e-9
     compared = dict.fromkeys(("au", "au_intensity", "expression", "compound_expression", "va"), 0)
     for row in written.scan.rows.iter_rows(named=True):
         labels = labels_of(row)
@@ -280,7 +238,7 @@ def test_every_label_is_the_truth_that_was_drawn(written: Written) -> None:
                 assert value == intensity(truth, int(name[13:])), (row["image"], name)
                 compared["au_intensity"] += 1
             elif name.startswith("au_"):
-                assert value == occurrence(written.database.name, truth, int(name[3:])), (row["image"], name)
+                assert value == occurrence(written.database, truth, int(name[3:])), (row["image"], name)
                 compared["au"] += 1
             elif name == "expression" and not written.database.has_expression_votes:
                 assert value == truth.expression, row["image"]

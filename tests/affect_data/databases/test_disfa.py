@@ -342,7 +342,7 @@ def test_the_folds_are_disjoint_and_hold_all_subjects():
 
 
 def test_the_demo_is_read_without_defects_and_as_it_was_drawn(tmp_path):
-    placed = demo.write(tmp_path, FaceSampler(0), 75)
+    placed = demo.write(tmp_path, FaceSampler(0), 75).faces
     scan = read(tmp_path)
     assert (scan.defects, len(scan.failures), len(scan.rows)) == ((), 0, len(placed))
     assert len(placed) == 75

@@ -572,7 +572,7 @@ def demo_database(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[str, Path, Scan, list[PlacedFace]]:
     root = tmp_path_factory.mktemp(request.param)
-    placed = demo.write(root, FaceSampler(5), 120, request.param)
+    placed = demo.write(root, FaceSampler(5), 120, request.param).faces
     return request.param, root, read(root, automatic=request.param == "challenge"), placed
 
 
@@ -631,8 +631,8 @@ def test_the_three_forms_hold_the_same_faces(tmp_path: Path) -> None:
 
 
 def test_text_lists_may_join_a_sheet(tmp_path: Path) -> None:
-    by_hand = demo.write(tmp_path, FaceSampler(3), 30)
-    by_algorithm = demo.write(tmp_path, FaceSampler(4), 30, "challenge")
+    by_hand = demo.write(tmp_path, FaceSampler(3), 30).faces
+    by_algorithm = demo.write(tmp_path, FaceSampler(4), 30, "challenge").faces
     scan = read(tmp_path, automatic=True)
     assert scan.defects == ()
     assert set(scan.rows["image"]) == {face.image for face in by_hand + by_algorithm}

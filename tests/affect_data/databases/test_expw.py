@@ -260,7 +260,7 @@ def test_any_invalid_token_gives_exactly_one_defect_with_its_line(field: int, to
 @pytest.fixture(scope="module")
 def demo_database(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[demo.PlacedFace]]:
     root = tmp_path_factory.mktemp("expw")
-    return root, demo.write(root, FaceSampler(5), 60)
+    return root, demo.write(root, FaceSampler(5), 60).faces
 
 
 def test_the_demo_reads_as_rows_and_documented_failures_alone(

@@ -520,7 +520,7 @@ def test_a_wrong_root_shows_the_expected_layout(tmp_path, prepare, because):
 @pytest.mark.parametrize("release", ["folders", "csv"])
 def test_the_demo_is_read_without_defects_and_as_it_was_drawn(tmp_path, release):
     write = demo.write if release == "folders" else demo.write_csv
-    placed = write(tmp_path, FaceSampler(0), 100)
+    placed = write(tmp_path, FaceSampler(0), 100).faces
     scan = read(tmp_path)
     database = FerPlus()
     assert (scan.defects, database.release_of(DatabaseRoot(tmp_path))) == ((), release)

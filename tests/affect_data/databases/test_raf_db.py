@@ -437,7 +437,7 @@ def test_any_invalid_token_gives_exactly_one_defect_with_its_line(field: int, to
 @pytest.fixture(scope="module")
 def demo_database(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[demo.PlacedFace]]:
     root = tmp_path_factory.mktemp("raf_db")
-    return root, demo.write(root, FaceSampler(5), 150)
+    return root, demo.write(root, FaceSampler(5), 150).faces
 
 
 def test_the_demo_reads_as_its_truth_in_both_kinds_of_pictures(
@@ -497,7 +497,7 @@ def difference(left: Image.Image, right: Image.Image) -> int:
 
 
 def test_noisy_labels_stay_within_the_classes_of_their_part(tmp_path: Path) -> None:
-    placed = demo.write(tmp_path, FaceSampler(3, label_noise=0.4), 60)
+    placed = demo.write(tmp_path, FaceSampler(3, label_noise=0.4), 60).faces
     scan = read(tmp_path)
     assert scan.defects == ()
     basic = [face.truth for face in placed if not face.truth.compound]

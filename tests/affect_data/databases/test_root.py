@@ -221,6 +221,74 @@ def test_every_value_is_a_label_missing_or_a_defect(codes: list[str]) -> None:
     ]
 
 
+# ---------------------------------------------------------------- refused rows
+
+
+def test_refused_rows_are_defects_in_the_words_of_their_columns_and_the_others_stay(tmp_path: Path) -> None:
+    root = DatabaseRoot(tmp_path)
+    rows = frame("1", "x" * 70, None, "{1}").with_columns(limit=pl.lit(0.5))
+    kept = root.refuse(rows, pl.col("source_line") > 1, "code = {code!r}", "more than {limit:.2f}", "leave it out")
+    assert kept["source_line"].to_list() == [1]
+    assert defects(root) == [
+        f"a.txt:2: found code = '{'x' * 60}...'; expected more than 0.50; to fix: leave it out",
+        "a.txt:3: found code = ''; expected more than 0.50; to fix: leave it out",
+        "a.txt:4: found code = '{1}'; expected more than 0.50; to fix: leave it out",
+    ]
+
+
+def test_a_row_of_which_nothing_is_known_is_not_refused(tmp_path: Path) -> None:
+    root = DatabaseRoot(tmp_path)
+    assert root.refuse(frame("1", None), pl.col("code") != "1", "x", "y")["code"].to_list() == ["1", None]
+    assert root.defects == []
+
+
+def test_a_defect_that_repeats_is_one_finding_with_its_count_and_first_lines(tmp_path: Path) -> None:
+    root = DatabaseRoot(tmp_path)
+    assert root.integers(frame(*["x"] * 3000, "1"), ["code"], allowed=(0, 1))["code"].drop_nulls().to_list() == [1]
+    assert defects(root) == [
+        "a.txt:1: found code = 'x', and the like in 2,999 more lines (a.txt:2, a.txt:3, a.txt:4, a.txt:5, ...); "
+        f"expected one of 0, 1; {TO_FIX}"
+    ]
+    assert root.defects[0].count == 3000
+
+
+def test_twenty_rows_are_listed_one_by_one_so_that_each_can_be_excluded(tmp_path: Path) -> None:
+    root = DatabaseRoot(tmp_path)
+    root.integers(frame(*["x"] * 20), ["code"], allowed=(0, 1))
+    assert [(defect.line, defect.count) for defect in root.defects] == [(line, 1) for line in range(1, 21)]
+
+
+def test_the_first_row_of_each_key_stays_and_rows_without_a_key_too(tmp_path: Path) -> None:
+    root = DatabaseRoot(tmp_path)
+    kept = root.refuse_repeated(
+        frame("1", None, "2", "1", None), "code", "{code} again ({first_file}:{first_line})", "y"
+    )
+    assert kept["source_line"].to_list() == [1, 2, 3, 5]
+    assert defects(root) == [f"a.txt:4: found 1 again (a.txt:1); expected y; {TO_FIX}"]
+
+
+def test_a_file_without_rows_is_a_defect_unless_its_own_defects_say_why(tmp_path: Path) -> None:
+    root = write(tmp_path, "broken")
+    root.refuse_empty("b.txt", frame(), "no face", "one line for each face")
+    root.refuse_empty("a.txt", root.table("a.txt", COLUMNS), "no face", "one line for each face")
+    root.refuse_empty("a.txt", frame("1"), "no face", "one line for each face")
+    assert [(defect.path, defect.found) for defect in root.defects] == [
+        ("b.txt", "no face"),
+        ("a.txt", "1 field(s): 'broken'"),
+    ]
+
+
+def test_boxes_are_numbers_with_an_area(tmp_path: Path) -> None:
+    root = DatabaseRoot(tmp_path)
+    sides = {"left": ["0", "5", "x"], "top": ["-1", "0", "0"], "right": ["2.5", "5", "3"], "bottom": ["1", "1", "1"]}
+    found = root.boxes(frame("", "", "").with_columns(**{side: pl.Series(values) for side, values in sides.items()}))
+    assert found.select(list(sides)).row(0) == (0, -1, 2.5, 1)
+    assert [(defect.line, defect.found) for defect in root.defects] == [
+        (3, "left = 'x'"),
+        (2, "left = 5, top = 0, right = 5, bottom = 1"),
+    ]
+
+
 # ---------------------------------------------------------------- failures
 
 

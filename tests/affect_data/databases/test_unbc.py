@@ -386,7 +386,7 @@ def test_any_other_action_unit_gives_one_defect_that_names_its_line(root, token,
 
 
 def test_the_demo_has_every_quirk(tmp_path):
-    placed = demo.write(tmp_path, FaceSampler(3), 120)
+    placed = demo.write(tmp_path, FaceSampler(3), 120).faces
     scan = read(tmp_path)
     assert len(placed) == len(scan.rows) == 118
     assert scan.defects == ()

@@ -8,9 +8,10 @@ import polars as pl
 import pytest
 
 from affect_data.databases.registry import DATABASES
+from affect_data.demo.generators import generator_of
 from affect_data.demo.sampler import DEMO_ACTION_UNITS, PRESENT_ABOVE
 from affect_data.demo.style import Style
-from affect_data.demo.world import SHARES, STYLES, World, write_demo
+from affect_data.demo.world import SHARES, World, write_demo
 from affect_data.errors import DataError, UnknownNameError, UsageError
 from affect_data.vocabulary import EXPRESSIONS
 
@@ -20,8 +21,14 @@ def truth(demo_world: Path) -> pl.DataFrame:
     return pl.read_parquet(demo_world / "truth.parquet")
 
 
-def test_every_database_has_a_style_and_the_usual_world_some_of_them() -> None:
-    assert set(SHARES) <= set(STYLES) == set(DATABASES)
+@pytest.mark.parametrize("name", sorted(DATABASES))
+def test_every_database_has_a_generator_that_states_its_style(name: str) -> None:
+    assert isinstance(generator_of(name).STYLE, Style)
+    assert World({name: 1.0}).style(name) == generator_of(name).STYLE
+
+
+def test_the_usual_world_holds_some_of_the_databases() -> None:
+    assert set(SHARES) <= set(DATABASES)
     assert sum(SHARES.values()) == pytest.approx(1.0)
 
 

@@ -6,6 +6,7 @@ from subprocess import CompletedProcess
 from types import SimpleNamespace
 
 import pytest
+from pickles import pickles_in
 from python_processes import run_python
 
 from affect_data.dataset.folder import open_dataset
@@ -56,6 +57,7 @@ def test_one_command_runs_the_whole_path(tmp_path, monkeypatch, one_process_reci
     monkeypatch.setattr(demo, "subprocess", SimpleNamespace(run=run_loaded))
 
     made = run_demo(tmp_path / "demo", 0, ["training.max_steps=3", "schedule.warmup_steps=1"], faces=200)
+    assert pickles_in(tmp_path / "demo") == []
 
     assert all(Path(path).exists() for path in made["paths"].values())
     assert "soft.teacher" in open_dataset(made["paths"]["dataset"]).groups("train")

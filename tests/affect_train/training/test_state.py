@@ -74,12 +74,12 @@ def test_only_json_and_safetensors_are_written(tmp_path: Path) -> None:
     save_state(tmp_path, "state", {"weights": torch.ones(2), "step": 3})
     assert sorted(path.name for path in tmp_path.iterdir()) == ["state.json", "state.safetensors"]
     assert json.loads((tmp_path / "state.json").read_text()) == {
-        "mapping": [["weights", {"tensor": "state.weights"}], ["step", 3]]
+        "mapping": [["weights", {"tensor": "weights"}], ["step", 3]]
     }
 
 
 @pytest.mark.parametrize(
-    ("state", "found"), [({"f": print}, "state.f: builtin_function_or_method"), ({1.5: 2}, "a key is of type float")]
+    ("state", "found"), [({"f": print}, "f: builtin_function_or_method"), ({1.5: 2}, "a key is of type float")]
 )
 def test_what_no_such_file_can_hold_is_refused(tmp_path: Path, state: object, found: str) -> None:
     with pytest.raises(StateError, match=found):

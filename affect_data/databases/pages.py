@@ -1,0 +1,70 @@
+"""Writes what the databases say of themselves into the pages: ``docs/databases.md``, and the table of ``README.md``.
+
+``python -m affect_data.databases.pages``, run where these pages are.
+"""
+
+from pathlib import Path
+from typing import Final
+
+from affect_data.databases.base import Database
+from affect_data.databases.catalogue import catalogue, describe_database
+from affect_data.databases.registry import DATABASES
+from affect_data.pages import with_part
+
+README: Final = Path("README.md")
+PAGE: Final = Path("docs/databases.md")
+
+
+def databases_page() -> str:
+    """The page ``docs/databases.md``, as Markdown."""
+    lines = [
+        "# Databases",
+        "",
+        "What affectkit reads. This page is generated from the readers (`make docs`); `affect-data databases NAME` prints the same.",
+        "",
+        "| name | database | AU | intensity | expressions | VA | may publish |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    lines += [
+        f"| [`{entry['name']}`](#{entry['name']}) | {entry['title']} | {len(entry['action_units']) or '–'} | "
+        f"{len(entry['action_unit_intensities']) or '–'} | {len(entry['expressions']) or '–'} | "
+        f"{'yes' if entry['valence_arousal'] else '–'} | {entry['publishes']} |"
+        for entry in catalogue()
+    ]
+    for entry in catalogue():
+        lines += ["", f"## {entry['name']}", "", "```text", describe_database(entry["name"]), "```"]
+    return "\n".join(lines) + "\n"
+
+
+def databases_table() -> str:
+    """What each database labels and how a recipe names it, as a Markdown table in the order of the registry."""
+    lines = ["| database | labels | name in a recipe |", "|---|---|---|"]
+    lines += [
+        f"| {database.title} | {labels_of(database)} | [`{name}`](docs/databases.md#{name}) |"
+        for name, database in DATABASES.items()
+    ]
+    return "\n".join(lines)
+
+
+def labels_of(database: type[Database]) -> str:
+    """What a database labels, in a few words, such as ``AU with intensity, pspi score``."""
+    units, levels = set(database.action_units), set(database.action_unit_intensities)
+    graded = "" if not levels else " with intensity" if levels >= units else f", {len(levels)} of them with intensity"
+    labels = [
+        f"AU{graded}" if units or levels else "",
+        f"expression{' with votes' if database.has_expression_votes else ''}" if database.expressions else "",
+        "compound expression" if database.compound_expressions else "",
+        "VA" if database.valence_arousal else "",
+        *(f"{score} score" for score in database.scores),
+    ]
+    return ", ".join(label for label in labels if label)
+
+
+def readme_page(page: str) -> str:
+    """README with `databases_table` between the lines ``<!-- databases -->`` and ``<!-- /databases -->``."""
+    return with_part(page, "databases", databases_table())
+
+
+if __name__ == "__main__":
+    PAGE.write_text(databases_page(), encoding="utf-8")
+    README.write_text(readme_page(README.read_text(encoding="utf-8")), encoding="utf-8")

@@ -1,0 +1,53 @@
+"""Defects of rows: one for each row that contradicts the documentation, or one for all of them where the same repeats."""
+
+from collections.abc import Iterator
+from string import Formatter
+from typing import Final
+
+import polars as pl
+
+from affect_data.errors import Defect
+
+REPEATED: Final = 20
+"""More rows than this with the same defect are one finding."""
+
+PLACES_SHOWN: Final = 5
+"""How many lines such a finding names."""
+
+PLACE: Final = ("source_file", "source_line")
+
+
+def row_defects(rows: pl.DataFrame, found: str, expected: str, remedy: str) -> list[Defect]:
+    """One defect for each of the rows; more than `REPEATED` are one, with their number and the first lines.
+
+    Args:
+        rows: the refused ones, with ``source_file`` and ``source_line``.
+        found: what stands there, a format string over the columns of the row; ``{name!r}`` quotes a text and shortens a long one.
+        expected: what the documentation says, a format string too.
+        remedy: what to do.
+    """
+    columns = dict.fromkeys([*PLACE, *_columns_of(found), *_columns_of(expected)])
+    shown = rows.select(list(columns)).head(1 if len(rows) > REPEATED else REPEATED)
+    defects = []
+    for row in shown.iter_rows(named=True):
+        values = {name: _Text(value or "") if isinstance(value, str | None) else value for name, value in row.items()}
+        what, instead = found.format(**values), expected.format(**values)
+        defects.append(Defect(row["source_file"], row["source_line"], what, instead, remedy))
+    if len(rows) <= REPEATED:
+        return defects
+    first, others = defects[0], rows.select(PLACE).slice(1, PLACES_SHOWN - 1)
+    also = tuple(f"{file}:{line}" for file, line in others.iter_rows())
+    return [Defect(first.path, first.line, first.found, first.expected, first.remedy, len(rows), also)]
+
+
+class _Text(str):
+    """A text that is quoted and cut off after 60 characters where a message repeats it."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return repr(str(self) if len(self) <= 60 else self[:60] + "...")
+
+
+def _columns_of(text: str) -> Iterator[str]:
+    return (name for _, name, _, _ in Formatter().parse(text) if name)

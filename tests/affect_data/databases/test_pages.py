@@ -1,0 +1,39 @@
+"""The pages that are written from what the databases say of themselves."""
+
+import pytest
+
+from affect_data.databases.pages import PAGE, README, databases_page, databases_table, labels_of, readme_page
+from affect_data.databases.registry import DATABASES
+
+
+def test_the_page_has_a_line_and_a_section_for_every_database() -> None:
+    page = databases_page()
+    for name in DATABASES:
+        assert f"| [`{name}`](#{name}) | " in page
+        assert f"\n## {name}\n" in page
+
+
+def test_the_page_in_docs_is_the_one_that_the_code_writes(request: pytest.FixtureRequest) -> None:
+    written = (request.config.rootpath / PAGE).read_text(encoding="utf-8")
+    assert written == databases_page(), f"{PAGE} is stale: run `make docs`"
+
+
+def test_the_table_of_the_readme_is_the_one_that_the_code_writes(request: pytest.FixtureRequest) -> None:
+    written = (request.config.rootpath / README).read_text(encoding="utf-8")
+    assert written == readme_page(written), f"{README} is stale: run `make docs`"
+
+
+@pytest.mark.parametrize(
+    ("name", "labels"),
+    [
+        ("affwild2", "AU, expression, VA"),
+        ("bp4d", "AU, 5 of them with intensity"),
+        ("disfa", "AU with intensity"),
+        ("unbc", "AU with intensity, pspi score"),
+        ("ferplus", "expression with votes"),
+        ("raf_db", "expression, compound expression"),
+    ],
+)
+def test_the_table_says_what_a_database_labels(name: str, labels: str) -> None:
+    assert labels_of(DATABASES[name]) == labels
+    assert f"| {DATABASES[name].title} | {labels} | [`{name}`](docs/databases.md#{name}) |" in databases_table()
