@@ -1,22 +1,159 @@
-"""Writes that are never half done, and locks."""
+"""Writes that are never half done, and locks; nothing else in the two packages renames a file into its place.
+
+What is written goes to a hidden name beside its target, is flushed to disk and takes the target's name in one step. Whoever is killed on the way,
+or finds the disk full, leaves what was there.
+"""
 
 import fcntl
+import json
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO, Any
 
 from affect_data.errors import DataError
 
+# ---------------------------------------------------------------- files
+
+
+@contextmanager
+def written_file(path: Path) -> Iterator[Path]:
+    """A path to write a file to, which takes the place of `path` once it is written and flushed to disk."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = partial_of(path)
+    try:
+        yield partial
+        flush(partial)
+        partial.rename(path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+    flush(path.parent)
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Writes a file; see `written_file`."""
+    with written_file(path) as partial:
+        partial.write_bytes(data)
+
 
 def write_text(path: Path, text: str) -> None:
-    """Writes a text file: atomic, flushed to disk."""
-    partial = path.with_name(path.name + ".partial")
-    with partial.open("w", encoding="utf-8") as sink:
-        sink.write(text)
-        sink.flush()
-        os.fsync(sink.fileno())
-    partial.rename(path)
+    """Writes a text file in UTF-8; see `written_file`."""
+    write_bytes(path, text.encode())
+
+
+def write_json(path: Path, values: object) -> None:
+    """Writes a JSON document for people to read; see `written_file`."""
+    write_text(path, json.dumps(values, indent=2) + "\n")
+
+
+def link_file(source: Path | str, target: Path | str) -> None:
+    """Gives a file a second name, or copies it where the file system has no links; for files that are never written in place."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
+
+
+# ---------------------------------------------------------------- folders
+
+
+@contextmanager
+def written_folder(path: Path) -> Iterator[Path]:
+    """A new folder to fill, which takes the place of `path` once it is filled and flushed to disk; what a killed one left is removed first."""
+    recover_folder(path)
+    partial = partial_of(path)
+    partial.mkdir(parents=True)
+    try:
+        yield partial
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+    commit_folder(partial, path)
+
+
+def commit_folder(filled: Path, path: Path) -> None:
+    """Flushes a filled folder to disk, with all that is in it, and puts it in the place of `path`."""
+    for inner in filled.rglob("*"):
+        flush(inner)
+    flush(filled)
+    swap_folder(filled, path)
+
+
+def swap_folder(filled: Path, path: Path) -> None:
+    """Puts a folder that is on the disk in the place of `path`.
+
+    The old one is moved away before and removed after, so that `path` is whole at every moment at which it is there; `recover_folder` brings the old
+    one back where a kill came between.
+    """
+    old = _old_of(path)
+    if path.exists():
+        shutil.rmtree(old, ignore_errors=True)
+        path.rename(old)
+    filled.rename(path)
+    flush(path.parent)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def recover_folder(path: Path) -> None:
+    """Undoes what a killed `written_folder` left: the old folder comes back where the new one did not arrive."""
+    old = _old_of(path)
+    if old.exists() and not path.exists():
+        old.rename(path)
+    shutil.rmtree(old, ignore_errors=True)
+    shutil.rmtree(partial_of(path), ignore_errors=True)
+
+
+def move_folder(folder: Path, path: Path) -> None:
+    """Moves a folder that is on the disk to a place that is free."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    folder.rename(path)
+    flush(path.parent)
+
+
+def partial_of(path: Path) -> Path:
+    """Where a file or a folder is written before it takes its place."""
+    return path.with_name(f".{path.name}.partial")
+
+
+def _old_of(path: Path) -> Path:
+    return path.with_name(f".{path.name}.old")
+
+
+def flush(path: Path) -> None:
+    """Waits until a file's bytes, or the names in a folder, are on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+# ---------------------------------------------------------------- locks
+
+
+@contextmanager
+def locked_file(path: Path, mode: str) -> Iterator[IO[Any]]:
+    """An opened file that nobody else holds meanwhile, on the disk at the end; waits for who holds it."""
+    with path.open(mode) as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def try_lock(path: Path) -> IO[Any] | None:
+    """An open file that holds a lock until it is closed, or its process ends; None where another process holds the lock."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle = path.open("w")
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        handle.close()
+        return None
+    return handle
 
 
 @contextmanager
@@ -26,12 +163,10 @@ def exclusive(path: Path) -> Iterator[None]:
     Raises:
         DataError: another process holds it.
     """
-    path.mkdir(parents=True, exist_ok=True)
-    with (path / ".lock").open("w") as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise DataError(
-                f"'{path}' is being written by another process; wait for it to end, then run the same command again"
-            ) from None
+    handle = try_lock(path / ".lock")
+    if handle is None:
+        raise DataError(
+            f"'{path}' is being written by another process; wait for it to end, then run the same command again"
+        )
+    with handle:
         yield

@@ -1,15 +1,13 @@
-"""The folder of a training run: where its parts lie, and writes that are never half done."""
+"""The folder of a training run: where its parts lie, its lock, and its logs."""
 
-import fcntl
 import json
-import os
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from affect_data.errors import UsageError
+from affect_data.files import try_lock, write_text
 from affect_train.errors import NotAModelError
 
 if TYPE_CHECKING:
@@ -46,16 +44,8 @@ def run_lock(folder: RunFolder, accelerator: "Accelerator") -> Iterator[None]:
     Raises:
         UsageError: another run holds it; on every process.
     """
-    handle, held = None, 1
-    if accelerator.is_main_process:
-        folder.path.mkdir(parents=True, exist_ok=True)
-        handle = folder.lock.open("w")
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            handle.close()
-            held = 0
-    if not agreed(accelerator, held):
+    handle = try_lock(folder.lock) if accelerator.is_main_process else None
+    if not agreed(accelerator, int(handle is not None or not accelerator.is_main_process)):
         raise UsageError(f"another run is writing to '{folder.path}'; wait for it to end, or choose another `output`")
     try:
         yield
@@ -97,67 +87,6 @@ def model_folder(path: Path | str) -> Path:
     raise NotAModelError(
         path, f"it holds neither {MODEL_CONFIG} nor model/{MODEL_CONFIG}", "Name a run folder or a model folder"
     )
-
-
-@contextmanager
-def written_folder(path: Path) -> Iterator[Path]:
-    """A folder to fill, which takes the place of `path` once it is filled and flushed to disk.
-
-    The old folder is moved away before and removed after, so that `path` is complete at every moment in which it exists.
-    """
-    partial = path.with_name(f".{path.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    yield partial
-    commit_folder(partial, path)
-
-
-def commit_folder(partial: Path, path: Path) -> None:
-    """Flushes a filled folder to disk and renames it to `path`."""
-    for file in partial.rglob("*"):
-        if file.is_file():
-            _flush(file)
-    _flush(partial)
-    old = path.with_name(f".{path.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
-    if path.exists():
-        path.rename(old)
-    partial.rename(path)
-    _flush(path.parent)
-    shutil.rmtree(old, ignore_errors=True)
-
-
-def recover_folder(path: Path) -> None:
-    """Undoes what a crash inside `commit_folder` left: the old folder comes back where the new one did not arrive."""
-    old = path.with_name(f".{path.name}.old")
-    if old.exists() and not path.exists():
-        old.rename(path)
-    shutil.rmtree(old, ignore_errors=True)
-    shutil.rmtree(path.with_name(f".{path.name}.partial"), ignore_errors=True)
-
-
-def _flush(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def write_text(path: Path, text: str) -> None:
-    """Writes a file under a temporary name, flushes it and renames it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    with partial.open("w", encoding="utf-8") as sink:
-        sink.write(text)
-        sink.flush()
-        os.fsync(sink.fileno())
-    partial.replace(path)
-
-
-def write_json(path: Path, values: object) -> None:
-    """Writes a JSON document, atomically."""
-    write_text(path, json.dumps(values, indent=2) + "\n")
 
 
 class LineLog:

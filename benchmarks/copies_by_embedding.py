@@ -84,15 +84,15 @@ def _features_of(encoded: list[bytes], dataset: AuditedDataset, backbone: str) -
     """Features of pictures, as the dataset's first stored ones that this backbone gives; float32 [pictures, width]."""
     import torch
 
+    from affect_data.dataset.kinds.features import FEATURES
     from affect_train.inference.features import features_of
-    from affect_train.inputs.features import read_feature_provenance
     from affect_train.inputs.preprocess import Preprocessing
     from affect_train.network.model import AffectModel
     from affect_train.recipe.model import Model
     from affect_train.tasks import TaskSet
 
     for name in dataset.feature_names():
-        described = read_feature_provenance(dataset.folder, name).preprocessing
+        described = FEATURES.read(dataset.folder, name).preprocessing
         preprocessing = Preprocessing.from_dict(described)
         options = Model(backbone=backbone, image_size=preprocessing.image_size, freeze_backbone=True)
         model = AffectModel.build(TaskSet((), (), 2), options, described, preprocessing.digest()).eval()

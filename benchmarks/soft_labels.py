@@ -22,8 +22,9 @@ import numpy as np
 import pyarrow as pa
 
 from affect_data.dataset.folder import Manifest, load_dataset, open_dataset
+from affect_data.dataset.kinds.soft_labels import SoftLabelProvenance
 from affect_data.dataset.schema import IMAGES, LABELS, arrow_schema, features
-from affect_data.dataset.soft_labels import ROWS_PER_BATCH, SoftLabelProvenance, SoftLabelWriter
+from affect_data.dataset.soft_labels import ROWS_PER_BATCH, SoftLabelWriter
 from affect_data.dataset.writing import seal_group, shard_name, write_manifest, write_shard
 from affect_data.vocabulary import ACTION_UNITS, EXPRESSIONS
 

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 import polars as pl
 
 from affect_data.dataset.folder import DatasetFolder
-from affect_data.dataset.soft_labels import SoftLabelProvenance
+from affect_data.dataset.kinds.features import FEATURES
+from affect_data.dataset.kinds.soft_labels import SOFT_LABELS, SoftLabelProvenance
 from affect_data.vocabulary import ACTION_UNITS, EXPRESSIONS
 
 if TYPE_CHECKING:
@@ -98,21 +99,13 @@ class AuditedDataset:
 
     def teachers(self) -> dict[str, SoftLabelProvenance]:
         """Provenance of the soft labels that fit the dataset, by name."""
-        known = self.folder.manifest.provenance
-        read = {
-            name.removeprefix("soft."): SoftLabelProvenance.model_validate(provenance)
-            for name, provenance in known.items()
-            if name.startswith("soft.")
-        }
-        return {
-            name: teacher for name, teacher in read.items() if teacher.dataset_fingerprint == self.folder.fingerprint
-        }
+        return {name: SOFT_LABELS.read(self.folder, name) for name in SOFT_LABELS.fitting(self.folder)}
 
     def logits(self, teacher: str, head: str) -> "npt.NDArray[np.float32]":
         """A teacher's logits of all splits, float32 [rows, width], in the row order of `labels`."""
         import numpy as np
 
-        group, column = f"soft.{teacher}", f"soft.{teacher}.{head}"
+        group, column = SOFT_LABELS.group(teacher), SOFT_LABELS.column(teacher, head)
         parts = []
         for split in self.folder.splits:
             values = self.folder.load(split, [group]).data.table.column(column).combine_chunks()
@@ -121,15 +114,13 @@ class AuditedDataset:
 
     def feature_names(self) -> tuple[str, ...]:
         """Names of the stored features that fit the dataset, alphabetical."""
-        known = self.folder.manifest.provenance
-        fit = (name for name in known if known[name].get("dataset_fingerprint") == self.folder.fingerprint)
-        return tuple(sorted(name.removeprefix("features.") for name in fit if name.startswith("features.")))
+        return FEATURES.fitting(self.folder)
 
     def features(self, name: str) -> "npt.NDArray[np.float32]":
         """Stored features of all splits, float32 [rows, width], in the row order of `labels`."""
         import numpy as np
 
-        group = f"features.{name}"
+        group = FEATURES.group(name)
         parts = []
         for split in self.folder.splits:
             values = self.folder.load(split, [group]).data.table.column(group).combine_chunks()

@@ -1,6 +1,5 @@
 """Runs audits over a dataset and keeps their findings in ``audit.parquet``, worst first."""
 
-import os
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from affect_data.dataset.folder import AUDIT as AUDIT
 from affect_data.dataset.folder import AUDIT_FINGERPRINT as FINGERPRINT
 from affect_data.dataset.folder import DatasetFolder, open_dataset
 from affect_data.errors import DataError
-from affect_data.files import exclusive
+from affect_data.files import exclusive, written_file
 
 
 class NotAuditedError(DataError):
@@ -120,12 +119,8 @@ def read_audit(path: Path | str) -> pl.DataFrame:
 def _write(folder: DatasetFolder, found: pl.DataFrame, checks: tuple[str, ...]) -> None:
     with suppress(NotAuditedError):
         found = _ordered(pl.concat([read_audit(folder.path).filter(~pl.col("check").is_in(list(checks))), found]))
-    with exclusive(folder.path):
-        partial = folder.path / f".{AUDIT}.partial"
+    with exclusive(folder.path), written_file(folder.path / AUDIT) as partial:
         found.write_parquet(partial, metadata={FINGERPRINT: folder.fingerprint})
-        with partial.open("rb") as written:
-            os.fsync(written.fileno())
-        partial.rename(folder.path / AUDIT)
 
 
 def _ordered(found: pl.DataFrame) -> pl.DataFrame:

@@ -1,6 +1,5 @@
 """Writes the weights of a plan as a column group, with what an epoch drawn by them consists of."""
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -8,7 +7,6 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from pydantic import BaseModel, ConfigDict
 
 from affect_data.balance.distribution import Distribution, distribution
 from affect_data.balance.drawing import draw, expected_draws
@@ -16,35 +14,10 @@ from affect_data.balance.labels import PlanLabels
 from affect_data.balance.plans import Plan
 from affect_data.balance.pools import PoolWeights
 from affect_data.dataset.folder import DatasetFolder, open_dataset
+from affect_data.dataset.kinds.balance import BALANCE, BalanceProvenance
 from affect_data.dataset.writing import add_group
-from affect_data.errors import DataError, UnknownNameError, UsageError
 
 SPLIT: Final = "train"
-PREFIX: Final = "balance."
-
-_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
-
-
-class BalanceProvenance(BaseModel):
-    """Where a group of weights comes from.
-
-    Attributes:
-        name: of the group; its columns are ``balance.<name>.<pool>``.
-        plan: name of the plan.
-        options: all options of the plan, defaults included.
-        seed: of the plan and of the epoch that was drawn for the report.
-        dataset_fingerprint: of the dataset whose rows are weighed.
-        pools: by column: rows, draws, repeat cap, notes, and the distribution before, as planned and as drawn.
-    """
-
-    model_config = ConfigDict(extra="forbid")
-
-    name: str
-    plan: str
-    options: dict[str, Any]
-    seed: int
-    dataset_fingerprint: str
-    pools: dict[str, dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -108,22 +81,12 @@ class BalanceReport:
         """The same as plain lists and dictionaries."""
         return {
             "dataset": str(self.dataset.path),
-            "group": PREFIX + self.name,
+            "group": BALANCE.group(self.name),
             "plan": self.plan.name,
             "options": self.plan.described(),
             "seed": self.seed,
             "pools": {pool.column: pool.to_json(histograms=True) for pool in self.pools},
         }
-
-
-class StaleBalanceError(DataError):
-    """Weights that were made for other rows or labels."""
-
-    def __init__(self, provenance: BalanceProvenance, expected: str) -> None:
-        super().__init__(
-            f"the weights '{provenance.name}' were made for the dataset with fingerprint {provenance.dataset_fingerprint}, this one has {expected}: "
-            f"its rows or labels changed. Weigh it again: `affect-data balance DATASET {provenance.plan} --name {provenance.name}`"
-        )
 
 
 def balance(path: Path | str, plan: Plan, name: str, seed: int = 0, draws: int | None = None) -> BalanceReport:
@@ -143,10 +106,7 @@ def balance(path: Path | str, plan: Plan, name: str, seed: int = 0, draws: int |
         UnknownNameError: the dataset has no train split, or an option names something unknown.
         DataError: the labels do not allow the plan.
     """
-    if not _NAME.fullmatch(name):
-        raise UsageError(
-            f"'{name}' is no name of a group; use letters, digits, '-' and '_', beginning with a letter or digit"
-        )
+    BALANCE.check_name(name)
     folder = open_dataset(path)
     folder.rows(SPLIT)
     labels = PlanLabels.read(folder, SPLIT)
@@ -186,37 +146,22 @@ def _report(labels: PlanLabels, pool: PoolWeights, seed: int, draws: int | None)
 def _write(folder: DatasetFolder, name: str, pools: list[PoolWeights], provenance: BalanceProvenance) -> DatasetFolder:
     from datasets import Features, Value
 
-    group = PREFIX + name
-    columns = {f"{group}.{pool.column}": pa.array(pool.weights.astype(np.float32)) for pool in pools}
+    columns = {BALANCE.column(name, pool.column): pa.array(pool.weights.astype(np.float32)) for pool in pools}
     features = Features(dict.fromkeys(columns, Value("float32")))
-    return add_group(folder, group, [(SPLIT, pa.table(columns))], features, provenance.model_dump(mode="json"))
+    return add_group(
+        folder, BALANCE.group(name), [(SPLIT, pa.table(columns))], features, provenance.model_dump(mode="json")
+    )
 
 
-def read_provenance(path: Path | str, name: str) -> BalanceProvenance:
-    """Where the weights of a name come from.
-
-    Raises:
-        UnknownNameError: the dataset has no weights of this name.
-        StaleBalanceError: they were made for other rows or labels.
-    """
-    folder = open_dataset(path)
-    known = [group.removeprefix(PREFIX) for group in folder.manifest.provenance if group.startswith(PREFIX)]
-    if name not in known:
-        raise UnknownNameError(f"balance of '{path}'", name, known)
-    provenance = BalanceProvenance.model_validate(folder.manifest.provenance[PREFIX + name])
-    if provenance.dataset_fingerprint != folder.fingerprint:
-        raise StaleBalanceError(provenance, folder.fingerprint)
-    return provenance
-
-
-def load_weights(path: Path | str, name: str) -> dict[str, npt.NDArray[np.float32]]:
+def load_weights(dataset: DatasetFolder | Path | str, name: str) -> dict[str, npt.NDArray[np.float32]]:
     """The weights of the train rows by pool, float32 [N]: ``au``, ``expression``, ``va``, ``weight``, as far as the plan is about them.
 
     Raises:
-        UnknownNameError: as for `read_provenance`.
-        StaleBalanceError: as for `read_provenance`.
+        UnknownNameError: the dataset has no weights of this name.
+        StaleGroupError: they were made for other rows or labels.
     """
-    read_provenance(path, name)
-    group = PREFIX + name
-    table = open_dataset(path).load(SPLIT, [group]).data.table
-    return {column.removeprefix(group + "."): table.column(column).to_numpy() for column in table.column_names}
+    folder = dataset if isinstance(dataset, DatasetFolder) else open_dataset(dataset)
+    BALANCE.read(folder, name)
+    table = folder.load(SPLIT, [BALANCE.group(name)]).data.table
+    own = BALANCE.column(name, "")
+    return {column.removeprefix(own): table.column(column).to_numpy() for column in table.column_names}

@@ -42,7 +42,7 @@ from affect_data.dataset.hashing import content_hash, dataset_fingerprint
 from affect_data.dataset.schema import IMAGES, LABELS, SCHEMA_VERSION, features, score_features
 from affect_data.dataset.writing import seal_group, shard_name, write_manifest
 from affect_data.errors import DataError, NotADatasetError, UnknownNameError
-from affect_data.files import exclusive, write_text
+from affect_data.files import exclusive, swap_folder, write_text, written_file
 from affect_data.leaks.leaks import guard_parts
 
 STAGING: Final = ".{}.building"
@@ -150,7 +150,8 @@ def build(
             raise DataError(
                 f"none of the {len(failures) - failed_lines(sources):,} pictures can be decoded, nothing was built"
             )
-        failures.write_parquet(staging / FAILURES)
+        with written_file(staging / FAILURES) as partial:
+            failures.write_parquet(partial)
         write_text(
             staging / LOCK,
             json.dumps(_lock(recipe, reports, records, manifest, build_key, decided), indent=1, sort_keys=True) + "\n",
@@ -158,7 +159,8 @@ def build(
         for plan in plans:
             plan.record_path().unlink(missing_ok=True)
         write_manifest(staging, manifest)
-        _swap(staging, out)
+        (staging / ".lock").unlink(missing_ok=True)
+        swap_folder(staging, out)
     reused = sum(record.reused for record in records)
     return BuildReport(
         open_dataset(out),
@@ -252,17 +254,6 @@ def _seal(staging: Path, recipe: DataRecipe, records: list[ShardRecord]) -> Mani
 def _packed(folder: Path, shards: Sequence[str]) -> pa.Table:
     """The rows of the shards of one column group, over memory maps."""
     return pa.concat_tables(pa.ipc.open_stream(pa.memory_map(str(folder / name))).read_all() for name in shards)
-
-
-def _swap(staging: Path, out: Path) -> None:
-    """Puts the finished folder in its place; an older dataset is removed only after the new one is there."""
-    (staging / ".lock").unlink(missing_ok=True)
-    old = out.parent / f".{out.name}.replaced"
-    shutil.rmtree(old, ignore_errors=True)
-    if out.exists():
-        out.rename(old)
-    staging.rename(out)
-    shutil.rmtree(old, ignore_errors=True)
 
 
 def _lock(

@@ -161,6 +161,7 @@ def stats(
 @app.command(epilog="Example: `affect-data schema`")
 def schema(as_json: Json = False) -> None:
     """Print the schema of a merged dataset: columns, fills and named rules."""
+    from affect_data.dataset.kinds.registry import describe_kinds
     from affect_data.dataset.schema import COLUMNS, RULES, SCHEMA_VERSION, describe
 
     if as_json:
@@ -171,7 +172,7 @@ def schema(as_json: Json = False) -> None:
         rules = [{"name": rule.name, "description": rule.description} for rule in RULES]
         print_json({"version": SCHEMA_VERSION, "columns": columns, "rules": rules})
     else:
-        sys.stdout.write(describe())
+        sys.stdout.write(describe() + describe_kinds())
 
 
 cli_balance.register(app)

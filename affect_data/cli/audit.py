@@ -76,15 +76,16 @@ def folds(
     """Add folds for cross-validation as a column group: disjoint by subject, track and copies, stratified over AU, expression and VA."""
     from affect_data.audit.base import AuditedDataset
     from affect_data.dataset.folder import open_dataset
+    from affect_data.dataset.kinds.folds import FOLDS
     from affect_data.leaks.folds import write_folds, write_literature_folds
 
     folder = open_dataset(dataset)
     if literature is not None:
-        group = f"folds.{literature}"
+        group = FOLDS.group(literature)
         written = write_literature_folds(folder, literature)
     else:
         name = name or f"{count}fold"
-        group = f"folds.{name}"
+        group = FOLDS.group(name)
         with _progress() as progress:
             groups = AuditedDataset(folder, workers, progress).copies.groups if copies else None
         written = write_folds(folder, name, count, seed=seed, copies=groups)

@@ -116,7 +116,8 @@ def apply(
 
 def undo(dataset: Dataset, as_json: Json = False) -> None:
     """Put back the labels before the last application of decisions, byte by byte."""
-    from affect_data.corrections.versions import stale_groups, undo_version
+    from affect_data.corrections.versions import undo_version
+    from affect_data.dataset.kinds.registry import stale_groups
 
     folder, version = undo_version(dataset)
     if as_json:
@@ -175,10 +176,10 @@ def _login() -> str:
         return "unknown"
 
 
-def _stale(groups: tuple[str, ...]) -> list[str]:
-    if not groups:
+def _stale(commands: Mapping[str, str]) -> list[str]:
+    if not commands:
         return []
     return [
-        f"made for other labels, and refused until they are made again: {', '.join(groups)}",
-        "  soft.*: `affect-train label RUN DATASET --name NAME`; balance.*: `affect-data balance`; folds.*: `affect-data folds`",
+        f"made for other labels, and refused until they are made again: {', '.join(commands)}",
+        *(f"  {group}: `{command}`" for group, command in commands.items()),
     ]

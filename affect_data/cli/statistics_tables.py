@@ -10,6 +10,7 @@ import polars as pl
 from affect_data.balance.distribution import Distribution
 from affect_data.balance.group import BalanceReport, PoolReport
 from affect_data.cli.tables import table
+from affect_data.dataset.kinds.balance import BALANCE
 from affect_data.statistics.statistics import Statistics
 
 SETS_SHOWN: Final = 15
@@ -105,9 +106,8 @@ def describe_balance(report: BalanceReport) -> str:
     lines = [f"plan {report.plan.name} ({report.plan.source}): {options or 'no options'}; seed {report.seed}"]
     for pool in report.pools:
         lines += ["", *_pool(pool)]
-    group = f"balance.{report.name}"
-    columns = ", ".join(f"{group}.{pool.column}" for pool in report.pools)
-    lines += ["", f"wrote {report.dataset.path}/train/{group}: {columns}"]
+    columns = ", ".join(BALANCE.column(report.name, pool.column) for pool in report.pools)
+    lines += ["", f"wrote {report.dataset.path}/train/{BALANCE.group(report.name)}: {columns}"]
     return "\n".join(lines)
 
 

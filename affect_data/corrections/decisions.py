@@ -1,8 +1,6 @@
 """Decisions about labels: a plain file of one JSON object a line, which only ever grows."""
 
-import fcntl
 import json
-import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -12,6 +10,7 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from affect_data.errors import DataError, UsageError
+from affect_data.files import locked_file
 from affect_data.vocabulary import ACTION_UNITS, COMPOUND_EXPRESSIONS, EXPRESSIONS
 
 MISTAKES_SHOWN: Final = 20
@@ -272,16 +271,12 @@ class DecisionFile:
         """Adds decisions; they are on the disk when it returns."""
         data = "".join(decision.to_line() for decision in decisions).encode()
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("ab") as sink:
-            fcntl.flock(sink, fcntl.LOCK_EX)
+        with locked_file(self.path, "ab") as sink:
             sink.write(data)
-            sink.flush()
-            os.fsync(sink.fileno())
 
     def _mend_end(self) -> None:
         """Removes a last line that a crash has cut short: nobody was told that it was saved; ends a whole one."""
-        with self.path.open("r+b") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+        with locked_file(self.path, "r+b") as file:
             data = file.read()
             start = data.rfind(b"\n") + 1
             if start == len(data):

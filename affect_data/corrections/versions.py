@@ -10,14 +10,14 @@
         changes.parquet                  who, when, why, old value, new value
         decisions.jsonl                  the file of decisions
 
-The manifest is written last. What an interrupted command left is put right by the next one.
+A version is whole before the manifest names its labels: the labels before are second names of the same files. What a killed command left is taken
+away, or taken to its end, by the next one, and the dataset can be read at every moment between.
 """
 
 import hashlib
 import json
-import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -27,18 +27,18 @@ import pyarrow as pa
 
 from affect_data.corrections.decisions import Decision, Labels, count_actions, read_decisions
 from affect_data.corrections.matching import Change, LabelShard, Matching, Misfit, changed_shards, match
-from affect_data.dataset.folder import DatasetFolder, Manifest, open_dataset
+from affect_data.dataset.folder import DatasetFolder, Manifest, group_files, open_dataset, staged_group
 from affect_data.dataset.hashing import content_hash, dataset_fingerprint
+from affect_data.dataset.kinds.registry import stale_groups
 from affect_data.dataset.schema import LABELS, features
-from affect_data.dataset.writing import seal_group, write_manifest, write_shard
+from affect_data.dataset.writing import seal_group, settle_groups, write_manifest, write_shard
 from affect_data.errors import DataError
-from affect_data.files import exclusive, write_text
+from affect_data.files import exclusive, link_file, written_folder
 
 VERSIONS: Final = "versions"
 CHANGES: Final = "changes.parquet"
 DECISIONS: Final = "decisions.jsonl"
 BEFORE: Final = "before.json"
-NEW: Final = "labels.new"
 
 CHANGE_COLUMNS: Final = {
     **dict.fromkeys(("uid", "split", "database", "image_digest"), pl.String),
@@ -69,14 +69,14 @@ class AppliedReport:
         version: of its labels; 0 are those of the build.
         matching: what fitted.
         actions: decisions in force, by action.
-        stale: column groups that were made for the labels before.
+        stale: the command that makes each stale column group again, by group.
     """
 
     dataset: DatasetFolder
     version: int
     matching: Matching
     actions: dict[str, int]
-    stale: tuple[str, ...]
+    stale: Mapping[str, str]
 
     def to_json(self) -> dict[str, Any]:
         """The same as plain values."""
@@ -100,8 +100,8 @@ def label_shards(folder: DatasetFolder) -> list[LabelShard]:
     """The files of labels of a dataset, in row order."""
     shards = []
     for split in folder.splits:
-        state = json.loads((folder.path / split / LABELS / "state.json").read_text(encoding="utf-8"))
-        shards += [LabelShard(split, folder.path / split / LABELS / f["filename"]) for f in state["_data_files"]]
+        place = folder.group_folder(split, LABELS)
+        shards += [LabelShard(split, place / name) for name in group_files(place)]
     return shards
 
 
@@ -139,7 +139,10 @@ def apply_decisions(path: Path | str, decisions_file: Path, *, fitting: bool = F
         version = version_of(folder.manifest)
         if matching.changes:
             version += 1
-            _write_version(folder, version, shards, matching.changes, decisions, decisions_file)
+            try:
+                _write_version(folder, version, shards, matching.changes, decisions, decisions_file)
+            finally:
+                settle(open_dataset(path))
     after = open_dataset(path)
     return AppliedReport(after, version, matching, count_actions(decisions), stale_groups(after))
 
@@ -163,9 +166,8 @@ def undo_version(path: Path | str) -> tuple[DatasetFolder, int]:
             )
         kept = _folder(folder, version)
         before = json.loads((kept / BEFORE).read_text(encoding="utf-8"))
-        for split in _splits_of(kept):
-            (folder.path / split / LABELS).rename(kept / split / NEW)
-            (kept / split / LABELS).rename(folder.path / split / LABELS)
+        for split in before["labels"]:
+            shutil.copytree(kept / split / LABELS, staged_group(folder.path / split / LABELS), copy_function=link_file)
         manifest = folder.manifest.model_copy(deep=True)
         for split, fingerprint in before["labels"].items():
             manifest.groups[split][LABELS] = fingerprint
@@ -175,7 +177,7 @@ def undo_version(path: Path | str) -> tuple[DatasetFolder, int]:
         else:
             manifest.provenance[LABELS] = before["provenance"]
         write_manifest(folder.path, manifest)
-        _remove(kept)
+        settle(open_dataset(path))
     return open_dataset(path), version - 1
 
 
@@ -188,54 +190,21 @@ def read_changes(folder: DatasetFolder) -> pl.DataFrame:
     return pl.concat(parts)
 
 
-def stale_groups(folder: DatasetFolder) -> tuple[str, ...]:
-    """Column groups that were made for other labels than those in force, alphabetical."""
-    return tuple(
-        sorted(
-            name
-            for name, provenance in folder.manifest.provenance.items()
-            if provenance.get("dataset_fingerprint", folder.fingerprint) != folder.fingerprint
-        )
-    )
-
-
 def settle(folder: DatasetFolder) -> None:
-    """Puts right what a killed `apply_decisions` or `undo_version` left: the labels on disk become those that the manifest names."""
+    """Takes what a killed `apply_decisions` or `undo_version` left to its end, or away: what the manifest names decides."""
+    settle_groups(folder.path, folder.manifest)
     root = folder.path / VERSIONS
     if not root.is_dir():
         return
-    version = version_of(folder.manifest)
-    for kept in sorted(root.iterdir(), reverse=True):
-        if not kept.name.isdigit():
+    for kept in sorted(root.iterdir()):
+        if not kept.name.isdigit() or int(kept.name) > version_of(folder.manifest):
             shutil.rmtree(kept)
-            continue
-        for split in _splits_of(kept):
-            current = folder.path / split / LABELS
-            if int(kept.name) > version and (kept / split / LABELS).is_dir():
-                shutil.rmtree(current, ignore_errors=True)
-                (kept / split / LABELS).rename(current)
-            elif int(kept.name) == version and (kept / split / NEW).is_dir():
-                if current.is_dir():
-                    current.rename(kept / split / LABELS)
-                (kept / split / NEW).rename(current)
-        if int(kept.name) > version:
-            _remove(kept)
-    if root.is_dir() and not any(root.iterdir()):
+    if not any(root.iterdir()):
         root.rmdir()
 
 
 def _folder(folder: DatasetFolder, version: int) -> Path:
     return folder.path / VERSIONS / f"{version:04d}"
-
-
-def _splits_of(kept: Path) -> list[str]:
-    return sorted(path.name for path in kept.iterdir() if path.is_dir())
-
-
-def _remove(kept: Path) -> None:
-    shutil.rmtree(kept)
-    if not any(kept.parent.iterdir()):
-        kept.parent.rmdir()
 
 
 def _write_version(
@@ -247,9 +216,7 @@ def _write_version(
     decisions_file: Path,
 ) -> None:
     manifest = folder.manifest.model_copy(deep=True)
-    partial = folder.path / VERSIONS / f".{version:04d}.partial"
-    shutil.rmtree(partial, ignore_errors=True)
-    written = _stage(folder, partial, shards, changes)
+    written = _stage(folder, shards, changes)
     for split, fingerprint in written.items():
         manifest.groups[split][LABELS] = fingerprint
     manifest.fingerprint = dataset_fingerprint(manifest.groups)
@@ -266,27 +233,22 @@ def _write_version(
         "labels": {split: folder.manifest.groups[split][LABELS] for split in written},
         "provenance": folder.manifest.provenance.get(LABELS),
     }
-    (partial / DECISIONS).write_bytes(text)
-    _table(changes).write_parquet(partial / CHANGES)
-    write_text(partial / BEFORE, json.dumps(before, indent=1) + "\n")
-    for name in (DECISIONS, CHANGES):
-        with (partial / name).open("rb") as source:
-            os.fsync(source.fileno())
-    kept = _folder(folder, version)
-    partial.rename(kept)
-    for split in written:
-        (folder.path / split / LABELS).rename(kept / split / LABELS)
-        (kept / split / NEW).rename(folder.path / split / LABELS)
+    with written_folder(_folder(folder, version)) as kept:
+        (kept / DECISIONS).write_bytes(text)
+        _table(changes).write_parquet(kept / CHANGES)
+        (kept / BEFORE).write_text(json.dumps(before, indent=1) + "\n", encoding="utf-8")
+        for split in written:
+            shutil.copytree(folder.path / split / LABELS, kept / split / LABELS, copy_function=link_file)
     write_manifest(folder.path, manifest)
 
 
-def _stage(folder: DatasetFolder, partial: Path, shards: list[LabelShard], changes: list[Change]) -> dict[str, str]:
-    """Writes the new labels of the splits that change; returns their fingerprints."""
+def _stage(folder: DatasetFolder, shards: list[LabelShard], changes: list[Change]) -> dict[str, str]:
+    """Writes the new labels of the splits that change beside the old ones; returns their fingerprints."""
     databases = folder.manifest.databases
     described = features(LABELS, databases)
     changed = {change.split for change in changes}
     staged = {
-        number: LabelShard(shard.split, partial / shard.split / NEW / shard.path.name)
+        number: LabelShard(shard.split, staged_group(folder.path / shard.split / LABELS) / shard.path.name)
         for number, shard in enumerate(shards)
         if shard.split in changed
     }
@@ -294,18 +256,14 @@ def _stage(folder: DatasetFolder, partial: Path, shards: list[LabelShard], chang
         write_shard(staged[number].path, table, described)
     for number, shard in staged.items():
         if not shard.path.exists():
-            # The files of a group are never written in place, so that two names may share one.
-            shard.path.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                os.link(shards[number].path, shard.path)
-            except OSError:  # a file system without links
-                shutil.copyfile(shards[number].path, shard.path)
+            shard.path.parent.mkdir(exist_ok=True)
+            link_file(shards[number].path, shard.path)
     fingerprints = {}
     for split in sorted(changed):
         own = [shard for shard in staged.values() if shard.split == split]
         fingerprints[split] = labels_fingerprint(own, databases)
         names = [shard.path.name for shard in own]
-        seal_group(partial / split / NEW, names, described, fingerprints[split], split)
+        seal_group(staged_group(folder.path / split / LABELS), names, described, fingerprints[split], split)
     return fingerprints
 
 

@@ -22,6 +22,7 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from affect_data.databases.base import SPLITS
+from affect_data.dataset.kinds.soft_labels import SOFT_LABELS
 from affect_data.dataset.schema import IMAGES, LABELS, SCHEMA_VERSION
 from affect_data.errors import DataError, NotADatasetError, UnknownNameError
 
@@ -118,6 +119,12 @@ class DatasetFolder:
         """Names of the column groups of a split, alphabetical."""
         return tuple(sorted(self.manifest.groups[self._known_split(split)]))
 
+    def group_folder(self, split: str, group: str) -> Path:
+        """Where the column group that the manifest names lies: in its place, or beside it where a kill came before it was put there."""
+        place = self.path / split / group
+        staged = staged_group(place)
+        return staged if is_sealed(staged, self.manifest.groups[split][group]) else place
+
     def load(self, split: str, groups: Sequence[str] = (LABELS, IMAGES)) -> "Dataset":
         """The named column groups of a split side by side, over memory maps.
 
@@ -131,12 +138,13 @@ class DatasetFolder:
         for group in groups:
             if group not in self.manifest.groups[self._known_split(split)]:
                 raise UnknownNameError(f"column group of split '{split}' in '{self.path}'", group, self.groups(split))
-            because = _broken_because(self.path / split / group, self.manifest.groups[split][group])
+            place = self.group_folder(split, group)
+            because = _broken_because(place, self.manifest.groups[split][group])
             if because:
                 raise NotADatasetError(
                     self.path, f"the column group '{split}/{group}' {because}", "Write the group again"
                 )
-            parts.append(load_from_disk(str(self.path / split / group)))
+            parts.append(load_from_disk(str(place)))
         return parts[0] if len(parts) == 1 else concatenate_datasets(parts, axis=1)
 
     def labels(self, split: str) -> pl.DataFrame:
@@ -196,18 +204,35 @@ def load_dataset(path: Path | str, split: str, soft_labels: Sequence[str] = ()) 
         NotADatasetError: the folder is no finished dataset.
         UnknownNameError: it has no such split or teacher.
     """
-    return open_dataset(path).load(split, [LABELS, IMAGES, *(f"soft.{name}" for name in soft_labels)])
+    return open_dataset(path).load(split, [LABELS, IMAGES, *map(SOFT_LABELS.group, soft_labels)])
+
+
+def staged_group(place: Path) -> Path:
+    """Where a column group is written, beside the place that it takes when the manifest names it."""
+    return place.with_name(f".{place.name}.new")
+
+
+def group_files(folder: Path) -> tuple[str, ...]:
+    """Names of the files of a sealed column group, in row order; none where the folder is not one."""
+    return _seal(folder)[1]
+
+
+def is_sealed(folder: Path, fingerprint: str) -> bool:
+    """Whether a folder is the sealed column group with this fingerprint."""
+    return _seal(folder)[0] == fingerprint[:16]
+
+
+def _seal(folder: Path) -> tuple[str, tuple[str, ...]]:
+    try:
+        state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
+        return state["_fingerprint"], tuple(file["filename"] for file in state["_data_files"])
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return "", ()
 
 
 def _broken_because(folder: Path, fingerprint: str) -> str:
     """Why a folder is not the sealed column group with this fingerprint; empty where it is."""
-    try:
-        state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
-        shards = [file["filename"] for file in state["_data_files"]]
-        sealed = state["_fingerprint"]
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
-        sealed, shards = "", []
-    if sealed != fingerprint[:16]:
+    if not is_sealed(folder, fingerprint):
         return f"is not the one that {MANIFEST} names, as after an interrupted write"
-    lost = next((name for name in shards if not (folder / name).is_file()), None)
+    lost = next((name for name in group_files(folder) if not (folder / name).is_file()), None)
     return f"lacks its file '{lost}'" if lost else ""

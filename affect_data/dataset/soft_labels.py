@@ -8,7 +8,6 @@ column group without being copied once all are there. A range that is there afte
 """
 
 import hashlib
-import re
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -17,89 +16,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
-from pydantic import BaseModel, ConfigDict, Field
 
-from affect_data.dataset.folder import DatasetFolder, open_dataset
+from affect_data.dataset.folder import DatasetFolder, open_dataset, staged_group
 from affect_data.dataset.hashing import content_hash
-from affect_data.dataset.writing import seal_group, shard_name, write_manifest, write_shard
-from affect_data.errors import DataError, NotADatasetError, UnknownNameError, UsageError
-from affect_data.files import exclusive
+from affect_data.dataset.kinds.soft_labels import SOFT_LABELS, SoftLabelProvenance
+from affect_data.dataset.writing import seal_group, settle_groups, shard_name, write_manifest, write_shard
+from affect_data.errors import DataError, NotADatasetError, UnknownNameError
+from affect_data.files import exclusive, link_file
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
     from datasets import Features
 
-HEADS: Final = ("au", "expression", "valence", "arousal")
 ROWS_PER_BATCH: Final = 16_384
-NAME: Final = r"^[A-Za-z0-9][A-Za-z0-9_-]*$"
-
-
-class SoftLabelProvenance(BaseModel):
-    """Where a group of soft labels comes from, and what its columns mean.
-
-    Attributes:
-        name: of the group; its columns are ``soft.<name>.<head>``.
-        teacher_id: the model: a run, a folder's name or a Hub id; never an absolute path.
-        teacher_revision: hash of the weights, or the Hub's revision.
-        dataset_fingerprint: of the dataset that was labelled.
-        view: how the teacher saw the picture, for example ``centre crop, margin 0.2, 112 px``.
-        out_of_fold: whether no row was labelled by a teacher that had seen it.
-        action_units: numbers, in the order of the column ``au``; empty where the teacher has none.
-        expressions: class names, in the order of the column ``expression``.
-        valence_arousal_bins: number of equal bins over [-1, 1] in ``valence`` and ``arousal``; 0 where the teacher has none.
-        created: ISO time; of the first of several writings of the same logits.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    name: str = Field(pattern=NAME)
-    teacher_id: str
-    teacher_revision: str
-    dataset_fingerprint: str
-    view: str
-    out_of_fold: bool = False
-    action_units: tuple[int, ...] = ()
-    expressions: tuple[str, ...] = ()
-    valence_arousal_bins: int = 0
-    created: str = ""
-
-    def widths(self) -> dict[str, int]:
-        """Number of logits by head, without the heads that the teacher lacks."""
-        widths = (len(self.action_units), len(self.expressions), self.valence_arousal_bins, self.valence_arousal_bins)
-        return {head: width for head, width in zip(HEADS, widths, strict=True) if width}
-
-    def describes_same(self, other: "SoftLabelProvenance") -> bool:
-        """Whether two provenances differ in their time at most."""
-        return self.model_copy(update={"created": ""}) == other.model_copy(update={"created": ""})
-
-
-class StaleSoftLabelsError(DataError):
-    """Soft labels of another dataset than the one at hand."""
-
-    def __init__(self, name: str, found: str, expected: str) -> None:
-        super().__init__(
-            f"soft labels '{name}' were made for the dataset with fingerprint {found}, this one has {expected}: its rows or labels changed. "
-            f"Label it again: `affect-train label RUN DATASET --name {name}`"
-        )
-
-
-def check_name(name: str) -> str:
-    """The name, if soft labels can have it.
-
-    Raises:
-        UsageError: it would leave the dataset's folder, or is no column name.
-    """
-    if not re.match(NAME, name):
-        raise UsageError(
-            f"soft labels cannot be called '{name}'; use letters, digits, - and _, a letter or digit first"
-        )
-    return name
-
-
-def group_name(name: str) -> str:
-    """The column group of a teacher's soft labels."""
-    return f"soft.{name}"
 
 
 @dataclass(frozen=True)
@@ -135,16 +65,16 @@ class SoftLabelWriter:
         rows_per_range: rows of a file; None: one file a split.
 
     Raises:
-        StaleSoftLabelsError: the provenance names another dataset.
+        StaleGroupError: the provenance names another dataset.
         DataError: the teacher has no head.
     """
 
     def __init__(self, path: Path | str, provenance: SoftLabelProvenance, rows_per_range: int | None = None) -> None:
         self.folder = open_dataset(path)
         self.provenance = provenance
-        self.group = group_name(provenance.name)
+        self.group = SOFT_LABELS.group(provenance.name)
         if provenance.dataset_fingerprint != self.folder.fingerprint:
-            raise StaleSoftLabelsError(provenance.name, provenance.dataset_fingerprint, self.folder.fingerprint)
+            raise SOFT_LABELS.stale(self.folder, provenance.name, provenance.dataset_fingerprint)
         if not provenance.widths():
             raise DataError(f"soft labels '{provenance.name}' have no head; the teacher predicts nothing")
         self._rows_per_range = rows_per_range
@@ -172,10 +102,11 @@ class SoftLabelWriter:
 
     def is_committed(self) -> bool:
         """Whether the dataset has this group already, from the same teacher and whole."""
-        stored = open_dataset(self.folder.path).manifest.provenance.get(self.group)
-        if stored is None or not self.provenance.describes_same(SoftLabelProvenance.model_validate(stored)):
+        try:
+            stored = SOFT_LABELS.described(open_dataset(self.folder.path), self.provenance.name)
+        except (UnknownNameError, DataError):
             return False
-        return self._is_readable()
+        return self.provenance.describes_same(stored) and self._is_readable()
 
     def write(self, part: RowRange, logits: Mapping[str, "npt.NDArray[np.float16]"]) -> None:
         """Writes the logits of a range; atomic.
@@ -188,7 +119,7 @@ class SoftLabelWriter:
             DataError: a head is missing, a shape does not fit, or a logit is not finite.
         """
         columns = {
-            f"{self.group}.{head}": _logits(logits, head, width, part)
+            SOFT_LABELS.column(self.provenance.name, head): _logits(logits, head, width, part)
             for head, width in self.provenance.widths().items()
         }
         write_shard(self._file(part), pa.table(columns), self._features(), ROWS_PER_BATCH)
@@ -207,7 +138,7 @@ class SoftLabelWriter:
         """Makes the ranges a column group of the dataset; where it has the same group with the same logits, nothing is changed.
 
         Raises:
-            StaleSoftLabelsError: rows or labels changed in the meantime.
+            StaleGroupError: rows or labels changed in the meantime.
             DataError: a range is missing.
         """
         missing = self.missing()
@@ -216,18 +147,20 @@ class SoftLabelWriter:
             raise DataError(f"soft labels '{self.provenance.name}' lack {rows:,} rows; run the same command again")
         with exclusive(self.folder.path):
             manifest = open_dataset(self.folder.path).manifest
+            settle_groups(self.folder.path, manifest)
             if manifest.fingerprint != self.provenance.dataset_fingerprint:
-                raise StaleSoftLabelsError(
-                    self.provenance.name, self.provenance.dataset_fingerprint, manifest.fingerprint
+                raise SOFT_LABELS.stale(
+                    open_dataset(self.folder.path), self.provenance.name, self.provenance.dataset_fingerprint
                 )
             written = {split: content_hash(self._table(split), seed=self.group) for split in self.folder.splits}
             stored = {split: manifest.groups[split].get(self.group) for split in self.folder.splits}
             if written != stored or not self.is_committed():
-                self._move_in(written)
+                self._stage(written)
                 for split, fingerprint in written.items():
                     manifest.groups[split][self.group] = fingerprint
                 manifest.provenance[self.group] = self.provenance.model_dump(mode="json")
                 write_manifest(self.folder.path, manifest)
+                settle_groups(self.folder.path, manifest)
         self.discard()
         return open_dataset(self.folder.path)
 
@@ -242,21 +175,27 @@ class SoftLabelWriter:
         from datasets import Features, List, Value
 
         widths = self.provenance.widths().items()
-        return Features({f"{self.group}.{head}": List(Value("float16"), length=width) for head, width in widths})
+        return Features(
+            {
+                SOFT_LABELS.column(self.provenance.name, head): List(Value("float16"), length=width)
+                for head, width in widths
+            }
+        )
 
     def _table(self, split: str) -> pa.Table:
         files = [self._file(part) for part in self.ranges() if part.split == split]
         return pa.concat_tables(pa.ipc.open_stream(pa.memory_map(str(file))).read_all() for file in files)
 
-    def _move_in(self, fingerprints: Mapping[str, str]) -> None:
+    def _stage(self, fingerprints: Mapping[str, str]) -> None:
         features = self._features()
         for split, fingerprint in fingerprints.items():
-            names = [self._file(part).name for part in self.ranges() if part.split == split]
-            seal_group(self._ranges / split, names, features, fingerprint, split)
-        for split in fingerprints:
-            final = self.folder.path / split / self.group
-            shutil.rmtree(final, ignore_errors=True)
-            (self._ranges / split).rename(final)
+            staged = staged_group(self.folder.path / split / self.group)
+            staged.mkdir()
+            files = [self._file(part) for part in self.ranges() if part.split == split]
+            for file in files:
+                # Moved away, a range would be lost to a kill before the manifest names the group.
+                link_file(file, staged / file.name)
+            seal_group(staged, [file.name for file in files], features, fingerprint, split)
 
     def _is_readable(self) -> bool:
         folder = open_dataset(self.folder.path)
@@ -282,7 +221,7 @@ def write_soft_labels(
         The dataset with the group.
 
     Raises:
-        StaleSoftLabelsError: the provenance names another dataset.
+        StaleGroupError: the provenance names another dataset.
         DataError: a split or head is missing, a shape does not fit, or a logit is not finite.
     """
     folder = open_dataset(path)
@@ -318,20 +257,3 @@ def _logits(heads: Mapping[str, Any], head: str, width: int, part: RowRange) -> 
             f"soft labels '{head}' of split '{part.split}': row {row} has a logit that is no finite float16; the teacher diverged"
         )
     return pa.FixedSizeListArray.from_arrays(pa.array(values.reshape(-1)), width)
-
-
-def read_provenance(path: Path | str, name: str) -> SoftLabelProvenance:
-    """Where the soft labels of a teacher come from.
-
-    Raises:
-        UnknownNameError: the dataset has no soft labels of this name.
-        StaleSoftLabelsError: they were made for other rows or labels.
-    """
-    folder = open_dataset(path)
-    known = [group.removeprefix("soft.") for group in folder.manifest.provenance if group.startswith("soft.")]
-    if name not in known:
-        raise UnknownNameError(f"teacher in '{path}'", name, known)
-    provenance = SoftLabelProvenance.model_validate(folder.manifest.provenance[group_name(name)])
-    if provenance.dataset_fingerprint != folder.fingerprint:
-        raise StaleSoftLabelsError(name, provenance.dataset_fingerprint, folder.fingerprint)
-    return provenance

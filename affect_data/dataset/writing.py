@@ -1,7 +1,6 @@
 """How a dataset folder is written: shards, sealed groups, the manifest last; all atomic and flushed to disk."""
 
 import json
-import os
 import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -13,9 +12,9 @@ from affect_data.errors import DataError
 
 if TYPE_CHECKING:
     from datasets import Features
-from affect_data.dataset.folder import MANIFEST, DatasetFolder, Manifest, open_dataset
+from affect_data.dataset.folder import MANIFEST, DatasetFolder, Manifest, is_sealed, open_dataset, staged_group
 from affect_data.dataset.hashing import content_hash
-from affect_data.files import exclusive, write_text
+from affect_data.files import exclusive, flush, move_folder, write_text, written_file
 
 ROWS_PER_BATCH: Final = 1000
 
@@ -27,15 +26,9 @@ def shard_name(index: int, count: int) -> str:
 
 def write_shard(path: Path, table: pa.Table, features: "Features", batch_rows: int = ROWS_PER_BATCH) -> None:
     """Writes one Arrow file of a column group, in record batches of `batch_rows`: atomic, flushed to disk."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
     schema = features.arrow_schema
-    with partial.open("wb") as sink:
-        with pa.ipc.new_stream(sink, schema) as writer:
-            writer.write_table(_without_slack(table.cast(schema)), max_chunksize=batch_rows)
-        sink.flush()
-        os.fsync(sink.fileno())
-    partial.rename(path)
+    with written_file(path) as partial, partial.open("wb") as sink, pa.ipc.new_stream(sink, schema) as writer:
+        writer.write_table(_without_slack(table.cast(schema)), max_chunksize=batch_rows)
 
 
 def _without_slack(table: pa.Table) -> pa.Table:
@@ -64,6 +57,7 @@ def seal_group(folder: Path, shards: Sequence[str], features: "Features", finger
     from datasets import DatasetInfo
 
     DatasetInfo(features=features).write_to_directory(str(folder))
+    flush(folder / "dataset_info.json")
     state: dict[str, Any] = {
         "_data_files": [{"filename": name} for name in shards],
         "_fingerprint": fingerprint[:16],
@@ -105,23 +99,38 @@ def add_group(
     """
     with exclusive(folder.path):
         manifest = open_dataset(folder.path).manifest
-        staged: list[tuple[Path, Path]] = []
-        for split, table in tables:
-            if len(table) != manifest.rows[split]:
-                raise DataError(
-                    f"group '{name}' has {len(table):,} rows for split '{split}', the dataset has {manifest.rows[split]:,}"
-                )
-            table = table.cast(features.arrow_schema)
-            fingerprint = content_hash(table, seed=name)
-            partial = folder.path / split / f".{name}.partial"
-            shutil.rmtree(partial, ignore_errors=True)
-            write_shard(partial / shard_name(0, 1), table, features)
-            seal_group(partial, [shard_name(0, 1)], features, fingerprint, split)
-            staged.append((partial, folder.path / split / name))
-            manifest.groups[split][name] = fingerprint
-        for partial, final in staged:
-            shutil.rmtree(final, ignore_errors=True)
-            partial.rename(final)
-        manifest.provenance[name] = provenance
-        write_manifest(folder.path, manifest)
+        settle_groups(folder.path, manifest)
+        named = manifest.model_copy(deep=True)
+        named.provenance[name] = provenance
+        try:
+            for split, table in tables:
+                if len(table) != manifest.rows[split]:
+                    raise DataError(
+                        f"group '{name}' has {len(table):,} rows for split '{split}', the dataset has {manifest.rows[split]:,}"
+                    )
+                table = table.cast(features.arrow_schema)
+                fingerprint = content_hash(table, seed=name)
+                staged = staged_group(folder.path / split / name)
+                write_shard(staged / shard_name(0, 1), table, features)
+                seal_group(staged, [shard_name(0, 1)], features, fingerprint, split)
+                named.groups[split][name] = fingerprint
+            write_manifest(folder.path, named)
+        finally:
+            settle_groups(folder.path, open_dataset(folder.path).manifest)
     return open_dataset(folder.path)
+
+
+def settle_groups(path: Path, manifest: Manifest) -> None:
+    """Puts the column groups that were staged and that the manifest names in their places, and removes those that it does not name.
+
+    A group is replaced in three steps: the new one is written beside it and sealed, the manifest names it, and it takes the place of the old one. A
+    kill between them leaves a dataset that can be read; whoever writes to it next, under its lock, takes the last step by this function.
+    """
+    for split, groups in manifest.groups.items():
+        for staged in sorted((path / split).glob(".*.new")):
+            name = staged.name.removeprefix(".").removesuffix(".new")
+            if name in groups and is_sealed(staged, groups[name]):
+                shutil.rmtree(path / split / name, ignore_errors=True)
+                move_folder(staged, path / split / name)
+            else:
+                shutil.rmtree(staged)

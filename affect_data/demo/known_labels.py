@@ -1,6 +1,5 @@
 """A dataset of drawn faces with every label that the demo world knows, where its databases said little: what models are judged by."""
 
-import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ from affect_data.dataset.schema import IMAGES, LABELS, features
 from affect_data.dataset.writing import seal_group, shard_name, write_manifest, write_shard
 from affect_data.demo.sampler import DEMO_ACTION_UNITS
 from affect_data.errors import DataError
+from affect_data.files import link_file, written_folder
 from affect_data.vocabulary import ACTION_UNIT_SLOTS, ACTION_UNITS, COMPOUND_EXPRESSIONS, EXPRESSIONS
 
 KEYS: Final = ("database", "image", "face")
@@ -44,28 +44,24 @@ def reveal(dataset: Path, truth: Path, out: Path) -> DatasetFolder:
     folder = open_dataset(dataset)
     known = _read_truth(truth)
     groups: dict[str, dict[str, str]] = {}
-    partial = out.with_name(f".{out.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    for split in folder.splits:
-        table = _revealed(folder, split, known)
-        fingerprint = content_hash(table, seed=",".join(sorted(folder.manifest.databases)))
-        described = features(LABELS, folder.manifest.databases)
-        write_shard(partial / split / LABELS / shard_name(0, 1), table, described)
-        seal_group(partial / split / LABELS, [shard_name(0, 1)], described, fingerprint, split)
-        shutil.copytree(folder.path / split / IMAGES, partial / split / IMAGES, copy_function=_link)
-        groups[split] = {LABELS: fingerprint, IMAGES: folder.manifest.groups[split][IMAGES]}
-    manifest = Manifest(
-        fingerprint=dataset_fingerprint(groups),
-        databases=folder.manifest.databases,
-        rows=folder.manifest.rows,
-        groups=groups,
-        provenance={LABELS: {"revealed_from": folder.fingerprint}},
-    )
-    folder.failures().write_parquet(partial / FAILURES)
-    write_manifest(partial, manifest)
-    if out.exists():
-        out.rmdir()
-    partial.rename(out)
+    with written_folder(out) as partial:
+        for split in folder.splits:
+            table = _revealed(folder, split, known)
+            fingerprint = content_hash(table, seed=",".join(sorted(folder.manifest.databases)))
+            described = features(LABELS, folder.manifest.databases)
+            write_shard(partial / split / LABELS / shard_name(0, 1), table, described)
+            seal_group(partial / split / LABELS, [shard_name(0, 1)], described, fingerprint, split)
+            shutil.copytree(folder.group_folder(split, IMAGES), partial / split / IMAGES, copy_function=link_file)
+            groups[split] = {LABELS: fingerprint, IMAGES: folder.manifest.groups[split][IMAGES]}
+        folder.failures().write_parquet(partial / FAILURES)
+        manifest = Manifest(
+            fingerprint=dataset_fingerprint(groups),
+            databases=folder.manifest.databases,
+            rows=folder.manifest.rows,
+            groups=groups,
+            provenance={LABELS: {"revealed_from": folder.fingerprint}},
+        )
+        write_manifest(partial, manifest)
     return open_dataset(out)
 
 
@@ -139,10 +135,3 @@ def _with_columns(table: pa.Table, columns: dict[str, np.ndarray]) -> pa.Table:
             array = pa.FixedSizeListArray.from_arrays(array.cast(field.type.value_type), values.shape[1])
         table = table.set_column(index, field, array.cast(field.type))
     return table
-
-
-def _link(source: str, target: str) -> None:
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copy2(source, target)

@@ -1,6 +1,5 @@
 """Writes the demo databases: the official layouts, each with only the labels which that database has, and the whole truth apart."""
 
-import shutil
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from affect_data.demo.sheet import contact_sheet
 from affect_data.demo.style import Style
 from affect_data.demo.truth import PlacedFace
 from affect_data.errors import DataError, UsageError
+from affect_data.files import written_folder
 
 TRUTH: Final = "truth.parquet"
 SHEET: Final = "faces.png"
@@ -104,22 +104,19 @@ def write_demo(
     """
     if out.exists() and any(out.iterdir()):
         raise DataError(f"'{out}' is not empty; name a new folder for the demo databases")
-    partial = out.with_name(f".{out.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
     world = world or World()
-    # The samplers, because a world's read-only mappings cannot be sent to other processes.
-    jobs = [(partial, name, seed, count, world.sampler(name, seed)) for name, count in world.faces_of(faces).items()]
-    parts = []
-    for done, part in enumerate(map_shards(_write_database, jobs, workers), start=1):
-        parts.append(part)
-        progress("drawing faces", done, len(jobs))
-    truth = pl.concat(parts).sort("database", "image", "face")
-    truth.write_parquet(partial / TRUTH)
-    contact_sheet(seed).save(partial / SHEET)
-    if out.exists():
-        out.rmdir()
-    partial.rename(out)
+    with written_folder(out) as partial:
+        # The samplers, because a world's read-only mappings cannot be sent to other processes.
+        jobs = [
+            (partial, name, seed, count, world.sampler(name, seed)) for name, count in world.faces_of(faces).items()
+        ]
+        parts = []
+        for done, part in enumerate(map_shards(_write_database, jobs, workers), start=1):
+            parts.append(part)
+            progress("drawing faces", done, len(jobs))
+        truth = pl.concat(parts).sort("database", "image", "face")
+        truth.write_parquet(partial / TRUTH)
+        contact_sheet(seed).save(partial / SHEET)
     return truth
 
 

@@ -5,7 +5,7 @@ Folds are a column group ``folds.<name>`` with one column of that name: the fold
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from affect_data.databases.registry import DATABASES
 from affect_data.dataset.folder import DatasetFolder
+from affect_data.dataset.kinds.folds import FOLDS, FoldProvenance
 from affect_data.dataset.writing import add_group
 from affect_data.errors import DataError, UnknownNameError, UsageError
 from affect_data.leaks.connected import connected_groups, groups_of_keys
@@ -167,9 +168,10 @@ def write_folds(
         splits: whose rows are dealt out; a test split stays apart by default.
 
     Raises:
-        UsageError: see `assign_folds`.
+        UsageError: folds cannot have this name; and see `assign_folds`.
         DataError: see `assign_folds`.
     """
+    FOLDS.check_name(name)
     labels = _labels(folder)
     groups = group_rows(labels, copies)
     used = labels["split"].is_in(list(splits)).to_numpy()
@@ -179,14 +181,15 @@ def write_folds(
     folds = np.full(len(labels), NO_FOLD, np.int8)
     folds[used] = assign_folds(groups[used], strata(labels.filter(pl.Series(used))), count, seed)
     kept_apart = int((apart & labels["split"].is_in(list(splits)).to_numpy()).sum())
-    provenance = {
-        "method": "greedy, stratified",
-        "folds": count,
-        "seed": seed,
-        "splits": list(splits),
-        "disjoint_by": ["subject", "track", "picture", *(["copies"] if copies is not None else [])],
-        "kept_apart": kept_apart,
-    }
+    provenance = FoldProvenance(
+        method="greedy, stratified",
+        folds=count,
+        seed=seed,
+        splits=splits,
+        disjoint_by=("subject", "track", "picture", *(("copies",) if copies is not None else ())),
+        kept_apart=kept_apart,
+        **_written(folder, folds),
+    )
     return _write(folder, labels, name, folds, provenance)
 
 
@@ -194,8 +197,10 @@ def write_literature_folds(folder: DatasetFolder, database: str) -> DatasetFolde
     """Adds the published folds of a database as ``folds.<database>``; see `literature_folds`."""
     labels = _labels(folder)
     folds = literature_folds(labels, database)
-    parts = list(LITERATURE_FOLDS[database])
-    return _write(folder, labels, database, folds, {"method": "literature", "database": database, "parts": parts})
+    provenance = FoldProvenance(
+        method="literature", database=database, parts=tuple(LITERATURE_FOLDS[database]), **_written(folder, folds)
+    )
+    return _write(folder, labels, database, folds, provenance)
 
 
 def _labels(folder: DatasetFolder) -> pl.DataFrame:
@@ -203,15 +208,19 @@ def _labels(folder: DatasetFolder) -> pl.DataFrame:
     return pl.concat(parts)
 
 
+def _written(folder: DatasetFolder, folds: Folds) -> dict[str, Any]:
+    rows = {str(int(fold)): int((folds == fold).sum()) for fold in np.unique(folds)}
+    return {"rows": rows, "dataset_fingerprint": folder.fingerprint}
+
+
 def _write(
-    folder: DatasetFolder, labels: pl.DataFrame, name: str, folds: Folds, provenance: Mapping[str, object]
+    folder: DatasetFolder, labels: pl.DataFrame, name: str, folds: Folds, provenance: FoldProvenance
 ) -> DatasetFolder:
     from datasets import Features, Value
 
-    column = f"folds.{name}"
+    column = FOLDS.group(name)
     tables = [
         (split, pa.table({column: pa.array(folds[(labels["split"] == split).to_numpy()])})) for split in folder.splits
     ]
-    rows = {int(fold): int((folds == fold).sum()) for fold in np.unique(folds)}
-    described = {**provenance, "dataset_fingerprint": folder.fingerprint, "rows": {str(k): v for k, v in rows.items()}}
+    described = provenance.model_dump(mode="json", exclude_none=True)
     return add_group(folder, column, tables, Features({column: Value("int8")}), described)

@@ -7,11 +7,12 @@ import numpy.typing as npt
 
 from affect_data.balance.distribution import distribution
 from affect_data.balance.drawing import draw
-from affect_data.balance.group import PREFIX, SPLIT, BalanceProvenance, load_weights
+from affect_data.balance.group import SPLIT, load_weights
 from affect_data.balance.labels import PlanLabels
 from affect_data.balance.pools import Bools
 from affect_data.balance.registry import make_plan
 from affect_data.dataset.folder import DatasetFolder
+from affect_data.dataset.kinds.balance import BALANCE, BalanceProvenance
 from affect_data.errors import AffectError
 from affect_data.report.charts import Series, bars, plane
 from affect_data.report.html import Markup, Section, escape, figure, grid, paragraph, table
@@ -28,19 +29,19 @@ POOL_NAMES: Final = {
 
 def balancing(folder: DatasetFolder) -> Section | None:
     """Every plan before and after; None where there is none."""
-    names = sorted(name.removeprefix(PREFIX) for name in folder.manifest.provenance if name.startswith(PREFIX))
+    names = BALANCE.names(folder)
     if not names:
         return None
     parts: list[Markup] = []
     labels: PlanLabels | None = None
     for name in names:
-        plan = BalanceProvenance.model_validate(folder.manifest.provenance[PREFIX + name])
+        plan = BALANCE.described(folder, name)
         parts += [Markup(f"<h3>{escape(_title(plan))}</h3>"), paragraph(_options(plan), quiet=True)]
-        if plan.dataset_fingerprint != folder.fingerprint:
+        if BALANCE.is_stale(folder, name):
             parts.append(paragraph("Made for other rows or labels than those in force; not shown."))
             continue
         labels = labels or PlanLabels.read(folder, SPLIT)
-        weights = load_weights(folder.path, name)
+        weights = load_weights(folder, name)
         members, because = _members(plan, labels)
         if because:
             parts.append(paragraph(because, quiet=True))

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from affect_data.dataset.folder import DatasetFolder, open_dataset
 from affect_data.errors import UsageError
+from affect_data.files import write_json
 from affect_data.vocabulary import COMPOUND_EXPRESSIONS
 from affect_train.errors import ModelMismatchError
 from affect_train.evaluation.compound_rule import RAF_DB, CompoundRule, intervals, metrics
@@ -20,7 +21,7 @@ from affect_train.inference.inference import infer, infer_features, open_model, 
 from affect_train.inference.inputs import inputs_of
 from affect_train.inputs.labels import column_array, text_codes
 from affect_train.inputs.loading import FaceImages
-from affect_train.run_folder import model_folder, write_json
+from affect_train.run_folder import model_folder
 from affect_train.runtime import Runtime
 
 if TYPE_CHECKING:

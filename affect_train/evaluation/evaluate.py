@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from affect_data.errors import UsageError
+from affect_data.files import write_json, write_text
 from affect_train.evaluation.intervals import Clusters, confidence_intervals
 from affect_train.evaluation.metrics import best_thresholds, evaluate_predictions
 from affect_train.evaluation.reliability import reliability
@@ -19,7 +20,7 @@ from affect_train.inputs.source import Source, folder_of, open_source
 from affect_train.inputs.split import Split
 from affect_train.network.model import AffectModel
 from affect_train.recipe.section import HeldOut
-from affect_train.run_folder import MODEL_CONFIG, RunFolder, model_folder, write_json, write_text
+from affect_train.run_folder import MODEL_CONFIG, RunFolder, model_folder
 from affect_train.runtime import Runtime
 from affect_train.tasks import TaskSet
 

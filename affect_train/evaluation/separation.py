@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 
 from affect_data.dataset.folder import DatasetFolder, open_dataset
 from affect_data.errors import DataError
+from affect_data.files import write_json
 from affect_data.vocabulary import EXPRESSIONS
 from affect_train.errors import ModelMismatchError
 from affect_train.methods.meta.learning import WEIGHTS
-from affect_train.run_folder import RunFolder, write_json
+from affect_train.run_folder import RunFolder
 
 UIDS_SHOWN = 3
 

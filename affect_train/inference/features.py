@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from torch import nn
 
 from affect_data.dataset.folder import DatasetFolder
+from affect_data.dataset.kinds.features import FEATURES, FeatureProvenance
 from affect_data.dataset.writing import add_group
 from affect_data.errors import DataError
 from affect_train.errors import ModelMismatchError
 from affect_train.inference.inference import infer_features, open_model
-from affect_train.inputs.features import FeatureProvenance, group_name
 from affect_train.inputs.loading import FaceImages
 from affect_train.inputs.preprocess import Preprocessing
 from affect_train.inputs.source import open_own_folder
@@ -58,10 +58,12 @@ def store_features(
         workers: loader processes.
 
     Raises:
+        UsageError: features cannot have this name.
         NotADatasetError: the dataset is not built.
         BackboneError: the backbone cannot be loaded or does not fit.
         DataError: a feature is not finite.
     """
+    FEATURES.check_name(name)
     folder = open_own_folder(dataset, "affect-train features")
     runtime = Runtime.start(workers=workers)
     model, preprocessing = _open(source, image_size, margin)
@@ -133,7 +135,7 @@ def _finite(features: NDArray[np.float16], split: str) -> NDArray[np.float16]:
 def _write(folder: DatasetFolder, provenance: FeatureProvenance, features: dict[str, NDArray[np.float16]]) -> None:
     from datasets import Features, List, Value
 
-    column = group_name(provenance.name)
+    column = FEATURES.group(provenance.name)
     tables = [
         (
             split,
@@ -179,9 +181,7 @@ def differences(model: AffectModel, provenance: FeatureProvenance) -> list[tuple
 
 def features_of(model: AffectModel, folder: DatasetFolder) -> str | None:
     """The name of the stored features of a dataset which a model's own backbone would give; None where there are none."""
-    for group, described in folder.manifest.provenance.items():
-        if group.startswith("features."):
-            provenance = FeatureProvenance.model_validate(described)
-            if provenance.dataset_fingerprint == folder.fingerprint and not differences(model, provenance):
-                return provenance.name
+    for name in FEATURES.fitting(folder):
+        if not differences(model, FEATURES.read(folder, name)):
+            return name
     return None

@@ -10,6 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from affect_data.dataset.kinds.folds import FOLDS
+from affect_data.dataset.kinds.soft_labels import SOFT_LABELS, SoftLabelProvenance
 from affect_train.errors import ModelMismatchError
 from affect_train.inputs.batch import AffectBatch, FaceBatch, SoftTargets
 from affect_train.tasks import TaskSet
@@ -18,7 +20,6 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
     from affect_data.dataset.folder import DatasetFolder
-    from affect_data.dataset.soft_labels import SoftLabelProvenance
 
 TASKS = ("au", "expression", "va")
 """The tasks, in the order of the columns of `LabelArrays.taught`."""
@@ -67,14 +68,16 @@ class SoftLabelArrays:
     columns: Mapping[str, NDArray[np.int64]]
 
     @classmethod
-    def load(cls, dataset: "Dataset", tasks: TaskSet, provenance: "SoftLabelProvenance") -> "SoftLabelArrays":
+    def load(cls, dataset: "Dataset", tasks: TaskSet, provenance: SoftLabelProvenance) -> "SoftLabelArrays":
         """The soft labels of the group that the provenance describes.
 
         Raises:
             ModelMismatchError: the teacher's classes or bins are others than the student's, or they have no head in common.
         """
         columns = _matching_columns(tasks, provenance)
-        return cls({head: column_array(dataset, f"soft.{provenance.name}.{head}") for head in columns}, columns)
+        return cls(
+            {head: column_array(dataset, SOFT_LABELS.column(provenance.name, head)) for head in columns}, columns
+        )
 
     def targets(self, rows: NDArray[np.int64]) -> SoftTargets:
         """The logits of some rows, in the order of the student's heads."""
@@ -88,7 +91,7 @@ class SoftLabelArrays:
         return SoftTargets(**gathered)
 
 
-def _matching_columns(tasks: TaskSet, provenance: "SoftLabelProvenance") -> dict[str, NDArray[np.int64]]:
+def _matching_columns(tasks: TaskSet, provenance: SoftLabelProvenance) -> dict[str, NDArray[np.int64]]:
     what = f"soft labels '{provenance.name}'"
     columns: dict[str, NDArray[np.int64]] = {}
     units = {number: column for column, number in enumerate(provenance.action_units)}
@@ -152,7 +155,7 @@ class LabelArrays:
 
     @classmethod
     def load(
-        cls, dataset: "Dataset | pa.Table", tasks: TaskSet, teachers: Sequence["SoftLabelProvenance"] = ()
+        cls, dataset: "Dataset | pa.Table", tasks: TaskSet, teachers: Sequence[SoftLabelProvenance] = ()
     ) -> "LabelArrays":
         """The labels of a joined dataset.
 
@@ -224,7 +227,8 @@ def load_folds(folder: "DatasetFolder", split: str, name: str) -> NDArray[Any]:
     Raises:
         UnknownNameError: the dataset has no folds of this name.
     """
-    group = f"folds.{name}"
+    FOLDS.check_known(folder, name)
+    group = FOLDS.group(name)
     return column_array(folder.load(split, [group]), group)
 
 
@@ -257,9 +261,9 @@ def load_labels(
         UnknownNameError: the dataset has no such split or teacher.
         ModelMismatchError: a teacher does not fit the heads.
     """
+    from affect_data.dataset.kinds.soft_labels import SOFT_LABELS
     from affect_data.dataset.schema import IMAGES, LABELS
-    from affect_data.dataset.soft_labels import read_provenance
 
-    teachers = [read_provenance(folder.path, name) for name in soft_labels]
+    teachers = [SOFT_LABELS.read(folder, name) for name in soft_labels]
     dataset = folder.load(split, [LABELS, IMAGES, *(f"soft.{name}" for name in soft_labels)])
     return dataset, LabelArrays.load(dataset, tasks, teachers)

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from affect_data.balance import load_weights, read_provenance
+from affect_data.balance import load_weights
 from affect_data.dataset.folder import DatasetFolder
+from affect_data.dataset.kinds.balance import BALANCE
 from affect_data.errors import UnknownNameError, UsageError
 from affect_train.errors import NoLabelsError
 from affect_train.inputs.labels import TASKS, LabelArrays, column_array
@@ -145,9 +146,9 @@ class _StoredPlan:
 
 
 def _plan(folder: DatasetFolder, name: str) -> _StoredPlan:
-    pools = read_provenance(folder.path, name).pools
+    pools = BALANCE.read(folder, name).pools
     caps = {column: pools[column]["repeat_cap"] for column in pools}
-    return _StoredPlan(name, load_weights(folder.path, name), caps)
+    return _StoredPlan(name, load_weights(folder, name), caps)
 
 
 def _column(plan: _StoredPlan, pool: str) -> str:

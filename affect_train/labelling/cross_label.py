@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from affect_data.dataset.folder import DatasetFolder, open_dataset
-from affect_data.dataset.soft_labels import check_name
+from affect_data.dataset.kinds.soft_labels import SOFT_LABELS
 from affect_data.errors import UsageError
 from affect_data.leaks.folds import write_folds
 from affect_train.inputs.batch import FaceBatch
@@ -107,7 +107,7 @@ def cross_label(recipe: Recipe, folds: int, name: str | None = None) -> dict[str
     """
     if recipe.training.held_out is not None:
         raise UsageError("training.held_out: cross-label holds out every fold in turn; remove it from the recipe")
-    name = check_name(name or Path(recipe.output).name)
+    name = SOFT_LABELS.check_name(name or Path(recipe.output).name)
     accelerator = build_accelerator()
     folder = open_own_folder(recipe.dataset, "affect-train cross-label")
     if accelerator.is_main_process:

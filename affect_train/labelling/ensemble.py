@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from affect_data.dataset.folder import DatasetFolder
-from affect_data.dataset.soft_labels import RowRange, SoftLabelProvenance, SoftLabelWriter, check_name, read_provenance
+from affect_data.dataset.kinds.soft_labels import SOFT_LABELS, SoftLabelProvenance
+from affect_data.dataset.soft_labels import RowRange, SoftLabelWriter
 from affect_data.errors import UsageError
 from affect_train.evaluation.metrics import best_thresholds, evaluate_predictions
 from affect_train.evaluation.reliability import reliability
@@ -61,7 +62,7 @@ class Ensemble:
     Raises:
         UsageError: there is no member.
         UnknownNameError: the dataset has no such soft labels.
-        StaleSoftLabelsError: they were made for other rows or labels.
+        StaleGroupError: they were made for other rows or labels.
         ModelMismatchError: classes or bins differ.
     """
 
@@ -75,7 +76,7 @@ class Ensemble:
         if not models and not soft_labels:
             raise UsageError("an ensemble needs members: name models, or soft labels by --soft")
         self.folder, self.runtime = folder, runtime
-        stored = [Member(name, read_provenance(folder.path, name)) for name in soft_labels]
+        stored = [Member(name, SOFT_LABELS.read(folder, name)) for name in soft_labels]
         opened = [open_teacher(source) for source in models]
         computed = [
             Member(teacher.name, provenance_of(teacher, "member", folder.fingerprint), teacher) for teacher in opened
@@ -92,10 +93,10 @@ class Ensemble:
         if (index, split) not in self._known:
             member = self.members[index]
             if member.teacher is None:
-                dataset = self.folder.load(split, [f"soft.{member.name}"])
+                dataset = self.folder.load(split, [SOFT_LABELS.group(member.name)])
                 heads = member.provenance.widths()
                 self._known[index, split] = {
-                    head: column_array(dataset, f"soft.{member.name}.{head}") for head in heads
+                    head: column_array(dataset, SOFT_LABELS.column(member.name, head)) for head in heads
                 }
             else:
                 member.teacher.to(self.runtime.accelerator.device)
@@ -142,7 +143,7 @@ def ensemble(
         ModelMismatchError: classes or bins differ, or a split has no label.
     """
     if name is not None:
-        check_name(name)
+        SOFT_LABELS.check_name(name)
     folder = open_own_folder(dataset, "affect-train ensemble")
     if name is None and not splits:
         raise UsageError("nothing to do: name the new soft labels by --name, or a split to evaluate by --split")

@@ -11,7 +11,8 @@ from typing import Any
 import torch
 
 from affect_data.dataset.folder import DatasetFolder
-from affect_data.dataset.soft_labels import ROWS_PER_BATCH, RowRange, SoftLabelProvenance, SoftLabelWriter, check_name
+from affect_data.dataset.kinds.soft_labels import SOFT_LABELS, SoftLabelProvenance
+from affect_data.dataset.soft_labels import ROWS_PER_BATCH, RowRange, SoftLabelWriter
 from affect_train.inference import inference
 from affect_train.inference.inference import Logits
 from affect_train.inputs.batch import Pick
@@ -43,7 +44,7 @@ def label(path: Path | str | Teacher, dataset: Path | str, name: str, *, workers
         NotAModelError: there is no model.
         TeacherError: a foreign model does not fit.
     """
-    check_name(name)
+    SOFT_LABELS.check_name(name)
     folder = open_own_folder(dataset, "affect-train label")
     return label_with(open_teacher(path), folder, name, Runtime.start(workers=workers))
 

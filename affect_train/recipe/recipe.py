@@ -1,12 +1,12 @@
 """The training recipe: what can be said, what fits together, and how a resolved recipe is stored."""
 
-import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import Field, StringConstraints
 
+from affect_data.files import write_text
 from affect_data.recipe_file import TRAINING_RECIPE, RecipeText, read_recipe_text, validated
 from affect_data.yaml12 import write_yaml
 from affect_train.recipe.dataset import DatasetEntry, DatasetSource
@@ -48,10 +48,8 @@ class Recipe(Section):
         return write_yaml(self.model_dump(mode="json"))
 
     def write(self, path: Path) -> None:
-        """Writes `to_yaml` under a temporary name and renames it."""
-        temporary = path.with_name(f".{path.name}.{os.getpid()}")
-        temporary.write_text(self.to_yaml(), encoding="utf-8")
-        temporary.replace(path)
+        """Writes `to_yaml`; see `affect_data.files.written_file`."""
+        write_text(path, self.to_yaml())
 
 
 def read_recipe(path: Path | str, overrides: Iterable[str] = ()) -> Recipe:

@@ -17,8 +17,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from affect_data.errors import AffectError, DataError, UsageError
-from affect_data.files import exclusive
-from affect_train.run_folder import write_json
+from affect_data.files import exclusive, write_json
 from affect_train.study.claims import Figures, findings
 from affect_train.study.description import SHARED, Command, Study
 

@@ -17,8 +17,8 @@ import torch.distributed
 from accelerate import Accelerator
 from accelerate.utils import DistributedType
 
+from affect_data.files import commit_folder, partial_of, write_json
 from affect_train.errors import CheckpointError
-from affect_train.run_folder import commit_folder, write_json
 from affect_train.training.state import StateError, load_state, save_state
 
 PROGRESS = "progress.json"
@@ -76,7 +76,7 @@ class Checkpoints:
         path = self.folder / f"{PREFIX}{progress.step:08d}"
         if not can_checkpoint(accelerator):
             return path
-        partial = self.folder / f".{path.name}.partial"
+        partial = partial_of(path)
         if accelerator.is_main_process:
             for leftover in self.folder.glob(f".{PREFIX}*"):
                 shutil.rmtree(leftover, ignore_errors=True)

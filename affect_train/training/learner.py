@@ -8,10 +8,10 @@ from accelerate import Accelerator
 from accelerate.tracking import get_available_trackers
 from accelerate.utils import DataLoaderConfiguration, DistributedType, ProjectConfiguration, set_seed
 
+from affect_data.dataset.kinds.features import FeatureProvenance
 from affect_data.errors import UsageError
 from affect_train.errors import BackboneError
 from affect_train.inference.features import check_features
-from affect_train.inputs.features import FeatureProvenance
 from affect_train.inputs.preprocess import Preprocessing
 from affect_train.methods import LossTerms, Method, PlainStep, StepWrapper, all_terms, build_method
 from affect_train.network.model import AffectModel

@@ -14,12 +14,13 @@ from accelerate import Accelerator
 
 from affect_data.dataset.folder import DatasetFolder
 from affect_data.errors import DataError
+from affect_data.files import recover_folder, write_json, written_folder
 from affect_train.evaluation.evaluate import evaluate_split
 from affect_train.inputs.batch import AffectBatch
 from affect_train.inputs.source import Source
 from affect_train.recipe.recipe import Recipe
 from affect_train.reporting import Reporter
-from affect_train.run_folder import RunFolder, recover_folder, run_lock, write_json, written_folder
+from affect_train.run_folder import RunFolder, run_lock
 from affect_train.runtime import Runtime
 from affect_train.training.checkpoint import Checkpoints, Progress, broadcast_buffers, can_checkpoint
 from affect_train.training.data import TrainingData

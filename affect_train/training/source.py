@@ -1,8 +1,8 @@
 """The dataset of a run, opened once and held against the recipe before anything else is loaded."""
 
 from affect_data.dataset.folder import DatasetFolder
-from affect_data.errors import UnknownNameError
-from affect_train.inputs.features import FeatureProvenance, read_feature_provenance
+from affect_data.dataset.kinds.features import FEATURES, FeatureProvenance
+from affect_data.dataset.kinds.soft_labels import SOFT_LABELS
 from affect_train.inputs.source import OwnFolder, Source, open_recipe_source
 from affect_train.recipe.recipe import Recipe
 
@@ -18,18 +18,15 @@ def open_training_source(recipe: Recipe, folder: DatasetFolder | None = None) ->
         NotADatasetError: it is not built.
         SourceError: it is no dataset folder, and cannot be opened.
         UnknownNameError: it lacks a split, a teacher or the features that the recipe names.
-        ModelMismatchError: the features were made for other rows.
+        StaleGroupError: these were made for other rows or labels.
     """
     source = open_recipe_source(recipe.dataset) if folder is None else OwnFolder(folder)
     for split in filter(None, (recipe.training.split, recipe.training.validation_split)):
         source.check_split(split)
     feature_provenance(recipe, source)
     if source.folder is not None:
-        groups = source.folder.groups(recipe.training.split)
-        known = [group.removeprefix("soft.") for group in groups if group.startswith("soft.")]
         for name in recipe.soft_labels:
-            if name not in known:
-                raise UnknownNameError(f"soft labels in '{recipe.dataset}'", name, known)
+            SOFT_LABELS.read(source.folder, name)
     return source
 
 
@@ -38,9 +35,9 @@ def feature_provenance(recipe: Recipe, source: Source) -> FeatureProvenance | No
 
     Raises:
         UnknownNameError: the dataset has no features of this name.
-        ModelMismatchError: they were made for other rows.
+        StaleGroupError: they were made for other rows or labels.
     """
     if recipe.model.features is None:
         return None
     assert source.folder is not None, "a recipe of another dataset names no stored features"
-    return read_feature_provenance(source.folder, recipe.model.features)
+    return FEATURES.read(source.folder, recipe.model.features)

@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from affect_train.run_folder import write_json
+from affect_data.files import write_json
 
 TENSORS: Final = ".safetensors"
 VALUES: Final = ".json"

@@ -1,6 +1,5 @@
 """The network that weighs the rows, and the record of its weights."""
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +9,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - the usual name
 from torch import Tensor, nn
 
+from affect_data.files import written_file
 from affect_train.recipe.methods.meta_auxiliary import WeightNetworkOptions
 
 if TYPE_CHECKING:
@@ -136,19 +136,17 @@ def doubts(table: "pa.Table", where: str) -> list[str]:
 
 
 def write_table(path: Path, table: "pa.Table") -> None:
-    """Writes a parquet file under a temporary name and renames it."""
+    """Writes a parquet file; see `affect_data.files.written_file`."""
     import pyarrow.parquet as pq
 
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    pq.write_table(table, temporary)
-    temporary.replace(path)
+    with written_file(path) as partial:
+        pq.write_table(table, partial)
 
 
 def write_network(path: Path, network: WeightNetwork) -> None:
-    """Writes the network's weights under a temporary name and renames it."""
+    """Writes the network's weights; see `affect_data.files.written_file`."""
     from safetensors.torch import save_file
 
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     states = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
-    save_file(states, temporary, metadata={"input": network.input, "features": str(network.width)})
-    temporary.replace(path)
+    with written_file(path) as partial:
+        save_file(states, partial, metadata={"input": network.input, "features": str(network.width)})

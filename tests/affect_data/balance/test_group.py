@@ -5,10 +5,11 @@ import numpy as np
 import pytest
 from labelled_rows import Row, write_dataset
 
-from affect_data.balance import PLANS, balance, draw, load_weights, make_plan, read_provenance
-from affect_data.balance.group import StaleBalanceError
+from affect_data.balance import PLANS, balance, draw, load_weights, make_plan
 from affect_data.cli.balance import parse_options
 from affect_data.dataset.folder import open_dataset
+from affect_data.dataset.kinds.balance import BALANCE
+from affect_data.dataset.kinds.base import StaleGroupError
 from affect_data.errors import UnknownNameError, UsageError
 
 ROWS = [
@@ -56,7 +57,7 @@ def test_the_repeat_cap_holds_in_the_drawn_epoch(dataset):
 
 def test_provenance_says_how_the_weights_came_about(dataset):
     balance(dataset.path, make_plan("deng2020_expression", {"repeat_cap": 4}), "even", seed=2)
-    found = read_provenance(dataset.path, "even")
+    found = BALANCE.read(open_dataset(dataset.path), "even")
     assert (found.plan, found.seed, found.dataset_fingerprint) == ("deng2020_expression", 2, dataset.fingerprint)
     assert found.options == {"databases": [], "expressions": "aff_wild2_7", "thin": None, "repeat_cap": 4}
     assert found.pools["expression"]["before"]["expressions"] == {"neutral": 6, "fear": 2}
@@ -78,11 +79,11 @@ def test_weights_of_other_labels_are_refused(dataset, tmp_path):
     manifest = open_dataset(dataset.path).manifest.model_copy(update={"fingerprint": changed.fingerprint})
     (dataset.path / "dataset.json").write_text(manifest.model_dump_json())
     with pytest.raises(
-        StaleBalanceError,
-        match=r"the weights 'even' were made for the dataset with .* again: `affect-data balance DATASET deng2020_expression --name even`",
+        StaleGroupError,
+        match=r"balancing weights 'even' were made for the dataset with .* again: `affect-data balance DATASET deng2020_expression --name even`",
     ):
         load_weights(dataset.path, "even")
-    with pytest.raises(UnknownNameError, match=r"unknown balance of .* 'odd'; known: even"):
+    with pytest.raises(UnknownNameError, match=r"unknown balancing weights in .* 'odd'; known: even"):
         load_weights(dataset.path, "odd")
 
 
@@ -90,7 +91,7 @@ def test_a_dataset_without_training_rows_and_a_name_that_is_a_path_are_refused(t
     dataset = write_dataset(tmp_path / "merged", ROWS[-1:])
     with pytest.raises(UnknownNameError, match=r"unknown split of .* 'train'; known: validation"):
         balance(dataset.path, make_plan("deng2020_expression"), "even")
-    with pytest.raises(UsageError, match=r"'\.\./even' is no name of a group"):
+    with pytest.raises(UsageError, match=r"balancing weights cannot be called '\.\./even'; use letters"):
         balance(dataset.path, make_plan("deng2020_expression"), "../even")
 
 

@@ -7,9 +7,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from affect_data.balance import balance, load_weights, make_plan, read_provenance
+from affect_data.balance import balance, load_weights, make_plan
 from affect_data.build.build import BuildReport
 from affect_data.dataset.folder import DatasetFolder, open_dataset
+from affect_data.dataset.kinds.balance import BALANCE
 from affect_data.errors import DataError, RecipeError
 from affect_data.vocabulary import EXPRESSION_SETS, EXPRESSIONS
 
@@ -50,7 +51,7 @@ def test_rows_weigh_what_was_learned_and_classes_weigh_the_same(dataset: Dataset
         assert np.allclose(rows["drawn"], expected / expected.sum(), atol=1e-6)
     outside = labels.filter(~pl.col("expression").is_in([EXPRESSIONS.index(n) for n in EXPRESSION_SETS["aff_wild2_7"]]))
     assert outside["drawn"].sum() == 0
-    kept = read_provenance(dataset.path, "mal")
+    kept = BALANCE.read(open_dataset(dataset.path), "mal")
     assert kept.options["file"] == "weights.parquet"
     assert len(kept.options["file_sha256"]) == 64
     assert "no learned weight" in kept.pools["expression"]["notes"][0]

@@ -425,10 +425,11 @@ def killed_build(when: str, count: int, out: Path, root: Path, number: str = "SI
     return run_python(["-c", KILLED_BUILD, when, count, number, out, root, shard_rows]).returncode
 
 
-# Three shards: two files and a record each (9), two groups of state, the lock, the manifest: 13 of each; then the folder itself.
+# Three shards: two files and a record each (9), two groups of state, the failures, the lock, the manifest: 14 renames; then the folder itself.
+# Each is flushed before and its folder after; what describes the two groups is flushed too: 30, and the folder that holds the dataset.
 @pytest.mark.parametrize(
     ("when", "count", "reused"),
-    [("fsync", 3, 0), ("rename", 6, 1), ("fsync", 11, 3), ("fsync", 13, None), ("rename", 14, None)],
+    [("fsync", 5, 0), ("rename", 6, 1), ("fsync", 23, 3), ("fsync", 29, None), ("rename", 15, None)],
 )
 def test_a_killed_build_leaves_no_dataset_and_ends_with_the_same_bytes_when_it_is_run_again(
     expw: Path,
@@ -443,7 +444,7 @@ def test_a_killed_build_leaves_no_dataset_and_ends_with_the_same_bytes_when_it_i
     assert not out.exists()
     with pytest.raises(NotADatasetError, match="the folder does not exist"):
         open_dataset(out)
-    assert (tmp_path / ".merged.building" / "dataset.json").exists() == (count == 14)
+    assert (tmp_path / ".merged.building" / "dataset.json").exists() == (when == "rename" and count == 15)
     resumed = build(expw_recipe(), {"expw": expw}, out)
     assert reused is None or resumed.shards_reused == reused
     build(expw_recipe(), {"expw": expw}, tmp_path / "fresh")
@@ -454,7 +455,7 @@ def test_a_killed_build_leaves_no_dataset_and_ends_with_the_same_bytes_when_it_i
 def test_a_picture_that_changed_between_the_kill_and_the_resume_is_packed_anew(
     expw: Path, tmp_path: Path, digests: Digests
 ) -> None:
-    killed_build("fsync", 8, tmp_path / "merged", expw)
+    killed_build("fsync", 15, tmp_path / "merged", expw)
     Image.new("RGB", (16, 16), (1, 1, 1)).save(expw / "image" / "origin" / "p001.png")
     resumed = build(expw_recipe(), {"expw": expw}, tmp_path / "merged")
     assert resumed.shards_reused == 1
@@ -463,7 +464,7 @@ def test_a_picture_that_changed_between_the_kill_and_the_resume_is_packed_anew(
 
 
 def test_another_recipe_after_a_kill_leaves_no_shard_of_the_first(expw: Path, tmp_path: Path, digests: Digests) -> None:
-    killed_build("fsync", 14, tmp_path / "merged", expw, shard_rows=2)
+    killed_build("fsync", 27, tmp_path / "merged", expw, shard_rows=2)
     build(expw_recipe(), {"expw": expw}, tmp_path / "merged")
     build(expw_recipe(), {"expw": expw}, tmp_path / "fresh")
     assert digests(tmp_path / "merged") == digests(tmp_path / "fresh")
@@ -474,9 +475,9 @@ def test_a_kill_between_the_two_renames_of_an_overwrite_loses_no_way_back(
 ) -> None:
     out = tmp_path / "merged"
     build(expw_recipe(shard_rows=5), {"expw": expw}, out)
-    assert killed_build("rename", 15, out, expw) == -signal.SIGKILL
+    assert killed_build("rename", 16, out, expw) == -signal.SIGKILL
     assert not out.exists()
-    assert hidden(tmp_path) == [".merged.building", ".merged.replaced"]
+    assert hidden(tmp_path) == [".merged.building", ".merged.old"]
     build(expw_recipe(), {"expw": expw}, out)
     build(expw_recipe(), {"expw": expw}, tmp_path / "fresh")
     assert digests(out) == digests(tmp_path / "fresh")
@@ -489,13 +490,13 @@ def test_an_overwrite_that_is_killed_before_its_end_keeps_the_old_dataset(
     out = tmp_path / "merged"
     build(expw_recipe(shard_rows=5), {"expw": expw}, out)
     before = digests(out)
-    assert killed_build("fsync", 10, out, expw) == -signal.SIGKILL
+    assert killed_build("fsync", 20, out, expw) == -signal.SIGKILL
     assert digests(out) == before
     assert open_dataset(out).rows("train") == 10
 
 
 def test_an_interrupted_build_goes_on_where_it_stopped(expw: Path, tmp_path: Path) -> None:
-    assert killed_build("fsync", 6, tmp_path / "merged", expw, number="SIGINT") == 130
+    assert killed_build("fsync", 11, tmp_path / "merged", expw, number="SIGINT") == 130
     assert not (tmp_path / "merged").exists()
     assert build(expw_recipe(), {"expw": expw}, tmp_path / "merged").shards_reused == 1
 

@@ -1,7 +1,6 @@
 """The dataset folder: what opens and with which features, what is refused, and writes that are whole or not there."""
 
 import json
-import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +13,7 @@ import pytest
 from datasets import Array2D, ClassLabel, Features, Image, List, Value, load_from_disk
 from hypothesis import given
 from hypothesis import strategies as st
+from python_processes import KILLED_AT, run_python
 
 import affect_data
 from affect_data.build.build import BuildReport
@@ -24,7 +24,7 @@ from affect_data.dataset.schema import IMAGES, LABEL_COLUMNS, LABELS
 from affect_data.dataset.writing import add_group
 from affect_data.demo.world import SHARES
 from affect_data.errors import DataError, NotADatasetError, UnknownNameError
-from affect_data.files import exclusive, write_text
+from affect_data.files import exclusive
 from affect_data.vocabulary import EXPRESSIONS
 
 NUMBERS = Features({"number": Value("int64")})
@@ -243,43 +243,45 @@ def test_a_group_with_another_number_of_rows_is_refused_and_leaves_no_trace(
     ):
         add_group(dataset, "x", tables, NUMBERS, {})
     assert open_dataset(dataset.path).groups("train") == (IMAGES, LABELS)
-    kept = {path: digest for path, digest in digests(dataset.path).items() if ".x.partial" not in path}
-    assert kept == before
+    assert digests(dataset.path) == before
 
 
 class KilledError(Exception):
     """Stands for the end of the process."""
 
 
-@pytest.mark.parametrize("renames", range(7))
-def test_a_group_that_was_interrupted_while_it_was_replaced_is_the_old_the_new_or_refused(
-    dataset: DatasetFolder, monkeypatch: pytest.MonkeyPatch, renames: int
-) -> None:
-    add_group(dataset, "x", numbers(dataset), NUMBERS, {})
-    done = 0
-    rename = os.rename
+REPLACING = """
+import pyarrow as pa
+from datasets import Features, Value
+from affect_data.dataset.folder import open_dataset
+from affect_data.dataset.writing import add_group
 
-    def interrupted(source: Any, target: Any) -> None:
-        nonlocal done
-        if done == renames:
-            raise KilledError
-        done += 1
-        rename(source, target)
+folder = open_dataset(sys.argv[1])
+tables = [(split, pa.table({"number": list(range(7, 7 + folder.rows(split)))})) for split in folder.splits]
+killed_at(int(sys.argv[2]))
+add_group(folder, "x", tables, Features({"number": Value("int64")}), {"start": 7})
+"""
 
-    with monkeypatch.context() as patched:
-        patched.setattr(os, "rename", interrupted)
-        with pytest.raises(KilledError):
-            add_group(dataset, "x", numbers(dataset, start=7), NUMBERS, {})
-    for split in dataset.splits:
-        try:
-            seen = str(open_dataset(dataset.path).load(split, ["x"])["number"][0])
-        except NotADatasetError as error:
-            seen = str(error)
-        assert seen == "0" or seen.endswith("as after an interrupted write. Write the group again")
-        assert len(load_dataset(dataset.path, split)) == dataset.rows(split)
-    add_group(dataset, "x", numbers(dataset, start=7), NUMBERS, {})
-    assert [open_dataset(dataset.path).load(split, ["x"])["number"][0] for split in dataset.splits] == [7, 7]
-    assert not list(dataset.path.rglob("*.partial"))
+
+def first_numbers(path: Path) -> list[int]:
+    return [open_dataset(path).load(split, ["x"])["number"][0] for split in open_dataset(path).splits]
+
+
+@pytest.mark.slow
+def test_a_group_that_is_replaced_can_be_read_after_a_kill_at_any_moment(dataset: DatasetFolder) -> None:
+    seen = []
+    for count in range(1, 100, 3):
+        add_group(dataset, "x", numbers(dataset), NUMBERS, {"start": 0})
+        if run_python(["-c", KILLED_AT + REPLACING, dataset.path, count]).returncode == 0:
+            break
+        seen.append(open_dataset(dataset.path).manifest.provenance["x"]["start"])
+        assert first_numbers(dataset.path) == [seen[-1]] * 2, count
+        for split in dataset.splits:
+            assert len(load_dataset(dataset.path, split)) == dataset.rows(split)
+    assert seen == sorted(seen)
+    assert set(seen) == {0, 7}
+    assert first_numbers(dataset.path) == [7, 7]
+    assert not [path for end in ("partial", "new", "old") for path in dataset.path.rglob(f".*.{end}")]
 
 
 def test_a_folder_that_is_being_written_refuses_a_second_writer(dataset: DatasetFolder) -> None:
@@ -289,16 +291,6 @@ def test_a_folder_that_is_being_written_refuses_a_second_writer(dataset: Dataset
     ):
         add_group(dataset, "x", numbers(dataset), NUMBERS, {})
     add_group(dataset, "x", numbers(dataset), NUMBERS, {})
-
-
-def test_text_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "a.json"
-    write_text(path, "old")
-    with monkeypatch.context() as patched:
-        patched.setattr(os, "fsync", lambda _: (_ for _ in ()).throw(KilledError))
-        with pytest.raises(KilledError):
-            write_text(path, "new")
-    assert path.read_text() == "old"
 
 
 # ---------------------------------------------------------------- hashing

@@ -13,12 +13,10 @@ from pydantic import ValidationError
 from affect_data import load_dataset
 from affect_data.build.build import BuildReport
 from affect_data.dataset.folder import DatasetFolder, open_dataset
+from affect_data.dataset.kinds.base import StaleGroupError
+from affect_data.dataset.kinds.soft_labels import SOFT_LABELS, SoftLabelProvenance
 from affect_data.dataset.soft_labels import (
-    SoftLabelProvenance,
     SoftLabelWriter,
-    StaleSoftLabelsError,
-    group_name,
-    read_provenance,
     write_soft_labels,
 )
 from affect_data.dataset.writing import write_manifest
@@ -109,7 +107,7 @@ def test_the_time_of_the_first_writing_stays_and_other_logits_replace_it(
     assert digests(dataset.path) == written
     logits["train"]["au"][0, 0] += 1
     write_soft_labels(dataset.path, provenance.model_copy(update={"created": "2026-03-03"}), logits)
-    assert read_provenance(dataset.path, "teacher").created == "2026-03-03"
+    assert SOFT_LABELS.read(open_dataset(dataset.path), "teacher").created == "2026-03-03"
     assert load_dataset(dataset.path, "train", ["teacher"])["soft.teacher.au"][0][0] == logits["train"]["au"][0, 0]
 
 
@@ -164,8 +162,8 @@ def test_the_provenance_is_read_back_as_it_was_written(
     dataset: DatasetFolder, provenance: SoftLabelProvenance, logits: Logits
 ) -> None:
     write_soft_labels(dataset.path, provenance, logits)
-    assert read_provenance(dataset.path, "teacher") == provenance
-    assert group_name("teacher") == "soft.teacher"
+    assert SOFT_LABELS.read(open_dataset(dataset.path), "teacher") == provenance
+    assert SOFT_LABELS.group("teacher") == "soft.teacher"
 
 
 def test_an_unknown_key_in_a_provenance_is_refused(provenance: SoftLabelProvenance) -> None:
@@ -190,7 +188,7 @@ def test_soft_labels_of_another_dataset_are_refused_on_writing(
     message = refusal(dataset, foreign, logits)
     assert message == (
         f"soft labels 'teacher' were made for the dataset with fingerprint {'0' * 16}, this one has {dataset.fingerprint}: "
-        "its rows or labels changed. Label it again: `affect-train label RUN DATASET --name teacher`"
+        "its rows or labels changed. Make them again: `affect-train label RUN DATASET --name teacher`"
     )
 
 
@@ -199,16 +197,19 @@ def test_soft_labels_that_went_stale_are_refused_on_reading(
 ) -> None:
     changed = write_soft_labels(dataset.path, provenance, logits).manifest.model_copy(update={"fingerprint": "f" * 16})
     write_manifest(dataset.path, changed)
-    with pytest.raises(StaleSoftLabelsError, match=r"fingerprint .* this one has ffffffffffffffff"):
-        read_provenance(dataset.path, "teacher")
+    with pytest.raises(StaleGroupError, match=r"fingerprint .* this one has ffffffffffffffff"):
+        SOFT_LABELS.read(open_dataset(dataset.path), "teacher")
 
 
 def test_an_unknown_teacher_is_named_with_the_known_ones(
     dataset: DatasetFolder, provenance: SoftLabelProvenance, logits: Logits
 ) -> None:
     write_soft_labels(dataset.path, provenance, logits)
-    with pytest.raises(UnknownNameError, match=r"unknown teacher in '.*' 'anna'; known: teacher$"):
-        read_provenance(dataset.path, "anna")
+    with pytest.raises(
+        UnknownNameError,
+        match=r"unknown soft labels in '.*' \(`affect-train label RUN DATASET --name anna` writes them\) 'anna'; known: teacher$",
+    ):
+        SOFT_LABELS.read(open_dataset(dataset.path), "anna")
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])

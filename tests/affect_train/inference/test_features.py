@@ -11,12 +11,14 @@ import torch
 from training_runs import fresh_accelerator
 
 from affect_data.dataset.folder import load_dataset, open_dataset
+from affect_data.dataset.kinds.base import StaleGroupError
+from affect_data.dataset.kinds.features import FEATURES
 from affect_data.errors import DataError, RecipeError, UnknownNameError
 from affect_train.errors import ModelMismatchError
 from affect_train.inference.features import backbone_digest, check_features, store_features
 from affect_train.inference.inference import infer, open_model
 from affect_train.inputs.batch import Pick
-from affect_train.inputs.features import StoredFeatures, group_name, read_feature_provenance
+from affect_train.inputs.features import StoredFeatures
 from affect_train.inputs.loading import FaceImages
 from affect_train.inputs.preprocess import Preprocessing
 from affect_train.network.model import AffectModel
@@ -48,7 +50,7 @@ def values(recipe_values: Values, backbone: Path, stored: Path) -> Callable[...,
 
 
 def test_stored_features_are_the_backbone_s_of_every_row(stored: Path, backbone: Path) -> None:
-    provenance = read_feature_provenance(open_dataset(stored), "tiny")
+    provenance = FEATURES.read(open_dataset(stored), "tiny")
     assert (provenance.width, provenance.pooling, provenance.model_id) == (32, "cls_mean", "tiny")
     assert provenance.preprocessing_hash == Preprocessing(32, 0.2).digest()
     options = Model(backbone=str(backbone), image_size=32, freeze_backbone=True)
@@ -101,7 +103,7 @@ def test_heads_train_from_features_and_the_model_says_the_same_of_the_images(
     assert losses[-1] < losses[0]
 
     model, preprocessing = open_model(tmp_path / "run/model")
-    provenance = read_feature_provenance(open_dataset(stored), "tiny")
+    provenance = FEATURES.read(open_dataset(stored), "tiny")
     assert backbone_digest(model.backbone) == provenance.backbone_digest
     runtime = Runtime.start()
     dataset = load_dataset(stored, "validation")
@@ -141,7 +143,7 @@ def test_check_features_accepts_the_backbone_that_made_them(stored: Path, backbo
     preprocessing = Preprocessing(32, 0.2)
     options = Model(backbone=str(backbone), image_size=32, freeze_backbone=True)
     model = AffectModel.build(TaskSet((1,), (), 0), options, preprocessing.to_dict(), preprocessing.digest())
-    provenance = read_feature_provenance(open_dataset(stored), "tiny")
+    provenance = FEATURES.read(open_dataset(stored), "tiny")
     check_features(model, provenance)
     with torch.no_grad():
         next(model.backbone.parameters()).flatten()[0] += 1e-3
@@ -157,14 +159,14 @@ def test_features_of_other_rows_are_refused_with_both_fingerprints(
     manifest["fingerprint"] = "0123456789abcdef"
     (stored / "dataset.json").write_text(json.dumps(manifest))
     with pytest.raises(
-        ModelMismatchError,
-        match=rf"found dataset fingerprint {own}; expected 0123456789abcdef; .*affect-train features",
+        StaleGroupError,
+        match=rf"features 'tiny' were made for the dataset with fingerprint {own}, this one has 0123456789abcdef: .*`affect-train features",
     ):
         train(recipe_from(values()))
 
 
 def test_features_that_are_not_there_are_named_with_those_that_are(values: Callable[..., dict[str, Any]]) -> None:
-    with pytest.raises(UnknownNameError, match=r"`affect-train features` writes them\).* 'other'; known: tiny"):
+    with pytest.raises(UnknownNameError, match=r"`affect-train features .*` writes them\) 'other'; known: tiny"):
         train(recipe_from(values(features="other")))
 
 
@@ -188,7 +190,7 @@ def test_a_feature_that_is_not_finite_is_an_error_with_its_row(
     with pytest.raises(DataError, match=r"features of split 'train': row 5 is not finite as float16"):
         store_features(str(backbone), own_dataset, "tiny", image_size=32)
     with pytest.raises(UnknownNameError):
-        read_feature_provenance(open_dataset(own_dataset), "tiny")
+        FEATURES.read(open_dataset(own_dataset), "tiny")
 
 
 def test_features_of_a_run_are_those_of_its_own_backbone_and_preprocessing(
@@ -199,7 +201,7 @@ def test_features_of_a_run_are_those_of_its_own_backbone_and_preprocessing(
     written = store_features(str(tmp_path / "run"), own_dataset, "own")
     model, preprocessing = open_model(tmp_path / "run/model")
     assert preprocessing.margin == 0.4
-    provenance = read_feature_provenance(open_dataset(own_dataset), "own")
+    provenance = FEATURES.read(open_dataset(own_dataset), "own")
     assert provenance.preprocessing_hash == preprocessing.digest()
     assert provenance.backbone_digest == backbone_digest(model.backbone)
     assert written["provenance"] == provenance.model_dump()
@@ -207,4 +209,4 @@ def test_features_of_a_run_are_those_of_its_own_backbone_and_preprocessing(
 
 
 def test_the_group_of_features_bears_their_name() -> None:
-    assert group_name("tiny") == "features.tiny"
+    assert FEATURES.group("tiny") == "features.tiny"

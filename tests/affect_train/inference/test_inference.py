@@ -16,7 +16,7 @@ from sklearn.metrics import accuracy_score, f1_score
 from training_runs import fresh_accelerator
 
 from affect_data.dataset.folder import load_dataset, open_dataset
-from affect_data.dataset.soft_labels import read_provenance
+from affect_data.dataset.kinds.soft_labels import SOFT_LABELS
 from affect_data.dataset.writing import add_group
 from affect_data.errors import DataError, NotADatasetError, UnknownNameError, UsageError
 from affect_train.errors import ModelMismatchError, NotAModelError
@@ -120,7 +120,7 @@ def test_labelling_writes_the_logits_of_every_row_of_every_split_with_their_orig
             assert stored.shape[0] == rows
             assert np.allclose(stored, values, atol=2e-3, rtol=2e-3)
     assert {path: path.read_bytes() for path in images} == images
-    origin = read_provenance(own_dataset, "teacher")
+    origin = SOFT_LABELS.read(open_dataset(own_dataset), "teacher")
     assert origin.teacher_id == "teacher"
     assert origin.teacher_revision == weights_digest(run / "model")
     assert origin.action_units == (25, 1)
@@ -190,7 +190,7 @@ def test_only_the_rows_of_a_fold_count_where_one_is_named(run: Path, dataset: Pa
     assert found["databases"]["affwild2"]["va"]["labels"] == even.sum()
     with pytest.raises(UsageError, match=r"no row of the split 'validation' is in fold 2 of 'jaa'"):
         evaluate(run, folded, ["validation"], fold=HeldOut(folds="jaa", fold=2), output=output)
-    with pytest.raises(UnknownNameError, match=r"folds\.five"):
+    with pytest.raises(UnknownNameError, match=r"unknown folds in .* 'five'; known: jaa"):
         evaluate(run, folded, ["validation"], fold=HeldOut(folds="five", fold=0), output=output)
     before = (run / "model" / "config.json").read_bytes()
     with pytest.raises(UsageError, match="is in fold 2"):

@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from affect_data.dataset.folder import open_dataset
-from affect_data.dataset.soft_labels import SoftLabelProvenance, write_soft_labels
+from affect_data.dataset.kinds.soft_labels import SoftLabelProvenance
+from affect_data.dataset.soft_labels import write_soft_labels
 from affect_train.errors import ModelMismatchError
 from affect_train.inputs.batch import Pick
 from affect_train.inputs.labels import LabelArrays, column_array, load_labels

@@ -91,7 +91,7 @@ def test_a_balance_of_no_trained_task_or_another_split_is_refused(
         pools("batches.balance=rare", "batches.sampler=uniform")
     with pytest.raises(UsageError, match=r"weighs the rows of the split 'train', but `training.split` is 'validation'"):
         pools("batches.balance=rare", "training.split=validation")
-    with pytest.raises(UnknownNameError, match=r"unknown balance of .* 'none'; known: rare"):
+    with pytest.raises(UnknownNameError, match=r"unknown balancing weights in .* 'none'; known: rare"):
         pools("batches.balance=none")
 
 

@@ -11,7 +11,7 @@ from python_processes import run_python
 from training_runs import fresh_accelerator
 
 from affect_data.dataset.folder import load_dataset, open_dataset
-from affect_data.dataset.soft_labels import read_provenance
+from affect_data.dataset.kinds.soft_labels import SOFT_LABELS
 from affect_data.errors import DataError, RecipeError, UnknownNameError, UsageError
 from affect_train.inputs.labels import column_array
 from affect_train.labelling.cross_label import cross_label
@@ -57,7 +57,7 @@ def trained_rows(run: Path) -> set[int]:
 def test_every_row_is_labelled_by_the_teacher_that_has_not_seen_it(recipe: Recipe, people: Path) -> None:
     result = cross_label(recipe, 2)
 
-    assert read_provenance(people, "oof").out_of_fold
+    assert SOFT_LABELS.read(open_dataset(people), "oof").out_of_fold
     folds = column_array(open_dataset(people).load("train", ["folds.oof"]), "folds.oof")
     assert result["folds"] == {"-1": 2, "0": int((folds == 0).sum()), "1": int((folds == 1).sum())}
     runs = [Path(run) for run in result["runs"]]
@@ -124,7 +124,10 @@ def test_a_recipe_that_holds_out_folds_itself_is_refused(recipe_values: Values, 
 
 def test_folds_that_the_dataset_lacks_are_named(recipe_values: Values, people: Path) -> None:
     values = recipe_values(dataset=str(people), training={"held_out": {"folds": "mine", "fold": 0}})
-    with pytest.raises(UnknownNameError, match=r"'folds\.mine'; known: images, labels"):
+    with pytest.raises(
+        UnknownNameError,
+        match=r"unknown folds in .* \(`affect-data folds DATASET --name mine` writes them\) 'mine'; known: $",
+    ):
         train(recipe_from(values))
     with pytest.raises(RecipeError, match=r"training\.held_out\.fold: found -1"):
         recipe_from(recipe_values(training={"held_out": {"folds": "mine", "fold": -1}}))

@@ -13,7 +13,8 @@ from training_runs import fresh_accelerator
 from typer.testing import CliRunner
 
 from affect_data.dataset.folder import load_dataset, open_dataset
-from affect_data.dataset.soft_labels import SoftLabelProvenance, read_provenance, write_soft_labels
+from affect_data.dataset.kinds.soft_labels import SOFT_LABELS, SoftLabelProvenance
+from affect_data.dataset.soft_labels import write_soft_labels
 from affect_data.errors import UnknownNameError, UsageError
 from affect_train.cli.app import app
 from affect_train.inputs.labels import load_labels
@@ -69,7 +70,7 @@ def test_the_new_group_holds_the_mean_probability_by_name(own_dataset: Path, two
     np.testing.assert_allclose(softmax(np.array(stored["soft.both.expression"][:]), 1), expected, atol=2e-3)
     expected = (expit(first["au"].astype(float)) + expit(second["au"].astype(float))) / 2
     np.testing.assert_allclose(expit(np.array(stored["soft.both.au"][:])), expected, atol=1e-3)
-    origin = read_provenance(own_dataset, "both")
+    origin = SOFT_LABELS.read(open_dataset(own_dataset), "both")
     assert origin.expressions == CLASSES[::-1]
     assert origin.teacher_id == "mean of id-knows, id-guesses (au 0.5 0.5; expression 0.5 0.5)"
     assert not origin.out_of_fold  # one of the two was not
@@ -159,7 +160,7 @@ def test_calls_without_members_aim_or_honest_split_are_refused(own_dataset: Path
         ensemble(own_dataset, soft_labels=["knows"], name="knows")
     with pytest.raises(UsageError, match=r"soft labels cannot be called '\.\./x'; use letters, digits"):
         ensemble(own_dataset, soft_labels=["knows"], name="../x")
-    with pytest.raises(UnknownNameError, match=r"unknown teacher in .* 'nobody'; known: guesses, knows"):
+    with pytest.raises(UnknownNameError, match=r"unknown soft labels in .* 'nobody'; known: guesses, knows"):
         ensemble(own_dataset, soft_labels=["nobody"], name="x")
 
 

@@ -8,7 +8,8 @@ import torch
 from python_processes import kill_when
 
 from affect_data.dataset.folder import load_dataset, open_dataset
-from affect_data.dataset.soft_labels import RowRange, SoftLabelWriter, read_provenance
+from affect_data.dataset.kinds.soft_labels import SOFT_LABELS
+from affect_data.dataset.soft_labels import RowRange, SoftLabelWriter
 from affect_data.errors import DataError, UsageError
 from affect_train.inference import inference
 from affect_train.inputs.batch import FaceBatch
@@ -97,7 +98,7 @@ def test_labelling_again_touches_nothing_and_another_revision_replaces(own_datas
     assert (own_dataset / "dataset.json").read_bytes() == manifest
     assert files(own_dataset, "teacher") == before
     label_with(Brightness("2"), folder, "teacher", Runtime.start())
-    assert read_provenance(own_dataset, "teacher").teacher_revision == "2"
+    assert SOFT_LABELS.read(open_dataset(own_dataset), "teacher").teacher_revision == "2"
 
 
 def test_a_group_that_was_damaged_is_written_again(own_dataset: Path) -> None:

@@ -12,7 +12,7 @@ import torch
 from training_runs import fresh_accelerator
 
 from affect_data.dataset.folder import load_dataset, open_dataset
-from affect_data.dataset.soft_labels import read_provenance
+from affect_data.dataset.kinds.soft_labels import SOFT_LABELS
 from affect_data.errors import UsageError
 from affect_train.evaluation.evaluate import evaluate
 from affect_train.inference.features import features_of
@@ -88,7 +88,7 @@ def test_soft_labels_of_a_recurrent_teacher_teach_another(
     written = label(run, videos, "gru")
     fresh_accelerator()
     assert written["rows"] == {"train": 80, "validation": 40}
-    assert read_provenance(videos, "gru").view.endswith("windows of 4 frames every 4")
+    assert SOFT_LABELS.read(open_dataset(videos), "gru").view.endswith("windows of 4 frames every 4")
     model, preprocessing = open_model(run / "model")
     runtime = Runtime.start()
     inputs = inputs_of(model, preprocessing, open_dataset(videos), "train", runtime)

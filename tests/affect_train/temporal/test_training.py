@@ -11,10 +11,10 @@ import pytest
 from training_runs import fresh_accelerator
 
 from affect_data.dataset.folder import open_dataset
+from affect_data.dataset.kinds.features import FEATURES
 from affect_data.vocabulary import EXPRESSIONS
 from affect_train.errors import ModelMismatchError
 from affect_train.inference.features import features_of, store_features
-from affect_train.inputs.features import read_feature_provenance
 from affect_train.inputs.labels import column_array, load_labels
 from affect_train.inputs.windows import track_windows
 from affect_train.labelling.label import label
@@ -148,8 +148,8 @@ def test_a_model_of_ours_gives_its_features_from_its_run_and_its_model_folder_al
     fresh_accelerator()
     store_features(str(tmp_path / "run/model"), videos, "again")
     fresh_accelerator()
-    provenance = read_feature_provenance(open_dataset(videos), "student")
-    again = read_feature_provenance(open_dataset(videos), "again")
+    provenance = FEATURES.read(open_dataset(videos), "student")
+    again = FEATURES.read(open_dataset(videos), "again")
     assert provenance.normalisation.endswith("then every image to mean 0 and deviation 1")
     assert provenance.preprocessing["margin"] == 0.4
     assert (again.preprocessing_hash, again.backbone_digest) == (

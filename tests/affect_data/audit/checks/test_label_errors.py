@@ -12,7 +12,8 @@ from affect_data.audit.checks.label_errors import LabelErrors
 from affect_data.audit.checks.teacher import TeacherDisagreement
 from affect_data.audit.predictions import accuracy, best_predictions, gradients, linear_predictions
 from affect_data.dataset.folder import DatasetFolder
-from affect_data.dataset.soft_labels import SoftLabelProvenance, write_soft_labels
+from affect_data.dataset.kinds.soft_labels import SoftLabelProvenance
+from affect_data.dataset.soft_labels import write_soft_labels
 from affect_data.demo.sampler import FaceSampler
 from affect_data.demo.style import Style
 from affect_data.vocabulary import EXPRESSIONS

@@ -12,8 +12,8 @@ from model_files import write_onnx, write_tflite
 from scipy.special import softmax
 from training_runs import fresh_accelerator
 
-from affect_data.dataset.folder import load_dataset
-from affect_data.dataset.soft_labels import read_provenance
+from affect_data.dataset.folder import load_dataset, open_dataset
+from affect_data.dataset.kinds.soft_labels import SOFT_LABELS
 from affect_data.errors import RecipeError, UsageError
 from affect_data.vocabulary import EXPRESSIONS
 from affect_train.labelling.label import label
@@ -130,7 +130,7 @@ def test_labelling_by_a_file_stores_its_classes_by_name(tmp_path: Path, own_data
         label(describe(tmp_path), own_dataset, "foreign")
     finally:
         fresh_accelerator()
-    origin = read_provenance(own_dataset, "foreign")
+    origin = SOFT_LABELS.read(open_dataset(own_dataset), "foreign")
     assert (origin.teacher_id, origin.expressions) == ("teacher", ("happiness", "neutral", "anger"))
     assert "rgb, (pixels * 0.00392157" in origin.view
     stored = load_dataset(own_dataset, "train", ["foreign"])["soft.foreign.expression"][:]

@@ -1,0 +1,1 @@
+"""The kinds of column groups that stand beside a dataset's labels and pictures."""

@@ -1,0 +1,41 @@
+"""A backbone's features as a column group: one vector a row."""
+
+from typing import Any, Final
+
+from affect_data.dataset.kinds.base import Dependency, GroupKind, GroupProvenance
+
+
+class FeatureProvenance(GroupProvenance):
+    """Where stored features come from.
+
+    Attributes:
+        name: of the features; their column and group are ``features.<name>``.
+        model_id: name of the run or folder, or the Hub id.
+        backbone_digest: sha256 of the backbone's weights.
+        pooling: how positions became one vector.
+        width: length of the vector.
+        preprocessing: how a face became the backbone's input.
+        preprocessing_hash: identifies it.
+        normalisation: of the pixels; empty where a release wrote the features that did not say it.
+        dataset_fingerprint: of the dataset.
+        created: ISO time.
+    """
+
+    name: str
+    model_id: str
+    backbone_digest: str
+    pooling: str
+    width: int
+    preprocessing: dict[str, Any]
+    preprocessing_hash: str
+    normalisation: str = ""
+    created: str
+
+
+FEATURES: Final = GroupKind(
+    called="features",
+    prefix="features.",
+    depends_on={Dependency.PICTURES},
+    provenance=FeatureProvenance,
+    command="affect-train features MODEL DATASET --name {name}",
+)

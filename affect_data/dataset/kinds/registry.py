@@ -1,0 +1,42 @@
+"""Every kind of column group that stands beside labels and pictures; a new one is named here."""
+
+from typing import Any, Final
+
+from affect_data.dataset.folder import DatasetFolder
+from affect_data.dataset.kinds.balance import BALANCE
+from affect_data.dataset.kinds.base import GroupKind
+from affect_data.dataset.kinds.features import FEATURES
+from affect_data.dataset.kinds.folds import FOLDS
+from affect_data.dataset.kinds.scores import SCORES
+from affect_data.dataset.kinds.soft_labels import SOFT_LABELS
+
+KINDS: Final[tuple[GroupKind[Any], ...]] = (SOFT_LABELS, FEATURES, BALANCE, FOLDS, SCORES)
+
+
+def stale_groups(folder: DatasetFolder) -> dict[str, str]:
+    """The command that makes each stale column group again, by group, alphabetical."""
+    stale = {
+        kind.group(name): kind.remedy(name, folder)
+        for kind in KINDS
+        for name in kind.names(folder)
+        if kind.is_stale(folder, name)
+    }
+    return dict(sorted(stale.items()))
+
+
+def describe_kinds() -> str:
+    """The part of ``docs/schema.md`` on column groups, as Markdown."""
+    lines = [
+        "",
+        "## Column groups",
+        "",
+        "Beside `labels` and `images`, which the build writes. A group is refused where what it was made from has changed since.",
+        "",
+        "| what | group | made from | written by |",
+        "|---|---|---|---|",
+    ]
+    for kind in KINDS:
+        group = f"`{kind.prefix}<name>`" if kind.prefix else f"`{kind.pattern.replace('|', '`, `')}`"
+        command = kind.command.format_map({"name": "NAME", "plan": "PLAN"})
+        lines.append(f"| {kind.called} | {group} | {', '.join(sorted(kind.depends_on))} | `{command}` |")
+    return "\n".join(lines) + "\n"
