@@ -265,5 +265,5 @@ def load_labels(
     from affect_data.dataset.schema import IMAGES, LABELS
 
     teachers = [SOFT_LABELS.read(folder, name) for name in soft_labels]
-    dataset = folder.load(split, [LABELS, IMAGES, *(f"soft.{name}" for name in soft_labels)])
+    dataset = folder.load(split, [LABELS, IMAGES, *map(SOFT_LABELS.group, soft_labels)])
     return dataset, LabelArrays.load(dataset, tasks, teachers)
