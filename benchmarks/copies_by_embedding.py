@@ -88,13 +88,13 @@ def _features_of(encoded: list[bytes], dataset: AuditedDataset, backbone: str) -
     from affect_train.inference.features import features_of
     from affect_train.inputs.preprocess import Preprocessing
     from affect_train.network.model import AffectModel
-    from affect_train.recipe.model import Model
+    from affect_train.recipe.model import ModelOptions
     from affect_train.tasks import TaskSet
 
     for name in dataset.feature_names():
         described = FEATURES.read(dataset.folder, name).preprocessing
         preprocessing = Preprocessing.from_dict(described)
-        options = Model(backbone=backbone, image_size=preprocessing.image_size, freeze_backbone=True)
+        options = ModelOptions(backbone=backbone, image_size=preprocessing.image_size, freeze_backbone=True)
         model = AffectModel.build(TaskSet((), (), 2), options, described, preprocessing.digest()).eval()
         if features_of(model, dataset.folder) == name:
             break

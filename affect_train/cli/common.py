@@ -10,7 +10,7 @@ from rich.console import Console
 from affect_data.errors import UsageError
 
 if TYPE_CHECKING:
-    from affect_train.recipe.section import HeldOut
+    from affect_train.recipe.section import HeldOutOptions
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 Workers = Annotated[int, typer.Option(min=0, help="Processes that decode images; 0 decodes in the main process.")]
@@ -23,18 +23,18 @@ def print_json(document: object) -> None:
     sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
 
 
-def named_fold(text: str) -> "HeldOut":
+def named_fold(text: str) -> "HeldOutOptions":
     """The fold that ``NAME:NUMBER`` names.
 
     Raises:
         UsageError: it is not of this form.
     """
-    from affect_train.recipe.section import HeldOut
+    from affect_train.recipe.section import HeldOutOptions
 
     name, colon, number = text.rpartition(":")
     if not (name and colon and number.isdecimal()):
         raise UsageError(f"--fold: found '{text}'; expected NAME:NUMBER, such as jaa:0")
-    return HeldOut(folds=name, fold=int(number))
+    return HeldOutOptions(folds=name, fold=int(number))
 
 
 def leave_process_group() -> None:

@@ -19,7 +19,7 @@ from affect_train.inputs.preprocess import Preprocessing
 from affect_train.inputs.source import Source, folder_of, open_source
 from affect_train.inputs.split import Split
 from affect_train.network.model import AffectModel
-from affect_train.recipe.section import HeldOut
+from affect_train.recipe.section import HeldOutOptions
 from affect_train.run_folder import MODEL_CONFIG, RunFolder, model_folder
 from affect_train.runtime import Runtime
 from affect_train.tasks import TaskSet
@@ -112,7 +112,7 @@ def evaluate(
     output: Path | None = None,
     bootstrap: int = 0,
     tune_thresholds: str | None = None,
-    fold: HeldOut | None = None,
+    fold: HeldOutOptions | None = None,
 ) -> dict[str, Any] | None:
     """The metrics of a trained model on splits of a dataset, on the main process; None on the others.
 
@@ -164,7 +164,7 @@ def evaluate(
 
 
 def _counted_rows(
-    source: Source, splits: Sequence[str], tuned_on: str | None, fold: HeldOut | None
+    source: Source, splits: Sequence[str], tuned_on: str | None, fold: HeldOutOptions | None
 ) -> dict[str, NDArray[np.int64] | None]:
     """By split the rows that count, None where all do; before the model is loaded, so that a wrong name is told of at once."""
     for name in (*splits, *([tuned_on] if tuned_on else [])):
@@ -177,7 +177,7 @@ def _counted_rows(
     return counted
 
 
-def rows_of_fold(source: Source, split: str, fold: HeldOut) -> NDArray[np.int64]:
+def rows_of_fold(source: Source, split: str, fold: HeldOutOptions) -> NDArray[np.int64]:
     """The numbers of a split's rows in a fold.
 
     Raises:

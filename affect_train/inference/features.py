@@ -21,7 +21,7 @@ from affect_train.inputs.loading import FaceImages
 from affect_train.inputs.preprocess import Preprocessing
 from affect_train.inputs.source import open_own_folder
 from affect_train.network.model import AffectConfig, AffectModel
-from affect_train.recipe.model import Model as ModelOptions
+from affect_train.recipe.model import ModelOptions
 from affect_train.run_folder import MODEL_CONFIG, model_folder
 from affect_train.runtime import Runtime
 from affect_train.tasks import TaskSet

@@ -15,7 +15,7 @@ from affect_train.inputs.preprocess import Preprocessing
 from affect_train.inputs.source import OwnFolder, Source, folder_of
 from affect_train.inputs.split import Split
 from affect_train.inputs.windows import FeatureRows, FeatureWindows, every_row, track_windows
-from affect_train.recipe.model import Temporal
+from affect_train.recipe.model import TemporalOptions
 from affect_train.runtime import Runtime
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def inputs_of(
     return images if model.config.temporal is None else _windows(model, images, dataset, folder, split, runtime)
 
 
-def evaluation_windows(dataset: "Dataset", features: FeatureRows, options: Temporal) -> FeatureWindows:
+def evaluation_windows(dataset: "Dataset", features: FeatureRows, options: TemporalOptions) -> FeatureWindows:
     """Every row of a split in a window, those without a track or a frame number alone.
 
     Args:
@@ -114,4 +114,4 @@ def _windows(
             f"the dataset has no features of this model's backbone: computing those of {len(pictures):,} rows (`affect-train features` stores them)"
         )
         features = computed_features(model, pictures, uids_of(dataset), runtime)
-    return evaluation_windows(dataset, features, Temporal(**model.config.temporal))
+    return evaluation_windows(dataset, features, TemporalOptions(**model.config.temporal))

@@ -15,7 +15,7 @@ from affect_train.inputs.files import PictureFiles
 from affect_train.inputs.inputs import IndexedInputs
 from affect_train.inputs.windows import FeatureWindows, one_run
 from affect_train.network.model import AffectConfig
-from affect_train.recipe.model import Temporal
+from affect_train.recipe.model import TemporalOptions
 from affect_train.run_folder import model_folder
 from affect_train.runtime import Runtime
 
@@ -42,7 +42,7 @@ def predict(path: Path | str, images: Sequence[Path], *, sequence: bool = False)
         raise UsageError(f"'{path}' looks at every picture by itself: it has no recurrent stage, leave --sequence out")
     inputs: IndexedInputs = PictureFiles(images, preprocessing)
     if sequence:
-        options = Temporal(**model.config.temporal)
+        options = TemporalOptions(**model.config.temporal)
         features = computed_features(model, inputs, pa.array(map(str, images)), runtime)
         inputs = FeatureWindows(features, one_run(len(images), options.window, options.strides[1]))
     logits = infer(model, inputs, runtime)

@@ -11,7 +11,7 @@ from affect_train.inputs.foreign.source import DESCRIPTIONS, StreamedForeign, op
 from affect_train.inputs.labels import load_labels
 from affect_train.inputs.loading import View
 from affect_train.inputs.split import LoadedSplit, Split
-from affect_train.recipe.dataset import DatasetSource
+from affect_train.recipe.dataset import DatasetOptions
 from affect_train.tasks import TaskSet
 
 
@@ -131,17 +131,17 @@ class OwnFolder:
         return LoadedSplit(name, dataset, labels, view.images(dataset))
 
 
-def open_recipe_source(dataset: str | DatasetSource) -> Source:
+def open_recipe_source(dataset: str | DatasetOptions) -> Source:
     """The dataset of a recipe: a dataset folder by its path, or another dataset by its section.
 
     Raises:
         NotADatasetError: there is no built dataset folder.
         SourceError: there is no such dataset, or the Hub cannot be reached.
     """
-    return open_foreign(dataset) if isinstance(dataset, DatasetSource) else OwnFolder(open_dataset(dataset))
+    return open_foreign(dataset) if isinstance(dataset, DatasetOptions) else OwnFolder(open_dataset(dataset))
 
 
-def open_source(dataset: str | Path | DatasetSource) -> Source:
+def open_source(dataset: str | Path | DatasetOptions) -> Source:
     """The dataset of a command's argument.
 
     Args:
@@ -152,7 +152,7 @@ def open_source(dataset: str | Path | DatasetSource) -> Source:
         SourceError: there is no such dataset, or the Hub cannot be reached.
         RecipeError: the description has mistakes.
     """
-    if isinstance(dataset, DatasetSource):
+    if isinstance(dataset, DatasetOptions):
         return open_foreign(dataset)
     path = Path(dataset)
     if _is_description(path):
@@ -164,7 +164,7 @@ def open_source(dataset: str | Path | DatasetSource) -> Source:
     return OwnFolder(open_dataset(path))
 
 
-def open_own_folder(dataset: str | Path | DatasetSource, doing: str) -> DatasetFolder:
+def open_own_folder(dataset: str | Path | DatasetOptions, doing: str) -> DatasetFolder:
     """The dataset folder that columns can be written into.
 
     Args:
@@ -175,7 +175,7 @@ def open_own_folder(dataset: str | Path | DatasetSource, doing: str) -> DatasetF
         UsageError: it is another kind of dataset.
         NotADatasetError: it is not built.
     """
-    if isinstance(dataset, DatasetSource) or _is_description(Path(dataset)):
+    if isinstance(dataset, DatasetOptions) or _is_description(Path(dataset)):
         raise UsageError(
             f"{doing} writes columns into a dataset folder, which '{dataset}' is not; name a folder that `affect-data build` wrote"
         )

@@ -23,7 +23,7 @@ from affect_train.labelling.label import label_with
 from affect_train.labelling.merging import merge
 from affect_train.labelling.teachers import AffectTeacher, Teacher, TeacherLogits
 from affect_train.recipe.recipe import Recipe
-from affect_train.recipe.section import HeldOut
+from affect_train.recipe.section import HeldOutOptions
 from affect_train.runtime import Runtime, build_accelerator
 from affect_train.training.loop import train
 
@@ -131,5 +131,5 @@ def cross_label(recipe: Recipe, folds: int, name: str | None = None) -> dict[str
 
 def fold_recipe(recipe: Recipe, folds: str, fold: int, output: Path) -> Recipe:
     """The recipe of the teacher that does not see a fold."""
-    training = recipe.training.model_copy(update={"held_out": HeldOut(folds=folds, fold=fold)})
+    training = recipe.training.model_copy(update={"held_out": HeldOutOptions(folds=folds, fold=fold)})
     return recipe.model_copy(update={"training": training, "output": str(output)})

@@ -10,7 +10,7 @@ from torch import Tensor
 from affect_train import losses
 from affect_train.methods.supervised import AXES, Supervised, axes_of
 from affect_train.methods.terms import LossTerm, Term
-from affect_train.recipe.methods.distillation import DistillationOptions, SoftTask
+from affect_train.recipe.methods.distillation import DistillationOptions, SoftTaskOptions
 from affect_train.tasks import TaskSet
 
 if TYPE_CHECKING:
@@ -141,7 +141,7 @@ class Mixture:
         temperature: where the task has none of its own.
     """
 
-    def __init__(self, options: DistillationOptions, task: SoftTask, temperature: float) -> None:
+    def __init__(self, options: DistillationOptions, task: SoftTaskOptions, temperature: float) -> None:
         self.learns = task.learn
         self.hard_weight = options.hard_weight if task.hard_weight is None else task.hard_weight
         self.temperature = temperature if task.temperature is None else task.temperature

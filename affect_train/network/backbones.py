@@ -12,7 +12,7 @@ from transformers import AutoConfig, AutoModel, PretrainedConfig, PreTrainedMode
 from transformers.image_processing_base import ImageProcessingMixin
 
 from affect_train.errors import BackboneError
-from affect_train.recipe.model import Model as ModelOptions
+from affect_train.recipe.model import ModelOptions
 
 IMAGENET_MEAN: Final = (0.485, 0.456, 0.406)
 IMAGENET_STD: Final = (0.229, 0.224, 0.225)

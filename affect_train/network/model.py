@@ -24,7 +24,7 @@ from affect_train.network.backbones import (
     prefix_tokens,
 )
 from affect_train.network.recurrent import WindowEncoder
-from affect_train.recipe.model import Model as ModelOptions
+from affect_train.recipe.model import ModelOptions
 from affect_train.tasks import TaskSet
 
 DEFAULT_THRESHOLD = 0.5

@@ -19,7 +19,7 @@ def _list_or_mapping(value: object) -> str:
     return "mapping" if isinstance(value, dict) else "list"
 
 
-class ExpressionColumn(Section):
+class ExpressionColumnOptions(Section):
     """A column of classes, and what they are called."""
 
     column: Text
@@ -35,7 +35,7 @@ class ExpressionColumn(Section):
     )
 
 
-class ActionUnitList(Section):
+class ActionUnitListOptions(Section):
     """A column of lists, with one entry for each action unit."""
 
     column: Text
@@ -53,12 +53,13 @@ def _text_or_section(value: object) -> str:
 
 
 def _units_kind(value: object) -> str:
-    is_list = isinstance(value, ActionUnitList) or (isinstance(value, dict) and "column" in value)
+    is_list = isinstance(value, ActionUnitListOptions) or (isinstance(value, dict) and "column" in value)
     return "list" if is_list else "columns"
 
 
 ActionUnits = Annotated[
-    Annotated[dict[int, Text], Tag("columns")] | Annotated[ActionUnitList, Tag("list")], Discriminator(_units_kind)
+    Annotated[dict[int, Text], Tag("columns")] | Annotated[ActionUnitListOptions, Tag("list")],
+    Discriminator(_units_kind),
 ]
 
 
@@ -77,7 +78,7 @@ def check_action_units(numbers: "tuple[int, ...]") -> None:
         raise ValueError(f"found {list(numbers)}; name one action unit or more, each once")
 
 
-class Columns(Section):
+class ColumnOptions(Section):
     """Which column of a dataset holds what. What is not named is missing in every row."""
 
     image: Text = Field("image", description="pictures, as an Image column, file bytes, or file paths")
@@ -86,7 +87,7 @@ class Columns(Section):
     track: Text | None = Field(None, description="the video")
     expression: (
         Annotated[
-            Annotated[Text, Tag("text")] | Annotated[ExpressionColumn, Tag("section")],
+            Annotated[Text, Tag("text")] | Annotated[ExpressionColumnOptions, Tag("section")],
             Discriminator(_text_or_section),
         ]
         | None
@@ -119,7 +120,7 @@ class Columns(Section):
         return units
 
     @model_validator(mode="after")
-    def _fits_together(self) -> "Columns":
+    def _fits_together(self) -> "ColumnOptions":
         mistakes, (low, high) = [], self.valence_arousal_range
         if not low < high:
             mistakes.append(f"valence_arousal_range goes from {low:g} to {high:g}; the lowest value comes first")
@@ -139,9 +140,9 @@ class Columns(Section):
             raise ValueError("; ".join(mistakes))
         return self
 
-    def expression_column(self) -> ExpressionColumn | None:
+    def expression_column(self) -> ExpressionColumnOptions | None:
         """The column of expressions, however it is written."""
-        return ExpressionColumn(column=self.expression) if isinstance(self.expression, str) else self.expression
+        return ExpressionColumnOptions(column=self.expression) if isinstance(self.expression, str) else self.expression
 
     def _named(self) -> list[str]:
         expression, units = self.expression_column(), self.action_units
@@ -155,7 +156,7 @@ class Columns(Section):
         return tuple(task for task, named in found.items() if named)
 
 
-class DatasetSource(Section):
+class DatasetOptions(Section):
     """A dataset on the Hub or in a folder that is no dataset folder of affectkit."""
 
     path: Text = Field(description="a folder of parquet, arrow or picture files, or a dataset of the Hub, `owner/name`")
@@ -163,7 +164,7 @@ class DatasetSource(Section):
         None, description="which configuration of the dataset; the default one by default"
     )
     revision: Text | None = Field(None, description="a branch, tag or commit of the Hub")
-    columns: Columns | None = Field(
+    columns: ColumnOptions | None = Field(
         None, description="what its columns mean; not needed where they are those of affectkit (docs/schema.md)"
     )
     streaming: bool = Field(default=False, description="read while training, and keep no copy")
@@ -179,10 +180,10 @@ class DatasetSource(Section):
 
 
 def _folder_or_source(value: object) -> str:
-    return "source" if isinstance(value, dict | DatasetSource) else "folder"
+    return "source" if isinstance(value, dict | DatasetOptions) else "folder"
 
 
 DatasetEntry = Annotated[
-    Annotated[Text, Tag("folder")] | Annotated[DatasetSource, Tag("source")], Discriminator(_folder_or_source)
+    Annotated[Text, Tag("folder")] | Annotated[DatasetOptions, Tag("source")], Discriminator(_folder_or_source)
 ]
 """What a recipe says under ``dataset``: a dataset folder, or the section of another dataset."""

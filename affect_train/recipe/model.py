@@ -12,18 +12,18 @@ from affect_train.recipe.section import Count, Name, Section, Share
 from affect_train.tasks import TaskSet, expression_set
 
 
-class ValenceArousal(Section):
+class ValenceArousalOptions(Section):
     """The valence-arousal head."""
 
     bins: Annotated[int, Field(ge=2)] = Field(20, description="bins for each axis over [-1, 1]")
 
 
-class Tasks(Section):
+class TaskOptions(Section):
     """What the model predicts."""
 
     action_units: tuple[int, ...] = Field((), description="FACS numbers")
     expression: str | tuple[str, ...] | None = Field(None, description="an expression set, or a list of class names")
-    valence_arousal: ValenceArousal | None = None
+    valence_arousal: ValenceArousalOptions | None = None
 
     @field_validator("action_units")
     @classmethod
@@ -61,7 +61,7 @@ class Tasks(Section):
         return TaskSet(self.action_units, expression_set(self.expression) if self.expression else (), bins)
 
 
-class Head(Section):
+class HeadOptions(Section):
     """The layers between the backbone's features and each task's logits."""
 
     hidden: Annotated[int, Field(ge=0)] = Field(0, description="width of a hidden layer; 0 for a linear head")
@@ -77,7 +77,7 @@ class Head(Section):
     )
 
 
-class Temporal(Section):
+class TemporalOptions(Section):
     """A recurrent stage between the backbone's features and the heads, over windows of consecutive frames."""
 
     window: Annotated[int, Field(ge=2, le=4096)] = Field(32, description="frames of a window")
@@ -111,7 +111,7 @@ class Temporal(Section):
         return self.stride or self.window // 2, self.evaluation_stride or self.window
 
 
-class Model(Section):
+class ModelOptions(Section):
     """The network."""
 
     backbone: str | dict[str, Any] = Field(description="a Hub id, a local folder, or a configuration with `model_type`")
@@ -129,7 +129,7 @@ class Model(Section):
     )
     dropout: Share = Field(0.0, description="before the last layer of each head")
     drop_path: Share = Field(0.0, description="stochastic depth, for backbones which have it")
-    head: Head = Head()
+    head: HeadOptions = HeadOptions()
     gradient_checkpointing: bool = Field(
         default=False,
         description="compute the backbone's activations again on the way back: less memory, more time",
@@ -137,7 +137,7 @@ class Model(Section):
     features: Name | None = Field(
         None, description="train the heads on stored features of this name: no image is decoded or augmented"
     )
-    temporal: Temporal | None = Field(
+    temporal: TemporalOptions | None = Field(
         None, description="a recurrent stage over windows of frames; takes stored `features`"
     )
 

@@ -9,13 +9,20 @@ from pydantic import Field, StringConstraints
 from affect_data.files import write_text
 from affect_data.recipe_file import TRAINING_RECIPE, RecipeText, read_recipe_text, validated
 from affect_data.yaml12 import write_yaml
-from affect_train.recipe.dataset import DatasetEntry, DatasetSource
+from affect_train.recipe.dataset import DatasetEntry, DatasetOptions
 from affect_train.recipe.methods.options import MethodSection
 from affect_train.recipe.methods.supervised import SupervisedOptions
-from affect_train.recipe.model import Model, Tasks
+from affect_train.recipe.model import ModelOptions, TaskOptions
 from affect_train.recipe.rules import contradictions
 from affect_train.recipe.section import Name, Section
-from affect_train.recipe.training import Augmentation, Batches, Crop, Optimizer, Schedule, Training
+from affect_train.recipe.training import (
+    AugmentationOptions,
+    BatchOptions,
+    CropOptions,
+    OptimizerOptions,
+    ScheduleOptions,
+    TrainingOptions,
+)
 
 
 class Recipe(Section):
@@ -26,21 +33,21 @@ class Recipe(Section):
     )
     output: Annotated[str, StringConstraints(min_length=1)] = Field(description="the folder of the run")
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
-    tasks: Tasks
-    model: Model
+    tasks: TaskOptions
+    model: ModelOptions
     method: MethodSection = SupervisedOptions()
     soft_labels: tuple[Name, ...] = Field((), description="soft-label groups of the dataset")
-    batches: Batches = Batches()
-    augmentation: Augmentation = Augmentation()
-    crop: Crop = Crop()
-    optimizer: Optimizer = Optimizer()
-    schedule: Schedule = Schedule()
-    training: Training = Training()
+    batches: BatchOptions = BatchOptions()
+    augmentation: AugmentationOptions = AugmentationOptions()
+    crop: CropOptions = CropOptions()
+    optimizer: OptimizerOptions = OptimizerOptions()
+    schedule: ScheduleOptions = ScheduleOptions()
+    training: TrainingOptions = TrainingOptions()
 
     @property
     def dataset_folder(self) -> Path:
         """The dataset folder, for what no other dataset has; `rules` refuses a recipe that asks it of another one."""
-        assert not isinstance(self.dataset, DatasetSource)
+        assert not isinstance(self.dataset, DatasetOptions)
         return Path(self.dataset)
 
     def to_yaml(self) -> str:

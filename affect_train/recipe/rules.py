@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator
 
-from affect_train.recipe.dataset import DatasetSource
+from affect_train.recipe.dataset import DatasetOptions
 from affect_train.recipe.methods.options import MethodOptions, Refusable
 from affect_train.recipe.methods.registry import names_of
-from affect_train.recipe.model import Model, Tasks
+from affect_train.recipe.model import ModelOptions, TaskOptions
 from affect_train.recipe.section import TASKS, Mistake, Sections, trained_tasks
-from affect_train.recipe.training import Batches, Training
+from affect_train.recipe.training import BatchOptions, TrainingOptions
 
 BALANCED_SPLIT = "train"
 """The split whose rows a balance weighs."""
@@ -15,7 +15,7 @@ BALANCED_SPLIT = "train"
 
 def contradictions(sections: Sections) -> Iterator[Mistake]:
     """What is wrong between sections; a section that is wrong in itself is absent."""
-    if isinstance(sections.get("dataset"), DatasetSource):
+    if isinstance(sections.get("dataset"), DatasetOptions):
         yield from _source_contradictions(sections["dataset"], sections)
     if "tasks" in sections:
         yield from _task_contradictions(sections["tasks"], sections.get("training"))
@@ -30,7 +30,7 @@ def contradictions(sections: Sections) -> Iterator[Mistake]:
         yield from _training_contradictions(sections["training"], sections)
 
 
-def _task_contradictions(tasks: Tasks, training: Training | None) -> Iterator[Mistake]:
+def _task_contradictions(tasks: TaskOptions, training: TrainingOptions | None) -> Iterator[Mistake]:
     if not (tasks.action_units or tasks.expression or tasks.valence_arousal):
         yield ("tasks",), "names no task; give `action_units`, `expression` or `valence_arousal`"
         return
@@ -53,7 +53,7 @@ def _method_contradictions(method: MethodOptions, sections: Sections) -> Iterato
 def _asked_of_a_method(sections: Sections) -> Iterator[tuple[Refusable, tuple[str, ...], str]]:
     """What other sections ask of the method: its name, the key that is at fault where the method refuses, and what to do."""
     dataset, model, training = (sections.get(name) for name in ("dataset", "model", "training"))
-    if isinstance(dataset, DatasetSource) and dataset.streaming:
+    if isinstance(dataset, DatasetOptions) and dataset.streaming:
         yield "streaming", ("method", "name"), "set `dataset.streaming: false`"
     if model is not None and model.temporal is not None:
         able = names_of(lambda options: "windows" not in options.refuses)
@@ -69,7 +69,7 @@ def _asked_of_a_method(sections: Sections) -> Iterator[tuple[Refusable, tuple[st
         yield "compile", ("training", "compile"), "set it to null"
 
 
-def _batch_contradictions(batches: Batches, sections: Sections) -> Iterator[Mistake]:
+def _batch_contradictions(batches: BatchOptions, sections: Sections) -> Iterator[Mistake]:
     model, trained = sections.get("model"), trained_tasks(sections) or TASKS
     if batches.balance and batches.sampler == "database_proportional":
         yield (
@@ -110,7 +110,7 @@ def _batch_contradictions(batches: Batches, sections: Sections) -> Iterator[Mist
         )
 
 
-def _training_contradictions(training: Training, sections: Sections) -> Iterator[Mistake]:
+def _training_contradictions(training: TrainingOptions, sections: Sections) -> Iterator[Mistake]:
     if training.patience and training.validation_split is None:
         yield ("training", "patience"), "stopping early takes evaluations; name a `training.validation_split`"
     if training.patience and not training.keep_best:
@@ -121,7 +121,7 @@ def _training_contradictions(training: Training, sections: Sections) -> Iterator
         yield ("schedule", "warmup_steps"), f"found {found}; expected less than `training.max_steps` ({steps})"
 
 
-def _model_contradictions(model: Model) -> Iterator[Mistake]:
+def _model_contradictions(model: ModelOptions) -> Iterator[Mistake]:
     if model.features and not model.freeze_backbone:
         yield ("model", "features"), "stored features stay as they are; set `model.freeze_backbone: true`"
     if model.gradient_checkpointing and model.freeze_backbone:
@@ -147,7 +147,7 @@ def _temporal_contradictions(sections: Sections) -> Iterator[Mistake]:
 FOLDER_ONLY = "takes a dataset folder, whose column groups hold it; build one with `affect-data build`, or leave it out"
 
 
-def _source_contradictions(source: DatasetSource, sections: Sections) -> Iterator[Mistake]:
+def _source_contradictions(source: DatasetOptions, sections: Sections) -> Iterator[Mistake]:
     batches, training, model, tasks = (sections.get(name) for name in ("batches", "training", "model", "tasks"))
     if sections.get("soft_labels"):
         yield ("soft_labels",), FOLDER_ONLY
@@ -168,7 +168,7 @@ def _source_contradictions(source: DatasetSource, sections: Sections) -> Iterato
         yield from _streaming_contradictions(batches, training)
 
 
-def _streaming_contradictions(batches: Batches | None, training: Training | None) -> Iterator[Mistake]:
+def _streaming_contradictions(batches: BatchOptions | None, training: TrainingOptions | None) -> Iterator[Mistake]:
     if batches is not None and batches.sampler != "uniform":
         yield (
             ("batches", "sampler"),

@@ -25,7 +25,7 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-class HeldOut(Section):
+class HeldOutOptions(Section):
     """Rows of the training split that are not trained on."""
 
     folds: Name = Field(

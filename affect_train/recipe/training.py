@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from affect_train.recipe.section import Count, HeldOut, Name, Section, Share, Weight
+from affect_train.recipe.section import Count, HeldOutOptions, Name, Section, Share, Weight
 
 BestMetric = Literal[
     "score",
@@ -20,7 +20,7 @@ BestMetric = Literal[
 TRACKERS = ("aim", "clearml", "comet_ml", "dvclive", "mlflow", "swanlab", "tensorboard", "trackio", "wandb")
 
 
-class PoolOfRows(Section):
+class PoolOptions(Section):
     """Rows that have a share of every batch."""
 
     labels: Annotated[tuple[Literal["au", "expression", "va"], ...], Field(min_length=1)] = Field(
@@ -29,12 +29,12 @@ class PoolOfRows(Section):
     databases: tuple[Name, ...] = Field((), description="whose rows; by default all databases'")
 
 
-class Batches(Section):
+class BatchOptions(Section):
     """How rows become batches."""
 
     size: Count = Field(64, description="rows of one global batch")
     sampler: Literal["task_balanced", "database_proportional", "uniform"] = "task_balanced"
-    pools: dict[Name, PoolOfRows] = Field(
+    pools: dict[Name, PoolOptions] = Field(
         {}, description="what `task_balanced` gives equal shares of a batch; by default the labelled rows of each task"
     )
     shared_labels: bool = Field(
@@ -55,7 +55,7 @@ class Batches(Section):
     cache: bool = Field(default=False, description="keep every decoded face in memory; for datasets that fit")
 
 
-class Augmentation(Section):
+class AugmentationOptions(Section):
     """Random changes of training images."""
 
     flip: bool = Field(default=True, description="mirror half of the images")
@@ -70,7 +70,7 @@ class Augmentation(Section):
     grey: Annotated[float, Field(ge=0.0, le=1.0)] = Field(0.0, description="share of the images that lose their colour")
 
 
-class Crop(Section):
+class CropOptions(Section):
     """The region of the source image that the model sees."""
 
     margin: Annotated[float, Field(ge=0.0, le=2.0)] = Field(
@@ -83,7 +83,7 @@ class Crop(Section):
     )
 
 
-class Optimizer(Section):
+class OptimizerOptions(Section):
     """The optimiser."""
 
     name: Literal["adamw"] = "adamw"
@@ -95,14 +95,14 @@ class Optimizer(Section):
     )
 
 
-class Schedule(Section):
+class ScheduleOptions(Section):
     """The learning rate over time."""
 
     name: Literal["cosine", "constant"] = "cosine"
     warmup_steps: Annotated[int, Field(ge=0)] = 0
 
 
-class Training(Section):
+class TrainingOptions(Section):
     """How long to train, and what to keep."""
 
     epochs: Count = 1
@@ -134,7 +134,7 @@ class Training(Section):
         "report", description="what a picture in two splits does: equal bytes, or copies that `affect-data audit` found"
     )
     split: Name = "train"
-    held_out: HeldOut | None = Field(None, description="a fold of the training split that is not trained on")
+    held_out: HeldOutOptions | None = Field(None, description="a fold of the training split that is not trained on")
     validation_split: Name | None = "validation"
 
     @field_validator("trackers")

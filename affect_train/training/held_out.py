@@ -9,7 +9,7 @@ from affect_data.dataset.folder import DatasetFolder
 from affect_data.errors import UsageError
 from affect_train.inputs.labels import load_folds
 from affect_train.recipe.recipe import Recipe
-from affect_train.recipe.section import HeldOut
+from affect_train.recipe.section import HeldOutOptions
 
 
 def rows_in(recipe: Recipe, folder: DatasetFolder | None) -> NDArray[np.bool_] | None:
@@ -45,13 +45,15 @@ def reserved_rows(recipe: Recipe, folder: DatasetFolder | None) -> NDArray[np.in
     return np.flatnonzero(kept)
 
 
-def _allowed(recipe: Recipe, folder: DatasetFolder | None, held_out: HeldOut, key: str) -> NDArray[np.bool_]:
+def _allowed(recipe: Recipe, folder: DatasetFolder | None, held_out: HeldOutOptions, key: str) -> NDArray[np.bool_]:
     folds, fold = folds_of(recipe, folder, held_out, key)
     allowed: NDArray[np.bool_] = (folds != fold) & ((folds >= 0) | (held_out.others == "trained"))
     return allowed
 
 
-def folds_of(recipe: Recipe, folder: DatasetFolder | None, held_out: HeldOut, key: str) -> tuple[NDArray[Any], int]:
+def folds_of(
+    recipe: Recipe, folder: DatasetFolder | None, held_out: HeldOutOptions, key: str
+) -> tuple[NDArray[Any], int]:
     """The fold of each row of the training split, -1 where it is in none, and the one that is held out.
 
     Raises:

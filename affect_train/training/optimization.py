@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from affect_train.recipe.recipe import Recipe
-from affect_train.recipe.training import Optimizer as OptimizerOptions
+from affect_train.recipe.training import OptimizerOptions
 
 LAYER = re.compile(r"(?:^|\.)(?:layers?|blocks?|stages?)\.(\d+)(?=\.)")
 """What numbers a layer in the names of transformers' backbones; a stage's number comes before that of a layer inside it."""

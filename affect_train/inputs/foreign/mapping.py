@@ -12,7 +12,7 @@ from affect_data.errors import RecipeError, suggestion
 from affect_data.vocabulary import ACTION_UNIT_SLOTS, ACTION_UNITS
 from affect_train.inputs.foreign.classes import Classes, coded_classes, named_classes, text_classes
 from affect_train.inputs.foreign.values import Findings, Known, is_number, is_text, lists, numbers
-from affect_train.recipe.dataset import ActionUnitList, Columns, Value
+from affect_train.recipe.dataset import ActionUnitListOptions, ColumnOptions, Value
 
 if TYPE_CHECKING:
     from datasets import Features
@@ -65,7 +65,7 @@ class RowMapping:
         RecipeError: lists every column that is not there or holds something else, and every class without a name in the vocabulary.
     """
 
-    def __init__(self, name: str, columns: Columns, given: "Features") -> None:
+    def __init__(self, name: str, columns: ColumnOptions, given: "Features") -> None:
         self.name = name
         self.columns = columns
         self.image = columns.image
@@ -120,7 +120,7 @@ class RowMapping:
         if expression:
             found.append(("expression", expression.column, (NUMBERS, TEXTS)))
         found += [(key, column, (NUMBERS,)) for key in ("valence", "arousal") if (column := getattr(columns, key))]
-        if isinstance(units, ActionUnitList):
+        if isinstance(units, ActionUnitListOptions):
             found.append(("action_units", units.column, (LISTS,)))
         elif units:
             found += [(f"action_units.{number}", column, (NUMBERS,)) for number, column in units.items()]
@@ -213,7 +213,7 @@ class RowMapping:
     def _action_units(self, given: Mapping[str, pa.Array], rows: int, findings: Findings) -> dict[str, Any]:
         units = self.columns.action_units
         au = np.full((rows, len(ACTION_UNITS)), MISSING_CLASS, dtype=np.int8)
-        if isinstance(units, ActionUnitList):
+        if isinstance(units, ActionUnitListOptions):
             values, known, whole = self._lists(given[units.column], units.column, len(units.numbers), findings)
             for place, number in enumerate(units.numbers):
                 found = self._occurrence(values[:, place], known[:, place], units.column, findings)

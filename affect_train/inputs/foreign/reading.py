@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from affect_data.dataset.folder import FORMAT, MANIFEST, open_dataset
 from affect_data.errors import DataError, UnknownNameError
-from affect_train.recipe.dataset import DatasetSource
+from affect_train.recipe.dataset import DatasetOptions
 
 if TYPE_CHECKING:
     from datasets import Dataset, DatasetBuilder, IterableDataset
@@ -40,7 +40,7 @@ class OpenedSource:
         saved: splits that lie on this machine as Arrow files.
     """
 
-    source: DatasetSource
+    source: DatasetOptions
     splits: tuple[str, ...]
     folder: Path | None
     builder: "DatasetBuilder | None" = None
@@ -89,7 +89,7 @@ class OpenedSource:
             return self.builder.as_streaming_dataset(split)
 
 
-def open_dataset_source(source: DatasetSource) -> OpenedSource:
+def open_dataset_source(source: DatasetOptions) -> OpenedSource:
     """Finds the files and splits of a dataset.
 
     Raises:
@@ -111,7 +111,7 @@ def open_dataset_source(source: DatasetSource) -> OpenedSource:
     return saved
 
 
-def _built(source: DatasetSource, folder: Path | None) -> OpenedSource:
+def _built(source: DatasetOptions, folder: Path | None) -> OpenedSource:
     from datasets import load_dataset_builder
 
     with explained(source):
@@ -121,7 +121,7 @@ def _built(source: DatasetSource, folder: Path | None) -> OpenedSource:
     )
 
 
-def _saved(source: DatasetSource, folder: Path) -> OpenedSource | None:
+def _saved(source: DatasetOptions, folder: Path) -> OpenedSource | None:
     """A dataset folder of affectkit, or what ``save_to_disk`` wrote; None where the folder is neither."""
     from datasets import DatasetDict, load_from_disk
 

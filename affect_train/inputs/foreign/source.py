@@ -21,7 +21,7 @@ from affect_train.inputs.labels import LabelArrays
 from affect_train.inputs.loading import View
 from affect_train.inputs.split import LoadedSplit
 from affect_train.inputs.stored import StoredFaces
-from affect_train.recipe.dataset import DatasetSource
+from affect_train.recipe.dataset import DatasetOptions
 from affect_train.tasks import TaskSet
 
 if TYPE_CHECKING:
@@ -153,7 +153,7 @@ class StreamedForeign(ForeignSource):
         return self
 
     @property
-    def options(self) -> DatasetSource:
+    def options(self) -> DatasetOptions:
         """How rows are shuffled and shared."""
         return self.opened.source
 
@@ -172,7 +172,7 @@ class StreamedForeign(ForeignSource):
         return StreamedSplit(name, StreamedFaces(self.stream(name), tasks, view.preprocessing, view.threads))
 
 
-def open_foreign(source: DatasetSource) -> LoadedForeign | StreamedForeign:
+def open_foreign(source: DatasetOptions) -> LoadedForeign | StreamedForeign:
     """A dataset that a recipe describes.
 
     Raises:
@@ -182,7 +182,7 @@ def open_foreign(source: DatasetSource) -> LoadedForeign | StreamedForeign:
     return StreamedForeign(opened) if source.streaming else LoadedForeign(opened)
 
 
-def read_description(path: Path) -> "str | DatasetSource":
+def read_description(path: Path) -> "str | DatasetOptions":
     """What a YAML file says of a dataset: the section ``dataset``, by itself or in a recipe.
 
     Raises:
@@ -191,7 +191,7 @@ def read_description(path: Path) -> "str | DatasetSource":
     text = read_recipe_text(path, DATASET_DESCRIPTION)
     if isinstance(text.values.get("dataset"), str):
         return str(text.values["dataset"])
-    return validated(DatasetSource, text.part("dataset") if "dataset" in text.values else text)
+    return validated(DatasetOptions, text.part("dataset") if "dataset" in text.values else text)
 
 
 def _joined(labels: "Dataset", pictures: "Dataset", image: str) -> "Dataset":

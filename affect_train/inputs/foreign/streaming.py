@@ -20,7 +20,7 @@ from affect_train.inputs.foreign.stream import RowStream, StreamedRow
 from affect_train.inputs.labels import LabelArrays, check_labels
 from affect_train.inputs.loading import Decoders
 from affect_train.inputs.preprocess import Preprocessing
-from affect_train.recipe.dataset import DatasetSource
+from affect_train.recipe.dataset import DatasetOptions
 from affect_train.tasks import TaskSet
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class StreamLoader:
     def __init__(
         self,
         stream: RowStream,
-        source: DatasetSource,
+        source: DatasetOptions,
         tasks: TaskSet,
         *,
         batch_size: int,

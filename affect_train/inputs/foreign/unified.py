@@ -13,7 +13,7 @@ from affect_train.inputs.foreign.reading import SourceError
 if TYPE_CHECKING:
     from datasets import Dataset, Features
 
-    from affect_train.recipe.dataset import DatasetSource
+    from affect_train.recipe.dataset import DatasetOptions
 
 
 class UnifiedRows:
@@ -58,7 +58,7 @@ class UnifiedRows:
         return table.select(MADE)
 
 
-def rows_of(name: str, source: "DatasetSource", given: "Features") -> RowMapping | UnifiedRows:
+def rows_of(name: str, source: "DatasetOptions", given: "Features") -> RowMapping | UnifiedRows:
     """What turns the tables of a dataset into those of the schema.
 
     Raises:

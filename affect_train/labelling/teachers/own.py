@@ -12,7 +12,7 @@ from affect_train.inference.inputs import inputs_of
 from affect_train.inputs.batch import FaceBatch
 from affect_train.inputs.inputs import IndexedInputs
 from affect_train.labelling.teachers.base import Teacher, TeacherLogits, files_digest
-from affect_train.recipe.model import Temporal
+from affect_train.recipe.model import TemporalOptions
 from affect_train.run_folder import model_folder
 from affect_train.runtime import Runtime
 
@@ -49,7 +49,7 @@ class AffectTeacher(Teacher):
         """The crop, and the windows of frames where the model has a recurrent stage."""
         if not self.sees_windows:
             return super().view
-        options = Temporal(**self.model.config.temporal)
+        options = TemporalOptions(**self.model.config.temporal)
         return f"{super().view}, windows of {options.window} frames every {options.strides[1]}"
 
     def inputs(self, folder: DatasetFolder, split: str, runtime: Runtime) -> IndexedInputs:

@@ -17,7 +17,7 @@ RelationTable = Mapping[str, Mapping[int, float]]
 """For each expression its action units: 1 where they are prototypical, else the share of subjects who show them."""
 
 
-class CoAnnotation(Section):
+class CoAnnotationOptions(Section):
     """Labels of one task stand in for those that an image lacks of the other."""
 
     au_weight: Weight = Field(1.0, description="of the action units that images with an expression alone are given")
@@ -26,7 +26,7 @@ class CoAnnotation(Section):
     )
 
 
-class SoftCoAnnotation(Section):
+class SoftCoAnnotationOptions(Section):
     """Every image with action units gets a distribution over expressions."""
 
     weight: Weight = 1.0
@@ -34,7 +34,7 @@ class SoftCoAnnotation(Section):
     temperature: Annotated[float, Field(gt=0.0)] = Field(1.0, description="the scores are divided by it before softmax")
 
 
-class DistributionMatching(Section):
+class DistributionMatchingOptions(Section):
     """The predicted action units agree with those that the predicted expressions imply; takes no label."""
 
     form: Literal["one_sided", "binary"] = Field(
@@ -71,9 +71,9 @@ class CouplingOptions(Section):
         10,
         description="`prior: data`: rows of an expression that carry the action unit before its frequency is believed",
     )
-    co_annotation: CoAnnotation | None = None
-    soft_co_annotation: SoftCoAnnotation | None = None
-    distribution_matching: DistributionMatching | None = None
+    co_annotation: CoAnnotationOptions | None = None
+    soft_co_annotation: SoftCoAnnotationOptions | None = None
+    distribution_matching: DistributionMatchingOptions | None = None
 
     @field_validator("relations")
     @classmethod

@@ -8,7 +8,7 @@ from affect_train.recipe.methods.options import MethodOptions
 from affect_train.recipe.section import Section
 
 
-class SoftTask(Section):
+class SoftTaskOptions(Section):
     """How one task learns from the teachers."""
 
     learn: bool = Field(default=True, description="false: this task learns from its labels alone")
@@ -20,12 +20,12 @@ class SoftTask(Section):
     )
 
 
-class SoftTasks(Section):
+class SoftTasksOptions(Section):
     """How each task learns from the teachers."""
 
-    au: SoftTask = SoftTask()
-    expression: SoftTask = SoftTask()
-    va: SoftTask = SoftTask()
+    au: SoftTaskOptions = SoftTaskOptions()
+    expression: SoftTaskOptions = SoftTaskOptions()
+    va: SoftTaskOptions = SoftTaskOptions()
 
 
 class DistillationOptions(MethodOptions):
@@ -48,4 +48,4 @@ class DistillationOptions(MethodOptions):
         "none",
         description="`entropy`: what a teacher says counts by 1 - entropy / the entropy of a guess, row by row and action unit by action unit",
     )
-    soft_tasks: SoftTasks = SoftTasks()
+    soft_tasks: SoftTasksOptions = SoftTasksOptions()

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from affect_train.recipe.methods.options import MethodOptions, Refusable
-from affect_train.recipe.section import Count, HeldOut, Mistake, Section, Sections, Weight, trained_tasks
+from affect_train.recipe.section import Count, HeldOutOptions, Mistake, Section, Sections, Weight, trained_tasks
 
 _MOVES_WEIGHTS = "tries a step with the model's weights moved, which this excludes"
 
@@ -41,7 +41,7 @@ class MetaBatchOptions(Section):
         None,
         description="rows of a batch of its own, drawn from all training rows with action units, or from `held_out`",
     )
-    held_out: HeldOut | None = Field(None, description="a fold that is kept for these batches")
+    held_out: HeldOutOptions | None = Field(None, description="a fold that is kept for these batches")
 
     @model_validator(mode="after")
     def _has_one_source(self) -> Self:
@@ -94,7 +94,7 @@ class MetaAuxiliaryOptions(MethodOptions):
         return self
 
     @property
-    def reserved(self) -> HeldOut | None:
+    def reserved(self) -> HeldOutOptions | None:
         """The fold that the meta batches come from."""
         return self.meta_batch.held_out
 

@@ -10,7 +10,7 @@ from pydantic import Field, SerializeAsAny, TypeAdapter, ValidationInfo, Validat
 
 from affect_train.recipe.methods.coupling import CouplingOptions
 from affect_train.recipe.methods.registry import load, register, registered
-from affect_train.recipe.section import HeldOut, Mistake, Section, Sections, Weight, trained_tasks
+from affect_train.recipe.section import HeldOutOptions, Mistake, Section, Sections, Weight, trained_tasks
 
 Refusable = Literal[
     "streaming", "windows", "accumulation", "fp16", "compile", "gradient_checkpointing", "divided_weights"
@@ -18,7 +18,7 @@ Refusable = Literal[
 """What a recipe or a launch may ask for beside a method, and a method may be unable to do."""
 
 
-class TaskWeights(Section):
+class TaskWeightOptions(Section):
     """What the losses of each task are multiplied by."""
 
     au: Weight = 1.0
@@ -42,7 +42,7 @@ class MethodOptions(Section):
     reserved_key: ClassVar[str] = ""
 
     name: str
-    task_weights: TaskWeights = TaskWeights()
+    task_weights: TaskWeightOptions = TaskWeightOptions()
     au_reduction: Literal["mean", "sum", "image_mean"] = Field(
         "mean",
         description="over the labels of a batch; `sum`: times the number of action units, the weight 8 of Deng et al.; "
@@ -67,7 +67,7 @@ class MethodOptions(Section):
         register(cls)
 
     @property
-    def reserved(self) -> HeldOut | None:
+    def reserved(self) -> HeldOutOptions | None:
         """Rows of the training split that the method keeps for itself."""
         return None
 

@@ -24,7 +24,7 @@ from affect_train.inference.inference import infer, open_model, predictions
 from affect_train.inputs.loading import FaceImages
 from affect_train.inputs.preprocess import Preprocessing
 from affect_train.network.model import AffectModel
-from affect_train.recipe.model import Model
+from affect_train.recipe.model import ModelOptions
 from affect_train.runtime import Runtime
 from affect_train.tasks import TaskSet
 
@@ -204,7 +204,7 @@ def model(tmp_path_factory: pytest.TempPathFactory, world: SimpleNamespace) -> P
     """A model with fresh weights."""
     torch.manual_seed(1)
     preprocessing = Preprocessing(32, 0.2)
-    options = Model(backbone=world.tiny_vit, image_size=32)
+    options = ModelOptions(backbone=world.tiny_vit, image_size=32)
     folder = tmp_path_factory.mktemp("models") / "model"
     AffectModel.build(TASKS, options, preprocessing.to_dict(), preprocessing.digest()).save_pretrained(folder)
     return folder

@@ -22,7 +22,7 @@ from affect_train.inputs.features import StoredFeatures
 from affect_train.inputs.loading import FaceImages
 from affect_train.inputs.preprocess import Preprocessing
 from affect_train.network.model import AffectModel
-from affect_train.recipe.model import Model
+from affect_train.recipe.model import ModelOptions
 from affect_train.recipe.recipe import recipe_from
 from affect_train.runtime import Runtime
 from affect_train.tasks import TaskSet
@@ -53,7 +53,7 @@ def test_stored_features_are_the_backbone_s_of_every_row(stored: Path, backbone:
     provenance = FEATURES.read(open_dataset(stored), "tiny")
     assert (provenance.width, provenance.pooling, provenance.model_id) == (32, "cls_mean", "tiny")
     assert provenance.preprocessing_hash == Preprocessing(32, 0.2).digest()
-    options = Model(backbone=str(backbone), image_size=32, freeze_backbone=True)
+    options = ModelOptions(backbone=str(backbone), image_size=32, freeze_backbone=True)
     model = AffectModel.build(TaskSet((1, 2), (), 0), options).eval()
     assert provenance.backbone_digest == backbone_digest(model.backbone)
     for split, rows in (("train", 16), ("validation", 9)):
@@ -141,7 +141,7 @@ def test_a_recipe_with_another_crop_backbone_or_pooling_is_refused(
 
 def test_check_features_accepts_the_backbone_that_made_them(stored: Path, backbone: Path) -> None:
     preprocessing = Preprocessing(32, 0.2)
-    options = Model(backbone=str(backbone), image_size=32, freeze_backbone=True)
+    options = ModelOptions(backbone=str(backbone), image_size=32, freeze_backbone=True)
     model = AffectModel.build(TaskSet((1,), (), 0), options, preprocessing.to_dict(), preprocessing.digest())
     provenance = FEATURES.read(open_dataset(stored), "tiny")
     check_features(model, provenance)

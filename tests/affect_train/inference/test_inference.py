@@ -30,7 +30,7 @@ from affect_train.inputs.loading import FaceImages
 from affect_train.inputs.preprocess import Preprocessing
 from affect_train.labelling.label import label, weights_digest
 from affect_train.recipe.recipe import recipe_from
-from affect_train.recipe.section import HeldOut
+from affect_train.recipe.section import HeldOutOptions
 from affect_train.runtime import Runtime
 from affect_train.training.loop import train
 
@@ -176,7 +176,7 @@ def test_only_the_rows_of_a_fold_count_where_one_is_named(run: Path, dataset: Pa
     tables = [(split, pa.table({"folds.jaa": values})) for split, values in folds.items()]
     add_group(open_dataset(folded), "folds.jaa", tables, Features({"folds.jaa": Value("int8")}), {})
     output = tmp_path / "fold.json"
-    report = evaluate(run, folded, ["validation"], fold=HeldOut(folds="jaa", fold=1), output=output)
+    report = evaluate(run, folded, ["validation"], fold=HeldOutOptions(folds="jaa", fold=1), output=output)
     assert report["fold"] == {"folds": "jaa", "fold": 1}
     found = report["splits"]["validation"]
     chosen = numbers % 3 == 2
@@ -189,12 +189,19 @@ def test_only_the_rows_of_a_fold_count_where_one_is_named(run: Path, dataset: Pa
     even = chosen & (numbers % 2 == 0)
     assert found["databases"]["affwild2"]["va"]["labels"] == even.sum()
     with pytest.raises(UsageError, match=r"no row of the split 'validation' is in fold 2 of 'jaa'"):
-        evaluate(run, folded, ["validation"], fold=HeldOut(folds="jaa", fold=2), output=output)
+        evaluate(run, folded, ["validation"], fold=HeldOutOptions(folds="jaa", fold=2), output=output)
     with pytest.raises(UnknownNameError, match=r"unknown folds in .* 'five'; known: jaa"):
-        evaluate(run, folded, ["validation"], fold=HeldOut(folds="five", fold=0), output=output)
+        evaluate(run, folded, ["validation"], fold=HeldOutOptions(folds="five", fold=0), output=output)
     before = (run / "model" / "config.json").read_bytes()
     with pytest.raises(UsageError, match="is in fold 2"):
-        evaluate(run, folded, ["validation"], fold=HeldOut(folds="jaa", fold=2), tune_thresholds="train", output=output)
+        evaluate(
+            run,
+            folded,
+            ["validation"],
+            fold=HeldOutOptions(folds="jaa", fold=2),
+            tune_thresholds="train",
+            output=output,
+        )
     assert (run / "model" / "config.json").read_bytes() == before
 
 

@@ -10,7 +10,7 @@ from affect_data.errors import DataError, NotADatasetError, UnknownNameError, Us
 from affect_train.inputs.loading import View
 from affect_train.inputs.preprocess import Preprocessing
 from affect_train.inputs.source import OwnFolder, Source, folder_of, open_own_folder, open_source
-from affect_train.recipe.dataset import DatasetSource
+from affect_train.recipe.dataset import DatasetOptions
 from affect_train.tasks import TaskSet
 
 TASKS = TaskSet(expressions=("happiness", "sadness"))
@@ -24,7 +24,7 @@ def source(request: pytest.FixtureRequest, dataset: Path) -> Source:
     """The tiny dataset as a dataset folder, and as a dataset of somebody else's, which a dataset folder can be read as."""
     if request.param == "folder":
         return open_source(dataset)
-    return open_source(DatasetSource(path=str(dataset), streaming=request.param == "streamed"))
+    return open_source(DatasetOptions(path=str(dataset), streaming=request.param == "streamed"))
 
 
 def test_every_kind_gives_the_same_labels_and_pictures(source: Source, dataset: Path) -> None:
@@ -53,7 +53,7 @@ def test_labels_are_known_before_where_rows_are_not_streamed(source: Source) -> 
 
 
 def test_a_stream_without_a_label_of_the_heads_is_an_error_once_it_has_passed(dataset: Path) -> None:
-    streamed = open_source(DatasetSource(path=str(dataset), streaming=True))
+    streamed = open_source(DatasetOptions(path=str(dataset), streaming=True))
     split = streamed.split("validation", TaskSet(action_units=(45,)), VIEW)
     list(split.inputs.in_order(8))
     with pytest.raises(DataError, match=r"split validation: found no label of any task of the model"):
@@ -71,6 +71,6 @@ def test_column_groups_are_those_of_a_dataset_folder(source: Source, dataset: Pa
 def test_columns_can_be_written_into_built_dataset_folders_alone(dataset: Path, tmp_path: Path) -> None:
     assert open_own_folder(dataset, "the command").path == dataset
     with pytest.raises(UsageError, match=r"the command writes columns into a dataset folder, which 'merged' is not"):
-        open_own_folder(DatasetSource(path="merged"), "the command")
+        open_own_folder(DatasetOptions(path="merged"), "the command")
     with pytest.raises(NotADatasetError, match=r"has no dataset.json"):
         open_own_folder(tmp_path, "the command")

@@ -7,7 +7,7 @@ from transformers import AutoModel, Dinov2Config, Dinov2Model, ViTConfig, ViTMod
 
 from affect_train.errors import BackboneError, NotAModelError
 from affect_train.network.model import AffectConfig, AffectModel, AffectOutput, load_model, normalised
-from affect_train.recipe.model import Model
+from affect_train.recipe.model import ModelOptions
 from affect_train.tasks import TaskSet
 
 TASKS = TaskSet((1, 2, 12), ("neutral", "happiness"), 20)
@@ -38,7 +38,7 @@ def _quiet_and_reproducible(monkeypatch):
 
 def built(name="vit", tasks=TASKS, **options):
     backbone, size, _ = BACKBONES[name]
-    return AffectModel.build(tasks, Model(**{"backbone": backbone, "image_size": size, **options}))
+    return AffectModel.build(tasks, ModelOptions(**{"backbone": backbone, "image_size": size, **options}))
 
 
 def faces(model, count=3):
@@ -111,7 +111,7 @@ def test_a_saved_model_loads_with_the_same_outputs_and_the_same_frozen_parameter
 
 def test_the_configuration_names_all_that_inference_needs(tmp_path):
     backbone, size, _ = BACKBONES["vit"]
-    model = AffectModel.build(TASKS, Model(backbone=backbone, image_size=size), {"margin": 0.2}, "0123")
+    model = AffectModel.build(TASKS, ModelOptions(backbone=backbone, image_size=size), {"margin": 0.2}, "0123")
     model.config.thresholds = [0.1, 0.2, 0.3]
     model.save_pretrained(tmp_path)
 
@@ -130,7 +130,7 @@ def test_the_configuration_names_all_that_inference_needs(tmp_path):
 
 
 def test_pixels_are_normalised_as_the_backbone_expects(dinov2_folder):
-    model = AffectModel.build(TASKS, Model(backbone=str(dinov2_folder), image_size=56))
+    model = AffectModel.build(TASKS, ModelOptions(backbone=str(dinov2_folder), image_size=56))
     reference = Dinov2Model.from_pretrained(dinov2_folder).eval()
     pixels = faces(model)
     mean = torch.tensor([0.485, 0.456, 0.406]).reshape(1, 3, 1, 1)
@@ -159,7 +159,7 @@ def test_the_normalisation_beside_a_pretrained_backbone_is_used(tmp_path):
     values = {"image_processor_type": "ViTImageProcessor", "image_mean": [0.5, 0.5, 0.5], "image_std": [0.25, 0.5, 1.0]}
     (tmp_path / "preprocessor_config.json").write_text(json.dumps(values))
 
-    model = AffectModel.build(TASKS, Model(backbone=str(tmp_path), image_size=64))
+    model = AffectModel.build(TASKS, ModelOptions(backbone=str(tmp_path), image_size=64))
 
     white = torch.full((1, 3, 64, 64), 255.0)
     normalised = torch.addcmul(model.pixel_shift, white, model.pixel_scale)[0, :, 0, 0]
@@ -169,7 +169,7 @@ def test_the_normalisation_beside_a_pretrained_backbone_is_used(tmp_path):
 
 @pytest.mark.parametrize(("pooling", "width"), [("mean", 32), ("cls", 32), ("cls_mean", 64)])
 def test_pooling_is_the_class_token_the_mean_of_the_patches_or_both(pooling, width, dinov2_folder):
-    model = AffectModel.build(TASKS, Model(backbone=str(dinov2_folder), image_size=56, pooling=pooling)).eval()
+    model = AffectModel.build(TASKS, ModelOptions(backbone=str(dinov2_folder), image_size=56, pooling=pooling)).eval()
     pixels = faces(model)
 
     with torch.no_grad():
@@ -184,7 +184,7 @@ def test_pooling_is_the_class_token_the_mean_of_the_patches_or_both(pooling, wid
 
 def test_registers_are_no_patches():
     config = {"model_type": "dinov2_with_registers", "patch_size": 14, "num_register_tokens": 4, **SMALL}
-    model = AffectModel.build(TASKS, Model(backbone=config, image_size=56))
+    model = AffectModel.build(TASKS, ModelOptions(backbone=config, image_size=56))
 
     assert model.prefix_tokens == 5
 
@@ -284,9 +284,9 @@ def test_batch_normalisation_scales_every_feature_by_itself():
 def test_pretrained_weights_arrive_and_can_be_declined(dinov2_folder):
     reference = Dinov2Model.from_pretrained(dinov2_folder).state_dict()
 
-    kept = AffectModel.build(TASKS, Model(backbone=str(dinov2_folder), image_size=56)).backbone.state_dict()
+    kept = AffectModel.build(TASKS, ModelOptions(backbone=str(dinov2_folder), image_size=56)).backbone.state_dict()
     fresh = AffectModel.build(
-        TASKS, Model(backbone=str(dinov2_folder), image_size=56, pretrained=False)
+        TASKS, ModelOptions(backbone=str(dinov2_folder), image_size=56, pretrained=False)
     ).backbone.state_dict()
 
     assert all(torch.equal(kept[key], value) for key, value in reference.items())
@@ -297,7 +297,7 @@ def test_a_trained_model_serves_as_backbone(tmp_path):
     first = built("levit")
     first.save_pretrained(tmp_path)
 
-    second = AffectModel.build(TaskSet((4,)), Model(backbone=str(tmp_path), image_size=64))
+    second = AffectModel.build(TaskSet((4,)), ModelOptions(backbone=str(tmp_path), image_size=64))
 
     before, after = first.backbone.state_dict(), second.backbone.state_dict()
     assert all(torch.equal(after[key], value) for key, value in before.items())
@@ -305,7 +305,7 @@ def test_a_trained_model_serves_as_backbone(tmp_path):
 
 
 def test_drop_path_reaches_the_backbone(dinov2_folder):
-    model = AffectModel.build(TASKS, Model(backbone=str(dinov2_folder), image_size=56, drop_path=0.3))
+    model = AffectModel.build(TASKS, ModelOptions(backbone=str(dinov2_folder), image_size=56, drop_path=0.3))
 
     assert model.config.backbone_config.drop_path_rate == pytest.approx(0.3)
 
@@ -336,7 +336,7 @@ def test_a_backbone_that_does_not_fit_is_refused(options, message):
 
 
 def test_a_folder_without_a_usable_model_is_refused_as_backbone(tmp_path, dinov2_folder):
-    options = Model(backbone=str(tmp_path), image_size=56)
+    options = ModelOptions(backbone=str(tmp_path), image_size=56)
     with pytest.raises(BackboneError, match=r"the folder has no config.json"):
         AffectModel.build(TASKS, options)
     (tmp_path / "config.json").write_text("{")
@@ -354,7 +354,7 @@ def test_weights_that_lack_tensors_are_refused(tmp_path, dinov2_folder):
     config.save_pretrained(tmp_path)
 
     with pytest.raises(BackboneError, match=r"its weights lack \d+ tensor\(s\): encoder.layer.2"):
-        AffectModel.build(TASKS, Model(backbone=str(tmp_path), image_size=56))
+        AffectModel.build(TASKS, ModelOptions(backbone=str(tmp_path), image_size=56))
 
 
 def test_what_is_no_model_of_ours_is_refused(tmp_path, dinov2_folder):

@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from affect_train.network.model import AffectModel
-from affect_train.recipe.model import Model
+from affect_train.recipe.model import ModelOptions
 from affect_train.recipe.recipe import recipe_from
-from affect_train.recipe.training import Optimizer, Schedule, Training
+from affect_train.recipe.training import OptimizerOptions, ScheduleOptions, TrainingOptions
 from affect_train.tasks import TaskSet
 from affect_train.training.optimization import layer_depths, learning_rate_factor, parameter_groups
 
@@ -17,7 +17,7 @@ Values = Callable[..., dict[str, Any]]
 def test_biases_and_scales_have_no_weight_decay() -> None:
     network = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.LayerNorm(4))
     network[0].bias.requires_grad_(requires_grad=False)
-    decayed, others = parameter_groups(network, Optimizer())
+    decayed, others = parameter_groups(network, OptimizerOptions())
     assert [tuple(parameter.shape) for parameter in decayed["params"]] == [(4, 3)]
     assert [tuple(parameter.shape) for parameter in others["params"]] == [(4,), (4,)]
     assert (decayed["weight_decay"], others["weight_decay"]) == (0.05, 0.0)
@@ -34,14 +34,14 @@ def test_the_learning_rate_warms_up_and_falls_along_half_a_cosine(recipe_values:
 def vit_with_layers(layers: int) -> AffectModel:
     backbone = {"model_type": "vit", "hidden_size": 16, "num_hidden_layers": layers, "num_attention_heads": 2}
     backbone |= {"intermediate_size": 32, "patch_size": 8}
-    return AffectModel.build(TaskSet((1, 2), (), 0), Model(backbone=backbone, image_size=32))
+    return AffectModel.build(TaskSet((1, 2), (), 0), ModelOptions(backbone=backbone, image_size=32))
 
 
 def test_each_layer_learns_slower_than_the_one_above_it() -> None:
     model = vit_with_layers(3)
     rates = {}
     names = {id(parameter): name for name, parameter in model.named_parameters()}
-    for group in parameter_groups(model, Optimizer(learning_rate=1.0, layer_decay=0.5)):
+    for group in parameter_groups(model, OptimizerOptions(learning_rate=1.0, layer_decay=0.5)):
         rates |= {names[id(parameter)]: group["lr"] for parameter in group["params"]}
     assert rates.keys() == {name for name, one in model.named_parameters() if one.requires_grad}
     found: dict[str, set[float]] = {}
@@ -65,7 +65,7 @@ def test_every_parameter_is_in_one_group() -> None:
     model = vit_with_layers(2)
     for decay in (1.0, 0.7):
         grouped = [
-            id(one) for group in parameter_groups(model, Optimizer(layer_decay=decay)) for one in group["params"]
+            id(one) for group in parameter_groups(model, OptimizerOptions(layer_decay=decay)) for one in group["params"]
         ]
         assert sorted(grouped) == sorted(id(one) for one in model.parameters() if one.requires_grad)
 
@@ -88,14 +88,18 @@ def test_layers_inside_stages_are_counted_through() -> None:
 
 def test_frozen_parameters_are_in_no_group() -> None:
     backbone = {"model_type": "vit", "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
-    options = Model(
+    options = ModelOptions(
         backbone={**backbone, "intermediate_size": 32, "patch_size": 8}, image_size=32, freeze_backbone=True
     )
     model = AffectModel.build(TaskSet((1, 2), (), 0), options)
-    groups = parameter_groups(model, Optimizer(learning_rate=1.0, layer_decay=0.5))
+    groups = parameter_groups(model, OptimizerOptions(learning_rate=1.0, layer_decay=0.5))
     assert {group["lr"] for group in groups} == {1.0}
     assert sum(len(group["params"]) for group in groups) == 4  # the norm's and the head's weight and bias
 
 
 def test_defaults_of_the_recipe_change_no_rate() -> None:
-    assert (Optimizer().layer_decay, Schedule().warmup_steps, Training().ema_decay) == (1.0, 0, None)
+    assert (OptimizerOptions().layer_decay, ScheduleOptions().warmup_steps, TrainingOptions().ema_decay) == (
+        1.0,
+        0,
+        None,
+    )

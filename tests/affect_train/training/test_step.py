@@ -11,7 +11,7 @@ from affect_train.inputs.batch import AffectBatch
 from affect_train.methods import build_method
 from affect_train.network.model import AffectModel
 from affect_train.recipe.methods.supervised import SupervisedOptions
-from affect_train.recipe.model import Model
+from affect_train.recipe.model import ModelOptions
 from affect_train.runtime import build_accelerator
 from affect_train.tasks import TaskSet
 from affect_train.training.learner import Learner
@@ -50,7 +50,7 @@ def window_of(rank: int, processes: int, micro_batches: int) -> list[AffectBatch
 
 def learner_of(accelerator, backbone=TINY_VIT, **options) -> Learner:
     torch.manual_seed(0)
-    model = AffectModel.build(TASKS, Model(backbone=backbone, image_size=32, **options))
+    model = AffectModel.build(TASKS, ModelOptions(backbone=backbone, image_size=32, **options))
     method = build_method(SupervisedOptions(), TASKS)
     return Learner(accelerator.prepare(model), method, method, None, None)
 

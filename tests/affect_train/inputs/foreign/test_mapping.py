@@ -9,7 +9,7 @@ from datasets import ClassLabel, Features, Image, LargeList, List, Value
 from affect_data.errors import DataError, RecipeError
 from affect_data.vocabulary import ACTION_UNIT_SLOTS, EXPRESSIONS
 from affect_train.inputs.foreign.mapping import MADE, RowMapping
-from affect_train.recipe.dataset import Columns
+from affect_train.recipe.dataset import ColumnOptions
 
 FEATURES = Features(
     {
@@ -29,7 +29,7 @@ FEATURES = Features(
 
 
 def mapped(columns: dict[str, Any], rows: dict[str, list[Any]], features: Features = FEATURES) -> dict[str, list[Any]]:
-    mapping = RowMapping("faces", Columns.model_validate({"image": "img", **columns}), features)
+    mapping = RowMapping("faces", ColumnOptions.model_validate({"image": "img", **columns}), features)
     kinds = features.arrow_schema
     table = pa.table({name: pa.array(values, kinds.field(name).type) for name, values in rows.items()})
     made = mapping(table, lambda row: f"faces:train/{row}", lambda row: f"split train, row {row}")
@@ -149,7 +149,7 @@ def test_all_mistakes_of_a_mapping_are_listed_at_once() -> None:
         "missing": {"AU02": "none", "label": "unclear"},
     }
     with pytest.raises(RecipeError) as caught:
-        RowMapping("faces", Columns.model_validate(columns), FEATURES)
+        RowMapping("faces", ColumnOptions.model_validate(columns), FEATURES)
     known = "known: img, label, code, word, val, aro, AU01, AU02, aus, box, who"
     assert caught.value.mistakes == (
         f"dataset.columns.valence: the dataset has no column 'vall'; did you mean 'val'? {known}",
@@ -182,7 +182,7 @@ def test_all_mistakes_of_a_mapping_are_listed_at_once() -> None:
 )
 def test_expressions_without_a_name_are_refused(expression: Any, message: str) -> None:
     with pytest.raises(RecipeError, match=message):
-        RowMapping("faces", Columns.model_validate({"image": "img", "expression": expression}), FEATURES)
+        RowMapping("faces", ColumnOptions.model_validate({"image": "img", "expression": expression}), FEATURES)
 
 
 def test_values_that_are_no_labels_are_listed_by_column_with_their_first_row() -> None:
@@ -235,4 +235,4 @@ def test_large_lists_and_large_texts_are_read() -> None:
 )
 def test_columns_that_contradict_one_another_are_refused(columns: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        Columns.model_validate({"image": "img", **columns})
+        ColumnOptions.model_validate({"image": "img", **columns})

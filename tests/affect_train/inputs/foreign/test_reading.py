@@ -22,7 +22,7 @@ from affect_train.inputs.foreign.streaming import StreamedFaces
 from affect_train.inputs.loading import FaceImages
 from affect_train.inputs.preprocess import Preprocessing
 from affect_train.inputs.source import open_source
-from affect_train.recipe.dataset import DatasetSource
+from affect_train.recipe.dataset import DatasetOptions
 from affect_train.tasks import TaskSet
 
 TASKS = TaskSet(expressions=("happiness", "sadness"))
@@ -37,7 +37,7 @@ def _no_caches_of_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 
 def source(path: Path | str, expression: Any = "label", image: str = "image", **options: Any) -> ForeignSource:
     values = {"path": str(path), "columns": {"image": image, "expression": expression}, **options}
-    opened = open_source(DatasetSource.model_validate_json(json.dumps(values), strict=True))
+    opened = open_source(DatasetOptions.model_validate_json(json.dumps(values), strict=True))
     assert isinstance(opened, ForeignSource)
     return opened
 
@@ -121,8 +121,8 @@ def test_what_save_to_disk_wrote_is_read(tmp_path: Path, faces: Dataset) -> None
 
 
 def test_a_dataset_folder_can_be_streamed(dataset: Path) -> None:
-    own = open_source(DatasetSource(path=str(dataset), streaming=True))
-    loaded = open_source(DatasetSource(path=str(dataset))).load("train", TASKS)
+    own = open_source(DatasetOptions(path=str(dataset), streaming=True))
+    loaded = open_source(DatasetOptions(path=str(dataset))).load("train", TASKS)
     stream = StreamedFaces(own.stream("train"), TASKS, Preprocessing(8))
     assert sum(len(batch.uids) for batch in stream.in_order(16)) == 40
     assert stream.labels()[1].expression.tolist() == loaded.labels.expression.tolist()

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from affect_data.errors import RecipeError
-from affect_train.recipe.dataset import ActionUnitList, DatasetSource, ExpressionColumn
+from affect_train.recipe.dataset import ActionUnitListOptions, DatasetOptions, ExpressionColumnOptions
 from affect_train.recipe.recipe import read_recipe, recipe_from
 
 Values = Callable[..., dict[str, Any]]
@@ -35,10 +35,10 @@ def test_a_section_names_a_dataset_of_the_hub_and_is_stored_with_the_run(recipe_
     }
     section = {"path": "someone/faces", "configuration": "large", "revision": "v2", "columns": columns}
     recipe = recipe_from(recipe_values(dataset=section))
-    assert isinstance(recipe.dataset, DatasetSource)
+    assert isinstance(recipe.dataset, DatasetOptions)
     assert str(recipe.dataset) == "someone/faces:large@v2"
-    assert recipe.dataset.columns.expression == ExpressionColumn(column="label", names={"1": "fear"})
-    assert recipe.dataset.columns.action_units == ActionUnitList(column="aus", numbers=(1, 12, 25))
+    assert recipe.dataset.columns.expression == ExpressionColumnOptions(column="label", names={"1": "fear"})
+    assert recipe.dataset.columns.action_units == ActionUnitListOptions(column="aus", numbers=(1, 12, 25))
     assert recipe.dataset.columns.missing == {"v": [-5, -2.5], "label": ["none"]}
     recipe.write(tmp_path / "recipe.yaml")
     assert read_recipe(tmp_path / "recipe.yaml") == recipe

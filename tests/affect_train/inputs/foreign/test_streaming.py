@@ -16,7 +16,7 @@ from affect_train.inputs.foreign.reading import SourceError
 from affect_train.inputs.foreign.streaming import StreamLoader, shuffled
 from affect_train.inputs.preprocess import Preprocessing
 from affect_train.inputs.source import open_source
-from affect_train.recipe.dataset import DatasetSource
+from affect_train.recipe.dataset import DatasetOptions
 from affect_train.tasks import TaskSet
 
 TASKS = TaskSet(expressions=("happiness", "sadness"))
@@ -47,7 +47,7 @@ def loader(folder: Path) -> Loaders:
     def build(batch_size: int, steps: int, processes: int = 1, rank: int = 0, **options: Any) -> StreamLoader:
         augmentation = options.pop("augmentation", None)
         columns = {"expression": "label", "uid": "name"}
-        source = DatasetSource.model_validate({"path": str(folder), "columns": columns, "streaming": True, **options})
+        source = DatasetOptions.model_validate({"path": str(folder), "columns": columns, "streaming": True, **options})
         return StreamLoader(
             open_source(source).stream("train"), source, TASKS, batch_size=batch_size, steps=steps, seed=3,
             preprocessing=Preprocessing(8), augmentation=augmentation, processes=processes, rank=rank,
@@ -162,7 +162,7 @@ def test_a_wrong_value_stops_the_stream_with_its_file_and_row(folder: Path, tmp_
         rows = rows.add_column("v", valence).add_column("w", [0.0] * len(rows))
         rows.to_parquet(tmp_path / f"data/train-{number:05d}-of-00002.parquet")
     columns = {"expression": "label", "valence": "v", "arousal": "w"}
-    source = DatasetSource.model_validate({"path": str(tmp_path / "data"), "columns": columns, "streaming": True})
+    source = DatasetOptions.model_validate({"path": str(tmp_path / "data"), "columns": columns, "streaming": True})
     stream = open_source(source).stream("train")
     with pytest.raises(DataError, match=r"column 'v', split train, file 1, row 2: found 2.0; expected a number from"):
         list(stream.tables(1))
@@ -171,7 +171,7 @@ def test_a_wrong_value_stops_the_stream_with_its_file_and_row(folder: Path, tmp_
 def test_a_stream_without_rows_is_an_error(tmp_path: Path, folder: Path) -> None:
     rows = Dataset.from_parquet(str(next(folder.glob("*.parquet"))), cache_dir=str(tmp_path / "cache"))
     rows.select([]).to_parquet(tmp_path / "empty/train.parquet")
-    source = DatasetSource(path=str(tmp_path / "empty"), streaming=True, columns={"expression": "label"})
+    source = DatasetOptions(path=str(tmp_path / "empty"), streaming=True, columns={"expression": "label"})
     made = StreamLoader(
         open_source(source).stream("train"),
         source,

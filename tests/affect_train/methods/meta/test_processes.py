@@ -11,7 +11,7 @@ from affect_train.inputs.batch import AffectBatch
 from affect_train.methods import all_terms, build_method, total_loss
 from affect_train.network.model import AffectModel
 from affect_train.recipe.methods.supervised import SupervisedOptions
-from affect_train.recipe.model import Model
+from affect_train.recipe.model import ModelOptions
 from affect_train.tasks import TaskSet
 
 TASKS = TaskSet((12, 25), ("neutral", "anger", "happiness"), 5)
@@ -23,7 +23,7 @@ BACKBONE = {"model_type": "convnextv2", "depths": [1, 1, 1, 1], "hidden_sizes": 
 
 def model_and_batch(part):
     torch.manual_seed(0)
-    model = AffectModel.build(TASKS, Model(backbone=BACKBONE, image_size=32))
+    model = AffectModel.build(TASKS, ModelOptions(backbone=BACKBONE, image_size=32))
     rows = torch.arange(ROWS)[part]
     # All expression labels are with the first process.
     batch = AffectBatch(

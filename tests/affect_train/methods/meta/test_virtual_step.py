@@ -10,7 +10,7 @@ from affect_train.methods.meta.virtual_step import (
     same_state,
 )
 from affect_train.network.model import AffectModel
-from affect_train.recipe.model import Model
+from affect_train.recipe.model import ModelOptions
 from affect_train.tasks import TaskSet
 
 TASKS = TaskSet((1, 2), ("neutral", "anger", "happiness"), 0)
@@ -27,7 +27,7 @@ CPU = torch.device("cpu")
 
 def model_of(**options):
     torch.manual_seed(0)
-    return AffectModel.build(TASKS, Model(backbone=VIT, image_size=32, **options))
+    return AffectModel.build(TASKS, ModelOptions(backbone=VIT, image_size=32, **options))
 
 
 def pixels(rows=4):
