@@ -94,19 +94,19 @@ class DatabaseNotFoundError(DataError):
 
 
 class UnknownNameError(UsageError):
-    """A name that nothing is registered under."""
+    """A name that nothing is registered or stored under; the nearest one that there is, and all others, are named."""
 
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
-        super().__init__(f"unknown {kind} '{name}'; known: {', '.join(sorted(known))}")
+        super().__init__(f"unknown {kind} '{name}'; {suggestion(name, sorted(known))}")
 
 
 class RecipeError(UsageError):
     """A recipe that does not validate; the message lists all its mistakes at once."""
 
-    def __init__(self, source: str, mistakes: Sequence[str]) -> None:
+    def __init__(self, where: str, mistakes: Sequence[str]) -> None:
         self.mistakes = tuple(mistakes)
         lines = "".join(f"\n  {mistake}" for mistake in mistakes)
-        super().__init__(f"{source}: {len(mistakes)} mistake(s):{lines}")
+        super().__init__(f"{where}: {len(mistakes)} mistake(s):{lines}")
 
 
 class NotADatasetError(DataError):

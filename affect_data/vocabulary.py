@@ -185,8 +185,8 @@ COMPOUND_EXPRESSION_PARTS: Final[Mapping[str, tuple[str, str]]] = MappingProxyTy
 """The two basic expressions of a compound one, in the order of its name; appalled, hatred and awed are not made of two."""
 
 
-class UnknownNameError(ValueError):
-    """A class name that the vocabulary does not hold."""
+class NotInVocabularyError(ValueError):
+    """An expression or action unit that the vocabulary does not hold; a `ValueError`, so that a recipe that names it is told where."""
 
 
 def expression_named(name: str) -> str:
@@ -196,12 +196,12 @@ def expression_named(name: str) -> str:
         name: for example ``"Happy"``, ``"ANGRY"`` or ``"sadness"``.
 
     Raises:
-        UnknownNameError: no expression has this name or alias.
+        NotInVocabularyError: no expression has this name or alias.
     """
     spelling = name.strip().lower()
     canonical = EXPRESSION_ALIASES.get(spelling, spelling)
     if canonical not in EXPRESSIONS:
-        raise UnknownNameError(f"{name!r} is no expression; the vocabulary has {', '.join(EXPRESSIONS)}")
+        raise NotInVocabularyError(f"{name!r} is no expression; the vocabulary has {', '.join(EXPRESSIONS)}")
     return canonical
 
 
@@ -209,10 +209,10 @@ def slot_of(action_unit: int) -> int:
     """The slot of an action unit in the columns ``au`` and ``au_intensity``.
 
     Raises:
-        UnknownNameError: the vocabulary has no such action unit.
+        NotInVocabularyError: the vocabulary has no such action unit.
     """
     if action_unit not in ACTION_UNIT_SLOTS:
-        raise UnknownNameError(
+        raise NotInVocabularyError(
             f"AU{action_unit} is no action unit of the vocabulary ({', '.join(map(str, ACTION_UNITS))})"
         )
     return ACTION_UNIT_SLOTS[action_unit]

@@ -149,6 +149,6 @@ def parse_roots(arguments: list[str]) -> dict[str, Path]:
         if not equals or not path:
             raise UsageError(f"--root takes name=PATH, for example --root disfa=/data/disfa; found '{argument}'")
         if name not in DATABASES:
-            raise UsageError(f"--root {argument}: unknown database '{name}'; known: {', '.join(sorted(DATABASES))}")
+            raise UsageError(f"--root {argument}: unknown database '{name}'; {suggestion(name, sorted(DATABASES))}")
         roots[name] = Path(path)
     return roots

@@ -71,6 +71,11 @@ def test_an_unknown_name_lists_the_known_ones_in_order() -> None:
     )
 
 
+def test_an_unknown_name_is_answered_with_the_nearest_one() -> None:
+    error = UnknownNameError("split", "validaton", ["validation", "train"])
+    assert str(error) == "unknown split 'validaton'; did you mean 'validation'? known: train, validation"
+
+
 def test_a_recipe_error_lists_all_mistakes() -> None:
     error = RecipeError("data.yaml", ["a: one", "b: two"])
     assert str(error) == "data.yaml: 2 mistake(s):\n  a: one\n  b: two"

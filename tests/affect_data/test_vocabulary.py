@@ -17,7 +17,7 @@ from affect_data.vocabulary import (
     EXPRESSION_ALIASES,
     EXPRESSION_SETS,
     EXPRESSIONS,
-    UnknownNameError,
+    NotInVocabularyError,
     expression_named,
     slot_of,
 )
@@ -146,7 +146,7 @@ def test_a_name_is_its_own_spelling_in_any_case() -> None:
 
 def test_an_unknown_expression_is_an_error_that_lists_the_vocabulary() -> None:
     with pytest.raises(
-        UnknownNameError, match=r"'boredom' is no expression; the vocabulary has neutral, anger, .*other$"
+        NotInVocabularyError, match=r"'boredom' is no expression; the vocabulary has neutral, anger, .*other$"
     ):
         expression_named("boredom")
 
@@ -157,6 +157,6 @@ def test_a_number_has_a_slot_exactly_if_facs_names_it(number: int) -> None:
         assert ACTION_UNITS[slot_of(number)] == number
     else:
         with pytest.raises(
-            UnknownNameError, match=re.escape(f"AU{number} is no action unit of the vocabulary (1, 2, 4")
+            NotInVocabularyError, match=re.escape(f"AU{number} is no action unit of the vocabulary (1, 2, 4")
         ):
             slot_of(number)

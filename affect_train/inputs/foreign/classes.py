@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from affect_data.dataset.schema import MISSING_CLASS
 from affect_data.errors import suggestion
-from affect_data.vocabulary import EXPRESSIONS, UnknownNameError, expression_named
+from affect_data.vocabulary import EXPRESSIONS, NotInVocabularyError, expression_named
 from affect_train.inputs.foreign.values import Known
 from affect_train.recipe.dataset import Value
 
@@ -39,7 +39,7 @@ class Classes:
         name = self.names.get(value, value if self.text else None)
         try:
             return None if name is None else EXPRESSIONS.index(expression_named(str(name)))
-        except UnknownNameError:
+        except NotInVocabularyError:
             return None
 
     def codes(self, values: pa.Array) -> tuple[NDArray[np.int64], Known]:

@@ -208,7 +208,7 @@ def test_a_plan_without_rows_says_what_is_missing(name, options, message):
         (
             {"databases": ["disva"]},
             UnknownNameError,
-            "unknown database of the dataset 'disva'; known: affectnet, affwild2, disfa",
+            "unknown database of the dataset 'disva'; did you mean 'disfa'\\? known: affectnet, affwild2, disfa",
         ),
         ({"expressions": "nine"}, UnknownNameError, "unknown expression set 'nine'"),
         ({"expressions": ["hapy"]}, UnknownNameError, "unknown expression 'hapy'"),
@@ -233,7 +233,8 @@ def test_options_that_mean_nothing_are_refused(options, error, message):
 
 def test_unknown_plans_and_action_units_are_refused():
     with pytest.raises(
-        UnknownNameError, match="unknown balancing plan 'deng'; known: database_temperature, deng2020, deng2020_au"
+        UnknownNameError,
+        match=r"unknown balancing plan 'deng'; did you mean 'deng2020'\? known: database_temperature, deng2020, deng2020_au",
     ):
         make_plan("deng")
     with pytest.raises(UnknownNameError, match="unknown action unit '3'"):

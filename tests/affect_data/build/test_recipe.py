@@ -275,7 +275,9 @@ def test_a_root_of_another_form_is_refused_with_an_example(argument: str) -> Non
 
 
 def test_a_root_of_an_unknown_database_is_refused() -> None:
-    with pytest.raises(UsageError, match=r"--root expv=x: unknown database 'expv'; known: .*afew_va, .*ferplus"):
+    with pytest.raises(
+        UsageError, match=r"--root expv=x: unknown database 'expv'; did you mean 'expw'\? known: .*afew_va, .*ferplus"
+    ):
         parse_roots(["expv=x"])
 
 

@@ -102,7 +102,9 @@ def test_databases_as_json(affect_data: Run) -> None:
 def test_an_unknown_database_is_the_fault_of_the_call(affect_data: Run) -> None:
     found = affect_data("databases", "expv")
     assert (found.returncode, found.stdout) == (2, "")
-    assert found.stderr == f"error: unknown database 'expv'; known: {', '.join(sorted(DATABASES))}\n"
+    assert (
+        found.stderr == f"error: unknown database 'expv'; did you mean 'expw'? known: {', '.join(sorted(DATABASES))}\n"
+    )
 
 
 def test_the_schema_as_page_and_as_json(affect_data: Run) -> None:

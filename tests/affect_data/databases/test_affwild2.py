@@ -560,7 +560,8 @@ def test_a_release_that_is_not_there_or_not_known_is_refused(abaw3):
     ):
         read(abaw3, release="abaw2")
     with pytest.raises(
-        UnknownNameError, match=r"unknown release of affwild2 'abaw9'; known: abaw1, abaw2, abaw3, abaw3_mtl, abaw4_mtl"
+        UnknownNameError,
+        match=r"unknown release of affwild2 'abaw9'; did you mean 'abaw8'\? known: abaw1, abaw2, abaw3, abaw3_mtl, abaw4_mtl",
     ):
         read(abaw3, release="abaw9")
 

@@ -134,7 +134,7 @@ def test_its_entry_in_the_catalogue_is_complete_and_plain(name: str) -> None:
 
 
 def test_an_unknown_database_is_named_with_the_known_ones() -> None:
-    with pytest.raises(UnknownNameError, match="unknown database 'expv'; known: ") as refused:
+    with pytest.raises(UnknownNameError, match=r"unknown database 'expv'; did you mean 'expw'\? known: ") as refused:
         database_named("expv")
     assert str(refused.value).endswith(f"known: {', '.join(sorted(DATABASES))}")
 
