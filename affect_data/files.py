@@ -49,12 +49,12 @@ def write_json(path: Path, values: object) -> None:
     write_text(path, json.dumps(values, indent=2) + "\n")
 
 
-def link_file(source: Path | str, target: Path | str) -> None:
+def link_file(existing: Path | str, target: Path | str) -> None:
     """Gives a file a second name, or copies it where the file system has no links; for files that are never written in place."""
     try:
-        os.link(source, target)
+        os.link(existing, target)
     except OSError:
-        shutil.copyfile(source, target)
+        shutil.copyfile(existing, target)
 
 
 # ---------------------------------------------------------------- folders

@@ -18,7 +18,7 @@ from affect_data.audit.checks.embedding_duplicates import COSINE, LEAST_ROWS, wh
 from affect_data.audit.pictures.copies import mirrored_pairs, near_pairs
 from affect_data.audit.pictures.hashing import decode_grey, hash_small, small_picture
 from affect_data.dataset.folder import open_dataset
-from affect_data.leaks.connected import connected_groups
+from affect_data.leaks.connected import connected_components
 
 BATCH = 32
 AT_ONCE = 1024
@@ -110,8 +110,8 @@ def _features_of(encoded: list[bytes], dataset: AuditedDataset, backbone: str) -
 
 def _groups(stored: np.ndarray, dataset: AuditedDataset) -> np.ndarray:
     first, second = _near(whitened(stored))
-    own = dataset.copies.groups
-    return connected_groups(len(stored), np.r_[first, np.arange(len(own))], np.r_[second, own])
+    own = dataset.copies.of_row
+    return connected_components(len(stored), np.r_[first, np.arange(len(own))], np.r_[second, own])
 
 
 def _near(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

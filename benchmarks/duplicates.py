@@ -32,7 +32,7 @@ from PIL import Image  # noqa: E402
 from affect_data.audit.pictures.copies import mirrored_pairs, near_pairs  # noqa: E402
 from affect_data.audit.pictures.hamming import pairs_within  # noqa: E402
 from affect_data.audit.pictures.hashing import decode_grey, hash_small, perceptual_hashes, small_picture  # noqa: E402
-from affect_data.leaks.connected import connected_groups  # noqa: E402
+from affect_data.leaks.connected import connected_components  # noqa: E402
 
 RADIUS = 5
 
@@ -189,11 +189,11 @@ def real_faces(root: Path, originals: int) -> dict[str, object]:
             owner.append(number)
             kinds.append(kind)
     stacked, owners = np.stack(small), np.array(owner)
-    known = connected_groups(len(faces), *all_pairs(stacked[: len(faces)]))
+    known = connected_components(len(faces), *all_pairs(stacked[: len(faces)]))
     start = time.perf_counter()
     first, second = all_pairs(stacked)
     seconds = time.perf_counter() - start
-    groups = connected_groups(len(stacked), first, second)
+    groups = connected_components(len(stacked), first, second)
     truth = known[owners]
     grouped = groups[owners]
     recall = {

@@ -294,18 +294,18 @@ def ours(data: Data, *, floats: bool = True, reduced_scale: bool = True, threads
     from affect_train.inputs.labels import load_labels
     from affect_train.inputs.loading import FaceImages
     from affect_train.inputs.preprocess import Preprocessing
-    from affect_train.inputs.sampler import BatchPlan
+    from affect_train.inputs.sampler import BatchOrder
     from affect_train.network.model import normalised
     from affect_train.tasks import TaskSet
 
     tasks = TaskSet(tuple(ACTION_UNITS[:UNITS]), (), 0)
     dataset, labels = load_labels(open_dataset(data.path / "merged"), "train", tasks)
     images = FaceImages(dataset, Preprocessing(OUTPUT_SIZE, reduced_scale=reduced_scale), threads=threads)
-    plan = BatchPlan({"rows": np.arange(data.rows)}, BATCH, seed=0)
-    loader, (scale, shift) = FaceLoader(images, plan), scale_and_shift()
+    order = BatchOrder({"rows": np.arange(data.rows)}, BATCH, seed=0)
+    loader, (scale, shift) = FaceLoader(images, order), scale_and_shift()
 
     def epoch(number: int) -> Iterator[Batch]:
-        plan.set_position(number)
+        order.set_position(number)
         for faces in loader:
             batch = labels.batch(faces)
             pixels = normalised(batch.inputs, scale, shift) if floats else batch.inputs
@@ -453,14 +453,14 @@ def loader_process_memory(data: Data, passes: int) -> None:
     from affect_train.inputs.inputs import FaceLoader
     from affect_train.inputs.loading import FaceImages
     from affect_train.inputs.preprocess import Preprocessing
-    from affect_train.inputs.sampler import BatchPlan
+    from affect_train.inputs.sampler import BatchOrder
 
-    plan = BatchPlan({"rows": np.arange(data.rows)}, BATCH, seed=0)
+    order = BatchOrder({"rows": np.arange(data.rows)}, BATCH, seed=0)
     images = FaceImages(load_dataset(data.path / "merged", "train"), Preprocessing(OUTPUT_SIZE))
-    loader = FaceLoader(images, plan, workers=1)
+    loader = FaceLoader(images, order, workers=1)
     memory = []
     for epoch in range(passes):
-        plan.set_position(epoch)
+        order.set_position(epoch)
         for _ in loader:
             pass
         memory.append(max(anonymous_memory(child.pid or "self") for child in multiprocessing.active_children()))

@@ -128,7 +128,7 @@ def learner_of(
         learner.model.load_state_dict(torch.load(state))
     if recipe.method.name != "supervised":
         data: Any = SimpleNamespace(
-            train=SimpleNamespace(labels=range(ROWS)), plan=SimpleNamespace(steps=1000), reserved=None
+            train=SimpleNamespace(labels=range(ROWS)), order=SimpleNamespace(steps=1000), reserved=None
         )
         size, drawn = recipe.method.meta_batch.size, learner.method
         drawn.options = recipe.method.model_copy(

@@ -170,8 +170,8 @@ def ours(recipe: Any, learner: Any) -> Steps:  # noqa: ANN401
     reporter = Reporter(speaks=False)
 
     def train(feed: Feed) -> None:
-        plan = SimpleNamespace(steps=len(feed), set_position=lambda *_: None)
-        data: Any = SimpleNamespace(plan=plan, batches=lambda: iter(feed), validation=None)
+        order = SimpleNamespace(steps=len(feed), set_position=lambda *_: None)
+        data: Any = SimpleNamespace(order=order, batches=lambda: iter(feed), validation=None)
         run = Run(recipe, accelerator, data, learner, reporter)
         with Logs(recipe, accelerator, reporter, folder, resume_at=0) as logs:
             train_steps(run, folder, Checkpoints(folder.checkpoints, 1, 1), logs)

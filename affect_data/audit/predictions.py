@@ -16,7 +16,7 @@ import polars as pl
 
 from affect_data.audit.base import AuditedDataset
 from affect_data.audit.pictures.hashing import SIDE
-from affect_data.leaks.folds import assign_folds, group_rows, strata
+from affect_data.leaks.folds import assign_folds, inseparable_rows, strata
 from affect_data.vocabulary import ACTION_UNITS, EXPRESSIONS, slot_of
 
 FOLDS: Final = 5
@@ -86,12 +86,12 @@ def linear_predictions(dataset: AuditedDataset) -> Predictions:
     Its inputs are gradients and pixels of the small pictures, and the dataset's first stored features by name where it has some.
     """
     labels = dataset.labels
-    groups = group_rows(labels, dataset.copies.groups)
+    together = inseparable_rows(labels, dataset.copies.of_row)
     stored = dataset.feature_names()[:1]
     origin = " ".join(["linear model,", *(f"features {name}," for name in stored), "out of fold"])
-    if len(np.unique(groups)) < FOLDS:
+    if len(np.unique(together)) < FOLDS:
         return Predictions(origin)
-    folds = assign_folds(groups, strata(labels), FOLDS)
+    folds = assign_folds(together, strata(labels), FOLDS)
     features = _inputs(dataset, stored)
     expression = labels["expression"].to_numpy()
     counts = np.bincount(expression[expression >= 0], minlength=len(EXPRESSIONS))

@@ -5,9 +5,9 @@ A plan never copies or drops a row. Its weights are a column group of the train 
 """
 
 from affect_data.balance.drawing import draw
-from affect_data.balance.group import BalanceReport, balance, load_weights
 from affect_data.balance.plans import Plan
 from affect_data.balance.registry import PLANS, make_plan
+from affect_data.balance.weighing import BalanceReport, balance, load_weights
 from affect_data.dataset.kinds.balance import BalanceProvenance
 
 __all__ = [

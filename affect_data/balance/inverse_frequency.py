@@ -11,31 +11,31 @@ Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
 
 
-def inverse_frequency(groups: npt.NDArray[np.integer], among: Bools | None = None) -> Floats:
-    """One over the number of rows in a row's group, float64 [N]: every group that occurs is drawn equally often.
+def inverse_frequency(classes: npt.NDArray[np.integer], among: Bools | None = None) -> Floats:
+    """One over the number of rows of a row's class, float64 [N]: every class that occurs is drawn equally often.
 
     Args:
-        groups: [N], not negative in the rows that count.
+        classes: [N], not negative in the rows that count.
         among: bool [N], the rows that count, at least one; the others weigh 0. All rows without it.
     """
-    counts = np.bincount(groups if among is None else groups[among], minlength=int(groups.max()) + 1)
+    counts = np.bincount(classes if among is None else classes[among], minlength=int(classes.max()) + 1)
     inverse = np.zeros(len(counts))
     np.divide(1.0, counts, out=inverse, where=counts > 0)
-    weights = np.asarray(inverse[groups])
+    weights = np.asarray(inverse[classes])
     return weights if among is None else weights * among
 
 
-def tempered_frequency(groups: npt.NDArray[np.integer], temperature: float) -> Floats:
-    """Weights with which a group of n rows is drawn in proportion to ``n ** temperature``, float64 [N].
+def tempered_frequency(classes: npt.NDArray[np.integer], temperature: float) -> Floats:
+    """Weights with which a class of n rows is drawn in proportion to ``n ** temperature``, float64 [N].
 
     Args:
-        groups: [N], not negative.
+        classes: [N], not negative.
         temperature: 1 leaves shares as they are, 0 makes them equal.
     """
-    counts = np.bincount(groups).astype(np.float64)
+    counts = np.bincount(classes).astype(np.float64)
     weights = np.zeros(len(counts))
     np.power(counts, temperature - 1.0, out=weights, where=counts > 0)
-    return np.asarray(weights[groups])
+    return np.asarray(weights[classes])
 
 
 def thinned(classes: npt.NDArray[np.integer], keep_every: Mapping[int, int]) -> Bools:

@@ -24,7 +24,7 @@ class PlanLabels:
         expression: int8 [N], -1 without one.
         valence: float32 [N], NaN without one.
         arousal: float32 [N], NaN where valence is.
-        source: the dataset and its split.
+        read_from: the dataset and its split; None where they were made.
     """
 
     databases: tuple[str, ...]
@@ -33,7 +33,7 @@ class PlanLabels:
     expression: npt.NDArray[np.int8]
     valence: npt.NDArray[np.float32]
     arousal: npt.NDArray[np.float32]
-    source: tuple[DatasetFolder, str] | None = None
+    read_from: tuple[DatasetFolder, str] | None = None
 
     def __len__(self) -> int:
         return len(self.database)
@@ -62,8 +62,8 @@ class PlanLabels:
 
     def uids(self) -> pl.Series:
         """The name of every row, read anew: most plans do not need them."""
-        assert self.source is not None, "these labels were not read from a dataset"
-        dataset, split = self.source
+        assert self.read_from is not None, "these labels were not read from a dataset"
+        dataset, split = self.read_from
         return dataset.labels(split)["uid"]
 
     @property

@@ -302,8 +302,10 @@ class DatabaseTemperature(Plan):
         found = []
         for column, pool in pools.items():
             if pool.any():
-                groups = labels.database[pool]
-                notes = ["all rows are from one database: they weigh the same"] if (groups == groups[0]).all() else []
-                weights = tempered_frequency(groups, self.temperature)
+                databases = labels.database[pool]
+                notes = (
+                    ["all rows are from one database: they weigh the same"] if (databases == databases[0]).all() else []
+                )
+                weights = tempered_frequency(databases, self.temperature)
                 found.append(PoolWeights.of(column, pool, weights, notes, self.repeat_cap))
         return found

@@ -63,12 +63,12 @@ def assign_splits(rows: pl.DataFrame, database: Database, options: SplitOptions)
         return rows.with_columns(split=pl.coalesce(per_label)).drop(per_label)
     if options.policy == "follow_task":
         return _follow_task(rows)
-    group = _group()
+    unit = _unit()
     ranks = [pl.col(f"split_{task}").replace_strict(_RANK, return_dtype=pl.Int8) for task in TASKS]
-    strictest = pl.max_horizontal(ranks).max().over(group)
+    strictest = pl.max_horizontal(ranks).max().over(unit)
     if options.policy == "official":
-        disagree = strictest != pl.min_horizontal(ranks).min().over(group)
-        conflicting = rows.filter(disagree).select(group.alias("track"))["track"].unique().sort().to_list()
+        disagree = strictest != pl.min_horizontal(ranks).min().over(unit)
+        conflicting = rows.filter(disagree).select(unit.alias("track"))["track"].unique().sort().to_list()
         if conflicting:
             raise SplitConflictError(database.name, conflicting)
     rows = rows.with_columns(strictest.replace_strict(dict(enumerate(SPLITS)), return_dtype=pl.String).alias("split"))
@@ -93,16 +93,16 @@ def _with_split_per_task(rows: pl.DataFrame) -> pl.DataFrame:
 
 def _with_holdout(rows: pl.DataFrame, database: Database, seed: int) -> pl.DataFrame:
     unassigned = pl.all_horizontal(pl.col(f"split_{task}").is_null() for task in TASKS)
-    group = _group()
-    groups = rows.filter(unassigned).select(group.alias("group"))["group"].unique().sort().to_list()
-    held_out = [name for name in groups if _share(f"{seed}:{database.source_family}:{name}") < database.options.holdout]
-    split = pl.when(group.is_in(held_out)).then(pl.lit("validation")).otherwise(pl.lit("train"))
+    unit = _unit()
+    units = rows.filter(unassigned).select(unit.alias("unit"))["unit"].unique().sort().to_list()
+    held_out = [name for name in units if _share(f"{seed}:{database.source_family}:{name}") < database.options.holdout]
+    split = pl.when(unit.is_in(held_out)).then(pl.lit("validation")).otherwise(pl.lit("train"))
     return rows.with_columns(
         pl.when(unassigned).then(split).otherwise(f"split_{task}").alias(f"split_{task}") for task in TASKS
     )
 
 
-def _group() -> pl.Expr:
+def _unit() -> pl.Expr:
     """What must not be torn between splits: the person, else the video, else the picture."""
     return pl.coalesce(pl.col(name).replace({"": None}) for name in ("subject", "track", "image"))
 

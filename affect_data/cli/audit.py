@@ -87,8 +87,8 @@ def folds(
         name = name or f"{count}fold"
         group = FOLDS.group(name)
         with _progress() as progress:
-            groups = AuditedDataset(folder, workers, progress).copies.groups if copies else None
-        written = write_folds(folder, name, count, seed=seed, copies=groups)
+            found = AuditedDataset(folder, workers, progress).copies.of_row if copies else None
+        written = write_folds(folder, name, count, seed=seed, copies=found)
     provenance = written.manifest.provenance[group]
     if as_json:
         print_json({"group": group, **provenance})

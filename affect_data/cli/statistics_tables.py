@@ -8,7 +8,7 @@ import numpy.typing as npt
 import polars as pl
 
 from affect_data.balance.distribution import Distribution
-from affect_data.balance.group import BalanceReport, PoolReport
+from affect_data.balance.weighing import BalanceReport, PoolReport
 from affect_data.cli.tables import table
 from affect_data.dataset.kinds.balance import BALANCE
 from affect_data.statistics.statistics import Statistics

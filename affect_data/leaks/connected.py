@@ -1,4 +1,4 @@
-"""Connected groups: rows that share a key, or pictures that are copies of each other, directly or by way of others."""
+"""Connected components: rows that share a key, or pictures that are copies of each other, directly or by way of others."""
 
 import numpy as np
 import numpy.typing as npt
@@ -6,8 +6,8 @@ import numpy.typing as npt
 Rows = npt.NDArray[np.int64]
 
 
-def connected_groups(count: int, first: Rows, second: Rows) -> Rows:
-    """The group of every node of a graph, named by its smallest node.
+def connected_components(count: int, first: Rows, second: Rows) -> Rows:
+    """The component of every node of a graph, named by its smallest node.
 
     Args:
         count: number of nodes.
@@ -15,7 +15,7 @@ def connected_groups(count: int, first: Rows, second: Rows) -> Rows:
         second: its other end.
 
     Returns:
-        int64 [count]; a node without an edge is its own group.
+        int64 [count]; a node without an edge is a component of its own.
     """
     root = np.arange(count, dtype=np.int64)
     first, second = first.astype(np.int64), second.astype(np.int64)
@@ -34,7 +34,7 @@ def connected_groups(count: int, first: Rows, second: Rows) -> Rows:
             root = shorter
 
 
-def groups_of_keys(keys: npt.NDArray[np.int64]) -> tuple[Rows, Rows]:
+def edges_of_keys(keys: npt.NDArray[np.int64]) -> tuple[Rows, Rows]:
     """Edges that join all rows of the same key, one edge fewer than rows; rows with a negative key are left alone."""
     rows = np.nonzero(keys >= 0)[0]
     rows = rows[np.argsort(keys[rows], kind="stable")]

@@ -17,7 +17,7 @@ from affect_data.dataset.folder import DatasetFolder
 from affect_data.dataset.kinds.folds import FOLDS, FoldProvenance
 from affect_data.dataset.writing import add_group
 from affect_data.errors import DataError, UnknownNameError, UsageError
-from affect_data.leaks.connected import connected_groups, groups_of_keys
+from affect_data.leaks.connected import connected_components, edges_of_keys
 from affect_data.leaks.leaks import source_family
 from affect_data.vocabulary import ACTION_UNITS, EXPRESSIONS
 
@@ -37,15 +37,15 @@ Rows = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
 
-def group_rows(labels: pl.DataFrame, copies: Rows | None = None) -> Rows:
-    """The group of every row that folds must not part: rows joined by a subject, a track, a picture or a group of copies, however far the chain goes.
+def inseparable_rows(labels: pl.DataFrame, copies: Rows | None = None) -> Rows:
+    """Rows that folds must not part: joined by a subject, a track, a picture or as copies, however far the chain goes.
 
     Args:
         labels: with `database`, `subject`, `track`, `image_digest`.
-        copies: int64 [rows], the name of a row's group of copies, see `affect_data.audit.pictures.copies`.
+        copies: int64 [rows], a name that a row shares with its copies alone, see `affect_data.audit.pictures.copies`.
 
     Returns:
-        int64 [rows]: the first row of the group.
+        int64 [rows]: the first of the rows that stay together.
     """
     families = {name: source_family(name) for name in labels["database"].unique()}
     family = pl.col("database").replace_strict(families, return_dtype=pl.String)
@@ -56,9 +56,9 @@ def group_rows(labels: pl.DataFrame, copies: Rows | None = None) -> Rows:
         keys.append(labels.select(keyed.alias("key"))["key"].to_numpy())
     if copies is not None:
         keys.append(copies)
-    edges = [groups_of_keys(key) for key in keys]
+    edges = [edges_of_keys(key) for key in keys]
     first, second = (np.concatenate([edge[end] for edge in edges]) for end in (0, 1))
-    return connected_groups(len(labels), first, second)
+    return connected_components(len(labels), first, second)
 
 
 def strata(labels: pl.DataFrame) -> Floats:
@@ -87,14 +87,14 @@ def strata(labels: pl.DataFrame) -> Floats:
     return columns[:, columns.any(axis=0)].astype(np.float64)
 
 
-def assign_folds(groups: Rows, labels: Floats, count: int, seed: int = 0) -> Folds:
-    """A fold for every row, such that no group is parted and every fold has about the same share of every label.
+def assign_folds(units: Rows, labels: Floats, count: int, seed: int = 0) -> Folds:
+    """A fold for every row, such that rows of one unit stay together and every fold has about the same share of every label.
 
-    Groups are dealt out one by one, those with the largest share of a label first, each to the fold that it brings closest to an even share. The same
+    Units are dealt out one by one, those with the largest share of a label first, each to the fold that it brings closest to an even share. The same
     arguments give the same folds.
 
     Args:
-        groups: int64 [rows], any names.
+        units: int64 [rows], the name of what must not be parted, see `inseparable_rows`.
         labels: float [rows, strata], see `strata`.
         count: number of folds.
         seed: decides among equals.
@@ -104,15 +104,15 @@ def assign_folds(groups: Rows, labels: Floats, count: int, seed: int = 0) -> Fol
 
     Raises:
         UsageError: the number of folds is not in 2..100.
-        DataError: there are fewer groups than folds.
+        DataError: there are fewer units than folds.
     """
     if not 2 <= count <= MOST_FOLDS:
         raise UsageError(f"{count} folds: choose a number from 2 to {MOST_FOLDS}")
-    _, group = np.unique(groups, return_inverse=True)
-    size = int(group.max(initial=-1)) + 1
+    _, unit = np.unique(units, return_inverse=True)
+    size = int(unit.max(initial=-1)) + 1
     if size < count:
         raise DataError(f"{count} folds of {size} group(s) of subjects, tracks and copies: choose fewer folds")
-    held = np.stack([np.bincount(group, weights=column, minlength=size) for column in labels.T], axis=1)
+    held = np.stack([np.bincount(unit, weights=column, minlength=size) for column in labels.T], axis=1)
     shares = held / held.sum(axis=0) * count
     order = np.random.default_rng(seed).permutation(size)
     order = order[np.argsort(-shares[order].max(axis=1), kind="stable")]
@@ -123,7 +123,7 @@ def assign_folds(groups: Rows, labels: Floats, count: int, seed: int = 0) -> Fol
         chosen = int(np.argmin(filled @ shares[number]))
         fold_of[number] = chosen
         filled[chosen] += shares[number]
-    return fold_of[group]
+    return fold_of[unit]
 
 
 def literature_folds(labels: pl.DataFrame, database: str) -> Folds:
@@ -164,7 +164,7 @@ def write_folds(
         name: the column group becomes ``folds.<name>``.
         count: number of folds.
         seed: decides among equals.
-        copies: see `group_rows`.
+        copies: see `inseparable_rows`.
         splits: whose rows are dealt out; a test split stays apart by default.
 
     Raises:
@@ -173,13 +173,13 @@ def write_folds(
     """
     FOLDS.check_name(name)
     labels = _labels(folder)
-    groups = group_rows(labels, copies)
+    units = inseparable_rows(labels, copies)
     used = labels["split"].is_in(list(splits)).to_numpy()
     # Who also appears in a split that is kept apart must not be trained on.
-    apart = np.isin(groups, groups[~used])
+    apart = np.isin(units, units[~used])
     used &= ~apart
     folds = np.full(len(labels), NO_FOLD, np.int8)
-    folds[used] = assign_folds(groups[used], strata(labels.filter(pl.Series(used))), count, seed)
+    folds[used] = assign_folds(units[used], strata(labels.filter(pl.Series(used))), count, seed)
     kept_apart = int((apart & labels["split"].is_in(list(splits)).to_numpy()).sum())
     provenance = FoldProvenance(
         method="greedy, stratified",

@@ -85,12 +85,12 @@ def source_family(database: str) -> str:
     return DATABASES[database].source_family if database in DATABASES else database
 
 
-def find_leaks(labels: pl.DataFrame, groups: pl.Series | None = None) -> pl.DataFrame:
+def find_leaks(labels: pl.DataFrame, copies: pl.Series | None = None) -> pl.DataFrame:
     """Subjects, tracks and groups of copies that are in more than one split.
 
     Args:
         labels: rows of all splits, with `database` (by name), `split`, `subject`, `track`.
-        groups: for every row a name of its group of copies, the same for all copies; null where it has none.
+        copies: for every row a name that it shares with its copies alone; null where it has none.
 
     Returns:
         `kind` ("subject", "track", "group"), `source_family`, `key`, `splits`, `rows`; sorted.
@@ -99,7 +99,7 @@ def find_leaks(labels: pl.DataFrame, groups: pl.Series | None = None) -> pl.Data
     rows = labels.select(
         pl.col("database").replace_strict(families, return_dtype=pl.String).alias("source_family"),
         pl.col("split", "subject", "track").cast(pl.String),
-        groups.cast(pl.String).alias("group") if groups is not None else pl.lit(None, pl.String).alias("group"),
+        copies.cast(pl.String).alias("group") if copies is not None else pl.lit(None, pl.String).alias("group"),
     )
     parts: dict[str, _Keys] = {}
     for (split,), own in rows.partition_by("split", as_dict=True).items():
@@ -109,13 +109,13 @@ def find_leaks(labels: pl.DataFrame, groups: pl.Series | None = None) -> pl.Data
     return _leaks_of(parts)
 
 
-def guard(labels: pl.DataFrame, policy: Policy, groups: pl.Series | None = None) -> pl.DataFrame:
+def guard(labels: pl.DataFrame, policy: Policy, copies: pl.Series | None = None) -> pl.DataFrame:
     """Holds rows against leaks before they become a dataset.
 
     Args:
         labels: see `find_leaks`.
         policy: of the recipe; under ``follow_task`` leaks are intended, and only returned.
-        groups: see `find_leaks`.
+        copies: see `find_leaks`.
 
     Returns:
         The leaks that the policy accepts; empty under the other policies.
@@ -123,7 +123,7 @@ def guard(labels: pl.DataFrame, policy: Policy, groups: pl.Series | None = None)
     Raises:
         LeakError: there are leaks, and the policy does not accept them.
     """
-    leaks = find_leaks(labels, groups)
+    leaks = find_leaks(labels, copies)
     if len(leaks) and policy != "follow_task":
         raise LeakError(leaks)
     return leaks
@@ -155,8 +155,8 @@ def dataset_leaks(folder: DatasetFolder, parts: Sequence[Part] = ()) -> pl.DataF
         As `find_leaks`, with the kind "picture" (the key is the sha256 of the bytes) besides.
     """
     parts = parts or [Part(split, split) for split in folder.splits]
-    groups = stored_groups(folder)
-    return _leaks_of({part.name: _keys_of(folder, part, groups.get(part.split, {})) for part in parts})
+    found = stored_copies(folder)
+    return _leaks_of({part.name: _keys_of(folder, part, found.get(part.split, {})) for part in parts})
 
 
 def guard_dataset(
@@ -183,8 +183,8 @@ def guard_dataset(
     return found
 
 
-def stored_groups(folder: DatasetFolder) -> dict[str, dict[str, str]]:
-    """The group of copies of each row that the audit of a dataset found some of, by split and uid; empty where none is stored for these labels."""
+def stored_copies(folder: DatasetFolder) -> dict[str, dict[str, str]]:
+    """The name that each copy found by the audit of a dataset shares with the others, by split and uid; empty where none is stored for its labels."""
     path = folder.path / AUDIT
     if not path.is_file():
         return {}
@@ -192,13 +192,13 @@ def stored_groups(folder: DatasetFolder) -> dict[str, dict[str, str]]:
     if about.get(AUDIT_FINGERPRINT.encode(), b"").decode() != folder.fingerprint:
         return {}
     found = pq.read_table(path, columns=["uid", "split", "evidence"], filters=[("check", "=", "duplicates")])
-    groups: dict[str, dict[str, str]] = {}
+    copies: dict[str, dict[str, str]] = {}
     for uid, split, evidence in zip(*(column.to_pylist() for column in found.columns), strict=True):
-        groups.setdefault(split, {})[uid] = json.loads(evidence)["group"]
-    return groups
+        copies.setdefault(split, {})[uid] = json.loads(evidence)["group"]
+    return copies
 
 
-def _keys_of(folder: DatasetFolder, part: Part, groups: Mapping[str, str]) -> _Keys:
+def _keys_of(folder: DatasetFolder, part: Part, copies: Mapping[str, str]) -> _Keys:
     """The keys of a part's rows by kind and source family."""
     labels = folder.load(part.split, [LABELS])
     columns = labels.data.table.select(["database", "subject", "track", "image_digest", "uid"])
@@ -215,9 +215,9 @@ def _keys_of(folder: DatasetFolder, part: Part, groups: Mapping[str, str]) -> _K
             own = own.filter(pc.is_in(database, value_set=pa.array(of_family, database.type)))
         keys |= {(kind, family): own.column(kind) for kind in ("subject", "track")}
     uids = columns.column("uid")
-    if groups:
-        grouped = uids.filter(pc.is_in(uids, value_set=pa.array(groups, uids.type))).to_pylist()
-        keys["group", ANY_FAMILY] = pa.chunked_array([pa.array([groups[uid] for uid in grouped], pa.string())])
+    if copies:
+        copied = uids.filter(pc.is_in(uids, value_set=pa.array(copies, uids.type))).to_pylist()
+        keys["group", ANY_FAMILY] = pa.chunked_array([pa.array([copies[uid] for uid in copied], pa.string())])
     return keys
 
 

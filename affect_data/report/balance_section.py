@@ -7,10 +7,10 @@ import numpy.typing as npt
 
 from affect_data.balance.distribution import distribution
 from affect_data.balance.drawing import draw
-from affect_data.balance.group import SPLIT, load_weights
 from affect_data.balance.labels import PlanLabels
 from affect_data.balance.pools import Bools
 from affect_data.balance.registry import make_plan
+from affect_data.balance.weighing import SPLIT, load_weights
 from affect_data.dataset.folder import DatasetFolder
 from affect_data.dataset.kinds.balance import BALANCE, BalanceProvenance
 from affect_data.errors import AffectError

@@ -164,7 +164,7 @@ def label(
 
 @app.command(epilog="Example: `affect-train features facebook/dinov2-small merged --name dinov2 --image-size 112`")
 def features(
-    source: Annotated[
+    model: Annotated[
         str, typer.Argument(metavar="MODEL", help="A run, or a backbone: a folder of transformers or a Hub id.")
     ],
     dataset: DatasetPath,
@@ -179,7 +179,7 @@ def features(
     """Store a backbone's features of every row, so that heads can be trained without decoding an image."""
     from affect_train.inference.features import store_features
 
-    result = store_features(source, dataset, name, image_size=image_size, margin=margin, workers=workers)
+    result = store_features(model, dataset, name, image_size=image_size, margin=margin, workers=workers)
     leave_process_group()
     if result is None:
         return

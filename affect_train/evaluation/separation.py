@@ -89,9 +89,9 @@ def auroc(scores: NDArray[np.floating[Any]], positive: NDArray[np.bool_]) -> flo
     negatives = len(positive) - positives
     if not (positives and negatives):
         return None
-    _, groups, sizes = np.unique(scores, return_inverse=True, return_counts=True)
+    _, ties, sizes = np.unique(scores, return_inverse=True, return_counts=True)
     mid_ranks = np.cumsum(sizes) - (sizes - 1) / 2
-    ranks = mid_ranks[groups][positive].sum()
+    ranks = mid_ranks[ties][positive].sum()
     return float((ranks - positives * (positives + 1) / 2) / (positives * negatives))
 
 

@@ -113,15 +113,15 @@ def uniform_draws(keys: Sequence[str]) -> NDArray[np.float64]:
 
 
 def noise(draws: NDArray[np.float64], shape: tuple[int, ...]) -> Tensor:
-    """Standard normal noise, float32 [N, *shape]: a stretch of one fixed pool for every image, where its draw points."""
+    """Standard normal noise, float32 [N, *shape]: a stretch of the same numbers for every image, where its draw points."""
     size = math.prod(shape)
-    pool = _noise_pool(size)
-    starts = (draws * (len(pool) - size + 1)).astype(np.int64).tolist()
-    return torch.stack([pool[start : start + size].view(shape) for start in starts])
+    stock = _stock_of_noise(size)
+    starts = (draws * (len(stock) - size + 1)).astype(np.int64).tolist()
+    return torch.stack([stock[start : start + size].view(shape) for start in starts])
 
 
 @lru_cache(maxsize=2)
-def _noise_pool(size: int) -> Tensor:
+def _stock_of_noise(size: int) -> Tensor:
     # Drawing every pixel anew costs more than all the rest of the augmentation.
     generator = np.random.Generator(np.random.PCG64(size))
     return torch.from_numpy(generator.standard_normal(8 * size, dtype=np.float32))

@@ -85,7 +85,7 @@ class AffectBatch:
 
 
 class Pick(NamedTuple):
-    """One row of a planned batch.
+    """One row of a batch that is still to be read.
 
     Attributes:
         row: its number in the split.

@@ -50,9 +50,9 @@ class IndexedInputs(TorchDataset[FaceBatch], ABC):
         """Rows of the split."""
         return len(self)
 
-    def batches(self, plan: Iterable[list[Pick]], workers: int = 0) -> "FaceLoader":
-        """The batches of a plan, which is iterated anew for every pass."""
-        return FaceLoader(self, plan, workers)
+    def batches(self, order: Iterable[list[Pick]], workers: int = 0) -> "FaceLoader":
+        """The batches of an order, which is iterated anew for every pass."""
+        return FaceLoader(self, order, workers)
 
     def in_order(self, batch_size: int, processes: int = 1, rank: int = 0, *, workers: int = 0) -> "FaceLoader":
         """The batches of this process, of all items by their numbers; processes take turns."""
@@ -116,7 +116,7 @@ def _as_fetched(fetched: Any) -> Any:  # noqa: ANN401 - what __getitems__ return
 
 
 class FaceLoader:
-    """Batches of inputs in a planned order.
+    """Batches of inputs in a given order.
 
     Args:
         inputs: of the split.

@@ -116,56 +116,56 @@ def balanced_pools(recipe: Recipe, folder: DatasetFolder, labelled: Mapping[str,
     """
     balance = recipe.batches.balance
     if isinstance(balance, dict):
-        plans = {pool: _plan(folder, name) for pool, name in balance.items()}
+        balances = {pool: _stored(folder, name) for pool, name in balance.items()}
         return {
-            pool: _weighted(recipe, pool, rows, plans[pool], _column(plans[pool], pool))
-            if pool in plans
+            pool: _weighted(recipe, pool, rows, balances[pool], _column(balances[pool], pool))
+            if pool in balances
             else Pool(rows)
             for pool, rows in labelled.items()
         }
     assert balance is not None
-    plan = _plan(folder, balance)
-    together = recipe.batches.sampler == "uniform" or set(plan.weights) == {WHOLE}
+    stored = _stored(folder, balance)
+    together = recipe.batches.sampler == "uniform" or set(stored.weights) == {WHOLE}
     candidates = {WHOLE: np.arange(rows)} if together else labelled
-    if not set(plan.weights) & set(candidates):
+    if not set(stored.weights) & set(candidates):
         raise UsageError(
-            f"batches.balance '{balance}' weighs {', '.join(sorted(plan.weights))}; the sampler {recipe.batches.sampler!r} looks for one of "
+            f"batches.balance '{balance}' weighs {', '.join(sorted(stored.weights))}; the sampler {recipe.batches.sampler!r} looks for one of "
             f"{', '.join(candidates)}; choose another balance or sampler"
         )
     return {
-        name: _weighted(recipe, name, rows, plan, name) if name in plan.weights else Pool(rows)
+        name: _weighted(recipe, name, rows, stored, name) if name in stored.weights else Pool(rows)
         for name, rows in candidates.items()
     }
 
 
 @dataclass(frozen=True)
-class _StoredPlan:
+class _StoredBalance:
     name: str
     weights: Mapping[str, NDArray[np.float32]]
     repeat_caps: Mapping[str, int | None]
 
 
-def _plan(folder: DatasetFolder, name: str) -> _StoredPlan:
+def _stored(folder: DatasetFolder, name: str) -> _StoredBalance:
     pools = BALANCE.read(folder, name).pools
     caps = {column: pools[column]["repeat_cap"] for column in pools}
-    return _StoredPlan(name, load_weights(folder, name), caps)
+    return _StoredBalance(name, load_weights(folder, name), caps)
 
 
-def _column(plan: _StoredPlan, pool: str) -> str:
+def _column(stored: _StoredBalance, pool: str) -> str:
     """The weights for a pool: those of its name, or the only ones that there are."""
-    if pool in plan.weights:
+    if pool in stored.weights:
         return pool
-    if len(plan.weights) == 1:
-        return next(iter(plan.weights))
+    if len(stored.weights) == 1:
+        return next(iter(stored.weights))
     raise UsageError(
-        f"batches.balance.{pool}: the balance '{plan.name}' weighs {', '.join(sorted(plan.weights))}, none of which is the pool '{pool}'; "
+        f"batches.balance.{pool}: the balance '{stored.name}' weighs {', '.join(sorted(stored.weights))}, none of which is the pool '{pool}'; "
         "name a balance with that pool, or with a single one"
     )
 
 
-def _weighted(recipe: Recipe, pool: str, rows: Rows, plan: _StoredPlan, column: str) -> Pool:
-    weights = plan.weights[column]
+def _weighted(recipe: Recipe, pool: str, rows: Rows, stored: _StoredBalance, column: str) -> Pool:
+    weights = stored.weights[column]
     drawn = rows[weights[rows] > 0]
     if not len(drawn):
-        raise NoLabelsError(recipe.dataset, f"{recipe.training.split} (balance '{plan.name}')", [pool])
-    return Pool(drawn, weights[drawn], recipe.batches.repeat_cap or plan.repeat_caps[column])
+        raise NoLabelsError(recipe.dataset, f"{recipe.training.split} (balance '{stored.name}')", [pool])
+    return Pool(drawn, weights[drawn], recipe.batches.repeat_cap or stored.repeat_caps[column])

@@ -1,4 +1,4 @@
-"""One global, deterministic plan of batches: its order is a pure function of (seed, epoch), and Accelerate shards it once over the processes."""
+"""One global, deterministic order of batches: it is a pure function of (seed, epoch), and Accelerate shards it once over the processes."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -60,7 +60,7 @@ class Pool:
         return self.rows[draw(self.weights, count, seed, self.repeat_cap)]
 
 
-class BatchPlan(Sampler[list[Pick]]):
+class BatchOrder(Sampler[list[Pick]]):
     """Batches of equal size in which every pool has its share.
 
     The places of an epoch go to the pools in turn, across batch borders too: so every contiguous part of a batch, which is what one process gets, is
@@ -106,7 +106,7 @@ class BatchPlan(Sampler[list[Pick]]):
         self.epoch = epoch
         self.start = start
 
-    def plan(self, epoch: int) -> tuple[Rows, Rows]:
+    def of_epoch(self, epoch: int) -> tuple[Rows, Rows]:
         """Row numbers and occurrences of an epoch, both int64 [steps, batch_size]."""
         rows = np.empty(len(self.turns), dtype=np.int64)
         occurrences = np.empty(len(self.turns), dtype=np.int64)
@@ -120,7 +120,7 @@ class BatchPlan(Sampler[list[Pick]]):
         return self.steps - self.start
 
     def __iter__(self) -> Iterator[list[Pick]]:
-        epoch, (rows, occurrences) = self.epoch, self.plan(self.epoch)
+        epoch, (rows, occurrences) = self.epoch, self.of_epoch(self.epoch)
         for step in range(self.start, self.steps):
             pairs = zip(rows[step].tolist(), occurrences[step].tolist(), strict=True)
             yield [Pick(row, epoch, occurrence, occurrence % len(self.pools)) for row, occurrence in pairs]
@@ -166,7 +166,7 @@ def earlier(rows: Rows) -> Rows:
     return counts
 
 
-def batch_plan(
+def batch_order(
     sampler: str,
     pools: Mapping[str, Pool | Rows],
     rows: int,
@@ -175,8 +175,8 @@ def batch_plan(
     seed: int,
     steps: int | None = None,
     kept: NDArray[np.bool_] | None = None,
-) -> BatchPlan:
-    """The plan that a recipe names.
+) -> BatchOrder:
+    """The order of batches that a recipe names.
 
     Args:
         sampler: ``uniform``, ``task_balanced`` or ``database_proportional``.
@@ -197,4 +197,4 @@ def batch_plan(
         empty = [name for name, pool in pools.items() if not len(pool)]
         if empty:
             raise UsageError(f"training.held_out leaves no row with a label of {', '.join(empty)}; choose fewer folds")
-    return BatchPlan(pools, batch_size, seed=seed, steps=steps, proportional=sampler == "database_proportional")
+    return BatchOrder(pools, batch_size, seed=seed, steps=steps, proportional=sampler == "database_proportional")

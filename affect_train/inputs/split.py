@@ -59,13 +59,13 @@ class LoadedSplit:
         """The rows and their labels, which are there from the beginning."""
         return self.dataset, self.labels
 
-    def batches(self, plan: Iterable[list[Pick]], workers: int = 0) -> "LabelledBatches":
-        """The batches of a plan with their labels."""
-        return LabelledBatches(self.inputs.batches(plan, workers), self.labels)
+    def batches(self, order: Iterable[list[Pick]], workers: int = 0) -> "LabelledBatches":
+        """The batches of an order with their labels."""
+        return LabelledBatches(self.inputs.batches(order, workers), self.labels)
 
 
 class LabelledBatches:
-    """Batches of a plan with their labels, which the training process adds.
+    """Batches in an order, with their labels, which the training process adds.
 
     Args:
         loader: of the batches.

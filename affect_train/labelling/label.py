@@ -126,9 +126,9 @@ def labelled_ranges(
         return
     split = ranges[0].split
     inputs = teacher.inputs(folder, split, runtime)
-    plan = RowBatches(ranges, inference.INFERENCE_BATCH)
+    order = RowBatches(ranges, inference.INFERENCE_BATCH)
     computed = inference.compute(
-        partial(teacher.label, split), inputs.batches(plan, runtime.workers), dtype=torch.float16
+        partial(teacher.label, split), inputs.batches(order, runtime.workers), dtype=torch.float16
     )
     for one in ranges:
         batches = -(-len(one) // inference.INFERENCE_BATCH)

@@ -34,7 +34,7 @@ class LossTerms(Protocol):
     """What gives the named loss terms of a batch."""
 
     @property
-    def needs_window_statistics(self) -> bool:
+    def needs_step_statistics(self) -> bool:
         """Whether a term is no sum over rows, so that accumulating it exactly takes the statistics of all micro-batches beforehand."""
 
     def prepare(self, labels: "LabelArrays", rows: NDArray[np.int64], where: str) -> list[str]:
@@ -74,12 +74,12 @@ class Stateful(Protocol):
 class StepWrapper(Protocol):
     """What is done around an optimizer step."""
 
-    def before_step(self, number: int, window: Sequence["AffectBatch"]) -> None:
+    def before_step(self, number: int, micro_batches: Sequence["AffectBatch"]) -> None:
         """Called before the first forward pass of an optimizer step.
 
         Args:
             number: of the step, from 1.
-            window: this process's micro-batches.
+            micro_batches: this process's micro-batches.
         """
 
     def before_losses(self, output: "AffectOutput", batch: "AffectBatch") -> None:
@@ -101,7 +101,7 @@ class StepWrapper(Protocol):
 class PlainStep(StepWrapper):
     """A step around which nothing is done; a method that does something overrides what it needs."""
 
-    def before_step(self, number: int, window: Sequence["AffectBatch"]) -> None:
+    def before_step(self, number: int, micro_batches: Sequence["AffectBatch"]) -> None:
         """Nothing."""
 
     def before_losses(self, output: "AffectOutput", batch: "AffectBatch") -> None:
@@ -145,7 +145,7 @@ class TrainedSplit(Protocol):
     def inputs(self) -> "IndexedInputs | None": ...  # noqa: D102
 
 
-class StepsOfAnEpoch(Protocol):
+class EpochLength(Protocol):
     """The order of the batches, of which a method may know the length."""
 
     @property
@@ -159,7 +159,7 @@ class TrainedData(Protocol):
     def train(self) -> TrainedSplit: ...  # noqa: D102
 
     @property
-    def plan(self) -> StepsOfAnEpoch: ...  # noqa: D102
+    def order(self) -> EpochLength: ...  # noqa: D102
 
     @property
     def reserved(self) -> NDArray[np.int64] | None: ...  # noqa: D102
@@ -186,7 +186,7 @@ class Method(ABC):
             METHODS[cls.name] = cls
 
     @property
-    def needs_window_statistics(self) -> bool:
+    def needs_step_statistics(self) -> bool:
         """Whether a term is no sum over rows; none is, unless a method says so."""
         return False
 

@@ -25,7 +25,7 @@ class Supervised(Method):
     name: ClassVar[str] = "supervised"
 
     @property
-    def needs_window_statistics(self) -> bool:
+    def needs_step_statistics(self) -> bool:
         """Where the concordance counts: it is a function of sums over all rows."""
         return "va" in self.tasks.names and self.options.ccc_weight > 0 and self.options.task_weights.va > 0
 

@@ -93,7 +93,7 @@ class TotalLoss:
 
     Attributes:
         loss: scalar to call ``backward`` on. Multiplied by the number of processes, because distributed training averages gradients over them.
-        values: detached unweighted value of every term over all processes, a share of the accumulation window's mean; what a log shows.
+        values: detached unweighted value of every term over all processes, a share of the mean over its step; what a log shows.
         counts: detached number of labels behind each value over all processes, 0 where a concordance was not defined.
     """
 
@@ -105,8 +105,8 @@ class TotalLoss:
 def total_loss(
     terms: Mapping[str, Term],
     *,
-    window_counts: Mapping[str, Tensor] | None = None,
-    window_statistics: Mapping[str, Tensor] | None = None,
+    step_counts: Mapping[str, Tensor] | None = None,
+    step_statistics: Mapping[str, Tensor] | None = None,
     micro_batches: int = 1,
     all_reduce: AllReduce | None = None,
     processes: int = 1,
@@ -115,16 +115,16 @@ def total_loss(
 
     Args:
         terms: from `Method.losses`; every process passes the same names.
-        window_counts: for every term its count over all processes and all micro-batches of an optimizer step, from `Method.counts`; None where a
+        step_counts: for every term its count over all processes and all micro-batches of an optimizer step, from `Method.counts`; None where a
             step is one batch.
-        window_statistics: for every concordance its statistics over all processes and all micro-batches of an optimizer step, for the same weights;
+        step_statistics: for every concordance its statistics over all processes and all micro-batches of an optimizer step, for the same weights;
             None where a step is one batch, or where no concordance counts.
         micro_batches: of the optimizer step.
         all_reduce: sums a tensor over the processes; None where there is one process.
         processes: how many there are.
     """
-    if all_reduce is None and window_statistics is None:
-        return _loss_alone(terms, window_counts, processes)
+    if all_reduce is None and step_statistics is None:
+        return _loss_alone(terms, step_counts, processes)
     local = {name: term.statistics for name, term in terms.items()}
     kind = sum_dtype(next(iter(local.values())).device)
     flat = torch.cat([statistics.detach().to(kind) for statistics in local.values()])
@@ -134,10 +134,10 @@ def total_loss(
     for (name, term), everywhere in zip(terms.items(), merged, strict=True):
         # The other processes' sums enter as constants: each process back-propagates through its own rows only.
         whole = everywhere
-        if isinstance(term, ConcordanceTerm) and window_statistics is not None:
-            whole = window_statistics[name].to(everywhere)
+        if isinstance(term, ConcordanceTerm) and step_statistics is not None:
+            whole = step_statistics[name].to(everywhere)
         statistics = local[name] + (whole - local[name].detach()).to(local[name].dtype)
-        count = everywhere[0] if window_counts is None else window_counts[name].to(everywhere)
+        count = everywhere[0] if step_counts is None else step_counts[name].to(everywhere)
         value = term.numerator(statistics) / count.clamp(min=1).to(statistics.dtype)
         loss = loss + term.weight * value.float()
         if whole is not everywhere:
@@ -147,12 +147,12 @@ def total_loss(
     return TotalLoss(loss * processes, values, counts)
 
 
-def _loss_alone(terms: Mapping[str, Term], window_counts: Mapping[str, Tensor] | None, processes: int) -> TotalLoss:
+def _loss_alone(terms: Mapping[str, Term], step_counts: Mapping[str, Tensor] | None, processes: int) -> TotalLoss:
     # The same numbers as by merged statistics, all terms in one vector: a tiny model's step is made of such small operations.
     parts = {name: term.alone for name, term in terms.items()}
     numerators, counted = zip(*parts.values(), strict=True)
     kind = sum_dtype(numerators[0].device)
-    counts = [term.count for term in terms.values()] if window_counts is None else [window_counts[n] for n in terms]
+    counts = [term.count for term in terms.values()] if step_counts is None else [step_counts[n] for n in terms]
     divisors = torch.stack([count.detach().to(kind) for count in counts]).clamp(min=1)
     values = (torch.stack([numerator.to(kind) for numerator in numerators]) / divisors).float()
     weights = torch.tensor([term.weight for term in terms.values()], device=values.device)

@@ -42,8 +42,8 @@ class WindowEncoder(nn.Module):
             features: float [N, D], the frames of a window next to each other and in order.
             places: [N], each frame's place in its window. A window begins wherever the place is not that of the frame before, plus 1.
         """
-        numbers, slots, source = _layout(places.long(), self.window)
-        read = {name: branch(features, source)[numbers, slots] for name, branch in self.branches.items()}
+        numbers, slots, frames = _layout(places.long(), self.window)
+        read = {name: branch(features, frames)[numbers, slots] for name, branch in self.branches.items()}
         return {head: read[name] for head, name in self.branch_of.items()}
 
 
@@ -61,12 +61,12 @@ class _Branch(nn.Module):
             dropout=dropout if layers > 1 else 0.0,
         )
 
-    def forward(self, features: Tensor, source: Tensor) -> Tensor:
+    def forward(self, features: Tensor, frames: Tensor) -> Tensor:
         """From features [N, D] and the row of every place of every window [windows, W] to float [windows, W, 2 H]."""
-        frames = self.project(features)[source]
+        read = self.project(features)[frames]
         # In full precision: a recurrence adds its rounding up, and on the CPU autocast does not know it.
-        with torch.autocast(frames.device.type, enabled=False):
-            hidden: Tensor = self.gru(frames.to(self.gru.weight_ih_l0.dtype))[0]
+        with torch.autocast(read.device.type, enabled=False):
+            hidden: Tensor = self.gru(read.to(self.gru.weight_ih_l0.dtype))[0]
         return hidden.relu()
 
 
@@ -84,5 +84,5 @@ def _layout(places: Tensor, window: int) -> tuple[Tensor, Tensor, Tensor]:
     last = torch.cat([first[1:] - 1, first.new_tensor([len(places) - 1])])
     if int((last - first).max()) >= window:
         raise ValueError(f"a window has {int((last - first).max()) + 1} frames; the model reads {window}")
-    source = first[:, None] + torch.arange(window, device=places.device)
-    return numbers, slots, torch.minimum(source, last[:, None])
+    frames = first[:, None] + torch.arange(window, device=places.device)
+    return numbers, slots, torch.minimum(frames, last[:, None])

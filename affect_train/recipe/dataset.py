@@ -179,11 +179,11 @@ class DatasetOptions(Section):
         return ":".join(parts) + (f"@{self.revision}" if self.revision else "")
 
 
-def _folder_or_source(value: object) -> str:
-    return "source" if isinstance(value, dict | DatasetOptions) else "folder"
+def _folder_or_other(value: object) -> str:
+    return "other" if isinstance(value, dict | DatasetOptions) else "folder"
 
 
 DatasetEntry = Annotated[
-    Annotated[Text, Tag("folder")] | Annotated[DatasetOptions, Tag("source")], Discriminator(_folder_or_source)
+    Annotated[Text, Tag("folder")] | Annotated[DatasetOptions, Tag("other")], Discriminator(_folder_or_other)
 ]
 """What a recipe says under ``dataset``: a dataset folder, or the section of another dataset."""

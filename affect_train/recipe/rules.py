@@ -16,7 +16,7 @@ BALANCED_SPLIT = "train"
 def contradictions(sections: Sections) -> Iterator[Mistake]:
     """What is wrong between sections; a section that is wrong in itself is absent."""
     if isinstance(sections.get("dataset"), DatasetOptions):
-        yield from _source_contradictions(sections["dataset"], sections)
+        yield from _dataset_contradictions(sections["dataset"], sections)
     if "tasks" in sections:
         yield from _task_contradictions(sections["tasks"], sections.get("training"))
     if "method" in sections:
@@ -147,7 +147,7 @@ def _temporal_contradictions(sections: Sections) -> Iterator[Mistake]:
 FOLDER_ONLY = "takes a dataset folder, whose column groups hold it; build one with `affect-data build`, or leave it out"
 
 
-def _source_contradictions(source: DatasetOptions, sections: Sections) -> Iterator[Mistake]:
+def _dataset_contradictions(dataset: DatasetOptions, sections: Sections) -> Iterator[Mistake]:
     batches, training, model, tasks = (sections.get(name) for name in ("batches", "training", "model", "tasks"))
     if sections.get("soft_labels"):
         yield ("soft_labels",), FOLDER_ONLY
@@ -159,12 +159,12 @@ def _source_contradictions(source: DatasetOptions, sections: Sections) -> Iterat
         yield ("model", "features"), FOLDER_ONLY
     if sections.get("method") is not None and sections["method"].reserved is not None:
         yield tuple(sections["method"].reserved_key.split(".")), FOLDER_ONLY
-    if tasks is not None and source.columns is not None:
+    if tasks is not None and dataset.columns is not None:
         wanted = {"au": tasks.action_units, "expression": tasks.expression, "va": tasks.valence_arousal}
-        for task in (task for task, named in wanted.items() if named and task not in source.columns.tasks()):
+        for task in (task for task, named in wanted.items() if named and task not in dataset.columns.tasks()):
             key = {"au": "action_units", "expression": "expression", "va": "valence` and `arousal"}[task]
             yield ("dataset", "columns"), f"`tasks` trains {task}, but no column is named for it; add `{key}`"
-    if source.streaming:
+    if dataset.streaming:
         yield from _streaming_contradictions(batches, training)
 
 

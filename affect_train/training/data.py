@@ -17,7 +17,7 @@ from affect_train.inputs.foreign.streaming import StreamLoader
 from affect_train.inputs.inputs import IndexedInputs
 from affect_train.inputs.loading import View
 from affect_train.inputs.pools import pools_of, taught_by_pool
-from affect_train.inputs.sampler import Pool, batch_plan
+from affect_train.inputs.sampler import Pool, batch_order
 from affect_train.inputs.source import LoadedSource, Source
 from affect_train.inputs.split import LoadedSplit, Split
 from affect_train.inputs.windows import FeatureWindows
@@ -27,7 +27,7 @@ from affect_train.training.learner import preprocessing_of
 from affect_train.training.windows import describe_windows, pools_of_windows, training_windows
 
 
-class Plan(Protocol):
+class Order(Protocol):
     """The order of all processes' batches."""
 
     steps: int
@@ -37,10 +37,10 @@ class Plan(Protocol):
 
 
 class Batches(Protocol):
-    """This process's part of a plan."""
+    """This process's part of the order."""
 
     def __iter__(self) -> Iterator[AffectBatch]:
-        """From the position of the plan to the end of its epoch."""
+        """From the position of the order to the end of its epoch."""
         ...
 
     def close(self) -> None:
@@ -68,8 +68,8 @@ class TrainingData:
     Attributes:
         train: augmented.
         validation: as it is; None where the recipe names none.
-        plan: the order of all processes' batches.
-        batches: this process's part of the plan.
+        order: the order of all processes' batches.
+        batches: this process's part of the order.
         source: the dataset.
         rows: int64, the rows of the training split that are trained on, rising; None where they are streamed.
         reserved: int64, the rows of the training split that the method keeps for itself; None: none.
@@ -78,7 +78,7 @@ class TrainingData:
 
     train: LoadedSplit | StreamedRows
     validation: Split | None
-    plan: Plan
+    order: Order
     batches: Batches
     source: Source
     rows: NDArray[np.int64] | None = None
@@ -138,7 +138,7 @@ def _loaded_data(recipe: Recipe, source: Source, loaded: LoadedSource, accelerat
     validation = None
     if options.validation_split is not None:
         validation = _validation(recipe, source, loaded.split(options.validation_split, tasks, plain_view(recipe)))
-    plan = batch_plan(
+    order = batch_order(
         recipe.batches.sampler,
         drawn.pools,
         len(drawn.inputs),
@@ -147,10 +147,10 @@ def _loaded_data(recipe: Recipe, source: Source, loaded: LoadedSource, accelerat
         steps=recipe.batches.steps_per_epoch,
         kept=drawn.kept,
     )
-    shard = plan.shard(accelerator.num_processes, accelerator.process_index)
+    shard = order.shard(accelerator.num_processes, accelerator.process_index)
     batches = train.batches(shard, recipe.batches.workers)
     return TrainingData(
-        train, validation, plan, batches, source, drawn.rows, reserved_rows(recipe, folder), drawn.notes
+        train, validation, order, batches, source, drawn.rows, reserved_rows(recipe, folder), drawn.notes
     )
 
 

@@ -9,7 +9,7 @@ from accelerate.utils import broadcast_object_list
 
 from affect_data.dataset.folder import DatasetFolder
 from affect_data.errors import DataError
-from affect_data.leaks.leaks import LeakError, Part, find_leaks, guard_dataset, stored_groups
+from affect_data.leaks.leaks import LeakError, Part, find_leaks, guard_dataset, stored_copies
 from affect_train.inputs.labels import column_array, load_folds
 from affect_train.recipe.recipe import Recipe
 from affect_train.reporting import Reporter
@@ -47,7 +47,7 @@ def guard_training(recipe: Recipe, folder: DatasetFolder, runtime: Runtime) -> N
         except LeakError as error:
             refusal = error
         else:
-            runtime.reporter.say(summary(leaks, audited=bool(stored_groups(folder))))
+            runtime.reporter.say(summary(leaks, audited=bool(stored_copies(folder))))
     message = broadcast_object_list([str(refusal) if refusal is not None else None])[0]
     if refusal is not None:
         raise refusal

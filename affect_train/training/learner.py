@@ -18,7 +18,7 @@ from affect_train.network.model import AffectModel
 from affect_train.recipe.recipe import Recipe
 from affect_train.runtime import build_accelerator
 from affect_train.training.ema import MovingAverage
-from affect_train.training.optimization import learning_rate_factor, parameter_groups
+from affect_train.training.optimization import learning_rate_factor, optimizer_parameters
 
 
 def preprocessing_of(recipe: Recipe) -> Preprocessing:
@@ -44,7 +44,7 @@ def training_accelerator(recipe: Recipe) -> Accelerator:
             mixed_precision=recipe.training.mixed_precision,
             log_with=list(recipe.training.trackers) or None,
             project_config=ProjectConfiguration(project_dir=recipe.output, logging_dir=recipe.output),
-            # The batches of the plan are those of all processes together: the schedule goes one step on for each.
+            # The batches of the order are those of all processes together: the schedule goes one step on for each.
             dataloader_config=DataLoaderConfiguration(split_batches=True),
         )
     except ValueError as error:
@@ -126,7 +126,9 @@ class Learner:
             model.compile(backend=recipe.training.compile)
         set_seed(recipe.seed + accelerator.process_index)
         optimizer = torch.optim.AdamW(
-            parameter_groups(model, recipe.optimizer), lr=recipe.optimizer.learning_rate, betas=recipe.optimizer.betas
+            optimizer_parameters(model, recipe.optimizer),
+            lr=recipe.optimizer.learning_rate,
+            betas=recipe.optimizer.betas,
         )
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, learning_rate_factor(recipe, steps))
         model, optimizer, schedule = accelerator.prepare(model, optimizer, schedule)

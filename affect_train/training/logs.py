@@ -51,14 +51,14 @@ class Logs:
         for tracker in self._accelerator.trackers:
             tracker.finish()
 
-    def step(self, step: int, window: Sequence[AffectBatch], losses: Mapping[str, float]) -> None:
+    def step(self, step: int, micro_batches: Sequence[AffectBatch], losses: Mapping[str, float]) -> None:
         """Takes in the batches and loss terms of one optimizer step of this process."""
         if self._rows is not None:
-            self._rows.write({"step": step, "rows": [batch.rows.tolist() for batch in window]})
+            self._rows.write({"step": step, "rows": [batch.rows.tolist() for batch in micro_batches]})
         for name, value in losses.items():
             self._last.losses[name] = self._last.losses.get(name, 0.0) + value
         self._last.steps += 1
-        self._last.faces += sum(map(len, window)) * self._accelerator.num_processes
+        self._last.faces += sum(map(len, micro_batches)) * self._accelerator.num_processes
 
     def write_losses(self, step: int, epoch: int, total_steps: int, learning_rate: float) -> None:
         """Writes the mean of the loss terms since the last time."""

@@ -58,7 +58,7 @@ class Run:
     @property
     def epoch_steps(self) -> int:
         """Optimizer steps of an epoch."""
-        return math.ceil(self.data.plan.steps / self.recipe.training.accumulation)
+        return math.ceil(self.data.order.steps / self.recipe.training.accumulation)
 
     @property
     def total_steps(self) -> int:
@@ -79,7 +79,7 @@ class Run:
 
 def planned_steps(recipe: Recipe, data: TrainingData) -> int:
     """Optimizer steps of a whole run."""
-    steps = recipe.training.epochs * math.ceil(data.plan.steps / recipe.training.accumulation)
+    steps = recipe.training.epochs * math.ceil(data.order.steps / recipe.training.accumulation)
     return min(steps, recipe.training.max_steps or steps)
 
 
@@ -178,12 +178,12 @@ def train_steps(run: Run, folder: RunFolder, checkpoints: Checkpoints, logs: Log
     """All steps that are left, with evaluations and checkpoints on the way."""
     options = run.recipe.training
     with run.reporter.bar("train", run.total_steps, run.progress.step) as advance:
-        for window in windows(run):
-            losses = train_step(run, window)
+        for micro_batches in steps_left(run):
+            losses = train_step(run, micro_batches)
             step = run.progress.step + 1
             run.progress = replace(run.progress, step=step, score=None, processes=run.accelerator.num_processes)
             last, end_of_epoch = step == run.total_steps, step % run.epoch_steps == 0
-            logs.step(step, window, losses)
+            logs.step(step, micro_batches, losses)
             if last or step % options.log_every == 0:
                 logs.write_losses(
                     step, (step - 1) // run.epoch_steps, run.total_steps, max(run.learner.schedule.get_last_lr())
@@ -201,21 +201,23 @@ def train_steps(run: Run, folder: RunFolder, checkpoints: Checkpoints, logs: Log
                 )
 
 
-def windows(run: Run) -> Iterator[list[AffectBatch]]:
+def steps_left(run: Run) -> Iterator[list[AffectBatch]]:
     """The micro-batches of each optimizer step that is left, on this process's device."""
-    accumulation, plan = run.recipe.training.accumulation, run.data.plan
+    accumulation, order = run.recipe.training.accumulation, run.data.order
     while not run.finished:
         epoch, done = divmod(run.progress.step, run.epoch_steps)
-        plan.set_position(epoch, done * accumulation)
+        order.set_position(epoch, done * accumulation)
         batches = (batch.to(run.accelerator.device) for batch in run.data.batches)
-        while not run.finished and (window := list(islice(batches, accumulation))):
-            yield window
+        while not run.finished and (micro_batches := list(islice(batches, accumulation))):
+            yield micro_batches
 
 
-def train_step(run: Run, window: list[AffectBatch]) -> dict[str, float]:
+def train_step(run: Run, micro_batches: list[AffectBatch]) -> dict[str, float]:
     """One optimizer step; see `step.optimizer_step`."""
     clip_norm = run.recipe.training.clip_norm
-    return optimizer_step(run.accelerator, run.learner, window, number=run.progress.step + 1, clip_norm=clip_norm)
+    return optimizer_step(
+        run.accelerator, run.learner, micro_batches, number=run.progress.step + 1, clip_norm=clip_norm
+    )
 
 
 def evaluate_and_save(run: Run, folder: RunFolder, logs: Logs) -> None:
@@ -294,7 +296,7 @@ def save_model(accelerator: Accelerator, model: torch.nn.Module, folder: Path) -
 
 def try_one_step(run: Run) -> dict[str, Any] | None:
     """One optimizer step, of which nothing is kept."""
-    losses = train_step(run, next(windows(run)))
+    losses = train_step(run, next(steps_left(run)))
     run.data.batches.close()
     if not run.accelerator.is_main_process:
         return None

@@ -1,4 +1,4 @@
-"""What each parameter learns at: groups with weight decay and without, layers at their own rates, and the rate over time."""
+"""What each parameter learns at: some with weight decay and some without, layers at their own rates, and the rate over time."""
 
 import math
 import re
@@ -14,10 +14,10 @@ LAYER = re.compile(r"(?:^|\.)(?:layers?|blocks?|stages?)\.(\d+)(?=\.)")
 """What numbers a layer in the names of transformers' backbones; a stage's number comes before that of a layer inside it."""
 
 
-def parameter_groups(model: torch.nn.Module, options: OptimizerOptions) -> list[dict[str, Any]]:
+def optimizer_parameters(model: torch.nn.Module, options: OptimizerOptions) -> list[dict[str, Any]]:
     """The learning parameters: matrices and kernels with weight decay, biases, scales and other vectors without.
 
-    With layer decay each layer of the backbone has a pair of groups of its own, whose rate is ``layer_decay`` times that of the layer above; the
+    With layer decay each layer of the backbone has two entries of its own, whose rate is ``layer_decay`` times that of the layer above; the
     topmost layer stands below the heads, the embeddings below the first layer.
 
     Source: Clark et al., *ELECTRA* (arXiv 2003.10555); Bao et al., *BEiT* (arXiv 2106.08254).
@@ -25,15 +25,15 @@ def parameter_groups(model: torch.nn.Module, options: OptimizerOptions) -> list[
     learning = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
     depths = layer_depths([name for name, _ in model.named_parameters()]) if options.layer_decay < 1 else {}
     top = max(depths.values(), default=0)
-    groups = []
+    found: list[dict[str, Any]] = []
     for depth in sorted({depths.get(name, top) for name in learning}):
         members = [parameter for name, parameter in learning.items() if depths.get(name, top) == depth]
         rate = {"lr": options.learning_rate * options.layer_decay ** (top - depth)}
-        groups += [
+        found += [
             {**rate, "params": [one for one in members if one.ndim >= 2], "weight_decay": options.weight_decay},
             {**rate, "params": [one for one in members if one.ndim < 2], "weight_decay": 0.0},
         ]
-    return groups
+    return found
 
 
 def layer_depths(names: list[str]) -> dict[str, int]:

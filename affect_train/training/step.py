@@ -23,7 +23,7 @@ UNWRAPPED = (DistributedType.NO, DistributedType.MULTI_CPU, DistributedType.MULT
 def optimizer_step(
     accelerator: Accelerator,
     learner: Learner,
-    window: Sequence[AffectBatch],
+    micro_batches: Sequence[AffectBatch],
     *,
     number: int,
     clip_norm: float | None = None,
@@ -35,7 +35,7 @@ def optimizer_step(
     Args:
         accelerator: of this process.
         learner: what learns.
-        window: this process's micro-batches.
+        micro_batches: this process's micro-batches.
         number: of the step, from 1; for messages.
         clip_norm: largest norm of the gradient.
 
@@ -44,8 +44,8 @@ def optimizer_step(
     """
     if not learner.model.training:
         learner.model.train()
-    learner.wrapper.before_step(number, window)
-    values = accumulate_gradients(accelerator, learner, window, number=number)
+    learner.wrapper.before_step(number, micro_batches)
+    values = accumulate_gradients(accelerator, learner, micro_batches, number=number)
     learner.wrapper.before_update()
     if clip_norm is not None:
         accelerator.clip_grad_norm_(learner.model.parameters(), clip_norm)
@@ -78,23 +78,23 @@ def back_propagate(accelerator: Accelerator, loss: Tensor) -> None:
 
 
 def accumulate_gradients(
-    accelerator: Accelerator, learner: Learner, window: Sequence[AffectBatch], *, number: int
+    accelerator: Accelerator, learner: Learner, micro_batches: Sequence[AffectBatch], *, number: int
 ) -> dict[str, float]:
     """Back-propagates through every micro-batch; gives the value of every loss term. See `optimizer_step`."""
-    counts = window_counts(accelerator, learner, window) if len(window) > 1 else None
+    counts = step_counts(accelerator, learner, micro_batches) if len(micro_batches) > 1 else None
     merged = None
-    if len(window) > 1 and learner.terms.needs_window_statistics:
-        merged = window_statistics(accelerator, learner, window)
+    if len(micro_batches) > 1 and learner.terms.needs_step_statistics:
+        merged = step_statistics(accelerator, learner, micro_batches)
     values: dict[str, float] = {}
-    for position, batch in enumerate(window, start=1):
-        with nullcontext() if position == len(window) else accelerator.no_sync(learner.model):
+    for position, batch in enumerate(micro_batches, start=1):
+        with nullcontext() if position == len(micro_batches) else accelerator.no_sync(learner.model):
             output = learner.model(batch.inputs, batch.places)
             learner.wrapper.before_losses(output, batch)
             total = total_loss(
                 learner.terms.losses(output, batch),
-                window_counts=counts,
-                window_statistics=merged,
-                micro_batches=len(window),
+                step_counts=counts,
+                step_statistics=merged,
+                micro_batches=len(micro_batches),
                 all_reduce=sum_over_processes(accelerator) if accelerator.num_processes > 1 else None,
                 processes=accelerator.num_processes,
             )
@@ -104,16 +104,18 @@ def accumulate_gradients(
     return values
 
 
-def window_counts(accelerator: Accelerator, learner: Learner, window: Sequence[AffectBatch]) -> dict[str, Tensor]:
+def step_counts(accelerator: Accelerator, learner: Learner, micro_batches: Sequence[AffectBatch]) -> dict[str, Tensor]:
     """For every loss term, its number of labels in all micro-batches of a step, over all processes."""
-    counted = [learner.terms.counts(batch) for batch in window]
+    counted = [learner.terms.counts(batch) for batch in micro_batches]
     names = list(counted[0])
     own = torch.stack([torch.stack([counts[name].double() for counts in counted]).sum() for name in names])
     everywhere = sum_over_processes(accelerator)(own)
     return dict(zip(names, everywhere, strict=True))
 
 
-def window_statistics(accelerator: Accelerator, learner: Learner, window: Sequence[AffectBatch]) -> dict[str, Tensor]:
+def step_statistics(
+    accelerator: Accelerator, learner: Learner, micro_batches: Sequence[AffectBatch]
+) -> dict[str, Tensor]:
     """For every concordance, its statistics over all micro-batches of a step and all processes.
 
     Costs a forward pass without gradient for each micro-batch. It draws the same dropout as the pass with gradient after it, and leaves the
@@ -125,7 +127,7 @@ def window_statistics(accelerator: Accelerator, learner: Learner, window: Sequen
     devices = [] if device.type == "cpu" else [device.index or 0]
     kind = {} if device.type == "cpu" else {"device_type": device.type}
     with torch.no_grad(), accelerator.no_sync(learner.model), torch.random.fork_rng(devices, **kind):
-        for batch in window:
+        for batch in micro_batches:
             for name, term in learner.terms.losses(learner.model(batch.inputs, batch.places), batch).items():
                 if isinstance(term, ConcordanceTerm):
                     sums[name] = sums[name] + term.statistics if name in sums else term.statistics

@@ -19,7 +19,7 @@ from affect_data.dataset.folder import load_dataset, open_dataset
 from affect_train.evaluation.evaluate import evaluate
 from affect_train.inference import inference
 from affect_train.inputs.labels import load_labels
-from affect_train.inputs.sampler import batch_plan
+from affect_train.inputs.sampler import batch_order
 from affect_train.labelling.label import label
 from affect_train.recipe.recipe import read_recipe
 from affect_train.training.loop import train
@@ -61,12 +61,12 @@ def test_two_processes_train_as_one(recipe_file: Path, own_dataset: Path, tmp_pa
     assert "2 process(es) on cpu" in done.stderr
     assert "it/s]" not in done.stderr
 
-    # together the processes saw the plan, in order
+    # together the processes saw the batches in their order
     tasks = recipe.tasks.task_set()
-    plan = batch_plan(
+    order = batch_order(
         "task_balanced", load_labels(open_dataset(own_dataset), "train", tasks)[1].pools(tasks), 16, 12, seed=0
     )
-    expected = [batch for epoch in (0, 1) for batch in plan.plan(epoch)[0].tolist()]
+    expected = [batch for epoch in (0, 1) for batch in order.of_epoch(epoch)[0].tolist()]
     parts = [rows_of(two, rank) for rank in (0, 1)]
     assert [first + second for first, second in zip(*parts, strict=True)] == expected
     assert rows_of(one) == expected

@@ -28,7 +28,7 @@ class Duplicates(Audit):
         """One finding for every row that has a copy."""
         copies = dataset.copies
         rows = dataset.labels.with_columns(
-            pl.Series("group", copies.groups),
+            pl.Series("group", copies.of_row),
             pl.Series("level", copies.level),
             pl.Series("correlation", copies.correlation),
         )

@@ -26,13 +26,13 @@ class Leakage(Audit):
         """One finding for every kind of leak that a row has part in."""
         copies = dataset.copies
         labels = dataset.labels.with_columns(
-            dataset.labels["uid"][copies.groups.tolist()].alias("group"),
+            dataset.labels["uid"][copies.of_row.tolist()].alias("group"),
             pl.Series("correlation", copies.correlation),
             pl.col("database").map_elements(source_family, return_dtype=pl.String).alias("source_family"),
         )
         several = pl.col("uid").n_unique().over("group") > 1
-        groups = labels.select(pl.when(several).then("group").alias("group"))["group"]
-        leaks = find_leaks(labels, groups)
+        copied = labels.select(pl.when(several).then("group").alias("group"))["group"]
+        leaks = find_leaks(labels, copied)
         parts = [no_findings()]
         for kind in ("subject", "track", "group"):
             own = leaks.filter(pl.col("kind") == kind).select(

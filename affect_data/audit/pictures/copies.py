@@ -15,7 +15,7 @@ from affect_data.audit.pictures.alignment import aligned_correlations
 from affect_data.audit.pictures.facts import Pictures
 from affect_data.audit.pictures.hamming import matches_within, pairs_within
 from affect_data.audit.pictures.hashing import hash_crops, hash_small
-from affect_data.leaks.connected import connected_groups, groups_of_keys
+from affect_data.leaks.connected import connected_components, edges_of_keys
 
 RADIUS: Final = 8
 """Bits in which the hashes of candidates differ at most."""
@@ -43,12 +43,12 @@ class Copies:
     """Copies among the rows of a dataset.
 
     Attributes:
-        groups: int64 [rows], the first row of the group of a row; itself where it has no copy.
-        level: for each row "", "bytes", "pixels", "near" or "mirrored": the weakest bond that holds its group together.
-        correlation: float32 [rows], the best correlation at that level in the group; 1 for equal pixels.
+        of_row: int64 [rows], the first among a row and its copies; itself where it has none.
+        level: for each row "", "bytes", "pixels", "near" or "mirrored": the weakest bond that holds it and its copies together.
+        correlation: float32 [rows], the best correlation at that level among them; 1 for equal pixels.
     """
 
-    groups: Rows
+    of_row: Rows
     level: list[str]
     correlation: npt.NDArray[np.float32]
 
@@ -138,27 +138,27 @@ class _Bond:
 def _by_row(pictures: Pictures, bonds: list[_Bond]) -> Copies:
     count = len(pictures.first_row)
     first, second = (np.concatenate([getattr(bond, end) for bond in bonds]) for end in ("first", "second"))
-    nodes = connected_groups(count, first, second)
+    nodes = connected_components(count, first, second)
     node = nodes[pictures.of_row]
     members = pl.DataFrame({"node": node}).with_row_index("row")
     members = members.with_columns(
-        pl.col("row").min().over("node").cast(pl.Int64).alias("group"), size=pl.len().over("node")
+        pl.col("row").min().over("node").cast(pl.Int64).alias("first"), size=pl.len().over("node")
     )
     level = np.where(members["size"].to_numpy() > 1, "bytes", "").astype(object)
     correlation = np.ones(len(node), np.float32)
     for bond in bonds:
-        # The weakest bond of a group comes last, and the best of its correlations stands for the group.
+        # The weakest bond between copies comes last, and the best of its correlations stands for all of them.
         best = np.zeros(count, np.float32)
         np.maximum.at(best, nodes[bond.first], bond.correlation)
         held = best[node] > 0
         level[held], correlation[held] = bond.level, best[node][held]
-    return Copies(members["group"].to_numpy(), level.tolist(), correlation)
+    return Copies(members["first"].to_numpy(), level.tolist(), correlation)
 
 
 def _equal_pixels(pictures: Pictures) -> tuple[Rows, Rows]:
     """Edges between pictures of equal pixels; blank ones are left alone."""
     _, keys = np.unique(pictures.pixels, axis=0, return_inverse=True)
-    return groups_of_keys(np.where(_shows_something(pictures), keys.reshape(-1), -1).astype(np.int64))
+    return edges_of_keys(np.where(_shows_something(pictures), keys.reshape(-1), -1).astype(np.int64))
 
 
 def _shows_something(pictures: Pictures) -> npt.NDArray[np.bool_]:

@@ -117,7 +117,7 @@ class AffWild2(Database):
         unlabelled = pl.all_horizontal(pl.col(label_columns(RELEASES[release])).is_null())
         root.fail(labelled.rows.filter(unlabelled), NO_LABEL)
         rows = match_images(root, crops, labelled.rows.filter(~unlabelled), frames)
-        return rows.with_columns(_group_of_track().alias("subject"))
+        return rows.with_columns(_people_of_track().alias("subject"))
 
     def release_of(self, root: DatabaseRoot) -> str:
         """The release by the names of the folders and the headers of the files, which the recipe's release must fit.
@@ -140,7 +140,7 @@ class AffWild2(Database):
         return choose_annotations(root, found, self.options.release)
 
 
-def _group_of_track() -> pl.Expr:
+def _people_of_track() -> pl.Expr:
     """Tracks that may show the same people: the name without the side and the number of a part."""
     return (
         pl.col("track")

@@ -24,8 +24,8 @@ SHARDS = 64
 class SourceError(DataError):
     """A dataset that cannot be opened or read."""
 
-    def __init__(self, source: object, because: str, remedy: str) -> None:
-        super().__init__(f"dataset '{source}': {because}. {remedy}")
+    def __init__(self, dataset: object, because: str, remedy: str) -> None:
+        super().__init__(f"dataset '{dataset}': {because}. {remedy}")
 
 
 @dataclass(frozen=True)
@@ -33,14 +33,14 @@ class OpenedSource:
     """A dataset whose files were found; no row has been read.
 
     Attributes:
-        source: what the recipe says.
+        options: what the recipe says.
         splits: their names.
         folder: that file paths among its rows are relative to; None on the Hub.
         builder: of ``datasets``; None where `saved` holds the rows already.
         saved: splits that lie on this machine as Arrow files.
     """
 
-    source: DatasetOptions
+    options: DatasetOptions
     splits: tuple[str, ...]
     folder: Path | None
     builder: "DatasetBuilder | None" = None
@@ -49,10 +49,12 @@ class OpenedSource:
     @property
     def name(self) -> str:
         """What messages and results call it; a folder without the folders that it lies in."""
-        source = (
-            self.source if self.folder is None else self.source.model_copy(update={"path": self.folder.resolve().name})
+        options = (
+            self.options
+            if self.folder is None
+            else self.options.model_copy(update={"path": self.folder.resolve().name})
         )
-        return str(source)
+        return str(options)
 
     @property
     def commit(self) -> str | None:
@@ -66,7 +68,7 @@ class OpenedSource:
             UnknownNameError: there is none.
         """
         if name not in self.splits:
-            raise UnknownNameError(f"split of dataset '{self.source}'", name, self.splits)
+            raise UnknownNameError(f"split of dataset '{self.options}'", name, self.splits)
         return name
 
     def load(self, split: str) -> "Dataset":
@@ -74,7 +76,7 @@ class OpenedSource:
         self.split(split)
         if self.builder is None:
             return self.saved(split)
-        with explained(self.source):
+        with explained(self.options):
             self.builder.download_and_prepare()
             return self.builder.as_dataset(split)
 
@@ -85,59 +87,59 @@ class OpenedSource:
             dataset = self.saved(split)
             shards = min(SHARDS, -(-len(dataset) // ROWS_PER_SHARD))
             return dataset.to_iterable_dataset(num_shards=max(shards, 1))
-        with explained(self.source):
+        with explained(self.options):
             return self.builder.as_streaming_dataset(split)
 
 
-def open_dataset_source(source: DatasetOptions) -> OpenedSource:
+def open_dataset_source(options: DatasetOptions) -> OpenedSource:
     """Finds the files and splits of a dataset.
 
     Raises:
         SourceError: there is no such dataset, configuration or revision, or the Hub cannot be reached.
     """
-    folder = Path(source.path)
+    folder = Path(options.path)
     if not folder.is_dir():
-        if HUB_ID.fullmatch(source.path) is None:
+        if HUB_ID.fullmatch(options.path) is None:
             remedy = "Name an existing folder, or a dataset of the Hub as `owner/name`"
-            raise SourceError(source, f"the folder '{folder}' does not exist", remedy)
-        return _built(source, None)
-    if source.revision is not None:
-        raise SourceError(source, "a folder has no revisions", "Remove `dataset.revision`")
-    saved = _saved(source, folder)
+            raise SourceError(options, f"the folder '{folder}' does not exist", remedy)
+        return _built(options, None)
+    if options.revision is not None:
+        raise SourceError(options, "a folder has no revisions", "Remove `dataset.revision`")
+    saved = _saved(options, folder)
     if saved is None:
-        return _built(source, folder)
-    if source.configuration is not None:
-        raise SourceError(source, "a folder of Arrow files has no configurations", "Remove `dataset.configuration`")
+        return _built(options, folder)
+    if options.configuration is not None:
+        raise SourceError(options, "a folder of Arrow files has no configurations", "Remove `dataset.configuration`")
     return saved
 
 
-def _built(source: DatasetOptions, folder: Path | None) -> OpenedSource:
+def _built(options: DatasetOptions, folder: Path | None) -> OpenedSource:
     from datasets import load_dataset_builder
 
-    with explained(source):
-        builder = load_dataset_builder(source.path, source.configuration, revision=source.revision)
+    with explained(options):
+        builder = load_dataset_builder(options.path, options.configuration, revision=options.revision)
     return OpenedSource(
-        source, tuple(map(str, builder.config.data_files or builder.info.splits or ())), folder, builder
+        options, tuple(map(str, builder.config.data_files or builder.info.splits or ())), folder, builder
     )
 
 
-def _saved(source: DatasetOptions, folder: Path) -> OpenedSource | None:
+def _saved(options: DatasetOptions, folder: Path) -> OpenedSource | None:
     """A dataset folder of affectkit, or what ``save_to_disk`` wrote; None where the folder is neither."""
     from datasets import DatasetDict, load_from_disk
 
     if (folder / MANIFEST).is_file() and json.loads((folder / MANIFEST).read_text("utf-8")).get("format") == FORMAT:
         own = open_dataset(folder)
-        return OpenedSource(source, own.splits, folder, saved=own.load)
+        return OpenedSource(options, own.splits, folder, saved=own.load)
     if not any((folder / name).is_file() for name in ("state.json", "dataset_dict.json")):
         return None
-    with explained(source):
+    with explained(options):
         found = load_from_disk(str(folder))
     parts = found if isinstance(found, DatasetDict) else {str(found.split or "train"): found}
-    return OpenedSource(source, tuple(map(str, parts)), folder, saved=parts.__getitem__)
+    return OpenedSource(options, tuple(map(str, parts)), folder, saved=parts.__getitem__)
 
 
 @contextmanager
-def explained(source: object) -> Iterator[None]:
+def explained(dataset: object) -> Iterator[None]:
     """Turns what ``datasets`` raises for a dataset that it cannot open or read into one message.
 
     Raises:
@@ -156,7 +158,7 @@ def explained(source: object) -> Iterator[None]:
         cause = error.__cause__
         if cause is not None and str(cause) not in because:
             because += f" ({' '.join(str(cause).split()).rstrip('.')})"
-        raise SourceError(source, because[:600].rstrip("."), _remedy(error)) from error
+        raise SourceError(dataset, because[:600].rstrip("."), _remedy(error)) from error
 
 
 def _remedy(error: BaseException) -> str:

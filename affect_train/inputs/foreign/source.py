@@ -122,7 +122,7 @@ class LoadedForeign(ForeignSource):
         name, found = self.name, self.opened.load(split)
         if not len(found):
             raise SourceError(name, f"split {split} has no rows", "Name another split")
-        rows = rows_of(name, self.opened.source, found.features)
+        rows = rows_of(name, self.opened.options, found.features)
         table = found.select_columns(list(rows.read)).with_format("arrow")[:] if rows.read else _no_columns(len(found))
         _refuse_empty(name, split, found.select_columns([rows.image]).with_format("arrow")[:].column(0))
         labels = rows(table, lambda row: f"{name}:{split}/{row}", lambda row: f"split {split}, row {row}")
@@ -155,7 +155,7 @@ class StreamedForeign(ForeignSource):
     @property
     def options(self) -> DatasetOptions:
         """How rows are shuffled and shared."""
-        return self.opened.source
+        return self.opened.options
 
     def stream(self, split: str) -> RowStream:
         """The rows of a split as they are read.
@@ -172,14 +172,14 @@ class StreamedForeign(ForeignSource):
         return StreamedSplit(name, StreamedFaces(self.stream(name), tasks, view.preprocessing, view.threads))
 
 
-def open_foreign(source: DatasetOptions) -> LoadedForeign | StreamedForeign:
+def open_foreign(options: DatasetOptions) -> LoadedForeign | StreamedForeign:
     """A dataset that a recipe describes.
 
     Raises:
         SourceError: there is no such dataset, or the Hub cannot be reached.
     """
-    opened = open_dataset_source(source)
-    return StreamedForeign(opened) if source.streaming else LoadedForeign(opened)
+    opened = open_dataset_source(options)
+    return StreamedForeign(opened) if options.streaming else LoadedForeign(opened)
 
 
 def read_description(path: Path) -> "str | DatasetOptions":

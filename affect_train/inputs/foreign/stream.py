@@ -78,7 +78,7 @@ class RowStream:
         self.split = split
         self.folder = opened.folder
         stream = opened.stream(split)
-        self._mapping = rows_of(self.name, opened.source, self._features(stream))
+        self._mapping = rows_of(self.name, opened.options, self._features(stream))
         self._stream = stream.select_columns(list(dict.fromkeys([*self._mapping.read, self._mapping.image])))
         self.files = int(stream.num_shards)
 

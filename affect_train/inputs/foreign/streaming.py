@@ -33,14 +33,14 @@ AHEAD = 2
 
 
 class StreamLoader:
-    """This process's part of endless shuffled passes over a split, in batches of equal size; also the plan of these batches.
+    """This process's part of endless shuffled passes over a split, in batches of equal size; also the order of these batches.
 
     Files come in another order in every pass, and a row is drawn from a buffer of those that were read: both follow from (seed, pass). Epochs are
     counted in steps, so that a pass may end within one, and the next one begins at once.
 
     Args:
         stream: the split.
-        source: how it is shuffled and shared.
+        options: how it is shuffled and shared.
         tasks: the heads.
         batch_size: rows of a global batch.
         steps: batches of an epoch.
@@ -58,7 +58,7 @@ class StreamLoader:
     def __init__(
         self,
         stream: RowStream,
-        source: DatasetOptions,
+        options: DatasetOptions,
         tasks: TaskSet,
         *,
         batch_size: int,
@@ -74,13 +74,13 @@ class StreamLoader:
             raise UsageError(
                 f"batches.size is {batch_size}, which {processes} processes cannot share evenly; make it a multiple of {processes}"
             )
-        if source.share_by == "files" and stream.files < processes:
+        if options.share_by == "files" and stream.files < processes:
             raise UsageError(
                 f"dataset.share_by: {processes} processes cannot share {stream.files} file(s); use 'rows', or write the dataset in more files"
             )
         self.stream = stream
         self.steps = steps
-        self._source = source
+        self._options = options
         self._tasks = tasks
         self._batch_size = batch_size
         self._seed = seed
@@ -119,7 +119,7 @@ class StreamLoader:
     def _from(self, batch: int) -> Iterator[AffectBatch]:
         """The batches of this process from a global batch onwards, without end."""
         own = self._batch_size // self._processes
-        if self._source.share_by == "files":
+        if self._options.share_by == "files":
             rows = self._endless(range(self._rank, self.stream.files, self._processes), batch * own)
             while True:
                 yield self._batch(list(islice(rows, own)))
@@ -146,7 +146,7 @@ class StreamLoader:
         rng = np.random.default_rng([self._seed, number])
         return shuffled(
             self._read([files[place] for place in rng.permutation(len(files))], number),
-            self._source.shuffle_buffer,
+            self._options.shuffle_buffer,
             rng,
         )
 
@@ -290,9 +290,9 @@ def shuffled(items: Iterator[Item], buffer: int, rng: np.random.Generator) -> It
 
 def ahead(items: Iterator[Item], count: int) -> Iterator[Item]:
     """Endless items, of which a thread gets the next ones in the meantime."""
-    with ThreadPoolExecutor(1) as pool:
-        waiting = deque(pool.submit(next, items) for _ in range(count))
+    with ThreadPoolExecutor(1) as thread:
+        waiting = deque(thread.submit(next, items) for _ in range(count))
         while True:
             item = waiting.popleft().result()
-            waiting.append(pool.submit(next, items))
+            waiting.append(thread.submit(next, items))
             yield item

@@ -58,14 +58,14 @@ class UnifiedRows:
         return table.select(MADE)
 
 
-def rows_of(name: str, source: "DatasetOptions", given: "Features") -> RowMapping | UnifiedRows:
+def rows_of(name: str, options: "DatasetOptions", given: "Features") -> RowMapping | UnifiedRows:
     """What turns the tables of a dataset into those of the schema.
 
     Raises:
         RecipeError: its columns are not those of the mapping, or, without a mapping, of the schema.
     """
-    if source.columns is not None:
-        return RowMapping(name, source.columns, given)
+    if options.columns is not None:
+        return RowMapping(name, options.columns, given)
     if not {"uid", "au", "expression", "image"} <= set(given):
         found = ", ".join(given)
         raise RecipeError(

@@ -46,9 +46,9 @@ class Coupled(LossTerms):
         self.coupling = CouplingTerms(method, coupling)
 
     @property
-    def needs_window_statistics(self) -> bool:
+    def needs_step_statistics(self) -> bool:
         """As of the method; the terms of the coupling are sums over rows."""
-        return self.method.needs_window_statistics
+        return self.method.needs_step_statistics
 
     def prepare(self, labels: "LabelArrays", rows: NDArray[np.int64], where: str) -> list[str]:
         """What both take from the labels, the method first."""
@@ -95,7 +95,7 @@ class CouplingTerms(LossTerms):
         return self._relations
 
     @property
-    def needs_window_statistics(self) -> bool:
+    def needs_step_statistics(self) -> bool:
         """False: all are sums over rows."""
         return False
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from affect_data.errors import UsageError
 from affect_train.inputs.batch import AffectBatch
-from affect_train.inputs.sampler import BatchPlan
+from affect_train.inputs.sampler import BatchOrder
 from affect_train.methods.method import TrainedSplit
 
 SEED_OFFSET = 2**32
@@ -107,8 +107,8 @@ class MetaLoader:
             )
         assert split.labels is not None
         assert split.inputs is not None
-        self._plan = BatchPlan({"au": rows}, size, seed=seed + SEED_OFFSET)
-        shard = self._plan.shard(processes, accelerator.process_index)
+        self._order = BatchOrder({"au": rows}, size, seed=seed + SEED_OFFSET)
+        shard = self._order.shard(processes, accelerator.process_index)
         self._loader = split.inputs.batches(shard, workers)
         self._labels, self._device = split.labels, accelerator.device
         self._next = -1
@@ -116,9 +116,9 @@ class MetaLoader:
 
     def batch(self, number: int) -> MetaRows:
         """This process's rows of the meta batch of a number from 0; quick where the numbers come in order."""
-        epoch, start = divmod(number, self._plan.steps)
+        epoch, start = divmod(number, self._order.steps)
         if number != self._next or start == 0:
-            self._plan.set_position(epoch, start)
+            self._order.set_position(epoch, start)
             self._faces = (self._labels.batch(faces).to(self._device) for faces in self._loader)
         self._next = number + 1
         batch = next(self._faces)

@@ -95,7 +95,7 @@ class WeightLearning(StepWrapper):
         self.optimizer = torch.optim.AdamW(
             self.network.parameters(), lr=options.learning_rate, weight_decay=options.weight_decay, eps=SMALLEST_STEP
         )
-        self.split, self.epoch_steps = data.train, data.plan.steps
+        self.split, self.epoch_steps = data.train, data.order.steps
         self.loader = self._loader(data, recipe, rows)
         assert data.train.labels is not None
         self.record = WeightRecord(len(data.train.labels), accelerator.device)
@@ -144,9 +144,9 @@ class WeightLearning(StepWrapper):
         write_table(folder / WEIGHTS, table)
         return doubts(table, str(folder / WEIGHTS))
 
-    def before_step(self, number: int, window: Sequence["AffectBatch"]) -> None:
+    def before_step(self, number: int, micro_batches: Sequence["AffectBatch"]) -> None:
         """Chooses the meta batch where the weight network is due."""
-        (batch,) = window
+        (batch,) = micro_batches
         self.number, self.trial = number, None
         steps = self.options.weight_network.steps
         if (number - 1) % self.options.every == 0 and (steps is None or number <= steps):

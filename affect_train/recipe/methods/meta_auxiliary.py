@@ -44,7 +44,7 @@ class MetaBatchOptions(Section):
     held_out: HeldOutOptions | None = Field(None, description="a fold that is kept for these batches")
 
     @model_validator(mode="after")
-    def _has_one_source(self) -> Self:
+    def _come_from_one_place(self) -> Self:
         if (self.share is None) == (self.size is None):
             raise ValueError("give either `share`, a part of each batch, or `size`, the rows of a batch of its own")
         if self.held_out is not None and self.size is None:

@@ -14,7 +14,7 @@ from affect_data.demo.world import World, write_demo
 from affect_data.errors import DataError, UnknownNameError, UsageError
 from affect_data.leaks.folds import (
     assign_folds,
-    group_rows,
+    inseparable_rows,
     literature_folds,
     strata,
     write_folds,
@@ -76,8 +76,8 @@ def test_rows_are_grouped_by_chains_of_subject_track_picture_and_copies() -> Non
             "image_digest": ["1", "2", "3", "3", "4", "5"],
         }
     )
-    assert group_rows(labels).tolist() == [0, 0, 0, 0, 4, 5]
-    assert group_rows(labels, np.array([0, 1, 2, 3, 5, 5])).tolist() == [0, 0, 0, 0, 4, 4]
+    assert inseparable_rows(labels).tolist() == [0, 0, 0, 0, 4, 5]
+    assert inseparable_rows(labels, np.array([0, 1, 2, 3, 5, 5])).tolist() == [0, 0, 0, 0, 4, 4]
 
 
 def test_strata_count_what_stands_in_the_labels(merged: DatasetFolder) -> None:

@@ -17,7 +17,7 @@ from affect_train.inputs.batch import FaceBatch, Pick
 from affect_train.inputs.inputs import FaceLoader
 from affect_train.inputs.loading import FaceImages
 from affect_train.inputs.preprocess import Preprocessing
-from affect_train.inputs.sampler import BatchPlan
+from affect_train.inputs.sampler import BatchOrder
 from affect_train.inputs.stored import StoredFaces
 
 CROP = Preprocessing(24, margin=0.1)
@@ -102,11 +102,11 @@ def test_a_cache_that_does_not_fit_is_an_error(dataset: Path, monkeypatch: pytes
 
 def planned(dataset: Path, workers: int, *, cache: bool = False) -> list[FaceBatch]:
     split = load_dataset(dataset, "train")
-    plan = BatchPlan({"rows": np.arange(40)}, 16, seed=0)
-    loader = FaceLoader(FaceImages(split, CROP, AUGMENTATION, cache=cache), plan, workers)
+    order = BatchOrder({"rows": np.arange(40)}, 16, seed=0)
+    loader = FaceLoader(FaceImages(split, CROP, AUGMENTATION, cache=cache), order, workers)
     seen = []
     for epoch in (0, 1):
-        plan.set_position(epoch)
+        order.set_position(epoch)
         seen += list(loader)
     return seen
 
@@ -130,7 +130,7 @@ def test_a_broken_image_names_its_row(tmp_path: Path, world: SimpleNamespace) ->
     dataset = world.write_dataset(
         tmp_path / "merged", rows, face=lambda number: b"broken" if number == 2 else world.face_bytes(number)
     )
-    loader = FaceLoader(FaceImages(load_dataset(dataset, "train"), CROP), BatchPlan({"rows": np.arange(4)}, 4, seed=0))
+    loader = FaceLoader(FaceImages(load_dataset(dataset, "train"), CROP), BatchOrder({"rows": np.arange(4)}, 4, seed=0))
     with pytest.raises(
         DataError, match=r"row 2 \(affwild2:clip0/00002#0\): the image cannot be decoded.*build it again"
     ):

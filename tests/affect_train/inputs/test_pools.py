@@ -167,7 +167,7 @@ def test_without_shared_labels_a_row_teaches_what_its_pool_is_about(recipe_value
     recipe = recipe_from(recipe_values(), [f"dataset={own_dataset}", "batches.shared_labels=false", "batches.size=6"])
     data = TrainingData.load(recipe, open_training_source(recipe), build_accelerator())
     both = 0
-    for faces in data.train.inputs.batches(data.plan):
+    for faces in data.train.inputs.batches(data.order):
         batch, pools = data.train.labels.batch(faces), faces.pools
         assert pools is not None
         taught = torch.stack([batch.au_mask.any(1), batch.expression_mask, batch.va_mask], dim=1)

@@ -209,11 +209,11 @@ def test_what_a_method_does_around_a_step_is_done_beside_a_coupling_too(
     wrapper = learner.method.attach(learner, data, accelerator, recipe)
     assert isinstance(wrapper, Recorded)
     assert wrapper.given == (learner, data, accelerator, recipe)
-    window = [make_batch(seed=seed, inputs=torch.zeros(8, 3, 32, 32, dtype=torch.uint8)) for seed in (0, 1)]
-    values = optimizer_step(accelerator, replace(learner, wrapper=wrapper), window, number=3)
+    micro_batches = [make_batch(seed=seed, inputs=torch.zeros(8, 3, 32, 32, dtype=torch.uint8)) for seed in (0, 1)]
+    values = optimizer_step(accelerator, replace(learner, wrapper=wrapper), micro_batches, number=3)
     assert "soft_co_annotation" in values
-    first, second = window
+    first, second = micro_batches
     assert [call[0] for call in wrapper.calls] == ["before_step", "before_losses", "before_losses", "before_update"]
-    assert wrapper.calls[0][1:] == (3, window)
+    assert wrapper.calls[0][1:] == (3, micro_batches)
     assert wrapper.calls[1][1] is first
     assert wrapper.calls[2][1] is second

@@ -110,7 +110,7 @@ def test_accumulated_micro_batches_have_the_gradient_and_the_values_of_one_batch
 
     parts = [slice(0, 1), slice(1, 2), slice(2, 4), slice(4, 8)]
     counts = [method.counts(part_of(batch, part)) for part in parts]
-    window = {name: sum(one[name] for one in counts) for name in counts[0]}
+    of_step = {name: sum(one[name] for one in counts) for name in counts[0]}
     terms = [method.losses(output_of(pieces, part), part_of(batch, part)) for part in parts]
     merged = {
         name: sum(one_part[name].statistics.detach() for one_part in terms)
@@ -118,10 +118,10 @@ def test_accumulated_micro_batches_have_the_gradient_and_the_values_of_one_batch
         if isinstance(term, ConcordanceTerm)
     }
     assert merged
-    assert method.needs_window_statistics
+    assert method.needs_step_statistics
     values = dict.fromkeys(one.values, 0.0)
     for term in terms:
-        total = total_loss(term, window_counts=window, window_statistics=merged, micro_batches=len(parts))
+        total = total_loss(term, step_counts=of_step, step_statistics=merged, micro_batches=len(parts))
         total.loss.backward()
         values = {name: value + total.values[name].item() for name, value in values.items()}
 
@@ -131,10 +131,10 @@ def test_accumulated_micro_batches_have_the_gradient_and_the_values_of_one_batch
 
 
 def test_statistics_of_a_window_are_only_asked_for_where_the_concordance_counts(tasks):
-    assert not build_method(SupervisedOptions(ccc_weight=0.0), tasks).needs_window_statistics
-    assert not build_method(SupervisedOptions(task_weights={"va": 0.0}), tasks).needs_window_statistics
-    assert not build_method(SupervisedOptions(), TaskSet((1, 2), (), 0)).needs_window_statistics
-    assert build_method(SupervisedOptions(), tasks).needs_window_statistics
+    assert not build_method(SupervisedOptions(ccc_weight=0.0), tasks).needs_step_statistics
+    assert not build_method(SupervisedOptions(task_weights={"va": 0.0}), tasks).needs_step_statistics
+    assert not build_method(SupervisedOptions(), TaskSet((1, 2), (), 0)).needs_step_statistics
+    assert build_method(SupervisedOptions(), tasks).needs_step_statistics
 
 
 def test_a_process_without_any_label_still_takes_part(method_and_batch, make_output):

@@ -17,7 +17,7 @@ from affect_data.errors import DataError, NotADatasetError, UnknownNameError, Us
 from affect_train.errors import BackboneError, CheckpointError, NoLabelsError, NonFiniteLossError
 from affect_train.inference.inference import open_model
 from affect_train.inputs.labels import load_labels
-from affect_train.inputs.sampler import batch_plan
+from affect_train.inputs.sampler import batch_order
 from affect_train.network.model import AffectModel
 from affect_train.recipe.recipe import Recipe, recipe_from
 from affect_train.run_folder import RunFolder, run_lock
@@ -127,16 +127,16 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(recipe: Callable[..., Recip
     assert evaluations[0] == evaluations[1]
 
 
-def test_the_rows_of_an_epoch_are_those_of_the_plan(
+def test_the_rows_of_an_epoch_are_those_of_the_order(
     recipe: Callable[..., Recipe], tmp_path: Path, dataset: Path
 ) -> None:
     made = recipe("training.record_rows=true", "training.epochs=2")
     train(made)
     tasks = made.tasks.task_set()
     pools = load_labels(open_dataset(dataset), "train", tasks)[1].pools(tasks)
-    plan = batch_plan("task_balanced", pools, 40, 12, seed=0)
+    order = batch_order("task_balanced", pools, 40, 12, seed=0)
     seen = [line["rows"] for line in json_lines(tmp_path / "run/rows.rank0.jsonl")]
-    expected = [[batch] for epoch in (0, 1) for batch in plan.plan(epoch)[0].tolist()]
+    expected = [[batch] for epoch in (0, 1) for batch in order.of_epoch(epoch)[0].tolist()]
     assert seen == expected
 
 

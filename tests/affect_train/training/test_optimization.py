@@ -9,7 +9,7 @@ from affect_train.recipe.model import ModelOptions
 from affect_train.recipe.recipe import recipe_from
 from affect_train.recipe.training import OptimizerOptions, ScheduleOptions, TrainingOptions
 from affect_train.tasks import TaskSet
-from affect_train.training.optimization import layer_depths, learning_rate_factor, parameter_groups
+from affect_train.training.optimization import layer_depths, learning_rate_factor, optimizer_parameters
 
 Values = Callable[..., dict[str, Any]]
 
@@ -17,7 +17,7 @@ Values = Callable[..., dict[str, Any]]
 def test_biases_and_scales_have_no_weight_decay() -> None:
     network = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.LayerNorm(4))
     network[0].bias.requires_grad_(requires_grad=False)
-    decayed, others = parameter_groups(network, OptimizerOptions())
+    decayed, others = optimizer_parameters(network, OptimizerOptions())
     assert [tuple(parameter.shape) for parameter in decayed["params"]] == [(4, 3)]
     assert [tuple(parameter.shape) for parameter in others["params"]] == [(4,), (4,)]
     assert (decayed["weight_decay"], others["weight_decay"]) == (0.05, 0.0)
@@ -41,7 +41,7 @@ def test_each_layer_learns_slower_than_the_one_above_it() -> None:
     model = vit_with_layers(3)
     rates = {}
     names = {id(parameter): name for name, parameter in model.named_parameters()}
-    for group in parameter_groups(model, OptimizerOptions(learning_rate=1.0, layer_decay=0.5)):
+    for group in optimizer_parameters(model, OptimizerOptions(learning_rate=1.0, layer_decay=0.5)):
         rates |= {names[id(parameter)]: group["lr"] for parameter in group["params"]}
     assert rates.keys() == {name for name, one in model.named_parameters() if one.requires_grad}
     found: dict[str, set[float]] = {}
@@ -65,7 +65,9 @@ def test_every_parameter_is_in_one_group() -> None:
     model = vit_with_layers(2)
     for decay in (1.0, 0.7):
         grouped = [
-            id(one) for group in parameter_groups(model, OptimizerOptions(layer_decay=decay)) for one in group["params"]
+            id(one)
+            for group in optimizer_parameters(model, OptimizerOptions(layer_decay=decay))
+            for one in group["params"]
         ]
         assert sorted(grouped) == sorted(id(one) for one in model.parameters() if one.requires_grad)
 
@@ -92,7 +94,7 @@ def test_frozen_parameters_are_in_no_group() -> None:
         backbone={**backbone, "intermediate_size": 32, "patch_size": 8}, image_size=32, freeze_backbone=True
     )
     model = AffectModel.build(TaskSet((1, 2), (), 0), options)
-    groups = parameter_groups(model, OptimizerOptions(learning_rate=1.0, layer_decay=0.5))
+    groups = optimizer_parameters(model, OptimizerOptions(learning_rate=1.0, layer_decay=0.5))
     assert {group["lr"] for group in groups} == {1.0}
     assert sum(len(group["params"]) for group in groups) == 4  # the norm's and the head's weight and bias
 

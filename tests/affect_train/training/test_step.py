@@ -15,7 +15,7 @@ from affect_train.recipe.model import ModelOptions
 from affect_train.runtime import build_accelerator
 from affect_train.tasks import TaskSet
 from affect_train.training.learner import Learner
-from affect_train.training.step import accumulate_gradients, window_statistics
+from affect_train.training.step import accumulate_gradients, step_statistics
 
 TASKS = TaskSet((1, 2), ("neutral", "anger", "happiness"), 5)
 ROWS = 16
@@ -43,7 +43,7 @@ def batch_of(part: slice) -> AffectBatch:
     )
 
 
-def window_of(rank: int, processes: int, micro_batches: int) -> list[AffectBatch]:
+def micro_batches_of(rank: int, processes: int, micro_batches: int) -> list[AffectBatch]:
     own, size = ROWS // processes * rank, ROWS // processes // micro_batches
     return [batch_of(slice(own + size * number, own + size * (number + 1))) for number in range(micro_batches)]
 
@@ -60,7 +60,7 @@ def gradients(micro_batches: int, results: Path) -> None:
     accelerator = build_accelerator()
     learner = learner_of(accelerator)
     rank, processes = accelerator.process_index, accelerator.num_processes
-    values = accumulate_gradients(accelerator, learner, window_of(rank, processes, micro_batches), number=1)
+    values = accumulate_gradients(accelerator, learner, micro_batches_of(rank, processes, micro_batches), number=1)
     model = accelerator.unwrap_model(learner.model)
     found = {name: one.grad for name, one in model.named_parameters() if one.requires_grad}
     torch.save((found, values), results / f"{processes}x{micro_batches}.rank{rank}.pt")
@@ -89,19 +89,19 @@ def test_one_batch_accumulation_two_processes_and_both_have_the_same_gradient(tm
 def test_the_statistics_of_a_window_are_those_of_the_pass_with_gradient_dropout_included() -> None:
     accelerator = build_accelerator()
     learner = learner_of(accelerator, dropout=0.5)
-    window = window_of(0, 1, 4)
+    micro_batches = micro_batches_of(0, 1, 4)
     torch.manual_seed(11)
-    merged = window_statistics(accelerator, learner, window)
+    merged = step_statistics(accelerator, learner, micro_batches)
     found = {name: torch.zeros(7, dtype=torch.float64) for name in merged}
-    for batch in window:
+    for batch in micro_batches:
         terms = learner.terms.losses(learner.model(batch.inputs), batch)
         found = {name: total + terms[name].statistics.detach() for name, total in found.items()}
     assert set(merged) == {"valence_ccc", "arousal_ccc"}
     assert all(torch.equal(merged[name], total) for name, total in found.items())
     assert merged["valence_ccc"][0] == 8
     with torch.no_grad():
-        another = learner.terms.losses(learner.model(window[-1].inputs), window[-1])
-        again = learner.terms.losses(learner.model(window[-1].inputs), window[-1])
+        another = learner.terms.losses(learner.model(micro_batches[-1].inputs), micro_batches[-1])
+        again = learner.terms.losses(learner.model(micro_batches[-1].inputs), micro_batches[-1])
     assert not torch.equal(another["valence_ccc"].statistics, again["valence_ccc"].statistics)
 
 
@@ -110,7 +110,7 @@ def test_the_pass_for_statistics_leaves_running_means_as_they_were() -> None:
     learner = learner_of(accelerator, {**CONVNET, "key_dim": [8, 8, 8]})
     before = {name: value.clone() for name, value in learner.model.named_buffers()}
     assert any("running_mean" in name for name in before)
-    window_statistics(accelerator, learner, window_of(0, 1, 2))
+    step_statistics(accelerator, learner, micro_batches_of(0, 1, 2))
     assert all(torch.equal(value, before[name]) for name, value in learner.model.named_buffers())
     learner.model(batch_of(slice(None)).inputs)
     assert not all(torch.equal(value, before[name]) for name, value in learner.model.named_buffers())

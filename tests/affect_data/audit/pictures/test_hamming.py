@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from affect_data.audit.pictures.hamming import matches_within, pairs_within
-from affect_data.leaks.connected import connected_groups, groups_of_keys
+from affect_data.leaks.connected import connected_components, edges_of_keys
 
 
 def codes_with_neighbours(rows: int, seed: int) -> np.ndarray:
@@ -53,17 +53,17 @@ def test_a_radius_that_is_too_large_is_refused() -> None:
 
 
 def test_groups_follow_chains_of_edges() -> None:
-    groups = connected_groups(7, np.array([5, 1, 4]), np.array([1, 3, 6]))
+    groups = connected_components(7, np.array([5, 1, 4]), np.array([1, 3, 6]))
     assert groups.tolist() == [0, 1, 2, 1, 4, 1, 4]
 
 
 def test_groups_of_a_long_chain_are_one() -> None:
     rng = np.random.default_rng(0)
     order = rng.permutation(5000)
-    groups = connected_groups(5000, order[:-1], order[1:])
+    groups = connected_components(5000, order[:-1], order[1:])
     assert (groups == 0).all()
 
 
 def test_rows_with_a_negative_key_stay_alone() -> None:
-    first, second = groups_of_keys(np.array([3, -1, 3, -1, 3]))
+    first, second = edges_of_keys(np.array([3, -1, 3, -1, 3]))
     assert sorted(zip(first.tolist(), second.tolist(), strict=True)) == [(0, 2), (2, 4)]

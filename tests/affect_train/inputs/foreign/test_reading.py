@@ -238,12 +238,12 @@ def test_a_description_lists_its_mistakes_with_their_lines(tmp_path: Path) -> No
 READ = """
 import json, sys
 from affect_data.errors import AffectError
-from affect_train.recipe.dataset import DatasetSource
+from affect_train.recipe.dataset import DatasetOptions
 from affect_train.inputs.source import open_source
 from affect_train.tasks import TaskSet
 for values in json.loads(sys.argv[1]):
     try:
-        found = open_source(DatasetSource(**values))
+        found = open_source(DatasetOptions(**values))
         if found.streamed is not None:
             stream = found.stream("train")
             rows = sum(len(table.labels) for file in range(stream.files) for table in stream.tables(file))

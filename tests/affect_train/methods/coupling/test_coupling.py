@@ -593,11 +593,11 @@ def test_the_gradient_of_accumulated_micro_batches_is_that_of_one_batch(method_a
 
     parts = [slice(0, 1), slice(1, 2), slice(2, 4), slice(4, 8)]
     counts = [method.counts(part_of(batch, part)) for part in parts]
-    window = {name: sum(one[name] for one in counts) for name in counts[0]}
+    of_step = {name: sum(one[name] for one in counts) for name in counts[0]}
     for part in parts:
         output = AffectOutput(au_logits=pieces.au_logits[part], expression_logits=pieces.expression_logits[part])
         terms = method.losses(output, part_of(batch, part))
-        total_loss(terms, window_counts=window, micro_batches=4).loss.backward()
+        total_loss(terms, step_counts=of_step, micro_batches=4).loss.backward()
 
     for name in ("au_logits", "expression_logits"):
         torch.testing.assert_close(pieces[name].grad, whole[name].grad, rtol=1e-5, atol=1e-8)

@@ -58,7 +58,7 @@ def learner_of(*overrides, seed=0, **sections):
     accelerator = build_accelerator(mixed_precision=recipe.training.mixed_precision)
     learner = Learner.build(recipe, accelerator, 100)
     train = SimpleNamespace(labels=range(ROWS))
-    data = SimpleNamespace(train=train, plan=SimpleNamespace(steps=4), reserved=None)
+    data = SimpleNamespace(train=train, order=SimpleNamespace(steps=4), reserved=None)
     return replace(learner, wrapper=learner.method.attach(learner, data, accelerator, recipe)), accelerator
 
 
