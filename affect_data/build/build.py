@@ -12,19 +12,19 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from affect_data.build.engine import map_shards
-from affect_data.build.recipe import DataRecipe
-from affect_data.build.shards import ShardPlan, ShardRecord, pack_shard, pictures_digest
-from affect_data.build.sources import (
+from affect_data.build.databases import (
     DatabaseReport,
     Progress,
     all_failures,
     database_reports,
     failed_lines,
     is_drawn,
-    plan_shards,
-    read_sources,
+    read_databases,
+    shard_jobs,
 )
+from affect_data.build.engine import map_shards
+from affect_data.build.recipe import DataRecipe
+from affect_data.build.shards import ShardJob, ShardRecord, pack_shard, pictures_digest
 from affect_data.corrections.decisions import Decision, read_decisions
 from affect_data.corrections.matching import LabelShard, correct
 from affect_data.databases.base import SPLITS
@@ -107,23 +107,23 @@ def build(
     """
     existing = _existing(out)
     decisions = [decision for path in recipe.decisions for decision in read_decisions(Path(path))]
-    sources = read_sources(recipe, roots, progress)
-    leaks = guard_parts([source.unified.labels for source in sources.values()], recipe.splits.policy)
+    read = read_databases(recipe, roots, progress)
+    leaks = guard_parts([database.unified.labels for database in read.values()], recipe.splits.policy)
     staging = out.parent / STAGING.format(out.name)
-    plans = plan_shards(recipe, sources, staging)
+    jobs = shard_jobs(recipe, read, staging)
     # The annotation files too: another line that gives no row changes the failures and the lock.
-    annotations = json.dumps({name: source.annotation_files for name, source in sources.items()}, sort_keys=True)
-    keys = [recipe.digest(), annotations, *(f"{plan.split} {plan.index} {plan.key()}" for plan in plans)]
+    annotations = json.dumps({name: database.annotation_files for name, database in read.items()}, sort_keys=True)
+    keys = [recipe.digest(), annotations, *(f"{job.split} {job.index} {job.key()}" for job in jobs)]
     keys += [decision.to_line() for decision in decisions]
-    keys += [f"drawn {name}" for name, source in sources.items() if is_drawn(source)]
+    keys += [f"drawn {name}" for name, database in read.items() if is_drawn(database)]
     build_key = hashlib.sha256("\n".join(keys).encode()).hexdigest()
-    if existing is not None and _is_result(existing, build_key, plans, recipe.workers, progress):
+    if existing is not None and _is_result(existing, build_key, jobs, recipe.workers, progress):
         return BuildReport(
             existing,
-            database_reports(sources, existing.failures()),
+            database_reports(read, existing.failures()),
             unchanged=True,
-            shards_reused=len(plans),
-            shards=len(plans),
+            shards_reused=len(jobs),
+            shards=len(jobs),
             leaks=leaks,
             decisions=_read_lock(out).get("decisions"),
         )
@@ -136,19 +136,19 @@ def build(
     with exclusive(staging):
         if existing is None and _existing(out) is not None:
             raise OutputTakenError(out, "was built by another process meanwhile", "Run the same command again")
-        _remove_foreign_shards(staging, plans)
+        _remove_foreign_shards(staging, jobs)
         records = []
-        for done, record in enumerate(map_shards(pack_shard, plans, recipe.workers), start=1):
+        for done, record in enumerate(map_shards(pack_shard, jobs, recipe.workers), start=1):
             records.append(record)
-            progress("packing images", done, len(plans))
+            progress("packing images", done, len(jobs))
         records.sort(key=lambda record: (SPLITS.index(record.split), record.index))
-        failures = all_failures(sources, records)
-        reports = database_reports(sources, failures)
+        failures = all_failures(read, records)
+        reports = database_reports(read, failures)
         decided = _apply(decisions, staging, recipe, records) if recipe.decisions else None
         manifest = _seal(staging, recipe, records)
         if not manifest.rows:
             raise DataError(
-                f"none of the {len(failures) - failed_lines(sources):,} pictures can be decoded, nothing was built"
+                f"none of the {len(failures) - failed_lines(read):,} pictures can be decoded, nothing was built"
             )
         with written_file(staging / FAILURES) as partial:
             failures.write_parquet(partial)
@@ -156,8 +156,8 @@ def build(
             staging / LOCK,
             json.dumps(_lock(recipe, reports, records, manifest, build_key, decided), indent=1, sort_keys=True) + "\n",
         )
-        for plan in plans:
-            plan.record_path().unlink(missing_ok=True)
+        for job in jobs:
+            job.record_path().unlink(missing_ok=True)
         write_manifest(staging, manifest)
         (staging / ".lock").unlink(missing_ok=True)
         swap_folder(staging, out)
@@ -167,7 +167,7 @@ def build(
         reports,
         unchanged=False,
         shards_reused=reused,
-        shards=len(plans),
+        shards=len(jobs),
         leaks=leaks,
         decisions=decided,
     )
@@ -185,17 +185,15 @@ def _existing(out: Path) -> DatasetFolder | None:
         raise OutputTakenError(out, because, "Remove the folder, or choose another") from None
 
 
-def _remove_foreign_shards(staging: Path, plans: list[ShardPlan]) -> None:
+def _remove_foreign_shards(staging: Path, jobs: list[ShardJob]) -> None:
     """Removes what an interrupted build of another recipe, or of other files, left in the staging folder."""
-    planned = {path for plan in plans for path in (*map(plan.path, plan.groups), plan.record_path())}
+    planned = {path for job in jobs for path in (*map(job.path, job.groups), job.record_path())}
     for path in staging.glob("*/**/*"):
         if path.is_file() and path not in planned:
             path.unlink()
 
 
-def _is_result(
-    existing: DatasetFolder, build_key: str, plans: list[ShardPlan], workers: int, progress: Progress
-) -> bool:
+def _is_result(existing: DatasetFolder, build_key: str, jobs: list[ShardJob], workers: int, progress: Progress) -> bool:
     """Whether a build would give the existing dataset: the same rows, and pictures with the same bytes."""
     lock = _read_lock(existing.path)
     # Decisions that were applied since give the labels another fingerprint than the lock's.
@@ -208,9 +206,9 @@ def _is_result(
         return False
     known = sorted(shard["pictures"] for shard in lock["shards"])
     found = []
-    for done, digest in enumerate(map_shards(pictures_digest, plans, workers), start=1):
+    for done, digest in enumerate(map_shards(pictures_digest, jobs, workers), start=1):
         found.append(digest)
-        progress("comparing images", done, len(plans))
+        progress("comparing images", done, len(jobs))
     return sorted(found) == known
 
 

@@ -5,9 +5,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from affect_data.build.databases import scan_database
 from affect_data.build.harmonise import harmonise
 from affect_data.build.recipe import DataRecipe
-from affect_data.build.sources import scan_database
 from affect_data.databases.base import Database
 from affect_data.errors import AffectError, Defect, DefectsFoundError
 

@@ -11,28 +11,28 @@ from multiprocessing import get_context, parent_process
 from multiprocessing.connection import wait
 from typing import TypeVar
 
-Plan = TypeVar("Plan")
+Job = TypeVar("Job")
 Record = TypeVar("Record")
 
 
-def map_shards(function: Callable[[Plan], Record], plans: Sequence[Plan], workers: int) -> Iterator[Record]:
-    """The results of a picklable function over all plans, in the order in which they finish.
+def map_shards(function: Callable[[Job], Record], jobs: Sequence[Job], workers: int) -> Iterator[Record]:
+    """The results of a picklable function over all jobs, in the order in which they finish.
 
     Args:
-        function: depends on its plan alone.
-        plans: what to do.
+        function: depends on its job alone.
+        jobs: what to do.
         workers: processes; with 1 everything runs in this one. New processes are spawned, never forked: polars and Arrow hold threads.
     """
-    if workers == 1 or len(plans) < 2:
-        yield from map(function, plans)
+    if workers == 1 or len(jobs) < 2:
+        yield from map(function, jobs)
         return
     with ProcessPoolExecutor(
-        min(workers, len(plans)), mp_context=get_context("spawn"), initializer=_end_with_parent
+        min(workers, len(jobs)), mp_context=get_context("spawn"), initializer=_end_with_parent
     ) as pool:
         try:
             # Processes start with the first submissions, and inherit what is blocked.
             with _interrupts(signal.SIG_BLOCK):
-                futures = [pool.submit(partial(_interruptible, function), plan) for plan in plans]
+                futures = [pool.submit(partial(_interruptible, function), job) for job in jobs]
             for future in as_completed(futures):
                 yield future.result()
         except BaseException:
@@ -40,10 +40,10 @@ def map_shards(function: Callable[[Plan], Record], plans: Sequence[Plan], worker
             raise
 
 
-def _interruptible(function: Callable[[Plan], Record], plan: Plan) -> Record:
+def _interruptible(function: Callable[[Job], Record], job: Job) -> Record:
     """Calls the function; a worker is interrupted nowhere else, since an interrupt amid its start or its talk with the parent prints a traceback."""
     with _interrupts(signal.SIG_UNBLOCK):
-        return function(plan)
+        return function(job)
 
 
 @contextmanager

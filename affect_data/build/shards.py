@@ -41,7 +41,7 @@ FAILURE_COLUMNS: Final = ("database", "source_file", "source_line", "image", "re
 
 
 @dataclass(frozen=True)
-class ShardPlan:
+class ShardJob:
     """What goes into one shard.
 
     Attributes:
@@ -93,7 +93,7 @@ class ShardRecord:
     Attributes:
         split: of the dataset.
         index: position among the shards of the split.
-        key: `ShardPlan.key`.
+        key: `ShardJob.key`.
         rows: rows that were written.
         pictures: sha256 over the bytes of all pictures that the shard names, in order; missing ones count as empty.
         failures: rows that were not written, with the columns of `FAILURE_COLUMNS`.
@@ -109,14 +109,14 @@ class ShardRecord:
     reused: bool = False
 
 
-def pack_shard(plan: ShardPlan) -> ShardRecord:
+def pack_shard(job: ShardJob) -> ShardRecord:
     """Writes one shard of images and labels, and its record; a finished shard of the same content is used again.
 
     Raises:
         SchemaError: a row breaks a rule of the schema.
     """
-    key = plan.key()
-    finished = _finished(plan, key)
+    key = job.key()
+    finished = _finished(job, key)
     if finished is not None:
         return finished
     pictures = hashlib.sha256()
@@ -125,7 +125,7 @@ def pack_shard(plan: ShardPlan) -> ShardRecord:
     images: list[dict[str, bytes | str]] = []
     failures: list[dict[str, str | int]] = []
     examined: tuple[str, Examined] = ("", Examined(""))
-    for row, data in _pictures(plan):
+    for row, data in _pictures(job):
         digest = hashlib.sha256(data or b"").hexdigest()
         pictures.update(digest.encode())
         if data is not None and examined[0] != digest:
@@ -138,9 +138,9 @@ def pack_shard(plan: ShardPlan) -> ShardRecord:
         else:
             digests.append(digest)
             images.append({"bytes": data, "path": f"{row['database']}/{row['image']}"})
-    _write(plan, plan.rows.filter(pl.Series(kept, dtype=pl.Boolean)), digests, images)
-    record = ShardRecord(plan.split, plan.index, key, len(images), pictures.hexdigest(), failures)
-    write_text(plan.record_path(), json.dumps(asdict(record), sort_keys=True) + "\n")
+    _write(job, job.rows.filter(pl.Series(kept, dtype=pl.Boolean)), digests, images)
+    record = ShardRecord(job.split, job.index, key, len(images), pictures.hexdigest(), failures)
+    write_text(job.record_path(), json.dumps(asdict(record), sort_keys=True) + "\n")
     return record
 
 
@@ -156,23 +156,23 @@ def _unusable(row: Mapping[str, Any], data: bytes | None, picture: Examined) -> 
     return "", ""
 
 
-def pictures_digest(plan: ShardPlan) -> str:
+def pictures_digest(job: ShardJob) -> str:
     """sha256 over the bytes of all pictures that the shard names: `ShardRecord.pictures` of a shard that was packed now."""
     pictures = hashlib.sha256()
-    for _, data in _pictures(plan):
+    for _, data in _pictures(job):
         pictures.update(hashlib.sha256(data or b"").hexdigest().encode())
     return pictures.hexdigest()
 
 
-def _pictures(plan: ShardPlan) -> Iterator[tuple[dict[str, Any], bytes | None]]:
+def _pictures(job: ShardJob) -> Iterator[tuple[dict[str, Any], bytes | None]]:
     """The shard's rows with the bytes of their pictures, None where there is no file; a picture of several faces is read once."""
     openers: dict[str, Callable[[str], bytes]] = {}
     last: tuple[tuple[str, str], bytes | None] | None = None
-    for row in plan.rows.select("database", "source_file", "source_line", "image", "face_box").iter_rows(named=True):
+    for row in job.rows.select("database", "source_file", "source_line", "image", "face_box").iter_rows(named=True):
         name, place = row["database"], (row["database"], row["image"])
         if last is None or last[0] != place:
             if name not in openers:
-                openers[name] = DATABASES[name](plan.options[name]).open_images(plan.roots[name])
+                openers[name] = DATABASES[name](job.options[name]).open_images(job.roots[name])
             try:
                 last = (place, openers[name](row["image"]))
             except (FileNotFoundError, IsADirectoryError):
@@ -180,29 +180,29 @@ def _pictures(plan: ShardPlan) -> Iterator[tuple[dict[str, Any], bytes | None]]:
         yield row, last[1]
 
 
-def _finished(plan: ShardPlan, key: str) -> ShardRecord | None:
+def _finished(job: ShardJob, key: str) -> ShardRecord | None:
     """The record of the shard, where it was finished with the same rows and the pictures still have the same bytes."""
     try:
-        record = ShardRecord(**json.loads(plan.record_path().read_text(encoding="utf-8")))
+        record = ShardRecord(**json.loads(job.record_path().read_text(encoding="utf-8")))
     except (FileNotFoundError, ValueError, TypeError):
         return None
-    if record.key != key or not all(plan.path(group).is_file() for group in plan.groups):
+    if record.key != key or not all(job.path(group).is_file() for group in job.groups):
         return None
-    return replace(record, reused=True) if pictures_digest(plan) == record.pictures else None
+    return replace(record, reused=True) if pictures_digest(job) == record.pictures else None
 
 
-def _write(plan: ShardPlan, rows: pl.DataFrame, digests: list[str], images: list[dict[str, bytes | str]]) -> None:
-    codes = {name: code for code, name in enumerate(sorted(plan.databases))}
+def _write(job: ShardJob, rows: pl.DataFrame, digests: list[str], images: list[dict[str, bytes | str]]) -> None:
+    codes = {name: code for code, name in enumerate(sorted(job.databases))}
     labels = rows.with_columns(
         pl.col("database").replace_strict(codes, return_dtype=pl.Int64),
         pl.Series("image_digest", digests, dtype=pl.String),
     ).select(column.name for column in LABEL_COLUMNS)
     check_rules(labels)
-    image_features = features(IMAGES, plan.databases)
+    image_features = features(IMAGES, job.databases)
     table = pa.table({"image": pa.array(images, type=pa.struct({"bytes": pa.binary(), "path": pa.string()}))})
-    write_shard(plan.path(IMAGES), table, image_features)
-    write_shard(plan.path(LABELS), labels.to_arrow(), features(LABELS, plan.databases))
-    for score in scores_of(plan.databases):
+    write_shard(job.path(IMAGES), table, image_features)
+    write_shard(job.path(LABELS), labels.to_arrow(), features(LABELS, job.databases))
+    for score in scores_of(job.databases):
         none = pl.repeat(MISSING_NUMBER, len(rows), dtype=pl.Float32, eager=True)
         values = rows.get_column(f"score_{score}", default=none)
-        write_shard(plan.path(score), pa.table({score: values.to_arrow()}), score_features(score))
+        write_shard(job.path(score), pa.table({score: values.to_arrow()}), score_features(score))

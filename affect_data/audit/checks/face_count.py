@@ -12,7 +12,7 @@ from PIL import Image
 
 from affect_data.audit.base import Audit, AuditedDataset, Severity, findings
 from affect_data.audit.pictures.face_detector import Face, FaceDetector, LibFaceDetection, Pixels
-from affect_data.audit.pictures.facts import PicturePlan, decoded_pictures, distinct_pictures, picture_plans
+from affect_data.audit.pictures.facts import PictureJob, decoded_pictures, distinct_pictures, picture_jobs
 from affect_data.build.engine import map_shards
 
 FOUND_FROM: Final = 0.6
@@ -52,8 +52,8 @@ class Suspicion:
 
 
 @dataclass(frozen=True)
-class _Plan:
-    pictures: PicturePlan
+class _Job:
+    pictures: PictureJob
     detector: type[FaceDetector]
 
 
@@ -89,12 +89,12 @@ class FaceCount(Audit):
         of_row, first_row = distinct_pictures(rows)
         first = rows["row"].cast(pl.Int64).to_numpy()[first_row]
         boxes = dataset.labels["face_box"].to_numpy()
-        plans = [_Plan(plan, self.detector) for plan in picture_plans(dataset.folder, first, boxes)]
-        begins = np.cumsum([0, *(len(plan.pictures.rows) for plan in plans)])
+        jobs = [_Job(job, self.detector) for job in picture_jobs(dataset.folder, first, boxes)]
+        begins = np.cumsum([0, *(len(job.pictures.rows) for job in jobs)])
         found: dict[int, Suspicion] = {}
-        for done, (order, part) in enumerate(map_shards(_look, plans, dataset.workers), start=1):
+        for done, (order, part) in enumerate(map_shards(_look, jobs, dataset.workers), start=1):
             found.update((int(begins[order]) + position, suspicion) for position, suspicion in part.items())
-            dataset.progress("looking for faces", done, len(plans))
+            dataset.progress("looking for faces", done, len(jobs))
         suspicious = rows.with_columns(pl.Series("picture", of_row)).join(
             _table(found), on="picture", how="inner", maintain_order="left"
         )
@@ -193,13 +193,13 @@ def _looked_at(labels: pl.DataFrame) -> pl.DataFrame:
     return labels.filter((pl.col("track") == "") | (pl.col("frame") < 0) | (place % FRAMES_APART == 0))
 
 
-def _look(plan: _Plan) -> tuple[int, dict[int, Suspicion]]:
-    detector, found = plan.detector(), {}
-    for position, (pixels, box) in enumerate(zip(decoded_pictures(plan.pictures), plan.pictures.boxes, strict=True)):
+def _look(job: _Job) -> tuple[int, dict[int, Suspicion]]:
+    detector, found = job.detector(), {}
+    for position, (pixels, box) in enumerate(zip(decoded_pictures(job.pictures), job.pictures.boxes, strict=True)):
         suspicion = suspicion_of(pixels, box, detector)
         if suspicion is not None:
             found[position] = suspicion
-    return plan.pictures.order, found
+    return job.pictures.order, found
 
 
 def _table(found: dict[int, Suspicion]) -> pl.DataFrame:

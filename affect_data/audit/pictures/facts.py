@@ -26,7 +26,7 @@ MEASUREMENTS: Final = (
     "picture_height",
 )
 
-_ROWS_A_PLAN: Final = 4000
+_ROWS_A_JOB: Final = 4000
 _SHARPNESS_AT: Final = 64
 
 Progress = Callable[[str, int, int], None]
@@ -54,7 +54,7 @@ class Pictures:
 
 
 @dataclass(frozen=True)
-class PicturePlan:
+class PictureJob:
     """Rows of one split whose pictures are read together.
 
     Attributes:
@@ -62,7 +62,7 @@ class PicturePlan:
         split: of the rows.
         rows: int64 [rows], positions within the split, ascending.
         boxes: float32 [rows, 4], face boxes; NaN where there is none.
-        order: position among the plans.
+        order: position among the jobs.
     """
 
     folder: Path
@@ -92,11 +92,11 @@ def read_pictures(
         progress: told about every few thousand pictures.
     """
     of_row, first_row = distinct_pictures(labels)
-    plans = list(picture_plans(folder, first_row, labels["face_box"].to_numpy()))
+    jobs = list(picture_jobs(folder, first_row, labels["face_box"].to_numpy()))
     parts: list[_Read] = []
-    for done, part in enumerate(map_shards(_read, plans, workers), start=1):
+    for done, part in enumerate(map_shards(_read, jobs, workers), start=1):
         parts.append(part)
-        progress("reading pictures", done, len(plans))
+        progress("reading pictures", done, len(jobs))
     parts.sort(key=lambda part: part.order)
     small = np.concatenate([np.empty((0, SIDE, SIDE), np.uint8), *(part.small for part in parts)])
     return Pictures(
@@ -167,10 +167,10 @@ def distinct_pictures(labels: pl.DataFrame) -> tuple[npt.NDArray[np.int64], npt.
     return rank[of_row].astype(np.int64), first_row[order].astype(np.int64)
 
 
-def picture_plans(
+def picture_jobs(
     folder: DatasetFolder, rows: npt.NDArray[np.int64], boxes: npt.NDArray[np.float32]
-) -> Iterator[PicturePlan]:
-    """Plans that read the pictures of rows, a few thousand each.
+) -> Iterator[PictureJob]:
+    """Jobs that read the pictures of rows, a few thousand each.
 
     Args:
         folder: the dataset.
@@ -180,19 +180,19 @@ def picture_plans(
     begin, order = 0, 0
     for split in folder.splits:
         own = rows[(rows >= begin) & (rows < begin + folder.rows(split))]
-        for start in range(0, len(own), _ROWS_A_PLAN):
-            part = own[start : start + _ROWS_A_PLAN]
-            yield PicturePlan(folder.path, split, part - begin, boxes[part], order)
+        for start in range(0, len(own), _ROWS_A_JOB):
+            part = own[start : start + _ROWS_A_JOB]
+            yield PictureJob(folder.path, split, part - begin, boxes[part], order)
             order += 1
         begin += folder.rows(split)
 
 
-def decoded_pictures(plan: PicturePlan) -> Iterator[npt.NDArray[np.uint8]]:
-    """The whole picture of each row of a plan, as `decode` gives it; one that several rows share is decoded once where these are neighbours."""
-    column = open_dataset(plan.folder).load(plan.split, [IMAGES]).data.table.column("image")
+def decoded_pictures(job: PictureJob) -> Iterator[npt.NDArray[np.uint8]]:
+    """The whole picture of each row of a job, as `decode` gives it; one that several rows share is decoded once where these are neighbours."""
+    column = open_dataset(job.folder).load(job.split, [IMAGES]).data.table.column("image")
     starts = np.cumsum([0, *(len(chunk) for chunk in column.chunks)])
     last: tuple[bytes, npt.NDArray[np.uint8]] | None = None
-    for row in plan.rows:
+    for row in job.rows:
         number = int(np.searchsorted(starts, row, "right")) - 1
         data = column.chunks[number].field("bytes")[int(row - starts[number])].as_py()
         if last is None or last[0] != data:
@@ -200,13 +200,13 @@ def decoded_pictures(plan: PicturePlan) -> Iterator[npt.NDArray[np.uint8]]:
         yield last[1]
 
 
-def _read(plan: PicturePlan) -> _Read:
+def _read(job: PictureJob) -> _Read:
     digests, smalls, measured = [], [], []
-    for row, box, picture in zip(plan.rows, plan.boxes, decoded_pictures(plan), strict=True):
+    for row, box, picture in zip(job.rows, job.boxes, decoded_pictures(job), strict=True):
         face, size = crop(picture, box), (float(picture.shape[1]), float(picture.shape[0]))
         if face.size == 0:
             smalls.append(np.zeros((SIDE, SIDE), np.uint8))
-            digests.append(hashlib.sha256(f"{plan.split} {row}".encode()).digest()[:16])
+            digests.append(hashlib.sha256(f"{job.split} {row}".encode()).digest()[:16])
             measured.append((*(np.nan,) * (len(MEASUREMENTS) - 2), *size))
             continue
         grey = to_grey(face)
@@ -216,7 +216,7 @@ def _read(plan: PicturePlan) -> _Read:
         smalls.append(small_picture(grey))
         measured.append((*measurements, *size))
     return _Read(
-        plan.order,
+        job.order,
         np.frombuffer(b"".join(digests), np.uint64).reshape(-1, 2),
         np.stack(smalls),
         np.array(measured, np.float32),

@@ -18,8 +18,8 @@ from python_processes import run_python
 
 from affect_data import load_dataset
 from affect_data.build.build import BuildReport, OutputTakenError, build
+from affect_data.build.databases import SeveralProblemsError, digest_files
 from affect_data.build.recipe import DataRecipe, recipe_from
-from affect_data.build.sources import SeveralProblemsError, digest_files
 from affect_data.databases.base import SPLITS
 from affect_data.databases.registry import DATABASES
 from affect_data.dataset.folder import open_dataset

@@ -10,11 +10,11 @@ import pytest
 from datasets import Value, load_from_disk
 from typer.testing import CliRunner
 
-from affect_data.build import sources as build_sources
+from affect_data.build import databases as build_databases
 from affect_data.build.build import OutputTakenError, build
+from affect_data.build.databases import digest_files, read_databases, shard_jobs
 from affect_data.build.recipe import DataRecipe, recipe_from
 from affect_data.build.shards import pack_shard
-from affect_data.build.sources import digest_files, plan_shards, read_sources
 from affect_data.cli.app import app
 from affect_data.dataset.folder import open_dataset
 from affect_data.demo.world import World, write_demo
@@ -124,13 +124,13 @@ def test_a_lost_group_is_built_again(world: Path, tmp_path: Path) -> None:
 
 
 def test_a_shard_whose_scores_are_lost_is_not_used_again(world: Path, tmp_path: Path) -> None:
-    sources = read_sources(recipe(), roots_of(world), lambda *_: None)
-    plan = plan_shards(recipe(), sources, tmp_path / "staging")[0]
-    assert not pack_shard(plan).reused
-    assert pack_shard(plan).reused
-    plan.path("pspi").unlink()
-    assert not pack_shard(plan).reused
-    assert plan.path("pspi").is_file()
+    read = read_databases(recipe(), roots_of(world), lambda *_: None)
+    job = shard_jobs(recipe(), read, tmp_path / "staging")[0]
+    assert not pack_shard(job).reused
+    assert pack_shard(job).reused
+    job.path("pspi").unlink()
+    assert not pack_shard(job).reused
+    assert job.path("pspi").is_file()
 
 
 # ---------------------------------------------------------------- the audit, end to end
@@ -207,7 +207,7 @@ def test_the_lock_of_a_database_with_a_file_a_frame_has_a_line_a_folder(
 ) -> None:
     paths = sorted(path.relative_to(world).as_posix() for path in world.glob("unbc/Frame_Labels/*/*/*/*.txt"))
     assert list(digest_files(world, paths)) == paths
-    monkeypatch.setattr(build_sources, "LINES_LISTED", len(paths) - 1)
+    monkeypatch.setattr(build_databases, "LINES_LISTED", len(paths) - 1)
     before = digest_files(world, paths)
     assert list(before) == sorted({f"{path.rpartition('/')[0]}/*" for path in paths})
     (world / paths[30]).write_text("other")

@@ -1,4 +1,4 @@
-"""Work is mapped over plans in this process or in a few, and an error or an interruption ends all of it."""
+"""Work is mapped over jobs in this process or in a few, and an error or an interruption ends all of it."""
 
 import operator
 import os
@@ -35,7 +35,7 @@ def is_running(process: int) -> bool:
 
 
 def test_one_worker_runs_in_this_process_and_in_order() -> None:
-    assert list(map_shards(lambda plan: (os.getpid(), plan * 2), [1, 2, 3], 1)) == [(os.getpid(), n) for n in (2, 4, 6)]
+    assert list(map_shards(lambda job: (os.getpid(), job * 2), [1, 2, 3], 1)) == [(os.getpid(), n) for n in (2, 4, 6)]
 
 
 def test_one_worker_does_nothing_before_it_is_asked() -> None:
@@ -47,7 +47,7 @@ def test_one_worker_does_nothing_before_it_is_asked() -> None:
 
 
 def test_a_single_plan_needs_no_process() -> None:
-    assert list(map_shards(lambda plan: os.getpid(), ["plan"], 8)) == [os.getpid()]
+    assert list(map_shards(lambda job: os.getpid(), ["job"], 8)) == [os.getpid()]
 
 
 def test_no_plan_gives_no_result() -> None:

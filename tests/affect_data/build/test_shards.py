@@ -13,7 +13,7 @@ from PIL import Image
 
 from affect_data.build.harmonise import harmonise
 from affect_data.build.recipe import SplitOptions
-from affect_data.build.shards import ShardPlan, pack_shard, pictures_digest
+from affect_data.build.shards import ShardJob, pack_shard, pictures_digest
 from affect_data.databases.expw import ExpW
 from affect_data.databases.root import DatabaseRoot
 from affect_data.dataset.schema import IMAGES, LABELS
@@ -21,42 +21,42 @@ from affect_data.errors import SchemaError
 
 
 @pytest.fixture
-def plan(tmp_path: Path, make_expw: Callable[..., Path]) -> ShardPlan:
+def job(tmp_path: Path, make_expw: Callable[..., Path]) -> ShardJob:
     """Six faces of a small ExpW as one shard."""
     root = make_expw(tmp_path / "expw", faces=6)
     database = ExpW()
     rows = harmonise(database.read(DatabaseRoot(root)), database, "2018", SplitOptions()).labels.drop("split")
-    return ShardPlan("train", 0, 1, rows, ("expw",), {"expw": root}, {"expw": database.options}, tmp_path / "staging")
+    return ShardJob("train", 0, 1, rows, ("expw",), {"expw": root}, {"expw": database.options}, tmp_path / "staging")
 
 
-def picture(plan: ShardPlan, index: int) -> Path:
-    return plan.roots["expw"] / plan.rows["image"][index]
+def picture(job: ShardJob, index: int) -> Path:
+    return job.roots["expw"] / job.rows["image"][index]
 
 
-def written(plan: ShardPlan, group: str) -> pa.Table:
-    with pa.memory_map(str(plan.path(group))) as source:
+def written(job: ShardJob, group: str) -> pa.Table:
+    with pa.memory_map(str(job.path(group))) as source:
         return pa.ipc.open_stream(source).read_all()
 
 
 # ---------------------------------------------------------------- packing
 
 
-def test_the_bytes_in_the_shard_are_those_of_the_files(plan: ShardPlan) -> None:
-    record = pack_shard(plan)
+def test_the_bytes_in_the_shard_are_those_of_the_files(job: ShardJob) -> None:
+    record = pack_shard(job)
     assert (record.rows, record.failures, record.reused) == (6, [], False)
-    images = written(plan, IMAGES)["image"].to_pylist()
-    files = [picture(plan, index).read_bytes() for index in range(6)]
+    images = written(job, IMAGES)["image"].to_pylist()
+    files = [picture(job, index).read_bytes() for index in range(6)]
     assert [image["bytes"] for image in images] == files
     assert [image["path"] for image in images] == [f"expw/image/origin/p{index:03d}.png" for index in range(6)]
-    assert written(plan, LABELS)["image_digest"].to_pylist() == [hashlib.sha256(data).hexdigest() for data in files]
+    assert written(job, LABELS)["image_digest"].to_pylist() == [hashlib.sha256(data).hexdigest() for data in files]
 
 
-def test_a_truncated_an_empty_and_a_vanished_picture_are_quarantined_and_the_others_packed(plan: ShardPlan) -> None:
-    whole = picture(plan, 1).read_bytes()
-    picture(plan, 1).write_bytes(whole[: len(whole) // 2])
-    picture(plan, 3).unlink()
-    picture(plan, 4).write_bytes(b"")
-    record = pack_shard(plan)
+def test_a_truncated_an_empty_and_a_vanished_picture_are_quarantined_and_the_others_packed(job: ShardJob) -> None:
+    whole = picture(job, 1).read_bytes()
+    picture(job, 1).write_bytes(whole[: len(whole) // 2])
+    picture(job, 3).unlink()
+    picture(job, 4).write_bytes(b"")
+    record = pack_shard(job)
     assert record.rows == 3
     assert [(f["image"][-8:], f["source_line"], f["reason"]) for f in record.failures] == [
         ("p001.png", 2, "image cannot be decoded"),
@@ -65,41 +65,41 @@ def test_a_truncated_an_empty_and_a_vanished_picture_are_quarantined_and_the_oth
     ]
     assert [f["detail"] for f in record.failures][1:] == ["", "the file is empty"]
     assert all(f["source_file"] == "label/label.lst" and f["database"] == "expw" for f in record.failures)
-    assert [uid[-8:] for uid in written(plan, LABELS)["uid"].to_pylist()] == [
+    assert [uid[-8:] for uid in written(job, LABELS)["uid"].to_pylist()] == [
         "000.png#0"[-8:],
         "002.png#0"[-8:],
         "005.png#0"[-8:],
     ]
-    assert len(written(plan, IMAGES)) == 3
+    assert len(written(job, IMAGES)) == 3
 
 
-def test_a_folder_in_place_of_a_picture_is_quarantined(plan: ShardPlan) -> None:
-    picture(plan, 2).unlink()
-    picture(plan, 2).mkdir()
-    record = pack_shard(plan)
+def test_a_folder_in_place_of_a_picture_is_quarantined(job: ShardJob) -> None:
+    picture(job, 2).unlink()
+    picture(job, 2).mkdir()
+    record = pack_shard(job)
     assert record.rows == 5
     assert [f["reason"] for f in record.failures] == ["image file missing"]
 
 
-def test_a_shard_of_which_no_picture_decodes_is_empty_and_no_error(plan: ShardPlan) -> None:
+def test_a_shard_of_which_no_picture_decodes_is_empty_and_no_error(job: ShardJob) -> None:
     for index in range(6):
-        picture(plan, index).write_bytes(b"x")
-    record = pack_shard(plan)
+        picture(job, index).write_bytes(b"x")
+    record = pack_shard(job)
     assert (record.rows, len(record.failures)) == (0, 6)
-    assert len(written(plan, LABELS)) == len(written(plan, IMAGES)) == 0
+    assert len(written(job, LABELS)) == len(written(job, IMAGES)) == 0
 
 
-def test_faces_of_one_photograph_have_the_same_bytes_and_digest(plan: ShardPlan) -> None:
-    rows = plan.rows.with_columns(
+def test_faces_of_one_photograph_have_the_same_bytes_and_digest(job: ShardJob) -> None:
+    rows = job.rows.with_columns(
         image=pl.lit("image/origin/p000.png"), uid=pl.format("expw:x#{}", pl.int_range(pl.len()))
     )
-    pack_shard(replace(plan, rows=rows))
-    assert len(set(written(plan, LABELS)["image_digest"].to_pylist())) == 1
-    assert {image["bytes"] for image in written(plan, IMAGES)["image"].to_pylist()} == {picture(plan, 0).read_bytes()}
+    pack_shard(replace(job, rows=rows))
+    assert len(set(written(job, LABELS)["image_digest"].to_pylist())) == 1
+    assert {image["bytes"] for image in written(job, IMAGES)["image"].to_pylist()} == {picture(job, 0).read_bytes()}
 
 
-def test_a_row_that_breaks_a_rule_is_never_written(plan: ShardPlan) -> None:
-    broken = replace(plan, rows=plan.rows.with_columns(pl.lit(12, pl.Int64).alias("expression")))
+def test_a_row_that_breaks_a_rule_is_never_written(job: ShardJob) -> None:
+    broken = replace(job, rows=job.rows.with_columns(pl.lit(12, pl.Int64).alias("expression")))
     with pytest.raises(SchemaError, match="expression_is_a_class_or_masked"):
         pack_shard(broken)
     assert not broken.path(LABELS).exists()
@@ -109,77 +109,77 @@ def test_a_row_that_breaks_a_rule_is_never_written(plan: ShardPlan) -> None:
 # ---------------------------------------------------------------- using a shard again
 
 
-def test_a_finished_shard_is_used_again_and_not_written_again(plan: ShardPlan) -> None:
-    first = pack_shard(plan)
-    before = {group: plan.path(group).stat().st_mtime_ns for group in (IMAGES, LABELS)}
-    again = pack_shard(plan)
+def test_a_finished_shard_is_used_again_and_not_written_again(job: ShardJob) -> None:
+    first = pack_shard(job)
+    before = {group: job.path(group).stat().st_mtime_ns for group in (IMAGES, LABELS)}
+    again = pack_shard(job)
     assert again == replace(first, reused=True)
-    assert {group: plan.path(group).stat().st_mtime_ns for group in (IMAGES, LABELS)} == before
+    assert {group: job.path(group).stat().st_mtime_ns for group in (IMAGES, LABELS)} == before
 
 
-def test_the_place_of_the_folders_is_no_part_of_the_content(plan: ShardPlan, tmp_path: Path) -> None:
-    moved = plan.roots["expw"].rename(tmp_path / "elsewhere")
-    elsewhere = replace(plan, roots={"expw": moved}, staging=tmp_path / "other")
-    assert elsewhere.key() == plan.key()
+def test_the_place_of_the_folders_is_no_part_of_the_content(job: ShardJob, tmp_path: Path) -> None:
+    moved = job.roots["expw"].rename(tmp_path / "elsewhere")
+    elsewhere = replace(job, roots={"expw": moved}, staging=tmp_path / "other")
+    assert elsewhere.key() == job.key()
     record, path = pack_shard(elsewhere), elsewhere.path(IMAGES)
-    moved.rename(plan.roots["expw"])
-    assert pack_shard(plan) == record
-    assert plan.path(IMAGES).read_bytes() == path.read_bytes()
+    moved.rename(job.roots["expw"])
+    assert pack_shard(job) == record
+    assert job.path(IMAGES).read_bytes() == path.read_bytes()
 
 
-def recolour(plan: ShardPlan) -> ShardPlan:
-    Image.new("RGB", (16, 16), (9, 9, 9)).save(picture(plan, 2))
-    return plan
+def recolour(job: ShardJob) -> ShardJob:
+    Image.new("RGB", (16, 16), (9, 9, 9)).save(picture(job, 2))
+    return job
 
 
-def relabel(plan: ShardPlan) -> ShardPlan:
-    return replace(plan, rows=plan.rows.with_columns(expression=pl.col("expression").reverse()))
+def relabel(job: ShardJob) -> ShardJob:
+    return replace(job, rows=job.rows.with_columns(expression=pl.col("expression").reverse()))
 
 
-def lose_picture(plan: ShardPlan) -> ShardPlan:
-    picture(plan, 5).unlink()
-    return plan
+def lose_picture(job: ShardJob) -> ShardJob:
+    picture(job, 5).unlink()
+    return job
 
 
-def lose_shard(plan: ShardPlan) -> ShardPlan:
-    plan.path(IMAGES).unlink()
-    return plan
+def lose_shard(job: ShardJob) -> ShardJob:
+    job.path(IMAGES).unlink()
+    return job
 
 
-def spoil_record(plan: ShardPlan) -> ShardPlan:
-    plan.record_path().write_text('{"split": "train"')
-    return plan
+def spoil_record(job: ShardJob) -> ShardJob:
+    job.record_path().write_text('{"split": "train"')
+    return job
 
 
-def foreign_record(plan: ShardPlan) -> ShardPlan:
-    plan.record_path().write_text(json.dumps({"rows": 6}))
-    return plan
+def foreign_record(job: ShardJob) -> ShardJob:
+    job.record_path().write_text(json.dumps({"rows": 6}))
+    return job
 
 
 @pytest.mark.parametrize("change", [recolour, relabel, lose_picture, lose_shard, spoil_record, foreign_record])
 def test_a_shard_is_written_again_when_anything_in_it_changed(
-    plan: ShardPlan, change: Callable[[ShardPlan], ShardPlan]
+    job: ShardJob, change: Callable[[ShardJob], ShardJob]
 ) -> None:
-    pack_shard(plan)
-    changed = change(plan)
+    pack_shard(job)
+    changed = change(job)
     record = pack_shard(changed)
     assert not record.reused
-    fresh = replace(changed, staging=plan.staging / "fresh")
+    fresh = replace(changed, staging=job.staging / "fresh")
     assert pack_shard(fresh) == record
     for group in (IMAGES, LABELS):
         assert changed.path(group).read_bytes() == fresh.path(group).read_bytes()
 
 
-def test_the_digest_of_the_pictures_is_that_of_the_record_and_sees_a_change(plan: ShardPlan) -> None:
-    record = pack_shard(plan)
-    assert pictures_digest(plan) == record.pictures
-    assert pictures_digest(recolour(plan)) != record.pictures
+def test_the_digest_of_the_pictures_is_that_of_the_record_and_sees_a_change(job: ShardJob) -> None:
+    record = pack_shard(job)
+    assert pictures_digest(job) == record.pictures
+    assert pictures_digest(recolour(job)) != record.pictures
 
 
-def test_a_new_version_of_a_reader_makes_other_shards(plan: ShardPlan, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = plan.key()
+def test_a_new_version_of_a_reader_makes_other_shards(job: ShardJob, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = job.key()
     monkeypatch.setattr(ExpW, "reader_version", ExpW.reader_version + 1)
-    assert plan.key() != before
+    assert job.key() != before
 
 
 @pytest.mark.parametrize(
@@ -192,16 +192,16 @@ def test_a_new_version_of_a_reader_makes_other_shards(plan: ShardPlan, monkeypat
     ],
 )
 def test_a_face_box_that_has_no_part_of_its_picture_is_a_failure_of_the_build(
-    plan: ShardPlan, box: tuple[float, ...], kept: bool
+    job: ShardJob, box: tuple[float, ...], kept: bool
 ) -> None:
-    with Image.open(picture(plan, 0)) as opened:
+    with Image.open(picture(job, 0)) as opened:
         width, height = opened.size
-    boxes = [list(box), *plan.rows["face_box"].to_list()[1:]]
-    changed = plan.rows.with_columns(pl.Series("face_box", boxes, dtype=pl.Array(pl.Float32, 4)))
-    record = pack_shard(replace(plan, rows=changed))
+    boxes = [list(box), *job.rows["face_box"].to_list()[1:]]
+    changed = job.rows.with_columns(pl.Series("face_box", boxes, dtype=pl.Array(pl.Float32, 4)))
+    record = pack_shard(replace(job, rows=changed))
     assert record.rows == (6 if kept else 5)
     if not kept:
         (failure,) = record.failures
         assert failure["reason"] == "face box outside its image"
         assert failure["detail"] == f"{' '.join(f'{side:g}' for side in box)} in {width}x{height} pixels"
-        assert failure["source_line"] == plan.rows["source_line"][0]
+        assert failure["source_line"] == job.rows["source_line"][0]

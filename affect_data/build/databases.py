@@ -11,7 +11,7 @@ import polars as pl
 
 from affect_data.build.harmonise import Unified, harmonise
 from affect_data.build.recipe import DataRecipe
-from affect_data.build.shards import FAILURE_COLUMNS, ShardPlan, ShardRecord
+from affect_data.build.shards import FAILURE_COLUMNS, ShardJob, ShardRecord
 from affect_data.databases.base import DRAWN_MARKER, SPLITS, Database, Scan
 from affect_data.databases.root import DatabaseRoot
 from affect_data.errors import AffectError, DataError, DefectsFoundError
@@ -61,11 +61,11 @@ class DatabaseReport:
 
 
 @dataclass(frozen=True)
-class Source:
+class ReadDatabase:
     """A database of a recipe, read.
 
     Attributes:
-        database: its reader.
+        reader: of the database.
         root: its folder.
         release: release profile.
         scan: what its files say.
@@ -73,7 +73,7 @@ class Source:
         annotation_files: digests of the files that were read, see `digest_files`.
     """
 
-    database: Database
+    reader: Database
     root: Path
     release: str
     scan: Scan
@@ -81,21 +81,21 @@ class Source:
     annotation_files: dict[str, str]
 
 
-def read_sources(recipe: DataRecipe, roots: Mapping[str, Path], progress: Progress) -> dict[str, Source]:
+def read_databases(recipe: DataRecipe, roots: Mapping[str, Path], progress: Progress) -> dict[str, ReadDatabase]:
     """All databases of a recipe, by name; defects of all of them are reported together.
 
     Raises:
         SeveralProblemsError: of several databases.
         AffectError: of one.
     """
-    sources: dict[str, Source] = {}
+    read: dict[str, ReadDatabase] = {}
     problems: list[AffectError] = []
     readers = recipe.readers()
     for done, (name, database) in enumerate(readers.items(), start=1):
         try:
             root = recipe.root_of(name, roots)
             scan, release, digests = scan_database(database, root, database.options.exclude)
-            sources[name] = Source(
+            read[name] = ReadDatabase(
                 database, root, release, scan, harmonise(scan, database, release, recipe.splits), digests
             )
         except AffectError as error:
@@ -106,7 +106,7 @@ def read_sources(recipe: DataRecipe, roots: Mapping[str, Path], progress: Progre
     if problems:
         found = [defect for error in problems if isinstance(error, DefectsFoundError) for defect in error.defects]
         raise SeveralProblemsError(problems, defects=sum(defect.count for defect in found))
-    return sources
+    return read
 
 
 def scan_database(database: Database, root: Path, exclude: tuple[str, ...]) -> tuple[Scan, str, dict[str, str]]:
@@ -137,74 +137,74 @@ def digest_files(root: Path, paths: Sequence[str]) -> dict[str, str]:
     return listed
 
 
-def plan_shards(recipe: DataRecipe, sources: dict[str, Source], staging: Path) -> list[ShardPlan]:
+def shard_jobs(recipe: DataRecipe, read: dict[str, ReadDatabase], staging: Path) -> list[ShardJob]:
     """The shards of all splits. A shard holds rows of one database, so that a change in one leaves the shards of the others alone.
 
     Raises:
         DataError: there is no row.
     """
-    plans: list[ShardPlan] = []
+    jobs: list[ShardJob] = []
     for split in SPLITS:
         parts = [
             (name, rows.slice(start, recipe.shard_rows))
-            for name, source in sources.items()
-            for rows in [source.unified.labels.filter(pl.col("split") == split).drop("split")]
+            for name, database in read.items()
+            for rows in [database.unified.labels.filter(pl.col("split") == split).drop("split")]
             for start in range(0, len(rows), recipe.shard_rows)
         ]
         for index, (name, rows) in enumerate(parts):
-            roots, options = {name: sources[name].root}, {name: sources[name].database.options}
-            plans.append(ShardPlan(split, index, len(parts), rows, tuple(sources), roots, options, staging))
-    if not plans:
+            roots, options = {name: read[name].root}, {name: read[name].reader.options}
+            jobs.append(ShardJob(split, index, len(parts), rows, tuple(read), roots, options, staging))
+    if not jobs:
         raise DataError(
             "no database of the recipe has a row: "
-            + "; ".join(f"{name}: {_no_rows(source)}" for name, source in sources.items())
+            + "; ".join(f"{name}: {_no_rows(database)}" for name, database in read.items())
         )
-    return plans
+    return jobs
 
 
-def is_drawn(source: Source) -> bool:
+def is_drawn(database: ReadDatabase) -> bool:
     """Whether its faces were drawn by `affect-data demo`."""
-    return (source.root / DRAWN_MARKER).is_file()
+    return (database.root / DRAWN_MARKER).is_file()
 
 
-def failed_lines(sources: dict[str, Source]) -> int:
+def failed_lines(read: dict[str, ReadDatabase]) -> int:
     """How many lines have no row."""
-    return sum(len(source.scan.failures) for source in sources.values())
+    return sum(len(database.scan.failures) for database in read.values())
 
 
-def _no_rows(source: Source) -> str:
-    reasons = source.scan.failures.group_by("reason").len("lines").sort("reason").iter_rows()
+def _no_rows(database: ReadDatabase) -> str:
+    reasons = database.scan.failures.group_by("reason").len("lines").sort("reason").iter_rows()
     return ", ".join(f"{lines:,} lines failed: {reason}" for reason, lines in reasons) or "the files list no face"
 
 
-def all_failures(sources: dict[str, Source], records: list[ShardRecord]) -> pl.DataFrame:
+def all_failures(read: dict[str, ReadDatabase], records: list[ShardRecord]) -> pl.DataFrame:
     """Lines without a row, and rows whose picture could not be packed, with `FAILURE_COLUMNS`."""
     schema = {name: pl.Int32 if name == "source_line" else pl.String for name in FAILURE_COLUMNS}
     found = [
-        source.scan.failures.with_columns(pl.lit(name).alias("database"), pl.lit("").alias("detail")).select(
+        database.scan.failures.with_columns(pl.lit(name).alias("database"), pl.lit("").alias("detail")).select(
             FAILURE_COLUMNS
         )
-        for name, source in sources.items()
+        for name, database in read.items()
     ]
     packed = pl.DataFrame([failure for record in records for failure in record.failures], schema=schema, orient="row")
     return pl.concat([*found, packed]).sort("database", "source_file", "source_line")
 
 
-def database_reports(sources: dict[str, Source], failures: pl.DataFrame) -> dict[str, DatabaseReport]:
+def database_reports(read: dict[str, ReadDatabase], failures: pl.DataFrame) -> dict[str, DatabaseReport]:
     """What became of each database, given `all_failures`."""
     reports = {}
-    for name, source in sources.items():
+    for name, database in read.items():
         own = failures.filter(pl.col("database") == name)
-        written = len(source.unified.labels) - (len(own) - len(source.scan.failures))
+        written = len(database.unified.labels) - (len(own) - len(database.scan.failures))
         reports[name] = DatabaseReport(
-            release=source.release,
-            reader_version=source.database.reader_version,
-            lines=source.scan.lines,
+            release=database.release,
+            reader_version=database.reader.reader_version,
+            lines=database.scan.lines,
             rows=written,
-            rows_in_two_splits=len(source.unified.labels) - len(source.scan.rows),
+            rows_in_two_splits=len(database.unified.labels) - len(database.scan.rows),
             failures=dict(own["reason"].value_counts().sort("reason").iter_rows()),
-            masked=source.unified.masked.to_dicts(),
-            annotation_files=source.annotation_files,
-            drawn=is_drawn(source),
+            masked=database.unified.masked.to_dicts(),
+            annotation_files=database.annotation_files,
+            drawn=is_drawn(database),
         )
     return reports
