@@ -9,7 +9,7 @@ import polars as pl
 import pyarrow as pa
 
 from affect_data.corrections.decisions import Decision, Field_, in_force
-from affect_data.corrections.rows import change_rows, labels_of
+from affect_data.corrections.label_values import change_rows, labels_of
 from affect_data.dataset.schema import LABELS, check_rules, features
 from affect_data.dataset.writing import write_shard
 

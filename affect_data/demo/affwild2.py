@@ -100,7 +100,7 @@ def write(root: Path, sampler: FaceSampler, faces: int) -> DemoFiles:
     Videos of about 50 frames; tracks for training mostly carry the labels of one task, those for validation mostly of all three. Some frames have no
     image, some lines no label, some files a line more or less than frames; a test track has no labels at all.
     """
-    tracks = _plan(max(len(FIRST_TRACKS), round(faces / FRAMES_PER_TRACK)))
+    tracks = _tracks(max(len(FIRST_TRACKS), round(faces / FRAMES_PER_TRACK)))
     people = sampler.subjects(1 + max(track.video for track in tracks))
     placed: list[PlacedFace] = []
     listed = 0
@@ -166,7 +166,7 @@ def _write_multi_task_track(
     return lines, [face for number, face in drawn.items() if number in labelled]
 
 
-def _plan(count: int) -> list[Track]:
+def _tracks(count: int) -> list[Track]:
     """Tracks of which about one in four is for validation."""
     tracks = list(FIRST_TRACKS)
     for index in range(len(FIRST_TRACKS), count):

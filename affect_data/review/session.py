@@ -13,7 +13,7 @@ import numpy as np
 
 from affect_data.audit.registry import AUDITS
 from affect_data.corrections.decisions import Decision, DecisionFile, Field_, Labels, in_force
-from affect_data.corrections.rows import labels_of
+from affect_data.corrections.label_values import labels_of
 from affect_data.dataset.folder import DatasetFolder, open_dataset
 from affect_data.dataset.schema import LABELS
 from affect_data.dataset.thumbnails import face_picture, image_bytes

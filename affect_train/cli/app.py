@@ -16,8 +16,8 @@ from rich.console import Console
 from affect_data.errors import AffectError
 from affect_train.cli import compound as cli_compound
 from affect_train.cli import separation as cli_separation
+from affect_train.cli import soft_labels as cli_soft_labels
 from affect_train.cli import study as cli_study
-from affect_train.cli import teachers as cli_teachers
 from affect_train.cli.common import Json, Workers, leave_process_group, named_fold, out_console, print_json
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ COMMANDS = (
     "predict",
     "features",
     "demo",
-    *cli_teachers.COMMANDS,
+    *cli_soft_labels.COMMANDS,
     *cli_study.COMMANDS,
     *cli_compound.COMMANDS,
     *cli_separation.COMMANDS,
@@ -295,7 +295,7 @@ def run_command(words: Sequence[str]) -> object:
     return app(arguments, standalone_mode=False)
 
 
-cli_teachers.register(app)
+cli_soft_labels.register(app)
 cli_study.register(app, run_command)
 cli_compound.register(app)
 cli_separation.register(app)

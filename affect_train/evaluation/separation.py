@@ -12,7 +12,7 @@ from affect_data.errors import DataError
 from affect_data.files import write_json
 from affect_data.vocabulary import EXPRESSIONS
 from affect_train.errors import ModelMismatchError
-from affect_train.methods.meta.learning import WEIGHTS
+from affect_train.methods.meta.row_weights import WEIGHTS
 from affect_train.run_folder import RunFolder
 
 UIDS_SHOWN = 3

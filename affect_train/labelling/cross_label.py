@@ -19,8 +19,8 @@ from affect_train.inputs.batch import FaceBatch
 from affect_train.inputs.inputs import IndexedInputs
 from affect_train.inputs.labels import load_folds
 from affect_train.inputs.source import open_own_folder
+from affect_train.labelling.averaging import merge
 from affect_train.labelling.label import label_with
-from affect_train.labelling.merging import merge
 from affect_train.labelling.teachers import AffectTeacher, Teacher, TeacherLogits
 from affect_train.recipe.recipe import Recipe
 from affect_train.recipe.section import HeldOutOptions

@@ -22,8 +22,8 @@ from affect_train.inference import inference
 from affect_train.inference.inference import Logits
 from affect_train.inputs.labels import LabelArrays, check_labels, column_array, load_labels
 from affect_train.inputs.source import open_own_folder
+from affect_train.labelling.averaging import Weights, equal_weights, fit_weights, merge, merged_tasks, predictions_of
 from affect_train.labelling.label import provenance_of, rows_per_range, split_logits
-from affect_train.labelling.merging import Weights, equal_weights, fit_weights, merge, merged_tasks, predictions_of
 from affect_train.labelling.teachers import Teacher, open_teacher
 from affect_train.runtime import Runtime
 from affect_train.tasks import TaskSet

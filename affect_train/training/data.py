@@ -13,7 +13,7 @@ from affect_train.inputs.augment import Augmentation
 from affect_train.inputs.batch import AffectBatch
 from affect_train.inputs.features import StoredFeatures
 from affect_train.inputs.foreign.source import StreamedForeign
-from affect_train.inputs.foreign.streaming import StreamLoader
+from affect_train.inputs.foreign.stream_batches import StreamLoader
 from affect_train.inputs.inputs import IndexedInputs
 from affect_train.inputs.loading import View
 from affect_train.inputs.pools import pools_of, taught_by_pool

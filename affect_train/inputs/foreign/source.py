@@ -12,11 +12,11 @@ import pyarrow.compute as pc
 
 from affect_data.dataset.hashing import content_hash
 from affect_data.recipe_file import DATASET_DESCRIPTION, read_recipe_text, validated
+from affect_train.inputs.foreign.own_columns import label_dataset, rows_of
 from affect_train.inputs.foreign.pictures import ForeignFaces
 from affect_train.inputs.foreign.reading import OpenedSource, SourceError, open_dataset_source
-from affect_train.inputs.foreign.stream import RowStream
-from affect_train.inputs.foreign.streaming import StreamedFaces, StreamedSplit
-from affect_train.inputs.foreign.unified import label_dataset, rows_of
+from affect_train.inputs.foreign.row_stream import RowStream
+from affect_train.inputs.foreign.stream_batches import StreamedFaces, StreamedSplit
 from affect_train.inputs.labels import LabelArrays
 from affect_train.inputs.loading import View
 from affect_train.inputs.split import LoadedSplit

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from affect_data.errors import DataError
-from affect_train.methods.meta.learning import WeightLearning, expression_losses
+from affect_train.methods.meta.row_weights import WeightLearning, expression_losses
 from affect_train.methods.meta.weight_network import WeightNetwork
 from affect_train.methods.method import StepWrapper, Trained, TrainedData
 from affect_train.methods.supervised import Supervised

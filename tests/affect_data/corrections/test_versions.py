@@ -237,7 +237,7 @@ def test_labels_that_break_a_rule_are_not_written(
     dataset: DatasetFolder, correction: Decision, write: Write, digests: Digests, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     original = digests(dataset.path)
-    monkeypatch.setattr("affect_data.corrections.rows.MISSING_CLASS", 5)
+    monkeypatch.setattr("affect_data.corrections.label_values.MISSING_CLASS", 5)
     mask = correction.model_copy(update={"action": "mask", "new": type(correction.new)(expression=None)})
     with pytest.raises(SchemaError, match="expression_is_a_class_or_masked"):
         apply_decisions(dataset.path, write(mask))

@@ -14,8 +14,8 @@ from affect_data.dataset.folder import load_dataset, open_dataset
 from affect_data.dataset.kinds.soft_labels import SOFT_LABELS
 from affect_data.errors import DataError, RecipeError, UnknownNameError, UsageError
 from affect_train.inputs.labels import column_array
+from affect_train.labelling.averaging import merge
 from affect_train.labelling.cross_label import cross_label
-from affect_train.labelling.merging import merge
 from affect_train.labelling.teachers import AffectTeacher
 from affect_train.recipe.recipe import Recipe, recipe_from
 from affect_train.training.loop import train

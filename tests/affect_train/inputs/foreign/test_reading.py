@@ -18,7 +18,7 @@ from affect_data.errors import DataError, NotADatasetError, RecipeError, Unknown
 from affect_train.inputs.batch import Pick
 from affect_train.inputs.foreign.reading import SourceError
 from affect_train.inputs.foreign.source import ForeignSource
-from affect_train.inputs.foreign.streaming import StreamedFaces
+from affect_train.inputs.foreign.stream_batches import StreamedFaces
 from affect_train.inputs.loading import FaceImages
 from affect_train.inputs.preprocess import Preprocessing
 from affect_train.inputs.source import open_source

@@ -8,7 +8,7 @@ import torch
 from scipy.special import expit, softmax
 
 from affect_train.errors import ModelMismatchError
-from affect_train.labelling.merging import equal_weights, fit_weights, merge, merged_tasks, predictions_of
+from affect_train.labelling.averaging import equal_weights, fit_weights, merge, merged_tasks, predictions_of
 from affect_train.losses import expectation
 from affect_train.tasks import TaskSet
 

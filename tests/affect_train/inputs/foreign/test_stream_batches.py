@@ -13,7 +13,7 @@ from affect_data.errors import DataError, UsageError
 from affect_train.inputs.augment import Augmentation
 from affect_train.inputs.batch import AffectBatch
 from affect_train.inputs.foreign.reading import SourceError
-from affect_train.inputs.foreign.streaming import StreamLoader, shuffled
+from affect_train.inputs.foreign.stream_batches import StreamLoader, shuffled
 from affect_train.inputs.preprocess import Preprocessing
 from affect_train.inputs.source import open_source
 from affect_train.recipe.dataset import DatasetOptions

@@ -8,9 +8,9 @@ import pyarrow as pa
 
 from affect_data.errors import DataError
 from affect_data.pictures import PictureError
+from affect_train.inputs.foreign.own_columns import label_dataset, rows_of
 from affect_train.inputs.foreign.pictures import ForeignFaces, Picture, Pictures, read_picture
 from affect_train.inputs.foreign.reading import OpenedSource, SourceError, explained
-from affect_train.inputs.foreign.unified import label_dataset, rows_of
 from affect_train.inputs.labels import LabelArrays
 from affect_train.inputs.loading import Decoders
 from affect_train.inputs.preprocess import Pixels, Preprocessing

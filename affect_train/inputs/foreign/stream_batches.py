@@ -16,7 +16,7 @@ from affect_train.errors import NoLabelsError
 from affect_train.inputs.augment import Augmentation, augmentation_key
 from affect_train.inputs.batch import AffectBatch, FaceBatch
 from affect_train.inputs.foreign.reading import SourceError
-from affect_train.inputs.foreign.stream import RowStream, StreamedRow
+from affect_train.inputs.foreign.row_stream import RowStream, StreamedRow
 from affect_train.inputs.labels import LabelArrays, check_labels
 from affect_train.inputs.loading import Decoders
 from affect_train.inputs.preprocess import Preprocessing
