@@ -148,11 +148,6 @@ def examine(data: bytes) -> Examined:
     return Examined("", *picture.size)
 
 
-def undecodable_because(data: bytes) -> str:
-    """Why a picture cannot be decoded; empty where it can."""
-    return examine(data).because
-
-
 def box_misses(box: Sequence[float], width: int, height: int) -> bool:
     """Whether a face box has no part of its picture: x0, y0, x1, y1 in pixels; never where it is NaN, which means that there is none."""
     if any(map(math.isnan, box)):

@@ -12,7 +12,6 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-import polars as pl
 
 from affect_data.audit.base import AuditedDataset
 from affect_data.audit.pictures.hashing import SIDE
@@ -226,13 +225,3 @@ def _softmax(logits: Floats) -> Floats:
 
 def _sigmoid(logits: Floats) -> Floats:
     return np.asarray(1 / (1 + np.exp(-logits.clip(-60, 60))), np.float32)
-
-
-def accuracy(dataset: AuditedDataset, found: Predictions) -> float:
-    """Share of the labelled expressions that predictions hit; NaN without any."""
-    label = dataset.labels["expression"].to_numpy()
-    rows = np.isin(label, found.expressions)
-    if found.expression is None or not rows.any():
-        return float("nan")
-    said = np.array(found.expressions)[found.expression[rows].argmax(axis=1)]
-    return float(pl.Series(said == label[rows]).mean())  # type: ignore[arg-type]

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -12,9 +11,6 @@ from affect_data.vocabulary import ACTION_UNIT_SLOTS, EXPRESSION_ALIASES, EXPRES
 
 Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
-
-POOLS: Final = ("au", "expression", "va", "weight")
-"""Columns that a balance group can have: rows with a label of the task, and rows that are drawn as one pool."""
 
 
 class EmptyPoolError(DataError):
@@ -33,7 +29,7 @@ class PoolWeights:
     """The weights of one pool.
 
     Attributes:
-        column: one of `POOLS`.
+        column: ``au``, ``expression`` or ``va`` for the rows with a label of the task, ``weight`` for rows that are drawn as one pool.
         pool: bool [N], the rows that belong to the pool, thinned ones included.
         weights: float64 [N], 0 outside the pool.
         notes: what people should know of how they came about.

@@ -51,21 +51,17 @@ def entropy_bits(shares: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return np.asarray(np.abs((shares * logarithms).sum(axis=1)))
 
 
-def fleiss_kappa(votes: npt.NDArray[np.integer]) -> float:
+def _kappa(pairs: float, totals: npt.NDArray[np.integer], annotators: int) -> float:
     """Fleiss' kappa: agreement beyond chance of the same number of annotators on every row; NaN where all votes are for one category.
 
     Args:
-        votes: [N, C], how many annotators chose the category; every row has the same sum n >= 2.
+        pairs: ordered pairs of annotators of one row who chose the same category, over all rows.
+        totals: [C], votes for each category.
+        annotators: votes of a row, 2 or more.
 
     Source:
         Fleiss, *Measuring nominal scale agreement among many raters*, Psychological Bulletin 76 (1971).
     """
-    annotators = int(votes[0].sum())
-    observed = float((votes.astype(np.float64) ** 2).sum() - len(votes) * annotators)
-    return _kappa(observed, votes.sum(axis=0), annotators)
-
-
-def _kappa(pairs: float, totals: npt.NDArray[np.integer], annotators: int) -> float:
     rows = totals.sum() / annotators
     observed = pairs / (rows * annotators * (annotators - 1))
     by_chance = float(((totals / totals.sum()) ** 2).sum())

@@ -78,11 +78,6 @@ class AffectBatch:
         soft = {name: targets.to(device) for name, targets in self.soft.items()}
         return replace(self, **_tensors_on(device, self), soft=soft)
 
-    def valid_counts(self) -> dict[str, Tensor]:
-        """The number of valid labels by task, int64 scalars: AU entries, rows with an expression, rows with valence and arousal."""
-        masks = {"au": self.au_mask, "expression": self.expression_mask, "va": self.va_mask}
-        return {task: mask.sum(dtype=torch.int64) for task, mask in masks.items()}
-
 
 class Pick(NamedTuple):
     """One row of a batch that is still to be read.

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 TASKS = ("au", "expression", "va")
 """The tasks, in the order of the columns of `LabelArrays.taught`."""
 
-LABEL_COLUMNS = ("au", "au_mask", "expression", "expression_mask", "valence", "arousal", "va_mask")
-
 
 def column_array(dataset: "Dataset | pa.Table", name: str, columns: Sequence[int] | None = None) -> NDArray[Any]:
     """A whole column as an array: [rows], or [rows, slots] for a fixed-size list; a view of the memory map where it is one piece of numbers.

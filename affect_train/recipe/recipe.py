@@ -9,7 +9,7 @@ from pydantic import Field, StringConstraints
 from affect_data.files import write_text
 from affect_data.recipe_file import TRAINING_RECIPE, RecipeText, read_recipe_text, validated
 from affect_data.yaml12 import write_yaml
-from affect_train.recipe.dataset import DatasetEntry, DatasetOptions
+from affect_train.recipe.dataset import DatasetEntry
 from affect_train.recipe.methods.options import MethodSection
 from affect_train.recipe.methods.supervised import SupervisedOptions
 from affect_train.recipe.model import ModelOptions, TaskOptions
@@ -43,12 +43,6 @@ class Recipe(Section):
     optimizer: OptimizerOptions = OptimizerOptions()
     schedule: ScheduleOptions = ScheduleOptions()
     training: TrainingOptions = TrainingOptions()
-
-    @property
-    def dataset_folder(self) -> Path:
-        """The dataset folder, for what no other dataset has; `rules` refuses a recipe that asks it of another one."""
-        assert not isinstance(self.dataset, DatasetOptions)
-        return Path(self.dataset)
 
     def to_yaml(self) -> str:
         """The recipe with every default written out; `read_recipe` gives an equal recipe from it."""

@@ -16,7 +16,6 @@ from affect_data.pictures import (
     decode_rgb,
     examine,
     open_picture,
-    undecodable_because,
 )
 
 REFUSED = ("DDS", "ICO", "TGA", "EPS", "PDF", "PCX", "SGI")
@@ -44,19 +43,19 @@ def test_a_whole_picture_decodes(kind: str) -> None:
 def test_a_truncated_picture_does_not_though_it_opens(kind: str) -> None:
     data = ENCODED[kind][: len(ENCODED[kind]) * 2 // 3]
     open_picture(data).close()
-    assert "truncated" in undecodable_because(data)
+    assert "truncated" in examine(data).because
 
 
 @pytest.mark.parametrize("data", [b"\0" * 500, b"<html>Not found</html>"])
 def test_what_is_no_picture_is_said_to_be_none(data: bytes) -> None:
-    assert undecodable_because(data).startswith("not an image file")
-    assert undecodable_because(b"") == "the file is empty"
+    assert examine(data).because.startswith("not an image file")
+    assert examine(b"").because == "the file is empty"
 
 
 @pytest.mark.parametrize("data", [POSTSCRIPT, *map(encoded, REFUSED)], ids=["postscript", *REFUSED])
 def test_other_formats_are_refused_and_start_no_program(data: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(subprocess, "Popen", lambda *_, **__: pytest.fail("a program was started"))
-    assert undecodable_because(data) == f"not an image file of a format that is read ({', '.join(FORMATS)})"
+    assert examine(data).because == f"not an image file of a format that is read ({', '.join(FORMATS)})"
     with pytest.raises(PictureError, match="not an image file"):
         open_picture(data)
 
@@ -67,23 +66,23 @@ def test_a_picture_of_too_many_pixels_is_not_decoded_and_its_limit_is_named(
 ) -> None:
     monkeypatch.setenv("AFFECT_MAX_PIXELS", "575")
     expected = "24 x 24 pixels are more than 575; set the environment variable AFFECT_MAX_PIXELS to accept it"
-    assert undecodable_because(ENCODED[kind]) == expected
+    assert examine(ENCODED[kind]).because == expected
     monkeypatch.setenv("AFFECT_MAX_PIXELS", "576")
-    assert undecodable_because(ENCODED[kind]) == ""
+    assert examine(ENCODED[kind]).because == ""
 
 
 def test_what_pillow_calls_a_bomb_is_none_where_the_limit_accepts_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
-    assert "decompression bomb" in undecodable_because(ENCODED["PNG"])
+    assert "decompression bomb" in examine(ENCODED["PNG"]).because
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 400)
-    assert undecodable_because(ENCODED["PNG"]) == ""
+    assert examine(ENCODED["PNG"]).because == ""
 
 
 @pytest.mark.parametrize(("mode", "kind"), [("F", "TIFF"), ("I", "TIFF")])
 def test_samples_without_a_known_range_are_refused(mode: str, kind: str) -> None:
     sink = io.BytesIO()
     Image.fromarray(np.full((4, 4), 70_000, np.float32 if mode == "F" else np.int32), mode).save(sink, kind)
-    assert "whose range is unknown" in undecodable_because(sink.getvalue())
+    assert "whose range is unknown" in examine(sink.getvalue()).because
 
 
 @given(

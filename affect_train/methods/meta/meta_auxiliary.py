@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 class MetaAuxiliary(Supervised):
     """The losses of labels, with the expression loss of each row multiplied by a weight in (0, 1) that a small network gives it.
 
-    The network learns around each step, see `learning.WeightLearning`.
+    The network learns around each step, see `row_weights.WeightLearning`.
 
     Source: Li & Shan, *Meta Auxiliary Learning for Facial Action Unit Detection* (arXiv 2105.06620). What the paper leaves open is an option.
     """

@@ -7,7 +7,6 @@ from affect_data.statistics.agreement import (
     AgreementCounter,
     annotators_by_database,
     entropy_bits,
-    fleiss_kappa,
     with_none,
 )
 from affect_data.vocabulary import EXPRESSIONS
@@ -35,13 +34,22 @@ def shares(**by_name):
     return [by_name.get(name, 0.0) for name in EXPRESSIONS]
 
 
+def kappa(votes):
+    """Of votes for the first expressions, by the same number of annotators on every row."""
+    annotators = sum(votes[0])
+    counter = AgreementCounter({"ferplus": annotators})
+    rows = [np.divide([*row, *[0] * (len(EXPRESSIONS) - len(row))], annotators) for row in votes]
+    counter.add(votes_chunk(rows, [1] * len(rows)))
+    return counter.table()["fleiss_kappa"].item()
+
+
 def test_kappa_of_the_worked_example_is_the_published_one():
-    assert fleiss_kappa(np.array(WORKED_EXAMPLE)) == pytest.approx(0.210, abs=5e-4)
+    assert kappa(WORKED_EXAMPLE) == pytest.approx(0.210, abs=5e-4)
 
 
 def test_kappa_is_one_where_all_agree_and_undefined_where_there_is_one_category():
-    assert fleiss_kappa(np.array([[5, 0], [0, 5]])) == 1.0
-    assert np.isnan(fleiss_kappa(np.array([[5, 0], [5, 0]])))
+    assert kappa([[5, 0], [0, 5]]) == 1.0
+    assert kappa([[5, 0], [5, 0]]) is None
 
 
 def test_entropy_is_in_bits():

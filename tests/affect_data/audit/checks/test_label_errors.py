@@ -10,7 +10,7 @@ import pytest
 from affect_data.audit.base import AuditedDataset
 from affect_data.audit.checks.label_errors import LabelErrors
 from affect_data.audit.checks.teacher import TeacherDisagreement
-from affect_data.audit.predictions import accuracy, best_predictions, gradients, linear_predictions
+from affect_data.audit.predictions import Predictions, best_predictions, gradients, linear_predictions
 from affect_data.dataset.folder import DatasetFolder
 from affect_data.dataset.kinds.soft_labels import SoftLabelProvenance
 from affect_data.dataset.soft_labels import write_soft_labels
@@ -65,6 +65,15 @@ def test_flips_are_found_with_three_times_the_precision_of_chance(
     assert precision >= 3 * FLIPPED_SHARE
     assert found["score"].is_between(0, 1).all()
     assert set(tasks) <= {"expression", "valence", "arousal", *(f"AU{unit}" for unit in ACTION_UNITS)}
+
+
+def accuracy(dataset: AuditedDataset, found: Predictions) -> float:
+    """Share of the labelled expressions that predictions hit."""
+    label = dataset.labels["expression"].to_numpy()
+    rows = np.isin(label, found.expressions)
+    assert found.expression is not None
+    said = np.array(found.expressions)[found.expression[rows].argmax(axis=1)]
+    return float(np.mean(said == label[rows]))
 
 
 def test_the_linear_model_learns_from_other_folds_only(
