@@ -78,9 +78,12 @@ def concordance(statistics: Tensor, epsilon: float) -> Tensor:
     """The concordance correlation coefficient of merged statistics, with population variances.
 
     ``2 cov / (var x + var y + (mean x - mean y)² + epsilon)``: the epsilon bounds the gradient where neither predictions nor labels vary.
+
+    Source: Lin, *A concordance correlation coefficient to evaluate reproducibility*, Biometrics 45 (1989); the epsilon is ours.
     """
     n, x, y, xx, yy, xy = (statistics / statistics[0].clamp(min=1)).unbind()
     del n
+    # Rounding can push the variance of constant values a hair below zero.
     return 2 * (xy - x * y) / ((xx - x * x).clamp(min=0) + (yy - y * y).clamp(min=0) + (x - y) ** 2 + epsilon)
 
 

@@ -19,10 +19,15 @@ Bools = npt.NDArray[np.bool_]
 Indices = npt.NDArray[np.int64]
 
 _ROUNDS: Final = 1024
+"""Rounds that are drawn at once, before it is seen in which of them a label came down to MeanIR."""
 _APART_SHARE: Final = 0.1
+"""Fewer rows than this share of a bag would be cloned too often in place of all of it."""
 _STEP_SHARE: Final = 8
+"""The part of what a label lacks that is cloned at once: its clones raise other labels, too, and then another one may be the rarest."""
 _SMALLEST_STEP: Final = 32
+"""Clones of a step at least, so that the last ones do not come one by one."""
 _ENDLESS: Final = 20
+"""Clones a row after which a target without a budget counts as out of reach."""
 
 
 def charte_clones(present: Bools, percentage: float, seed: int) -> Indices:
@@ -55,6 +60,7 @@ def charte_clones(present: Bools, percentage: float, seed: int) -> Indices:
                 for label, u in zip(open_labels.tolist(), shares.T, strict=True)
             ]
         )
+        # The counts after every single clone: the first round in which one balances a label is the last of this turn.
         after = counts + np.cumsum(matrix[rows.ravel()], axis=0, dtype=np.int32)
         own = after[np.arange(len(after)), np.tile(open_labels, rounds)]
         balanced = (after.max(axis=1) / own <= mean_ir).reshape(rounds, -1)
@@ -151,6 +157,7 @@ def clones_to_target(
         key = (label, int(counts.argmax()))
         if key not in queues:
             queues[key] = _Queue(_rows_to_clone(present, *key), rng)
+        # IRLbl = largest count / own count is at the target from this count on.
         missing = math.ceil(counts.max() / target) - int(counts[label])
         picked = queues[key].take(min(max(missing // _STEP_SHARE, _SMALLEST_STEP), left))
         if repeat_cap is not None:

@@ -8,6 +8,7 @@ Sources:
     Neurocomputing 163 (2015): IRLbl, MeanIR, CVIR.
     Charte et al., *Concurrence among imbalanced labels and its influence on multilabel resampling algorithms*, HAIS 2014: SCUMBLE.
     Charte & Charte, *Working with multilabel datasets in R: the mldr package*, The R Journal 7 (2015), for what the papers leave open.
+    Brin, Motwani, Ullman & Tsur, *Dynamic itemset counting and implication rules for market basket data*, SIGMOD 1997: lift, there called interest.
 """
 
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ Floats = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.int64]
 
 _BLOCK: Final = 1 << 12
+"""Rows that are float64 at once: few enough for the cache, enough for BLAS."""
 
 
 @dataclass(frozen=True)
@@ -181,6 +183,7 @@ def co_occurrence(annotated: Bools, present: Bools, rows: npt.NDArray[np.integer
         one += weighted.T @ known
         together += weighted.T @ has
     lift = np.full((labels, labels), np.nan)
+    # All three probabilities are shares of the rows in which both are annotated, so that one of the three divisors is left.
     np.divide(together * both_annotated, one * one.T, out=lift, where=(one * one.T) > 0)
     return CoOccurrence(both_annotated.astype(np.int64), together.astype(np.int64), lift)
 
@@ -252,6 +255,7 @@ def _label_scumble(present: Bools, scumble: Floats, times: Counts, counts: Float
     mean, variance, variation = (np.full(len(counts), np.nan) for _ in range(3))
     np.divide(label_counts(present, scumble * times), counts, out=mean, where=counts > 0)
     np.divide(label_counts(present, scumble**2 * times), counts, out=variance, where=counts > 0)
+    # The mean of the squares minus the square of the mean, which rounding can push below zero.
     variance = np.maximum(variance - mean**2, 0.0)
     np.divide(np.sqrt(variance), mean, out=variation, where=mean > 0)
     return mean, variation

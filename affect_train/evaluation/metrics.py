@@ -66,6 +66,7 @@ def _best_threshold(probabilities: Floats, present: Bools, default: float) -> fl
     descending, hits = probabilities[order].astype(np.float64), np.cumsum(present[order])
     # A threshold can only stand between two different probabilities, or below all of them.
     ends = np.flatnonzero(np.append(np.diff(descending) != 0, True))
+    # F1 = 2 TP / (predicted + present), and a threshold after the k-th probability predicts k rows.
     scores = 2 * hits[ends] / (ends + 1 + positives)
     below = np.append(descending[1:], 0.0)[ends]
     lowest_included = descending[ends]
@@ -189,6 +190,7 @@ def track_concordances(predictions: Floats, labels: Floats, index: NDArray[np.in
 
     x, y = np.asarray(predictions, np.float64), np.asarray(labels, np.float64)
     mean_x, mean_y = mean(x), mean(y)
+    # Away from the mean before they are squared: a difference of sums would lose the variance of a track that hardly varies.
     away_x, away_y = x - mean_x[index], y - mean_y[index]
     variance = mean(away_y**2)
     denominator = mean(away_x**2) + variance + (mean_x - mean_y) ** 2
@@ -223,6 +225,7 @@ def _weighted(parts: Sequence[tuple[float, float | None]]) -> float | None:
 
 
 def _mean(values: Sequence[float | None]) -> float | None:
+    # A class that is neither predicted nor present has no F1, and takes no part in the mean.
     defined = [value for value in values if value is not None]
     return float(np.mean(defined)) if defined else None
 

@@ -87,6 +87,8 @@ class DirectionalDerivatives:
     features that hardly vary within thousandths of weight space, and over shorter ones the change is lost in float32. The distance of one direction
     is the first try for the next.
 
+    Source: Liu, Simonyan & Yang, *DARTS* (arXiv 1806.09055), section 2.3, with a distance that is fixed in weight space; this one is ours.
+
     Args:
         add: from a tensor to its sum over processes, so that all take the same distance.
         change: of the outputs, see `LOGIT_CHANGE`.
@@ -120,6 +122,7 @@ class DirectionalDerivatives:
             behind = passes.take(torch._foreach_neg(moves))
             if here is not None or self._far_enough((ahead.outputs - behind.outputs) / 2):
                 break
+        # (l(w + d v / |v|) - l(w - d v / |v|)) / 2 d is the derivative along v / |v|; times |v|, that along v.
         along = (ahead.losses.detach() - behind.losses) * (norm / (2 * distance))
         return RowLosses(along, ahead)
 

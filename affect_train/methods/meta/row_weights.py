@@ -59,6 +59,8 @@ class WeightLearning(StepWrapper):
     passes hold the rows with an expression alone, or all rows where these depend on one another (batch normalisation) or on random numbers
     (dropout), which are then the same.
 
+    Source: Shu et al., *Meta-Weight-Net* (arXiv 1902.07379), algorithm 1; Li & Shan (arXiv 2105.06620), for action units as what judges.
+
     Args:
         method: whose options say how, and whose losses of action units judge the trial.
         trained: the model and its optimizer, and all terms of the step that is tried.
@@ -223,6 +225,7 @@ class WeightLearning(StepWrapper):
         with torch.no_grad():
             tried = list(torch._foreach_sub(self.space.own, step, alpha=self.virtual_rate))
         direction = self.processes.sum_all(self._meta_gradient(trial, tried))
+        # d meta / d weight_i = <v, d (w - a g) / d weight_i>, and g holds weight_i times the gradient of loss_i over n.
         factor = -self.virtual_rate * self.options.task_weights.expression / trial.expressions
         rows = self._row_losses(trial, seen, direction)
         return weights, factor * rows.along, rows
@@ -295,6 +298,7 @@ class WeightLearning(StepWrapper):
     def _learn(self, trial: Trial, weights: Tensor, gradient: Tensor) -> None:
         """One step of the weight network, equal on all processes."""
         if self.options.weight_network.mean == "kept":
+            # A gradient without its mean does not ask for another mean weight: what rows gain, others lose.
             mean = self.processes.sum(gradient.sum()) / trial.expressions
             gradient = (gradient - mean).where(trial.batch.expression_mask, 0.0)
         parameters = list(self.network.parameters())
