@@ -11,13 +11,13 @@ from typing import Final
 
 import polars as pl
 
-from affect_data.build.engine import map_shards
 from affect_data.databases.base import DRAWN_MARKER
 from affect_data.demo.sampler import DEMO_ACTION_UNITS, FaceSampler
 from affect_data.demo.sheet import contact_sheet
 from affect_data.demo.style import Style
 from affect_data.demo.truth import PlacedFace
 from affect_data.errors import DataError, UnknownNameError, UsageError
+from affect_data.processes import map_plans
 
 TRUTH: Final = "truth.parquet"
 SHEET: Final = "faces.png"
@@ -140,7 +140,7 @@ def write_demo(
     # The samplers, because a world's read-only mappings cannot be sent to other processes.
     jobs = [(partial, name, seed, count, world.sampler(name, seed)) for name, count in world.faces_of(faces).items()]
     parts = []
-    for done, part in enumerate(map_shards(_write_database, jobs, workers), start=1):
+    for done, part in enumerate(map_plans(_write_database, jobs, workers), start=1):
         parts.append(part)
         progress("drawing faces", done, len(jobs))
     truth = pl.concat(parts).sort("database", "image", "face")

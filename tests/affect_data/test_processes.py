@@ -10,19 +10,19 @@ from pathlib import Path
 
 import pytest
 
-from affect_data.build.engine import map_shards
+from affect_data.processes import map_plans
 
 IN_TWO_PROCESSES = """
 import os, time
 from pathlib import Path
-from affect_data.build.engine import map_shards
+from affect_data.processes import map_plans
 
 def note(folder):
     (Path(folder) / f"{os.getpid()}.pid").touch()
     time.sleep(0.05)
 
 if __name__ == "__main__":
-    list(map_shards(note, [os.environ["FOLDER"]] * 10_000, 2))
+    list(map_plans(note, [os.environ["FOLDER"]] * 10_000, 2))
 """
 
 
@@ -35,33 +35,33 @@ def is_running(process: int) -> bool:
 
 
 def test_one_worker_runs_in_this_process_and_in_order() -> None:
-    assert list(map_shards(lambda plan: (os.getpid(), plan * 2), [1, 2, 3], 1)) == [(os.getpid(), n) for n in (2, 4, 6)]
+    assert list(map_plans(lambda plan: (os.getpid(), plan * 2), [1, 2, 3], 1)) == [(os.getpid(), n) for n in (2, 4, 6)]
 
 
 def test_one_worker_does_nothing_before_it_is_asked() -> None:
     done: list[int] = []
-    results = map_shards(done.append, [1, 2, 3], 1)
+    results = map_plans(done.append, [1, 2, 3], 1)
     assert done == []
     next(results)
     assert done == [1]
 
 
 def test_a_single_plan_needs_no_process() -> None:
-    assert list(map_shards(lambda plan: os.getpid(), ["plan"], 8)) == [os.getpid()]
+    assert list(map_plans(lambda plan: os.getpid(), ["plan"], 8)) == [os.getpid()]
 
 
 def test_no_plan_gives_no_result() -> None:
-    assert list(map_shards(operator.neg, [], 2)) == []
+    assert list(map_plans(operator.neg, [], 2)) == []
 
 
 def test_two_workers_give_the_same_results() -> None:
-    assert sorted(map_shards(operator.neg, range(20), 2)) == sorted(map_shards(operator.neg, range(20), 1))
+    assert sorted(map_plans(operator.neg, range(20), 2)) == sorted(map_plans(operator.neg, range(20), 1))
 
 
 def test_an_error_in_a_worker_reaches_the_caller_and_ends_the_rest() -> None:
     started = time.monotonic()
     with pytest.raises(TypeError, match="bad operand"):
-        list(map_shards(operator.neg, ["no number", *range(10)], 2))
+        list(map_plans(operator.neg, ["no number", *range(10)], 2))
     assert time.monotonic() - started < 30
 
 
