@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
 from affect_data.errors import DataError, UsageError
+from affect_data.interrupts import interrupts_wait
 from affect_train.inputs.augment import Augmentation, augmentation_key
 from affect_train.inputs.preprocess import ImageDecodeError, Pixels, Preprocessing
 
@@ -186,7 +187,10 @@ class FaceLoader:
         )
 
     def __iter__(self) -> Iterator[FaceBatch]:
-        for fetched in self._loader:
+        # Loader processes start here; they end with this one, and Ctrl-C is its alone.
+        with interrupts_wait():
+            batches = iter(self._loader)
+        for fetched in batches:
             if isinstance(fetched, DataError):
                 raise fetched
             yield fetched
