@@ -81,7 +81,7 @@ def say_interrupted() -> None:
 
 @contextmanager
 def interrupts_wait() -> Iterator[None]:
-    """Lets a Ctrl-C wait until the end of the block; processes that are started in it never see one."""
+    """Lets a Ctrl-C wait until the end of the block; `processes.starting_processes` is what starts some in one."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     waiting: list[int] = []
     handler: Any = None

@@ -12,10 +12,10 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing import active_children, get_context, parent_process
+from multiprocessing import active_children, get_context, parent_process, resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from time import monotonic
@@ -76,6 +76,15 @@ class _Worker:
     connection: Connection
 
 
+@contextmanager
+def starting_processes() -> Iterator[None]:
+    """A block in which processes are started that never see Ctrl-C; one that comes meanwhile waits for the end of the block."""
+    # Where it is started amid the block, it would let Ctrl-C through again.
+    resource_tracker.ensure_running()
+    with interrupts_wait():
+        yield
+
+
 class WorkerProcesses:
     """Spawned processes that work on one plan after the other; leaving the block ends them.
 
@@ -122,7 +131,7 @@ class WorkerProcesses:
         context = get_context("spawn")
         ours, theirs = context.Pipe()
         process = context.Process(target=_work, args=(theirs, self._lead_groups))
-        with interrupts_wait():
+        with starting_processes():
             process.start()
             self._workers.append(_Worker(process, ours))
             if self._lead_groups and process.pid is not None:

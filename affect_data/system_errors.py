@@ -1,6 +1,7 @@
 """Errors of the file system and of parsers as errors of ours: which file, what happened, what to do.
 
-Readers and writers say which file they are at, `with at_file(path):`; what they do not translate, the command line does when it ends.
+Who reads or writes says which file it is at, `with reading(path):` or `with writing_to(path):`; what they do not translate, the command line does
+when it ends.
 """
 
 import errno
@@ -15,15 +16,15 @@ from affect_data.errors import AffectError, DataError, FileAccessError, Unreadab
 
 PARSERS: Final = frozenset(
     (
+        "_csv",
         "csv",
         "fastexcel",
         "json",
         "lzma",
         "pandas",
         "PIL",
-        "polars",
-        "pyarrow",
         "safetensors",
+        "safetensors_rust",
         "struct",
         "xml",
         "yaml",
@@ -32,6 +33,9 @@ PARSERS: Final = frozenset(
     )
 )
 """Packages whose errors tell of a file's content."""
+
+PARSER_ERRORS: Final = frozenset(("ArrowInvalid", "ComputeError", "NoDataError"))
+"""Such errors of packages that raise others for defects of the program."""
 
 NETWORK: Final = frozenset(("httpx", "httpcore", "huggingface_hub", "requests", "ssl", "urllib", "urllib3"))
 
@@ -68,10 +72,8 @@ _NUMBER: Final = re.compile(r"\b(?:os error|errno) (\d+)\b", re.IGNORECASE)
 
 
 @contextmanager
-def at_file(path: Path | str) -> Iterator[None]:
-    """Turns what the file system or a parser raises in the block into an error of ours that names `path`.
-
-    An error that names its own file keeps that name.
+def reading(path: Path | str) -> Iterator[None]:
+    """Turns what the file system or a parser raises in the block into an error of ours that names `path`, or the file that it names itself.
 
     Raises:
         FileAccessError: the system refused.
@@ -87,6 +89,25 @@ def at_file(path: Path | str) -> Iterator[None]:
         raise translated from error
 
 
+@contextmanager
+def writing_to(path: Path | str) -> Iterator[None]:
+    """The same for a file or folder that is written, where only the system has reasons to refuse.
+
+    Raises:
+        FileAccessError: the system refused.
+        DataError: memory ran out.
+    """
+    try:
+        yield
+    except AffectError:
+        raise
+    except Exception as error:
+        translated = _refused_by_system(error, path)
+        if translated is None:
+            raise
+        raise translated from error
+
+
 def as_own_error(error: BaseException, path: Path | str | None = None) -> AffectError | None:
     """The error of ours that says the same, or None where only a defect of the program explains it.
 
@@ -96,42 +117,56 @@ def as_own_error(error: BaseException, path: Path | str | None = None) -> Affect
     """
     if isinstance(error, AffectError):
         return error
-    number = _number(error)
-    if number is not None:
-        return _refused(number, _named(error) or path, str(error))
+    refused = _refused_by_system(error, path)
+    if refused is not None:
+        return refused
     if isinstance(error, RecursionError):
         return UnreadableFileError(path, "it is nested too deeply", f"Give a file as its database publishes it. {SHOW}")
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
-        at = f" at '{path}'" if path is not None else ""
-        return DataError(
-            f"memory ran out{at}: {str(error) or 'no more can be had'}. Use smaller batches or fewer workers, or a machine with more"
-        )
     if isinstance(error, UnicodeDecodeError):
         because = f"byte {error.start:,} is not {error.encoding} text"
         return UnreadableFileError(path, because, "Save it as UTF-8, or copy it from its source again")
-    package = type(error).__module__.partition(".")[0]
-    if isinstance(error, ConnectionError | TimeoutError) or package in NETWORK:
+    if isinstance(error, ConnectionError | TimeoutError) or _package(error) in NETWORK:
         return DataError(
             f"the network did not answer: {_first_line(error)}. Check the connection, then run the same command again"
         )
-    if isinstance(error, OSError | EOFError) or package in PARSERS or "integer string conversion" in str(error):
-        because = f"{type(error).__name__}: {_first_line(error)}"
+    if (
+        isinstance(error, OSError | EOFError)
+        or _package(error) in PARSERS
+        or type(error).__name__ in PARSER_ERRORS
+        or "integer string conversion" in str(error)
+    ):
         return UnreadableFileError(
-            path, because, f"It is damaged or of another format: copy it from its source again. {SHOW}"
+            path,
+            f"{type(error).__name__}: {_first_line(error)}",
+            f"It is damaged or of another format: copy it from its source again. {SHOW}",
+        )
+    return None
+
+
+def _refused_by_system(error: BaseException, path: Path | str | None) -> AffectError | None:
+    number = _number(error)
+    if number is not None:
+        return _refused(number, _named(error) or path, str(error))
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        at = f" at '{path}'" if path is not None else ""
+        return DataError(
+            f"memory ran out{at}: {_first_line(error)}. Use smaller batches or fewer workers, or a machine with more"
         )
     return None
 
 
 def _number(error: BaseException) -> int | None:
     """The system's number for what happened; libraries of other languages only write it into their message."""
-    if isinstance(error, OSError) and error.errno is not None and not isinstance(error, ConnectionError | TimeoutError):
-        return error.errno if type(error).__module__.partition(".")[0] not in NETWORK else None
-    found = (
-        _NUMBER.search(str(error))
-        if type(error).__module__.partition(".")[0] in PARSERS or isinstance(error, OSError)
-        else None
-    )
+    if isinstance(error, ConnectionError | TimeoutError) or _package(error) in NETWORK:
+        return None
+    if isinstance(error, OSError) and error.errno is not None:
+        return error.errno
+    found = _NUMBER.search(str(error))
     return int(found[1]) if found else None
+
+
+def _package(error: BaseException) -> str:
+    return type(error).__module__.partition(".")[0]
 
 
 def _named(error: BaseException) -> str | None:

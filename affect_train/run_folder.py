@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from affect_data.errors import UsageError
+from affect_data.system_errors import writing_to
 from affect_train.errors import NotAModelError
 
 if TYPE_CHECKING:
@@ -48,8 +49,9 @@ def run_lock(folder: RunFolder, accelerator: "Accelerator") -> Iterator[None]:
     """
     handle, held = None, 1
     if accelerator.is_main_process:
-        folder.path.mkdir(parents=True, exist_ok=True)
-        handle = folder.lock.open("w")
+        with writing_to(folder.path):
+            folder.path.mkdir(parents=True, exist_ok=True)
+            handle = folder.lock.open("w")
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -106,10 +108,11 @@ def written_folder(path: Path) -> Iterator[Path]:
     The old folder is moved away before and removed after, so that `path` is complete at every moment in which it exists.
     """
     partial = path.with_name(f".{path.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    yield partial
-    commit_folder(partial, path)
+    with writing_to(path):
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        yield partial
+        commit_folder(partial, path)
 
 
 def commit_folder(partial: Path, path: Path) -> None:
@@ -146,13 +149,14 @@ def _flush(path: Path) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Writes a file under a temporary name, flushes it and renames it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.partial")
-    with partial.open("w", encoding="utf-8") as sink:
-        sink.write(text)
-        sink.flush()
-        os.fsync(sink.fileno())
-    partial.replace(path)
+    with writing_to(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with partial.open("w", encoding="utf-8") as sink:
+            sink.write(text)
+            sink.flush()
+            os.fsync(sink.fileno())
+        partial.replace(path)
 
 
 def write_json(path: Path, values: object) -> None:
@@ -175,7 +179,7 @@ class LineLog:
 
     def write(self, values: dict[str, Any]) -> None:
         """Adds one line; it reaches the file at once."""
-        with self._path.open("a", encoding="utf-8") as sink:
+        with writing_to(self._path), self._path.open("a", encoding="utf-8") as sink:
             sink.write(json.dumps(values) + "\n")
 
 

@@ -44,6 +44,7 @@ from affect_data.errors import DataError, NotADatasetError, UnknownNameError
 from affect_data.files import exclusive, write_text
 from affect_data.leaks.leaks import guard_parts
 from affect_data.processes import map_plans
+from affect_data.system_errors import writing_to
 
 STAGING: Final = ".{}.building"
 
@@ -133,7 +134,7 @@ def build(
         raise OutputTakenError(
             out, f"holds another dataset{lost}", "Choose another folder, or pass --overwrite to replace it"
         )
-    with exclusive(staging):
+    with exclusive(staging), writing_to(out):
         if existing is None and _existing(out) is not None:
             raise OutputTakenError(out, "was built by another process meanwhile", "Run the same command again")
         _remove_foreign_shards(staging, plans)
@@ -172,6 +173,9 @@ def build(
 
 
 def _existing(out: Path) -> DatasetFolder | None:
+    if out.is_symlink() and not out.exists():
+        because = "is a symbolic link that leads to nothing or to itself"
+        raise OutputTakenError(out, because, "Remove the link, or choose another folder")
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return None
     if not out.is_dir() or not (out / MANIFEST).exists():

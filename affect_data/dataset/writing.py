@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 from affect_data.dataset.folder import MANIFEST, DatasetFolder, Manifest, open_dataset
 from affect_data.dataset.hashing import content_hash
 from affect_data.files import exclusive, write_text
+from affect_data.system_errors import writing_to
 
 ROWS_PER_BATCH: Final = 1000
 
@@ -30,7 +31,7 @@ def write_shard(path: Path, table: pa.Table, features: "Features", batch_rows: i
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
     schema = features.arrow_schema
-    with partial.open("wb") as sink:
+    with writing_to(path), partial.open("wb") as sink:
         with pa.ipc.new_stream(sink, schema) as writer:
             writer.write_table(_without_slack(table.cast(schema)), max_chunksize=batch_rows)
         sink.flush()

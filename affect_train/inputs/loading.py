@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
 from affect_data.errors import DataError, UsageError
-from affect_data.interrupts import interrupts_wait
+from affect_data.processes import starting_processes
 from affect_train.inputs.augment import Augmentation, augmentation_key
 from affect_train.inputs.preprocess import ImageDecodeError, Pixels, Preprocessing
 
@@ -188,7 +188,7 @@ class FaceLoader:
 
     def __iter__(self) -> Iterator[FaceBatch]:
         # Loader processes start here; they end with this one, and Ctrl-C is its alone.
-        with interrupts_wait():
+        with starting_processes():
             batches = iter(self._loader)
         for fetched in batches:
             if isinstance(fetched, DataError):
