@@ -28,6 +28,8 @@ LIBRARIES = (
     "affect_train.evaluation.evaluate",
     "affect_train.labelling.label",
     "affect_train.training.loop",
+    "datasets.packaged_modules",
+    "pandas",
     "torch.utils.tensorboard",
     "transformers.models.vit.modeling_vit",
 )

@@ -5,12 +5,14 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
-from affect_data.processes import map_plans
+from affect_data.errors import SchemaError
+from affect_data.processes import ProcessEndedError, WorkerProcesses, map_plans, run_program
 
 IN_TWO_PROCESSES = """
 import os, time
@@ -63,6 +65,68 @@ def test_an_error_in_a_worker_reaches_the_caller_and_ends_the_rest() -> None:
     with pytest.raises(TypeError, match="bad operand"):
         list(map_plans(operator.neg, ["no number", *range(10)], 2))
     assert time.monotonic() - started < 30
+
+
+def breaks_a_rule(plan: int) -> int:
+    raise SchemaError("rule", "what it says", [f"uid {plan}"], 1)
+
+
+def is_killed(plan: int) -> int:
+    os.kill(os.getpid(), signal.SIGKILL)
+    return plan
+
+
+def test_an_error_of_ours_arrives_as_it_was_raised_with_the_place_in_the_worker_behind_it() -> None:
+    with pytest.raises(SchemaError, match=r"break the rule 'rule' \(what it says\): uid \d") as raised:
+        list(map_plans(breaks_a_rule, [1, 2, 3], 2))
+    assert "breaks_a_rule" in str(raised.value.__cause__)
+
+
+def test_a_worker_that_is_killed_is_an_error_and_not_a_wait() -> None:
+    with pytest.raises(ProcessEndedError, match=r"was ended by SIGKILL\. Where memory ran out, use fewer workers"):
+        list(map_plans(is_killed, [1, 2, 3], 2))
+
+
+def test_large_plans_and_results_pass_both_ways() -> None:
+    plans = [bytes([number]) * 3_000_000 for number in range(6)]
+    assert sorted(map_plans(bytes, plans, 2)) == plans
+
+
+def test_processes_end_with_the_block_and_never_see_ctrl_c() -> None:
+    with WorkerProcesses(2) as processes:
+        masks = list(processes.map(signal.pthread_sigmask, []))
+        found = list(processes.map(blocked_signals, [1, 2, 3, 4]))
+        assert masks == []
+        assert all(signal.SIGINT in blocked for _, blocked in found)
+        assert all(is_running(process) for process, _ in found)
+    assert not any(is_running(process) for process, _ in found)
+
+
+def blocked_signals(_: int) -> tuple[int, set[signal.Signals]]:
+    return os.getpid(), {signal.Signals(number) for number in signal.pthread_sigmask(signal.SIG_BLOCK, ())}
+
+
+def test_what_leads_a_group_ends_with_what_it_has_started() -> None:
+    with WorkerProcesses(1, lead_groups=True) as processes:
+        (started,) = processes.map(start_a_sleeper, [None])
+        assert is_running(started)
+    until = time.monotonic() + 5
+    while is_running(started) and time.monotonic() < until:
+        time.sleep(0.02)
+    assert not is_running(started)
+
+
+def start_a_sleeper(_: None) -> int:
+    return subprocess.Popen(["sleep", "600"]).pid
+
+
+def test_a_program_is_ended_with_its_group_when_the_wait_for_it_is_interrupted() -> None:
+    began = time.monotonic()
+    timer = threading.Timer(0.5, os.kill, [os.getpid(), signal.SIGINT])
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        run_program(["sh", "-c", "trap '' TERM; sleep 600"], dict(os.environ), None)
+    assert time.monotonic() - began < 5
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at processes through /proc")

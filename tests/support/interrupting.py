@@ -106,8 +106,14 @@ class Try:
 
     @property
     def was_late(self) -> bool:
-        """Whether the command had ended before."""
-        return self.seconds < 0
+        """Whether the command had ended before, or was done, and only the interpreter's own end was left.
+
+        What the interpreter unloads last are the handlers of signals: then a Ctrl-C just kills it, which a shell shows as 130 too.
+        """
+        was_done = (
+            self.status in (0, -signal.SIGINT) and self.seconds < 0.5 and not self.log and self.command != "review"
+        )
+        return self.seconds < 0 or (was_done and self.command != "review")
 
     def complaints(self) -> list[str]:
         """What is wrong with how the command ended."""
