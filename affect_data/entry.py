@@ -23,17 +23,20 @@ def run_entry_point(command: Callable[[], object]) -> None:
     Args:
         command: imports what it needs when it is called.
     """
-    watch_interrupts(_end_processes)
-    _silence_resource_tracker()
     try:
-        with ending():
-            command()
+        try:
+            watch_interrupts(_end_processes)
+            _silence_resource_tracker()
+            with ending():
+                command()
+        finally:
+            command_finished()
+    except KeyboardInterrupt:
+        end_now(_end_processes)
     except SystemExit as end:
         if end.code == STATUS:
             end_now(_end_processes)
         raise
-    finally:
-        command_finished()
 
 
 @contextmanager

@@ -37,7 +37,7 @@ PARSERS: Final = frozenset(
 PARSER_ERRORS: Final = frozenset(("ArrowInvalid", "ComputeError", "NoDataError"))
 """Such errors of packages that raise others for defects of the program."""
 
-NETWORK: Final = frozenset(("httpx", "httpcore", "huggingface_hub", "requests", "ssl", "urllib", "urllib3"))
+NETWORK: Final = frozenset(("httpx", "httpcore", "huggingface_hub", "requests", "socket", "ssl", "urllib", "urllib3"))
 
 SHOW: Final = "The same command with --debug shows where"
 
@@ -121,26 +121,30 @@ def as_own_error(error: BaseException, path: Path | str | None = None) -> Affect
     if refused is not None:
         return refused
     if isinstance(error, RecursionError):
-        return UnreadableFileError(path, "it is nested too deeply", f"Give a file as its database publishes it. {SHOW}")
+        return _unreadable(path, "it is nested too deeply", "Give a file as its database publishes it")
     if isinstance(error, UnicodeDecodeError):
         because = f"byte {error.start:,} is not {error.encoding} text"
-        return UnreadableFileError(path, because, "Save it as UTF-8, or copy it from its source again")
-    if isinstance(error, ConnectionError | TimeoutError) or _package(error) in NETWORK:
+        return _unreadable(path, because, "Save it as UTF-8, or copy it from its source again")
+    if "integer string conversion" in str(error):
+        return _unreadable(path, "a number in it has thousands of digits", "Give a file as its database publishes it")
+    if _is_of_network(error):
         return DataError(
             f"the network did not answer: {_first_line(error)}. Check the connection, then run the same command again"
         )
-    if (
-        isinstance(error, OSError | EOFError)
-        or _package(error) in PARSERS
-        or type(error).__name__ in PARSER_ERRORS
-        or "integer string conversion" in str(error)
-    ):
-        return UnreadableFileError(
-            path,
-            f"{type(error).__name__}: {_first_line(error)}",
-            f"It is damaged or of another format: copy it from its source again. {SHOW}",
-        )
+    if isinstance(error, OSError | EOFError) or _package(error) in PARSERS or type(error).__name__ in PARSER_ERRORS:
+        because = f"{type(error).__name__}: {_first_line(error)}"
+        return _unreadable(path, because, "It is damaged or of another format: copy it from its source again")
     return None
+
+
+def _unreadable(path: Path | str | None, because: str, remedy: str) -> UnreadableFileError:
+    return UnreadableFileError(path, because, remedy if path is not None else f"{remedy}. {SHOW}")
+
+
+def _is_of_network(error: BaseException) -> bool:
+    if isinstance(error, ConnectionError | TimeoutError) or _package(error) in NETWORK:
+        return True
+    return isinstance(error, OSError) and error.errno in (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN)
 
 
 def _refused_by_system(error: BaseException, path: Path | str | None) -> AffectError | None:
@@ -157,7 +161,7 @@ def _refused_by_system(error: BaseException, path: Path | str | None) -> AffectE
 
 def _number(error: BaseException) -> int | None:
     """The system's number for what happened; libraries of other languages only write it into their message."""
-    if isinstance(error, ConnectionError | TimeoutError) or _package(error) in NETWORK:
+    if _is_of_network(error):
         return None
     if isinstance(error, OSError) and error.errno is not None:
         return error.errno
@@ -183,7 +187,7 @@ def _refused(number: int, path: Path | str | None, message: str) -> AffectError:
         return _full(path, quota=number == errno.EDQUOT)
     if number == errno.ENOMEM:
         return DataError(f"memory ran out: {message}. Use smaller batches or fewer workers, or a machine with more")
-    because, remedy = _CAUSES.get(number, (message, f"{SHOW}"))
+    because, remedy = _CAUSES.get(number, (message, "Look at that place, then run the same command again"))
     return FileAccessError(path, because, remedy if path is not None else f"{remedy}. {SHOW}")
 
 

@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import socket
 import subprocess
 import sys
 import zipfile
@@ -61,7 +62,7 @@ def test_what_the_system_refuses_names_the_path_the_reason_and_a_remedy(
         (lambda path: path.read_text(encoding="utf-8"), "byte 0 is not utf-8 text. Save it as UTF-8"),
         (lambda path: json.loads("[" * 100_000), "it is nested too deeply"),
         (lambda path: json.loads("{"), "JSONDecodeError: Expecting property name"),
-        (lambda path: json.loads("9" * 5_000), "ValueError: Exceeds the limit (4300 digits)"),
+        (lambda path: json.loads("9" * 5_000), "a number in it has thousands of digits"),
         (zipfile.ZipFile, "BadZipFile: File is not a zip file. It is damaged or of another format"),
         (Image.open, "UnidentifiedImageError"),
         (pl.read_parquet, "ComputeError: parquet"),
@@ -147,6 +148,19 @@ def test_a_write_that_the_system_cuts_is_recognised_in_every_library(tmp_path: P
     assert all("the file would become larger than" in line for line in lines)
     assert (tmp_path / "text").read_text() == "before"
     assert not (tmp_path / "text.partial").exists()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ConnectionResetError(104, "reset"),
+        TimeoutError("too long"),
+        OSError(101, "Network is unreachable"),
+        socket.gaierror(-2, "Name or service not known"),
+    ],
+)
+def test_a_network_that_fails_is_no_file_that_fails(error: Exception) -> None:
+    assert str(as_own_error(error, "file")).startswith("the network did not answer: ")
 
 
 @pytest.mark.parametrize(
