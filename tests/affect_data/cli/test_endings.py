@@ -10,6 +10,7 @@ from python_processes import run_python
 
 from affect_data.build.build import build
 from affect_data.build.recipe import recipe_from
+from affect_data.databases.base import IMAGE_MISSING
 
 Run = Callable[..., CompletedProcess[str]]
 Digests = Callable[[Path], dict[str, str]]
@@ -82,7 +83,7 @@ def test_a_folder_where_a_file_belongs_is_named(affect_data: Run, expw: Path, re
     (expw / "image" / "origin" / "p003.png").mkdir()
     built = affect_data("build", recipe, tmp_path / "merged", "--root", f"expw={expw}", "--json")
     assert built.returncode == 0
-    assert '"image file is missing": 1' in built.stdout or "missing" in built.stdout
+    assert f'"{IMAGE_MISSING}": 1' in built.stdout
     listed = expw / "label" / "label.lst"
     listed.unlink()
     listed.mkdir()
