@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING, Any
 
 from affect_data.vocabulary import ACTION_UNIT_SLOTS, EXPRESSION_SETS, EXPRESSIONS, expression_named, slot_of
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 VALENCE_AROUSAL_RANGE = (-1.0, 1.0)
 
@@ -54,21 +54,26 @@ class TaskSet:
         """For every action unit of the head, its slot in the dataset's column ``au``."""
         return tuple(ACTION_UNIT_SLOTS[number] for number in self.action_units)
 
-    def expression_lookup(self) -> Tensor:
+    def expression_lookup(self) -> "Tensor":
         """int64 [len(EXPRESSIONS) + 1]: from the dataset's class id to the head's, -1 where the head lacks the class.
 
         The last entry is -1, so that indexing with the dataset's missing id -1 gives -1 too.
         """
+        # Recipes name tasks, and are read without the seconds that loading torch takes.
+        import torch
+
         positions = {name: position for position, name in enumerate(self.expressions)}
         return torch.tensor([*(positions.get(name, -1) for name in EXPRESSIONS), -1], dtype=torch.int64)
 
-    def bin_centres(self) -> Tensor:
+    def bin_centres(self) -> "Tensor":
         """float32 [bins]: the centre of every bin over [-1, 1], rising."""
+        import torch
+
         low, high = VALENCE_AROUSAL_RANGE
         width = (high - low) / self.valence_arousal_bins
         return low + width * (torch.arange(self.valence_arousal_bins, dtype=torch.float32) + 0.5)
 
-    def bins(self, values: Tensor) -> Tensor:
+    def bins(self, values: "Tensor") -> "Tensor":
         """int64, same shape: the bin that holds each value in [-1, 1]; 1 belongs to the last bin."""
         low, high = VALENCE_AROUSAL_RANGE
         position = (values.double() - low) * (self.valence_arousal_bins / (high - low))

@@ -61,3 +61,9 @@ def test_the_dataset_toolkit_is_imported_without_torch(module: str) -> None:
         f"import {module}, sys; print(sorted({{'torch', 'transformers', 'accelerate', 'affect_train'}} & set(sys.modules)))"
     )
     assert (found.returncode, found.stdout) == (0, "[]\n"), found.stderr
+
+
+@pytest.mark.parametrize("module", ["affect_train.cli.app", "affect_train.recipe.recipe"])
+def test_a_training_recipe_is_read_without_torch(module: str) -> None:
+    found = python(f"import {module}, sys; print(sorted({{'torch', 'transformers', 'accelerate'}} & set(sys.modules)))")
+    assert (found.returncode, found.stdout) == (0, "[]\n"), found.stderr
