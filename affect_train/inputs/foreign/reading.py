@@ -1,6 +1,5 @@
 """Opens a dataset of the Hub or of this machine with the library ``datasets``, and says in one sentence why that failed."""
 
-import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,8 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from affect_data.bounds import read_json
 from affect_data.dataset.folder import FORMAT, MANIFEST, open_dataset
 from affect_data.errors import DataError, UnknownNameError
+from affect_train.inputs.foreign.pictures import PictureFiles
 from affect_train.recipe.dataset import DatasetSource
 
 if TYPE_CHECKING:
@@ -53,6 +54,11 @@ class OpenedSource:
             self.source if self.folder is None else self.source.model_copy(update={"path": self.folder.resolve().name})
         )
         return str(source)
+
+    @property
+    def files(self) -> PictureFiles:
+        """Those that its rows name."""
+        return PictureFiles(self.folder, follow_links=self.source.follow_links)
 
     @property
     def commit(self) -> str | None:
@@ -116,16 +122,21 @@ def _built(source: DatasetSource, folder: Path | None) -> OpenedSource:
 
     with explained(source):
         builder = load_dataset_builder(source.path, source.configuration, revision=source.revision)
-    return OpenedSource(
+    found = OpenedSource(
         source, tuple(map(str, builder.config.data_files or builder.info.splits or ())), folder, builder
     )
+    if folder is not None:
+        allowed = found.files
+        for path in (path for paths in (builder.config.data_files or {}).values() for path in paths):
+            allowed.check(str(path).rpartition("::")[2])
+    return found
 
 
 def _saved(source: DatasetSource, folder: Path) -> OpenedSource | None:
     """A dataset folder of affectkit, or what ``save_to_disk`` wrote; None where the folder is neither."""
     from datasets import DatasetDict, load_from_disk
 
-    if (folder / MANIFEST).is_file() and json.loads((folder / MANIFEST).read_text("utf-8")).get("format") == FORMAT:
+    if (folder / MANIFEST).is_file() and read_json(folder / MANIFEST).get("format") == FORMAT:
         own = open_dataset(folder)
         return OpenedSource(source, own.splits, folder, saved=own.load)
     if not any((folder / name).is_file() for name in ("state.json", "dataset_dict.json")):
