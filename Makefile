@@ -55,6 +55,7 @@ docs: $(BIN)/.installed ## Write docs/schema.md, docs/databases.md and the gener
 	$(BIN)/affect-data schema > docs/schema.md
 	$(BIN)/python -m affect_data.databases.pages
 	$(BIN)/python -m affect_data.audit.pages
+	$(BIN)/python -m affect_data.pages
 
 clean: ## Remove what the commands above made
 	rm -rf $(VENV) $(OUT) runs .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

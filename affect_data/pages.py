@@ -1,4 +1,14 @@
-"""Parts of a page that are written from the code, between two marks that stay where a person has put them."""
+"""Parts of a page that are written from the code, between two marks that stay where a person has put them.
+
+``python -m affect_data.pages``, run where ``docs`` is, writes the limits into theirs.
+"""
+
+from pathlib import Path
+from typing import Final
+
+from affect_data.bounds import LIMITS, Limit
+
+PAGE: Final = Path("docs/limits.md")
 
 
 def with_part(page: str, name: str, part: str) -> str:
@@ -13,3 +23,17 @@ def with_part(page: str, name: str, part: str) -> str:
     if not begun or not ended:
         raise ValueError(f"the page has no lines '{begin}' and '{end}'")
     return f"{before}{begin}\n\n{part}\n\n{end}\n{after}"
+
+
+def limits_page(page: str) -> str:
+    """The page with a table of all limits between the lines ``<!-- limits -->`` and ``<!-- /limits -->``."""
+    rows = [f"| {limit.holds_for} | {limit.default:,} {limit.unit} | {_raised(limit)} |" for limit in LIMITS]
+    return with_part(page, "limits", "\n".join(["| of | at most | is raised by |", "|---|---|---|", *rows]))
+
+
+def _raised(limit: Limit) -> str:
+    return f"`{limit.variable}`" if limit.variable else "nothing: no file of a database comes near"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(limits_page(PAGE.read_text(encoding="utf-8")), encoding="utf-8")

@@ -5,7 +5,6 @@ Build, training, prediction, audits, review and report share it, so that what is
 
 import io
 import math
-import os
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,13 +15,10 @@ import numpy as np
 import simplejpeg
 from PIL import Image, UnidentifiedImageError
 
+from affect_data.bounds import PIXELS
+
 FORMATS: Final = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP", "PPM", "DIB")
 """The formats that are opened, by Pillow's names. Others start programs (EPS) or are no photographs."""
-
-PIXEL_LIMIT: Final = 100_000_000
-"""Pixels that a picture may have; decoded it takes three bytes for each."""
-
-PIXEL_LIMIT_VARIABLE: Final = "AFFECT_MAX_PIXELS"
 
 JPEG_START: Final = b"\xff\xd8\xff"
 
@@ -31,22 +27,16 @@ class PictureError(ValueError):
     """Bytes that are no picture, a broken or too large picture, or a face box that does not lie in its picture."""
 
 
-def pixel_limit() -> int:
-    """The most pixels that a picture may have: ``AFFECT_MAX_PIXELS``, else `PIXEL_LIMIT`."""
-    found = os.environ.get(PIXEL_LIMIT_VARIABLE, "")
-    return int(found) if found.isdecimal() and int(found) else PIXEL_LIMIT
-
-
 def check_size(width: int, height: int) -> None:
     """Refuses a picture that is too large to be decoded.
 
     Raises:
         PictureError: it has more pixels than the limit.
     """
-    limit = pixel_limit()
+    limit = PIXELS.value()
     if width * height > limit:
         raise PictureError(
-            f"{width:,} x {height:,} pixels are more than {limit:,}; set the environment variable {PIXEL_LIMIT_VARIABLE} to accept it"
+            f"{width:,} x {height:,} pixels are more than {limit:,}; set the environment variable {PIXELS.variable} to accept it"
         )
 
 
@@ -71,7 +61,7 @@ def open_picture(source: bytes | memoryview | Path) -> Image.Image:
     except UnidentifiedImageError as error:
         raise PictureError(f"not an image file of a format that is read ({', '.join(FORMATS)})") from error
     except Image.DecompressionBombError as error:
-        raise PictureError(f"{error}; at most {pixel_limit():,} pixels are decoded ({PIXEL_LIMIT_VARIABLE})") from error
+        raise PictureError(f"{error}; at most {PIXELS.value():,} pixels are decoded ({PIXELS.variable})") from error
     except (MemoryError, FileNotFoundError):
         raise
     except Exception as error:  # damaged headers make Pillow's plugins raise nearly anything

@@ -13,6 +13,7 @@ from typing import Any, Final, Generic, Self, TypeVar, get_args, get_type_hints
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
+from affect_data.bounds import RECIPE_BYTES, read_file
 from affect_data.errors import RecipeError, UsageError, suggestion
 from affect_data.yaml12 import KeyPath, NotYamlError, read_yaml
 
@@ -151,7 +152,7 @@ def read_recipe_text(path: Path, kind: FileKind, overrides: Iterable[str] = ()) 
         RecipeError: it is no YAML mapping, or another kind of file.
     """
     try:
-        written = path.read_bytes()
+        written = read_file(path, RECIPE_BYTES)
     except FileNotFoundError:
         raise UsageError(f"{kind.name} '{path}' does not exist; recipes of the project are under recipes/") from None
     except OSError as error:

@@ -11,6 +11,8 @@ from typing import Any, Final
 
 import yaml
 
+from affect_data.bounds import RECIPE_BYTES, RECIPE_VALUES, Limit
+
 KeyPath = tuple[str | int, ...]
 
 _FLOAT = r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)"
@@ -56,16 +58,23 @@ def read_yaml(text: str) -> Document:
     """What a text says, and where.
 
     Raises:
-        NotYamlError: it is no YAML, or would make anything else than mappings, lists, words and numbers.
+        NotYamlError: it is no YAML, is too large, or would make anything else than mappings, lists, words and numbers.
     """
     document = Document(None, {}, [])
+    size = len(text.encode("utf-8", "surrogatepass"))
+    if size > RECIPE_BYTES.value():
+        raise NotYamlError(_exceeds(RECIPE_BYTES))
     try:
         loader = _Loader(text)
         try:
             node = loader.get_single_node()
             if node is None:
                 return document
-            for path, line in _places(node, (), ()):
+            most = RECIPE_VALUES.value()
+            for count, (path, line) in enumerate(_places(node, (), ()), start=1):
+                # An alias of aliases stands for more and more values, all of which would be made.
+                if count > most:
+                    raise NotYamlError(_exceeds(RECIPE_VALUES))
                 if path in document.lines:
                     document.twice.append((path, document.lines[path], line))
                 document.lines[path] = line
@@ -112,6 +121,10 @@ _Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_yaml_int)
 for _tag, _pattern, _first in _SCALARS:
     for _resolver in (_Loader, _Dumper):
         _resolver.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"^(?:{_pattern})$"), _first)
+
+
+def _exceeds(limit: Limit) -> str:
+    return f"more than {limit.value():,} {limit.unit}; set the environment variable {limit.variable} to accept it"
 
 
 def _refusal(problem: str, node: yaml.Node) -> yaml.constructor.ConstructorError:

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from affect_data.bounds import parse_json
 from affect_data.errors import UsageError
 from affect_data.files import try_lock, write_text
 from affect_data.system_errors import writing_to
@@ -115,7 +116,7 @@ def _lines_where(path: Path, keeps: Callable[[dict[str, Any]], bool]) -> list[st
     kept = []
     for text in path.read_text(encoding="utf-8").splitlines(keepends=True):
         try:
-            if keeps(json.loads(text)):
+            if keeps(parse_json(text, path)):
                 kept.append(text)
         except ValueError:
             break  # the line that a kill cut short

@@ -28,6 +28,7 @@ from typing import Any
 import numpy as np
 import torch
 from common import Round, Variant, machine, ratio, run_variants, serve
+from safetensors.torch import load_model, save_model
 
 ORDINARY, SECOND_ORDER = "ordinary step", "second order"
 OPTIONS: dict[str, dict[str, Any]] = {
@@ -125,7 +126,7 @@ def learner_of(
     accelerator = training_accelerator(recipe)
     learner = Learner.build(recipe, accelerator, 1000)
     if state is not None:
-        learner.model.load_state_dict(torch.load(state))
+        load_model(learner.model, state)
     if recipe.method.name != "supervised":
         data: Any = SimpleNamespace(
             train=SimpleNamespace(labels=range(ROWS)), order=SimpleNamespace(steps=1000), reserved=None
@@ -215,7 +216,7 @@ def train_network(folder: Path, head: dict[str, str], steps: int, *, smoke: bool
     """Writes a network that has learned one batch; says how far it came."""
     learner, accelerator = learner_of({"name": "supervised", **head}, 0, smoke=smoke)
     losses = [step(learner, accelerator, faces(LEARNED, ROWS, 112), 1) for _ in range(steps)]
-    torch.save(learner.model.state_dict(), trained_network(folder, head))
+    save_model(learner.model, str(trained_network(folder, head)))
     first, last = (
         {name: np.mean([one[name] for one in part]) for name in ("au", "expression")}
         for part in (losses[:5], losses[-5:])
@@ -227,7 +228,7 @@ def train_network(folder: Path, head: dict[str, str], steps: int, *, smoke: bool
 
 
 def trained_network(folder: Path, head: dict[str, str]) -> Path:
-    return folder / f"{head['normalisation']}.pt"
+    return folder / f"{head['normalisation']}.safetensors"
 
 
 def errors(

@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 import torch
 from common import Round, Variant, machine, run_variants, serve
+from safetensors.torch import load_file, save_file
 
 BARE, OURS, TRAINER = "bare torch loop", "ours", "transformers.Trainer"
 OURS_TRACKED = "ours, TensorBoard"
@@ -247,8 +248,8 @@ def prepare(name: str, folder: Path, steps: int) -> tuple[dict[str, Any], Callab
         return feed.round()
 
     work()
-    target = folder / f"{name}.pt"
-    torch.save(learner.model.state_dict(), target)
+    target = folder / f"{name}.safetensors"
+    save_file(learner.model.state_dict(), target)
     return {"output": str(target)}, work
 
 
@@ -257,7 +258,7 @@ def prepare(name: str, folder: Path, steps: int) -> tuple[dict[str, Any], Callab
 
 def check_weights(variants: list[Variant]) -> None:
     """Ends the program where the variants did not learn the same."""
-    states = {variant.name: torch.load(variant.described["output"]) for variant in variants}
+    states = {variant.name: load_file(variant.described["output"]) for variant in variants}
     for name, state in states.items():
         for key, values in states[BARE].items():
             if not torch.allclose(state[key], values, rtol=1e-4, atol=1e-5):

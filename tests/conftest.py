@@ -15,14 +15,34 @@ for variable in [name for name in os.environ if name.startswith("AFFECT_ROOT_")]
     del os.environ[variable]
 
 import shutil  # noqa: E402 - the environment comes before any import that reads it
+from collections.abc import Iterator  # noqa: E402
 from pathlib import Path  # noqa: E402
 
 import pytest  # noqa: E402
 from hypothesis import settings  # noqa: E402
+from pickles import pickles_in  # noqa: E402
 from python_processes import loaded_processes  # noqa: E402
 
 settings.register_profile("affectkit", deadline=None, max_examples=40, print_blob=True)
 settings.load_profile("affectkit")
+
+
+_PICKLES_BY_HAND: set[str] = set()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _nothing_that_was_written_is_a_pickle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Looks, when all tests are done, through what they had the packages write: datasets, runs, soft labels, features, audits, reports."""
+    yield
+    found = pickles_in(tmp_path_factory.getbasetemp())
+    assert [path for path in found if path.partition("/")[0] not in _PICKLES_BY_HAND] == []
+
+
+@pytest.fixture(autouse=True)
+def _pickles_by_hand(request: pytest.FixtureRequest) -> None:
+    """Leaves a test's folder out of that, where the test itself writes pickles into it."""
+    if request.node.get_closest_marker("writes_pickles"):
+        _PICKLES_BY_HAND.add(request.getfixturevalue("tmp_path").name)
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,7 @@ import polars as pl
 from affect_data.audit.base import AuditedDataset
 from affect_data.audit.registry import AUDITS
 from affect_data.audit.run import read_audit
+from affect_data.bounds import read_json
 from affect_data.databases.base import Tier
 from affect_data.databases.registry import DATABASES
 from affect_data.dataset.folder import LOCK, DatasetFolder, open_dataset
@@ -64,7 +65,7 @@ class FacesKeptInError(UsageError):
 def kept_in(folder: DatasetFolder) -> dict[str, str]:
     """The terms of those databases of a dataset whose pictures may not leave, by name; drawn faces belong to nobody."""
     lock = folder.path / LOCK
-    built_from = json.loads(lock.read_text(encoding="utf-8")).get("databases", {}) if lock.is_file() else {}
+    built_from = read_json(lock).get("databases", {}) if lock.is_file() else {}
     terms = {}
     for name in folder.manifest.databases:
         licence = DATABASES[name].licence if name in DATABASES else None

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import pyarrow as pa
 
+from affect_data.bounds import read_json
 from affect_data.build.databases import (
     DatabaseReport,
     Progress,
@@ -85,6 +86,7 @@ def build(
     out: Path,
     *,
     overwrite: bool = False,
+    follow_links: bool = False,
     progress: Progress = lambda *_: None,
 ) -> BuildReport:
     """Builds the dataset of a recipe.
@@ -97,6 +99,7 @@ def build(
         roots: folder by database name, before environment and recipe.
         out: dataset folder to make.
         overwrite: whether another dataset at `out` may be replaced.
+        follow_links: whether symbolic links may lead out of the databases' folders.
         progress: told about every step.
 
     Raises:
@@ -108,7 +111,7 @@ def build(
     """
     existing = _existing(out)
     decisions = [decision for path in recipe.decisions for decision in read_decisions(Path(path))]
-    read = read_databases(recipe, roots, progress)
+    read = read_databases(recipe, roots, progress, follow_links=follow_links)
     leaks = guard_parts([database.unified.labels for database in read.values()], recipe.splits.policy)
     staging = out.parent / STAGING.format(out.name)
     jobs = shard_jobs(recipe, read, staging)
@@ -281,7 +284,7 @@ def _lock(
 
 def _read_lock(path: Path) -> dict[str, Any]:
     try:
-        loaded = json.loads((path / LOCK).read_text(encoding="utf-8"))
+        loaded = read_json(path / LOCK)
     except (FileNotFoundError, ValueError):
         return {}
     return loaded if isinstance(loaded, dict) else {}

@@ -50,15 +50,19 @@ class DatabaseCheck:
         return {**asdict(self), "clean": self.is_clean}
 
 
-def check(recipe: DataRecipe, roots: Mapping[str, Path]) -> list[DatabaseCheck]:
+def check(recipe: DataRecipe, roots: Mapping[str, Path], *, follow_links: bool = False) -> list[DatabaseCheck]:
     """What a build of the recipe would meet, database by database; nothing is written."""
-    return [_check(name, database, recipe, roots) for name, database in recipe.readers().items()]
+    return [
+        _check(name, database, recipe, roots, follow_links=follow_links) for name, database in recipe.readers().items()
+    ]
 
 
-def _check(name: str, database: Database, recipe: DataRecipe, roots: Mapping[str, Path]) -> DatabaseCheck:
+def _check(
+    name: str, database: Database, recipe: DataRecipe, roots: Mapping[str, Path], *, follow_links: bool
+) -> DatabaseCheck:
     expected = database.layout()
     try:
-        scan, release, _ = scan_database(database, recipe.root_of(name, roots), database.options.exclude)
+        scan, release, _ = scan_database(database, recipe.root_of(name, roots), follow_links=follow_links)
     except AffectError as error:
         return DatabaseCheck(name, expected=expected, problem=str(error))
     failures = dict(scan.failures["reason"].value_counts().sort("reason").iter_rows())

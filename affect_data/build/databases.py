@@ -82,7 +82,9 @@ class ReadDatabase:
     annotation_files: dict[str, str]
 
 
-def read_databases(recipe: DataRecipe, roots: Mapping[str, Path], progress: Progress) -> dict[str, ReadDatabase]:
+def read_databases(
+    recipe: DataRecipe, roots: Mapping[str, Path], progress: Progress, *, follow_links: bool = False
+) -> dict[str, ReadDatabase]:
     """All databases of a recipe, by name; defects of all of them are reported together.
 
     Raises:
@@ -95,7 +97,7 @@ def read_databases(recipe: DataRecipe, roots: Mapping[str, Path], progress: Prog
     for done, (name, database) in enumerate(readers.items(), start=1):
         try:
             root = recipe.root_of(name, roots)
-            scan, release, digests = scan_database(database, root, database.options.exclude)
+            scan, release, digests = scan_database(database, root, follow_links=follow_links)
             read[name] = ReadDatabase(
                 database, root, release, scan, harmonise(scan, database, release, recipe.splits), digests
             )
@@ -110,10 +112,10 @@ def read_databases(recipe: DataRecipe, roots: Mapping[str, Path], progress: Prog
     return read
 
 
-def scan_database(database: Database, root: Path, exclude: tuple[str, ...]) -> tuple[Scan, str, dict[str, str]]:
+def scan_database(database: Database, root: Path, *, follow_links: bool = False) -> tuple[Scan, str, dict[str, str]]:
     """What a database's files say, its release profile, and the digests of `digest_files`."""
     with reading(root):
-        opened = DatabaseRoot(root, exclude)
+        opened = DatabaseRoot(root, database.options.exclude, follow_links=follow_links)
         scan = database.read(opened)
         return scan, database.release_of(opened), digest_files(root, scan.annotation_files)
 
@@ -125,7 +127,8 @@ def digest_files(root: Path, paths: Sequence[str]) -> dict[str, str]:
     """
     by_folder: dict[str, dict[str, str]] = {}
     for path in sorted(paths):
-        digest = hashlib.sha256((root / path).read_bytes()).hexdigest()
+        with (root / path).open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
         by_folder.setdefault(path.rpartition("/")[0], {})[path] = digest
     crowded = {folder for folder, digests in by_folder.items() if len(digests) > FILES_LISTED}
     if sum(len(digests) for folder, digests in by_folder.items() if folder not in crowded) > LINES_LISTED:

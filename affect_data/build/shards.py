@@ -14,6 +14,7 @@ from typing import Any, Final
 import polars as pl
 import pyarrow as pa
 
+from affect_data.bounds import read_json
 from affect_data.databases.base import IMAGE_MISSING, DatabaseOptions
 from affect_data.databases.registry import DATABASES, scores_of
 from affect_data.dataset.hashing import content_hash
@@ -185,7 +186,7 @@ def _pictures(job: ShardJob) -> Iterator[tuple[dict[str, Any], bytes | None]]:
 def _finished(job: ShardJob, key: str) -> ShardRecord | None:
     """The record of the shard, where it was finished with the same rows and the pictures still have the same bytes."""
     try:
-        record = ShardRecord(**json.loads(job.record_path().read_text(encoding="utf-8")))
+        record = ShardRecord(**read_json(job.record_path()))
     except (FileNotFoundError, ValueError, TypeError):
         return None
     if record.key != key or not all(job.path(group).is_file() for group in job.groups):

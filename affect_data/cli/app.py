@@ -37,6 +37,9 @@ Roots = Annotated[
         "--roots", metavar="FOLDER", help="A folder that holds one folder a database, named as in the recipe."
     ),
 ]
+FollowLinks = Annotated[
+    bool, typer.Option("--follow-links", help="Read files to which symbolic links lead out of a database's folder.")
+]
 
 
 def main() -> None:
@@ -86,13 +89,19 @@ def databases(
 
 
 @app.command(epilog="Example: `affect-data check recipes/demo/data.yaml --roots demo-databases`")
-def check(recipe: RecipePath, root: Root = [], roots: Roots = None, as_json: Json = False) -> None:  # noqa: B006 - typer copies
+def check(
+    recipe: RecipePath,
+    root: Root = [],  # noqa: B006 - typer copies
+    roots: Roots = None,
+    follow_links: FollowLinks = False,
+    as_json: Json = False,
+) -> None:
     """Report what a build would meet, without writing: what was found, what was expected, every defect with its line."""
     from affect_data.build.check import check as run_check
     from affect_data.build.recipe import read_recipe
     from affect_data.cli.tables import describe_check
 
-    checks = run_check(read_recipe(recipe), _roots(root, roots))
+    checks = run_check(read_recipe(recipe), _roots(root, roots), follow_links=follow_links)
     if as_json:
         print_json(
             {"clean": all(found.is_clean for found in checks), "databases": [found.to_json() for found in checks]}
@@ -111,6 +120,7 @@ def build(
     root: Root = [],  # noqa: B006 - typer copies
     roots: Roots = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace another dataset at OUT.")] = False,
+    follow_links: FollowLinks = False,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes that pack images; else the recipe's.")] = None,
     as_json: Json = False,
 ) -> None:
@@ -123,7 +133,9 @@ def build(
     if workers is not None:
         validated = validated.model_copy(update={"workers": workers})
     with progress_bars() as progress:
-        report = run_build(validated, _roots(root, roots), out, overwrite=overwrite, progress=progress)
+        report = run_build(
+            validated, _roots(root, roots), out, overwrite=overwrite, follow_links=follow_links, progress=progress
+        )
     if as_json:
         print_json(build_to_json(report))
     else:

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from affect_data.bounds import parse_json, read_lines_file
 from affect_data.errors import DataError, UsageError
 from affect_data.files import locked_file
 from affect_data.vocabulary import ACTION_UNITS, COMPOUND_EXPRESSIONS, EXPRESSIONS
@@ -210,7 +211,7 @@ def read_decisions(path: Path) -> list[Decision]:
         DecisionsError: see `parse_decisions`.
     """
     try:
-        return parse_decisions(path.read_text(encoding="utf-8"), path)
+        return parse_decisions(read_lines_file(path, f"'{path}'").decode("utf-8"), path)
     except OSError as error:
         raise UsageError(
             f"decisions '{path}' cannot be read: {error.strerror}; name a file that `affect-data review` wrote"
@@ -282,7 +283,7 @@ class DecisionFile:
             if start == len(data):
                 return
             try:
-                json.loads(data[start:])
+                parse_json(data[start:], f"'{self.path}'")
             except ValueError:
                 file.truncate(start)
             else:

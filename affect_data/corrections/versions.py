@@ -25,6 +25,7 @@ from typing import Any, Final
 import polars as pl
 import pyarrow as pa
 
+from affect_data.bounds import read_json
 from affect_data.corrections.decisions import Decision, Labels, count_actions, read_decisions
 from affect_data.corrections.matching import Change, LabelShard, Matching, Misfit, changed_shards, match
 from affect_data.dataset.folder import DatasetFolder, Manifest, group_files, open_dataset, staged_group
@@ -165,7 +166,7 @@ def undo_version(path: Path | str) -> tuple[DatasetFolder, int]:
                 f"'{path}' has the labels of its build: no decisions were applied, so there is nothing to undo"
             )
         kept = _folder(folder, version)
-        before = json.loads((kept / BEFORE).read_text(encoding="utf-8"))
+        before = read_json(kept / BEFORE)
         for split in before["labels"]:
             shutil.copytree(kept / split / LABELS, staged_group(folder.path / split / LABELS), copy_function=link_file)
         manifest = folder.manifest.model_copy(deep=True)

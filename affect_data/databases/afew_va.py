@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 from pydantic import Field
 
+from affect_data.bounds import BoundError, parse_json
 from affect_data.databases.base import Database, DatabaseOptions, Licence, Tier
 from affect_data.databases.root import FIX_LINE, DatabaseRoot
 from affect_data.pictures import PictureError, open_picture
@@ -144,7 +145,7 @@ def _read_clip(root: DatabaseRoot, clip: str, unboxed: list[str]) -> list[tuple[
             "unpack the archive again, or remove the folder",
         )  # fmt: skip
         return []
-    text = root.read_text(path)
+    text = root.read_document(path)
     labels = _parse(root, path, text)
     if labels is None or not _fits(root, path, name, labels, pictures):
         return []
@@ -177,7 +178,10 @@ def _parse(root: DatabaseRoot, path: str, text: str) -> dict[str, Any] | None:
         return result
 
     try:
-        labels = json.loads(text, object_pairs_hook=object_of)
+        labels = parse_json(text, path, object_of)
+    except BoundError as error:
+        root.defect(path, 0, error.found, error.expected, error.remedy)
+        return None
     except json.JSONDecodeError as error:
         root.defect(path, error.lineno, f"no JSON ({error.msg})", "a JSON file", "unpack the archive again")
         return None

@@ -17,6 +17,7 @@ from typing import ClassVar, Literal
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
+from affect_data.bounds import PICTURE_BYTES, read_file
 from affect_data.databases.root import DatabaseRoot
 from affect_data.errors import DatabaseNotFoundError, Defect
 
@@ -178,7 +179,7 @@ class Database(ABC):
             raise DatabaseNotFoundError(self.name, root.path, self.layout(), because="the folder does not exist")
         if not any(root.path.iterdir()):
             raise DatabaseNotFoundError(self.name, root.path, self.layout(), because="the folder is empty")
-        rows = self._drop_rows_without_image(root, self.scan(root))
+        rows = self._drop_rows_without_image(root, _with_images_inside(root, self.scan(root)))
         failures = root.failures()
         return Scan(
             rows,
@@ -198,7 +199,7 @@ class Database(ABC):
 
         It is called in worker processes, once a shard, with the root's path.
         """
-        return lambda image: (path / image).read_bytes()
+        return lambda image: read_file(path / image, PICTURE_BYTES, image)
 
     def _drop_rows_without_image(self, root: DatabaseRoot, rows: pl.DataFrame) -> pl.DataFrame:
         gone = pl.col("image").is_in(self.missing_images(root, rows["image"].unique(maintain_order=True).to_list()))
@@ -236,3 +237,17 @@ class Database(ABC):
             "va": bool(cls.valence_arousal),
         }
         return tuple(task for task in TASKS if labelled[task])
+
+
+def _with_images_inside(root: DatabaseRoot, rows: pl.DataFrame) -> pl.DataFrame:
+    """The rows whose image stays inside the root; an image that leaves it is a defect."""
+    images = rows["image"].unique(maintain_order=True).to_list()
+    outside = {image: because for image in images if (because := root.confined.leaves(image))}
+    for because in sorted(set(outside.values())):
+        names = [image for image, found in outside.items() if found == because]
+        remedy = root.confined.remedy(names[0])
+        quoted = because.replace("{", "{{").replace("}", "}}")
+        rows = root.refuse(
+            rows, pl.col("image").is_in(names), "{image!r}, which " + quoted, "a file inside the root", remedy
+        )
+    return rows

@@ -4,7 +4,6 @@ Every annotation file is read through it, so that each row knows its line and ea
 """
 
 import csv
-import os
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
@@ -13,6 +12,8 @@ from typing import Final
 import numpy as np
 import polars as pl
 
+from affect_data.bounds import ANNOTATION_BYTES, JSON_BYTES, LINE_BYTES, BoundError, Limit, read_file, read_lines_file
+from affect_data.confinement import ConfinedFolder
 from affect_data.databases.refusal import row_defects
 from affect_data.errors import Defect
 
@@ -33,28 +34,23 @@ class DatabaseRoot:
     Args:
         path: the folder that the user names.
         exclude: annotation lines ``path:line`` (relative to the folder) to drop.
+        follow_links: whether symbolic links may lead out of the folder.
     """
 
-    def __init__(self, path: Path, exclude: Iterable[str] = ()) -> None:
+    def __init__(self, path: Path, exclude: Iterable[str] = (), *, follow_links: bool = False) -> None:
         self.path = path
+        self.confined = ConfinedFolder(path, follow_links)
         self.defects: list[Defect] = []
         self.annotation_files: set[str] = set()
         self.notes: list[str] = []
         self._failures: list[pl.DataFrame] = []
         self._exclude = dict.fromkeys(exclude, False)
-        self._listings: dict[str, frozenset[str]] = {}
 
     # ---------------------------------------------------------------- what exists
 
     def entries(self, folder: str = "") -> frozenset[str]:
         """Names directly inside a folder (relative to the root); empty where there is no such folder."""
-        if folder not in self._listings:
-            try:
-                with os.scandir(self.path / folder) as listing:
-                    self._listings[folder] = frozenset(entry.name for entry in listing)
-            except (FileNotFoundError, NotADirectoryError):
-                self._listings[folder] = frozenset()
-        return self._listings[folder]
+        return self.confined.listing(folder).names
 
     def numbered(self, folder: str, pattern: re.Pattern[str], kind: str) -> dict[int, str]:
         """Names inside a folder by the number that the first group of a pattern finds in them; two of one number are a defect.
@@ -92,19 +88,43 @@ class DatabaseRoot:
 
     # ---------------------------------------------------------------- reading
 
-    def read_bytes(self, path: str) -> bytes:
-        """The bytes of an annotation file, which is recorded as read."""
-        data = (self.path / path).read_bytes()
+    def read_bytes(self, path: str, limit: Limit = ANNOTATION_BYTES) -> bytes:
+        """The bytes of an annotation file, which is recorded as read.
+
+        Raises:
+            OutsideError: it leaves the folder.
+            BoundError: it is larger than the limit.
+        """
+        self.confined.check(path)
+        data = read_file(self.path / path, limit, path)
         self.annotation_files.add(path)
         return data
 
     def read_text(self, path: str) -> str:
         """The text of an annotation file, with Unix line ends and without a byte-order mark.
 
-        A file that is not UTF-8 is a defect and reads as empty.
+        A file that is not UTF-8, or exceeds the limits of files and lines, is a defect and reads as empty.
         """
+        self.confined.check(path)
         try:
-            return self.read_bytes(path).decode("utf-8-sig").replace("\r\n", "\n")
+            data = read_lines_file(self.path / path, path)
+        except BoundError as error:
+            self.defect(path, 0, error.found, error.expected, error.remedy)
+            return ""
+        self.annotation_files.add(path)
+        return self._decoded(path, data)
+
+    def read_document(self, path: str) -> str:
+        """The text of an annotation file that is no list of lines, such as JSON; otherwise as `read_text`."""
+        try:
+            return self._decoded(path, self.read_bytes(path, JSON_BYTES))
+        except BoundError as error:
+            self.defect(path, 0, error.found, error.expected, error.remedy)
+            return ""
+
+    def _decoded(self, path: str, data: bytes) -> str:
+        try:
+            return data.decode("utf-8-sig").replace("\r\n", "\n")
         except UnicodeDecodeError as error:
             self.defect(
                 path,
@@ -116,9 +136,10 @@ class DatabaseRoot:
             return ""
 
     def first_line(self, path: str) -> str:
-        """The first line of a text file, without its line end or byte-order mark; empty where the file is."""
+        """The first line of a text file, without its line end or byte-order mark; empty where the file is. Very long ones are cut."""
+        self.confined.check(path)
         with (self.path / path).open("rb") as source:
-            return source.readline().decode("utf-8-sig", errors="replace").strip()
+            return source.readline(LINE_BYTES.value()).decode("utf-8-sig", errors="replace").strip()
 
     def table(
         self,
@@ -159,16 +180,22 @@ class DatabaseRoot:
             ),
         )
         frame = self.drop_excluded(frame)
-        fields = (
-            _quoted_fields(frame["line"], separator)
-            if quoted
-            else frame["line"].str.strip_chars("\r").str.split(separator)
-        )
-        counted = frame.with_columns(count=fields.list.len())
+        if quoted:
+            rows = _quoted_rows(frame["line"], separator, len(columns))
+            widths = pl.Series([count for count, _ in rows], dtype=pl.UInt32)
+        else:
+            stripped = frame["line"].str.strip_chars("\r")
+            widths = stripped.str.count_matches(separator, literal=True) + 1
         expected = f"{len(columns)} field(s): {separator.join(columns)}"
-        self.refuse(counted, pl.col("count") != len(columns), "{count} field(s): {line!r}", expected)
-        fits = counted["count"] == len(columns)
-        split = fields.filter(fits).list.to_struct(fields=list(columns)).struct.unnest()
+        found = "{count} field(s): {line!r}"
+        self.refuse(frame.with_columns(count=widths), pl.col("count") != len(columns), found, expected)
+        fits = widths == len(columns)
+        # Only now are the fields taken apart: a line of separators alone would become millions of them.
+        if quoted:
+            fields = pl.Series([row for _, row in rows if row is not None], dtype=pl.List(pl.String))
+        else:
+            fields = stripped.filter(fits).str.split(separator)
+        split = fields.list.to_struct(fields=list(columns)).struct.unnest()
         return split.with_columns(frame.filter(fits)["source_file", "source_line"].get_columns())
 
     def drop_excluded(self, frame: pl.DataFrame) -> pl.DataFrame:
@@ -339,7 +366,16 @@ def _after_lines(text: str, count: int) -> str:
     return text
 
 
-def _quoted_fields(lines: pl.Series, separator: str) -> pl.Series:
+def quoted_fields(line: str, separator: str = ",") -> list[str]:
+    """The fields of one line that may be quoted with ``"``; none where the line cannot be taken apart."""
+    try:
+        return next(csv.reader([line], delimiter=separator), [])
+    except csv.Error:
+        return []
+
+
+def _quoted_rows(lines: pl.Series, separator: str, width: int) -> list[tuple[int, list[str] | None]]:
+    """The number of fields of each line, and the fields where there are as many as expected."""
     # Each line by itself: a quotation mark that is never closed would swallow the lines after it.
-    rows = [next(csv.reader([line], delimiter=separator), []) for line in lines]
-    return pl.Series(rows, dtype=pl.List(pl.String))
+    rows = (quoted_fields(line, separator) for line in lines)
+    return [(len(row), row if len(row) == width else None) for row in rows]

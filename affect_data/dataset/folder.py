@@ -12,7 +12,6 @@
 What the manifest does not name is no part of the dataset, so that a write which was interrupted changes nothing.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 import polars as pl
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from affect_data.bounds import read_json
 from affect_data.databases.base import SPLITS
 from affect_data.dataset.kinds.soft_labels import SOFT_LABELS
 from affect_data.dataset.schema import IMAGES, LABELS, SCHEMA_VERSION
@@ -177,7 +177,7 @@ def open_dataset(path: Path | str) -> DatasetFolder:
     if not path.is_dir():
         raise NotADatasetError(path, "the folder does not exist", remedy)
     try:
-        loaded = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
+        loaded = read_json(path / MANIFEST)
     except FileNotFoundError:
         raise NotADatasetError(path, f"it has no {MANIFEST}, so it was not built to its end", remedy) from None
     except ValueError as error:
@@ -224,7 +224,7 @@ def is_sealed(folder: Path, fingerprint: str) -> bool:
 
 def _seal(folder: Path) -> tuple[str, tuple[str, ...]]:
     try:
-        state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
+        state = read_json(folder / "state.json")
         return state["_fingerprint"], tuple(file["filename"] for file in state["_data_files"])
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         return "", ()

@@ -1,6 +1,5 @@
 """Sections about the dataset itself: what was merged, which labels there are, how they are distributed."""
 
-import json
 import math
 from collections.abc import Sequence
 from typing import Any, Final
@@ -8,6 +7,7 @@ from typing import Any, Final
 import numpy as np
 import polars as pl
 
+from affect_data.bounds import read_json
 from affect_data.corrections.versions import read_changes
 from affect_data.databases.registry import DATABASES
 from affect_data.dataset.folder import LOCK, DatasetFolder
@@ -23,7 +23,7 @@ TASK_NAMES: Final = {"au": "AU", "expression": "expression", "va": "VA", "compou
 def read_lock(folder: DatasetFolder) -> dict[str, Any]:
     """What the dataset was made from; empty where the file is missing or broken."""
     try:
-        loaded = json.loads((folder.path / LOCK).read_text(encoding="utf-8"))
+        loaded = read_json(folder.path / LOCK)
     except (OSError, ValueError):
         return {}
     return loaded if isinstance(loaded, dict) else {}

@@ -1,11 +1,11 @@
 """The section about a training run: metrics with their intervals, reliability curves, the course of the losses."""
 
-import json
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
+from affect_data.bounds import BoundError, parse_json, read_json, read_lines_file
 from affect_data.dataset.folder import DatasetFolder
 from affect_data.errors import DataError
 from affect_data.report.charts import FEW, Series, bars, lines, reliability
@@ -39,7 +39,7 @@ def training(folder: DatasetFolder, run: Path) -> Section:
         NotARunError: the run has no readable ``evaluation.json``.
     """
     try:
-        report = json.loads((run / "evaluation.json").read_text(encoding="utf-8"))
+        report = read_json(run / "evaluation.json")
         parts = _results(folder, run, report)
     except FileNotFoundError:
         raise NotARunError(run, "it has no evaluation.json") from None
@@ -177,9 +177,10 @@ def _curve(curve: Mapping[str, Any], title: str, axes: tuple[str, str], size: in
 def _course(path: Path) -> list[Markup]:
     """The losses over the steps, from the lines of the log that are whole."""
     losses: dict[str, list[tuple[float, float]]] = {}
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else ():
-        with suppress(ValueError, KeyError, TypeError, AttributeError):
-            entry = json.loads(line)
+    text = read_lines_file(path, f"'{path}'").decode("utf-8", errors="replace") if path.is_file() else ""
+    for line in text.splitlines():
+        with suppress(BoundError, ValueError, KeyError, TypeError, AttributeError):
+            entry = parse_json(line, f"'{path}'")
             step = float(entry["step"])
             for name, value in entry["losses"].items() if entry["kind"] == "train" else ():
                 if not name.endswith("_ccc"):

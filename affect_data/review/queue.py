@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import polars as pl
 
+from affect_data.bounds import read_lines_file
 from affect_data.dataset.folder import DatasetFolder
 from affect_data.errors import DataError, UsageError
 
@@ -142,7 +143,11 @@ def read_uids(path: Path) -> list[str]:
         UsageError: the file cannot be read, or is empty.
     """
     try:
-        uids = [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+        uids = [
+            line.strip()
+            for line in read_lines_file(path, f"--uids {path}").decode("utf-8").splitlines()
+            if line.strip()
+        ]
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"--uids {path}: cannot be read as text ({error})") from None
     if not uids:

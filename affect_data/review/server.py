@@ -13,6 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from affect_data.bounds import SOCKET_TIMEOUT
 from affect_data.corrections.decisions import Labels
 from affect_data.errors import AffectError, DataError, UsageError
 from affect_data.review.session import DecidedMeanwhileError, ReviewSession
@@ -42,6 +43,12 @@ class _Choice(BaseModel):
     new: Labels = Labels()
     why: str = Field("", max_length=2000)
     seen: str = ""
+
+
+class _Undo(BaseModel):
+    """What the page sends when a person takes a decision back."""
+
+    id: str
 
 
 class ReviewServer(ThreadingHTTPServer):
@@ -78,6 +85,7 @@ class _Handler(BaseHTTPRequestHandler):
     server_version = "affectkit"
     sys_version = ""
     protocol_version = "HTTP/1.1"
+    timeout = SOCKET_TIMEOUT
 
     def do_GET(self) -> None:
         """Sends the page, an item or a picture."""
@@ -146,7 +154,7 @@ class _Handler(BaseHTTPRequestHandler):
             made = session.decide(choice.index, choice.action, choice.new, choice.why, choice.seen)
             self._send_json({"id": made.id, "next": session.next_open(choice.index)})
         elif path == "undo":
-            undone = session.undo(str(json.loads(body)["id"]))
+            undone = session.undo(_Undo.model_validate_json(body).id)
             self._send_json({"index": session.index_of(undone.uid, undone.split)})
         else:
             self._send_error(HTTPStatus.NOT_FOUND, "nothing here")

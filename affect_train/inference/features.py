@@ -1,7 +1,6 @@
 """A backbone's features for every row, computed once and stored as a column group; heads then train without decoding an image."""
 
 import hashlib
-import json
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from torch import nn
 
+from affect_data.bounds import read_json
 from affect_data.dataset.folder import DatasetFolder
 from affect_data.dataset.kinds.features import FEATURES, FeatureProvenance
 from affect_data.dataset.writing import add_group
@@ -116,7 +116,7 @@ def _is_affect_model(path: Path) -> bool:
     if not (path / MODEL_CONFIG).is_file():
         return False
     try:
-        config = json.loads((path / MODEL_CONFIG).read_text(encoding="utf-8"))
+        config = read_json(path / MODEL_CONFIG)
         return bool(config.get("model_type") == AffectConfig.model_type)
     except ValueError:
         # Not for this place to judge: the backbone's loader says what is wrong.

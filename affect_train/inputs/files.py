@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from affect_data.bounds import PICTURE_BYTES, read_file
 from affect_data.errors import DataError
 from affect_data.pictures import PictureError
 from affect_train.inputs.batch import FaceBatch, Pick
@@ -42,7 +43,7 @@ class PictureFiles(IndexedInputs):
 
     def _decoded(self, path: Path) -> Pixels:
         try:
-            return self._preprocessing(path.read_bytes())
+            return self._preprocessing(read_file(path, PICTURE_BYTES, f"image '{path}'"))
         except FileNotFoundError:
             raise DataError(f"image '{path}' does not exist") from None
         except OSError as error:

@@ -173,6 +173,9 @@ class DatasetOptions(Section):
         "rows",
         description="rows: every process reads all and takes its part, so that batches do not depend on their number; files: each reads its own",
     )
+    follow_links: bool = Field(
+        default=False, description="read files to which symbolic links lead out of the folder of the dataset"
+    )
 
     def __str__(self) -> str:
         parts = [self.path, *([self.configuration] if self.configuration else [])]

@@ -3,7 +3,6 @@
 Every step is a command that a user could have typed; it is shown before it runs.
 """
 
-import json
 import os
 import sys
 import time
@@ -13,6 +12,7 @@ from typing import Any, Final
 
 from rich.console import Console
 
+from affect_data.bounds import read_json
 from affect_data.errors import DataError
 from affect_data.processes import run_program
 from affect_train.run_folder import RunFolder
@@ -122,5 +122,5 @@ def _run(step: Sequence[str]) -> None:
 
 
 def _scores(evaluation: Path) -> dict[str, float | None]:
-    overall = json.loads(evaluation.read_text(encoding="utf-8"))["splits"]["validation"]["overall"]
+    overall = read_json(evaluation)["splits"]["validation"]["overall"]
     return {name: overall[task][metric] for name, (task, metric) in METRICS}

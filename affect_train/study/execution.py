@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 
+from affect_data.bounds import read_json
 from affect_data.errors import AffectError, DataError, UsageError
 from affect_data.files import exclusive, write_json
 from affect_data.processes import ProcessEndedError, WorkerProcesses, in_own_process
@@ -132,7 +133,7 @@ def _run_once(command: Command, folder: Path, run: RunCommand) -> dict[str, Any]
     marker, log = folder / "steps" / f"{command.label}.json", folder / "logs" / f"{command.label}.txt"
     line = " ".join(command.words)
     if marker.exists():
-        done: dict[str, Any] = json.loads(marker.read_text(encoding="utf-8"))
+        done: dict[str, Any] = read_json(marker)
         if done["command"] != line:
             raise UsageError(
                 f"'{marker}' is of another command: the study has changed since; remove '{folder}', or name another folder"

@@ -1,10 +1,10 @@
 """The figures and findings of studies as Markdown."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from affect_data.bounds import read_json
 from affect_data.errors import DataError
 from affect_train.study.claims import mean_and_half_width
 from affect_train.study.execution import RESULT
@@ -63,7 +63,7 @@ def read_result(folder: Path) -> dict[str, Any]:
         DataError: there is none.
     """
     try:
-        result: dict[str, Any] = json.loads((folder / RESULT).read_text(encoding="utf-8"))
+        result: dict[str, Any] = read_json(folder / RESULT)
     except (OSError, ValueError):
         raise DataError(f"'{folder}' holds no finished study; run `affect-train study STUDY {folder}`") from None
     return result

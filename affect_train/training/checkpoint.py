@@ -3,7 +3,6 @@
 They are safetensors and JSON files, which run no code when they are read.
 """
 
-import json
 import random
 import shutil
 from collections.abc import Mapping
@@ -17,6 +16,7 @@ import torch.distributed
 from accelerate import Accelerator
 from accelerate.utils import DistributedType
 
+from affect_data.bounds import BoundError, read_json
 from affect_data.files import commit_folder, partial_of, write_json
 from affect_train.errors import CheckpointError
 from affect_train.training.state import StateError, load_state, save_state
@@ -188,9 +188,9 @@ def read_progress(path: Path) -> Progress:
         CheckpointError: it has none.
     """
     try:
-        values: dict[str, Any] = json.loads((path / PROGRESS).read_text(encoding="utf-8"))
+        values: dict[str, Any] = read_json(path / PROGRESS)
         return Progress(**values)
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, BoundError) as error:
         raise CheckpointError(
             path, f"{PROGRESS} is not readable ({error})", "Remove the checkpoint to resume from the one before"
         ) from error

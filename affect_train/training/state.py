@@ -3,7 +3,6 @@
 ``torch.save`` and Accelerate's ``save_state`` write pickles, and reading one runs what it says.
 """
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -14,6 +13,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from affect_data.bounds import BoundError, read_json
 from affect_data.files import write_json
 
 TENSORS: Final = ".safetensors"
@@ -49,10 +49,10 @@ def load_state(folder: Path, name: str) -> Any:  # noqa: ANN401 - whatever was s
         StateError: the files are missing, damaged, or do not fit one another.
     """
     try:
-        values = json.loads((folder / f"{name}{VALUES}").read_text(encoding="utf-8"))
+        values = read_json(folder / f"{name}{VALUES}")
         path = folder / f"{name}{TENSORS}"
         return _decoded(values, load_file(path) if path.exists() else {})
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, SafetensorError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, BoundError, SafetensorError) as error:
         raise StateError(f"the state '{name}' cannot be read ({type(error).__name__}: {error})") from error
 
 

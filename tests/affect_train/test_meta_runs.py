@@ -86,6 +86,7 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(recipe: Callable[..., Recip
     assert same_results(tmp_path / "whole", tmp_path / "cut")
 
 
+@pytest.mark.writes_pickles
 def test_what_a_run_keeps_is_no_pickle_and_one_that_somebody_left_there_is_not_read(
     recipe: Callable[..., Recipe], tmp_path: Path
 ) -> None:

@@ -18,9 +18,9 @@ def pickles_in(folder: Path) -> list[str]:
 def _is_pickle(path: Path) -> bool:
     if path.suffix in (".pkl", ".pickle", ".pt", ".pth", ".bin"):
         return True
-    if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            return any(name.endswith(".pkl") for name in archive.namelist())
     with path.open("rb") as file:
         start = file.read(2)
+    if start == b"PK" and zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            return any(name.endswith(".pkl") for name in archive.namelist())
     return len(start) == 2 and start[:1] == START and start[1] in PROTOCOLS

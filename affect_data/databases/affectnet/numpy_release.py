@@ -1,14 +1,13 @@
 """The annotation files of AffectNet's numpy release: one tiny array for each label of each image."""
 
-import io
 import re
 from collections import defaultdict
 from functools import lru_cache
 from typing import Final
 
-import numpy as np
 import polars as pl
 
+from affect_data.bounds import ARRAY_BYTES, BoundError, parse_array
 from affect_data.databases.root import FIX_FILE, DatabaseRoot
 
 LABELS: Final = {"exp": "expression", "val": "valence", "aro": "arousal", "lnd": "landmarks"}
@@ -74,7 +73,10 @@ def _annotated(root: DatabaseRoot, folder: str) -> tuple[dict[str, set[str]], li
 def _text(root: DatabaseRoot, path: str) -> str | None:
     """The only value of an array file, as text; a file that holds anything else is a defect and gives None."""
     try:
-        return _only_value(root.read_bytes(path))
+        return _only_value(root.read_bytes(path, ARRAY_BYTES))
+    except BoundError as error:
+        root.defect(path, 1, error.found, error.expected, error.remedy)
+        return None
     except ValueError as error:
         root.defect(path, 1, str(error), "an array of one value", FIX_FILE)
         return None
@@ -85,12 +87,10 @@ def _only_value(data: bytes) -> str:
     """The value of an array file as text. Cached: there are three files an image, but few distinct values.
 
     Raises:
+        BoundError: the header promises very many.
         ValueError: the bytes are no array file, hold Python objects, or more or less than one value.
     """
-    try:
-        values = np.lib.format.read_array(io.BytesIO(data), allow_pickle=False)
-    except ValueError as error:
-        raise ValueError(f"no array that can be read ({error})") from error
+    values = parse_array(data, "the array")
     if values.size != 1:
         raise ValueError(f"an array of shape {values.shape}")
     value = values.item()

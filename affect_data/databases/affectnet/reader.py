@@ -306,8 +306,7 @@ def _image_folder(root: DatabaseRoot, places: Sequence[str]) -> str:
 
 def _header_lines(root: DatabaseRoot, path: str) -> int | None:
     """How many lines the header of a list takes: 0 or 1; None, and a defect, where it names other columns."""
-    with (root.path / path).open("rb") as file:
-        first = file.readline().decode("utf-8-sig", errors="replace").strip()
+    first = root.first_line(path)
     if LIST_COLUMNS[0].lower() not in first.lower():
         return 0
     found = first.lstrip("#").replace(" ", "")

@@ -311,6 +311,7 @@ def _multi_task_annotations(
 
 def header_of(root: DatabaseRoot, path: str) -> tuple[str, ...]:
     """The names in the first line of a file, in lower case, without the spaces around them."""
+    root.confined.check(path)
     with (root.path / path).open("rb") as file:
         line = file.readline(4096).decode("utf-8-sig", errors="replace")
     return tuple(name.strip().lower() for name in line.strip().split(","))

@@ -1,6 +1,5 @@
 """Reads the three forms of EmotioNet's lists to one frame of strings: workbook, csv export, text lists of the challenge."""
 
-import csv
 import re
 from collections.abc import Sequence
 from typing import Final
@@ -8,7 +7,9 @@ from typing import Final
 import fastexcel
 import polars as pl
 
-from affect_data.databases.root import FIX_FILE, DatabaseRoot
+from affect_data.bounds import BoundError
+from affect_data.databases.emotionet.workbook import NotAWorkbookError, check_workbook
+from affect_data.databases.root import FIX_FILE, DatabaseRoot, quoted_fields
 
 URL: Final = "URL"
 ORIGINAL_URL: Final = "URL orig"
@@ -43,9 +44,14 @@ def text_lines(root: DatabaseRoot, paths: Sequence[str]) -> pl.DataFrame:
 
 def _workbook(root: DatabaseRoot, path: str) -> list[pl.DataFrame]:
     try:
-        workbook = fastexcel.read_excel(root.read_bytes(path))
+        data = root.read_bytes(path)
+        check_workbook(data, path)
+        workbook = fastexcel.read_excel(data)
         sheets = {name: _cells(workbook, name) for name in workbook.sheet_names}
-    except fastexcel.FastExcelError as error:
+    except BoundError as error:
+        root.defect(path, 0, error.found, error.expected, error.remedy)
+        return []
+    except (NotAWorkbookError, fastexcel.FastExcelError) as error:
         root.defect(
             path,
             0,
@@ -79,7 +85,7 @@ def _sheet(root: DatabaseRoot, source: str, cells: pl.DataFrame) -> pl.DataFrame
 
 
 def _csv(root: DatabaseRoot, path: str) -> pl.DataFrame:
-    header = next(csv.reader([root.first_line(path)]), [])
+    header = quoted_fields(root.first_line(path))
     names = _columns_of(root, path, header)
     if names is None:
         return _no_lines()

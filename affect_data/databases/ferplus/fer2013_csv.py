@@ -11,6 +11,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from affect_data.bounds import lines_of
+
 SIDE: Final = 48
 FIELDS: Final = frozenset({"emotion", "pixels", "Usage"})
 GREY_VALUES: Final = {str(value).encode(): value for value in range(256)}
@@ -34,16 +36,16 @@ class FerLine:
 def header_of(path: Path) -> list[str]:
     """The column names in the first line, stripped of the blanks that one edition has."""
     with path.open("rb") as file:
-        return [name.strip() for name in file.readline().decode("utf-8-sig", errors="replace").split(",")]
+        first = next(lines_of(file, path.name), b"")
+    return [name.strip() for name in first.decode("utf-8-sig", errors="replace").split(",")]
 
 
 def read_lines(path: Path) -> Iterator[FerLine]:
     """The lines after the header, one at a time, without blank ones; a line of another number of fields has its `count` only."""
     places = _places(header_of(path))
     with path.open("rb") as file:
-        file.readline()
-        for number, line in enumerate(file, start=2):
-            if line.strip():
+        for number, line in enumerate(lines_of(file, path.name), start=1):
+            if number > 1 and line.strip():
                 fields = line.split(b",")
                 if len(fields) != len(FIELDS):
                     yield FerLine(number, len(fields), "", "", b"")
@@ -85,7 +87,7 @@ def picture_opener(path: Path) -> Callable[[int], bytes]:
     def open_picture(row: int) -> bytes:
         with path.open("rb") as file:
             file.seek(int(starts[row + 1]))
-            line = file.readline()
+            line = next(lines_of(file, path.name), b"")
         return encode_png(decode_pixels(line.split(b",")[place].strip(b' "\r\n')))
 
     return open_picture
@@ -98,5 +100,5 @@ def _places(header: list[str]) -> dict[str, int]:
 @lru_cache(maxsize=4)
 def _line_starts(path: Path, size: int, modified: int) -> npt.NDArray[np.int64]:  # noqa: ARG001 - the keys of the cache
     with path.open("rb") as file:
-        lengths = np.fromiter(map(len, file), dtype=np.int64)
+        lengths = np.fromiter(map(len, lines_of(file, path.name)), dtype=np.int64)
     return np.concatenate([[0], np.cumsum(lengths)[:-1]])

@@ -8,6 +8,7 @@ from typing import ClassVar, Final, Literal
 import polars as pl
 from pydantic import Field
 
+from affect_data.bounds import PICTURE_BYTES, read_file
 from affect_data.databases.base import Database, DatabaseOptions, Licence, Tier
 from affect_data.databases.ferplus import fer2013_csv
 from affect_data.databases.ferplus.votes import CANDIDATES, EXPRESSIONS, VotingRule, decide, shares
@@ -125,7 +126,7 @@ class FerPlus(Database):
         def open_image(image: str) -> bytes:
             address = ADDRESS.fullmatch(image)
             if address is None:
-                return (path / image).read_bytes()
+                return read_file(path / image, PICTURE_BYTES, image)
             file, row = address.groups()
             if file not in openers:
                 openers[file] = fer2013_csv.picture_opener(path / file)
@@ -309,6 +310,7 @@ def _aligned_with_pictures(root: DatabaseRoot, faces: pl.DataFrame, votes: str, 
 
 def _read_pictures(root: DatabaseRoot, path: str, used: set[int], votes: str) -> pl.DataFrame | None:
     """The lines of the file of pictures: source_line, picture_usage. Pixels are checked in the lines that are used, and not kept."""
+    root.confined.check(path)
     file = root.path / path
     root.annotation_files.add(path)
     header = fer2013_csv.header_of(file)

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from affect_data.bounds import PICTURE_BYTES, read_file, read_stream
+from affect_data.confinement import ConfinedFolder, OutsideError
 from affect_data.errors import DataError
 from affect_train.inputs.foreign.values import is_text
 from affect_train.inputs.stored import StoredFaces
@@ -16,15 +18,109 @@ Picture = bytes | str
 """The bytes of a picture, or the path of its file."""
 
 
+ARCHIVES = ("zip", "tar", "gzip", "bz2", "xz", "lz4", "zstd")
+REMOTE = ("hf", "http", "https", "s3", "gs", "gcs", "az", "abfs")
+"""Kinds of places that pictures are read from, beside files: none of them leads to this machine."""
+
+
+class PictureFiles:
+    """The files that a dataset names as its pictures. They lie in its folder, in the caches of the Hub, or at a remote place.
+
+    Args:
+        folder: of the dataset; None on the Hub.
+        follow_links: whether symbolic links may lead out of it.
+    """
+
+    def __init__(self, folder: Path | None, *, follow_links: bool = False) -> None:
+        self.folder = folder
+        self._option = "`follow_links: true` under `dataset`"
+        places = [] if folder is None else [folder.absolute(), folder.resolve()]
+        self._places = [ConfinedFolder(place, follow_links, self._option) for place in dict.fromkeys(places)]
+        self._caches: list[ConfinedFolder] | None = None
+
+    def read(self, picture: Picture) -> bytes:
+        """The bytes of a picture: those given, those of a file, or of a remote place that fsspec knows (``hf://...``).
+
+        Raises:
+            DataError: the file cannot be read.
+            OutsideError: it is outside of the folder.
+            BoundError: it is too large.
+        """
+        if isinstance(picture, bytes):
+            return picture
+        name = f"the picture '{picture}'"
+        try:
+            if "://" in picture:
+                return self._remote(picture, name)
+            if self.folder is None and not Path(picture).is_absolute():
+                remedy = "publish the dataset with its bytes, as `Dataset.push_to_hub` does"
+                raise DataError(f"{name} is a file beside a dataset of the Hub; {remedy}")
+            self.check(picture)
+            return read_file(Path(picture) if self.folder is None else self.folder / picture, PICTURE_BYTES, name)
+        except FileNotFoundError:
+            where = "" if self.folder is None else f" in '{self.folder}'"
+            raise DataError(f"{name} does not exist{where}") from None
+        except (OSError, ValueError) as error:
+            raise DataError(f"{name} cannot be read: {error}") from error
+
+    def check(self, path: str) -> None:
+        """Lets the path of a file pass that may be read.
+
+        Raises:
+            OutsideError: it may not.
+        """
+        if not Path(path).is_absolute():
+            self._places[0].check(path)
+            return
+        for place in (*self._places, *self._cached()):
+            if path.startswith(f"{place.path}/"):
+                place.check(path[len(str(place.path)) + 1 :])
+                return
+        raise OutsideError(
+            path, "lies outside of the dataset", "put the picture into its folder, or its bytes into its rows"
+        )
+
+    def _cached(self) -> list[ConfinedFolder]:
+        """Where `datasets` keeps what it has downloaded and unpacked."""
+        if self._caches is None:
+            import datasets
+            from huggingface_hub.constants import HF_HUB_CACHE
+
+            config = datasets.config
+            caches = (
+                config.HF_DATASETS_CACHE,
+                config.DOWNLOADED_DATASETS_PATH,
+                config.EXTRACTED_DATASETS_PATH,
+                HF_HUB_CACHE,
+            )
+            self._caches = [ConfinedFolder(Path(cache).absolute()) for cache in caches]
+        return self._caches
+
+    def _remote(self, picture: str, name: str) -> bytes:
+        import fsspec
+
+        # As in zip://0.jpg::hf://datasets/owner/name/faces.zip: the last part is the place, those before are within it.
+        parts = picture.split("::")
+        for number, part in enumerate(parts, start=1):
+            kind, is_url, place = part.partition("://")
+            is_place = number == len(parts)
+            if is_place and (not is_url or kind in ("file", *ARCHIVES)):
+                self.check(place if is_url else part)
+            elif kind not in (REMOTE if is_place else ARCHIVES):
+                raise OutsideError(picture, f"is a place of the kind '{kind}'", "put its bytes into the rows")
+        with fsspec.open(picture) as file:
+            return read_stream(file, PICTURE_BYTES, name)
+
+
 class Pictures:
     """The pictures of a column.
 
     Args:
         column: structs with the fields bytes and path, file bytes, or paths.
-        folder: that relative paths start from; None on the Hub.
+        files: those that paths name.
     """
 
-    def __init__(self, column: pa.Array, folder: Path | None) -> None:
+    def __init__(self, column: pa.Array, files: PictureFiles) -> None:
         self._bytes = self._paths = None
         if pa.types.is_struct(column.type):
             self._bytes, self._paths = column.field("bytes"), column.field("path")
@@ -33,7 +129,7 @@ class Pictures:
         else:
             self._bytes = column
         self._column = column
-        self._folder = folder
+        self._files = files
 
     def __len__(self) -> int:
         return len(self._column)
@@ -45,9 +141,7 @@ class Pictures:
             DataError: there is no picture, or its file cannot be read.
         """
         held = self._held(row)
-        return (
-            memoryview(read_picture(str(self._path(row)), self._folder)) if held is None else memoryview(held).cast("B")
-        )
+        return memoryview(self._files.read(self._path(row)) if held is None else held).cast("B")
 
     def stored(self, row: int) -> Picture:
         """A copy of the bytes of a picture, or its path: what can be kept when the column is gone.
@@ -70,48 +164,23 @@ class Pictures:
         return str(path)
 
 
-def read_picture(picture: Picture, folder: Path | None) -> bytes:
-    """The bytes of a picture; of a file on this machine, or of any place that fsspec knows (``hf://...``).
-
-    Raises:
-        DataError: the file cannot be read.
-    """
-    if isinstance(picture, bytes):
-        return picture
-    import fsspec
-
-    try:
-        if "://" in picture:
-            with fsspec.open(picture) as file:
-                return bytes(file.read())
-        if folder is None and not Path(picture).is_absolute():
-            remedy = "publish the dataset with its bytes, as `Dataset.push_to_hub` does"
-            raise DataError(f"the picture '{picture}' is a file beside a dataset of the Hub; {remedy}")
-        return Path(picture).read_bytes() if folder is None else (folder / picture).read_bytes()
-    except FileNotFoundError:
-        where = "" if folder is None else f" in '{folder}'"
-        raise DataError(f"the picture '{picture}' does not exist{where}") from None
-    except (OSError, ValueError) as error:
-        raise DataError(f"the picture '{picture}' cannot be read: {error}") from error
-
-
 class ForeignFaces(StoredFaces):
     """Rows by their numbers, whose pictures are bytes or files.
 
     Args:
         dataset: one split; at least the columns uid, face_box and image.
-        folder: that relative paths start from; None on the Hub.
+        files: those that paths name.
     """
 
     remedy = "Mend the picture or its box, or leave the row out of the dataset"
 
-    def __init__(self, dataset: "Dataset", folder: Path | None) -> None:
+    def __init__(self, dataset: "Dataset", files: PictureFiles) -> None:
         super().__init__(dataset)
-        self._folder = folder
+        self._files = files
 
     def pictures(self, chunk: pa.Array) -> Pictures:
         """The pictures of a part of the column ``image``."""
-        return Pictures(chunk, self._folder)
+        return Pictures(chunk, self._files)
 
     def __getstate__(self) -> dict[str, object]:
-        return {**super().__getstate__(), "_folder": self._folder}
+        return {**super().__getstate__(), "_files": self._files}

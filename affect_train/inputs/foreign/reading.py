@@ -1,6 +1,5 @@
 """Opens a dataset of the Hub or of this machine with the library ``datasets``, and says in one sentence why that failed."""
 
-import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,8 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from affect_data.bounds import read_json
 from affect_data.dataset.folder import FORMAT, MANIFEST, open_dataset
 from affect_data.errors import DataError, UnknownNameError
+from affect_train.inputs.foreign.pictures import PictureFiles
 from affect_train.recipe.dataset import DatasetOptions
 
 if TYPE_CHECKING:
@@ -55,6 +56,11 @@ class OpenedSource:
             else self.options.model_copy(update={"path": self.folder.resolve().name})
         )
         return str(options)
+
+    @property
+    def files(self) -> PictureFiles:
+        """Those that its rows name."""
+        return PictureFiles(self.folder, follow_links=self.options.follow_links)
 
     @property
     def commit(self) -> str | None:
@@ -118,16 +124,21 @@ def _built(options: DatasetOptions, folder: Path | None) -> OpenedSource:
 
     with explained(options):
         builder = load_dataset_builder(options.path, options.configuration, revision=options.revision)
-    return OpenedSource(
+    found = OpenedSource(
         options, tuple(map(str, builder.config.data_files or builder.info.splits or ())), folder, builder
     )
+    if folder is not None:
+        allowed = found.files
+        for path in (path for paths in (builder.config.data_files or {}).values() for path in paths):
+            allowed.check(str(path).rpartition("::")[2])
+    return found
 
 
 def _saved(options: DatasetOptions, folder: Path) -> OpenedSource | None:
     """A dataset folder of affectkit, or what ``save_to_disk`` wrote; None where the folder is neither."""
     from datasets import DatasetDict, load_from_disk
 
-    if (folder / MANIFEST).is_file() and json.loads((folder / MANIFEST).read_text("utf-8")).get("format") == FORMAT:
+    if (folder / MANIFEST).is_file() and read_json(folder / MANIFEST).get("format") == FORMAT:
         own = open_dataset(folder)
         return OpenedSource(options, own.splits, folder, saved=own.load)
     if not any((folder / name).is_file() for name in ("state.json", "dataset_dict.json")):

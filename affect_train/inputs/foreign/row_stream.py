@@ -9,7 +9,7 @@ import pyarrow as pa
 from affect_data.errors import DataError
 from affect_data.pictures import PictureError
 from affect_train.inputs.foreign.own_columns import label_dataset, rows_of
-from affect_train.inputs.foreign.pictures import ForeignFaces, Picture, Pictures, read_picture
+from affect_train.inputs.foreign.pictures import ForeignFaces, Picture, Pictures
 from affect_train.inputs.foreign.reading import OpenedSource, SourceError, explained
 from affect_train.inputs.labels import LabelArrays
 from affect_train.inputs.loading import Decoders
@@ -76,7 +76,7 @@ class RowStream:
     def __init__(self, opened: OpenedSource, split: str) -> None:
         self.name = opened.name
         self.split = split
-        self.folder = opened.folder
+        self._pictures = opened.files
         stream = opened.stream(split)
         self._mapping = rows_of(self.name, opened.options, self._features(stream))
         self._stream = stream.select_columns(list(dict.fromkeys([*self._mapping.read, self._mapping.image])))
@@ -119,7 +119,7 @@ class RowStream:
                 return
             labels = self._mapping(table, partial(self._uid, file, start), partial(self._place_of, file, start))
             image = table[self._mapping.image]
-            pictures = Pictures(image.combine_chunks() if image.num_chunks != 1 else image.chunk(0), self.folder)
+            pictures = Pictures(image.combine_chunks() if image.num_chunks != 1 else image.chunk(0), self._pictures)
             yield RowTable(labels, pictures, file * ROWS_OF_A_FILE + start)
             start += len(table)
 
@@ -161,7 +161,7 @@ class RowStream:
         def decode(position: int) -> None:
             row = rows[position]
             try:
-                preprocessing(read_picture(row.picture, self.folder), row.box, pixels[position])
+                preprocessing(self._pictures.read(row.picture), row.box, pixels[position])
             except (DataError, PictureError) as error:
                 raise self.error(row.uid, error) from error
 

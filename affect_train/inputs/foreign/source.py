@@ -129,7 +129,7 @@ class LoadedForeign(ForeignSource):
         _refuse_duplicates(name, split, labels["uid"])
         self._hashes[split] = content_hash(labels)
         dataset = _joined(label_dataset(labels, rows.features), found.select_columns([rows.image]), rows.image)
-        return LoadedRows(dataset, LabelArrays.load(labels, tasks), ForeignFaces(dataset, self.opened.folder))
+        return LoadedRows(dataset, LabelArrays.load(labels, tasks), ForeignFaces(dataset, self.opened.files))
 
     def split(self, name: str, tasks: TaskSet, view: View, soft_labels: Sequence[str] = ()) -> LoadedSplit:
         """A split with its labels for some heads and its pictures; see `load`."""

@@ -1,8 +1,8 @@
 """Models that label faces: our own, image classifiers of transformers, ONNX and TFLite files with a description."""
 
-import json
 from pathlib import Path
 
+from affect_data.bounds import read_json
 from affect_data.errors import UsageError
 from affect_train.errors import NotAModelError
 from affect_train.labelling.teachers.base import Teacher, TeacherError, TeacherLogits
@@ -64,7 +64,7 @@ def _foreign(source: str | Path) -> Teacher:
 def _is_foreign(path: Path) -> bool:
     """Whether a folder holds a model of transformers that is not ours."""
     try:
-        config = json.loads((path / MODEL_CONFIG).read_text(encoding="utf-8"))
+        config = read_json(path / MODEL_CONFIG)
     except FileNotFoundError:
         return False
     except ValueError as error:

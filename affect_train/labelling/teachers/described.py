@@ -38,7 +38,9 @@ class GraphTeacher(Teacher):
         self.description = description
         self.input = description.input
         self._graph = open_graph(description.format, file, self.input.name)
-        revision = hashlib.sha256(f"{files_digest([file])} {description.model_dump_json(exclude={'file'})}".encode())
+        revision = hashlib.sha256(
+            f"{files_digest(self._graph.files)} {description.model_dump_json(exclude={'file'})}".encode()
+        )
         preprocessing = Preprocessing(self.input.size, self.input.margin)
         super().__init__(path.stem, revision.hexdigest(), description.task_set(), preprocessing)
         self._check_input()

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from affect_data.errors import UsageError
 from affect_train.labelling.teachers.base import TeacherError
+from affect_train.labelling.teachers.external_data import external_files
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -28,9 +29,11 @@ class Graph(ABC):
 
     Attributes:
         shape: of the input, None where any size goes.
+        files: all that the model is made of.
     """
 
     shape: tuple[int | None, ...]
+    files: tuple[Path, ...]
 
     @abstractmethod
     def run(self, batch: NDArray[np.float32]) -> Arrays:
@@ -46,7 +49,7 @@ class OnnxGraph(Graph):
 
     Raises:
         MissingRuntimeError: onnxruntime is not installed.
-        TeacherError: the file is no ONNX model, or has no such input.
+        TeacherError: the file is no ONNX model, has no such input, or names files outside of its folder.
     """
 
     def __init__(self, file: Path, input_name: str | None = None) -> None:
@@ -54,6 +57,7 @@ class OnnxGraph(Graph):
             import onnxruntime
         except ImportError:
             raise MissingRuntimeError(file, "onnxruntime") from None
+        self.files = (file, *external_files(file))
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
         try:
@@ -109,6 +113,7 @@ class TfliteGraph(Graph):
             self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
             raise TeacherError(file.name, f"it cannot be loaded ({_one_line(error)})", "Convert it again") from error
+        self.files = (file,)
         inputs = {details["name"]: details for details in self._interpreter.get_input_details()}
         self._details = inputs[_only(file, "input", input_name, inputs)]
         # Converters write the batch size 1 where they mean any; the interpreter can be resized.

@@ -4,6 +4,7 @@ import http.client
 import io
 import json
 import math
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -21,7 +22,7 @@ from affect_data.dataset.folder import DatasetFolder, open_dataset
 from affect_data.dataset.thumbnails import face_picture
 from affect_data.errors import DataError, UsageError
 from affect_data.review.queue import Queue, queue_of_findings, queue_of_uids, read_uids
-from affect_data.review.server import ReviewServer
+from affect_data.review.server import ReviewServer, _Handler
 from affect_data.review.session import DecidedMeanwhileError, ReviewSession
 from affect_data.vocabulary import EXPRESSIONS
 
@@ -266,6 +267,30 @@ def test_nonsense_is_an_answer_and_no_crash(server: ReviewServer, path: str) -> 
 def test_a_decision_that_is_none_is_refused_and_not_written(server: ReviewServer, body: object, tmp_path: Path) -> None:
     assert ask(server, f"/{server.token}/decide", body)[0] == 400
     assert not (tmp_path / "d.jsonl").exists()
+
+
+@pytest.mark.parametrize("body", [b"[]", b"{}", b'{"id": 1}', b"[" * 60_000, b'{"id": ' + b"9" * 5_000 + b"}", b"\xff"])
+def test_an_undo_that_is_none_is_an_answer_and_no_crash(server: ReviewServer, body: bytes) -> None:
+    connection = http.client.HTTPConnection(*server.server_address[:2], timeout=10)
+    connection.request("POST", f"/{server.token}/undo", body)
+    answer = connection.getresponse()
+    assert answer.status == 400
+    assert json.loads(answer.read())["error"]
+    connection.close()
+
+
+@pytest.mark.parametrize(
+    "sent", ["", "GET /", "POST /{token}/decide HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Length: 50\r\n\r\n{{"]
+)
+def test_who_stops_in_the_middle_of_a_request_is_not_waited_for(
+    server: ReviewServer, sent: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert _Handler.timeout == 30
+    monkeypatch.setattr(_Handler, "timeout", 0.2)
+    with socket.create_connection(server.server_address[:2], timeout=10) as connection:
+        connection.sendall(sent.format(token=server.token, port=server.server_address[1]).encode())
+        assert connection.recv(100) == b""
+    assert ask(server, f"/{server.token}/overview")[0] == 200
 
 
 def test_a_stale_page_is_told(server: ReviewServer) -> None:

@@ -66,6 +66,7 @@ def gradients(micro_batches: int, results: Path) -> None:
     torch.save((found, values), results / f"{processes}x{micro_batches}.rank{rank}.pt")
 
 
+@pytest.mark.writes_pickles
 @pytest.mark.slow
 def test_one_batch_accumulation_two_processes_and_both_have_the_same_gradient(tmp_path: Path) -> None:
     for micro_batches in (1, 4):

@@ -3,6 +3,7 @@
 import json
 import os
 import pickle
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -101,6 +102,73 @@ def test_a_table_names_picture_files_beside_it(tmp_path: Path, world: SimpleName
         DataError, match=r"'table', split train, row 'table:train/0-1': the picture 'faces/1.img' does not exist"
     ):
         list(StreamedFaces(opened(streaming=True).stream("train"), TASKS, Preprocessing(8)).in_order(3))
+
+
+def test_a_table_cannot_name_pictures_outside_of_its_folder(tmp_path: Path, world: SimpleNamespace) -> None:
+    (tmp_path / "table/faces").mkdir(parents=True)
+    (tmp_path / "secret.img").write_bytes(world.face_bytes(0))
+    (tmp_path / "table/faces/link.img").symlink_to(tmp_path / "secret.img")
+    outside = {
+        "../secret.img": "leads out of the folder by '..'",
+        str(tmp_path / "secret.img"): "lies outside of the dataset",
+        f"file://{tmp_path}/secret.img": "lies outside of the dataset",
+        f"zip://a.img::{tmp_path}/secret.zip": "lies outside of the dataset",
+        "sftp://machine/secret.img": "is a place of the kind 'sftp'",
+        "simplecache::sftp://machine/secret.img": "is a place of the kind",
+        "faces/link.img": "is a symbolic link that leads out of the folder, and is not read; put a copy there, or add `follow_links: true`",
+    }
+    for path, because in outside.items():
+        (tmp_path / "table/train.csv").write_text(f"file,emotion\n{path},Happy\n")
+        with pytest.raises(DataError, match=re.escape(because)):
+            both_ways(lambda **options: source(tmp_path / "table", "emotion", "file", **options))
+        with pytest.raises(DataError, match=re.escape(because)):
+            list(
+                StreamedFaces(
+                    source(tmp_path / "table", "emotion", "file", streaming=True).stream("train"),
+                    TASKS,
+                    Preprocessing(8),
+                ).in_order(3)
+            )
+    followed = both_ways(lambda **options: source(tmp_path / "table", "emotion", "file", follow_links=True, **options))
+    assert followed == ["happiness"]
+
+
+def test_pictures_inside_may_be_named_absolutely(
+    tmp_path: Path, world: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "table").mkdir()
+    (tmp_path / "table/0.img").write_bytes(world.face_bytes(0))
+    (tmp_path / "table/train.csv").write_text(f"file,emotion\n{tmp_path}/table/0.img,Happy\n")
+    monkeypatch.chdir(tmp_path)
+    for path in ("table", str(tmp_path / "table"), "./table"):
+        assert both_ways(lambda path=path, **options: source(path, "emotion", "file", **options)) == ["happiness"]
+
+
+def test_files_of_rows_to_which_links_lead_out_are_refused(tmp_path: Path, world: SimpleNamespace) -> None:
+    (tmp_path / "table").mkdir()
+    (tmp_path / "table/0.img").write_bytes(world.face_bytes(0))
+    (tmp_path / "rows.csv").write_text("file,emotion\n0.img,Happy\n")
+    (tmp_path / "table/train.csv").symlink_to(tmp_path / "rows.csv")
+    with pytest.raises(
+        DataError, match=r"train.csv' is a symbolic link that leads out of the folder.*`follow_links: true`"
+    ):
+        source(tmp_path / "table", "emotion", "file")
+    assert both_ways(lambda **options: source(tmp_path / "table", "emotion", "file", follow_links=True, **options)) == [
+        "happiness"
+    ]
+
+
+def test_a_picture_of_too_many_bytes_is_named_with_the_limit(
+    tmp_path: Path, world: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "table").mkdir()
+    (tmp_path / "table/0.img").write_bytes(world.face_bytes(0))
+    (tmp_path / "table/train.csv").write_text("file,emotion\n0.img,Happy\n")
+    monkeypatch.setenv("AFFECT_MAX_PICTURE_BYTES", "100")
+    with pytest.raises(
+        DataError, match=r"the picture '0.img': at most 100 bytes are read, found .* AFFECT_MAX_PICTURE_BYTES"
+    ):
+        both_ways(lambda **options: source(tmp_path / "table", "emotion", "file", **options))
 
 
 def test_columns_of_file_bytes_are_pictures(tmp_path: Path, faces: Dataset) -> None:

@@ -59,7 +59,8 @@ def test_all_mistakes_of_the_section_are_listed_with_the_keys_that_there_are(rec
         "dataset.columns.action_units.number: unknown key; did you mean 'numbers'? known: column, numbers",
         "dataset.columns.expresion: unknown key; did you mean 'expression'? known: image, uid, subject, track, expression, valence, arousal, "
         "valence_arousal_range, action_units, action_unit_threshold, face_box, face_box_format, missing",
-        "dataset.revison: unknown key; did you mean 'revision'? known: path, configuration, revision, columns, streaming, shuffle_buffer, share_by",
+        "dataset.revison: unknown key; did you mean 'revision'? known: path, configuration, revision, columns, streaming, shuffle_buffer, share_by, "
+        "follow_links",
     ]
 
 

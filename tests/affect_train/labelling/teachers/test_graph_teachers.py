@@ -137,6 +137,47 @@ def test_labelling_by_a_file_stores_its_classes_by_name(tmp_path: Path, own_data
     assert np.array(stored).shape == (16, 3)
 
 
+def with_external_weights(path: Path, location: str) -> None:
+    """Moves the weights of an ONNX file into another file of the given name, relative to the first."""
+    import onnx
+
+    model = onnx.load(path)
+    tensor = model.graph.initializer[0]
+    (path.parent / location).write_bytes(tensor.raw_data)
+    tensor.ClearField("raw_data")
+    tensor.data_location = onnx.TensorProto.EXTERNAL
+    tensor.external_data.add(key="location", value=location)
+    path.write_bytes(model.SerializeToString())
+
+
+def test_the_revision_covers_weights_in_a_file_beside_the_model(tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
+    write_onnx(tmp_path / "tiny.onnx", WEIGHTS)
+    with_external_weights(tmp_path / "tiny.onnx", "weights.data")
+    teacher = open_teacher(describe(tmp_path))
+    expected = means_by_hand(pixels()) @ WEIGHTS
+    np.testing.assert_allclose(teacher.logits(pixels())["expression"], expected, atol=1e-4)
+    assert open_teacher(describe(tmp_path)).revision == teacher.revision
+    weights = tmp_path / "weights.data"
+    weights.write_bytes((2 * np.frombuffer(weights.read_bytes(), np.float32)).tobytes())
+    assert open_teacher(describe(tmp_path)).revision != teacher.revision
+
+
+def test_weights_outside_of_the_models_folder_are_refused(tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
+    (tmp_path / "teacher").mkdir()
+    write_onnx(tmp_path / "teacher/tiny.onnx", WEIGHTS)
+    with_external_weights(tmp_path / "teacher/tiny.onnx", "../weights.data")
+    path = describe(tmp_path, file="teacher/tiny.onnx")
+    assert "its tensors are in '../weights.data', which leads out of the folder by '..'" in refused(path)
+    write_onnx(tmp_path / "teacher/tiny.onnx", WEIGHTS)
+    with_external_weights(tmp_path / "teacher/tiny.onnx", "weights.data")
+    (tmp_path / "teacher/weights.data").unlink()
+    assert "its tensors are in 'weights.data', which does not exist. Put the file beside it" in refused(path)
+    (tmp_path / "teacher/weights.data").symlink_to(tmp_path / "weights.data")
+    assert "which is a symbolic link that leads out of the folder" in refused(path)
+
+
 # ---------------------------------------------------------------- what does not fit
 
 
@@ -166,6 +207,8 @@ def test_outputs_that_do_not_fit_are_refused_before_anything_is_labelled(tmp_pat
 def test_a_file_that_is_no_model_is_refused(tmp_path: Path) -> None:
     pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
     (tmp_path / "tiny.onnx").write_bytes(b"no model")
+    assert "teacher 'tiny.onnx': it is no ONNX model (" in refused(describe(tmp_path))
+    (tmp_path / "tiny.onnx").write_bytes(b"\x0a\x01x")
     assert "teacher 'tiny.onnx': onnxruntime cannot load it" in refused(describe(tmp_path))
 
 

@@ -62,6 +62,7 @@ def train_one_step(rank, rendezvous, results):
     dist.destroy_process_group()
 
 
+@pytest.mark.writes_pickles
 @pytest.mark.slow
 def test_two_processes_have_the_gradient_and_the_losses_of_one(tmp_path):
     model, batch = model_and_batch(slice(None))

@@ -64,6 +64,7 @@ def test_the_record_keeps_the_mean_of_the_last_epoch_in_which_a_row_came():
     assert table["epoch"] == [1, 0, 1]
 
 
+@pytest.mark.writes_pickles
 def test_a_record_goes_on_from_its_state(tmp_path):
     one, other = WeightRecord(4, CPU), WeightRecord(4, CPU)
     one.add(0, torch.tensor([0, 2]), torch.tensor([0.5, 0.25]), torch.tensor([1.0, 2.0]))

@@ -1,0 +1,137 @@
+"""Keeps paths that a file names inside the folder that they are relative to."""
+
+import os
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from affect_data.errors import DataError
+
+_DRIVE: Final = re.compile(r"[A-Za-z]:")
+
+
+class OutsideError(DataError):
+    """A path that leaves its folder.
+
+    Args:
+        path: as it was named.
+        because: how it leaves, see `ConfinedFolder.leaves`.
+        remedy: what to do.
+    """
+
+    def __init__(self, path: str, because: str, remedy: str) -> None:
+        self._given = (path, because, remedy)
+        super().__init__(f"'{path}' {because}, and is not read; {remedy}")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A process that decodes sends it to the one that asked.
+        return type(self), self._given
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What stands directly inside a folder.
+
+    Attributes:
+        names: of everything.
+        links: those that are symbolic links.
+    """
+
+    names: frozenset[str] = frozenset()
+    links: frozenset[str] = frozenset()
+
+
+@dataclass
+class ConfinedFolder:
+    """A folder, and which paths stay inside it. Its folders are listed once, so that asking about many files costs little.
+
+    Attributes:
+        path: the folder; it may itself be a link.
+        follow_links: whether a symbolic link may lead out of it.
+        option: what sets that, for messages.
+    """
+
+    path: Path
+    follow_links: bool = False
+    option: str = "--follow-links"
+    _listings: dict[str, Listing] = field(default_factory=dict, repr=False)
+    _folders: dict[str, str] = field(default_factory=dict, repr=False)
+    _inside: str = field(default="", repr=False)
+
+    def listing(self, folder: str = "") -> Listing:
+        """What stands in a folder below it; nothing where there is no such folder."""
+        if folder not in self._listings:
+            try:
+                with os.scandir(self.path / folder) as entries:
+                    found = [(entry.name, entry.is_symlink()) for entry in entries]
+            except (FileNotFoundError, NotADirectoryError):
+                found = []
+            links = frozenset(name for name, is_link in found if is_link)
+            self._listings[folder] = Listing(frozenset(name for name, _ in found), links)
+        return self._listings[folder]
+
+    def leaves(self, path: str) -> str:
+        """How a relative path leaves the folder, as the end of a sentence about it; empty where it does not, or leads nowhere."""
+        folder, _, name = path.rpartition("/")
+        if folder not in self._folders:
+            self._folders[folder] = self._folder_leaves(folder) if folder or path.startswith("/") else ""
+        if self._folders[folder]:
+            return self._folders[folder]
+        because = _named_outside(name)
+        if because or self.follow_links or name not in self.listing(folder).links:
+            return because
+        return self._link_leaves(path)
+
+    def remedy(self, path: str) -> str:
+        """What to do about a path that leaves."""
+        if _named_outside(path):
+            return "name a file inside the folder"
+        return f"put a copy there, or add {self.option} where the link is your own"
+
+    def check(self, path: str) -> None:
+        """Lets a relative path pass that stays inside.
+
+        Raises:
+            OutsideError: it leaves.
+        """
+        because = self.leaves(path)
+        if because:
+            raise OutsideError(path, because, self.remedy(path))
+
+    def _folder_leaves(self, folder: str) -> str:
+        because = _named_outside(folder)
+        if because or self.follow_links:
+            return because
+        parts = folder.split("/")
+        if ".." in parts:
+            # What is above a link's target is not what is above the link.
+            return self._link_leaves(folder) and f"leads out of the folder by a symbolic link in '{folder}'"
+        for depth in range(len(parts)):
+            above = "/".join(parts[:depth])
+            if parts[depth] in self.listing(above).links:
+                link = "/".join(parts[: depth + 1])
+                if self._link_leaves(link):
+                    return f"lies below the symbolic link '{link}', which leads out of the folder"
+        return ""
+
+    def _link_leaves(self, path: str) -> str:
+        inside = self._inside = self._inside or os.path.realpath(self.path)
+        target = os.path.realpath(self.path / path)
+        stays = target == inside or target.startswith(inside.rstrip("/") + "/")
+        return "" if stays else "is a symbolic link that leads out of the folder"
+
+
+def _named_outside(path: str) -> str:
+    """How a path leaves by its name alone, Windows separators counted as separators."""
+    if "\0" in path:
+        return "holds a zero byte"
+    slashes = path.replace("\\", "/")
+    if slashes.startswith("/") or _DRIVE.match(slashes):
+        return "is an absolute path"
+    depth = 0
+    for part in slashes.split("/"):
+        depth += {"..": -1, ".": 0, "": 0}.get(part, 1)
+        if depth < 0:
+            return "leads out of the folder by '..'"
+    return ""
