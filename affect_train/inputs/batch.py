@@ -102,6 +102,22 @@ class Pick(NamedTuple):
     pool: int = 0
 
 
+class UndecodedPick(NamedTuple):
+    """A pick whose picture cannot be decoded.
+
+    Attributes:
+        position: in the batch, where nothing is shown.
+        pick: what was to be shown.
+        uid: the row's unique name.
+        because: why it cannot be decoded.
+    """
+
+    position: int
+    pick: Pick
+    uid: str
+    because: str
+
+
 class FaceBatch(NamedTuple):
     """What a model is shown of some faces, before their labels.
 
@@ -111,6 +127,7 @@ class FaceBatch(NamedTuple):
         inputs: pictures, uint8 [N, 3, S, S], RGB, in memory as decoders write them: channels last; or features, float32 [N, D].
         pools: int64 [N], the number of the pool that each was drawn from; None where nothing was drawn.
         places: int64 [N], the place of each frame in its window, whose frames follow one another; None where rows are in no window.
+        undecoded: the picks that wait for others in their place, `FaceLoader` says; none reach a model.
     """
 
     rows: Tensor
@@ -118,6 +135,7 @@ class FaceBatch(NamedTuple):
     inputs: Tensor
     pools: Tensor | None = None
     places: Tensor | None = None
+    undecoded: Sequence[UndecodedPick] = ()
 
     def to(self, device: torch.device | str) -> "FaceBatch":
         """The same batch with what a model is shown on `device`."""

@@ -103,7 +103,7 @@ class ForeignFaces(StoredFaces):
         folder: that relative paths start from; None on the Hub.
     """
 
-    remedy = "Mend the picture or its box, or leave the row out of the dataset"
+    remedy = "Mend the picture or its box, leave the row out of the dataset, or train without it by `batches.undecodable: skip`"
 
     def __init__(self, dataset: "Dataset", folder: Path | None) -> None:
         super().__init__(dataset)
