@@ -124,7 +124,9 @@ def train(
             if result["best_score"] is not None
             else ""
         )
-        out_console.print(f"trained {result['steps']:,} steps{best}; model: {result['model']}", markup=False)
+        lost = result["undecodable_rows"]
+        without = f"; {lost:,} row(s) could not be decoded and were left out" if lost else ""
+        out_console.print(f"trained {result['steps']:,} steps{best}{without}; model: {result['model']}", markup=False)
 
 
 @app.command(epilog="Example: `affect-train validate recipes/demo/teacher.yaml`")

@@ -88,7 +88,8 @@ def test_members_of_other_classes_are_averaged_over_those_that_they_share() -> N
 def test_classes_without_two_in_common_and_other_bins_are_refused_with_both() -> None:
     seven, eight = TaskSet(expressions=("neutral", "anger")), TaskSet(expressions=("neutral", "fear"))
     with pytest.raises(
-        ModelMismatchError, match=r"'b' beside 'a', expression classes: found neutral, fear; expected two classes at least of .*: neutral, anger;"
+        ModelMismatchError,
+        match=r"'b' beside 'a', expression classes: found neutral, fear; expected two classes at least of .*: neutral, anger;",
     ):
         merged_tasks([("a", seven), ("b", eight)])
     with pytest.raises(ModelMismatchError, match=r"'b' beside 'a', valence and arousal bins: found 10; expected 20"):

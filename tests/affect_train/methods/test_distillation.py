@@ -84,8 +84,7 @@ def test_a_teacher_without_a_class_teaches_the_shared_ones_and_moves_no_other_lo
 
     # Student and teacher are renormalised over neutral and anger; the label's loss is over all three classes.
     soft = [
-        divergence(softmax(t, 1.5), softmax(s[:2], 1.5)) * 2.25
-        for t, s in zip(TEACHER, STUDENT_OF_THREE, strict=True)
+        divergence(softmax(t, 1.5), softmax(s[:2], 1.5)) * 2.25 for t, s in zip(TEACHER, STUDENT_OF_THREE, strict=True)
     ]
     hard = -math.log(softmax(STUDENT_OF_THREE[0])[1])
     assert found.values["expression_soft"].item() == pytest.approx((0.4 * soft[0] + soft[1]) / 2, rel=1e-5)
@@ -116,9 +115,7 @@ def test_teachers_of_other_classes_are_averaged_over_those_that_all_share(two_ro
         for one, other in zip(TEACHER, part, strict=True)
     ]
     certain = [1 + sum(p * math.log(p) for p in mean) / math.log(2) for mean in means]
-    soft = [
-        c * divergence(mean, softmax(s[:2])) for c, mean, s in zip(certain, means, STUDENT_OF_THREE, strict=True)
-    ]
+    soft = [c * divergence(mean, softmax(s[:2])) for c, mean, s in zip(certain, means, STUDENT_OF_THREE, strict=True)]
     assert found.values["expression_soft"].item() == pytest.approx((0.4 * soft[0] + soft[1]) / 2, rel=1e-5)
 
 
