@@ -21,17 +21,17 @@ class SoftTargets:
         au: float32 [N, A], or None where teacher or student has no AU head. 0 in columns that `au_mask` leaves out.
         au_mask: bool [A], the student's AUs which the teacher has.
         expression: float32 [N, C], or None. 0 in columns that `expression_mask` leaves out.
-        expression_mask: bool [C], the student's classes which the teacher has; None where it has them all.
         valence: float32 [N, B] over the student's bins, or None.
         arousal: float32 [N, B], or None.
+        expression_mask: bool [C], the student's classes which the teacher has; None where it has them all.
     """
 
     au: Tensor | None = None
     au_mask: Tensor | None = None
     expression: Tensor | None = None
-    expression_mask: Tensor | None = None
     valence: Tensor | None = None
     arousal: Tensor | None = None
+    expression_mask: Tensor | None = None
 
     def to(self, device: torch.device | str) -> "SoftTargets":
         """The same targets on `device`."""
