@@ -1,5 +1,18 @@
 """``python -m affect_data`` is the command ``affect-data``."""
 
-from affect_data.cli.app import main
+from affect_data.entry import run_entry_point
 
-main()
+
+def main() -> None:
+    """Runs the command ``affect-data``, which is imported only where Ctrl-C ends it in an orderly way."""
+    run_entry_point(_command)
+
+
+def _command() -> None:
+    from affect_data.cli.app import main
+
+    main()
+
+
+if __name__ == "__main__":
+    main()

@@ -4,9 +4,10 @@ Two families decide the exit status of the commands: `DataError` (1: the data or
 """
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 DEFECTS_SHOWN = 20
 
@@ -22,6 +23,16 @@ class AffectError(Exception):
     """The base of all errors that affectkit raises on purpose."""
 
     exit_status = 1
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # An error may be raised in one process and reach the user in another, whatever its constructor takes.
+        return _again, (type(self), str(self), self.__dict__)
+
+
+def _again(kind: type[AffectError], message: str, attributes: Mapping[str, Any]) -> AffectError:
+    error = kind.__new__(kind, message)
+    error.__dict__.update(attributes)
+    return error
 
 
 class DataError(AffectError):
@@ -98,6 +109,22 @@ class UnknownNameError(UsageError):
 
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
         super().__init__(f"unknown {kind} '{name}'; known: {', '.join(sorted(known))}")
+
+
+class FileAccessError(DataError):
+    """A file or folder that cannot be read or written: the system's reason, and what to do."""
+
+    def __init__(self, path: object, because: str, remedy: str) -> None:
+        where = f"'{path}': " if path is not None else ""
+        super().__init__(f"{where}{because}. {remedy}")
+
+
+class UnreadableFileError(DataError):
+    """A file that a parser does not understand, although it should."""
+
+    def __init__(self, path: object, because: str, remedy: str) -> None:
+        where = f"'{path}' cannot be read" if path is not None else "a file cannot be read"
+        super().__init__(f"{where}: {because}. {remedy}")
 
 
 class RecipeError(UsageError):

@@ -9,28 +9,35 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
 from affect_data.errors import DataError
+from affect_data.system_errors import writing_to
 
 # ---------------------------------------------------------------- files
 
 
 @contextmanager
 def written_file(path: Path) -> Iterator[Path]:
-    """A path to write a file to, which takes the place of `path` once it is written and flushed to disk."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """A path to write a file to, which takes the place of `path` once it is written and flushed to disk.
+
+    Raises:
+        FileAccessError: it cannot be written; what was there stays, and nothing is left beside it.
+    """
     partial = partial_of(path)
-    try:
-        yield partial
-        flush(partial)
-        partial.rename(path)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
-    flush(path.parent)
+    with writing_to(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield partial
+            flush(partial)
+            partial.rename(path)
+        except BaseException:
+            with suppress(OSError):
+                partial.unlink(missing_ok=True)
+            raise
+        flush(path.parent)
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -63,15 +70,16 @@ def link_file(source: Path | str, target: Path | str) -> None:
 @contextmanager
 def written_folder(path: Path) -> Iterator[Path]:
     """A new folder to fill, which takes the place of `path` once it is filled and flushed to disk; what a killed one left is removed first."""
-    recover_folder(path)
-    partial = partial_of(path)
-    partial.mkdir(parents=True)
-    try:
-        yield partial
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
-    commit_folder(partial, path)
+    with writing_to(path):
+        recover_folder(path)
+        partial = partial_of(path)
+        partial.mkdir(parents=True)
+        try:
+            yield partial
+        except BaseException:
+            shutil.rmtree(partial, ignore_errors=True)
+            raise
+        commit_folder(partial, path)
 
 
 def commit_folder(filled: Path, path: Path) -> None:
@@ -146,8 +154,9 @@ def locked_file(path: Path, mode: str) -> Iterator[IO[Any]]:
 
 def try_lock(path: Path) -> IO[Any] | None:
     """An open file that holds a lock until it is closed, or its process ends; None where another process holds the lock."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle = path.open("w")
+    with writing_to(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle = path.open("w")
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -162,6 +171,7 @@ def exclusive(path: Path) -> Iterator[None]:
 
     Raises:
         DataError: another process holds it.
+        FileAccessError: the folder cannot be made or written to.
     """
     handle = try_lock(path / ".lock")
     if handle is None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from affect_data.errors import UsageError
 from affect_data.files import try_lock, write_text
+from affect_data.system_errors import writing_to
 from affect_train.errors import NotAModelError
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ class LineLog:
 
     def write(self, values: dict[str, Any]) -> None:
         """Adds one line; it reaches the file at once."""
-        with self._path.open("a", encoding="utf-8") as sink:
+        with writing_to(self._path), self._path.open("a", encoding="utf-8") as sink:
             sink.write(json.dumps(values) + "\n")
 
 

@@ -161,19 +161,20 @@ def bare(recipe: Any, learner: Any) -> Steps:  # noqa: ANN401, ARG001
 def ours(recipe: Any, learner: Any) -> Steps:  # noqa: ANN401
     from affect_train.reporting import Reporter
     from affect_train.run_folder import RunFolder
+    from affect_train.runtime import Runtime
     from affect_train.training.checkpoint import Checkpoints
     from affect_train.training.logs import Logs
     from affect_train.training.loop import Run, train_steps
 
     accelerator, folder = recipe_accelerator(recipe), RunFolder(recipe.output)
     folder.path.mkdir(parents=True, exist_ok=True)
-    reporter = Reporter(speaks=False)
+    runtime = Runtime(accelerator, Reporter(speaks=False))
 
     def train(feed: Feed) -> None:
         plan = SimpleNamespace(steps=len(feed), set_position=lambda *_: None)
-        data: Any = SimpleNamespace(plan=plan, batches=lambda: iter(feed), validation=None)
-        run = Run(recipe, accelerator, data, learner, reporter)
-        with Logs(recipe, accelerator, reporter, folder, resume_at=0) as logs:
+        data: Any = SimpleNamespace(plan=plan, batches=feed, validation=None)
+        run = Run(recipe, runtime, data, learner)
+        with Logs(recipe, runtime, folder, resume_at=0) as logs:
             train_steps(run, folder, Checkpoints(folder.checkpoints, 1, 1), logs)
 
     return train

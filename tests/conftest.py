@@ -39,6 +39,9 @@ def one_process_recipes(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def loaded_chains(monkeypatch: pytest.MonkeyPatch) -> None:
     """Lets studies run their chains in processes that have loaded the libraries."""
-    from affect_train.study import execution
+    from affect_data import processes
 
-    monkeypatch.setattr(execution.multiprocessing, "get_context", lambda method: loaded_processes())
+    real = processes.get_context
+    monkeypatch.setattr(
+        processes, "get_context", lambda method: loaded_processes() if method == "spawn" else real(method)
+    )

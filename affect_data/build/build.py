@@ -12,7 +12,6 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from affect_data.build.engine import map_shards
 from affect_data.build.recipe import DataRecipe
 from affect_data.build.shards import ShardPlan, ShardRecord, pack_shard, pictures_digest
 from affect_data.build.sources import (
@@ -44,6 +43,8 @@ from affect_data.dataset.writing import seal_group, shard_name, write_manifest
 from affect_data.errors import DataError, NotADatasetError, UnknownNameError
 from affect_data.files import exclusive, swap_folder, write_text, written_file
 from affect_data.leaks.leaks import guard_parts
+from affect_data.processes import map_plans
+from affect_data.system_errors import writing_to
 
 STAGING: Final = ".{}.building"
 
@@ -133,12 +134,12 @@ def build(
         raise OutputTakenError(
             out, f"holds another dataset{lost}", "Choose another folder, or pass --overwrite to replace it"
         )
-    with exclusive(staging):
+    with exclusive(staging), writing_to(out):
         if existing is None and _existing(out) is not None:
             raise OutputTakenError(out, "was built by another process meanwhile", "Run the same command again")
         _remove_foreign_shards(staging, plans)
         records = []
-        for done, record in enumerate(map_shards(pack_shard, plans, recipe.workers), start=1):
+        for done, record in enumerate(map_plans(pack_shard, plans, recipe.workers), start=1):
             records.append(record)
             progress("packing images", done, len(plans))
         records.sort(key=lambda record: (SPLITS.index(record.split), record.index))
@@ -174,6 +175,9 @@ def build(
 
 
 def _existing(out: Path) -> DatasetFolder | None:
+    if out.is_symlink() and not out.exists():
+        because = "is a symbolic link that leads to nothing or to itself"
+        raise OutputTakenError(out, because, "Remove the link, or choose another folder")
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return None
     if not out.is_dir() or not (out / MANIFEST).exists():
@@ -208,7 +212,7 @@ def _is_result(
         return False
     known = sorted(shard["pictures"] for shard in lock["shards"])
     found = []
-    for done, digest in enumerate(map_shards(pictures_digest, plans, workers), start=1):
+    for done, digest in enumerate(map_plans(pictures_digest, plans, workers), start=1):
         found.append(digest)
         progress("comparing images", done, len(plans))
     return sorted(found) == known

@@ -30,6 +30,7 @@ from affect_data.dataset.schema import (
 from affect_data.dataset.writing import shard_name, write_shard
 from affect_data.files import write_text
 from affect_data.pictures import Examined, box_misses, examine
+from affect_data.system_errors import reading
 
 UNDECODABLE: Final = "image cannot be decoded"
 BOX_OUTSIDE: Final = "face box outside its image"
@@ -173,10 +174,11 @@ def _pictures(plan: ShardPlan) -> Iterator[tuple[dict[str, Any], bytes | None]]:
         if last is None or last[0] != place:
             if name not in openers:
                 openers[name] = DATABASES[name](plan.options[name]).open_images(plan.roots[name])
-            try:
-                last = (place, openers[name](row["image"]))
-            except (FileNotFoundError, IsADirectoryError):
-                last = (place, None)
+            with reading(plan.roots[name] / row["image"]):
+                try:
+                    last = (place, openers[name](row["image"]))
+                except (FileNotFoundError, IsADirectoryError):
+                    last = (place, None)
         yield row, last[1]
 
 

@@ -15,6 +15,7 @@ from affect_data.build.shards import FAILURE_COLUMNS, ShardPlan, ShardRecord
 from affect_data.databases.base import DRAWN_MARKER, SPLITS, Database, Scan
 from affect_data.databases.root import DatabaseRoot
 from affect_data.errors import AffectError, DataError, DefectsFoundError
+from affect_data.system_errors import reading
 
 FILES_LISTED: Final = 1000
 LINES_LISTED: Final = 10_000
@@ -111,9 +112,10 @@ def read_sources(recipe: DataRecipe, roots: Mapping[str, Path], progress: Progre
 
 def scan_database(database: Database, root: Path, exclude: tuple[str, ...]) -> tuple[Scan, str, dict[str, str]]:
     """What a database's files say, its release profile, and the digests of `digest_files`."""
-    opened = DatabaseRoot(root, exclude)
-    scan = database.read(opened)
-    return scan, database.release_of(opened), digest_files(root, scan.annotation_files)
+    with reading(root):
+        opened = DatabaseRoot(root, exclude)
+        scan = database.read(opened)
+        return scan, database.release_of(opened), digest_files(root, scan.annotation_files)
 
 
 def digest_files(root: Path, paths: Sequence[str]) -> dict[str, str]:

@@ -15,9 +15,9 @@ from affect_data.cli import balance as cli_balance
 from affect_data.cli import demo as cli_demo
 from affect_data.cli import report as cli_report
 from affect_data.cli import review as cli_review
-from affect_data.cli.common import Json, out_console, print_json
-from affect_data.errors import AffectError
-from affect_data.progress import log, progress_bars
+from affect_data.cli.common import Debug, Json, out_console, print_json
+from affect_data.entry import ending, without_debug
+from affect_data.progress import progress_bars
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -26,8 +26,6 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     help="Merge facial-affect databases into one trustworthy dataset.",
 )
-
-INTERRUPTED = 130
 
 RecipePath = Annotated[Path, typer.Argument(metavar="RECIPE", help="A data recipe (YAML).")]
 Root = Annotated[
@@ -42,17 +40,14 @@ Roots = Annotated[
 
 
 def main() -> None:
-    """Runs the command line; known errors become a message and an exit status, not a traceback."""
-    try:
-        app(standalone_mode=True)
-    except AffectError as error:
-        log.print(f"error: {error}", markup=False, style="red" if log.is_terminal else None)
-        sys.exit(error.exit_status)
-    except SystemExit as end:
-        # Typer turns Ctrl-C into this status, without a word.
-        if end.code == INTERRUPTED:
-            log.print("interrupted; run the same command again to go on", markup=False)
-        raise
+    """Runs the command line; errors become a message and an exit status, and a traceback only with ``--debug``."""
+    with ending():
+        app(without_debug(sys.argv[1:]), standalone_mode=True)
+
+
+@app.callback()
+def _options(debug: Debug = False) -> None:
+    """Merge facial-affect databases into one trustworthy dataset."""
 
 
 def _roots(named: list[str], folder: Path | None) -> dict[str, Path]:

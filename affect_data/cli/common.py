@@ -8,6 +8,9 @@ import typer
 from rich.console import Console
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
+Debug = Annotated[
+    bool, typer.Option("--debug", envvar="AFFECT_DEBUG", help="Show the traceback of an error; may stand anywhere.")
+]
 
 out_console: Final = Console(soft_wrap=True, highlight=False)
 

@@ -11,6 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from affect_data.cli.common import Json, print_json
+from affect_data.interrupts import interrupt_handled
 
 Dataset = Annotated[Path, typer.Argument(metavar="DATASET", help="A dataset folder.")]
 
@@ -79,6 +80,7 @@ def serve(
         try:
             server.serve_forever()
         except KeyboardInterrupt:
+            interrupt_handled()
             if not as_json:
                 sys.stdout.write(f"\nApply: affect-data review apply {file} {dataset}\n")
 

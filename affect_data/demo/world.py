@@ -9,7 +9,6 @@ from typing import Final
 
 import polars as pl
 
-from affect_data.build.engine import map_shards
 from affect_data.databases.base import DRAWN_MARKER
 from affect_data.demo.generators import generator_of
 from affect_data.demo.sampler import DEMO_ACTION_UNITS, FaceSampler
@@ -18,6 +17,7 @@ from affect_data.demo.style import Style
 from affect_data.demo.truth import PlacedFace
 from affect_data.errors import DataError, UsageError
 from affect_data.files import written_folder
+from affect_data.processes import map_plans
 
 TRUTH: Final = "truth.parquet"
 SHEET: Final = "faces.png"
@@ -111,7 +111,7 @@ def write_demo(
             (partial, name, seed, count, world.sampler(name, seed)) for name, count in world.faces_of(faces).items()
         ]
         parts = []
-        for done, part in enumerate(map_shards(_write_database, jobs, workers), start=1):
+        for done, part in enumerate(map_plans(_write_database, jobs, workers), start=1):
             parts.append(part)
             progress("drawing faces", done, len(jobs))
         truth = pl.concat(parts).sort("database", "image", "face")

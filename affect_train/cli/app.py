@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
-from rich.console import Console
 
-from affect_data.errors import AffectError
+from affect_data.entry import ending, without_debug
+from affect_data.interrupts import STATUS
 from affect_train.cli import compound as cli_compound
 from affect_train.cli import separation as cli_separation
 from affect_train.cli import study as cli_study
 from affect_train.cli import teachers as cli_teachers
-from affect_train.cli.common import Json, Workers, leave_process_group, named_fold, out_console, print_json
+from affect_train.cli.common import Debug, Json, Workers, leave_process_group, named_fold, out_console, print_json
 
 if TYPE_CHECKING:
     from affect_train.recipe.recipe import Recipe
@@ -33,7 +33,6 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     help="Learn facial affect from partial labels, and label with what was learned.",
 )
-log = Console(stderr=True, soft_wrap=True, highlight=False)
 
 COMMANDS = (
     "train",
@@ -69,16 +68,15 @@ EvaluatedDataset = Annotated[
 ]
 
 
-def main() -> None:
-    """Runs the command line; known errors become a message and an exit status, not a traceback."""
-    try:
-        app(standalone_mode=True)
-    except AffectError as error:
-        log.print(f"error: {error}", markup=False, style="red" if log.is_terminal else None)
-        sys.exit(error.exit_status)
-    except KeyboardInterrupt:
-        log.print("interrupted; run the same command again to go on", markup=False)
-        sys.exit(130)
+def main(arguments: list[str] | None = None) -> None:
+    """Runs the command line; errors become a message and an exit status, and a traceback only with ``--debug``."""
+    with ending():
+        app(without_debug(sys.argv[1:] if arguments is None else arguments), standalone_mode=True)
+
+
+@app.callback()
+def _options(debug: Debug = False) -> None:
+    """Learn facial affect from partial labels, and label with what was learned."""
 
 
 def _read_recipe(recipe: Path, overrides: list[str] | None) -> "Recipe":
@@ -294,13 +292,24 @@ def predict(
 
 
 def run_command(words: Sequence[str]) -> object:
-    """Runs a command of `affect-data` or `affect-train` in this process, program first; gives its exit status, or None for 0."""
-    program, *arguments = words
-    if program == "affect-data":
-        from affect_data.cli.app import app as data_app
+    """Runs a command of `affect-data` or `affect-train` in this process, program first; gives its exit status, or None for 0.
 
-        return data_app(arguments, standalone_mode=False)
-    return app(arguments, standalone_mode=False)
+    Raises:
+        KeyboardInterrupt: it was interrupted, which is no failure of the command.
+    """
+    program, *arguments = words
+    try:
+        if program == "affect-data":
+            from affect_data.cli.app import app as data_app
+
+            status = data_app(arguments, standalone_mode=False)
+        else:
+            status = app(arguments, standalone_mode=False)
+    except typer.Abort:
+        raise KeyboardInterrupt from None
+    if status == STATUS:
+        raise KeyboardInterrupt
+    return status
 
 
 cli_teachers.register(app)
@@ -317,5 +326,4 @@ def main_with_recipe(arguments: list[str]) -> list[str]:
 
 def module_main() -> None:
     """What ``python -m affect_train`` does."""
-    sys.argv[1:] = main_with_recipe(sys.argv[1:])
-    main()
+    main(main_with_recipe(sys.argv[1:]))

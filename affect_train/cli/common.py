@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 Workers = Annotated[int, typer.Option(min=0, help="Processes that decode images; 0 decodes in the main process.")]
+Debug = Annotated[
+    bool, typer.Option("--debug", envvar="AFFECT_DEBUG", help="Show the traceback of an error; may stand anywhere.")
+]
 
 out_console = Console(soft_wrap=True, highlight=False)
 

@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader, Sampler
 from torch.utils.data import Dataset as TorchDataset
 
 from affect_data.errors import DataError
+from affect_data.processes import starting_processes
 from affect_train.inputs.batch import FaceBatch, Pick, UndecodedPick
 from affect_train.inputs.undecodable import TRIES, SkippedRow, SkippedRows
 
@@ -154,7 +155,10 @@ class FaceLoader:
         )
 
     def __iter__(self) -> Iterator[FaceBatch]:
-        for fetched in self._loader:
+        # Loader processes start here; they end with this one, and Ctrl-C is its alone.
+        with starting_processes():
+            batches = iter(self._loader)
+        for fetched in batches:
             if isinstance(fetched, DataError):
                 raise fetched
             yield self._filled(fetched) if fetched.undecoded else fetched

@@ -5,7 +5,6 @@ Every step is a command that a user could have typed; it is shown before it runs
 
 import json
 import os
-import subprocess
 import sys
 import time
 from collections.abc import Sequence
@@ -15,6 +14,7 @@ from typing import Any, Final
 from rich.console import Console
 
 from affect_data.errors import DataError
+from affect_data.processes import run_program
 from affect_train.run_folder import RunFolder
 
 RECIPES: Final = Path("recipes/demo")
@@ -115,7 +115,7 @@ def _run(step: Sequence[str]) -> None:
     console.print(f"$ {command}", markup=False, soft_wrap=True)
     began = time.monotonic()
     environment = {**os.environ, "TOKENIZERS_PARALLELISM": "false"}
-    status = subprocess.run([sys.executable, "-m", *step], env=environment, stdout=sys.stderr, check=False).returncode
+    status = run_program([sys.executable, "-m", *step], environment, stdout=sys.stderr)
     if status:
         raise DemoFailedError(command, status)
     console.print(f"  {time.monotonic() - began:.0f} s", markup=False)

@@ -1,27 +1,38 @@
 """Runs the chains of a study, some seeds at a time; what was done is not done again."""
 
+import importlib
 import io
 import json
-import multiprocessing
 import os
 import statistics
 import sys
-import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
-from multiprocessing.process import BaseProcess
+from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 
 from affect_data.errors import AffectError, DataError, UsageError
 from affect_data.files import exclusive, write_json
+from affect_data.processes import ProcessEndedError, WorkerProcesses, in_own_process
 from affect_train.study.claims import Figures, findings
 from affect_train.study.description import SHARED, Command, Study
 
 RESULT = "study.json"
+
+LIBRARIES = (
+    "affect_train.cli.app",
+    "affect_train.evaluation.evaluate",
+    "affect_train.labelling.label",
+    "affect_train.training.loop",
+    "datasets.packaged_modules",
+    "pandas",
+    "torch.utils.tensorboard",
+    "transformers.models.vit.modeling_vit",
+)
+"""What the processes of a chain's commands share: importing it takes longer than many a command."""
 
 RunCommand = Callable[[Sequence[str]], object]
 """Runs a command, program first, in this process; gives its exit status, or None for 0."""
@@ -32,16 +43,6 @@ class StepFailedError(DataError):
 
     def __init__(self, command: str, because: str, log: Path) -> None:
         super().__init__(f"`{command}` failed: {because}. Its log is {log}; the same study goes on from there")
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        # Made in one process, raised in another.
-        return _failed, (str(self),)
-
-
-def _failed(message: str) -> "StepFailedError":
-    error = StepFailedError.__new__(StepFailedError)
-    Exception.__init__(error, message)
-    return error
 
 
 def run_study(study: Study, recipes: Path, out: Path, run: RunCommand, workers: int = 1) -> dict[str, Any]:
@@ -60,21 +61,17 @@ def run_study(study: Study, recipes: Path, out: Path, run: RunCommand, workers: 
         UsageError: the folder holds a study of other commands.
     """
     threads = max(1, (os.cpu_count() or 1) // workers)
-    chains = [(study, recipes, out, seed, run) for seed in study.seeds]
     results: dict[int, dict[str, Any]] = {}
     failures: list[AffectError] = []
-    context = multiprocessing.get_context("spawn")
     with (
         exclusive(out),
         _threads_of_children(threads),
-        ProcessPoolExecutor(workers, context, _end_with_parent) as pool,
+        WorkerProcesses(workers, lead_groups=True) as processes,
     ):
-        pool.submit(_run_shared, study, recipes, out, run).result()
-        for future in as_completed([pool.submit(_run_chain, *chain) for chain in chains]):
-            try:
-                result = future.result()
-            except AffectError as error:
-                failures.append(error)
+        list(processes.map(partial(_run_shared, study, recipes, out), [run]))
+        for result in processes.map(partial(_result_of_chain, study, recipes, out, run), study.seeds):
+            if isinstance(result, AffectError):
+                failures.append(result)
             else:
                 results[result["seed"]] = result
     if failures:
@@ -100,25 +97,23 @@ def _document(study: Study, results: Sequence[Mapping[str, Any]]) -> dict[str, A
     }
 
 
-def _end_with_parent() -> None:
-    """Ends this process as soon as the one that started it is gone, so that no chain goes on beside that of a study that is started again."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        threading.Thread(target=_exit_after, args=(parent,), daemon=True).start()
-
-
-def _exit_after(process: BaseProcess) -> None:
-    process.join()
-    os._exit(1)
-
-
 def _run_shared(study: Study, recipes: Path, out: Path, run: RunCommand) -> None:
     for command in study.shared_commands(out, recipes):
         _run_once(command, out / SHARED, run)
 
 
+def _result_of_chain(
+    study: Study, recipes: Path, out: Path, run: RunCommand, seed: int
+) -> dict[str, Any] | AffectError:
+    """What came of a chain; its error does not end the others."""
+    try:
+        return _run_chain(study, recipes, out, seed, run)
+    except AffectError as error:
+        return error
+
+
 def _run_chain(study: Study, recipes: Path, out: Path, seed: int, run: RunCommand) -> dict[str, Any]:
-    """One seed: its commands one after the other, in this process, so that libraries are loaded once."""
+    """One seed: its commands one after the other."""
     printed: dict[str, list[Any]] = {}
     seconds: dict[str, float] = {}
     for command in study.commands(out, recipes, seed):
@@ -145,9 +140,13 @@ def _run_once(command: Command, folder: Path, run: RunCommand) -> dict[str, Any]
         return done
     log.parent.mkdir(parents=True, exist_ok=True)
     marker.parent.mkdir(exist_ok=True)
+    if command.words[0] == "affect-train":
+        _load_libraries()
     began = time.monotonic()
-    with log.open("a", encoding="utf-8") as sink:
-        output = _run_command(command.words, sink, log, run)
+    try:
+        output = in_own_process(_run_command, command.words, log, run)
+    except ProcessEndedError as error:
+        raise StepFailedError(line, str(error), log) from None
     done = {"command": line, "seconds": round(time.monotonic() - began, 1)}
     if command.is_score:
         done["printed"] = json.loads(output)
@@ -156,8 +155,21 @@ def _run_once(command: Command, folder: Path, run: RunCommand) -> dict[str, Any]
     return done
 
 
-def _run_command(words: Sequence[str], log: TextIO, path: Path, run: RunCommand) -> str:
-    """What a command prints on stdout; everything else goes to its log."""
+def _load_libraries() -> None:
+    """Imports what the commands import, once a chain, and runs none of it: its processes are forks of this one."""
+    for name in LIBRARIES:
+        importlib.import_module(name)
+
+
+def _run_command(words: Sequence[str], path: Path, run: RunCommand) -> str:
+    """What a command prints on stdout; everything else, its own processes' output too, goes to its log."""
+    with path.open("a", encoding="utf-8") as log:
+        for stream in (1, 2):
+            os.dup2(log.fileno(), stream)
+        return _printed_by(words, log, path, run)
+
+
+def _printed_by(words: Sequence[str], log: TextIO, path: Path, run: RunCommand) -> str:
     printed = io.StringIO()
     log.write(f"$ {' '.join(words)}\n")
     try:

@@ -13,7 +13,7 @@ from PIL import Image
 from affect_data.audit.base import Audit, AuditedDataset, Severity, findings
 from affect_data.audit.pictures.face_detector import Face, FaceDetector, LibFaceDetection, Pixels
 from affect_data.audit.pictures.facts import PicturePlan, decoded_pictures, distinct_pictures, picture_plans
-from affect_data.build.engine import map_shards
+from affect_data.processes import map_plans
 
 FOUND_FROM: Final = 0.6
 LEAST_SIDE: Final = 20
@@ -92,7 +92,7 @@ class FaceCount(Audit):
         plans = [_Plan(plan, self.detector) for plan in picture_plans(dataset.folder, first, boxes)]
         begins = np.cumsum([0, *(len(plan.pictures.rows) for plan in plans)])
         found: dict[int, Suspicion] = {}
-        for done, (order, part) in enumerate(map_shards(_look, plans, dataset.workers), start=1):
+        for done, (order, part) in enumerate(map_plans(_look, plans, dataset.workers), start=1):
             found.update((int(begins[order]) + position, suspicion) for position, suspicion in part.items())
             dataset.progress("looking for faces", done, len(plans))
         suspicious = rows.with_columns(pl.Series("picture", of_row)).join(

@@ -11,9 +11,9 @@ import numpy.typing as npt
 import polars as pl
 
 from affect_data.audit.pictures.hashing import SIDE, decode, hash_small, small_picture, to_grey
-from affect_data.build.engine import map_shards
 from affect_data.dataset.folder import DatasetFolder, open_dataset
 from affect_data.dataset.schema import IMAGES
+from affect_data.processes import map_plans
 
 MEASUREMENTS: Final = (
     "width",
@@ -94,7 +94,7 @@ def read_pictures(
     of_row, first_row = distinct_pictures(labels)
     plans = list(picture_plans(folder, first_row, labels["face_box"].to_numpy()))
     parts: list[_Read] = []
-    for done, part in enumerate(map_shards(_read, plans, workers), start=1):
+    for done, part in enumerate(map_plans(_read, plans, workers), start=1):
         parts.append(part)
         progress("reading pictures", done, len(plans))
     parts.sort(key=lambda part: part.order)

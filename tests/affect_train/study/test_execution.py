@@ -1,9 +1,12 @@
 """Chains of commands run for real: what was done is not done again, and what fails says where to look."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -142,8 +145,9 @@ def test_a_figure_is_found_by_keys_and_places_in_lists_and_is_none_where_the_pat
         assert _figure(document, path) is None
 
 
-def children_of(process: int) -> list[Path]:
-    return [Path("/proc", child) for child in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
+def descendants_of(process: int) -> list[Path]:
+    children = [int(child) for child in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
+    return [found for child in children for found in (Path("/proc", str(child)), *descendants_of(child))]
 
 
 def runs(process: Path) -> bool:
@@ -151,6 +155,48 @@ def runs(process: Path) -> bool:
         return (process / "stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except (FileNotFoundError, ProcessLookupError):
         return False
+
+
+def interrupted_command(words: Sequence[str]) -> object:
+    """A command that notes that it ran, and is interrupted."""
+    out = Path(words[2]).parent
+    (out / "begun").touch()
+    raise KeyboardInterrupt
+
+
+def test_an_interrupt_of_a_command_ends_the_study_and_is_no_failed_step(folder: Path) -> None:
+    study = study_of(folder, shared={}, steps={"only": {"run": "affect-data build {run}/x"}}, scores={}, claims=[])
+    with pytest.raises(KeyboardInterrupt):
+        run_study(study, folder, folder / "out", interrupted_command)
+    assert (folder / "out" / "seed0" / "begun").exists()
+    assert not (folder / "out" / "seed1").exists()
+
+
+def abort(words: Sequence[str]) -> object:
+    os.kill(os.getpid(), signal.SIGABRT)
+    return None
+
+
+def test_a_command_that_crashes_names_itself_the_signal_and_its_log(folder: Path) -> None:
+    with pytest.raises(
+        StepFailedError, match=r"`affect-data demo .*` failed: .* ended by SIGABRT.*Its log is .*world\.txt"
+    ):
+        run_study(study_of(folder), folder, folder / "out", abort)
+
+
+def test_what_a_command_and_its_own_processes_print_goes_to_its_log(
+    folder: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    study_of(folder)
+    run_study(study_of(folder, "seeds=[0]"), folder, folder / "out", loud)
+    printed = capfd.readouterr()
+    assert (printed.out, "from below" in printed.err) == ("", False)
+    assert "from below" in (folder / "out" / "seed0" / "logs" / "dataset.txt").read_text()
+
+
+def loud(words: Sequence[str]) -> object:
+    subprocess.run(["echo", "from below"], check=True)
+    return run_command(words)
 
 
 @pytest.mark.slow
@@ -164,11 +210,12 @@ def test_a_study_that_is_killed_leaves_no_chain_behind(folder: Path) -> None:
         while not (folder / "out" / "shared" / "logs" / "world.txt").exists():
             assert time.monotonic() < deadline
             time.sleep(0.1)
-        chains = children_of(process.pid)
+        time.sleep(0.2)
+        chains = descendants_of(process.pid)
     finally:
         process.kill()
         process.wait()
-    assert chains
+    assert len(chains) >= 3, "the tracker of multiprocessing, a chain, its command"
     while any(runs(chain) for chain in chains):
         assert time.monotonic() < deadline
         time.sleep(0.1)

@@ -1,0 +1,137 @@
+"""Ctrl-C ends a command from any moment: one line, status 130, within seconds, at the first time that it is pressed.
+
+Python alone does not promise this. A `KeyboardInterrupt` is raised wherever the main thread is: in a destructor or a callback of C code it is
+printed and lost, amid the import of a library it may become another error, and while C code runs it waits. So the handler keeps in mind that there
+was an interrupt, whatever becomes of the exception, and a thread that needs no answer of the main thread ends the process after `GRACE` seconds.
+
+Only the standard library's lightest modules are imported: this one is loaded before everything that takes time.
+"""
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any, Final
+
+STATUS: Final = 130
+GRACE: Final = 2.5
+"""Seconds that a command has to end by itself, its locks released and its processes ended."""
+
+MESSAGE: Final = "interrupted; run the same command again to go on"
+
+
+class _State:
+    """What is known of interrupts in this process."""
+
+    def __init__(self) -> None:
+        self.received = False
+        self.said = False
+        self.finished = False
+        self.handled = threading.Event()
+        self.doorbell: int | None = None
+
+
+_state = _State()
+
+
+def watch_interrupts(end_processes: Callable[[], None]) -> None:
+    """Takes Ctrl-C over for this process, once; where the caller's shell ignores it, as for a background job, it stays ignored.
+
+    Args:
+        end_processes: kills the processes that this one has started; called where the command did not end in time.
+    """
+    if _state.doorbell is not None or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        return
+    read, _state.doorbell = os.pipe()
+    os.set_blocking(_state.doorbell, False)
+    # The interpreter writes here while the main thread still runs C code, where the handler has to wait.
+    signal.set_wakeup_fd(_state.doorbell, warn_on_full_buffer=False)
+    threading.Thread(target=_end_in_time, args=(read, end_processes), daemon=True).start()
+    sys.unraisablehook = _silent_after_interrupt(sys.unraisablehook)
+    threading.excepthook = _silent_after_interrupt(threading.excepthook)
+    signal.signal(signal.SIGINT, _interrupt)
+
+
+def was_interrupted() -> bool:
+    """Whether Ctrl-C was pressed and the command has not taken it for its ordinary end."""
+    return _state.received
+
+
+def command_finished() -> None:
+    """Says that the command is done and only the interpreter's own end is left, which has nothing to lose by a Ctrl-C."""
+    _state.finished = True
+
+
+def interrupt_handled() -> None:
+    """Says that this Ctrl-C was the ordinary end of what ran, as of a server; the next one counts again."""
+    _state.received = False
+    _state.handled.set()
+
+
+def say_interrupted() -> None:
+    """Prints the line, once a process; of several processes of one training the first one speaks."""
+    if not _state.said and os.environ.get("RANK", "0") == "0":
+        _state.said = True
+        start = "\n" if sys.stderr.isatty() else ""
+        os.write(2, f"{start}{MESSAGE}\n".encode())
+
+
+@contextmanager
+def interrupts_wait() -> Iterator[None]:
+    """Lets a Ctrl-C wait until the end of the block; `processes.starting_processes` is what starts some in one."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    waiting: list[int] = []
+    handler: Any = None
+    if threading.current_thread() is threading.main_thread():
+        # The mask is for what is started: another thread of this process would take the signal.
+        handler = signal.signal(signal.SIGINT, lambda number, _: waiting.append(number))
+    try:
+        yield
+    finally:
+        if handler is not None:
+            signal.signal(signal.SIGINT, handler)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        if waiting:
+            signal.raise_signal(signal.SIGINT)
+
+
+def _interrupt(number: int, _: FrameType | None) -> None:
+    if _state.finished:
+        end_now()
+    if _state.doorbell is not None:
+        # A library, such as asyncio, may have taken the interpreter's own bell.
+        os.write(_state.doorbell, bytes([number]))
+    if not _state.received:
+        _state.received = True
+        raise KeyboardInterrupt
+
+
+def _end_in_time(bell: int, end_processes: Callable[[], None]) -> None:
+    while True:
+        if signal.SIGINT not in os.read(bell, 64):
+            continue
+        _state.handled.clear()
+        if not _state.handled.wait(GRACE):
+            end_now(end_processes)
+
+
+def end_now(end_processes: Callable[[], None] = lambda: None) -> None:
+    """Ends this process as interrupted, without the interpreter's own end: that waits for threads, which may wait for anything."""
+    try:
+        say_interrupted()
+        end_processes()
+    finally:
+        os._exit(STATUS)
+
+
+def _silent_after_interrupt(hook: Callable[[Any], object]) -> Callable[[Any], object]:
+    """A hook of the interpreter that prints nothing once there was a Ctrl-C: what breaks then breaks because of it."""
+
+    def silent(unraisable: Any) -> None:  # noqa: ANN401 - the interpreter's types
+        if not _state.received:
+            hook(unraisable)
+
+    return silent
