@@ -145,6 +145,19 @@ def test_a_student_learns_from_written_soft_labels(
     assert all(np.isfinite(value) for value in result["losses"].values())
 
 
+def test_a_student_of_seven_classes_learns_from_a_teacher_of_three(
+    run: Path, own_dataset: Path, recipe_values: Values
+) -> None:
+    label(run, own_dataset, "teacher")
+    tasks = {"expression": "aff_wild2_7"}
+    student = recipe_values(
+        dataset=str(own_dataset), tasks=tasks, method={"name": "distillation"}, soft_labels=["teacher"]
+    )
+    losses = train(recipe_from(student, ["batches.size=6"]), dry_run=True)["losses"]
+    assert losses["expression_soft"] > 0
+    assert all(np.isfinite(value) for value in losses.values())
+
+
 def test_evaluation_scores_every_row_and_each_database(run: Path, dataset: Path) -> None:
     report = evaluate(run, dataset, ["validation"])
     assert json.loads((run / "evaluation.json").read_text()) == report
