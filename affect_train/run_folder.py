@@ -28,6 +28,7 @@ class RunFolder:
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
         self.recipe = self.path / "recipe.yaml"
+        self.contents = self.path / "contents.json"
         self.metrics = self.path / "metrics.jsonl"
         self.evaluation = self.path / "evaluation.json"
         self.checkpoints = self.path / "checkpoints"
@@ -37,6 +38,10 @@ class RunFolder:
     def rows(self, rank: int) -> Path:
         """The log of the row numbers that a process trained on."""
         return self.path / f"rows.rank{rank}.jsonl"
+
+    def undecodable(self, rank: int) -> Path:
+        """The log of the rows that a process left out because they cannot be decoded."""
+        return self.path / f"undecodable.rank{rank}.jsonl"
 
 
 @contextmanager
@@ -103,6 +108,10 @@ class LineLog:
         self._path = path
         kept = _lines_where(path, lambda line: line["step"] <= resume_at) if resume_at else []
         write_text(path, "".join(kept))
+
+    def lines(self) -> list[dict[str, Any]]:
+        """The lines that are there."""
+        return [json.loads(text) for text in self._path.read_text(encoding="utf-8").splitlines()]
 
     def write(self, values: dict[str, Any]) -> None:
         """Adds one line; it reaches the file at once."""

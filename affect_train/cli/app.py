@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -122,7 +122,9 @@ def train(
             if result["best_score"] is not None
             else ""
         )
-        out_console.print(f"trained {result['steps']:,} steps{best}; model: {result['model']}", markup=False)
+        lost = result["undecodable_rows"]
+        without = f"; {lost:,} row(s) could not be decoded and were left out" if lost else ""
+        out_console.print(f"trained {result['steps']:,} steps{best}{without}; model: {result['model']}", markup=False)
 
 
 @app.command(epilog="Example: `affect-train validate recipes/demo/teacher.yaml`")
@@ -257,10 +259,16 @@ def evaluate(
             out_console.print(describe_evaluation(name, evaluation), markup=False)
 
 
-@app.command(epilog="Example: `affect-train predict runs/teacher face.jpg other.png`")
+@app.command(epilog="Example: `affect-train predict runs/teacher face.jpg other.png --crop as-is`")
 def predict(
     run: RunPath,
     images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Pictures, each the crop of one face.")],
+    crop: Annotated[
+        Literal["as-is"] | None,
+        typer.Option(
+            help="as-is: take each picture as a crop. By default one is refused that shows no face, several, or a small one."
+        ),
+    ] = None,
     sequence: Annotated[
         bool,
         typer.Option("--sequence", help="They are consecutive frames of one face, for a model with a recurrent stage."),
@@ -270,7 +278,7 @@ def predict(
     """Print the labels of pictures."""
     from affect_train.inference.predict import predict as run_predict
 
-    results = run_predict(run, images, sequence=sequence)
+    results = run_predict(run, images, sequence=sequence, as_is=crop is not None)
     leave_process_group()
     if results is None:
         return

@@ -9,37 +9,45 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from affect_data.errors import UsageError
+from affect_train.inference.crops import check_crops
 from affect_train.inference.inference import infer, open_model, predictions
 from affect_train.inference.inputs import computed_features
-from affect_train.inputs.files import PictureFiles
+from affect_train.inputs.files import AS_STORED, PictureFiles, orientation_of, picture_bytes
 from affect_train.inputs.inputs import IndexedInputs
 from affect_train.inputs.windows import FeatureWindows, one_run
 from affect_train.network.model import AffectConfig
 from affect_train.recipe.model import TemporalOptions
+from affect_train.reporting import Reporter
 from affect_train.run_folder import model_folder
 from affect_train.runtime import Runtime
 
 
-def predict(path: Path | str, images: Sequence[Path], *, sequence: bool = False) -> list[dict[str, Any]] | None:
-    """What a model says of each picture, taken as the crop of one face, on the main process; None on the others.
+def predict(
+    path: Path | str, images: Sequence[Path], *, sequence: bool = False, as_is: bool = False
+) -> list[dict[str, Any]] | None:
+    """What a model says of each picture, the crop of one face, on the main process; None on the others.
 
-    AU probabilities, the expression with all probabilities, valence and arousal.
+    AU probabilities, the expression with all probabilities, valence and arousal. A picture with an EXIF orientation is turned upright first, and its
+    entry says so.
 
     Args:
         path: run folder or model folder.
-        images: picture files of any format that Pillow reads.
+        images: picture files of any format that is opened; of an animated one the first picture.
+        as_is: take every picture as a crop, without looking whether it is one.
         sequence: they are consecutive frames of one face, which a model with a recurrent stage then reads in windows; else each stands alone.
 
     Raises:
         UsageError: a sequence is given to a model without a recurrent stage.
         NotAModelError: there is no model.
-        DataError: a picture is missing or cannot be decoded.
+        DataError: a picture is missing, cannot be decoded, or is not the crop of one face.
     """
     model, preprocessing = open_model(model_folder(path))
     runtime = Runtime.start()
     model = model.to(runtime.accelerator.device)
     if sequence and model.config.temporal is None:
         raise UsageError(f"'{path}' looks at every picture by itself: it has no recurrent stage, leave --sequence out")
+    if not as_is:
+        check_crops(images, preprocessing.margin, runtime.reporter)
     inputs: IndexedInputs = PictureFiles(images, preprocessing)
     if sequence:
         options = TemporalOptions(**model.config.temporal)
@@ -49,10 +57,20 @@ def predict(path: Path | str, images: Sequence[Path], *, sequence: bool = False)
     if logits is None:
         return None
     predicted = predictions(model, logits)
-    return [
-        {"image": str(image), **_named(model.config, {name: values[row] for name, values in predicted.items()})}
-        for row, image in enumerate(images)
-    ]
+    found = []
+    for row, image in enumerate(images):
+        said = _named(model.config, {name: values[row] for name, values in predicted.items()})
+        found.append({"image": str(image), **_turned(image, runtime.reporter), **said})
+    return found
+
+
+def _turned(image: Path, reporter: Reporter) -> dict[str, int]:
+    """The EXIF orientation of a picture that was turned upright, and a line that says so."""
+    orientation = orientation_of(picture_bytes(image))
+    if orientation == AS_STORED:
+        return {}
+    reporter.say(f"image '{image}': turned upright by its EXIF orientation {orientation}")
+    return {"exif_orientation": orientation}
 
 
 def _named(config: AffectConfig, predicted: dict[str, NDArray[np.floating[Any]]]) -> dict[str, Any]:

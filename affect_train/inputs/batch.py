@@ -20,9 +20,10 @@ class SoftTargets:
     Attributes:
         au: float32 [N, A], or None where teacher or student has no AU head. 0 in columns that `au_mask` leaves out.
         au_mask: bool [A], the student's AUs which the teacher has.
-        expression: float32 [N, C], or None.
+        expression: float32 [N, C], or None. 0 in columns that `expression_mask` leaves out.
         valence: float32 [N, B] over the student's bins, or None.
         arousal: float32 [N, B], or None.
+        expression_mask: bool [C], the student's classes which the teacher has; None where it has them all.
     """
 
     au: Tensor | None = None
@@ -30,6 +31,7 @@ class SoftTargets:
     expression: Tensor | None = None
     valence: Tensor | None = None
     arousal: Tensor | None = None
+    expression_mask: Tensor | None = None
 
     def to(self, device: torch.device | str) -> "SoftTargets":
         """The same targets on `device`."""
@@ -95,6 +97,22 @@ class Pick(NamedTuple):
     pool: int = 0
 
 
+class UndecodedPick(NamedTuple):
+    """A pick whose picture cannot be decoded.
+
+    Attributes:
+        position: in the batch, where nothing is shown.
+        pick: what was to be shown.
+        uid: the row's unique name.
+        because: why it cannot be decoded.
+    """
+
+    position: int
+    pick: Pick
+    uid: str
+    because: str
+
+
 class FaceBatch(NamedTuple):
     """What a model is shown of some faces, before their labels.
 
@@ -104,6 +122,7 @@ class FaceBatch(NamedTuple):
         inputs: pictures, uint8 [N, 3, S, S], RGB, in memory as decoders write them: channels last; or features, float32 [N, D].
         pools: int64 [N], the number of the pool that each was drawn from; None where nothing was drawn.
         places: int64 [N], the place of each frame in its window, whose frames follow one another; None where rows are in no window.
+        undecoded: the picks that wait for others in their place, `FaceLoader` says; none reach a model.
     """
 
     rows: Tensor
@@ -111,6 +130,7 @@ class FaceBatch(NamedTuple):
     inputs: Tensor
     pools: Tensor | None = None
     places: Tensor | None = None
+    undecoded: Sequence[UndecodedPick] = ()
 
     def to(self, device: torch.device | str) -> "FaceBatch":
         """The same batch with what a model is shown on `device`."""

@@ -1,7 +1,8 @@
 """What a model is shown of a split, batch by batch, whatever it is: pictures, features, windows of them, or a stream of pictures."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Any, Protocol
 
 import numpy as np
@@ -12,7 +13,11 @@ from torch.utils.data import Dataset as TorchDataset
 
 from affect_data.errors import DataError
 from affect_data.processes import starting_processes
-from affect_train.inputs.batch import FaceBatch, Pick
+from affect_train.inputs.batch import FaceBatch, Pick, UndecodedPick
+from affect_train.inputs.undecodable import TRIES, SkippedRow, SkippedRows
+
+Spares = Callable[[Pick], Iterator[int]]
+"""From a pick to other rows that may stand in its place, a function of the pick alone."""
 
 
 class Inputs(Protocol):
@@ -36,7 +41,13 @@ class Inputs(Protocol):
 
 
 class IndexedInputs(TorchDataset[FaceBatch], ABC):
-    """Inputs whose items, rows or windows of rows, can be shown in any order: the row of a pick is the number of an item."""
+    """Inputs whose items, rows or windows of rows, can be shown in any order: the row of a pick is the number of an item.
+
+    Attributes:
+        skipped: notes the items that cannot be decoded and are left out; None: such an item is an error.
+    """
+
+    skipped: SkippedRows | None = None
 
     @abstractmethod
     def __len__(self) -> int:
@@ -51,9 +62,9 @@ class IndexedInputs(TorchDataset[FaceBatch], ABC):
         """Rows of the split."""
         return len(self)
 
-    def batches(self, order: Iterable[list[Pick]], workers: int = 0) -> "FaceLoader":
-        """The batches of an order, which is iterated anew for every pass."""
-        return FaceLoader(self, order, workers)
+    def batches(self, order: Iterable[list[Pick]], workers: int = 0, spares: Spares | None = None) -> "FaceLoader":
+        """The batches of an order, which is iterated anew for every pass; `spares` where items may be left out."""
+        return FaceLoader(self, order, workers, spares)
 
     def in_order(self, batch_size: int, processes: int = 1, rank: int = 0, *, workers: int = 0) -> "FaceLoader":
         """The batches of this process, of all items by their numbers; processes take turns."""
@@ -123,9 +134,14 @@ class FaceLoader:
         inputs: of the split.
         batches: lists of picks; iterated anew for every pass.
         workers: loader processes, started by spawn; 0 decodes in this process.
+        spares: rows for the places of those that are left out.
     """
 
-    def __init__(self, inputs: IndexedInputs, batches: Iterable[list[Pick]], workers: int = 0) -> None:
+    def __init__(
+        self, inputs: IndexedInputs, batches: Iterable[list[Pick]], workers: int = 0, spares: Spares | None = None
+    ) -> None:
+        self._inputs = inputs
+        self._spares = spares
         self._loader: DataLoader[FaceBatch] = DataLoader(
             inputs,
             batch_sampler=batches,
@@ -145,4 +161,25 @@ class FaceLoader:
         for fetched in batches:
             if isinstance(fetched, DataError):
                 raise fetched
-            yield fetched
+            yield self._filled(fetched) if fetched.undecoded else fetched
+
+    def _filled(self, faces: FaceBatch) -> FaceBatch:
+        """A batch with other rows in the places of those that cannot be decoded."""
+        uids = list(faces.uids)
+        for undecoded in faces.undecoded:
+            other, position = self._other(undecoded), undecoded.position
+            faces.rows[position], faces.inputs[position], uids[position] = other.rows[0], other.inputs[0], other.uids[0]
+        return faces._replace(uids=uids, undecoded=())
+
+    def _other(self, undecoded: UndecodedPick) -> FaceBatch:
+        pick, skipped = undecoded.pick, self._inputs.skipped
+        assert skipped is not None
+        assert self._spares is not None, "rows are left out of batches that have others for their places"
+        skipped.add(SkippedRow(pick.epoch, undecoded.uid, undecoded.because))
+        for row in islice(self._spares(pick), TRIES):
+            other = self._inputs.__getitems__([pick._replace(row=row)])
+            if isinstance(other, DataError):
+                raise other
+            if not other.undecoded:
+                return other
+        raise DataError(f"row {undecoded.uid}: {undecoded.because}; no row of its pool can be decoded in its place")

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 TASKS = ("au", "expression", "va")
 """The tasks, in the order of the columns of `LabelArrays.taught`."""
 
+SHARED_CLASSES = 2
+"""Classes that a student and its teachers must share at least."""
+
 
 def column_array(dataset: "Dataset | pa.Table", name: str, columns: Sequence[int] | None = None) -> NDArray[Any]:
     """A whole column as an array: [rows], or [rows, slots] for a fixed-size list; a view of the memory map where it is one piece of numbers.
@@ -70,7 +73,7 @@ class SoftLabelArrays:
         """The soft labels of the group that the provenance describes.
 
         Raises:
-            ModelMismatchError: the teacher's classes or bins are others than the student's, or they have no head in common.
+            ModelMismatchError: fewer than two classes are shared, the bins are others, or they have no head in common.
         """
         columns = _matching_columns(tasks, provenance)
         return cls(
@@ -84,8 +87,8 @@ class SoftLabelArrays:
             values = torch.from_numpy(self.logits[head][rows].astype(np.float32)[:, np.maximum(columns, 0)])
             known = torch.from_numpy(columns >= 0)
             gathered[head] = values if bool(known.all()) else values * known
-            if head == "au":
-                gathered["au_mask"] = known
+            if head == "au" or (head == "expression" and not bool(known.all())):
+                gathered[f"{head}_mask"] = known
         return SoftTargets(**gathered)
 
 
@@ -96,16 +99,8 @@ def _matching_columns(tasks: TaskSet, provenance: SoftLabelProvenance) -> dict[s
     if set(units) & set(tasks.action_units):
         columns["au"] = np.array([units.get(number, -1) for number in tasks.action_units], dtype=np.int64)
     if provenance.expressions and tasks.expressions:
-        if set(provenance.expressions) != set(tasks.expressions):
-            raise ModelMismatchError(
-                f"{what}, expression classes",
-                ", ".join(provenance.expressions),
-                ", ".join(tasks.expressions),
-                "give student and teacher the same `tasks.expression`: a probability over other classes cannot be compared",
-            )
-        columns["expression"] = np.array(
-            [provenance.expressions.index(name) for name in tasks.expressions], dtype=np.int64
-        )
+        classes = {name: column for column, name in enumerate(provenance.expressions)}
+        columns["expression"] = np.array([classes.get(name, -1) for name in tasks.expressions], dtype=np.int64)
     if provenance.valence_arousal_bins and tasks.valence_arousal_bins:
         if provenance.valence_arousal_bins != tasks.valence_arousal_bins:
             raise ModelMismatchError(
@@ -123,6 +118,22 @@ def _matching_columns(tasks: TaskSet, provenance: SoftLabelProvenance) -> dict[s
             "name another teacher in `soft_labels`",
         )
     return columns
+
+
+def check_shared_classes(tasks: TaskSet, teachers: Sequence[SoftLabelProvenance]) -> None:
+    """Makes sure that the student and all of its teachers of expressions share two classes at least: over one, every distribution is the same.
+
+    Raises:
+        ModelMismatchError: they do not.
+    """
+    sets = [teacher.expressions for teacher in teachers if teacher.expressions]
+    if tasks.expressions and sets and len(set(tasks.expressions).intersection(*sets)) < SHARED_CLASSES:
+        raise ModelMismatchError(
+            f"soft labels {', '.join(repr(teacher.name) for teacher in teachers if teacher.expressions)}, expression classes",
+            " and ".join(f"({', '.join(names)})" for names in sets),
+            f"two classes at least that all of them share with the student: {', '.join(tasks.expressions)}",
+            "name other classes under `tasks.expression`, or another teacher in `soft_labels`",
+        )
 
 
 @dataclass(frozen=True)
@@ -165,6 +176,7 @@ class LabelArrays:
         Raises:
             ModelMismatchError: a teacher does not fit the heads.
         """
+        check_shared_classes(tasks, teachers)
         slots = tasks.au_slots()
         named = tasks.expression_lookup().numpy()[column_array(dataset, "expression")]
         va_mask = column_array(dataset, "va_mask")

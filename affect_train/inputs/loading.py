@@ -16,10 +16,11 @@ import torch
 from affect_data.errors import DataError, UsageError
 from affect_data.pictures import PictureError
 from affect_train.inputs.augment import Augmentation, augmentation_key
-from affect_train.inputs.batch import FaceBatch, Pick, drawn_from
+from affect_train.inputs.batch import FaceBatch, Pick, UndecodedPick, drawn_from
 from affect_train.inputs.inputs import IndexedInputs
 from affect_train.inputs.preprocess import Pixels, Preprocessing
 from affect_train.inputs.stored import StoredFace, StoredFaces
+from affect_train.inputs.undecodable import SkippedRows
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -39,6 +40,7 @@ class FaceImages(IndexedInputs):
         cache: keep the decoded faces in memory, at most `CACHE_LIMIT` bytes; they are shared with loader processes.
         threads: that decode, in each loader process.
         faces: the rows, where `dataset` is no dataset folder's.
+        skipped: notes the rows that cannot be decoded, which are left out then; None: such a row is an error.
 
     Raises:
         UsageError: the decoded faces do not fit.
@@ -54,7 +56,9 @@ class FaceImages(IndexedInputs):
         cache: bool = False,
         threads: int = 1,
         faces: "StoredFaces | None" = None,
+        skipped: SkippedRows | None = None,
     ) -> None:
+        self.skipped = skipped
         self.preprocessing = preprocessing
         self.augmentation = augmentation or Augmentation()
         self.seed = seed
@@ -70,9 +74,20 @@ class FaceImages(IndexedInputs):
         rows = [pick.row for pick in picks]
         size = self.preprocessing.image_size
         pixels = np.empty((len(rows), size, size, 3), dtype=np.uint8)
+        undecoded: dict[int, str] = {}
+
+        def decode(position: int) -> None:
+            try:
+                self._decode(faces[position], pixels[position])
+            except PictureError as error:
+                if self.skipped is None:
+                    face = faces[position]
+                    raise DataError(f"row {face.row} ({face.uid}): {error}. {self._stored.remedy}") from error
+                undecoded[position], pixels[position] = str(error), 0
+
         try:
             faces = self._stored.rows(rows)
-            self._decoders.run(lambda position: self._decode(faces[position], pixels[position]), len(rows))
+            self._decoders.run(decode, len(rows))
         except DataError as error:
             return error
         keys = [
@@ -80,16 +95,17 @@ class FaceImages(IndexedInputs):
             for pick, face in zip(picks, faces, strict=True)
         ]
         images = self.augmentation(torch.from_numpy(pixels).permute(0, 3, 1, 2), keys)
-        return FaceBatch(torch.tensor(rows), [face.uid for face in faces], images, drawn_from(picks))
+        broken = [
+            UndecodedPick(position, picks[position], faces[position].uid, undecoded[position])
+            for position in sorted(undecoded)
+        ]
+        return FaceBatch(torch.tensor(rows), [face.uid for face in faces], images, drawn_from(picks), undecoded=broken)
 
     def _decode(self, face: "StoredFace", out: Pixels) -> None:
         if self._cache is not None and self._cache.holds(face.row):
             out[...] = self._cache.pixels[face.row]
             return
-        try:
-            self.preprocessing(face.data, face.box, out)
-        except PictureError as error:
-            raise DataError(f"row {face.row} ({face.uid}): {error}. {self._stored.remedy}") from error
+        self.preprocessing(face.data, face.box, out)
         if self._cache is not None:
             self._cache.store(face.row, out)
 
@@ -104,6 +120,7 @@ class View:
         seed: of the augmentation.
         cache: keep the decoded faces in memory.
         threads: that decode, in each loader process.
+        skipped: notes the rows that cannot be decoded and are left out; None: such a row is an error.
     """
 
     preprocessing: Preprocessing
@@ -111,6 +128,7 @@ class View:
     seed: int = 0
     cache: bool = False
     threads: int = 1
+    skipped: SkippedRows | None = None
 
     def images(self, dataset: "Dataset", faces: StoredFaces | None = None) -> FaceImages:
         """The pictures of a split; its rows where `dataset` is no dataset folder's."""
@@ -122,6 +140,7 @@ class View:
             cache=self.cache,
             threads=self.threads,
             faces=faces,
+            skipped=self.skipped,
         )
 
 

@@ -1,6 +1,7 @@
 """Image bytes to a square RGB crop: the one preprocessing that training, labelling and prediction share.
 
-Pixels are taken as they are stored: an EXIF orientation is not applied, because face boxes are in stored pixels. Alpha is dropped, grey becomes
+Pixels are taken as they are stored: an EXIF orientation is not applied, because face boxes are in stored pixels (`files` turns pictures outside of
+datasets, which have no boxes). Of an animated picture the first one is taken, alpha is dropped, grey becomes
 three equal channels, 16-bit samples keep their upper eight bits.
 """
 

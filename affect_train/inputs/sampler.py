@@ -116,6 +116,14 @@ class BatchOrder(Sampler[list[Pick]]):
             occurrences[places] = earlier(rows[places]) * len(self.pools) + index
         return rows.reshape(self.steps, -1), occurrences.reshape(self.steps, -1)
 
+    def spares(self, pick: Pick) -> Iterator[int]:
+        """Rows for the place of a pick that cannot be shown, without end: drawn from its pool, by the seed and the pick alone."""
+        pool = tuple(self.pools.values())[pick.pool]
+        rng = np.random.default_rng([self.seed, pick.epoch, pick.pool, pick.occurrence, pick.row])
+        weights = None if pool.weights is None else np.asarray(pool.weights, dtype=np.float64)
+        while True:
+            yield int(rng.choice(pool.rows, p=None if weights is None else weights / weights.sum()))
+
     def __len__(self) -> int:
         return self.steps - self.start
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from affect_train.inputs.batch import AffectBatch, Pick
-from affect_train.inputs.inputs import FaceLoader, IndexedInputs, Inputs
+from affect_train.inputs.inputs import FaceLoader, IndexedInputs, Inputs, Spares
 from affect_train.inputs.labels import LabelArrays
 
 if TYPE_CHECKING:
@@ -59,9 +59,9 @@ class LoadedSplit:
         """The rows and their labels, which are there from the beginning."""
         return self.dataset, self.labels
 
-    def batches(self, order: Iterable[list[Pick]], workers: int = 0) -> "LabelledBatches":
-        """The batches of an order with their labels."""
-        return LabelledBatches(self.inputs.batches(order, workers), self.labels)
+    def batches(self, order: Iterable[list[Pick]], workers: int = 0, spares: Spares | None = None) -> "LabelledBatches":
+        """The batches of an order with their labels; `spares` where items may be left out."""
+        return LabelledBatches(self.inputs.batches(order, workers, spares), self.labels)
 
 
 class LabelledBatches:

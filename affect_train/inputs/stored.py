@@ -35,7 +35,10 @@ class StoredFaces:
         dataset: one split; at least the columns uid, face_box and image.
     """
 
-    remedy = "The dataset was built from other bytes or by another version: build it again"
+    remedy = (
+        "`affect-data build` leaves such a row out and counts it as a failure: the dataset is of an earlier release, or a file was damaged since. "
+        "Build it again, or train without the row by `batches.undecodable: skip`"
+    )
 
     def __init__(self, dataset: "Dataset") -> None:
         self._dataset = dataset.select_columns(["uid", "face_box", "image"]).with_format("arrow")

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from affect_train.errors import ModelMismatchError
 from affect_train.evaluation.metrics import evaluate_predictions
+from affect_train.inputs.labels import SHARED_CLASSES
 from affect_train.losses import expectation
 from affect_train.tasks import TaskSet
 
@@ -24,26 +25,28 @@ STEPS = 20
 
 
 def merged_tasks(members: Sequence[tuple[str, TaskSet]]) -> TaskSet:
-    """What several models predict together: every action unit that one of them has; the classes and bins that all of them share.
+    """What several models predict together: every action unit that one of them has, the classes that all of them share, and their bins.
 
     Args:
         members: name and tasks of each.
 
     Raises:
-        ModelMismatchError: classes or bins differ.
+        ModelMismatchError: fewer than two classes are shared, or bins differ.
     """
     units = tuple(dict.fromkeys(unit for _, tasks in members for unit in tasks.action_units))
     with_classes = [(name, tasks.expressions) for name, tasks in members if tasks.expressions]
     with_bins = [(name, tasks.valence_arousal_bins) for name, tasks in members if tasks.valence_arousal_bins]
+    shared = with_classes[0][1] if with_classes else ()
     for name, classes in with_classes[1:]:
-        if set(classes) != set(with_classes[0][1]):
-            first, expected = with_classes[0]
+        kept = tuple(each for each in shared if each in classes)
+        if len(kept) < SHARED_CLASSES:
             raise ModelMismatchError(
-                f"'{name}' beside '{first}', expression classes",
+                f"'{name}' beside '{with_classes[0][0]}', expression classes",
                 ", ".join(classes),
-                ", ".join(expected),
-                "merge models of the same classes: probabilities over other classes have no mean",
+                f"two classes at least of those that the members before it share: {', '.join(shared)}",
+                "merge models that share classes: over one class, every distribution is the same",
             )
+        shared = kept
     for name, bins in with_bins[1:]:
         if bins != with_bins[0][1]:
             first, expected_bins = with_bins[0]
@@ -53,7 +56,7 @@ def merged_tasks(members: Sequence[tuple[str, TaskSet]]) -> TaskSet:
                 str(expected_bins),
                 "merge models of the same bins",
             )
-    return TaskSet(units, with_classes[0][1] if with_classes else (), with_bins[0][1] if with_bins else 0)
+    return TaskSet(units, shared, with_bins[0][1] if with_bins else 0)
 
 
 def equal_weights(tasks: TaskSet, members: int) -> Weights:
@@ -67,7 +70,7 @@ def merge(
     """The logits of the mean probability: their sigmoid, softmax and expectation are the weighted means of the members'.
 
     A member without a head, or without an action unit, has no say in it: the shares of the others are scaled up; where these are all 0, they count
-    alike.
+    alike. Classes that the result lacks are renormalised away in each member, before the mean.
 
     Args:
         tasks: of the result, from `merged_tasks`.

@@ -63,7 +63,7 @@ class Ensemble:
         UsageError: there is no member.
         UnknownNameError: the dataset has no such soft labels.
         StaleGroupError: they were made for other rows or labels.
-        ModelMismatchError: classes or bins differ.
+        ModelMismatchError: fewer than two classes are shared, or bins differ.
     """
 
     def __init__(
@@ -140,7 +140,7 @@ def ensemble(
     Raises:
         UsageError: there is no member, nothing to do, a split is to be evaluated that weights or thresholds were fitted on, or there is no action
             unit to have a threshold.
-        ModelMismatchError: classes or bins differ, or a split has no label.
+        ModelMismatchError: fewer than two classes are shared, bins differ, or a split has no label.
     """
     if name is not None:
         SOFT_LABELS.check_name(name)

@@ -17,9 +17,15 @@ if TYPE_CHECKING:
     from affect_train.inputs.batch import AffectBatch
     from affect_train.network.model import AffectOutput
 
+NOT_SHARED = -1e4
+"""The logit of a class that a distribution leaves out; its exponential is 0."""
+
 
 class Distillation(Supervised):
     """Label and teacher mixed row by row. Where there is a label, ``hard_weight`` of its loss and the rest of the teacher's, else the teacher's.
+
+    A teacher that lacks some of the student's expressions, or has others, teaches those that the student and all teachers share: each teacher's
+    probabilities and the student's are renormalised over them, and the loss moves the logits of no other class.
 
     The teacher's loss is the Kullback-Leibler divergence at a temperature for expressions and for the bins of valence and arousal, and the binary
     cross-entropy to its probability for action units. Several teachers are averaged in probability. An action unit or task which no teacher knows is
@@ -67,7 +73,9 @@ class Distillation(Supervised):
         if output.expression_logits is not None:
             teachers, mixture = self._teachers(batch, "expression"), self.mixtures["expression"]
             hard, _ = losses.masked_cross_entropy(output.expression_logits, batch.expression, batch.expression_mask)
-            soft = mixture.soft_sum(output.expression_logits, teachers, batch.expression_mask)
+            soft = mixture.soft_sum(
+                output.expression_logits, teachers, batch.expression_mask, self._shared_classes(batch)
+            )
             share = mixture.hard_share(teachers)
             found["expression_hard"] = LossTerm(hard * share, counts["expression_hard"], weights.expression)
             found["expression_soft"] = LossTerm(soft, counts["expression_soft"], weights.expression)
@@ -105,6 +113,14 @@ class Distillation(Supervised):
         task = head if head == "expression" else "va"
         found = [getattr(targets, head) for targets in batch.soft.values()] if self.mixtures[task].learns else []
         return [logits for logits in found if logits is not None]
+
+    def _shared_classes(self, batch: "AffectBatch") -> Tensor | None:
+        """The student's classes that all teachers of expressions have, bool [C]; None: all."""
+        shared = None
+        for targets in batch.soft.values():
+            if targets.expression_mask is not None:
+                shared = targets.expression_mask if shared is None else shared & targets.expression_mask
+        return shared
 
     def _rows(self, task: str, labelled: Tensor, teachers: Sequence[Tensor]) -> Tensor:
         every = teachers and self.mixtures[task].teaches_unlabelled
@@ -163,28 +179,43 @@ class Mixture:
         unlabelled = 1.0 if self.teaches_unlabelled else 0.0
         return torch.where(labelled, 1 - self.hard_weight, unlabelled).where(known, 0.0)
 
-    def soft_sum(self, logits: Tensor, teachers: Sequence[Tensor], labelled: Tensor) -> Tensor:
-        """The summed divergence of a distribution [N, C] from the teachers'; 0, and in the graph, without teachers."""
+    def soft_sum(
+        self, logits: Tensor, teachers: Sequence[Tensor], labelled: Tensor, shared: Tensor | None = None
+    ) -> Tensor:
+        """The summed divergence of a distribution [N, C] from the teachers'; 0, and in the graph, without teachers.
+
+        Args:
+            logits: of the student.
+            teachers: the logits of each.
+            labelled: bool [N], whether a row has a label.
+            shared: bool [C], the classes that all of them have, over which all distributions are taken; None: all.
+        """
         if not teachers:
             return logits.float().sum() * 0
-        probabilities = mean_probabilities(teachers, self.temperature)
+        probabilities = mean_probabilities(teachers, self.temperature, shared)
         weights = self.soft_weights(labelled, torch.ones_like(labelled))
         if self.weighs_confidence:
-            weights = weights * confidence(mean_probabilities(teachers, 1.0))
-        student = torch.log_softmax(logits.float() / self.temperature, dim=1)
+            weights = weights * confidence(mean_probabilities(teachers, 1.0, shared), shared)
+        student = torch.log_softmax(_among(logits.float() / self.temperature, shared), dim=1)
         rows = torch.nn.functional.kl_div(student, probabilities, reduction="none").sum(dim=1)
         return (rows * weights).sum() * self.scale
 
 
-def mean_probabilities(logits: Sequence[Tensor], temperature: float) -> Tensor:
-    """The mean of several teachers' probabilities at a temperature, float32 [N, C]."""
-    return torch.stack([(one.float() / temperature).softmax(dim=1) for one in logits]).mean(dim=0)
+def mean_probabilities(logits: Sequence[Tensor], temperature: float, shared: Tensor | None = None) -> Tensor:
+    """The mean of several teachers' probabilities at a temperature, float32 [N, C]; 0 for classes that are not among the shared ones, bool [C]."""
+    return torch.stack([_among(one.float() / temperature, shared).softmax(dim=1) for one in logits]).mean(dim=0)
 
 
-def confidence(probabilities: Tensor) -> Tensor:
-    """The certainty ``1 - H(p) / log C`` of distributions [N, C]: float [N], 0 for a guess, 1 for certainty."""
+def confidence(probabilities: Tensor, shared: Tensor | None = None) -> Tensor:
+    """The certainty ``1 - H(p) / log C`` of distributions [N, C]: float [N], 0 for a guess, 1 for certainty; of the shared classes, bool [C]."""
     entropy: Tensor = torch.special.entr(probabilities).sum(dim=1)
-    return (1 - entropy / math.log(probabilities.shape[1])).clamp(0, 1)
+    most = math.log(probabilities.shape[1]) if shared is None else shared.sum().log()
+    return (1 - entropy / most).clamp(0, 1)
+
+
+def _among(logits: Tensor, shared: Tensor | None) -> Tensor:
+    """Logits whose softmax is 0 outside of the shared classes; no infinity, times which a probability of 0 would be no number."""
+    return logits if shared is None else logits.where(shared, NOT_SHARED)
 
 
 def unit_confidence(probabilities: Tensor) -> Tensor:

@@ -85,7 +85,11 @@ class AffectConfig(PretrainedConfig):
             values = dict(backbone_config)
             backbone_config = AutoConfig.for_model(values.pop("model_type"), **values)
         # A copy: the constructor of transformers resets the attention implementation of configurations inside.
-        self.backbone_config = copy.deepcopy(backbone_config)
+        copied = copy.deepcopy(backbone_config)
+        if isinstance(copied, PretrainedConfig) and Path(copied.name_or_path or "").is_absolute():
+            # A model that is passed on says nothing of the machine that it was trained on.
+            copied.name_or_path = Path(copied.name_or_path).name
+        self.backbone_config = copied
         self.action_units = list(action_units)
         self.expressions = list(expressions)
         self.valence_arousal_bins = valence_arousal_bins

@@ -52,6 +52,10 @@ class BatchOptions(Section):
     steps_per_epoch: Count | None = Field(None, description="batches of an epoch; by default the sampler decides")
     workers: Annotated[int, Field(ge=0)] = Field(0, description="processes that decode; 0: the training process")
     threads: Count = Field(1, description="threads that decode in each of these processes")
+    undecodable: Literal["stop", "skip"] = Field(
+        "stop",
+        description="what a row does whose picture cannot be decoded: end the run, or leave its place to another row of its pool, within a limit",
+    )
     cache: bool = Field(default=False, description="keep every decoded face in memory; for datasets that fit")
 
 

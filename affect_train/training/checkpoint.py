@@ -39,6 +39,7 @@ class Progress:
         best_score: of all evaluations so far.
         processes: how many took part.
         evaluations_since_best: in a row, without a better score.
+        planned: steps of the whole run, as its recipe had it when this step was done.
     """
 
     step: int = 0
@@ -46,6 +47,7 @@ class Progress:
     best_score: float | None = None
     processes: int = 1
     evaluations_since_best: int = 0
+    planned: int = 0
 
 
 class Checkpoints:

@@ -20,6 +20,7 @@ from affect_train.inputs.pools import pools_of, taught_by_pool
 from affect_train.inputs.sampler import Pool, batch_order
 from affect_train.inputs.source import LoadedSource, Source
 from affect_train.inputs.split import LoadedSplit, Split
+from affect_train.inputs.undecodable import SkippedRows
 from affect_train.inputs.windows import FeatureWindows
 from affect_train.recipe.recipe import Recipe
 from affect_train.training.held_out import reserved_rows, rows_in
@@ -74,6 +75,7 @@ class TrainingData:
         rows: int64, the rows of the training split that are trained on, rising; None where they are streamed.
         reserved: int64, the rows of the training split that the method keeps for itself; None: none.
         notes: what people should know of the rows.
+        skipped: the rows that this process leaves out; None where one that cannot be decoded ends the run.
     """
 
     train: LoadedSplit | StreamedRows
@@ -84,6 +86,7 @@ class TrainingData:
     rows: NDArray[np.int64] | None = None
     reserved: NDArray[np.int64] | None = None
     notes: tuple[str, ...] = ()
+    skipped: SkippedRows | None = None
 
     @classmethod
     def load(cls, recipe: Recipe, source: Source, accelerator: Accelerator) -> "TrainingData":
@@ -122,16 +125,20 @@ def _streamed_data(recipe: Recipe, source: StreamedForeign, accelerator: Acceler
         threads=view.threads,
         processes=accelerator.num_processes,
         rank=accelerator.process_index,
+        skipped=view.skipped,
     )
+    if view.skipped is not None:
+        view.skipped.allow_for(loader.steps * options.size // accelerator.num_processes)
     validation = None
     if training.validation_split is not None:
         validation = source.split(training.validation_split, tasks, plain_view(recipe))
-    return TrainingData(StreamedRows(training.split), validation, loader, loader, source)
+    return TrainingData(StreamedRows(training.split), validation, loader, loader, source, skipped=view.skipped)
 
 
 def _loaded_data(recipe: Recipe, source: Source, loaded: LoadedSource, accelerator: Accelerator) -> TrainingData:
     options, tasks, folder = recipe.training, recipe.tasks.task_set(), source.folder
-    train = loaded.split(options.split, tasks, training_view(recipe), recipe.soft_labels)
+    view = training_view(recipe)
+    train = loaded.split(options.split, tasks, view, recipe.soft_labels)
     train = replace(train, labels=replace(train.labels, taught=taught_by_pool(recipe)))
     drawn = _drawn(recipe, source, train)
     train = replace(train, inputs=drawn.inputs)
@@ -148,9 +155,12 @@ def _loaded_data(recipe: Recipe, source: Source, loaded: LoadedSource, accelerat
         kept=drawn.kept,
     )
     shard = order.shard(accelerator.num_processes, accelerator.process_index)
-    batches = train.batches(shard, recipe.batches.workers)
+    if view.skipped is not None:
+        view.skipped.allow_for(order.steps * order.batch_size // accelerator.num_processes)
+    batches = train.batches(shard, recipe.batches.workers, order.spares)
+    reserved = reserved_rows(recipe, folder)
     return TrainingData(
-        train, validation, order, batches, source, drawn.rows, reserved_rows(recipe, folder), drawn.notes
+        train, validation, order, batches, source, drawn.rows, reserved, drawn.notes, skipped=view.skipped
     )
 
 
@@ -214,5 +224,7 @@ def plain_view(recipe: Recipe) -> View:
 
 
 def training_view(recipe: Recipe) -> View:
-    """How the pictures of a run are shown for training: augmented."""
-    return replace(plain_view(recipe), augmentation=Augmentation(**recipe.augmentation.model_dump()))
+    """How the pictures of a run are shown for training: augmented, and without those that cannot be decoded where the recipe says so."""
+    skipped = SkippedRows() if recipe.batches.undecodable == "skip" else None
+    augmentation = Augmentation(**recipe.augmentation.model_dump())
+    return replace(plain_view(recipe), augmentation=augmentation, skipped=skipped)

@@ -20,6 +20,9 @@ from affect_train.runtime import build_accelerator
 from affect_train.training.ema import MovingAverage
 from affect_train.training.optimization import learning_rate_factor, optimizer_parameters
 
+TENSORBOARD = "tensorboard"
+"""The tracker that needs no server, and the folder of its files in the run folder."""
+
 
 def preprocessing_of(recipe: Recipe) -> Preprocessing:
     """How the recipe's model sees a face."""
@@ -42,7 +45,8 @@ def training_accelerator(recipe: Recipe) -> Accelerator:
     try:
         accelerator = build_accelerator(
             mixed_precision=recipe.training.mixed_precision,
-            log_with=list(recipe.training.trackers) or None,
+            # TensorBoard's own writer names the machine; `logs` writes for it.
+            log_with=[name for name in recipe.training.trackers if name != TENSORBOARD] or None,
             project_config=ProjectConfiguration(project_dir=recipe.output, logging_dir=recipe.output),
             # The batches of the order are those of all processes together: the schedule goes one step on for each.
             dataloader_config=DataLoaderConfiguration(split_batches=True),
@@ -136,6 +140,19 @@ class Learner:
         if recipe.training.ema_decay is not None:
             average = MovingAverage(accelerator.unwrap_model(model), recipe.training.ema_decay)
         return cls(model, method, all_terms(method), optimizer, schedule, average)
+
+    def set_learning_rate(self) -> tuple[float, float]:
+        """Gives every group of parameters the rate that the schedule has at its step; tells the largest rate before and after."""
+        schedule = getattr(self.schedule, "scheduler", self.schedule)
+        rates = [
+            base * factor(schedule.last_epoch)
+            for base, factor in zip(schedule.base_lrs, schedule.lr_lambdas, strict=True)
+        ]
+        before = max(group["lr"] for group in self.optimizer.param_groups)
+        for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
+            group["lr"] = rate
+        schedule._last_lr = rates
+        return before, max(rates)
 
     def parts(self, accelerator: Accelerator) -> dict[str, Any]:
         """What a checkpoint keeps, by name."""

@@ -6,12 +6,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from affect_train.inputs.batch import AffectBatch
+from affect_train.inputs.undecodable import SkippedRow, SkippedRows
 from affect_train.recipe.recipe import Recipe
+from affect_train.reporting import Reporter
 from affect_train.run_folder import LineLog, RunFolder
 from affect_train.runtime import Runtime
+from affect_train.training.events import EventFile
+from affect_train.training.learner import TENSORBOARD
 
-PROJECT = "tensorboard"
-"""The trackers' project: also the folder, inside the run folder, that TensorBoard's files go to."""
+PROJECT = "affect_train"
+"""What other trackers call the project."""
 
 
 @dataclass
@@ -32,9 +36,18 @@ class Logs:
         runtime: its main process writes.
         folder: of the run.
         resume_at: optimizer steps done before.
+        skipped: the rows that this process leaves out, each of which is written down; None: none.
     """
 
-    def __init__(self, recipe: Recipe, runtime: Runtime, folder: RunFolder, *, resume_at: int) -> None:
+    def __init__(
+        self,
+        recipe: Recipe,
+        runtime: Runtime,
+        folder: RunFolder,
+        *,
+        resume_at: int,
+        skipped: SkippedRows | None = None,
+    ) -> None:
         accelerator = runtime.accelerator
         self._recipe = recipe
         self._accelerator = accelerator
@@ -42,12 +55,25 @@ class Logs:
         self._metrics = LineLog(folder.metrics, resume_at) if accelerator.is_main_process else None
         self._rows = LineLog(folder.rows(accelerator.process_index), resume_at) if recipe.training.record_rows else None
         self._last = _SinceLastLine()
+        self._folder = folder
+        self._events: EventFile | None = None
+        self._skipped = skipped
+        self._undecodable = None
+        if skipped is not None:
+            self._undecodable = LineLog(folder.undecodable(accelerator.process_index), resume_at)
+            skipped.restore(
+                SkippedRow(line["epoch"], line["uid"], line["because"]) for line in self._undecodable.lines()
+            )
 
     def __enter__(self) -> "Logs":
         self._accelerator.init_trackers(PROJECT)
+        if TENSORBOARD in self._recipe.training.trackers and self._accelerator.is_main_process:
+            self._events = EventFile(self._folder.path / TENSORBOARD)
         return self
 
     def __exit__(self, *error: object) -> None:
+        if self._events is not None:
+            self._events.close()
         for tracker in self._accelerator.trackers:
             tracker.finish()
 
@@ -55,17 +81,32 @@ class Logs:
         """Takes in the batches and loss terms of one optimizer step of this process."""
         if self._rows is not None:
             self._rows.write({"step": step, "rows": [batch.rows.tolist() for batch in micro_batches]})
+        self._write_skipped(step)
         for name, value in losses.items():
             self._last.losses[name] = self._last.losses.get(name, 0.0) + value
         self._last.steps += 1
         self._last.faces += sum(map(len, micro_batches)) * self._accelerator.num_processes
+
+    def _write_skipped(self, step: int) -> None:
+        if self._skipped is None or self._undecodable is None:
+            return
+        for row, first in self._skipped.take_new():
+            self._undecodable.write({"step": step, **row._asdict()})
+            if first:
+                # Other processes see other rows, so that each speaks for itself.
+                Reporter().say(f"step {step:,}: row {row.uid} cannot be decoded and is left out: {row.because}")
+
+    def _track(self, values: dict[str, float], step: int) -> None:
+        if self._events is not None:
+            self._events.add(values, step)
+        self._accelerator.log(values, step=step)
 
     def write_losses(self, step: int, epoch: int, total_steps: int, learning_rate: float) -> None:
         """Writes the mean of the loss terms since the last time."""
         losses = {name: value / self._last.steps for name, value in self._last.losses.items()}
         rate = self._last.faces / max(time.perf_counter() - self._last.start, 1e-9)
         values = {f"loss/{name}": value for name, value in losses.items()}
-        self._accelerator.log({**values, "learning_rate": learning_rate, "faces_per_second": rate}, step=step)
+        self._track({**values, "learning_rate": learning_rate, "faces_per_second": rate}, step)
         if self._metrics is not None:
             record = {"losses": losses, "learning_rate": learning_rate, "faces_per_second": round(rate, 1)}
             self._metrics.write({"kind": "train", "step": step, "epoch": epoch, **record})
@@ -75,7 +116,7 @@ class Logs:
 
     def evaluation(self, step: int, metrics: dict[str, Any], score: float) -> None:
         """Writes the metrics of an evaluation; the time that it took counts for no step."""
-        self._accelerator.log({f"validation/{key}": value for key, value in scalars(metrics).items()}, step=step)
+        self._track({f"validation/{key}": value for key, value in scalars(metrics).items()}, step)
         if self._metrics is not None:
             self._metrics.write({"kind": "evaluation", "step": step, "metrics": metrics})
         self._reporter.say(f"step {step:,}: validation {self._recipe.training.best_metric} {score:.4f}")

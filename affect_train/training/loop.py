@@ -22,12 +22,13 @@ from affect_train.recipe.recipe import Recipe
 from affect_train.reporting import Reporter
 from affect_train.run_folder import RunFolder, run_lock
 from affect_train.runtime import Runtime
-from affect_train.training.checkpoint import Checkpoints, Progress, broadcast_buffers, can_checkpoint
+from affect_train.training.checkpoint import Checkpoints, Progress, broadcast_buffers, can_checkpoint, read_progress
+from affect_train.training.contents import contents_of
 from affect_train.training.data import TrainingData
 from affect_train.training.leak_guard import guard_loaded, guard_training
 from affect_train.training.learner import Learner, training_accelerator
 from affect_train.training.logs import Logs
-from affect_train.training.resume import check_same_recipe
+from affect_train.training.resume import check_same_run, write_run
 from affect_train.training.source import feature_provenance, open_training_source
 from affect_train.training.step import optimizer_step
 
@@ -108,7 +109,8 @@ def train(recipe: Recipe, folder: DatasetFolder | None = None, *, dry_run: bool 
     checkpoints = Checkpoints(output.checkpoints, recipe.training.keep_last, recipe.training.keep_best)
     with run_lock(output, runtime.accelerator):
         start_or_resume(run, output, checkpoints)
-        with Logs(recipe, runtime, output, resume_at=run.progress.step) as logs:
+        skipped = run.data.skipped
+        with Logs(recipe, runtime, output, resume_at=run.progress.step, skipped=skipped) as logs:
             train_steps(run, output, checkpoints, logs)
         return finish(run, output)
 
@@ -161,17 +163,35 @@ def start_or_resume(run: Run, folder: RunFolder, checkpoints: Checkpoints) -> No
     """
     if not can_checkpoint(run.accelerator):
         run.reporter.say("DeepSpeed keeps its state in pickles, which are not written: this run cannot be gone on with")
-    latest = checkpoints.latest()
+    latest, contents = checkpoints.latest(), contents_of(run.recipe, run.data.source)
     if latest is not None:
-        check_same_recipe(folder, run.recipe)
+        check_same_run(folder, run.recipe, contents, read_progress(latest), run.total_steps)
         run.progress = checkpoints.load(run.accelerator, run.learner.parts(run.accelerator), latest)
         run.reporter.say(f"resumed from {latest} at step {run.progress.step:,}")
+        if run.total_steps > run.progress.planned:
+            make_longer(run)
     run.accelerator.wait_for_everyone()
     if run.accelerator.is_main_process:
         folder.path.mkdir(parents=True, exist_ok=True)
         recover_folder(folder.model)
-        run.recipe.write(folder.recipe)
+        write_run(folder, run.recipe, contents)
     run.accelerator.wait_for_everyone()
+
+
+def make_longer(run: Run) -> None:
+    """Lets a run that has done all of its steps go on: at the learning rate that the schedule of its new length has at this step."""
+    before, now = run.progress.planned, run.total_steps
+    ended, goes_on = run.learner.set_learning_rate()
+    named = run.recipe.schedule.name
+    run.reporter.say(
+        f"made longer: from {before:,} to {now:,} steps, going on after step {run.progress.step:,}. The learning rate ended at {ended:.3g} "
+        f"and goes on at {goes_on:.3g}, where the {named} schedule of {now:,} steps has it"
+        + (
+            "; this is not the run that it would have been with this length from the beginning"
+            if ended != goes_on
+            else ""
+        )
+    )
 
 
 def train_steps(run: Run, folder: RunFolder, checkpoints: Checkpoints, logs: Logs) -> None:
@@ -181,7 +201,13 @@ def train_steps(run: Run, folder: RunFolder, checkpoints: Checkpoints, logs: Log
         for micro_batches in steps_left(run):
             losses = train_step(run, micro_batches)
             step = run.progress.step + 1
-            run.progress = replace(run.progress, step=step, score=None, processes=run.accelerator.num_processes)
+            run.progress = replace(
+                run.progress,
+                step=step,
+                score=None,
+                processes=run.accelerator.num_processes,
+                planned=run.total_steps,
+            )
             last, end_of_epoch = step == run.total_steps, step % run.epoch_steps == 0
             logs.step(step, micro_batches, losses)
             if last or step % options.log_every == 0:
@@ -306,6 +332,7 @@ def try_one_step(run: Run) -> dict[str, Any] | None:
 def finish(run: Run, folder: RunFolder) -> dict[str, Any] | None:
     """What a finished run says of itself."""
     run.data.batches.close()
+    left_out = left_out_rows(run)
     if not run.accelerator.is_main_process:
         return None
     for note in run.learner.wrapper.finish(folder.path):
@@ -315,5 +342,14 @@ def finish(run: Run, folder: RunFolder) -> dict[str, Any] | None:
         "model": str(folder.model),
         "steps": run.progress.step,
         "best_score": run.progress.best_score,
+        "undecodable_rows": left_out,
         "evaluation": str(folder.evaluation) if folder.evaluation.exists() else None,
     }
+
+
+def left_out_rows(run: Run) -> int:
+    """Different rows that were left out because they cannot be decoded, added up over the processes; all processes call it."""
+    if run.data.skipped is None:
+        return 0
+    own = torch.tensor([len(run.data.skipped)], device=run.accelerator.device)
+    return int(run.accelerator.reduce(own, reduction="sum").item())

@@ -1,16 +1,21 @@
-"""Whether a run folder holds a run of the same recipe, so that training may go on with it."""
+"""Whether a run folder holds a run of the same recipe on the same data, so that training may go on with it, or go on longer."""
 
+import json
 from typing import Any
 
 from affect_data.errors import UsageError
+from affect_data.files import write_json
 from affect_train.recipe.recipe import Recipe, read_recipe
 from affect_train.run_folder import RunFolder
+from affect_train.training.checkpoint import Progress
+from affect_train.training.contents import portable
 
 FREE_TO_CHANGE = (
     "output",
     "batches.workers",
     "batches.threads",
     "batches.cache",
+    "batches.undecodable",
     "training.log_every",
     "training.trackers",
     "training.save_every_steps",
@@ -18,25 +23,87 @@ FREE_TO_CHANGE = (
     "training.patience",
     "training.record_rows",
 )
-"""Entries that change neither the batches nor the weights."""
+"""Entries that change neither the batches nor the weights of the steps that were done."""
+
+LENGTH = ("training.epochs", "training.max_steps")
 
 
-def check_same_recipe(folder: RunFolder, recipe: Recipe) -> None:
-    """Makes sure that a run folder's checkpoints were trained by this recipe.
+def write_run(folder: RunFolder, recipe: Recipe, contents: dict[str, Any]) -> None:
+    """Writes what a later start of the run is compared with, without a path of this machine."""
+    write_json(folder.contents, contents)
+    portable(recipe).write(folder.recipe)
+
+
+def check_same_run(
+    folder: RunFolder, recipe: Recipe, contents: dict[str, Any], progress: Progress, total_steps: int
+) -> None:
+    """Makes sure that a run folder's checkpoints were trained by this recipe on these data.
+
+    Args:
+        folder: of the run.
+        recipe: by which it is to go on.
+        contents: what it reads now, from `contents.contents_of`.
+        progress: of the last checkpoint.
+        total_steps: that the run is to have now. More than before are well where the run had done all of them.
 
     Raises:
-        UsageError: an entry differs that decides the weights; all of them are named.
+        UsageError: something differs that decides the weights; all of it is named.
     """
-    before, now = (_entries(value.model_dump(mode="json")) for value in (read_recipe(folder.recipe), recipe))
-    changed = sorted(
-        key for key in before.keys() | now.keys() if key not in FREE_TO_CHANGE and before.get(key) != now.get(key)
+    then = _contents(folder)
+    before, now = (_entries(value.model_dump(mode="json")) for value in (read_recipe(folder.recipe), portable(recipe)))
+    # Of what may be a path of this machine its contents are compared, not how it is spelled.
+    places: set[str] = {key for key in ("dataset", "dataset.path") if key in before and key in now}
+    if None not in (then["backbone"], contents["backbone"]):
+        places.add("model.backbone")
+    longer = total_steps > progress.planned <= progress.step
+    free = {*FREE_TO_CHANGE, *places, *(LENGTH if longer or total_steps == progress.planned else ())}
+    changed = sorted(key for key in before.keys() | now.keys() if key not in free and before.get(key) != now.get(key))
+    changes = [f"{key}: was {before.get(key)!r}, now {now.get(key)!r}" for key in changed]
+    changes += _changed_contents(then, contents)
+    if not changes:
+        return
+    unfinished = set(changed) & set(LENGTH) and total_steps > progress.planned
+    hint = (
+        f"\nThe run has done {progress.step:,} of {progress.planned:,} steps: let it finish by its own recipe, then it can be made longer."
+        if unfinished
+        else ""
     )
-    if changed:
-        listed = "".join(f"\n  {key}: was {before.get(key)!r}, now {now.get(key)!r}" for key in changed)
+    listed = "".join(f"\n  {change}" for change in changes)
+    raise UsageError(
+        f"'{folder.path}' holds checkpoints of another recipe:{listed}\n"
+        f"Choose another `output`, remove the folder to start anew, or run the old recipe to resume.{hint}"
+    )
+
+
+def _contents(folder: RunFolder) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = json.loads(folder.contents.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
         raise UsageError(
-            f"'{folder.path}' holds checkpoints of another recipe:{listed}\n"
-            "Choose another `output`, remove the folder to start anew, or run the old recipe to resume."
-        )
+            f"'{folder.contents}' cannot be read, so that nobody knows which data the checkpoints were trained on ({error}). "
+            "Choose another `output`, or remove the folder to start anew."
+        ) from error
+    return found
+
+
+def _changed_contents(then: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    changes = []
+    if then["dataset"] != now["dataset"]:
+        changes.append(f"contents of dataset: was {_described(then)}, now {_described(now)}")
+    before, after = then["groups"], now["groups"]
+    changes += [
+        f"contents of column group {name}: was {before.get(name)}, now {after.get(name)}"
+        for name in sorted(before.keys() | after.keys())
+        if before.get(name) != after.get(name)
+    ]
+    if then["backbone"] != now["backbone"]:
+        changes.append(f"contents of model.backbone: was {then['backbone']}, now {now['backbone']}")
+    return changes
+
+
+def _described(contents: dict[str, Any]) -> str:
+    dataset = contents["dataset"]
+    return f"'{contents['name']}' ({dataset.get('commit') or dataset['fingerprint']})"
 
 
 def _entries(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -53,6 +53,20 @@ def same_results(one: Path, other: Path) -> bool:
     return same_bits(one, other) and same_network and tables[0].equals(tables[1])
 
 
+def test_meta_batches_leave_out_what_cannot_be_decoded_too(
+    recipe: Callable[..., Recipe], tmp_path: Path, world: SimpleNamespace
+) -> None:
+    rows = {"train": [(number, world.all) for number in range(24)], "validation": [(100, world.all)]}
+    data = world.write_dataset(
+        tmp_path / "damaged", rows, face=lambda number: b"broken" if number == 9 else world.face_bytes(number)
+    )
+    settings = (f"dataset={data}", *OWN_BATCH, "batches.undecodable=skip")
+    assert train(recipe(*settings))["undecodable_rows"] == 1
+    uids = pq.read_table(tmp_path / "run/weights.parquet").to_pydict()["uid"]
+    assert "expw:clip2/00009#0" not in uids
+    assert len(uids) > 15
+
+
 def test_a_run_writes_the_weight_network_and_the_weights_of_all_rows_with_an_expression(
     recipe: Callable[..., Recipe], tmp_path: Path, dataset: Path
 ) -> None:

@@ -30,7 +30,7 @@ LOADED = (
     # What a first training imports.
     "datasets.packaged_modules",
     "pandas",
-    "torch.utils.tensorboard",
+    "tensorboard.summary.writer.record_writer",
     "transformers.models.vit.modeling_vit",
 )
 MULTI_GPU = str(Path(__file__).parents[2] / "recipes/accelerate/multi_gpu.yaml")

@@ -172,7 +172,7 @@ class ForeignFaces(StoredFaces):
         files: those that paths name.
     """
 
-    remedy = "Mend the picture or its box, or leave the row out of the dataset"
+    remedy = "Mend the picture or its box, leave the row out of the dataset, or train without it by `batches.undecodable: skip`"
 
     def __init__(self, dataset: "Dataset", files: PictureFiles) -> None:
         super().__init__(dataset)

@@ -150,19 +150,38 @@ class RowStream:
         return DataError(f"dataset '{self.name}', split {self.split}, row '{uid}': {because}. {ForeignFaces.remedy}")
 
     def decode(
-        self, rows: Sequence[StreamedRow], preprocessing: Preprocessing, decoders: Decoders, pixels: Pixels
-    ) -> None:
-        """Writes the faces of rows to `pixels`, uint8 [N, S, S, 3].
+        self,
+        rows: Sequence[StreamedRow],
+        preprocessing: Preprocessing,
+        decoders: Decoders,
+        pixels: Pixels,
+        *,
+        skips: bool = False,
+    ) -> dict[int, str]:
+        """Writes the faces of rows to `pixels`, uint8 [N, S, S, 3]; tells which positions were left out and why.
+
+        Args:
+            rows: N of them.
+            preprocessing: how a face becomes the model's input.
+            decoders: share the rows.
+            pixels: written to.
+            skips: leave out what cannot be decoded; else it is an error.
 
         Raises:
             DataError: a picture cannot be read or decoded.
         """
+        undecoded: dict[int, str] = {}
 
         def decode(position: int) -> None:
             row = rows[position]
             try:
                 preprocessing(self._pictures.read(row.picture), row.box, pixels[position])
-            except (DataError, PictureError) as error:
+            except PictureError as error:
+                if not skips:
+                    raise self.error(row.uid, error) from error
+                undecoded[position] = str(error)
+            except DataError as error:
                 raise self.error(row.uid, error) from error
 
         decoders.run(decode, len(rows))
+        return undecoded

@@ -5,7 +5,7 @@ from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -19,7 +19,8 @@ from affect_train.inputs.foreign.reading import SourceError
 from affect_train.inputs.foreign.row_stream import RowStream, StreamedRow
 from affect_train.inputs.labels import LabelArrays, check_labels
 from affect_train.inputs.loading import Decoders
-from affect_train.inputs.preprocess import Preprocessing
+from affect_train.inputs.preprocess import Pixels, Preprocessing
+from affect_train.inputs.undecodable import SkippedRow, SkippedRows
 from affect_train.recipe.dataset import DatasetOptions
 from affect_train.tasks import TaskSet
 
@@ -30,6 +31,21 @@ Item = TypeVar("Item")
 
 AHEAD = 2
 """Batches that are read and decoded before they are asked for."""
+
+
+class _Shown(NamedTuple):
+    """A row in its place of a batch: its pass, and which view of it this is."""
+
+    number: int
+    row: StreamedRow
+    occurrence: int = 0
+
+
+class _Decoded(NamedTuple):
+    """A batch, and the rows whose places others took, with the reason."""
+
+    batch: AffectBatch
+    left_out: Sequence[tuple[str, str]]
 
 
 class StreamLoader:
@@ -50,6 +66,7 @@ class StreamLoader:
         threads: that decode.
         processes: that share the rows.
         rank: of this process.
+        skipped: notes the rows that cannot be decoded, whose places other rows of the batch take; None: such a row is an error.
 
     Raises:
         UsageError: the processes cannot share a batch, or the files, evenly.
@@ -69,6 +86,7 @@ class StreamLoader:
         threads: int = 1,
         processes: int = 1,
         rank: int = 0,
+        skipped: SkippedRows | None = None,
     ) -> None:
         if batch_size % processes:
             raise UsageError(
@@ -89,8 +107,9 @@ class StreamLoader:
         self._decoders = Decoders(threads)
         self._processes = processes
         self._rank = rank
+        self._skipped = skipped
         self._wanted = (0, 0)
-        self._batches: Iterator[AffectBatch] = iter(())
+        self._batches: Iterator[_Decoded] = iter(())
         self._next = -1
 
     def set_position(self, epoch: int, start: int = 0) -> None:
@@ -114,18 +133,23 @@ class StreamLoader:
             self._batches, self._next = ahead(self._from(batch), AHEAD), batch
         for _ in range(start, self.steps):
             self._next += 1
-            yield next(self._batches)
+            read = next(self._batches)
+            # Here and not where it is read ahead: what no step sees is not counted.
+            for uid, because in read.left_out:
+                assert self._skipped is not None
+                self._skipped.add(SkippedRow(epoch, uid, because))
+            yield read.batch
 
-    def _from(self, batch: int) -> Iterator[AffectBatch]:
+    def _from(self, batch: int) -> Iterator["_Decoded"]:
         """The batches of this process from a global batch onwards, without end."""
         own = self._batch_size // self._processes
         if self._options.share_by == "files":
             rows = self._endless(range(self._rank, self.stream.files, self._processes), batch * own)
             while True:
-                yield self._batch(list(islice(rows, own)))
+                yield self._batch(list(islice(rows, own)), range(own))
         rows = self._endless(range(self.stream.files), batch * self._batch_size)
         while True:
-            yield self._batch(list(islice(rows, self._batch_size))[self._rank * own : (self._rank + 1) * own])
+            yield self._batch(list(islice(rows, self._batch_size)), range(self._rank * own, (self._rank + 1) * own))
 
     def _endless(self, files: Sequence[int], skipped: int) -> Iterator[tuple[int, StreamedRow]]:
         """Pass after pass over some files, from a row onwards: pass and row. What is skipped is read again, and not decoded."""
@@ -168,13 +192,37 @@ class StreamLoader:
             if without:
                 raise NoLabelsError(self.stream.name, self.stream.split, without)
 
-    def _batch(self, drawn: Sequence[tuple[int, StreamedRow]]) -> AffectBatch:
-        rows = [row for _, row in drawn]
-        pixels = decoded(self.stream, rows, self._preprocessing, self._decoders)
-        keys = [augmentation_key(self._seed, number, 0, row.uid) for number, row in drawn]
-        faces = FaceBatch(torch.arange(len(rows)), [row.uid for row in rows], self._augmentation(pixels, keys))
+    def _batch(self, drawn: Sequence[tuple[int, StreamedRow]], own: range) -> "_Decoded":
+        """This process's places of a batch."""
+        shown = [_Shown(*drawn[place]) for place in own]
+        size = self._preprocessing.image_size
+        pixels = np.empty((len(own), size, size, 3), dtype=np.uint8)
+        undecoded = self._decode([one.row for one in shown], pixels)
+        for position in sorted(undecoded):
+            others = (
+                _Shown(*drawn[(own[position] + step) % len(drawn)], own[position] + 1) for step in range(1, len(drawn))
+            )
+            shown[position] = self._other(
+                others, pixels[position : position + 1], shown[position].row.uid, undecoded[position]
+            )
+        left_out = [(drawn[own[position]][1].uid, undecoded[position]) for position in sorted(undecoded)]
+        rows = [one.row for one in shown]
+        keys = [augmentation_key(self._seed, one.number, one.occurrence, one.row.uid) for one in shown]
+        images = self._augmentation(torch.from_numpy(pixels).permute(0, 3, 1, 2), keys)
+        faces = FaceBatch(torch.arange(len(rows)), [row.uid for row in rows], images)
         numbers = torch.tensor([row.number for row in rows], dtype=torch.int64)
-        return replace(gathered(rows).batch(faces), rows=numbers)
+        return _Decoded(replace(gathered(rows).batch(faces), rows=numbers), left_out)
+
+    def _decode(self, rows: Sequence[StreamedRow], pixels: Pixels) -> dict[int, str]:
+        skips = self._skipped is not None
+        return self.stream.decode(rows, self._preprocessing, self._decoders, pixels, skips=skips)
+
+    def _other(self, others: Iterator["_Shown"], pixels: Pixels, uid: str, because: str) -> "_Shown":
+        """The first of the rows that can be decoded."""
+        for other in others:
+            if not self._decode([other.row], pixels):
+                return other
+        raise self.stream.error(uid, f"{because}; no row of its batch can be decoded in its place")
 
 
 class StreamedFaces:

@@ -109,7 +109,7 @@ class MetaLoader:
         assert split.inputs is not None
         self._order = BatchOrder({"au": rows}, size, seed=seed + SEED_OFFSET)
         shard = self._order.shard(processes, accelerator.process_index)
-        self._loader = split.inputs.batches(shard, workers)
+        self._loader = split.inputs.batches(shard, workers, self._order.spares)
         self._labels, self._device = split.labels, accelerator.device
         self._next = -1
         self._faces: Iterator[AffectBatch] = iter(())

@@ -81,7 +81,7 @@ def test_training_labelling_evaluating_and_predicting_speak_json_on_stdout_alone
     assert (status, json.loads(out)["rows"]) == (0, {"train": 16, "validation": 9})
     status, out, _ = affect_train("evaluate", run, own_dataset, "--split", "validation", "--json")
     assert (status, json.loads(out)["splits"]["validation"]["rows"]) == (0, 9)
-    status, out, _ = affect_train("predict", run, picture, picture, "--json")
+    status, out, _ = affect_train("predict", run, picture, picture, "--crop", "as-is", "--json")
     assert (status, [entry["image"] for entry in json.loads(out)]) == (0, [str(picture)] * 2)
 
 
@@ -94,7 +94,7 @@ def test_people_get_text(
     assert f"; model: {run / 'model'}" in affect_train(recipe)[1]
     assert "Next: `soft_labels: [teacher]`" in affect_train("label", run, own_dataset, "--name", "teacher")[1]
     assert affect_train("evaluate", run, own_dataset)[1].startswith("validation: 9 rows\nmetric")
-    assert affect_train("predict", run, picture)[1].startswith(f"{picture}: action units: ")
+    assert affect_train("predict", run, picture, "--crop", "as-is")[1].startswith(f"{picture}: action units: ")
 
 
 def test_errors_are_a_line_on_stderr_and_an_exit_status(

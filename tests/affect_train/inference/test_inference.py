@@ -12,12 +12,14 @@ import pyarrow as pa
 import pytest
 import torch
 from datasets import Features, Value
+from PIL import Image
 from sklearn.metrics import accuracy_score, f1_score
 from training_runs import fresh_accelerator
 
 from affect_data.dataset.folder import load_dataset, open_dataset
 from affect_data.dataset.kinds.soft_labels import SOFT_LABELS
 from affect_data.dataset.writing import add_group
+from affect_data.demo.sampler import FaceSampler
 from affect_data.errors import DataError, NotADatasetError, UnknownNameError, UsageError
 from affect_train.errors import ModelMismatchError, NotAModelError
 from affect_train.evaluation.evaluate import evaluate
@@ -141,6 +143,19 @@ def test_a_student_learns_from_written_soft_labels(
     result = train(recipe_from(student, ["batches.size=6"]), dry_run=True)
     assert len(result["losses"]) >= 4
     assert all(np.isfinite(value) for value in result["losses"].values())
+
+
+def test_a_student_of_seven_classes_learns_from_a_teacher_of_three(
+    run: Path, own_dataset: Path, recipe_values: Values
+) -> None:
+    label(run, own_dataset, "teacher")
+    tasks = {"expression": "aff_wild2_7"}
+    student = recipe_values(
+        dataset=str(own_dataset), tasks=tasks, method={"name": "distillation"}, soft_labels=["teacher"]
+    )
+    losses = train(recipe_from(student, ["batches.size=6"]), dry_run=True)["losses"]
+    assert losses["expression_soft"] > 0
+    assert all(np.isfinite(value) for value in losses.values())
 
 
 def test_evaluation_scores_every_row_and_each_database(run: Path, dataset: Path) -> None:
@@ -331,7 +346,7 @@ def test_predictions_name_what_the_model_says_of_a_picture(run: Path, tmp_path: 
     pictures = [tmp_path / "a.jpg", tmp_path / "b.png"]
     for number, path in enumerate(pictures):
         path.write_bytes(world.face_bytes(number))
-    first, second = predict(run, pictures)
+    first, second = predict(run, pictures, as_is=True)
     model, preprocessing = open_model(run / "model")
     pixels = torch.from_numpy(preprocessing(world.face_bytes(1)).transpose(2, 0, 1).copy())[None]
     with torch.no_grad():
@@ -345,14 +360,38 @@ def test_predictions_name_what_the_model_says_of_a_picture(run: Path, tmp_path: 
     assert first["expression_probabilities"] != second["expression_probabilities"]
 
 
+def test_a_phones_picture_and_the_upright_one_give_equal_results(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    upright = FaceSampler(3).photograph().draw(160)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    upright.transpose(Image.Transpose.ROTATE_90).save(tmp_path / "phone.jpg", exif=exif, quality=95)
+    upright.save(tmp_path / "upright.jpg", quality=95)
+    phone, plain = predict(run, [tmp_path / "phone.jpg", tmp_path / "upright.jpg"], as_is=True)
+    assert phone["exif_orientation"] == 6
+    assert "exif_orientation" not in plain
+    assert f"image '{tmp_path / 'phone.jpg'}': turned upright by its EXIF orientation 6" in capsys.readouterr().err
+    assert phone["expression_probabilities"] == pytest.approx(plain["expression_probabilities"], abs=0.01)
+    assert phone["valence"] == pytest.approx(plain["valence"], abs=0.01)
+
+
+def test_what_is_no_crop_is_refused_unless_it_is_said_to_be_one(run: Path, tmp_path: Path) -> None:
+    Image.new("RGB", (120, 60)).save(tmp_path / "wall.png")
+    with pytest.raises(DataError, match=r"takes crops of one face each, and these are none:\n  image '.*wall.png': "):
+        predict(run, [tmp_path / "wall.png"])
+    assert predict(run, [tmp_path / "wall.png"], as_is=True)[0]["image"] == str(tmp_path / "wall.png")
+
+
 def test_missing_and_broken_pictures_are_errors(run: Path, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"image '.*none.jpg' does not exist"):
-        predict(run, [tmp_path / "none.jpg"])
     (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8\xffbroken")
-    with pytest.raises(DataError, match=r"image '.*broken.jpg': the image cannot be decoded"):
-        predict(run, [tmp_path / "broken.jpg"])
-    with pytest.raises(DataError, match=r"cannot be read: Is a directory"):
-        predict(run, [tmp_path])
+    for as_is in (False, True):
+        with pytest.raises(DataError, match=r"image '.*none.jpg' does not exist"):
+            predict(run, [tmp_path / "none.jpg"], as_is=as_is)
+        with pytest.raises(DataError, match=r"image '.*broken.jpg': the image cannot be decoded"):
+            predict(run, [tmp_path / "broken.jpg"], as_is=as_is)
+        with pytest.raises(DataError, match=r"cannot be read: Is a directory"):
+            predict(run, [tmp_path], as_is=as_is)
 
 
 def test_training_and_inference_see_the_same_pixels(run: Path, dataset: Path) -> None:

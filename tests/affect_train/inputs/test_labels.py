@@ -113,11 +113,27 @@ def test_heads_that_teacher_or_student_lack_are_absent(own_dataset: Path) -> Non
     assert (soft.expression, soft.valence, soft.arousal) == (None, None, None)
 
 
+def test_classes_that_the_teacher_lacks_are_masked_and_its_others_left_out(own_dataset: Path) -> None:
+    written(own_dataset, expressions=("anger", "fear", "neutral"))
+    soft = batch_of(own_dataset, [2, 0], soft_labels=("teacher",)).soft["teacher"]
+    # surprise, neutral, anger are none of the teacher's columns, 2 and 0
+    assert soft.expression.tolist() == [[0.0, 2.25, 2.0], [0.0, 0.25, 0.0]]
+    assert soft.expression_mask.tolist() == [False, True, True]
+
+
+def test_a_teacher_that_has_all_classes_of_the_student_needs_no_mask(own_dataset: Path) -> None:
+    written(own_dataset, expressions=("fear", "anger", "surprise", "neutral"))
+    soft = batch_of(own_dataset, [2], soft_labels=("teacher",)).soft["teacher"]
+    assert soft.expression.tolist() == [[2.25, 2.375, 2.125]]
+    assert soft.expression_mask is None
+
+
 def test_a_teacher_of_other_classes_is_refused(own_dataset: Path) -> None:
-    written(own_dataset, expressions=("neutral", "anger"))
+    written(own_dataset, expressions=("neutral", "fear"))
     with pytest.raises(
         ModelMismatchError,
-        match=r"'teacher', expression classes: found neutral, anger; expected surprise, neutral, anger",
+        match=r"'teacher', expression classes: found \(neutral, fear\); expected two classes at least that all of them share with the student: "
+        "surprise, neutral, anger",
     ):
         load_labels(open_dataset(own_dataset), "train", TASKS, ["teacher"])
 

@@ -3,6 +3,7 @@ import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from affect_train.inputs.loading import FaceImages
 from affect_train.inputs.preprocess import Preprocessing
 from affect_train.inputs.sampler import BatchOrder
 from affect_train.inputs.stored import StoredFaces
+from affect_train.inputs.undecodable import SkippedRows
 
 CROP = Preprocessing(24, margin=0.1)
 AUGMENTATION = Augmentation(flip=True, rotation_degrees=10, noise=0.02)
@@ -132,9 +134,94 @@ def test_a_broken_image_names_its_row(tmp_path: Path, world: SimpleNamespace) ->
     )
     loader = FaceLoader(FaceImages(load_dataset(dataset, "train"), CROP), BatchOrder({"rows": np.arange(4)}, 4, seed=0))
     with pytest.raises(
-        DataError, match=r"row 2 \(affwild2:clip0/00002#0\): the image cannot be decoded.*build it again"
+        DataError,
+        match=r"row 2 \(affwild2:clip0/00002#0\): the image cannot be decoded.*Build it again, or train .* by `batches.undecodable: skip`",
     ):
         list(loader)
+
+
+BROKEN = (2, 11)
+
+
+@pytest.fixture
+def damaged(tmp_path: Path, world: SimpleNamespace) -> Path:
+    """16 training rows, of which two are no pictures."""
+    rows = {"train": [(number, ("va",) if number % 2 else ("au",)) for number in range(16)]}
+    return world.write_dataset(
+        tmp_path / "damaged", rows, face=lambda number: b"broken" if number in BROKEN else world.face_bytes(number)
+    )
+
+
+def left_out(dataset: Path, processes: int = 1, workers: int = 0, epoch: int = 0) -> tuple[list[Any], SkippedRows]:
+    """The batches of all processes, of pools of even and of odd rows, without those that cannot be decoded."""
+    skipped, batches = SkippedRows(), []
+    skipped.limit = 2
+    for rank in range(processes):
+        images = FaceImages(load_dataset(dataset, "train"), CROP, AUGMENTATION, skipped=skipped)
+        plan = BatchOrder({"even": np.arange(0, 16, 2), "odd": np.arange(1, 16, 2)}, 8, seed=5)
+        plan.set_position(epoch)
+        batches.append(list(images.batches(plan.shard(processes, rank), workers, plan.spares)))
+    return batches, skipped
+
+
+def test_a_row_that_cannot_be_decoded_leaves_its_place_to_another_of_its_pool(damaged: Path) -> None:
+    (batches,), skipped = left_out(damaged)
+    planned = BatchOrder({"even": np.arange(0, 16, 2), "odd": np.arange(1, 16, 2)}, 8, seed=5).plan(0)[0]
+    shown = np.stack([batch.rows.numpy() for batch in batches])
+    broken = np.isin(planned, BROKEN)
+    assert broken.sum() == 2
+    assert (shown == planned)[~broken].all()
+    assert not np.isin(shown, BROKEN).any()
+    assert (shown % 2 == planned % 2).all()
+    for batch in batches:
+        assert [uid.rpartition("/")[2] for uid in batch.uids] == [f"{row:05d}#0" for row in batch.rows.tolist()]
+        for position, row in enumerate(batch.rows.tolist()):
+            alone = FaceImages(load_dataset(damaged, "train"), CROP, AUGMENTATION)
+            assert torch.equal(
+                batch.inputs[position], alone.__getitems__([Pick(row, 0, int(batch.pools[position]))]).inputs[0]
+            )
+    assert len(skipped) == 2
+    assert [(row.uid, first) for row, first in skipped.take_new()] == [
+        (f"{'expw' if row % 2 else 'affwild2'}:clip{row // 4}/{row:05d}#0", True) for row in planned[broken]
+    ]
+
+
+def test_what_stands_in_is_the_same_with_more_processes_and_loader_processes(damaged: Path) -> None:
+    (alone,), _ = left_out(damaged)
+    (loaded,), skipped = left_out(damaged, workers=1)
+    shared, _ = left_out(damaged, processes=2)
+    for one, other, first, second in zip(alone, loaded, *shared, strict=True):
+        assert one.uids == other.uids == [*first.uids, *second.uids]
+        assert torch.equal(one.inputs, other.inputs)
+        assert torch.equal(one.inputs, torch.cat([first.inputs, second.inputs]))
+    assert len(skipped) == 2
+    (later,), _ = left_out(damaged, epoch=1)
+    assert [batch.uids for batch in later] != [batch.uids for batch in alone]
+
+
+def test_more_undecodable_rows_than_the_limit_are_an_error_that_names_them(damaged: Path) -> None:
+    skipped = SkippedRows()
+    skipped.allow_for(1999)
+    assert skipped.limit == 1
+    images = FaceImages(load_dataset(damaged, "train"), CROP, skipped=skipped)
+    plan = BatchOrder({"rows": np.arange(16)}, 8, seed=0)
+    refused = (
+        r"2 rows of epoch 0 cannot be decoded, .*leaves out 1 at most: one in 1,000 .*"
+        r"\n  row affwild2:clip0/00002#0: the image cannot be .*\n  row expw:clip2/00011#0: the image"
+    )
+    with pytest.raises(DataError, match=refused):
+        list(images.batches(plan, 0, plan.spares))
+    skipped.allow_for(2000)
+    assert skipped.limit == 2
+
+
+def test_a_pool_of_undecodable_rows_alone_is_an_error(damaged: Path) -> None:
+    images = FaceImages(load_dataset(damaged, "train"), CROP, skipped=SkippedRows())
+    plan = BatchOrder({"rows": np.array([2])}, 1, seed=0)
+    with pytest.raises(
+        DataError, match=r"row affwild2:clip0/00002#0: .*no row of its pool can be decoded in its place"
+    ):
+        list(images.batches(plan, 0, plan.spares))
 
 
 def test_what_loader_processes_import_leaves_polars_out() -> None:

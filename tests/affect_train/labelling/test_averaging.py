@@ -69,10 +69,27 @@ def test_a_member_with_all_the_weight_elsewhere_still_counts_where_it_is_alone()
     assert found[0].tolist() == pytest.approx([2.0, -3.0])
 
 
-def test_other_classes_and_other_bins_are_refused_with_both() -> None:
+def test_members_of_other_classes_are_averaged_over_those_that_they_share() -> None:
+    first = TaskSet(expressions=("neutral", "anger", "fear")), {"expression": torch.tensor([[2.0, 0.0, -1.0]])}
+    second = (
+        TaskSet(expressions=("contempt", "fear", "neutral", "sadness")),
+        {"expression": torch.tensor([[5.0, 0.5, 1.0, 3.0]])},
+    )
+    tasks = merged_tasks([("a", first[0]), ("b", second[0])])
+    assert tasks.expressions == ("neutral", "fear")
+
+    found = merge(tasks, [first, second], {"expression": (0.25, 0.75)})["expression"]
+
+    # each member renormalised over neutral and fear: e^2 / (e^2 + e^-1) and e^1 / (e^1 + e^0.5)
+    neutral = 0.25 / (1 + math.exp(-3)) + 0.75 / (1 + math.exp(-0.5))
+    np.testing.assert_allclose(softmax(found.numpy(), axis=1)[0], [neutral, 1 - neutral], rtol=1e-6)
+
+
+def test_classes_without_two_in_common_and_other_bins_are_refused_with_both() -> None:
     seven, eight = TaskSet(expressions=("neutral", "anger")), TaskSet(expressions=("neutral", "fear"))
     with pytest.raises(
-        ModelMismatchError, match=r"'b' beside 'a', expression classes: found neutral, fear; expected neutral, anger"
+        ModelMismatchError,
+        match=r"'b' beside 'a', expression classes: found neutral, fear; expected two classes at least of .*: neutral, anger;",
     ):
         merged_tasks([("a", seven), ("b", eight)])
     with pytest.raises(ModelMismatchError, match=r"'b' beside 'a', valence and arousal bins: found 10; expected 20"):

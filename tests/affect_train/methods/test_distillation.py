@@ -71,6 +71,54 @@ def test_expressions_mix_label_and_teacher_and_take_the_teacher_alone_without_a_
     assert found.loss.item() == pytest.approx((0.6 * hard + 0.4 * soft[0] + soft[1]) / 2, rel=1e-5)
 
 
+THREE = TaskSet(expressions=("neutral", "anger", "contempt"))
+STUDENT_OF_THREE = [[0.2, -0.3, 4.0], [1.0, 0.5, -2.0]]
+
+
+def test_a_teacher_without_a_class_teaches_the_shared_ones_and_moves_no_other_logit(two_rows):
+    teacher = torch.tensor([[*values, 0.0] for values in TEACHER])
+    soft_targets = SoftTargets(expression=teacher, expression_mask=torch.tensor([True, True, False]))
+    logits = torch.tensor(STUDENT_OF_THREE, requires_grad=True)
+
+    found = loss_of(THREE, AffectOutput(expression_logits=logits), two_rows({"teacher": soft_targets}))
+
+    # Student and teacher are renormalised over neutral and anger; the label's loss is over all three classes.
+    soft = [
+        divergence(softmax(t, 1.5), softmax(s[:2], 1.5)) * 2.25 for t, s in zip(TEACHER, STUDENT_OF_THREE, strict=True)
+    ]
+    hard = -math.log(softmax(STUDENT_OF_THREE[0])[1])
+    assert found.values["expression_soft"].item() == pytest.approx((0.4 * soft[0] + soft[1]) / 2, rel=1e-5)
+    assert found.values["expression_hard"].item() == pytest.approx(0.6 * hard / 2, rel=1e-5)
+    found.loss.backward()
+    # The second row has no label: nothing is said of its contempt.
+    assert logits.grad[1, 2] == 0
+    assert logits.grad[1, 0] != 0
+
+
+def test_teachers_of_other_classes_are_averaged_over_those_that_all_share(two_rows):
+    batch = two_rows(
+        {
+            "whole": SoftTargets(expression=torch.tensor([[1.5, -1.0, 7.0], [-0.5, 2.0, 3.0]])),
+            "part": SoftTargets(
+                expression=torch.tensor([[0.5, 0.0, 0.0], [1.0, -1.0, 0.0]]),
+                expression_mask=torch.tensor([True, True, False]),
+            ),
+        }
+    )
+    output = AffectOutput(expression_logits=torch.tensor(STUDENT_OF_THREE))
+
+    found = loss_of(THREE, output, batch, temperature=1.0, confidence="entropy")
+
+    part = [[0.5, 0.0], [1.0, -1.0]]
+    means = [
+        [(a + b) / 2 for a, b in zip(softmax(one), softmax(other), strict=True)]
+        for one, other in zip(TEACHER, part, strict=True)
+    ]
+    certain = [1 + sum(p * math.log(p) for p in mean) / math.log(2) for mean in means]
+    soft = [c * divergence(mean, softmax(s[:2])) for c, mean, s in zip(certain, means, STUDENT_OF_THREE, strict=True)]
+    assert found.values["expression_soft"].item() == pytest.approx((0.4 * soft[0] + soft[1]) / 2, rel=1e-5)
+
+
 def test_action_units_mix_entry_by_entry_without_temperature(two_rows):
     batch = two_rows({"teacher": SoftTargets(au=torch.tensor(TEACHER), au_mask=torch.tensor([True, False]))})
     output = AffectOutput(au_logits=torch.tensor(STUDENT))

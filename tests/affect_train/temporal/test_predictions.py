@@ -149,11 +149,11 @@ def test_frames_of_a_video_are_predicted_as_the_rows_of_a_track(
     for number in range(200, 206):
         pictures.append(tmp_path / f"{number}.img")
         pictures[-1].write_bytes(world.face_bytes(number))
-    together = predict(run, pictures, sequence=True)
+    together = predict(run, pictures, sequence=True, as_is=True)
     fresh_accelerator()
     found = [list(one["expression_probabilities"].values()) for one in together]
     assert np.allclose(found, expected, atol=2e-3)
-    alone = predict(run, pictures)
+    alone = predict(run, pictures, as_is=True)
     assert alone[0] != together[0]
 
 

@@ -1,6 +1,7 @@
 import json
 import math
 import shutil
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from training_runs import fresh_accelerator, json_lines, same_bits, train_until, weights_of
 
 from affect_data.dataset.folder import open_dataset
@@ -43,7 +45,9 @@ def test_a_run_writes_its_recipe_metrics_model_checkpoint_and_evaluation(
     run = tmp_path / "run"
     # 20 rows with AU labels and as many with VA are the longest pools; a batch of 12 has 4 of each
     assert result["steps"] == 5
-    assert recipe_from_file(run / "recipe.yaml") == recipe("training.evaluate_every_steps=3")
+    # Equal but for the places on this machine, of which the last name stays.
+    names = ("dataset=merged", "output=run")
+    assert recipe_from_file(run / "recipe.yaml") == recipe("training.evaluate_every_steps=3", *names)
     records = json_lines(run / "metrics.jsonl")
     assert [(record["kind"], record["step"]) for record in records] == [
         ("train", 2),
@@ -145,6 +149,180 @@ def test_a_finished_run_is_not_trained_again(recipe: Callable[..., Recipe], tmp_
     before = weights_of(tmp_path / "run")
     assert train(recipe())["steps"] == 5
     assert all(torch.equal(value, before[name]) for name, value in weights_of(tmp_path / "run").items())
+
+
+def test_a_run_folder_says_nothing_of_the_machine(
+    recipe: Callable[..., Recipe], tmp_path: Path, dataset: Path, backbone: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The real name may be two letters, which weights hold by chance.
+    monkeypatch.setattr(socket, "gethostname", lambda: "machine-of-somebody")
+    settings = ("training.save_every_steps=2", "training.record_rows=true", "training.ema_decay=0.9")
+    train(recipe(*settings, f"model.backbone={backbone}"))
+    train(recipe(*settings, f"model.backbone={backbone}", "training.max_steps=6", "training.epochs=2"))
+    private = {"the host's name": socket.gethostname(), "a path": str(tmp_path.parent), "data": str(dataset.parent)}
+    private |= {"the backbone's path": str(backbone.parent), "a home": str(Path.home()) + "/"}
+    files = [path for path in (tmp_path / "run").rglob("*") if path.is_file()]
+    assert len(files) > 10
+    for path in files:
+        for what, text in private.items():
+            assert text not in str(path.relative_to(tmp_path)), what
+            assert text.encode() not in path.read_bytes(), (what, path.name)
+
+
+def test_tensorboard_reads_the_scalars_of_a_run(recipe: Callable[..., Recipe], tmp_path: Path) -> None:
+    train(recipe())
+    events = EventAccumulator(str(tmp_path / "run/tensorboard"))
+    events.Reload()
+    trained = [line for line in json_lines(tmp_path / "run/metrics.jsonl") if line["kind"] == "train"]
+    seen = [(point.step, point.value) for point in events.Scalars("loss/expression")]
+    assert [step for step, _ in seen] == [line["step"] for line in trained]
+    assert [value for _, value in seen] == pytest.approx([line["losses"]["expression"] for line in trained])
+    assert events.Scalars("validation/score")[0].step == 5
+
+
+def test_a_run_goes_on_with_the_same_data_in_another_place(
+    recipe: Callable[..., Recipe], tmp_path: Path, dataset: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train(recipe(run="whole"))
+    train_until(recipe("training.save_every_steps=2"), 3)
+    moved = Path(shutil.copytree(dataset, tmp_path / "b" / "elsewhere"))
+    monkeypatch.chdir(moved.parent)
+    train(recipe("training.save_every_steps=2", "dataset=../b/elsewhere"))
+    assert all(
+        torch.equal(value, weights_of(tmp_path / "whole")[name]) for name, value in weights_of(tmp_path / "run").items()
+    )
+    # Spelled in yet another way, and finished: nothing is left to do.
+    assert train(recipe("training.save_every_steps=2", "dataset=elsewhere"))["steps"] == 5
+
+
+def test_another_dataset_of_the_same_name_is_not_taken_for_the_one_that_was_trained_on(
+    recipe: Callable[..., Recipe], tmp_path: Path, world: SimpleNamespace
+) -> None:
+    train(recipe())
+    rows = {"train": [(number, world.all) for number in range(16)], "validation": [(100, world.all)]}
+    other = world.write_dataset(tmp_path / "other" / "merged", rows)
+    with pytest.raises(UsageError, match=r"contents of dataset: was 'merged' \(\w+\), now 'merged' \(\w+\)\n"):
+        train(recipe(f"dataset={other}"))
+
+
+def test_a_backbone_is_known_again_by_its_files(recipe: Callable[..., Recipe], tmp_path: Path, backbone: Path) -> None:
+    train(recipe(f"model.backbone={backbone}"))
+    copied = Path(shutil.copytree(backbone, tmp_path / "copied"))
+    assert train(recipe(f"model.backbone={copied}"))["steps"] == 5
+    (copied / "config.json").write_text((copied / "config.json").read_text() + " ")
+    with pytest.raises(UsageError, match=r"contents of model.backbone: was \w+, now \w+"):
+        train(recipe(f"model.backbone={copied}"))
+
+
+def test_a_finished_run_is_made_longer_and_says_from_where(
+    recipe: Callable[..., Recipe], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = ("schedule.name=constant", "training.keep_best=0", "training.record_rows=true")
+    train(recipe(*settings, "training.epochs=2", run="whole"))
+    train(recipe(*settings))
+    capsys.readouterr()
+    assert train(recipe(*settings, "training.epochs=2"))["steps"] == 10
+    said = capsys.readouterr().err
+    assert "made longer: from 5 to 10 steps, going on after step 5" in said
+    assert "not the run that it would have been" not in said
+    # A constant rate does not know how long a run is: this is the longer run, to the bit.
+    assert same_bits(tmp_path / "whole", tmp_path / "run")
+
+
+def test_a_longer_cosine_jumps_back_up_and_says_so(
+    recipe: Callable[..., Recipe], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train(recipe("training.log_every=1", "training.max_steps=4"))
+    train(recipe("training.log_every=1", "training.max_steps=8", "training.epochs=2"))
+    said = capsys.readouterr().err
+    assert (
+        "The learning rate ended at 0 and goes on at 0.0005, where the cosine schedule of 8 steps has it; this is not"
+        in said
+    )
+    rates = [line["learning_rate"] for line in json_lines(tmp_path / "run/metrics.jsonl") if line["kind"] == "train"]
+    # What is logged is the rate of the step to come.
+    assert rates == pytest.approx(
+        [
+            0.001 * (1 + math.cos(math.pi * step / steps)) / 2
+            for steps, some in ((4, range(1, 5)), (8, range(5, 9)))
+            for step in some
+        ]
+    )
+    first = load_file(sorted((tmp_path / "run/checkpoints").iterdir())[0] / "model.safetensors")
+    assert all(bool(torch.isfinite(value).all()) for value in first.values())
+
+
+def test_a_longer_run_that_was_killed_goes_on_to_the_same_bits(recipe: Callable[..., Recipe], tmp_path: Path) -> None:
+    longer = ("training.epochs=3", "training.save_every_steps=1", "training.record_rows=true")
+    for run in ("whole", "cut"):
+        train(recipe("training.save_every_steps=1", "training.record_rows=true", run=run))
+    train(recipe(*longer, run="whole"))
+    # Once before the first step of the longer run was saved, and once in the middle of it.
+    train_until(recipe(*longer, run="cut"), 6)
+    train_until(recipe(*longer, run="cut"), 9)
+    train(recipe(*longer, run="cut"))
+    assert same_bits(tmp_path / "whole", tmp_path / "cut")
+
+
+def test_an_unfinished_run_is_not_made_longer_nor_a_finished_one_shorter(
+    recipe: Callable[..., Recipe], tmp_path: Path
+) -> None:
+    train_until(recipe("training.save_every_steps=1"), 3)
+    refused = r"training.epochs: was 1, now 2\n.*\nThe run has done 2 of 5 steps: let it finish by its own recipe"
+    with pytest.raises(UsageError, match=refused):
+        train(recipe("training.save_every_steps=1", "training.epochs=2"))
+    train(recipe("training.save_every_steps=1"))
+    with pytest.raises(UsageError, match=r"training.max_steps: was None, now 4"):
+        train(recipe("training.save_every_steps=1", "training.max_steps=4"))
+    # The same length by another entry is the same run.
+    assert train(recipe("training.save_every_steps=1", "training.max_steps=5"))["steps"] == 5
+
+
+def damaged_dataset(world: SimpleNamespace, path: Path) -> Path:
+    """40 training rows of which one, with a label of each task's pool but expression, is no picture."""
+    rows = {
+        "train": [(number, world.all) for number in range(40)],
+        "validation": [(number, world.all) for number in range(100, 109)],
+    }
+    return world.write_dataset(path, rows, face=lambda number: b"broken" if number == 9 else world.face_bytes(number))
+
+
+def test_a_run_leaves_out_an_undecodable_row_where_it_is_told_to_and_a_resume_gives_the_same_bits(
+    recipe: Callable[..., Recipe], tmp_path: Path, world: SimpleNamespace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = f"dataset={damaged_dataset(world, tmp_path / 'damaged')}"
+    settings = (data, "training.epochs=3", "training.save_every_steps=1", "training.record_rows=true")
+    with pytest.raises(DataError, match=r"row 9 \(expw:clip2/00009#0\): the image cannot be decoded"):
+        train(recipe(*settings))
+    capsys.readouterr()
+    skipping = (*settings, "batches.undecodable=skip")
+    whole = train(recipe(*skipping, run="whole"))
+    said = capsys.readouterr().err
+    assert said.count("row expw:clip2/00009#0 cannot be decoded and is left out: the image cannot be decoded") == 1
+    assert whole["undecodable_rows"] == 1
+    lines = json_lines(tmp_path / "whole/undecodable.rank0.jsonl")
+    assert {line["uid"] for line in lines} == {"expw:clip2/00009#0"}
+    assert {line["epoch"] for line in lines} == {0, 1, 2}
+    # The run that stopped at the row goes on by the changed option.
+    train_until(recipe(*skipping), whole["steps"] - 2)
+    cut = train(recipe(*skipping))
+    assert cut["undecodable_rows"] == 1
+    assert same_bits(tmp_path / "whole", tmp_path / "run")
+    assert json_lines(tmp_path / "run/undecodable.rank0.jsonl") == lines
+
+
+def test_evaluation_stops_at_an_undecodable_row_whatever_training_does(
+    recipe: Callable[..., Recipe], tmp_path: Path, world: SimpleNamespace
+) -> None:
+    rows = {
+        "train": [(number, world.all) for number in range(16)],
+        "validation": [(number, world.all) for number in range(100, 105)],
+    }
+    data = world.write_dataset(
+        tmp_path / "damaged", rows, face=lambda number: b"broken" if number == 102 else world.face_bytes(number)
+    )
+    with pytest.raises(DataError, match=r"row 2 \(affwild2:clip25/00102#0\): the image cannot be decoded"):
+        train(recipe(f"dataset={data}", "batches.undecodable=skip"))
 
 
 def test_a_run_of_another_recipe_is_not_taken_up(recipe: Callable[..., Recipe], tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from datasets import ClassLabel, Dataset, Features, Image, Value
 
 from affect_data.errors import DataError, UsageError
@@ -16,6 +17,7 @@ from affect_train.inputs.foreign.reading import SourceError
 from affect_train.inputs.foreign.stream_batches import StreamLoader, shuffled
 from affect_train.inputs.preprocess import Preprocessing
 from affect_train.inputs.source import open_source
+from affect_train.inputs.undecodable import SkippedRows
 from affect_train.recipe.dataset import DatasetOptions
 from affect_train.tasks import TaskSet
 
@@ -183,3 +185,54 @@ def test_a_stream_without_rows_is_an_error(tmp_path: Path, folder: Path) -> None
     )
     with pytest.raises((SourceError, DataError), match=r"no row"):
         list(made)
+
+
+@pytest.fixture
+def damaged(tmp_path: Path, world: SimpleNamespace) -> DatasetOptions:
+    """A stream of 18 rows in three files, of which row 7 is no picture."""
+    features = Features({"image": Image(), "label": ClassLabel(names=["sad", "happy"]), "name": Value("string")})
+    for file in range(3):
+        numbers = range(6 * file, 6 * file + 6)
+        made = {
+            "image": [{"bytes": b"broken" if row == 7 else world.face_bytes(row), "path": None} for row in numbers],
+            "label": [row % 2 for row in numbers],
+            "name": [f"face {row}" for row in numbers],
+        }
+        Dataset.from_dict(made, features=features).to_parquet(tmp_path / f"train-{file:05d}-of-00003.parquet")
+    columns = {"expression": "label", "uid": "name"}
+    return DatasetOptions.model_validate(
+        {"path": str(tmp_path), "columns": columns, "streaming": True, "shuffle_buffer": 6}
+    )
+
+
+def skipping(source: DatasetOptions, skipped: SkippedRows | None, processes: int = 1, rank: int = 0) -> StreamLoader:
+    return StreamLoader(
+        open_source(source).stream("train"), source, TASKS, batch_size=6, steps=3, seed=3, preprocessing=Preprocessing(8),
+        augmentation=Augmentation(flip=True), processes=processes, rank=rank, skipped=skipped,
+    )  # fmt: skip
+
+
+def test_another_row_of_the_batch_stands_in_for_one_that_cannot_be_decoded(damaged: DatasetOptions) -> None:
+    with pytest.raises(DataError, match=r"row 'face 7': the image cannot be decoded.*batches.undecodable: skip"):
+        list(skipping(damaged, None))
+    skipped = SkippedRows()
+    stream = skipping(damaged, skipped)
+    first = list(stream)
+    assert [len(batch.uids) for batch in first] == [6, 6, 6]
+    shown = [uid for batch in first for uid in batch.uids]
+    assert sorted({*shown, "face 7"}) == EVERYONE
+    assert "face 7" not in shown
+    assert [(row.epoch, row.uid) for row, _ in skipped.take_new()] == [(0, "face 7")]
+    twice = next(batch for batch in first if len(set(batch.uids)) == 5)
+    assert twice.expression.tolist() == [int(int(uid.split()[1]) % 2 == 0) for uid in twice.uids]
+    stream.set_position(1)
+    later = list(stream)
+    assert [row.epoch for row, _ in skipped.take_new()] == [1]
+    # Found again after a stop, and the same on two processes.
+    again = skipping(damaged, SkippedRows())
+    again.set_position(1, 1)
+    assert [batch.uids for batch in again] == [batch.uids for batch in later[1:]]
+    parts = [list(skipping(damaged, SkippedRows(), 2, rank)) for rank in (0, 1)]
+    for whole, one, other in zip(first, *parts, strict=True):
+        assert whole.uids == [*one.uids, *other.uids]
+        assert torch.equal(whole.inputs, torch.cat([one.inputs, other.inputs]))
