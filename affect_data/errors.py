@@ -82,11 +82,29 @@ class DefectsFoundError(DataError):
 class DatabaseNotFoundError(DataError):
     """The root of a database is missing, empty, or holds something else."""
 
-    def __init__(self, database: str, root: Path | None, expected: str, *, because: str) -> None:
+    def __init__(
+        self, database: str, root: Path | None, expected: str, *, because: str, remedy: str = "", holdings: str = ""
+    ) -> None:
+        """Says what is wrong with a root.
+
+        Args:
+            database: its name.
+            root: the folder that was named.
+            expected: the official layout.
+            because: what is not there.
+            remedy: what to type instead; the layout, which would not help, is left out then.
+            holdings: what is there.
+        """
+        self.database = database
+        self.because = because
         variable = f"AFFECT_ROOT_{database.upper()}"
         where = f"in root '{root}'" if root is not None else "(no root was given)"
+        found = f"{database}: database not found {where}: {because}."
+        if remedy:
+            super().__init__(f"{found}\n{remedy}\nThe expected layout: `affect-data databases {database}`.")
+            return
         super().__init__(
-            f"{database}: database not found {where}: {because}.\n"
+            f"{found}\n{f'{holdings}{chr(10)}' if holdings else ''}"
             f"Expected layout:\n{expected.rstrip()}\n"
             f"The database is licensed and cannot be downloaded automatically: request it from its owners, unpack it, and name its folder by "
             f"--root {database}=PATH, by the environment variable {variable}, or by `root:` in the recipe."

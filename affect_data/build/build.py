@@ -24,6 +24,7 @@ from affect_data.build.sources import (
     is_drawn,
     plan_shards,
     read_sources,
+    refuse_losses,
 )
 from affect_data.corrections.decisions import Decision, read_decisions
 from affect_data.corrections.matching import LabelShard, correct
@@ -84,6 +85,7 @@ def build(
     out: Path,
     *,
     overwrite: bool = False,
+    accept_incomplete: bool = False,
     progress: Progress = lambda *_: None,
 ) -> BuildReport:
     """Builds the dataset of a recipe.
@@ -96,18 +98,21 @@ def build(
         roots: folder by database name, before environment and recipe.
         out: dataset folder to make.
         overwrite: whether another dataset at `out` may be replaced.
+        accept_incomplete: whether databases that have lost a part are built as they are; the lock says so.
         progress: told about every step.
 
     Raises:
         DecisionsError: a line of the recipe's decisions is none.
         DefectsFoundError: a database contradicts its documentation; nothing is written.
         DatabaseNotFoundError: a root is not there.
+        IncompleteError: a database has lost a part, and neither the call nor the recipe accepts that.
         LeakError: a subject or a track is in two splits, and the policy is not ``follow_task``.
         OutputTakenError: `out` holds something else.
     """
     existing = _existing(out)
     decisions = [decision for path in recipe.decisions for decision in read_decisions(Path(path))]
     sources = read_sources(recipe, roots, progress)
+    refuse_losses(sources, accept_incomplete=accept_incomplete)
     leaks = guard_parts([source.unified.labels for source in sources.values()], recipe.splits.policy)
     staging = out.parent / STAGING.format(out.name)
     plans = plan_shards(recipe, sources, staging)

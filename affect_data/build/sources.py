@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -12,9 +12,12 @@ import polars as pl
 from affect_data.build.harmonise import Unified, harmonise
 from affect_data.build.recipe import DataRecipe
 from affect_data.build.shards import FAILURE_COLUMNS, ShardPlan, ShardRecord
-from affect_data.databases.base import DRAWN_MARKER, SPLITS, Database, Scan
+from affect_data.build.verdicts import NO_ROW_LEFT, IncompleteError, Verdict, find_losses
+from affect_data.databases.base import SPLITS, Database, Scan
+from affect_data.databases.recognition import holdings, remedy
 from affect_data.databases.root import DatabaseRoot
-from affect_data.errors import AffectError, DataError, DefectsFoundError
+from affect_data.databases.totals import DRAWN_MARKER
+from affect_data.errors import AffectError, DatabaseNotFoundError, DataError, DefectsFoundError
 
 FILES_LISTED: Final = 1000
 LINES_LISTED: Final = 10_000
@@ -47,6 +50,8 @@ class DatabaseReport:
         masked: labels that stand in the files and are not used: task, reason, rows.
         annotation_files: digests of the files that were read, see `digest_files`.
         drawn: whether its faces were drawn by `affect-data demo`.
+        verdict: `whole`, or `incomplete`, which was accepted.
+        losses: what the files lack.
     """
 
     release: str
@@ -58,6 +63,8 @@ class DatabaseReport:
     masked: list[dict[str, str | int]]
     annotation_files: dict[str, str]
     drawn: bool = False
+    verdict: str = Verdict.WHOLE
+    losses: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -71,6 +78,7 @@ class Source:
         scan: what its files say.
         unified: its rows in the schema.
         annotation_files: digests of the files that were read, see `digest_files`.
+        losses: what the files lack, see `find_losses`.
     """
 
     database: Database
@@ -79,6 +87,7 @@ class Source:
     scan: Scan
     unified: Unified
     annotation_files: dict[str, str]
+    losses: tuple[str, ...]
 
 
 def read_sources(recipe: DataRecipe, roots: Mapping[str, Path], progress: Progress) -> dict[str, Source]:
@@ -94,10 +103,10 @@ def read_sources(recipe: DataRecipe, roots: Mapping[str, Path], progress: Progre
     for done, (name, database) in enumerate(readers.items(), start=1):
         try:
             root = recipe.root_of(name, roots)
-            scan, release, digests = scan_database(database, root, database.options.exclude)
-            sources[name] = Source(
-                database, root, release, scan, harmonise(scan, database, release, recipe.splits), digests
-            )
+            scan, release, digests = scan_database(database, root, recipe.other_roots(name, roots))
+            unified = harmonise(scan, database, release, recipe.splits)
+            losses = find_losses(database, release, root, scan)
+            sources[name] = Source(database, root, release, scan, unified, digests, losses)
         except AffectError as error:
             problems.append(error)
         progress(f"reading labels: {name}", done, len(readers))
@@ -109,11 +118,47 @@ def read_sources(recipe: DataRecipe, roots: Mapping[str, Path], progress: Progre
     return sources
 
 
-def scan_database(database: Database, root: Path, exclude: tuple[str, ...]) -> tuple[Scan, str, dict[str, str]]:
-    """What a database's files say, its release profile, and the digests of `digest_files`."""
-    opened = DatabaseRoot(root, exclude)
-    scan = database.read(opened)
+def scan_database(database: Database, root: Path, others: Mapping[str, Path]) -> tuple[Scan, str, dict[str, str]]:
+    """What a database's files say, its release profile, and the digests of `digest_files`.
+
+    Args:
+        database: its reader.
+        root: its folder.
+        others: the folders of the other databases of the recipe, where its own may be.
+
+    Raises:
+        DatabaseNotFoundError: the folder holds something else; says what, and what to type instead.
+        AffectError: see `Database.read`.
+    """
+    opened = DatabaseRoot(root, database.options.exclude)
+    try:
+        scan = database.read(opened)
+    except DatabaseNotFoundError as error:
+        instead = remedy(database.name, root, others)
+        raise DatabaseNotFoundError(
+            database.name, root, database.layout(), because=error.because, remedy=instead, holdings=holdings(root)
+        ) from None
     return scan, database.release_of(opened), digest_files(root, scan.annotation_files)
+
+
+def refuse_losses(sources: Mapping[str, Source], *, accept_incomplete: bool) -> None:
+    """Refuses databases of which no row is left, and those that have lost a part, unless that is accepted.
+
+    Raises:
+        DataError: no row of one of them is left.
+        IncompleteError: a part of one of them is lost.
+    """
+    empty = [name for name, source in sources.items() if source.unified.labels.is_empty()]
+    if empty:
+        reasons = "; ".join(f"{name}: {_no_rows(sources[name])}" for name in empty)
+        raise DataError(f"{NO_ROW_LEFT} of {', '.join(empty)}, nothing was written: {reasons}")
+    lost = {
+        name: source.losses
+        for name, source in sources.items()
+        if source.losses and source.database.options.incomplete == "refused"
+    }
+    if lost and not accept_incomplete:
+        raise IncompleteError(lost)
 
 
 def digest_files(root: Path, paths: Sequence[str]) -> dict[str, str]:
@@ -206,5 +251,7 @@ def database_reports(sources: dict[str, Source], failures: pl.DataFrame) -> dict
             masked=source.unified.masked.to_dicts(),
             annotation_files=source.annotation_files,
             drawn=is_drawn(source),
+            verdict=Verdict.INCOMPLETE if source.losses else Verdict.WHOLE,
+            losses=list(source.losses),
         )
     return reports

@@ -20,8 +20,8 @@ from affect_data.audit.run import AUDIT, FINGERPRINT
 from affect_data.balance import balance, make_plan
 from affect_data.build.build import BuildReport, build
 from affect_data.build.recipe import recipe_from
-from affect_data.databases.base import DRAWN_MARKER
 from affect_data.databases.registry import DATABASES
+from affect_data.databases.totals import DRAWN_MARKER
 from affect_data.dataset.folder import LOCK, DatasetFolder, open_dataset
 from affect_data.dataset.writing import write_manifest
 from affect_data.demo.world import SHARES
