@@ -83,12 +83,13 @@ def _check(name: str, database: Database, recipe: DataRecipe, roots: Mapping[str
     try:
         root = recipe.root_of(name, roots)
         scan, release, _ = scan_database(database, root, recipe.other_roots(name, roots))
+        losses = find_losses(database, release, root, scan)
     except AffectError as error:
         return DatabaseCheck(name, expected=expected, problem=str(error))
     failures = dict(scan.failures["reason"].value_counts().sort("reason").iter_rows())
     found = DatabaseCheck(
         name, release, scan.notes, expected, scan.lines, len(scan.rows), failures, defects=scan.defects,
-        losses=find_losses(database, release, root, scan), accepted=database.options.incomplete == "accepted",
+        losses=losses, accepted=database.options.incomplete == "accepted",
     )  # fmt: skip
     if scan.defects:
         return found

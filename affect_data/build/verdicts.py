@@ -59,24 +59,24 @@ def find_losses(database: Database, release: str, root: Path, scan: Scan) -> tup
     """
     drawn = drawn_totals(root)
     totals = drawn or database.totals.get(release) or Totals({}, "")
-    lost = [*_too_few(scan, totals, "drawn" if drawn else "official")]
-    lost += [loss for loss in scan.losses if loss not in totals.losses]
+    kind = "drawn" if drawn else "official"
+    short = _too_few(scan, totals)
+    lost = [loss for loss in scan.losses if loss not in totals.losses]
+    lost += [f"{found:,} of {of:,} {kind} {what}" for found, of, what in short if what == database.counted_as]
     missing, listed = scan.missing_pictures, len(scan.rows) + scan.missing_pictures
     known = totals.missing_pictures
     if missing > (known if known is not None else listed * database.tolerated_missing_pictures):
         lost.append(f"{missing / listed:.1%} of {listed:,} rows have no picture")
+    lost += [f"{found:,} of {of:,} {kind} {what}" for found, of, what in short if what != database.counted_as]
     return tuple(lost)
 
 
-def _too_few(scan: Scan, totals: Totals, kind: str) -> list[str]:
-    """One sentence for each total that is not reached; lines that the recipe excludes were there."""
+def _too_few(scan: Scan, totals: Totals) -> list[tuple[int, int, str]]:
+    """How many were found and expected of what, for each total that is not reached; what is gone altogether comes first."""
     short = [
         (scan.counts[what], expected, what)
         for what, expected in totals.counts.items()
+        # Lines that the recipe excludes were there.
         if what in scan.counts and scan.counts[what] + scan.excluded < expected
     ]
-    # What is gone altogether comes first.
-    return [
-        f"{found:,} of {expected:,} {kind} {what}"
-        for found, expected, what in sorted(short, key=lambda item: item[0] > 0)
-    ]
+    return sorted(short, key=lambda item: item[0] > 0)

@@ -87,6 +87,8 @@ class ExpW(Database):
         faces = root.numbers(faces, ["confidence"], 0, HIGHEST_CONFIDENCE)
         again = "face {face} of {photograph} again (first in line {first_line})"
         faces = root.refuse_repeated(faces, ("photograph", "face"), again, "one line for each face")
+        for name in self.expressions:
+            root.count(f"faces of {name}", int((faces["expression"] == name).sum()))
         root.note(f"{listed}: {len(faces):,} faces in {faces['image'].n_unique():,} photographs of {folder}")
         return self._confident(root, faces).select(
             "image",

@@ -37,7 +37,7 @@ def write_drawn_totals(root: Path, sentence: str, totals: Totals) -> None:
         "missing_pictures": totals.missing_pictures,
         "losses": list(totals.losses),
     }
-    (root / DRAWN_MARKER).write_text(f"{sentence}\n{json.dumps(stated, sort_keys=True)}\n", encoding="utf-8")
+    (root / DRAWN_MARKER).write_text(f"{sentence}\n{json.dumps(stated)}\n", encoding="utf-8")
 
 
 def drawn_totals(root: Path) -> Totals | None:

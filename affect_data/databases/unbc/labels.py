@@ -70,14 +70,18 @@ def read_scores(root: DatabaseRoot, files: pl.DataFrame) -> pl.DataFrame:
 def check_scores(root: DatabaseRoot, coded: pl.DataFrame, scored: pl.DataFrame) -> None:
     """Records frames whose pain score is not what their action units add up to, so that one of the two files is not the official one.
 
+    Files that have a defect already are not compared.
+
     Args:
         root: takes the defects.
         coded: what `read_intensities` gives.
         scored: what `read_scores` gives.
     """
+    refused = {defect.path for defect in root.defects}
+    refused |= {place.rpartition(":")[0] for defect in root.defects for place in defect.also}
     brow, cheek, lid, nose, lip, eyes = (pl.col(f"au_intensity_{unit}").cast(pl.Int16) for unit in (4, 6, 7, 9, 10, 43))
     frames = coded.join(scored.select(*FRAME, "score_pspi", pspi="source_file"), on=FRAME, maintain_order="left")
-    frames = frames.with_columns(
+    frames = frames.filter(~pl.any_horizontal(pl.col("source_file", "pspi").is_in(list(refused)))).with_columns(
         source_line=pl.lit(1, pl.Int32),
         sum=brow + pl.max_horizontal(cheek, lid) + pl.max_horizontal(nose, lip) + eyes,
     )
