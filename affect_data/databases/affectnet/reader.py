@@ -10,9 +10,9 @@ import polars as pl
 from pydantic import Field
 
 from affect_data.databases.affectnet.numpy_release import numpy_annotations
+from affect_data.databases.affectnet.totals import TOTALS
 from affect_data.databases.base import Database, DatabaseOptions, Licence, Tier
 from affect_data.databases.root import FARTHEST_PIXEL, FIX_FILE, DatabaseRoot
-from affect_data.databases.totals import Totals
 
 LIST_COLUMNS: Final = (
     "subDirectory_filePath",
@@ -90,23 +90,6 @@ class FileList:
     split: str
 
 
-TRAIN_FACES: Final = {
-    "neutral": 74_874,
-    "happiness": 134_415,
-    "sadness": 25_459,
-    "surprise": 14_090,
-    "fear": 6_378,
-    "disgust": 3_803,
-    "anger": 24_882,
-    "contempt": 3_750,
-}
-"""Faces of the training set by expression, in both releases."""
-TRAIN_TOTALS: Final = {
-    "train faces with an expression": sum(TRAIN_FACES.values()),
-    **{f"train faces of {name}": count for name, count in TRAIN_FACES.items()},
-}
-
-
 class AffectNet(Database):
     """AffectNet: faces in images that web searches found, with one expression, valence and arousal each.
 
@@ -160,20 +143,7 @@ class AffectNet(Database):
         *(f"{place}/{name}".lstrip("/") for place in MANUAL_LISTS for name in MANUAL_NAMES.values()),
         *(f"{name}/annotations" for name in SETS),
     )
-    totals = MappingProxyType(
-        {
-            "csv": Totals(
-                TRAIN_TOTALS
-                | {"validation faces with an expression": 500 * len(TRAIN_FACES)}
-                | {f"validation faces of {name}": 500 for name in TRAIN_FACES},
-                "counts of public code over the official lists",
-            ),
-            "npy": Totals(
-                TRAIN_TOTALS | {"validation faces with an expression": 3_999},
-                "counts of public code over the official files",
-            ),
-        }
-    )
+    totals = TOTALS
     releases = ("csv", "npy")
     expressions = ("neutral", "happiness", "sadness", "surprise", "fear", "disgust", "anger", "contempt")
     valence_arousal = "-1..1 numbers; -2 where not annotated"
