@@ -100,15 +100,18 @@ class DatabaseNotFoundError(DataError):
         variable = f"AFFECT_ROOT_{database.upper()}"
         where = f"in root '{root}'" if root is not None else "(no root was given)"
         found = f"{database}: database not found {where}: {because}."
-        if remedy:
-            super().__init__(f"{found}\n{remedy}\nThe expected layout: `affect-data databases {database}`.")
-            return
-        super().__init__(
-            f"{found}\n{f'{holdings}{chr(10)}' if holdings else ''}"
-            f"Expected layout:\n{expected.rstrip()}\n"
+        layout = f"The expected layout: `affect-data databases {database}`."
+        request = (
             f"The database is licensed and cannot be downloaded automatically: request it from its owners, unpack it, and name its folder by "
             f"--root {database}=PATH, by the environment variable {variable}, or by `root:` in the recipe."
         )
+        if remedy:
+            super().__init__(f"{found}\n{remedy}\n{layout}")
+        elif root is None:
+            super().__init__(f"{found}\n{request}\n{layout}")
+        else:
+            there = f"{holdings}\n" if holdings else ""
+            super().__init__(f"{found}\n{there}Expected layout:\n{expected.rstrip()}\n{request}")
 
 
 class UnknownNameError(UsageError):

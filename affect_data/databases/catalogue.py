@@ -3,7 +3,7 @@
 from typing import Any
 
 from affect_data.databases.base import DatabaseOptions
-from affect_data.databases.registry import DATABASES, database_named
+from affect_data.databases.registry import DATABASES, canonical, database_named
 
 
 def facts(name: str) -> dict[str, Any]:
@@ -12,7 +12,7 @@ def facts(name: str) -> dict[str, Any]:
     Raises:
         UnknownNameError: no database has this name.
     """
-    database = database_named(name)
+    database = database_named(canonical(name) or name)
     own = {n: f for n, f in database.Options.model_fields.items() if n not in DatabaseOptions.model_fields}
     return {
         "name": database.name,

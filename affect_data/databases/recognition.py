@@ -1,6 +1,6 @@
 """Roots that are nearly right: what lies there instead, and what to type."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -36,10 +36,13 @@ def remedy(name: str, path: Path, others: Mapping[str, Path]) -> str:
         return f"It looks like {_titled(other)}, which {option(other, path)} would read."
     if looks_like(name, path):
         return ""
-    for place in (*_below(path), *path.absolute().parents[:2]):
-        if looks_like(name, place):
-            where = "below it" if place.is_relative_to(path) else "above it"
-            return f"The folder '{place}' {where} looks like {_titled(name)}: {option(name, place)}"
+    first = _folders(path)
+    second = (inner for folder in first for inner in _folders(folder))
+    for where, places in (("below", first), ("below", second), ("above", path.absolute().parents[:2])):
+        fitting = [place for place in places if looks_like(name, place)]
+        if fitting:
+            more = f", and so do {len(fitting) - 1} more" if len(fitting) > 1 else ""
+            return f"The folder '{fitting[0]}' {where} it looks like {_titled(name)}{more}: {option(name, fitting[0])}"
     if archives := sorted(entry for entry in DatabaseRoot(path).entries() if _is_archive(entry)):
         return f"It holds archives that are not unpacked ({_shown(archives)}): unpack them there."
     return _other_root(name, swapped, others)
@@ -81,15 +84,8 @@ def _near(name: str, path: Path) -> Path | None:
     return folders[0] if folders else None
 
 
-def _below(path: Path) -> Iterator[Path]:
-    """The folders one and two levels below, nearer ones first."""
-    first = _folders(path)
-    yield from first
-    for folder in first:
-        yield from _folders(folder)
-
-
 def _folders(path: Path) -> list[Path]:
+    """The folders directly in another, hidden ones and very many left out."""
     folders = (path / name for name in sorted(DatabaseRoot(path).entries()) if not name.startswith("."))
     return [folder for folder in folders if folder.is_dir()][:FOLDERS_TRIED]
 

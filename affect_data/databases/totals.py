@@ -49,10 +49,10 @@ def drawn_totals(root: Path) -> Totals | None:
     marker = root / DRAWN_MARKER
     if not marker.is_file():
         return None
-    stated = marker.read_text(encoding="utf-8").partition("\n")[2].strip()
-    if not stated:
-        return Totals({}, DRAWN_MARKER)
     try:
+        stated = marker.read_text(encoding="utf-8").partition("\n")[2].strip()
+        if not stated:
+            return Totals({}, DRAWN_MARKER)
         values = json.loads(stated)
         return Totals(values["counts"], DRAWN_MARKER, values["missing_pictures"], tuple(values["losses"]))
     except (ValueError, KeyError, TypeError) as error:

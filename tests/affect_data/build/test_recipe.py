@@ -300,11 +300,13 @@ def test_a_tilde_is_the_home_folder(monkeypatch: pytest.MonkeyPatch) -> None:
     assert recipe_from({"databases": {"expw": {}}}, "x").root_of("expw", {}) == Path.home() / "expw"
 
 
-def test_a_database_without_a_folder_shows_its_layout() -> None:
+def test_a_database_without_a_folder_says_how_to_name_one_and_where_its_layout_stands() -> None:
     with pytest.raises(
         DatabaseNotFoundError, match=r"expw: database not found \(no root was given\): no folder is named for it"
-    ):
+    ) as refused:
         recipe_from({"databases": {"expw": {}}}, "x").root_of("expw", {})
+    assert "--root expw=PATH, by the environment variable AFFECT_ROOT_EXPW, or by `root:`" in str(refused.value)
+    assert str(refused.value).endswith("`affect-data databases expw`.")
 
 
 def test_roots_are_pairs_of_name_and_path() -> None:

@@ -95,6 +95,10 @@ def test_one_database_is_shown_in_full(affect_data: Run) -> None:
     assert DATABASES["disfa"].layout().splitlines()[0] in found.stdout
 
 
+def test_a_database_is_shown_by_another_name_too(affect_data: Run) -> None:
+    assert affect_data("databases", "rafdb").stdout == affect_data("databases", "raf_db").stdout != ""
+
+
 def test_databases_as_json(affect_data: Run) -> None:
     assert [entry["name"] for entry in json.loads(affect_data("databases", "--json").stdout)] == sorted(DATABASES)
     assert document(affect_data("databases", "expw", "--json"))["name"] == "expw"

@@ -212,7 +212,8 @@ def test_faces_of_databases_that_forbid_it_are_never_shown(
 ) -> None:
     shutil.copytree(demo_roots["expw"], tmp_path / "expw")
     (tmp_path / "expw" / DRAWN_MARKER).unlink()
-    built = build(recipe_from({"databases": {"expw": {}}}, "x"), {"expw": tmp_path / "expw"}, tmp_path / "expw-only")
+    part = recipe_from({"databases": {"expw": {"incomplete": "accepted"}}}, "x")
+    built = build(part, {"expw": tmp_path / "expw"}, tmp_path / "expw-only")
     page = report(built.dataset, with_faces=True)
     assert "<img" not in page
     assert "Not shown, as their licence does not let faces leave: expw." in page
