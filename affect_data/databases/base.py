@@ -145,7 +145,7 @@ class Database(ABC):
     totals: ClassVar[Mapping[str, Totals]] = MappingProxyType({})
     """What a whole copy holds, by release, as far as that was published or counted in official files."""
     counted_as: ClassVar[str] = "faces"
-    """What a line of the annotations is called where all of them are counted."""
+    """What a line of the annotations is called where all of them are counted; empty where a recipe decides which of them are read."""
     tolerated_missing_pictures: ClassVar[float] = 0.01
     """The share of the rows without a picture up to which a copy passes for whole."""
     picture_reasons: ClassVar[tuple[str, ...]] = (IMAGE_MISSING,)
@@ -212,7 +212,7 @@ class Database(ABC):
             tuple(sorted(root.annotation_files)),
             len(rows) + len(failures),
             tuple(root.notes),
-            {self.counted_as: len(rows) + len(failures), **root.counts},
+            ({self.counted_as: len(rows) + len(failures)} if self.counted_as else {}) | root.counts,
             tuple(root.losses),
             int(failures["reason"].is_in(list(self.picture_reasons)).sum()),
             int((failures["reason"] == EXCLUDED).sum()),

@@ -16,7 +16,14 @@ from affect_data.databases.affwild2.images import (
     lose_tracks,
     match_images,
 )
-from affect_data.databases.affwild2.labels import JOIN_ORDER, Labelled, label_columns, read_labels, task_columns
+from affect_data.databases.affwild2.labels import (
+    JOIN_ORDER,
+    ROW_REFUSED,
+    Labelled,
+    label_columns,
+    read_labels,
+    task_columns,
+)
 from affect_data.databases.affwild2.layout import (
     ACTION_UNITS_12,
     EXPRESSIONS,
@@ -202,7 +209,9 @@ def _note_annotations(root: DatabaseRoot, annotations: Annotations, release: str
 def _count(root: DatabaseRoot, annotations: Annotations, release: str, labelled: Labelled) -> None:
     """Counts tracks and labelled frames by task and split; a task that an edition codes and these files do not is lost."""
     for task in JOIN_ORDER:
-        labels = labelled.rows.filter(pl.any_horizontal(pl.col(task_columns(task, RELEASES[release])).is_not_null()))
+        labelled_here = pl.any_horizontal(pl.col(task_columns(task, RELEASES[release])).is_not_null())
+        refused = (pl.col(f"{task}_masked") == ROW_REFUSED).fill_null(value=False)
+        labels = labelled.rows.filter(labelled_here | refused)
         for split in ("train", "validation"):
             own = labels.filter(pl.col(f"split_{task}") == split)
             root.count(f"{split} frames with {LABEL_NAMES[task]}", len(own))

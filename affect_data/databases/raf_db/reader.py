@@ -169,6 +169,7 @@ class RafDb(Database):
         *(f"{folder}/emolabel/{name}" for subset in SUBSETS.values() for folder in subset.folders for name in LISTS),
         *(f"{folder}{name}" for folder in ("", "emolabel/") for name in LISTS),
     )
+    counted_as = ""
     totals = MappingProxyType(
         {"2017": Totals(TOTALS, "the official lists; of the compound part, the test faces alone")}
     )

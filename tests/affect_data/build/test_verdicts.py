@@ -65,6 +65,19 @@ def test_a_drawn_database_is_whole_and_states_its_totals(drawn: Path, name: str)
     assert sum(stated.counts.values()) > 24
 
 
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("raf_db", {"subset": "basic"}), ("raf_db", {"subset": "compound"}), ("expw", {"minimum_confidence": 30}),
+        ("bp4d", {"keep_occluded": True}), ("affwild2", {"partial_action_units": False}),
+        ("disfa", {"action_unit_threshold": 3}),
+    ],
+)  # fmt: skip
+def test_what_a_recipe_does_not_ask_for_is_no_loss(drawn: Path, name: str, options: dict[str, object]) -> None:
+    found = checked(name, drawn / name, **options)
+    assert (found.verdict, found.headline) == (Verdict.WHOLE, "whole")
+
+
 def delete(*paths: str) -> Callable[[Path], None]:
     """A change that removes what the first matches of some patterns name."""
 
