@@ -93,15 +93,36 @@ class DefectsFoundError(DataError):
 class DatabaseNotFoundError(DataError):
     """The root of a database is missing, empty, or holds something else."""
 
-    def __init__(self, database: str, root: Path | None, expected: str, *, because: str) -> None:
+    def __init__(
+        self, database: str, root: Path | None, expected: str, *, because: str, remedy: str = "", holdings: str = ""
+    ) -> None:
+        """Says what is wrong with a root.
+
+        Args:
+            database: its name.
+            root: the folder that was named.
+            expected: the official layout.
+            because: what is not there.
+            remedy: what to type instead; the layout, which would not help, is left out then.
+            holdings: what is there.
+        """
+        self.database = database
+        self.because = because
         variable = f"AFFECT_ROOT_{database.upper()}"
         where = f"in root '{root}'" if root is not None else "(no root was given)"
-        super().__init__(
-            f"{database}: database not found {where}: {because}.\n"
-            f"Expected layout:\n{expected.rstrip()}\n"
+        found = f"{database}: database not found {where}: {because}."
+        layout = f"The expected layout: `affect-data databases {database}`."
+        request = (
             f"The database is licensed and cannot be downloaded automatically: request it from its owners, unpack it, and name its folder by "
             f"--root {database}=PATH, by the environment variable {variable}, or by `root:` in the recipe."
         )
+        if remedy:
+            super().__init__(f"{found}\n{remedy}\n{layout}")
+        elif root is None:
+            super().__init__(f"{found}\n{request}\n{layout}")
+        else:
+            there = f"{holdings}\n" if holdings else ""
+            super().__init__(f"{found}\n{there}Expected layout:\n{expected.rstrip()}\n{request}")
 
 
 class UnknownNameError(UsageError):

@@ -21,6 +21,7 @@ from affect_data.build.databases import (
     failed_lines,
     is_drawn,
     read_databases,
+    refuse_losses,
     shard_jobs,
 )
 from affect_data.build.recipe import DataRecipe
@@ -87,6 +88,7 @@ def build(
     *,
     overwrite: bool = False,
     follow_links: bool = False,
+    accept_incomplete: bool = False,
     progress: Progress = lambda *_: None,
 ) -> BuildReport:
     """Builds the dataset of a recipe.
@@ -100,18 +102,21 @@ def build(
         out: dataset folder to make.
         overwrite: whether another dataset at `out` may be replaced.
         follow_links: whether symbolic links may lead out of the databases' folders.
+        accept_incomplete: whether databases that have lost a part are built as they are; the lock says so.
         progress: told about every step.
 
     Raises:
         DecisionsError: a line of the recipe's decisions is none.
         DefectsFoundError: a database contradicts its documentation; nothing is written.
         DatabaseNotFoundError: a root is not there.
+        IncompleteError: a database has lost a part, and neither the call nor the recipe accepts that.
         LeakError: a subject or a track is in two splits, and the policy is not ``follow_task``.
         OutputTakenError: `out` holds something else.
     """
     existing = _existing(out)
     decisions = [decision for path in recipe.decisions for decision in read_decisions(Path(path))]
     read = read_databases(recipe, roots, progress, follow_links=follow_links)
+    refuse_losses(read, accept_incomplete=accept_incomplete)
     leaks = guard_parts([database.unified.labels for database in read.values()], recipe.splits.policy)
     staging = out.parent / STAGING.format(out.name)
     jobs = shard_jobs(recipe, read, staging)

@@ -8,6 +8,7 @@ from typing import Any
 from affect_data.build.databases import scan_database
 from affect_data.build.harmonise import harmonise
 from affect_data.build.recipe import DataRecipe
+from affect_data.build.verdicts import NO_ROW_LEFT, Verdict, find_losses, headline
 from affect_data.databases.base import Database
 from affect_data.errors import AffectError, Defect, DefectsFoundError
 
@@ -27,6 +28,8 @@ class DatabaseCheck:
         masked: labels that stand in the files and would not be used.
         defects: contradictions to the documentation.
         problem: why the database could not be read at all; empty where it could.
+        losses: what the files lack of what the release holds.
+        accepted: whether the recipe accepts an incomplete copy.
     """
 
     database: str
@@ -39,15 +42,35 @@ class DatabaseCheck:
     masked: list[dict[str, Any]] = field(default_factory=list)
     defects: tuple[Defect, ...] = ()
     problem: str = ""
+    losses: tuple[str, ...] = ()
+    accepted: bool = False
+
+    @property
+    def verdict(self) -> Verdict:
+        """Broken where the files contradict their documentation, cannot be read or give no row; else incomplete where they lack a part."""
+        if self.defects or self.problem or not self.rows:
+            return Verdict.BROKEN
+        return Verdict.INCOMPLETE if self.losses else Verdict.WHOLE
 
     @property
     def is_clean(self) -> bool:
-        """Whether a build would accept the database."""
-        return not self.defects and not self.problem
+        """Whether a build of the recipe would accept the database."""
+        return self.verdict is Verdict.WHOLE or (self.verdict is Verdict.INCOMPLETE and self.accepted)
+
+    @property
+    def headline(self) -> str:
+        """The verdict, and why."""
+        if self.verdict is Verdict.INCOMPLETE:
+            return f"incomplete{' (accepted)' if self.accepted else ''}: {headline(self.losses)}"
+        if self.problem:
+            return "broken: not read"
+        if self.defects:
+            return f"broken: {sum(defect.count for defect in self.defects):,} defect(s)"
+        return str(self.verdict) if self.rows else f"broken: {NO_ROW_LEFT}"
 
     def to_json(self) -> dict[str, Any]:
         """The same as plain lists and dictionaries."""
-        return {**asdict(self), "clean": self.is_clean}
+        return {**asdict(self), "clean": self.is_clean, "verdict": str(self.verdict), "headline": self.headline}
 
 
 def check(recipe: DataRecipe, roots: Mapping[str, Path], *, follow_links: bool = False) -> list[DatabaseCheck]:
@@ -62,13 +85,16 @@ def _check(
 ) -> DatabaseCheck:
     expected = database.layout()
     try:
-        scan, release, _ = scan_database(database, recipe.root_of(name, roots), follow_links=follow_links)
+        root, others = recipe.root_of(name, roots), recipe.other_roots(name, roots)
+        scan, release, _ = scan_database(database, root, others, follow_links=follow_links)
+        losses = find_losses(database, release, root, scan)
     except AffectError as error:
         return DatabaseCheck(name, expected=expected, problem=str(error))
     failures = dict(scan.failures["reason"].value_counts().sort("reason").iter_rows())
     found = DatabaseCheck(
-        name, release, scan.notes, expected, scan.lines, len(scan.rows), failures, defects=scan.defects
-    )
+        name, release, scan.notes, expected, scan.lines, len(scan.rows), failures, defects=scan.defects,
+        losses=losses, accepted=database.options.incomplete == "accepted",
+    )  # fmt: skip
     if scan.defects:
         return found
     try:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -12,9 +12,12 @@ import polars as pl
 from affect_data.build.harmonise import Unified, harmonise
 from affect_data.build.recipe import DataRecipe
 from affect_data.build.shards import FAILURE_COLUMNS, ShardJob, ShardRecord
-from affect_data.databases.base import DRAWN_MARKER, SPLITS, Database, Scan
+from affect_data.build.verdicts import NO_ROW_LEFT, IncompleteError, Verdict, find_losses
+from affect_data.databases.base import SPLITS, Database, Scan
+from affect_data.databases.recognition import holdings, remedy
 from affect_data.databases.root import DatabaseRoot
-from affect_data.errors import AffectError, DataError, DefectsFoundError
+from affect_data.databases.totals import DRAWN_MARKER
+from affect_data.errors import AffectError, DatabaseNotFoundError, DataError, DefectsFoundError
 from affect_data.system_errors import reading
 
 FILES_LISTED: Final = 1000
@@ -48,6 +51,8 @@ class DatabaseReport:
         masked: labels that stand in the files and are not used: task, reason, rows.
         annotation_files: digests of the files that were read, see `digest_files`.
         drawn: whether its faces were drawn by `affect-data demo`.
+        verdict: `whole`, or `incomplete`, which was accepted.
+        losses: what the files lack.
     """
 
     release: str
@@ -59,6 +64,8 @@ class DatabaseReport:
     masked: list[dict[str, str | int]]
     annotation_files: dict[str, str]
     drawn: bool = False
+    verdict: str = Verdict.WHOLE
+    losses: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -72,6 +79,7 @@ class ReadDatabase:
         scan: what its files say.
         unified: its rows in the schema.
         annotation_files: digests of the files that were read, see `digest_files`.
+        losses: what the files lack, see `find_losses`.
     """
 
     reader: Database
@@ -80,6 +88,7 @@ class ReadDatabase:
     scan: Scan
     unified: Unified
     annotation_files: dict[str, str]
+    losses: tuple[str, ...]
 
 
 def read_databases(
@@ -97,10 +106,11 @@ def read_databases(
     for done, (name, database) in enumerate(readers.items(), start=1):
         try:
             root = recipe.root_of(name, roots)
-            scan, release, digests = scan_database(database, root, follow_links=follow_links)
-            read[name] = ReadDatabase(
-                database, root, release, scan, harmonise(scan, database, release, recipe.splits), digests
-            )
+            others = recipe.other_roots(name, roots)
+            scan, release, digests = scan_database(database, root, others, follow_links=follow_links)
+            unified = harmonise(scan, database, release, recipe.splits)
+            losses = find_losses(database, release, root, scan)
+            read[name] = ReadDatabase(database, root, release, scan, unified, digests, losses)
         except AffectError as error:
             problems.append(error)
         progress(f"reading labels: {name}", done, len(readers))
@@ -112,12 +122,51 @@ def read_databases(
     return read
 
 
-def scan_database(database: Database, root: Path, *, follow_links: bool = False) -> tuple[Scan, str, dict[str, str]]:
-    """What a database's files say, its release profile, and the digests of `digest_files`."""
+def scan_database(
+    database: Database, root: Path, others: Mapping[str, Path], *, follow_links: bool = False
+) -> tuple[Scan, str, dict[str, str]]:
+    """What a database's files say, its release profile, and the digests of `digest_files`.
+
+    Args:
+        database: its reader.
+        root: its folder.
+        others: the folders of the other databases of the recipe, where its own may be.
+        follow_links: whether symbolic links may lead out of the folder.
+
+    Raises:
+        DatabaseNotFoundError: the folder holds something else; says what, and what to type instead.
+        AffectError: see `Database.read`.
+    """
     with reading(root):
         opened = DatabaseRoot(root, database.options.exclude, follow_links=follow_links)
-        scan = database.read(opened)
+        try:
+            scan = database.read(opened)
+        except DatabaseNotFoundError as error:
+            instead = remedy(database.name, root, others)
+            raise DatabaseNotFoundError(
+                database.name, root, database.layout(), because=error.because, remedy=instead, holdings=holdings(root)
+            ) from None
         return scan, database.release_of(opened), digest_files(root, scan.annotation_files)
+
+
+def refuse_losses(read: Mapping[str, ReadDatabase], *, accept_incomplete: bool) -> None:
+    """Refuses databases of which no row is left, and those that have lost a part, unless that is accepted.
+
+    Raises:
+        DataError: no row of one of them is left.
+        IncompleteError: a part of one of them is lost.
+    """
+    empty = [name for name, database in read.items() if database.unified.labels.is_empty()]
+    if empty:
+        reasons = "; ".join(f"{name}: {_no_rows(read[name])}" for name in empty)
+        raise DataError(f"{NO_ROW_LEFT} of {', '.join(empty)}, nothing was written: {reasons}")
+    lost = {
+        name: database.losses
+        for name, database in read.items()
+        if database.losses and database.reader.options.incomplete == "refused"
+    }
+    if lost and not accept_incomplete:
+        raise IncompleteError(lost)
 
 
 def digest_files(root: Path, paths: Sequence[str]) -> dict[str, str]:
@@ -211,5 +260,7 @@ def database_reports(read: dict[str, ReadDatabase], failures: pl.DataFrame) -> d
             masked=database.unified.masked.to_dicts(),
             annotation_files=database.annotation_files,
             drawn=is_drawn(database),
+            verdict=Verdict.INCOMPLETE if database.losses else Verdict.WHOLE,
+            losses=list(database.losses),
         )
     return reports

@@ -1,21 +1,25 @@
 """The data recipe: which databases to merge, and how. It names databases, never machine paths."""
 
+import contextlib
 import hashlib
 import json
 import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from affect_data.databases.base import Database, DatabaseOptions
-from affect_data.databases.registry import DATABASES
+from affect_data.databases.registry import DATABASES, canonical, canonical_release
 from affect_data.errors import DatabaseNotFoundError, RecipeError, UsageError, suggestion
 from affect_data.recipe_file import DATA_RECIPE, RecipeText, read_recipe_text, validation
 
-NOT_CONTENT = ("root",)
+NOT_CONTENT = ("root", "incomplete")
+
+
+VARIABLE: Final = "AFFECT_ROOT_"
 
 
 class SplitOptions(BaseModel):
@@ -60,15 +64,23 @@ class DataRecipe(BaseModel):
         return {name: DATABASES[name](options) for name, options in sorted(self.databases.items())}
 
     def root_of(self, name: str, roots: Mapping[str, Path]) -> Path:
-        """The folder of a database: from `roots`, else ``AFFECT_ROOT_<NAME>``, else the recipe.
+        """The folder of a database: from `roots`, else ``AFFECT_ROOT_<NAME>`` or that of an alias, else the recipe.
 
         Raises:
             DatabaseNotFoundError: none of them names one.
         """
-        named = roots.get(name) or os.environ.get(f"AFFECT_ROOT_{name.upper()}") or self.databases[name].root
+        named = roots.get(name) or root_in_environment(name) or self.databases[name].root
         if named is None:
             raise DatabaseNotFoundError(name, None, DATABASES[name].layout(), because="no folder is named for it")
         return Path(named).expanduser()
+
+    def other_roots(self, name: str, roots: Mapping[str, Path]) -> dict[str, Path]:
+        """The folders of the other databases, as far as they are named."""
+        others = {}
+        for other in self.databases:
+            with contextlib.suppress(DatabaseNotFoundError):
+                others[other] = self.root_of(other, roots)
+        return {other: root for other, root in others.items() if other != name}
 
 
 def read_recipe(path: Path) -> DataRecipe:
@@ -118,21 +130,31 @@ def _databases(text: RecipeText) -> tuple[dict[str, DatabaseOptions], list[str]]
         return {}, [text.mistake(("databases",), "name at least one, for example `databases: {expw: {}}`")]
     databases: dict[str, DatabaseOptions] = {}
     mistakes: list[str] = []
-    for name in named:
-        if name not in DATABASES:
+    written: dict[str, str] = {}
+    for alias in named:
+        name = canonical(alias)
+        if name is None:
             mistakes.append(
-                text.mistake(("databases", name), f"unknown database; {suggestion(name, sorted(DATABASES))}")
+                text.mistake(("databases", alias), f"unknown database; {suggestion(alias, sorted(DATABASES))}")
             )
             continue
-        options = text.part("databases", name)
-        found = validation(DATABASES[name].Options, options)
+        if name in written:
+            again = f"the same database as '{written[name]}'; remove one"
+            mistakes.append(text.mistake(("databases", alias), again))
+            continue
+        written[name] = alias
+        options = text.part("databases", alias)
+        release = options.values.get("release") if isinstance(options.values, dict) else None
+        own = canonical_release(name, release) if isinstance(release, str) else None
+        found = validation(
+            DATABASES[name].Options, replace(options, values={**options.values, "release": own}) if own else options
+        )
         mistakes += found.mistakes
         if found.result is None:
             continue
         databases[name] = found.result
-        release, known = found.result.release, DATABASES[name].releases
-        if release is not None and release not in known:
-            unknown = f"unknown release '{release}'; {suggestion(release, known)}"
+        if found.result.release is not None and own is None:
+            unknown = f"unknown release '{release}'; {suggestion(str(release), DATABASES[name].releases)}"
             mistakes.append(options.mistake(("release",), unknown))
     return databases, mistakes
 
@@ -141,14 +163,59 @@ def parse_roots(arguments: list[str]) -> dict[str, Path]:
     """Folders by database name, from arguments ``name=PATH``.
 
     Raises:
-        UsageError: an argument has another form or names an unknown database.
+        UsageError: an argument has another form, names an unknown database, or one a second time.
     """
     roots: dict[str, Path] = {}
     for argument in arguments:
         name, equals, path = argument.partition("=")
         if not equals or not path:
             raise UsageError(f"--root takes name=PATH, for example --root disfa=/data/disfa; found '{argument}'")
-        if name not in DATABASES:
+        own = canonical(name)
+        if own is None:
             raise UsageError(f"--root {argument}: unknown database '{name}'; {suggestion(name, sorted(DATABASES))}")
-        roots[name] = Path(path)
+        if own in roots and roots[own] != Path(path):
+            raise UsageError(f"--root {argument}: '{own}' has a root already, '{roots[own]}'; leave one out")
+        roots[own] = Path(path)
     return roots
+
+
+def roots_under(folder: Path) -> dict[str, Path]:
+    """The folders of databases in a folder, each named like its database, however that is spelt.
+
+    Raises:
+        UsageError: the folder does not exist, or two folders in it are named like one database.
+    """
+    if not folder.is_dir():
+        raise UsageError(f"--roots {folder}: the folder does not exist")
+    found: dict[str, Path] = {}
+    for path in sorted(folder.iterdir()):
+        name = canonical(path.name)
+        if name is None or not path.is_dir() or ((folder / name).is_dir() and path.name != name):
+            continue
+        if name in found:
+            several = f"'{found[name].name}' and '{path.name}' are both named like {name}"
+            raise UsageError(f"--roots {folder}: {several}; say which by --root {name}=PATH")
+        found[name] = path
+    return found
+
+
+def root_in_environment(name: str) -> str | None:
+    """What ``AFFECT_ROOT_<NAME>`` says for a database, else a variable of one of its aliases."""
+    exact = os.environ.get(f"{VARIABLE}{name.upper()}")
+    aliases = (variable for variable in sorted(os.environ) if variable.startswith(VARIABLE))
+    return exact or next((os.environ[v] for v in aliases if canonical(v.removeprefix(VARIABLE)) == name), None)
+
+
+def refuse_unused(recipe: DataRecipe, roots: Mapping[str, Path]) -> None:
+    """Refuses roots of databases that a recipe does not merge.
+
+    Raises:
+        UsageError: there is one.
+    """
+    unused = sorted(set(roots) - set(recipe.databases))
+    if unused:
+        options = " ".join(f"--root {name}={roots[name]}" for name in unused)
+        raise UsageError(
+            f"{options}: not used, the recipe merges {', '.join(sorted(recipe.databases))}. Leave it out, or add "
+            f"`{': {}`, `'.join(unused)}: {{}}` under `databases:` in the recipe"
+        )

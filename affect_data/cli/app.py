@@ -6,7 +6,7 @@ Every command prints people's text, or one JSON document on stdout with ``--json
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -18,6 +18,9 @@ from affect_data.cli import review as cli_review
 from affect_data.cli.common import Debug, Json, out_console, print_json
 from affect_data.entry import ending, without_debug
 from affect_data.progress import progress_bars
+
+if TYPE_CHECKING:
+    from affect_data.build.recipe import DataRecipe
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -53,15 +56,20 @@ def _options(debug: Debug = False) -> None:
     """Merge facial-affect databases into one trustworthy dataset."""
 
 
-def _roots(named: list[str], folder: Path | None) -> dict[str, Path]:
-    from affect_data.build.recipe import parse_roots
-    from affect_data.databases.registry import DATABASES
-    from affect_data.errors import UsageError
+def _roots(recipe: "DataRecipe", named: list[str], folder: Path | None) -> dict[str, Path]:
+    from affect_data.build.recipe import parse_roots, refuse_unused, root_in_environment, roots_under
 
-    if folder is not None and not folder.is_dir():
-        raise UsageError(f"--roots {folder}: the folder does not exist")
-    under = {name: folder / name for name in DATABASES if (folder / name).is_dir()} if folder is not None else {}
-    return {**under, **parse_roots(named)}
+    own = parse_roots(named)
+    refuse_unused(recipe, own)
+    if folder is None:
+        return own
+    # Where nothing else names a folder, it is missed below this one, and the message says what is there.
+    missed = {
+        name: folder / name
+        for name, options in recipe.databases.items()
+        if not options.root and not root_in_environment(name)
+    }
+    return {**missed, **roots_under(folder), **own}
 
 
 @app.command(epilog="Example: `affect-data databases disfa`")
@@ -96,15 +104,21 @@ def check(
     follow_links: FollowLinks = False,
     as_json: Json = False,
 ) -> None:
-    """Report what a build would meet, without writing: what was found, what was expected, every defect with its line."""
+    """Say whether the databases are whole, incomplete or broken, without writing: what was found, every loss, every defect with its line."""
     from affect_data.build.check import check as run_check
     from affect_data.build.recipe import read_recipe
+    from affect_data.build.verdicts import worst
     from affect_data.cli.tables import describe_check
 
-    checks = run_check(read_recipe(recipe), _roots(root, roots), follow_links=follow_links)
+    validated = read_recipe(recipe)
+    checks = run_check(validated, _roots(validated, root, roots), follow_links=follow_links)
     if as_json:
         print_json(
-            {"clean": all(found.is_clean for found in checks), "databases": [found.to_json() for found in checks]}
+            {
+                "clean": all(found.is_clean for found in checks),
+                "verdict": str(worst(found.verdict for found in checks)),
+                "databases": [found.to_json() for found in checks],
+            }
         )
     else:
         for found in checks:
@@ -121,6 +135,10 @@ def build(
     roots: Roots = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace another dataset at OUT.")] = False,
     follow_links: FollowLinks = False,
+    accept_incomplete: Annotated[
+        bool,
+        typer.Option("--accept-incomplete", help="Build databases that lack a part as they are; the lock says so."),
+    ] = False,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes that pack images; else the recipe's.")] = None,
     as_json: Json = False,
 ) -> None:
@@ -134,7 +152,13 @@ def build(
         validated = validated.model_copy(update={"workers": workers})
     with progress_bars() as progress:
         report = run_build(
-            validated, _roots(root, roots), out, overwrite=overwrite, follow_links=follow_links, progress=progress
+            validated,
+            _roots(validated, root, roots),
+            out,
+            overwrite=overwrite,
+            follow_links=follow_links,
+            accept_incomplete=accept_incomplete,
+            progress=progress,
         )
     if as_json:
         print_json(build_to_json(report))

@@ -44,10 +44,11 @@ def _counted(reasons: Mapping[str, int]) -> str:
 def describe_check(found: DatabaseCheck) -> str:
     """What a check found for one database."""
     title = f"{found.database}" + (f" ({found.release})" if found.release else "")
-    lines = [f"{title}: {'clean' if found.is_clean else 'DEFECTS' if found.defects else 'NOT READ'}"]
+    lines = [f"{title}: {found.headline}"]
     if found.problem:
         lines += [f"  {line}" for line in found.problem.splitlines()]
         return "\n".join(lines) + "\n"
+    lines += [f"  lost: {loss}" for loss in found.losses]
     lines += [f"  found: {note}" for note in found.notes]
     lines += [
         f"  lines {found.lines:,} = rows {found.rows:,} + failures {sum(found.failures.values()):,} ({_counted(found.failures)})"
@@ -86,6 +87,9 @@ def describe_build(report: BuildReport) -> str:
     ]
     if masked:
         lines += [table(["database", "task", "masked because", "rows"], masked), ""]
+    incomplete = [[name, loss] for name, found in report.databases.items() for loss in found.losses]
+    if incomplete:
+        lines += [table(["incomplete, as accepted", "lost"], incomplete), ""]
     if report.leaks:
         leaks = [[leak["kind"], leak["key"], " and ".join(leak["splits"]), leak["rows"]] for leak in report.leaks]
         lines += [table(["in two splits", "name", "splits", "rows"], leaks), ""]

@@ -3,6 +3,7 @@
 import json
 import re
 from pathlib import PurePosixPath
+from types import MappingProxyType
 from typing import Any, ClassVar, Final
 
 import numpy as np
@@ -12,6 +13,7 @@ from pydantic import Field
 from affect_data.bounds import BoundError, parse_json
 from affect_data.databases.base import Database, DatabaseOptions, Licence, Tier
 from affect_data.databases.root import FIX_LINE, DatabaseRoot
+from affect_data.databases.totals import Totals
 from affect_data.pictures import PictureError, open_picture
 
 CLIP_FOLDER: Final = re.compile(r"\d{3}")
@@ -80,6 +82,10 @@ class AfewVa(Database):
         url="https://ibug.doc.ic.ac.uk/resources/afew-va-database/",
     )
     source_family = "afew"
+    aliases = ("AFEW Valence Arousal",)
+    signs = ("[0-9][0-9]/[0-9][0-9][0-9]/[0-9][0-9][0-9].json", "[0-9][0-9][0-9]/[0-9][0-9][0-9].json")
+    totals = MappingProxyType({"": Totals({"clips": 600, "frames": 30_051}, "the paper")})
+    counted_as = "frames"
     valence_arousal = "-10..10 integers"
     Options: ClassVar[type[DatabaseOptions]] = AfewVaOptions
 
@@ -92,6 +98,7 @@ class AfewVa(Database):
         clips = _clips(root)
         if not clips:
             raise self.not_found(root, because="there is no clip folder such as 01/001 or 001")
+        root.count("clips", len(clips))
         unboxed: list[str] = []
         frames = [frame for clip in clips for frame in _read_clip(root, clip, unboxed)]
         rows = root.drop_excluded(pl.DataFrame(frames, FRAME_COLUMNS, orient="row"))

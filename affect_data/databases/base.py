@@ -18,13 +18,11 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
 from affect_data.bounds import PICTURE_BYTES, read_file
-from affect_data.databases.root import DatabaseRoot
+from affect_data.databases.root import EXCLUDED, DatabaseRoot
+from affect_data.databases.totals import Totals
 from affect_data.errors import DatabaseNotFoundError, Defect
 
 IMAGE_MISSING = "image file missing"
-
-DRAWN_MARKER = "DEMO"
-"""A file of this name in a database's folder says that its faces were drawn and belong to nobody."""
 
 SPLITS = ("train", "validation", "test")
 
@@ -83,6 +81,9 @@ class DatabaseOptions(BaseModel):
     release: str | None = Field(None, description="the release profile; by default recognised from the files")
     root: str | None = Field(None, description="the folder; --root and AFFECT_ROOT_<NAME> come first")
     exclude: tuple[str, ...] = Field((), description="annotation lines `path:line` to drop, counted as failures")
+    incomplete: Literal["refused", "accepted"] = Field(
+        "refused", description="whether a copy that has lost a part of the release is built as it is; the lock says so"
+    )
     holdout: float = Field(
         0.0,
         ge=0.0,
@@ -102,6 +103,10 @@ class Scan:
         annotation_files: relative paths of every annotation file that was read.
         lines: how many annotated faces the files list: always `len(rows) + len(failures)` when there are no defects.
         notes: what was found, for `affect-data check`.
+        counts: how many of what the files list, see `DatabaseRoot.count`.
+        losses: parts that are not there, see `DatabaseRoot.lose`.
+        missing_pictures: lines that failed because their picture is not there.
+        excluded: lines that the recipe excludes.
     """
 
     rows: pl.DataFrame
@@ -110,6 +115,10 @@ class Scan:
     annotation_files: tuple[str, ...]
     lines: int
     notes: tuple[str, ...] = field(default=())
+    counts: Mapping[str, int] = field(default_factory=dict)
+    losses: tuple[str, ...] = ()
+    missing_pictures: int = 0
+    excluded: int = 0
 
 
 class Database(ABC):
@@ -130,7 +139,22 @@ class Database(ABC):
     reader_version: ClassVar[int] = 1
     """Raised whenever the same files would give other rows."""
 
+    aliases: ClassVar[tuple[str, ...]] = ()
+    """Other names that people write, besides those that differ in case or in signs alone."""
+    signs: ClassVar[tuple[str, ...]] = ()
+    """Relative paths of which a folder of this database has at least one, as `DatabaseRoot.holds` takes them."""
+    totals: ClassVar[Mapping[str, Totals]] = MappingProxyType({})
+    """What a whole copy holds, by release, as far as that was published or counted in official files."""
+    counted_as: ClassVar[str] = "faces"
+    """What a line of the annotations is called where all of them are counted; empty where a recipe decides which of them are read."""
+    tolerated_missing_pictures: ClassVar[float] = 0.01
+    """The share of the rows without a picture up to which a copy passes for whole."""
+    picture_reasons: ClassVar[tuple[str, ...]] = (IMAGE_MISSING,)
+    """The reasons of failures that mean that a picture is not there."""
+
     releases: ClassVar[tuple[str, ...]] = ()
+    release_aliases: ClassVar[Mapping[str, str]] = MappingProxyType({})
+    """Other names of releases, each with the release's own."""
     action_units: ClassVar[tuple[int, ...]] = ()
     """AUs whose occurrence is coded (all releases together)."""
     action_unit_intensities: ClassVar[tuple[int, ...]] = ()
@@ -176,7 +200,8 @@ class Database(ABC):
             DatabaseNotFoundError: the root is missing, empty, or holds something else.
         """
         if not root.path.is_dir():
-            raise DatabaseNotFoundError(self.name, root.path, self.layout(), because="the folder does not exist")
+            because = "it is a file, not a folder" if root.path.is_file() else "the folder does not exist"
+            raise DatabaseNotFoundError(self.name, root.path, self.layout(), because=because)
         if not any(root.path.iterdir()):
             raise DatabaseNotFoundError(self.name, root.path, self.layout(), because="the folder is empty")
         rows = self._drop_rows_without_image(root, _with_images_inside(root, self.scan(root)))
@@ -188,7 +213,15 @@ class Database(ABC):
             tuple(sorted(root.annotation_files)),
             len(rows) + len(failures),
             tuple(root.notes),
+            ({self.counted_as: len(rows) + len(failures)} if self.counted_as else {}) | root.counts,
+            tuple(root.losses),
+            int(failures["reason"].is_in(list(self.picture_reasons)).sum()),
+            int((failures["reason"] == EXCLUDED).sum()),
         )
+
+    def recognises(self, root: DatabaseRoot) -> bool:
+        """Whether a folder looks like one of this database, by a few names in it."""
+        return any(root.holds(sign) for sign in self.signs)
 
     def missing_images(self, root: DatabaseRoot, images: Sequence[str]) -> list[str]:
         """Those of the images that the files do not hold; by default an image is a file under the root."""
@@ -204,7 +237,11 @@ class Database(ABC):
     def _drop_rows_without_image(self, root: DatabaseRoot, rows: pl.DataFrame) -> pl.DataFrame:
         gone = pl.col("image").is_in(self.missing_images(root, rows["image"].unique(maintain_order=True).to_list()))
         root.fail(rows.filter(gone), IMAGE_MISSING)
-        return rows.filter(~gone)
+        left = rows.filter(~gone)
+        for column in ("track", "expression", "compound_expression"):
+            if column in rows.columns and len(left) < len(rows):
+                _lose_without_picture(root, column, rows, left)
+        return left
 
     def not_found(self, root: DatabaseRoot, because: str) -> DatabaseNotFoundError:
         """The error that shows the expected layout; readers raise it when nothing under the root looks like their database."""
@@ -251,3 +288,13 @@ def _with_images_inside(root: DatabaseRoot, rows: pl.DataFrame) -> pl.DataFrame:
             rows, pl.col("image").is_in(names), "{image!r}, which " + quoted, "a file inside the root", remedy
         )
     return rows
+
+
+def _lose_without_picture(root: DatabaseRoot, column: str, rows: pl.DataFrame, left: pl.DataFrame) -> None:
+    """Records the tracks or classes of which no row has a picture."""
+    listed, kept = (set(frame[column].drop_nulls().unique()) for frame in (rows, left))
+    if lost := sorted(listed - kept):
+        more = f" and {len(lost) - 5} more" if len(lost) > 5 else ""
+        root.lose(
+            f"no picture of {len(lost)} of {len(listed)} {column.replace('_', ' ')}s: {', '.join(lost[:5])}{more}"
+        )

@@ -3,7 +3,7 @@
 from typing import Any
 
 from affect_data.databases.base import DatabaseOptions
-from affect_data.databases.registry import DATABASES, database_named
+from affect_data.databases.registry import DATABASES, canonical, database_named
 
 
 def facts(name: str) -> dict[str, Any]:
@@ -12,7 +12,7 @@ def facts(name: str) -> dict[str, Any]:
     Raises:
         UnknownNameError: no database has this name.
     """
-    database = database_named(name)
+    database = database_named(canonical(name) or name)
     own = {n: f for n, f in database.Options.model_fields.items() if n not in DatabaseOptions.model_fields}
     return {
         "name": database.name,
@@ -26,7 +26,13 @@ def facts(name: str) -> dict[str, Any]:
         "expression_votes": database.has_expression_votes,
         "valence_arousal": database.valence_arousal,
         "scores": dict(database.scores),
+        "aliases": list(database.aliases),
         "releases": list(database.releases),
+        "release_aliases": dict(database.release_aliases),
+        "totals": {
+            release: {"counts": dict(totals.counts), "source": totals.source}
+            for release, totals in database.totals.items()
+        },
         "options": {
             n: {"default": f.get_default(call_default_factory=True), "description": f.description or ""}
             for n, f in own.items()
@@ -77,7 +83,14 @@ def describe_database(name: str) -> str:
         else "not read at first hand: check the agreement that you signed"
     )
     lines = [f"{entry['title']} ({entry['name']})", entry["description"], "", *labels, ""]
+    if entry["aliases"]:
+        lines.append(f"also understood: {', '.join(entry['aliases'])}")
     lines += [f"releases: {', '.join(entry['releases']) or 'one'}"]
+    lines += [
+        f"a whole copy{f' of {release}' if release else ''} holds at least "
+        f"{', '.join(f'{count:,} {what}' for what, count in totals['counts'].items())} (from {totals['source']})"
+        for release, totals in entry["totals"].items()
+    ]
     lines += [f"option {n}: {o['description']} (default {o['default']})" for n, o in entry["options"].items()]
     lines += [
         "",

@@ -1,5 +1,6 @@
 """Reads ExpW: a list of faces in web photographs, one expression each."""
 
+from types import MappingProxyType
 from typing import ClassVar, Final
 
 import polars as pl
@@ -7,6 +8,7 @@ from pydantic import Field
 
 from affect_data.databases.base import Database, DatabaseOptions, Licence, Tier
 from affect_data.databases.root import BOX, DatabaseRoot
+from affect_data.databases.totals import Totals
 
 LABEL_COLUMNS: Final = ("photograph", "face", "top", "left", "right", "bottom", "confidence", "expression")
 IMAGE_FOLDERS: Final = (("image", "origin"), ("origin",), ("image",))
@@ -59,6 +61,9 @@ class ExpW(Database):
         url="http://mmlab.ie.cuhk.edu.hk/projects/socialrelation/index.html",
     )
     source_family = "expw"
+    aliases = ("Expression in the Wild",)
+    signs = ("label/label.lst", "label.lst", "image/origin")
+    totals = MappingProxyType({"2018": Totals({"faces": 91_793}, "the paper")})
     releases = ("2018",)
     expressions = ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral")
     Options: ClassVar[type[DatabaseOptions]] = ExpWOptions
@@ -82,6 +87,8 @@ class ExpW(Database):
         faces = root.numbers(faces, ["confidence"], 0, HIGHEST_CONFIDENCE)
         again = "face {face} of {photograph} again (first in line {first_line})"
         faces = root.refuse_repeated(faces, ("photograph", "face"), again, "one line for each face")
+        for name in self.expressions:
+            root.count(f"faces of {name}", int((faces["expression"] == name).sum()))
         root.note(f"{listed}: {len(faces):,} faces in {faces['image'].n_unique():,} photographs of {folder}")
         return self._confident(root, faces).select(
             "image",

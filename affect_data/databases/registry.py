@@ -29,6 +29,28 @@ DATABASES: dict[str, type[Database]] = {
 }
 
 
+def plain(name: str) -> str:
+    """A name without what people spell differently: in lower case, letters and digits alone, and ``plus`` for ``+``."""
+    return "".join(sign for sign in name.lower().replace("+", "plus") if sign.isalnum())
+
+
+def canonical(name: str) -> str | None:
+    """The key of the database that a name or one of its aliases means, however it is spelt; None where there is none."""
+    if name in DATABASES:
+        return name
+    for key, database in DATABASES.items():
+        if plain(name) in map(plain, (key, database.title, *database.aliases)):
+            return key
+    return None
+
+
+def canonical_release(database: str, name: str) -> str | None:
+    """The release of a database that a name or one of its aliases means, however it is spelt; None where there is none."""
+    reader = DATABASES[database]
+    names = {release: release for release in reader.releases} | dict(reader.release_aliases)
+    return names.get(name) or next((release for known, release in names.items() if plain(known) == plain(name)), None)
+
+
 def database_named(name: str) -> type[Database]:
     """The reader class that is registered under `name`.
 

@@ -6,6 +6,7 @@ Every annotation file is read through it, so that each row knows its line and ea
 import csv
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 from typing import Final
 
@@ -43,6 +44,8 @@ class DatabaseRoot:
         self.defects: list[Defect] = []
         self.annotation_files: set[str] = set()
         self.notes: list[str] = []
+        self.counts: dict[str, int] = {}
+        self.losses: list[str] = []
         self._failures: list[pl.DataFrame] = []
         self._exclude = dict.fromkeys(exclude, False)
 
@@ -81,6 +84,18 @@ class DatabaseRoot:
             if alias.lower() in by_lower:
                 return str(PurePosixPath(under) / by_lower[alias.lower()])
         return None
+
+    def holds(self, pattern: str) -> bool:
+        """Whether something has a relative path of the pattern's form, whatever its case; each part of it may have ``*``, ``?`` and ``[...]``."""
+        folders = [""]
+        for part in pattern.lower().split("/"):
+            folders = [
+                str(PurePosixPath(folder) / name)
+                for folder in folders
+                for name in sorted(self.entries(folder))
+                if fnmatchcase(name.lower(), part)
+            ]
+        return bool(folders)
 
     def files(self, pattern: str) -> list[str]:
         """Relative posix paths of all files that match a glob pattern, sorted."""
@@ -326,6 +341,14 @@ class DatabaseRoot:
     def note(self, text: str) -> None:
         """Records what was found, for `affect-data check`."""
         self.notes.append(text)
+
+    def count(self, what: str, number: int) -> None:
+        """Records how many of something the files list, also where that is 0, to be compared with what the release is known to hold."""
+        self.counts[what] = number
+
+    def lose(self, what: str) -> None:
+        """Records a part that a whole copy has and this one lacks; its labels are missing, which is no contradiction."""
+        self.losses.append(what)
 
     def fail(self, frame: pl.DataFrame, reason: str) -> None:
         """Records lines that give no row, by a documented reason.

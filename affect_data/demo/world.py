@@ -9,7 +9,9 @@ from typing import Final
 
 import polars as pl
 
-from affect_data.databases.base import DRAWN_MARKER
+from affect_data.databases.registry import DATABASES
+from affect_data.databases.root import DatabaseRoot
+from affect_data.databases.totals import Totals, write_drawn_totals
 from affect_data.demo.generators import generator_of
 from affect_data.demo.sampler import DEMO_ACTION_UNITS, FaceSampler
 from affect_data.demo.sheet import contact_sheet
@@ -125,8 +127,14 @@ def _write_database(job: tuple[Path, str, int, int, FaceSampler]) -> pl.DataFram
     root = out / name
     root.mkdir()
     placed = generator_of(name).write(root, sampler, faces).faces
-    (root / DRAWN_MARKER).write_text(f"Faces drawn by `affect-data demo --seed {seed}`; nobody's.\n", encoding="utf-8")
+    write_drawn_totals(root, f"Faces drawn by `affect-data demo --seed {seed}`; nobody's.", totals_of(name, root))
     return truth_table(name, placed)
+
+
+def totals_of(name: str, root: Path) -> Totals:
+    """What a database that was just drawn holds, as its reader counts it; what the official release lacks on purpose is no loss."""
+    scan = DATABASES[name]().read(DatabaseRoot(root))
+    return Totals(scan.counts, "", scan.missing_pictures, scan.losses)
 
 
 def truth_table(database: str, placed: list[PlacedFace]) -> pl.DataFrame:

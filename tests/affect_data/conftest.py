@@ -11,6 +11,7 @@ from PIL import Image
 
 from affect_data.build.build import BuildReport, build
 from affect_data.build.recipe import DataRecipe, recipe_from
+from affect_data.databases.totals import DRAWN_MARKER
 from affect_data.demo.world import SHARES, write_demo
 
 
@@ -54,6 +55,8 @@ def make_expw() -> Callable[..., Path]:
             Image.new("RGB", (16, 16), (index, 255 - index, 7)).save(folder / f"p{index:03d}.png")
             lines.append(f"p{index:03d}.png 0 1 2 12 13 20.5 {codes[index % len(codes)]}\n")
         (root / "label" / "label.lst").write_text("".join(lines), encoding="utf-8")
+        # Without totals: a test may add lines and remove them.
+        (root / DRAWN_MARKER).write_text("Faces drawn by a test; nobody's.\n", encoding="utf-8")
         return root
 
     return make

@@ -10,6 +10,7 @@ import polars as pl
 from pydantic import Field
 
 from affect_data.databases.affectnet.numpy_release import numpy_annotations
+from affect_data.databases.affectnet.totals import TOTALS
 from affect_data.databases.base import Database, DatabaseOptions, Licence, Tier
 from affect_data.databases.root import FARTHEST_PIXEL, FIX_FILE, DatabaseRoot
 
@@ -138,6 +139,11 @@ class AffectNet(Database):
         url="https://mohammadmahoor.com/pages/databases/affectnet/",
     )
     source_family = "affectnet"
+    signs = (
+        *(f"{place}/{name}".lstrip("/") for place in MANUAL_LISTS for name in MANUAL_NAMES.values()),
+        *(f"{name}/annotations" for name in SETS),
+    )
+    totals = TOTALS
     releases = ("csv", "npy")
     expressions = ("neutral", "happiness", "sadness", "surprise", "fear", "disgust", "anger", "contempt")
     valence_arousal = "-1..1 numbers; -2 where not annotated"
@@ -211,6 +217,7 @@ class AffectNet(Database):
             faces = _with_number(root, faces, label)
         again = "{image} again (first at {first_file}:{first_line})"
         faces = _labelled(root, root.refuse_repeated(faces, "image", again, "one line for each image"))
+        self._count(root, faces)
         columns = ("image", "source_file", "source_line", "split", "face_box", "expression", "expression_masked")
         return _with_boxes(root, faces).select(*columns, "valence", "arousal")
 
@@ -222,6 +229,13 @@ class AffectNet(Database):
         coded = faces.with_columns(code=pl.col("expression").str.strip_chars())
         return root.classes(coded, "expression", names).with_columns(expression_masked=reason)
 
+    def _count(self, root: DatabaseRoot, faces: pl.DataFrame) -> None:
+        for split in MANUAL_NAMES:
+            expressions = faces.filter(pl.col("split") == split)["expression"]
+            root.count(f"{split} faces with an expression", expressions.count())
+            for name in self.expressions:
+                root.count(f"{split} faces of {name}", int((expressions == name).sum()))
+
     # ---------------------------------------------------------------- the npy release
 
     def _scan_sets(self, root: DatabaseRoot) -> pl.DataFrame:
@@ -232,7 +246,9 @@ class AffectNet(Database):
                 root.defect(name, 0, "no such folder", f"the folder {name}", "put the official folder there")
             else:
                 sets.append(self._scan_set(root, folder).with_columns(split=pl.lit(split)))
-        return _labelled(root, pl.concat(sets)).select(
+        faces = _labelled(root, pl.concat(sets))
+        self._count(root, faces)
+        return faces.select(
             "image",
             "source_file",
             "source_line",

@@ -1,7 +1,7 @@
 """The cropped faces of Aff-Wild2, and how they match the annotation lines."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -91,6 +91,13 @@ def match_images(root: DatabaseRoot, crops: Crops, rows: pl.DataFrame, frames: p
     root.fail(lost.filter(~in_track), NO_TRACK_FOLDER)
     root.fail(lost.filter(in_track), NO_CROP)
     return rows.filter(pl.col("image").is_not_null())
+
+
+def lose_tracks(root: DatabaseRoot, tracks: Sequence[str], frames: pl.DataFrame) -> None:
+    """Records the labelled tracks of which no frame has a cropped face."""
+    if lost := sorted(set(tracks) - set(frames["track"])):
+        more = f" and {len(lost) - 5} more" if len(lost) > 5 else ""
+        root.lose(f"no cropped face of {len(lost)} of {len(tracks)} tracks: {', '.join(lost[:5])}{more}")
 
 
 def check_lengths(root: DatabaseRoot, files: pl.DataFrame, frames: pl.DataFrame, tolerance: int) -> None:

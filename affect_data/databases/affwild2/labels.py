@@ -110,7 +110,8 @@ def _refuse_partial_action_units(rows: pl.DataFrame, release: Release) -> pl.Dat
     )
 
 
-def _task_columns(task: Task, release: Release) -> list[str]:
+def task_columns(task: Task, release: Release) -> list[str]:
+    """The columns that hold the labels of one task."""
     return {"va": ["valence", "arousal"], "expression": ["expression"], "au": _action_unit_columns(release)}[task]
 
 
@@ -154,7 +155,7 @@ def _files_of_task(root: DatabaseRoot, annotations: Annotations, task: Task, rel
 
 def _task_rows(root: DatabaseRoot, task: Task, files: pl.DataFrame, release: Release) -> pl.DataFrame:
     """The lines of one task: `track, frame`, its labels, `<task>_masked`, `<task>_source_file`, `<task>_source_line`."""
-    columns = _task_columns(task, release)
+    columns = task_columns(task, release)
     lines = root.table(files["source_file"].to_list(), columns, skip_lines=1) if len(files) else _no_lines(columns)
     rows = _parsed(root, lines, task, release).join(files.select("source_file", "track"), on="source_file", how="left")
     # The header is line 1, so that line n + 1 belongs to image n; images are numbered from 1.

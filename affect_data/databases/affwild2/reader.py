@@ -6,17 +6,36 @@ from typing import ClassVar, Final, Literal
 import polars as pl
 from pydantic import Field
 
-from affect_data.databases.affwild2.images import Crops, check_lengths, find_crops, list_frames, match_images
-from affect_data.databases.affwild2.labels import JOIN_ORDER, Labelled, label_columns, read_labels
+from affect_data.databases.affwild2.images import (
+    NO_CROP,
+    NO_TRACK_FOLDER,
+    Crops,
+    check_lengths,
+    find_crops,
+    list_frames,
+    lose_tracks,
+    match_images,
+)
+from affect_data.databases.affwild2.labels import (
+    JOIN_ORDER,
+    ROW_REFUSED,
+    Labelled,
+    label_columns,
+    read_labels,
+    task_columns,
+)
 from affect_data.databases.affwild2.layout import (
     ACTION_UNITS_12,
     EXPRESSIONS,
+    MULTI_TASK_FILES,
+    MULTI_TASK_FOLDERS,
     RELEASES,
     TASK_FOLDERS,
     Annotations,
     choose_annotations,
     find_annotations,
 )
+from affect_data.databases.affwild2.totals import EDITION_ALIASES, LABEL_NAMES, TOTALS
 from affect_data.databases.base import Database, DatabaseOptions, Licence, Tier
 from affect_data.databases.root import DatabaseRoot
 
@@ -81,7 +100,23 @@ class AffWild2(Database):
         url="https://ibug.doc.ic.ac.uk/resources/aff-wild2/",
     )
     source_family = "affwild"
+    aliases = ("Aff-Wild 2", "ABAW")
+    signs = tuple(
+        f"{above}{folder}"
+        for above in ("", "*annotation*/", "*annotation*/*annotation*/")
+        for folder in (
+            *(f"{name}/{split}*" for names in TASK_FOLDERS.values() for name in names for split in ("train", "val")),
+            *MULTI_TASK_FOLDERS,
+            *(name for files in MULTI_TASK_FILES for name in files[:2]),
+        )
+    )
+    totals = TOTALS
+    counted_as = "frames"
+    # Frames without a detected face have lines and no crop: 2 % of the lines with an expression, in official copies.
+    tolerated_missing_pictures = 0.05
+    picture_reasons = (NO_TRACK_FOLDER, NO_CROP)
     releases = tuple(RELEASES)
+    release_aliases = EDITION_ALIASES
     action_units = tuple(sorted({*ACTION_UNITS_12, 20}))
     expressions = EXPRESSIONS
     valence_arousal = "-1..1"
@@ -107,11 +142,13 @@ class AffWild2(Database):
             root, annotations, RELEASES[release], partial_action_units=self.options.partial_action_units
         )
         _note_annotations(root, annotations, release, labelled)
+        _count(root, annotations, release, labelled)
         tracks = sorted({*labelled.rows["track"], *labelled.files["track"]})
         if tracks and not any(root.entries(crops.tracks[track]) for track in tracks if track in crops.tracks):
             because = f"none of the {len(tracks):,} labelled tracks, such as '{tracks[0]}', has a folder with frames in {crops.folder}"
             raise self.not_found(root, because=because)
         frames = list_frames(root, crops, tracks)
+        lose_tracks(root, tracks, frames)
         check_lengths(root, labelled.files, frames, self.options.crops_beyond_labels)
         _note_crops(root, crops, tracks)
         unlabelled = pl.all_horizontal(pl.col(label_columns(RELEASES[release])).is_null())
@@ -167,6 +204,22 @@ def _note_annotations(root: DatabaseRoot, annotations: Annotations, release: str
             if len(part := labelled.files.filter(pl.col("task") == task, pl.col("split") == split))
         ]
         root.note(f"{task}: {', '.join(counts) or 'no annotations, masked in all rows'}")
+
+
+def _count(root: DatabaseRoot, annotations: Annotations, release: str, labelled: Labelled) -> None:
+    """Counts tracks and labelled frames by task and split; a task that an edition codes and these files do not is lost."""
+    for task in JOIN_ORDER:
+        labelled_here = pl.any_horizontal(pl.col(task_columns(task, RELEASES[release])).is_not_null())
+        refused = (pl.col(f"{task}_masked") == ROW_REFUSED).fill_null(value=False)
+        labels = labelled.rows.filter(labelled_here | refused)
+        for split in ("train", "validation"):
+            own = labels.filter(pl.col(f"split_{task}") == split)
+            root.count(f"{split} frames with {LABEL_NAMES[task]}", len(own))
+            if not annotations.multi_task:
+                files = labelled.files.filter(pl.col("task") == task, pl.col("split") == split)
+                root.count(f"{split} tracks with {LABEL_NAMES[task]}", len(files))
+        if not annotations.multi_task and task not in annotations.tasks:
+            root.lose(f"no annotations of {LABEL_NAMES[task]} (no folder such as {TASK_FOLDERS[task][0]})")
 
 
 def _note_crops(root: DatabaseRoot, crops: Crops, tracks: Sequence[str]) -> None:

@@ -17,6 +17,7 @@ from affect_data.databases.bp4d.files import (
 )
 from affect_data.databases.bp4d.labels import NOT_CODED, read_intensities, read_occurrences
 from affect_data.databases.root import DatabaseRoot
+from affect_data.databases.totals import Totals
 from affect_data.vocabulary import ACTION_UNITS
 
 FOLDS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
@@ -97,6 +98,17 @@ class Bp4d(Database):
         url="https://www.cs.binghamton.edu/~lijun/Research/3DFE/3DFE_Analysis.html",
     )
     source_family = "bp4d"
+    aliases = ("BP4D",)
+    signs = ("aucoding/au_occ/[fm][0-9][0-9][0-9]_t*.csv", "aucoding/[fm][0-9][0-9][0-9]_t*.csv", "au?intensity?codes*")
+    totals = MappingProxyType(
+        {
+            "": Totals(
+                {"people": len(SUBJECTS), "occurrence files": len(SEQUENCES), "coded frames": 146_847},
+                "lists made from the official files",
+            )
+        }
+    )
+    counted_as = "coded frames"
     # BP4D+, coded in the same laboratory, names these; which of them a file of BP4D codes, it says itself.
     action_units = (
         *(1, 2, 4, 5, 6, 7, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 22, 23, 24, 27),
@@ -118,6 +130,9 @@ class Bp4d(Database):
         tracks = sorted({*occurrence_files, *(track for track, _ in intensity_files)})
         if not tracks and not root.defects:
             raise self.not_found(root, because="there is no file such as AUCoding/AU_OCC/F001_T1.csv")
+        root.count("people", len({track[:4] for track in tracks}))
+        root.count("occurrence files", len(occurrence_files))
+        root.count("intensity files", len(intensity_files))
         pictures = find_pictures(root, tracks)
         if not pictures and not root.defects:
             raise self.not_found(root, because=_without_pictures(root, tracks))

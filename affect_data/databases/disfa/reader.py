@@ -11,6 +11,7 @@ from pydantic import Field
 from affect_data.databases.base import Database, DatabaseOptions, Licence, Tier
 from affect_data.databases.disfa.frames import FrameFolder, find_frame_folders, find_videos
 from affect_data.databases.root import DatabaseRoot
+from affect_data.databases.totals import Totals
 
 FOLDS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
@@ -74,6 +75,16 @@ class Disfa(Database):
         url="http://mohammadmahoor.com/disfa/",
     )
     source_family = "disfa"
+    signs = (f"{LABELS}/sn[0-9][0-9][0-9]", f"{LABELS}/{LABELS}/sn[0-9][0-9][0-9]")
+    totals = MappingProxyType(
+        {
+            "": Totals(
+                {"subjects": len(SUBJECTS), "label files": 12 * len(SUBJECTS), "frames": 130_814},
+                "lists made from the official files: 26 subjects of 4,845 frames, SN010 of 4,844",
+            )
+        }
+    )
+    counted_as = "frames"
     action_units = (1, 2, 4, 5, 6, 9, 12, 15, 17, 20, 25, 26)
     action_unit_intensities = action_units
     literature_folds = FOLDS
@@ -87,6 +98,8 @@ class Disfa(Database):
             DatabaseNotFoundError: there are no label files, or no extracted frames of any subject.
         """
         files = self._label_files(root)
+        root.count("subjects", files["subject"].n_unique())
+        root.count("label files", len(files))
         folders = find_frame_folders(root, self.options.first_frame)
         if not folders and not root.defects:
             raise self.not_found(root, because=_without_frames(root))

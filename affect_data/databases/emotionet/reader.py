@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from pathlib import PurePosixPath
+from types import MappingProxyType
 from typing import ClassVar, Final
 
 import polars as pl
@@ -11,6 +12,7 @@ from pydantic import Field
 from affect_data.databases.base import Database, DatabaseOptions, Licence, Tier
 from affect_data.databases.emotionet.lists import UNITS, URL, sheet_lines, text_lines
 from affect_data.databases.root import DatabaseRoot
+from affect_data.databases.totals import Totals
 
 SHEET_NAME: Final = re.compile(r"EmotioNet_FACS.*\.(xlsx|csv)", re.IGNORECASE)
 SHEET_FOLDERS: Final = ("", "labels")
@@ -21,6 +23,7 @@ IMAGE_URL: Final = r"^https?://\S+/(N_\d+)/(N_\d+)_(\d+\.jpe?g)$"
 UNKNOWN: Final = (999, -1)
 PARTLY_UNKNOWN: Final = "some action units unknown"
 ALL_UNKNOWN: Final = "no action unit annotated"
+BY_HAND: Final = "faces annotated by hand"
 BY_HAND_TOO: Final = "annotated by hand too"
 
 CODED: Final = {
@@ -81,6 +84,11 @@ class EmotioNet(Database):
         url="https://cbcsl.ece.ohio-state.edu/enc-2020/index.html",
     )
     source_family = "emotionet"
+    signs = (
+        "emotionet_facs*.xlsx", "emotionet_facs*.csv", "labels/emotionet_facs*.xlsx", "labels/emotionet_facs*.csv",
+        "datafile_*.txt", "emotionet_challenge_files*",
+    )  # fmt: skip
+    totals = MappingProxyType({"2020": Totals({BY_HAND: 24_598}, "a list made from the official sheet")})
     releases = ("2018", "2020")
     action_units = CODED["2020"]
     Options: ClassVar[type[DatabaseOptions]] = EmotioNetOptions
@@ -110,6 +118,7 @@ class EmotioNet(Database):
         if sheet is not None:
             lines = _with_empty_cells_unknown(root, sheet, sheet_lines(root, sheet))
             root.refuse_empty(sheet, lines, "no face", "one line for each image")
+            root.count(BY_HAND, len(lines))
             parts.append(_faces(root, sheet, lines, folder, CODED[release]))
         if texts:
             lines = text_lines(root, texts)

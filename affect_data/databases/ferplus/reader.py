@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import ClassVar, Final, Literal
 
 import polars as pl
@@ -13,6 +14,7 @@ from affect_data.databases.base import Database, DatabaseOptions, Licence, Tier
 from affect_data.databases.ferplus import fer2013_csv
 from affect_data.databases.ferplus.votes import CANDIDATES, EXPRESSIONS, VotingRule, decide, shares
 from affect_data.databases.root import DatabaseRoot
+from affect_data.databases.totals import Totals
 
 VOTES_FILE: Final = "fer2013new.csv"
 VOTES_HEADER: Final = ("Usage", "Image name", *EXPRESSIONS, "unknown", "NF")
@@ -86,6 +88,20 @@ class FerPlus(Database):
         url="https://github.com/microsoft/FERPlus/blob/master/LICENSE.md",
     )
     source_family = "fer2013"
+    aliases = ("FER2013+", "FER2013Plus")
+    signs = (VOTES_FILE, f"data/{VOTES_FILE}", *PARTS.values(), *(f"data/{folder}" for folder in PARTS.values()))
+    totals = MappingProxyType(
+        {
+            "csv": Totals(
+                {"Training lines": 28_709, "PublicTest lines": 3_589, "PrivateTest lines": 3_589},
+                "fer2013new.csv of the authors",
+            ),
+            "folders": Totals(
+                {"Training lines": 28_558, "PublicTest lines": 3_579, "PrivateTest lines": 3_573},
+                "label.csv of the authors",
+            ),
+        }
+    )
     releases = ("csv", "folders")
     expressions = EXPRESSIONS
     has_expression_votes = True
@@ -138,6 +154,8 @@ class FerPlus(Database):
         folders = _part_folders(root)
         if not folders:
             raise self.not_found(root, because=f"there is no folder {', '.join(PARTS.values())}")
+        for usage in sorted(PARTS.keys() - folders):
+            root.count(f"{usage} lines", 0)
         parts = [part for usage, folder in folders.items() if (part := _read_part(root, usage, folder)) is not None]
         if not parts:
             return _no_faces()
@@ -157,6 +175,8 @@ class FerPlus(Database):
                 root, because=f"{votes} is there, but neither fer2013.csv (from Kaggle) nor folders with the pictures"
             )
         faces = _read_votes_file(root, votes)
+        for usage in PARTS:
+            root.count(f"{usage} lines", int((faces["usage"] == usage).sum()))
         faces = _aligned_with_pictures(root, faces, votes, pictures)
         unnamed = pl.col("name") == ""
         root.fail(faces.filter(unnamed), NO_NAME)
@@ -205,6 +225,7 @@ def _read_part(root: DatabaseRoot, usage: str, folder: str) -> pl.DataFrame | No
         root.refuse(faces, other, "box = {box!r}", f"the whole picture, '{WHOLE_PICTURE}'")
     faces = faces.with_columns(pl.col("name").str.strip_chars(), split=pl.lit(SPLIT_NAMES[usage]), usage=pl.lit(usage))
     faces = faces.with_columns(image=pl.format("{}/{}", pl.lit(folder), "name"))
+    root.count(f"{usage} lines", len(faces))
     root.fail(faces.filter(pl.col("name") == ""), NO_NAME)
     faces = _first_of_each_name(root, faces.filter(pl.col("name") != ""))
     root.note(f"{path}: {len(faces):,} pictures")

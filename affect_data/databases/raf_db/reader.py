@@ -1,6 +1,7 @@
 """Reads RAF-DB: one of seven basic expressions, or one of eleven compound ones, for each of thirty thousand web photographs."""
 
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import ClassVar, Final, Literal
 
 import polars as pl
@@ -9,6 +10,7 @@ from pydantic import Field, field_validator
 from affect_data.databases.base import Database, DatabaseOptions, Licence, Tier
 from affect_data.databases.raf_db.class_folders import class_folders, faces_of_class_folders
 from affect_data.databases.root import BOX, FIX_FILE, DatabaseRoot
+from affect_data.databases.totals import Totals
 from affect_data.vocabulary import expression_named
 
 BASIC: Final = ("surprise", "fear", "disgust", "happiness", "sadness", "anger", "neutral")
@@ -58,6 +60,10 @@ class RafDbOptions(DatabaseOptions):
         return names
 
 
+def _by_class(part: str, counts: tuple[int, ...]) -> dict[str, int]:
+    return {f"{part} faces of {name}": count for name, count in zip(BASIC, counts, strict=True)}
+
+
 @dataclass(frozen=True)
 class Subset:
     """One of the two parts of RAF-DB.
@@ -97,6 +103,15 @@ SUBSETS: Final = {
         r"^(train_\d{4}|test_\d{3})\.jpg$",
         "train_0001.jpg or test_001.jpg",
     ),
+}
+
+
+TOTALS: Final = {
+    "basic train faces": 12_271,
+    "basic test faces": 3_068,
+    "compound test faces": 792,
+    **_by_class("basic train", (1290, 281, 717, 4772, 1982, 705, 2524)),
+    **_by_class("basic test", (329, 74, 160, 1185, 478, 162, 680)),
 }
 
 
@@ -149,6 +164,15 @@ class RafDb(Database):
         url="http://www.whdeng.cn/raf/model1.html",
     )
     source_family = "raf"
+    aliases = ("RAF", "Real-world Affective Faces")
+    signs = (
+        *(f"{folder}/emolabel/{name}" for subset in SUBSETS.values() for folder in subset.folders for name in LISTS),
+        *(f"{folder}{name}" for folder in ("", "emolabel/") for name in LISTS),
+    )
+    counted_as = ""
+    totals = MappingProxyType(
+        {"2017": Totals(TOTALS, "the official lists; of the compound part, the test faces alone")}
+    )
     releases = ("2017",)
     expressions = BASIC
     compound_expressions = COMPOUND
@@ -165,6 +189,9 @@ class RafDb(Database):
         if found:
             if self.options.class_order is not None:
                 root.note("class_order is not used: the official lists are there")
+            for absent in sorted(SUBSETS.keys() - found) if self.options.subset is None else ():
+                there = next(iter(found))
+                root.lose(f"the {absent} part is absent (`subset: {there}` in the recipe reads the {there} part alone)")
             return pl.concat(
                 [self._faces(root, SUBSETS[name], folder) for name, folder in found.items()], how="diagonal_relaxed"
             )
@@ -193,6 +220,11 @@ class RafDb(Database):
         if self.options.images == "original":
             faces = _with_boxes(root, faces, folder)
             columns.append("face_box")
+        for split in ("train", "test"):
+            own = faces.filter(pl.col("split") == split)
+            root.count(f"{subset.name} {split} faces", len(own))
+            for label in subset.classes:
+                root.count(f"{subset.name} {split} faces of {label}", int((own[subset.column] == label).sum()))
         counts = ", ".join(f"{(faces['split'] == split).sum():,} {split}" for split in ("train", "test"))
         root.note(f"{subset.name} part: {counts}; pictures in {place}")
         return faces.select(columns)

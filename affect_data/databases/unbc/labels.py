@@ -6,9 +6,11 @@ from typing import Final
 import polars as pl
 
 from affect_data.databases.root import DatabaseRoot
+from affect_data.databases.unbc.files import FRAME
 
 HIGHEST_SCORE: Final = 16
 """5 for AU4, for AU6 or AU7, and for AU9 or AU10, and 1 for AU43."""
+ROUNDING: Final = 1e-3
 
 
 def read_intensities(
@@ -63,6 +65,34 @@ def read_scores(root: DatabaseRoot, files: pl.DataFrame) -> pl.DataFrame:
     numbers = root.refuse_repeated(numbers, "source_file", "a second number = {line!r}", expected)
     scores = numbers.select("source_file", "score_pspi")
     return files.join(scores, on="source_file", how="inner", maintain_order="left")
+
+
+def check_scores(root: DatabaseRoot, coded: pl.DataFrame, scored: pl.DataFrame) -> None:
+    """Records frames whose pain score is not what their action units add up to, so that one of the two files is not the official one.
+
+    Files that have a defect already are not compared.
+
+    Args:
+        root: takes the defects.
+        coded: what `read_intensities` gives.
+        scored: what `read_scores` gives.
+    """
+    refused = {defect.path for defect in root.defects}
+    refused |= {place.rpartition(":")[0] for defect in root.defects for place in defect.also}
+    brow, cheek, lid, nose, lip, eyes = (pl.col(f"au_intensity_{unit}").cast(pl.Int16) for unit in (4, 6, 7, 9, 10, 43))
+    frames = coded.join(scored.select(*FRAME, "score_pspi", pspi="source_file"), on=FRAME, maintain_order="left")
+    frames = frames.filter(~pl.any_horizontal(pl.col("source_file", "pspi").is_in(list(refused)))).with_columns(
+        source_line=pl.lit(1, pl.Int32),
+        sum=brow + pl.max_horizontal(cheek, lid) + pl.max_horizontal(nose, lip) + eyes,
+    )
+    root.refuse(
+        frames,
+        (pl.col("sum") - pl.col("score_pspi")).abs() > ROUNDING,
+        "action units that add up to {sum}, but the pain score {score_pspi:g} in {pspi}",
+        "AU4 + max(AU6, AU7) + max(AU9, AU10) + AU43 to be the pain score",
+        "restore the file that broke off (one without a line says that no action unit is present), "
+        "or name the line under `exclude` in the recipe",
+    )
 
 
 def _lines(root: DatabaseRoot, files: pl.DataFrame) -> pl.DataFrame:

@@ -9,8 +9,9 @@ from pydantic import Field
 
 from affect_data.databases.base import Database, DatabaseOptions, Licence, Tier
 from affect_data.databases.root import DatabaseRoot
-from affect_data.databases.unbc.files import FRAME, LABELS, find_label_files, find_pictures, with_images
-from affect_data.databases.unbc.labels import read_intensities, read_scores
+from affect_data.databases.totals import Totals
+from affect_data.databases.unbc.files import FRAME, LABELS, SUBJECTS, find_label_files, find_pictures, with_images
+from affect_data.databases.unbc.labels import check_scores, read_intensities, read_scores
 
 HIGHEST: Final[Mapping[int, int]] = MappingProxyType({4: 5, 6: 5, 7: 5, 9: 5, 10: 5, 12: 5, 20: 5, 25: 5, 26: 5, 43: 1})
 """The coded action units with the highest intensity of each."""
@@ -44,14 +45,14 @@ class Unbc(Database):
 
     Traps:
         - A FACS file without a line says that none of the ten action units is present. A FACS file that is missing says nothing.
-          So a copy that broke off, with files of no bytes, reads as faces at rest: `affect-data check` says how many files are empty, and the audit
-          `pspi` finds those whose pain score is not 0.
+          So a copy that broke off, with files of no bytes, would read as faces at rest: a pain score that is not what the action units add up to is
+          a defect.
         - Files of both kinds end in `_facs.txt`; only the folder tells them apart.
         - Numbers are written as `4.0000000e+00`. What the third and the fourth of a line mean (onset and offset, or sides) is not documented; they
           are not read.
         - Intensities are 0 to 5, those of AU43 (eyes closed) 0 or 1. Occurrence is derived with a threshold; the literature takes 1.
         - AU27 may be listed beside the ten; it is counted, and gives no label.
-        - The pain score is AU4 + max(AU6, AU7) + max(AU9, AU10) + AU43. It is kept as the files have it, for the audit `pspi` to compare.
+        - The pain score is AU4 + max(AU6, AU7) + max(AU9, AU10) + AU43. It is kept as the files have it.
         - A line of a FACS file that a recipe excludes takes its frame along: what the other lines do not list would count as absent.
         - Folders of labels by sequence (`Sequence_Labels`) and landmarks (`AAM_landmarks`) are not read.
     """
@@ -73,6 +74,17 @@ class Unbc(Database):
         url="http://www.pitt.edu/~emotion/um-spread.htm",
     )
     source_family = "unbc"
+    aliases = ("UNBC-McMaster", "UNBC Pain", "McMaster")
+    signs = (f"{LABELS}/facs", f"{LABELS}/pspi", f"{LABELS}/{LABELS}/facs")
+    totals = MappingProxyType(
+        {
+            "": Totals(
+                {"people": len(SUBJECTS), "sequences": 200, "FACS files": 48_398, "PSPI files": 48_398},
+                "the owners' description",
+            )
+        }
+    )
+    counted_as = "frames"
     action_units = tuple(HIGHEST)
     action_unit_intensities = action_units
     scores = MappingProxyType({"pspi": "pain score (Prkachin and Solomon) as the files have it, 0 to 16"})
@@ -89,6 +101,7 @@ class Unbc(Database):
         if facs.is_empty() and not root.defects:
             example = f"{LABELS}/FACS/042-ll042/ll042t1aaaff/ll042t1aaaff001_facs.txt"
             raise self.not_found(root, because=f"there is no file such as {example}")
+        _count(root, facs, pspi)
         pictures = find_pictures(root, pl.concat([facs, pspi]))
         if pictures.is_empty() and not root.defects:
             raise self.not_found(root, because=_without_pictures(facs["stem"][0], facs["subject"][0]))
@@ -96,6 +109,7 @@ class Unbc(Database):
         coded = read_intensities(root, facs, HIGHEST, NOT_USED)
         excluded = facs.join(coded, on="source_file", how="anti")
         scored = read_scores(root, pspi).join(excluded, on=FRAME, how="anti", maintain_order="left")
+        check_scores(root, coded, scored)
         rows = _joined(coded, scored)
         _note(root, coded, pspi, rows)
         _note_unlabelled(root, pictures, pl.concat([facs, pspi]))
@@ -118,6 +132,14 @@ class Unbc(Database):
             .then(pl.lit(AU27_LISTED))
             .alias("au_masked")
         )
+
+
+def _count(root: DatabaseRoot, facs: pl.DataFrame, pspi: pl.DataFrame) -> None:
+    frames = pl.concat([facs, pspi])
+    root.count("people", frames["subject"].n_unique())
+    root.count("sequences", len(frames.select("subject", "track").unique()))
+    root.count("FACS files", len(facs))
+    root.count("PSPI files", len(pspi))
 
 
 def _joined(coded: pl.DataFrame, scored: pl.DataFrame) -> pl.DataFrame:

@@ -15,9 +15,11 @@ from affect_data.build.build import OutputTakenError, build
 from affect_data.build.databases import digest_files, read_databases, shard_jobs
 from affect_data.build.recipe import DataRecipe, recipe_from
 from affect_data.build.shards import pack_shard
+from affect_data.build.verdicts import IncompleteError
 from affect_data.cli.app import app
 from affect_data.dataset.folder import open_dataset
 from affect_data.demo.world import World, write_demo
+from affect_data.errors import DefectsFoundError
 
 RECIPE = {"databases": {"unbc": {"holdout": 0.3}, "disfa": {"holdout": 0.2}}, "shard_rows": 32}
 
@@ -107,11 +109,13 @@ def test_another_score_makes_another_dataset_and_the_same_one_none(world: Path, 
     first = build(recipe(), roots_of(world), out)
     assert build(recipe(), roots_of(world), out).unchanged
     path = world / "unbc/Frame_Labels/PSPI/042-ll042/ll042t1aaaff/ll042t1aaaff003_facs.txt"
-    path.write_text("   1.6000000e+01\n")
+    # Within the rounding in which the action units have to add up to it.
+    score = float(path.read_text()) + 0.0005
+    path.write_text(f"{score}\n")
     with pytest.raises(OutputTakenError, match="holds another dataset"):
         build(recipe(), roots_of(world), out)
     second = build(recipe(), roots_of(world), out, overwrite=True)
-    assert built_scores(out)["unbc:ll042t1aaaff/3"] == 16.0
+    assert built_scores(out)["unbc:ll042t1aaaff/3"] == np.float32(score)
     assert second.dataset.fingerprint == first.dataset.fingerprint, "labels and pictures are the same"
 
 
@@ -157,9 +161,7 @@ def test_the_pain_scores_of_the_demo_contradict_nothing(recipe_file: Path, world
     assert (status, len(found)) == (0, 0)
 
 
-def test_planted_pain_scores_are_found_all_of_them_and_nothing_else(
-    recipe_file: Path, world: Path, tmp_path: Path
-) -> None:
+def test_planted_pain_scores_are_refused_all_of_them_and_nothing_else(world: Path, tmp_path: Path) -> None:
     labels = world / "unbc/Frame_Labels"
     coded = [
         path
@@ -168,33 +170,39 @@ def test_planted_pain_scores_are_found_all_of_them_and_nothing_else(
         and Path(str(path).replace("Frame_Labels/PSPI", "Images").replace("_facs.txt", ".png")).is_file()
     ]
     rng = np.random.default_rng(5)
-    planted: dict[str, float] = {}
+    planted: dict[str, str] = {}
     for index in rng.choice(len(coded), 9, replace=False):
         wrong = (float(coded[index].read_text()) + rng.integers(1, 17)) % 17
         coded[index].write_text(f"{wrong:16.7e}\n")
-        planted[uid_of(coded[index])] = wrong
-    status, found = audit(recipe_file, world, tmp_path / "merged")
-    assert status == 1, "wrong scores are errors"
-    assert sorted(found["uid"]) == sorted(planted)
-    assert {row["uid"]: json.loads(row["evidence"])["pspi"] for row in found.iter_rows(named=True)} == planted
+        pspi = coded[index].relative_to(world / "unbc").as_posix()
+        planted[pspi.replace("PSPI", "FACS")] = f"but the pain score {wrong:g} in {pspi}"
+    with pytest.raises(DefectsFoundError) as refused:
+        build(recipe(), roots_of(world), tmp_path / "merged")
+    assert {defect.path: defect.found.partition(", ")[2] for defect in refused.value.defects} == planted
 
 
-def test_a_file_of_action_units_that_lost_its_lines_is_found_and_a_missing_one_is_not(
-    recipe_file: Path, world: Path, tmp_path: Path
+def test_a_file_of_action_units_that_lost_its_lines_is_a_defect_and_a_missing_one_is_a_loss(
+    world: Path, tmp_path: Path
 ) -> None:
     scores = scores_of_files(world)
     files = {uid_of(path): path for path in sorted((world / "unbc/Frame_Labels/FACS").glob("*/*/*_facs.txt"))}
     emptied, removed = [uid for uid in files if scores.get(uid, 0) > 0][:2]
     files[emptied].write_text("")
     files[removed].unlink()
-    _, found = audit(recipe_file, world, tmp_path / "merged")
-    assert found["uid"].to_list() == [emptied]
+    with pytest.raises(DefectsFoundError) as refused:
+        build(recipe(), roots_of(world), tmp_path / "merged")
+    assert [world / "unbc" / defect.path for defect in refused.value.defects] == [files[emptied]]
+    files[emptied].unlink()
+    with pytest.raises(IncompleteError, match=r"unbc: incomplete: (\d+) of (\d+) drawn FACS files"):
+        build(recipe(), roots_of(world), tmp_path / "merged")
 
 
 def test_without_pain_scores_the_audit_says_that_it_cannot_run(recipe_file: Path, world: Path, tmp_path: Path) -> None:
     shutil.rmtree(world / "unbc/Frame_Labels/PSPI")
     out = tmp_path / "merged"
-    assert CliRunner().invoke(app, ["build", str(recipe_file), str(out), "--roots", str(world)]).exit_code == 0
+    arguments = ["build", str(recipe_file), str(out), "--roots", str(world)]
+    assert isinstance(CliRunner().invoke(app, arguments).exception, IncompleteError)
+    assert CliRunner().invoke(app, [*arguments, "--accept-incomplete"]).exit_code == 0
     refused = CliRunner().invoke(app, ["audit", str(out), "--check", "pspi"])
     assert "no row has a pain score: the files had no folder Frame_Labels/PSPI" in str(refused.exception)
 

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from affect_data.build.recipe import parse_roots, read_recipe, recipe_from
+from affect_data.build.recipe import parse_roots, read_recipe, recipe_from, refuse_unused, roots_under
 from affect_data.databases.disfa.reader import Disfa
-from affect_data.databases.registry import DATABASES
+from affect_data.databases.registry import DATABASES, canonical, plain
 from affect_data.errors import DatabaseNotFoundError, RecipeError, UsageError
 
 
@@ -68,7 +68,7 @@ def test_all_mistakes_are_listed_at_once_with_their_place() -> None:
     assert found[0] == f"databases.expv: unknown database; did you mean 'expw'? known: {known}"
     for beginning in (
         "databases.disfa.action_unit_threshold: found 9; expected less than or equal to 5",
-        "databases.disfa.treshold: unknown key; known: release, root, exclude, holdout, action_unit_threshold",
+        "databases.disfa.treshold: unknown key; known: release, root, exclude, incomplete, holdout, action_unit_threshold",
         "databases.affwild2.release: unknown release 'abaw99'; did you mean 'abaw",
         "splits.policy: found 'lenient'; expected 'strict', 'follow_task' or 'official'",
         "workers: found 0; expected greater than or equal to 1",
@@ -207,6 +207,49 @@ def test_a_folder_in_place_of_a_recipe_is_the_fault_of_the_call(tmp_path: Path) 
         read_recipe(tmp_path)
 
 
+# ---------------------------------------------------------------- other names
+
+
+@pytest.mark.parametrize(
+    ("written_as", "name"),
+    [
+        ("rafdb", "raf_db"), ("RAF-DB", "raf_db"), ("Aff-Wild2", "affwild2"), ("aff_wild2", "affwild2"), ("ABAW", "affwild2"),
+        ("DISFA", "disfa"), ("FER+", "ferplus"), ("ferplus", "ferplus"), ("FER2013+", "ferplus"), ("AFEW-VA", "afew_va"),
+        ("BP4D", "bp4d"), ("BP4D-Spontaneous", "bp4d"), ("UNBC-McMaster", "unbc"), ("AffectNet", "affectnet"),
+        ("Expression in-the-Wild", "expw"), ("EmotioNet", "emotionet"),
+    ],
+)  # fmt: skip
+def test_a_database_is_understood_however_it_is_spelt(written_as: str, name: str) -> None:
+    recipe = recipe_from({"databases": {written_as: {"holdout": 0.1}}})
+    assert list(recipe.databases) == [name]
+    assert recipe.digest() == recipe_from({"databases": {name: {"holdout": 0.1}}}).digest()
+
+
+def test_no_name_means_two_databases() -> None:
+    names = [(n, key) for key, d in DATABASES.items() for n in {plain(x) for x in (key, d.title, *d.aliases)}]
+    assert len(dict(names)) == len(names)
+    assert canonical("BP4D+") is None, "other people have the names of its people"
+
+
+@pytest.mark.parametrize(
+    ("database", "written_as", "release"),
+    [
+        ("affwild2", "ABAW3", "abaw3"), ("affwild2", "abaw-6", "abaw6"), ("affwild2", "ABAW4", "abaw4_mtl"),
+        ("affwild2", "ABAW3 MTL", "abaw3_mtl"), ("affwild2", "6th_ABAW", "abaw6"), ("affectnet", "CSV", "csv"),
+    ],
+)  # fmt: skip
+def test_a_release_is_understood_however_it_is_spelt(database: str, written_as: str, release: str) -> None:
+    recipe = recipe_from({"databases": {database: {"release": written_as}}})
+    assert recipe.databases[database].release == release
+    assert recipe.content() == recipe_from({"databases": {database: {"release": release}}}).content()
+
+
+def test_two_names_of_one_database_are_a_mistake_with_its_line(tmp_path: Path) -> None:
+    path = written(tmp_path, "databases:\n  raf_db: {}\n  rafdb: {}\n")
+    with pytest.raises(RecipeError, match=r"data\.yaml:3: databases\.rafdb: the same database as 'raf_db'; remove one"):
+        read_recipe(path)
+
+
 # ---------------------------------------------------------------- what decides the bytes
 
 
@@ -257,11 +300,13 @@ def test_a_tilde_is_the_home_folder(monkeypatch: pytest.MonkeyPatch) -> None:
     assert recipe_from({"databases": {"expw": {}}}, "x").root_of("expw", {}) == Path.home() / "expw"
 
 
-def test_a_database_without_a_folder_shows_its_layout() -> None:
+def test_a_database_without_a_folder_says_how_to_name_one_and_where_its_layout_stands() -> None:
     with pytest.raises(
         DatabaseNotFoundError, match=r"expw: database not found \(no root was given\): no folder is named for it"
-    ):
+    ) as refused:
         recipe_from({"databases": {"expw": {}}}, "x").root_of("expw", {})
+    assert "--root expw=PATH, by the environment variable AFFECT_ROOT_EXPW, or by `root:`" in str(refused.value)
+    assert str(refused.value).endswith("`affect-data databases expw`.")
 
 
 def test_roots_are_pairs_of_name_and_path() -> None:
@@ -272,6 +317,44 @@ def test_roots_are_pairs_of_name_and_path() -> None:
 def test_a_root_of_another_form_is_refused_with_an_example(argument: str) -> None:
     with pytest.raises(UsageError, match=r"--root takes name=PATH, for example --root disfa=/data/disfa; found '"):
         parse_roots([argument])
+
+
+def test_roots_and_variables_take_other_names_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert parse_roots(["RAF-DB=/a", "Aff-Wild2=b"]) == {"raf_db": Path("/a"), "affwild2": Path("b")}
+    monkeypatch.setenv("AFFECT_ROOT_RAFDB", "/alias")
+    recipe = recipe_from({"databases": {"raf_db": {}}}, "x")
+    assert recipe.root_of("raf_db", {}) == Path("/alias")
+    monkeypatch.setenv("AFFECT_ROOT_RAF_DB", "/exact")
+    assert recipe.root_of("raf_db", {}) == Path("/exact")
+
+
+def test_two_roots_of_one_database_are_refused() -> None:
+    with pytest.raises(UsageError, match=r"--root rafdb=/b: 'raf_db' has a root already, '/a'; leave one out"):
+        parse_roots(["raf_db=/a", "rafdb=/b"])
+
+
+def test_a_root_that_the_recipe_does_not_use_is_refused() -> None:
+    recipe = recipe_from({"databases": {"expw": {}}}, "x")
+    with pytest.raises(
+        UsageError,
+        match=r"^--root disfa=/d: not used, the recipe merges expw\. Leave it out, or add `disfa: \{\}` under",
+    ):
+        refuse_unused(recipe, {"disfa": Path("/d"), "expw": Path("/e")})
+    refuse_unused(recipe, {"expw": Path("/e")})
+
+
+def test_a_folder_of_roots_is_searched_for_every_spelling(tmp_path: Path) -> None:
+    for name in ("DISFA", "RAF-DB", "expw", "ExpW_old", "notes"):
+        (tmp_path / name).mkdir()
+    found = roots_under(tmp_path)
+    assert found == {"disfa": tmp_path / "DISFA", "raf_db": tmp_path / "RAF-DB", "expw": tmp_path / "expw"}
+    (tmp_path / "rafdb").mkdir()
+    with pytest.raises(
+        UsageError, match=r"'RAF-DB' and 'rafdb' are both named like raf_db; say which by --root raf_db="
+    ):
+        roots_under(tmp_path)
+    (tmp_path / "raf_db").mkdir()
+    assert roots_under(tmp_path)["raf_db"] == tmp_path / "raf_db"
 
 
 def test_a_root_of_an_unknown_database_is_refused() -> None:

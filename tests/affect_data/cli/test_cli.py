@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -94,6 +95,10 @@ def test_one_database_is_shown_in_full(affect_data: Run) -> None:
     assert DATABASES["disfa"].layout().splitlines()[0] in found.stdout
 
 
+def test_a_database_is_shown_by_another_name_too(affect_data: Run) -> None:
+    assert affect_data("databases", "rafdb").stdout == affect_data("databases", "raf_db").stdout != ""
+
+
 def test_databases_as_json(affect_data: Run) -> None:
     assert [entry["name"] for entry in json.loads(affect_data("databases", "--json").stdout)] == sorted(DATABASES)
     assert document(affect_data("databases", "expw", "--json"))["name"] == "expw"
@@ -135,7 +140,7 @@ def test_the_whole_way_of_the_dataset_toolkit(affect_data: Run, tmp_path: Path) 
 
 
 def test_the_same_as_text(affect_data: Run, expw: Path, recipe: Path, tmp_path: Path) -> None:
-    assert affect_data("check", recipe, "--root", f"expw={expw}").stdout.startswith("expw (2018): clean\n")
+    assert affect_data("check", recipe, "--root", f"expw={expw}").stdout.startswith("expw (2018): whole\n")
     built = affect_data("build", recipe, tmp_path / "merged", "--root", f"expw={expw}")
     assert f"built {tmp_path / 'merged'}: train 10; fingerprint" in built.stdout
     again = affect_data("build", recipe, tmp_path / "merged", "--root", f"expw={expw}")
@@ -166,6 +171,27 @@ def test_a_root_comes_before_the_folder_of_all_roots(
     (other / "expw").mkdir(parents=True)
     assert affect_data("check", recipe, "--roots", other).returncode == 1
     assert affect_data("check", recipe, "--roots", other, "--root", f"expw={expw}").returncode == 0
+
+
+def test_a_folder_of_roots_without_the_database_says_what_it_holds(
+    affect_data: Run, expw: Path, recipe: Path, tmp_path: Path
+) -> None:
+    roots = tmp_path / "roots"
+    (roots / "holidays").mkdir(parents=True)
+    found = affect_data("build", recipe, tmp_path / "merged", "--roots", roots)
+    assert found.returncode == 1
+    assert f"database not found in root '{roots / 'expw'}': the folder does not exist" in found.stderr
+    assert f"'{roots}' holds holidays." in found.stderr
+    shutil.move(expw, roots / "ExpW")
+    assert affect_data("check", recipe, "--roots", roots).returncode == 0
+
+
+def test_a_root_that_the_recipe_does_not_use_is_the_fault_of_the_call(
+    affect_data: Run, expw: Path, recipe: Path
+) -> None:
+    found = affect_data("check", recipe, "--root", f"expw={expw}", "--root", "DISFA=x")
+    assert (found.returncode, found.stdout) == (2, "")
+    assert "error: --root disfa=x: not used, the recipe merges expw." in found.stderr
 
 
 def test_overwrite_and_workers_reach_the_build(affect_data: Run, expw: Path, recipe: Path, tmp_path: Path) -> None:
@@ -212,7 +238,7 @@ def test_mistakes_in_a_recipe_are_listed_and_end_with_2(affect_data: Run, recipe
     assert found.returncode == 2
     assert found.stderr.splitlines() == [
         f"error: {recipe}: 2 mistake(s):",
-        f"  {recipe}:1: databases.expw.minimum: unknown key; known: release, root, exclude, holdout, minimum_confidence",
+        f"  {recipe}:1: databases.expw.minimum: unknown key; known: release, root, exclude, incomplete, holdout, minimum_confidence",
         f"  {recipe}:2: shards: unknown key; did you mean 'shard_rows'? known: databases, splits, workers, shard_rows, decisions",
     ]
 

@@ -42,13 +42,13 @@ def test_a_clean_check_says_what_was_found_and_that_the_lines_add_up() -> None:
         failures={"no face": 7, "gone": 3},
     )
     assert describe_check(found) == (
-        "expw (2018): clean\n  found: 10 faces\n  lines 1,210 = rows 1,200 + failures 10 (7 no face; 3 gone)\n"
+        "expw (2018): whole\n  found: 10 faces\n  lines 1,210 = rows 1,200 + failures 10 (7 no face; 3 gone)\n"
     )
 
 
 def test_a_check_with_defects_shows_twenty_counts_the_rest_and_shows_the_layout() -> None:
     text = describe_check(DatabaseCheck("expw", expected="label/label.lst", defects=defects(25)))
-    assert text.startswith("expw: DEFECTS\n")
+    assert text.startswith("expw: broken: 25 defect(s)\n")
     assert "a.txt:20: found x; expected y; to fix: z" in text
     assert "a.txt:21:" not in text
     assert "... and 5 more defects; --json lists all" in text
@@ -56,7 +56,10 @@ def test_a_check_with_defects_shows_twenty_counts_the_rest_and_shows_the_layout(
 
 
 def test_a_database_that_was_not_read_says_why() -> None:
-    assert describe_check(DatabaseCheck("expw", problem="expw: gone\nlook")) == "expw: NOT READ\n  expw: gone\n  look\n"
+    assert (
+        describe_check(DatabaseCheck("expw", problem="expw: gone\nlook"))
+        == "expw: broken: not read\n  expw: gone\n  look\n"
+    )
 
 
 def test_a_build_shows_every_database_reason_and_split(demo_report: BuildReport) -> None:

@@ -142,6 +142,12 @@ def test_an_unknown_database_is_named_with_the_known_ones() -> None:
 # ---------------------------------------------------------------- its demo files
 
 
+def test_its_folder_is_recognised_as_its_own_and_as_no_other(written: Written) -> None:
+    assert [n for n, database in DATABASES.items() if database().recognises(DatabaseRoot(written.root))] == [
+        written.database.name
+    ]
+
+
 def test_it_reads_its_demo_files_without_a_defect(written: Written) -> None:
     assert written.scan.defects == ()
     assert len(written.scan.rows) > FACES / 2

@@ -165,6 +165,14 @@ def test_the_pain_score_is_kept_as_the_file_has_it_even_where_it_is_wrong(root):
     assert read(root).rows["score_pspi"].to_list() == [0, 2, 11]
 
 
+def test_a_pain_score_that_the_action_units_do_not_add_up_to_is_a_defect_that_names_both_files(root):
+    (root / facs(2)).write_bytes(b"")
+    message = only_defect(read(root))
+    assert message.startswith(f"{facs(2)}:1: found action units that add up to 0, but the pain score 2 in {pspi(2)}; ")
+    assert "AU4 + max(AU6, AU7) + max(AU9, AU10) + AU43" in message
+    assert read(root, exclude=(f"{facs(2)}:1",)).defects == ()
+
+
 def test_a_frame_without_a_pain_score_keeps_its_action_units(root):
     (root / pspi(2)).unlink()
     scan = read(root)

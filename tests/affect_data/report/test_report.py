@@ -20,8 +20,8 @@ from affect_data.audit.run import AUDIT, FINGERPRINT
 from affect_data.balance import balance, make_plan
 from affect_data.build.build import BuildReport, build
 from affect_data.build.recipe import recipe_from
-from affect_data.databases.base import DRAWN_MARKER
 from affect_data.databases.registry import DATABASES
+from affect_data.databases.totals import DRAWN_MARKER
 from affect_data.dataset.folder import LOCK, DatasetFolder, open_dataset
 from affect_data.dataset.writing import write_manifest
 from affect_data.demo.world import SHARES
@@ -212,7 +212,8 @@ def test_faces_of_databases_that_forbid_it_are_never_shown(
 ) -> None:
     shutil.copytree(demo_roots["expw"], tmp_path / "expw")
     (tmp_path / "expw" / DRAWN_MARKER).unlink()
-    built = build(recipe_from({"databases": {"expw": {}}}, "x"), {"expw": tmp_path / "expw"}, tmp_path / "expw-only")
+    part = recipe_from({"databases": {"expw": {"incomplete": "accepted"}}}, "x")
+    built = build(part, {"expw": tmp_path / "expw"}, tmp_path / "expw-only")
     page = report(built.dataset, with_faces=True)
     assert "<img" not in page
     assert "Not shown, as their licence does not let faces leave: expw." in page
