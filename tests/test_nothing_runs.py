@@ -42,6 +42,10 @@ METHODS = frozenset({"load_state", "save_state", "read_pickle", "to_pickle"})
 """Of Accelerate and of frames: they read or write pickles."""
 
 
+BETWEEN_OWN_PROCESSES = "affect_data/processes.py"
+"""Sends work and results through pipes between processes that it started itself, as `multiprocessing` does; it pickles to no file and from none."""
+
+
 def imported(tree: ast.AST) -> dict[str, str]:
     """What the names of a module stand for, by import."""
     found = {"np": "numpy", "pl": "polars", "pd": "pandas"}
@@ -93,7 +97,14 @@ def found_in(source: str) -> list[str]:
 def test_no_program_of_ours_runs_what_it_reads() -> None:
     assert len(SOURCES) > 200
     found = {path.relative_to(REPOSITORY).as_posix(): found_in(path.read_text(encoding="utf-8")) for path in SOURCES}
+    assert [line.partition(": ")[2] for line in found.pop(BETWEEN_OWN_PROCESSES)] == ["pickle"]
     assert {path: lines for path, lines in found.items() if lines} == {}
+
+
+def test_only_bytes_that_our_own_processes_send_are_unpickled() -> None:
+    tree = ast.parse((REPOSITORY / BETWEEN_OWN_PROCESSES).read_text(encoding="utf-8"))
+    used = {name for node in ast.walk(tree) if (name := dotted(node, {"pickle": "pickle"})).startswith("pickle.")}
+    assert used == {"pickle.dumps", "pickle.loads"}
 
 
 @pytest.mark.parametrize(
