@@ -40,6 +40,7 @@ VERSIONS: Final = "versions"
 CHANGES: Final = "changes.parquet"
 DECISIONS: Final = "decisions.jsonl"
 BEFORE: Final = "before.json"
+UNDONE: Final = "undone"
 
 CHANGE_COLUMNS: Final = {
     **dict.fromkeys(("uid", "split", "database", "image_digest"), pl.String),
@@ -151,6 +152,8 @@ def apply_decisions(path: Path | str, decisions_file: Path, *, fitting: bool = F
 def undo_version(path: Path | str) -> tuple[DatasetFolder, int]:
     """Puts the labels before the last application of decisions back, byte by byte.
 
+    Where the last one was killed after it had put them back, only its end is done: an undo that is started again undoes nothing more.
+
     Returns:
         The dataset, and the number of the labels that are in force now.
 
@@ -159,8 +162,11 @@ def undo_version(path: Path | str) -> tuple[DatasetFolder, int]:
     """
     with exclusive(open_dataset(path).path):
         folder = open_dataset(path)
-        settle(folder)
         version = version_of(folder.manifest)
+        was_killed = _is_undone(_folder(folder, version + 1))
+        settle(folder)
+        if was_killed:
+            return folder, version
         if not version:
             raise DataError(
                 f"'{path}' has the labels of its build: no decisions were applied, so there is nothing to undo"
@@ -177,6 +183,7 @@ def undo_version(path: Path | str) -> tuple[DatasetFolder, int]:
             manifest.provenance.pop(LABELS, None)
         else:
             manifest.provenance[LABELS] = before["provenance"]
+        (kept / UNDONE).touch()
         write_manifest(folder.path, manifest)
         settle(open_dataset(path))
     return open_dataset(path), version - 1
@@ -199,9 +206,17 @@ def settle(folder: DatasetFolder) -> None:
         return
     for kept in sorted(root.iterdir()):
         if not kept.name.isdigit() or int(kept.name) > version_of(folder.manifest):
-            shutil.rmtree(kept)
+            # The mark goes last: see `_is_undone`.
+            for part in sorted(kept.iterdir(), key=lambda part: part.name == UNDONE):
+                shutil.rmtree(part) if part.is_dir() else part.unlink()
+            kept.rmdir()
     if not any(root.iterdir()):
         root.rmdir()
+
+
+def _is_undone(kept: Path) -> bool:
+    """Whether a version is one that an undo has left, and was killed before it had removed all of it."""
+    return kept.is_dir() and ((kept / UNDONE).is_file() or not any(kept.iterdir()))
 
 
 def _folder(folder: DatasetFolder, version: int) -> Path:

@@ -302,6 +302,24 @@ def test_a_killed_command_leaves_labels_that_can_be_read_and_is_put_right_by_the
     assert digests(dataset.path) == original
 
 
+@pytest.mark.slow
+def test_an_undo_that_is_started_again_after_a_kill_undoes_one_version(
+    dataset: DatasetFolder, correction: Decision, decide: Decide, write: Write, digests: Digests
+) -> None:
+    row = first_with(dataset, "expression_mask", "validation")
+    old = expression_at(dataset, row, "validation")
+    apply_decisions(dataset.path, write(correction, name="first.jsonl"))
+    first = digests(dataset.path)
+    file = write(correction, decide("validation", row, "mask", {"expression": old}, {"expression": None}))
+    for count in range(1, 200, 3):
+        apply_decisions(dataset.path, file)
+        if run_python(["-c", KILLED_AT + CORRECTING, count, "undo", dataset.path, file]).returncode == 0:
+            break
+        assert undo_version(dataset.path)[1] == 1
+        assert digests(dataset.path) == first
+    assert count > 20
+
+
 # ---------------------------------------------------------------- the next build
 
 
