@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from training_runs import fresh_accelerator
 
+from affect_data.bounds import read_json
 from affect_data.dataset.folder import MANIFEST
 from affect_train.evaluation.evaluate import evaluate
 from affect_train.recipe.recipe import recipe_from
@@ -28,14 +29,14 @@ def test_a_runtime_carries_accelerator_reporter_and_workers() -> None:
 def test_training_and_evaluation_open_the_dataset_once(
     recipe_values: Values, dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read_text, opened = Path.read_text, list[Path]()
+    opened = list[Path]()
 
-    def counted(self: Path, *arguments: Any, **options: Any) -> str:
-        if self.name == MANIFEST:
-            opened.append(self)
-        return read_text(self, *arguments, **options)
+    def counted(path: Path) -> Any:
+        if path.name == MANIFEST:
+            opened.append(path)
+        return read_json(path)
 
-    monkeypatch.setattr(Path, "read_text", counted)
+    monkeypatch.setattr("affect_data.dataset.folder.read_json", counted)
     train(recipe_from(recipe_values(), ["training.max_steps=1"]))
     assert opened == [dataset / MANIFEST]
     fresh_accelerator()
