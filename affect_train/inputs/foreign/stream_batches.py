@@ -338,9 +338,15 @@ def shuffled(items: Iterator[Item], buffer: int, rng: np.random.Generator) -> It
 
 def ahead(items: Iterator[Item], count: int) -> Iterator[Item]:
     """Endless items, of which a thread gets the next ones in the meantime."""
-    with ThreadPoolExecutor(1) as thread:
-        waiting = deque(thread.submit(next, items) for _ in range(count))
+    # Not in a `with`: the garbage collector may close this iterator amid the start of another thread, where waiting for one never ends.
+    # The thread ends by itself when nothing refers to its pool any more.
+    thread = ThreadPoolExecutor(1)
+    waiting = deque(thread.submit(next, items) for _ in range(count))
+    try:
         while True:
             item = waiting.popleft().result()
             waiting.append(thread.submit(next, items))
             yield item
+    finally:
+        for future in waiting:
+            future.cancel()

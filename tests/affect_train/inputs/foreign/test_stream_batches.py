@@ -1,6 +1,8 @@
 """Which rows the batches of a stream hold, without a model."""
 
-from collections.abc import Callable
+import threading
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,7 +16,7 @@ from affect_data.errors import DataError, UsageError
 from affect_train.inputs.augment import Augmentation
 from affect_train.inputs.batch import AffectBatch
 from affect_train.inputs.foreign.reading import SourceError
-from affect_train.inputs.foreign.stream_batches import StreamLoader, shuffled
+from affect_train.inputs.foreign.stream_batches import StreamLoader, ahead, shuffled
 from affect_train.inputs.preprocess import Preprocessing
 from affect_train.inputs.source import open_source
 from affect_train.inputs.undecodable import SkippedRows
@@ -236,3 +238,20 @@ def test_another_row_of_the_batch_stands_in_for_one_that_cannot_be_decoded(damag
     for whole, one, other in zip(first, *parts, strict=True):
         assert whole.uids == [*one.uids, *other.uids]
         assert torch.equal(whole.inputs, torch.cat([one.inputs, other.inputs]))
+
+
+def test_an_iterator_that_is_left_is_closed_without_waiting_for_its_thread() -> None:
+    """The garbage collector may close it while another thread starts, and then the wait would never end."""
+    read = threading.Event()
+
+    def items() -> Iterator[int]:
+        yield 0
+        read.wait(20)
+        yield 1
+
+    iterator = ahead(items(), 2)
+    assert next(iterator) == 0
+    began = time.monotonic()
+    iterator.close()
+    assert time.monotonic() - began < 5
+    read.set()
