@@ -943,7 +943,7 @@ def test_the_demo_holds_the_quirks_of_the_official_files(demo_tree):
 
 
 def test_the_validation_part_of_a_large_demo_is_a_quarter_and_labelled_in_all_tasks():
-    tracks = demo._plan(60)
+    tracks = demo._tracks(60)
     validation = [track for track in tracks if "validation" in track.splits.values()]
     train = [track for track in tracks if track not in validation]
     assert 0.22 <= len(validation) / len(tracks) <= 0.32

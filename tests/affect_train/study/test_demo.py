@@ -2,8 +2,6 @@
 
 import sys
 from pathlib import Path
-from subprocess import CompletedProcess
-from types import SimpleNamespace
 
 import pytest
 from pickles import pickles_in
@@ -43,18 +41,19 @@ def test_a_folder_that_is_not_empty_is_refused(tmp_path):
         run_demo(tmp_path, 0)
 
 
-def run_loaded(command, env, **options):
+def run_loaded(command, environment, stdout):
     """Each step in a process of its own, as the demo starts it, but one that has loaded the libraries."""
     assert command[0] == sys.executable
-    done = run_python(command[1:], environment=env)
+    assert stdout is sys.stderr
+    done = run_python(command[1:], environment=environment)
     sys.stderr.write(done.stdout + done.stderr)
-    return CompletedProcess(command, done.returncode)
+    return done.returncode
 
 
 @pytest.mark.slow
 def test_one_command_runs_the_whole_path(tmp_path, monkeypatch, one_process_recipes):
     monkeypatch.chdir(one_process_recipes.parent)
-    monkeypatch.setattr(demo, "subprocess", SimpleNamespace(run=run_loaded))
+    monkeypatch.setattr(demo, "run_program", run_loaded)
 
     made = run_demo(tmp_path / "demo", 0, ["training.max_steps=3", "schedule.warmup_steps=1"], faces=200)
     assert pickles_in(tmp_path / "demo") == []
