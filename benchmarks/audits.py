@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -27,14 +28,16 @@ sys.path[:0] = [str(Path(__file__).resolve().parent.parent), str(Path(__file__).
 import numpy as np  # noqa: E402
 import planted  # noqa: E402
 import polars as pl  # noqa: E402
-import pyarrow as pa  # noqa: E402
+from folders import write_dataset  # noqa: E402
 
 from affect_data.audit.base import AuditedDataset  # noqa: E402
 from affect_data.audit.registry import audit_named  # noqa: E402
-from affect_data.dataset.folder import Manifest, open_dataset  # noqa: E402
-from affect_data.dataset.schema import LABELS  # noqa: E402
-from affect_data.dataset.writing import seal_group, shard_name, write_manifest, write_shard  # noqa: E402
+from affect_data.dataset.folder import open_dataset  # noqa: E402
+from affect_data.dataset.layout import Layout  # noqa: E402
 from affect_data.leaks.leaks import guard_dataset  # noqa: E402
+
+GUARDED_ROWS = 250_000
+"""Of a shard of the rows that the leak guard looks at."""
 
 PLANTS: dict[str, planted.Plant] = {
     "codes": planted.sentinels,
@@ -115,35 +118,39 @@ def figures(total: dict[str, int]) -> dict[str, object]:
 
 def leak_guard(rows: int) -> dict[str, object]:
     """The leak guard over rows of two databases, a tenth of them validation, with one person of a video in both splits."""
-    from datasets import ClassLabel, Features, Value
-
     rng = np.random.default_rng(0)
-    databases = ["affectnet", "affwild2"]
-    texts = ("uid", "subject", "track", "image_digest")
-    described = Features({"database": ClassLabel(names=databases), **{name: Value("string") for name in texts}})
     counts = {"train": rows - rows // 10, "validation": rows // 10}
+
+    def shards(split: str) -> Iterator[tuple[pl.DataFrame, None]]:
+        for first in range(0, counts[split], GUARDED_ROWS):
+            number = np.arange(first, min(first + GUARDED_ROWS, counts[split]))
+            size = (len(number), 64)
+            digests = np.array(list(b"0123456789abcdef"), np.uint8)[rng.integers(0, 16, size, dtype=np.uint8)]
+            numbers = pl.Series(number)
+            own = pl.DataFrame(
+                {
+                    "database": pl.Series(np.array(["affectnet", "affwild2"])[number % 2]),
+                    "image_digest": pl.Series(np.ascontiguousarray(digests).view("S64")[:, 0]).cast(pl.String),
+                }
+            )
+            yield (
+                own.with_columns(
+                    pl.format("{}/{}", pl.lit(split), numbers).alias("uid"),
+                    pl.when(numbers < 300)
+                    .then(pl.lit("both"))
+                    .otherwise(pl.format("{}{}", pl.lit(split), numbers // 3000))
+                    .alias("subject"),
+                    pl.format("{} clip {}", pl.lit(split), numbers // 300).alias("track"),
+                ),
+                None,
+            )
+
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder)
-        for split, count in counts.items():
-            number = np.arange(count)
-            digests = np.array(list(b"0123456789abcdef"), np.uint8)[rng.integers(0, 16, (count, 64), dtype=np.uint8)]
-            subjects = pl.Series(number // 3000).cast(pl.String)
-            planted = pl.Series(number < 300)
-            columns = {
-                "uid": pl.select(pl.format("{}/{}", pl.lit(split), pl.Series(number)))["literal"],
-                "database": pl.Series(number % 2),
-                "subject": pl.select(pl.when(planted).then(pl.lit("both")).otherwise(pl.lit(split) + subjects))[
-                    "literal"
-                ],
-                "track": pl.select(pl.lit(f"{split} clip ") + pl.Series(number // 300).cast(pl.String))["literal"],
-                "image_digest": pl.Series(np.ascontiguousarray(digests).view("S64")[:, 0]).cast(pl.String),
-            }
-            ordered = {name: columns[name].to_arrow(compat_level=pl.CompatLevel.oldest()) for name in described}
-            table = pa.table(ordered).cast(described.arrow_schema)
-            write_shard(path / split / LABELS / shard_name(0, 1), table, described)
-            seal_group(path / split / LABELS, [shard_name(0, 1)], described, "0" * 64, split)
-        groups = {split: {LABELS: "0" * 64} for split in counts}
-        write_manifest(path, Manifest(fingerprint="0" * 16, databases=databases, rows=counts, groups=groups))
+        layout = Layout(databases=("affectnet", "affwild2"))
+        write_dataset(
+            path, layout, {split: (-(-count // GUARDED_ROWS), shards(split)) for split, count in counts.items()}
+        )
         start, busy = time.perf_counter(), time.process_time()
         found = guard_dataset(open_dataset(path), leaks="report")
         seconds = {"wall": time.perf_counter() - start, "processor": time.process_time() - busy}

@@ -26,13 +26,14 @@ sys.path[:0] = [str(REPOSITORY), str(REPOSITORY / "tests" / "affect_data")]
 
 import balance_references as by_row  # noqa: E402
 import numpy as np  # noqa: E402
-import pyarrow as pa  # noqa: E402
+import polars as pl  # noqa: E402
 
 from affect_data.balance.drawing import draw  # noqa: E402
 from affect_data.balance.inverse_frequency import inverse_frequency, plane_bin, tempered_frequency, thinned  # noqa: E402
 from affect_data.balance.ml_ros import charte_clones, clones_to_target, published_clones  # noqa: E402
 from affect_data.statistics.imbalance import irlbl, scumble_of_rows  # noqa: E402
 
+SYNTHETIC = ("affwild2", "disfa", "expw", "ferplus")
 PREVALENCE = (0.10, 0.044, 0.136, 0.22, 0.33, 0.29, 0.20, 0.0255, 0.0251, 0.0232, 0.53, 0.064)
 """Shares of twelve action units; imbalance ratios from 1 to 23."""
 
@@ -166,70 +167,56 @@ def drawing(rows: int) -> None:
 
 def synthetic_dataset(path: Path, rows: int) -> None:
     """A dataset folder with the label columns that statistics read, and no images."""
-    from datasets import ClassLabel, Features, List, Value
+    from folders import write_dataset
 
-    from affect_data.dataset.folder import Manifest
-    from affect_data.dataset.schema import LABELS
-    from affect_data.dataset.writing import seal_group, shard_name, write_manifest, write_shard
-    from affect_data.vocabulary import ACTION_UNITS, COMPOUND_EXPRESSIONS, EXPRESSIONS
+    from affect_data.dataset.layout import Layout
+    from affect_data.vocabulary import ACTION_UNITS
 
-    units, databases = len(ACTION_UNITS), ["affwild2", "disfa", "expw", "ferplus"]
-    features = Features(
-        {
-            "database": ClassLabel(names=databases),
-            "subject": Value("string"),
-            "au": List(Value("int8"), length=units),
-            "au_intensity_mask": List(Value("bool"), length=units),
-            "expression": ClassLabel(names=list(EXPRESSIONS)),
-            "expression_votes": List(Value("float32"), length=len(EXPRESSIONS)),
-            "compound_expression": ClassLabel(names=list(COMPOUND_EXPRESSIONS)),
-            "valence": Value("float32"),
-            "arousal": Value("float32"),
-            "va_mask": Value("bool"),
-        }
-    )
     shard_rows = min(rows, 250_000)
-    count = -(-rows // shard_rows)
-    folder = path / "train" / LABELS
-    for index in range(count):
-        size = min(shard_rows, rows - index * shard_rows)
-        table = synthetic_labels(np.random.default_rng(index), size, units, len(EXPRESSIONS))
-        write_shard(folder / shard_name(index, count), table, features)
-    seal_group(folder, [shard_name(index, count) for index in range(count)], features, "0" * 64, "train")
-    groups = {"train": {LABELS: "0" * 64}}
-    write_manifest(path, Manifest(fingerprint="0" * 16, databases=databases, rows={"train": rows}, groups=groups))
+    sizes = [min(shard_rows, rows - start) for start in range(0, rows, shard_rows)]
+    shards = ((synthetic_labels(np.random.default_rng(index), size), None) for index, size in enumerate(sizes))
+    coded = ACTION_UNITS[: len(PREVALENCE)]
+    layout = Layout(databases=SYNTHETIC, action_units=coded, intensities=coded, side=("votes",))
+    write_dataset(path, layout, {"train": (len(sizes), shards)})
 
 
-def synthetic_labels(rng: np.random.Generator, rows: int, units: int, classes: int) -> pa.Table:
+def synthetic_labels(rng: np.random.Generator, rows: int) -> pl.DataFrame:
+    from folders import slots
+
+    from affect_data.vocabulary import ACTION_UNITS, EXPRESSIONS
+
+    units, classes = len(ACTION_UNITS), len(EXPRESSIONS)
     database = rng.choice(4, rows, p=[0.6, 0.1, 0.2, 0.1])
     au = np.full((rows, units), -1, np.int8)
     coded = database < 2
     au[coded, : len(PREVALENCE)] = rng.random((coded.sum(), len(PREVALENCE))) < np.array(PREVALENCE)
-    graded = np.zeros((rows, units), np.bool_)
-    graded[database == 1, : len(PREVALENCE)] = True
-    expression = np.where(database == 1, -1, rng.integers(0, classes, rows))
+    intensity = np.full((rows, units), np.nan, np.float32)
+    graded = database == 1
+    intensity[graded, : len(PREVALENCE)] = 2 * au[graded, : len(PREVALENCE)]
+    expression = np.where(graded, -1, rng.integers(0, classes, rows))
     votes = np.full((rows, classes), np.nan, np.float32)
     voted = database == 3
     votes[voted] = rng.multinomial(10, np.full(classes, 1 / classes), voted.sum()) / 10
     has_va = database == 0
     valence, arousal = (np.where(has_va, rng.uniform(-1, 1, rows), np.nan).astype(np.float32) for _ in range(2))
-
-    def slots(values: np.ndarray) -> pa.Array:
-        return pa.FixedSizeListArray.from_arrays(pa.array(values.reshape(-1)), values.shape[1])
-
-    return pa.table(
+    return pl.DataFrame(
         {
-            "database": pa.array(database.astype(np.int64)),
-            "subject": pa.array(np.char.add("person", rng.integers(0, 500, rows).astype(str))),
-            "au": slots(au),
-            "au_intensity_mask": slots(graded),
-            "expression": pa.array(expression.astype(np.int64)),
-            "expression_votes": slots(votes),
-            "compound_expression": pa.array(np.full(rows, -1, np.int64)),
-            "valence": pa.array(valence),
-            "arousal": pa.array(arousal),
-            "va_mask": pa.array(has_va),
+            "uid": np.char.add("row", np.arange(rows).astype(str)),
+            "database": np.array(SYNTHETIC)[database],
+            "subject": np.char.add("person", rng.integers(0, 500, rows).astype(str)),
+            "expression": expression,
+            "expression_mask": expression >= 0,
+            "valence": valence,
+            "arousal": arousal,
+            "va_mask": has_va,
+            "image_digest": ["0" * 64] * rows,
         }
+    ).with_columns(
+        slots(au, "au"),
+        slots(au >= 0, "au_mask"),
+        slots(intensity, "au_intensity"),
+        slots(~np.isnan(intensity), "au_intensity_mask"),
+        slots(votes, "expression_votes"),
     )
 
 

@@ -240,44 +240,25 @@ def face_dataset(path: Path, files: Sequence[bytes], units: np.ndarray) -> None:
         files: JPEGs.
         units: int8 [rows, A], 0 or 1.
     """
+    import polars as pl
     import pyarrow as pa
+    from folders import slots, write_dataset
 
-    from affect_data.dataset.folder import Manifest
-    from affect_data.dataset.hashing import content_hash
-    from affect_data.dataset.schema import COLUMNS, IMAGES, LABELS, arrow_schema, features
-    from affect_data.dataset.writing import seal_group, shard_name, write_manifest, write_shard
+    from affect_data.dataset.layout import Layout
+    from affect_data.dataset.schema import IMAGES, arrow_schema
     from affect_data.vocabulary import ACTION_UNITS
 
     count = len(files)
     au = np.full((count, len(ACTION_UNITS)), -1, dtype=np.int8)
     au[:, : units.shape[1]] = units
-    known: dict[str, list[Any]] = {
-        "uid": [f"expw:photo/{row:06d}#0" for row in range(count)],
-        "database": [0] * count,
-        "source_file": ["labels.txt"] * count,
-        "au": au.tolist(),
-        "au_mask": (au >= 0).tolist(),
-        "image_digest": ["0" * 64] * count,
-    }
-    for column in COLUMNS:
-        if column.group == LABELS and column.name not in known:
-            slots = getattr(column.type, "list_size", 0)
-            value = column.type.value_type if slots else column.type
-            absent = "" if pa.types.is_string(value) else False if pa.types.is_boolean(value) else 0
-            fill = absent if column.missing is None else column.missing
-            known[column.name] = [[fill] * slots if slots else fill] * count
-    schema = arrow_schema(LABELS)
-    images = [{"bytes": data, "path": None} for data in files]
-    tables = {
-        LABELS: pa.table({name: pa.array(known[name], schema.field(name).type) for name in schema.names}),
-        IMAGES: pa.table({"image": pa.array(images, arrow_schema(IMAGES).field("image").type)}),
-    }
-    groups = {group: content_hash(tables[LABELS], seed=group) for group in tables}
-    for group, table in tables.items():
-        described = features(group, ("expw",))
-        write_shard(path / "train" / group / shard_name(0, 1), table, described)
-        seal_group(path / "train" / group, [shard_name(0, 1)], described, groups[group], "train")
-    fingerprint = content_hash(pa.table({"groups": [str(groups)]}))
-    write_manifest(
-        path, Manifest(fingerprint=fingerprint, databases=["expw"], rows={"train": count}, groups={"train": groups})
-    )
+    labels = pl.DataFrame(
+        {
+            "uid": [f"expw:photo/{row:06d}#0" for row in range(count)],
+            "database": ["expw"] * count,
+            "source_file": ["labels.txt"] * count,
+            "image_digest": ["0" * 64] * count,
+        }
+    ).with_columns(slots(au, "au"), slots(au >= 0, "au_mask"))
+    images = pa.array([{"bytes": data, "path": None} for data in files], arrow_schema(IMAGES).field("image").type)
+    layout = Layout(databases=("expw",), action_units=ACTION_UNITS[: units.shape[1]])
+    write_dataset(path, layout, {"train": (1, [(labels, images)])})

@@ -82,10 +82,15 @@ class Data:
         face_dataset(self.path / "merged", files, self.units)
 
     def hub_dataset(self) -> Any:  # noqa: ANN401 - datasets is untyped
-        """The same memory maps as an ordinary Hugging Face dataset: image, au, row."""
+        """The same memory maps as an ordinary Hugging Face dataset: image, and au as lists, as others store them."""
+        from datasets import Dataset, Features, List, Value, concatenate_datasets
+
         from affect_data.dataset.folder import load_dataset
 
-        return load_dataset(self.path / "merged", "train").select_columns(["image", "au"])
+        images = load_dataset(self.path / "merged", "train").select_columns(["image"])
+        units = {"au": List(Value("int8"), length=self.units.shape[1])}
+        labels = Dataset.from_dict({"au": self.units.tolist()}, features=Features(units))
+        return concatenate_datasets([images, labels], axis=1)
 
 
 # ---------------------------------------------------------------- what variants share

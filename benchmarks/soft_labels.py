@@ -19,61 +19,53 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pyarrow as pa
+from folders import slots, write_dataset
 
-from affect_data.dataset.folder import Manifest, load_dataset, open_dataset
-from affect_data.dataset.kinds.soft_labels import SoftLabelProvenance
-from affect_data.dataset.schema import IMAGES, LABELS, arrow_schema, features
+from affect_data.dataset.folder import load_dataset, open_dataset
+from affect_data.dataset.kinds.soft_labels import SOFT_LABELS, SoftLabelProvenance
+from affect_data.dataset.layout import Layout
+from affect_data.dataset.schema import IMAGES, LABELS
 from affect_data.dataset.soft_labels import ROWS_PER_BATCH, SoftLabelWriter
-from affect_data.dataset.writing import seal_group, shard_name, write_manifest, write_shard
 from affect_data.vocabulary import ACTION_UNITS, EXPRESSIONS
 
 WIDTHS = {"au": 12, "expression": 7, "valence": 14, "arousal": 14}
+LABELLED = ACTION_UNITS[:12]
 SHARD = 50_000
 READS, READ_ROWS = 300, 256
 
 
-def label_table(start: int, count: int) -> pa.Table:
-    """Labels of neighbouring rows, in the dataset's schema."""
-    numbers = np.arange(start, start + count)
-    columns: dict[str, Any] = {}
-    for field in arrow_schema(LABELS):
-        kind = field.type
-        if field.name == "uid":
-            column = pa.array([f"expw:photo/{number:07d}#0" for number in numbers.tolist()])
-        elif pa.types.is_fixed_size_list(kind):
-            values = pa.array(np.zeros(count * kind.list_size, np.int8)).cast(kind.value_type)
-            column = pa.FixedSizeListArray.from_arrays(values, kind.list_size)
-        elif pa.types.is_string(kind):
-            column = pa.array(["0" * 64 if field.name == "image_digest" else "photo"] * count)
-        else:
-            column = pa.array(np.zeros(count, np.int8)).cast(kind)
-        columns[field.name] = column
-    return pa.table(columns).cast(arrow_schema(LABELS))
+def labels_of(start: int, count: int) -> pl.DataFrame:
+    """Labels of neighbouring rows."""
+    numbers = range(start, start + count)
+    labels = pl.DataFrame(
+        {
+            "uid": [f"expw:photo/{number:07d}#0" for number in numbers],
+            "database": ["expw"] * count,
+            "source_file": ["photo"] * count,
+            "image_digest": ["0" * 64] * count,
+        }
+    )
+    au = np.zeros((count, len(ACTION_UNITS)), np.int8)
+    au[:, len(LABELLED) :] = -1
+    return labels.with_columns(slots(au, "au"), slots(au == 0, "au_mask"))
 
 
-def image_table(count: int, size: int, rng: np.random.Generator) -> pa.Table:
+def images_of(count: int, size: int, rng: np.random.Generator) -> pa.Array:
     """Images of random bytes."""
     offsets = pa.array(np.arange(count + 1, dtype=np.int32) * size)
     data = pa.Array.from_buffers(
         pa.binary(), count, [None, offsets.buffers()[1], pa.py_buffer(rng.bytes(count * size))]
     )
-    image = pa.StructArray.from_arrays([data, pa.nulls(count, pa.string())], ["bytes", "path"])
-    return pa.table({"image": image}).cast(arrow_schema(IMAGES))
+    return pa.StructArray.from_arrays([data, pa.nulls(count, pa.string())], ["bytes", "path"])
 
 
 def make_dataset(path: Path, rows: int, image_bytes: int) -> None:
     rng = np.random.default_rng(0)
-    starts = range(0, rows, SHARD)
-    names = [shard_name(index, len(starts)) for index in range(len(starts))]
-    for name, start in zip(names, starts, strict=True):
-        count = min(SHARD, rows - start)
-        write_shard(path / "train" / LABELS / name, label_table(start, count), features(LABELS, ["expw"]))
-        write_shard(path / "train" / IMAGES / name, image_table(count, image_bytes, rng), features(IMAGES, ["expw"]))
-    for group in (LABELS, IMAGES):
-        seal_group(path / "train" / group, names, features(group, ["expw"]), group * 4, "train")
-    groups = {"train": {group: group * 4 for group in (LABELS, IMAGES)}}
-    write_manifest(path, Manifest(fingerprint="benchmark", databases=["expw"], rows={"train": rows}, groups=groups))
+    sizes = {start: min(SHARD, rows - start) for start in range(0, rows, SHARD)}
+    shards = ((labels_of(start, count), images_of(count, image_bytes, rng)) for start, count in sizes.items())
+    write_dataset(path, Layout(databases=("expw",), action_units=LABELLED), {"train": (len(sizes), shards)})
 
 
 def make_logits(rows: int) -> dict[str, np.ndarray]:
@@ -83,21 +75,21 @@ def make_logits(rows: int) -> dict[str, np.ndarray]:
     }
 
 
-def provenance(name: str = "teacher") -> SoftLabelProvenance:
+def provenance(path: Path, name: str = "teacher") -> SoftLabelProvenance:
     return SoftLabelProvenance(
         name=name,
         teacher_id="benchmark",
         teacher_revision=name,
-        dataset_fingerprint="benchmark",
+        made_from=SOFT_LABELS.made_from(open_dataset(path)),
         view="none",
-        action_units=ACTION_UNITS[:12],
+        action_units=LABELLED,
         expressions=EXPRESSIONS[:7],
         valence_arousal_bins=14,
     )
 
 
 def write_affectkit(path: Path, logits: dict[str, np.ndarray], name: str) -> None:
-    writer = SoftLabelWriter(path, provenance(name), ROWS_PER_BATCH)
+    writer = SoftLabelWriter(path, provenance(path, name), ROWS_PER_BATCH)
     with writer.owned():
         for part in writer.missing():
             writer.write(part, {head: values[part.start : part.stop] for head, values in logits.items()})
@@ -166,10 +158,10 @@ def peak_memory(path: Path, rows: int) -> float:
     code = f"""
 from pathlib import Path
 import datasets, resource
-from benchmarks.soft_labels import *
+from soft_labels import *
 def private():
     return int(next(line for line in open("/proc/self/status") if line.startswith("RssAnon")).split()[1]) / 1024
-writer = SoftLabelWriter(Path({str(path)!r}), provenance("memory-{rows}"), ROWS_PER_BATCH)
+writer = SoftLabelWriter(Path({str(path)!r}), provenance(Path({str(path)!r}), "memory-{rows}"), ROWS_PER_BATCH)
 parts, most, base = writer.missing(), 0.0, None
 parts = parts[: -(-{rows} // ROWS_PER_BATCH)]
 for part in parts:
@@ -184,7 +176,7 @@ else:
 print(most - base)
 """
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=Path(__file__).parents[1]
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=Path(__file__).parent
     )
     return float(done.stdout)
 

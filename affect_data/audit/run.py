@@ -12,7 +12,7 @@ from affect_data.audit.base import FINDINGS, AuditedDataset, Progress, Severity
 from affect_data.audit.registry import AUDITS, audit_named
 from affect_data.dataset.folder import AUDIT as AUDIT
 from affect_data.dataset.folder import AUDIT_FINGERPRINT as FINGERPRINT
-from affect_data.dataset.folder import DatasetFolder, open_dataset
+from affect_data.dataset.folder import AUDIT_PICTURES, DatasetFolder, open_dataset
 from affect_data.errors import DataError
 from affect_data.files import exclusive, written_file
 
@@ -120,7 +120,9 @@ def _write(folder: DatasetFolder, found: pl.DataFrame, checks: tuple[str, ...]) 
     with suppress(NotAuditedError):
         found = _ordered(pl.concat([read_audit(folder.path).filter(~pl.col("check").is_in(list(checks))), found]))
     with exclusive(folder.path), written_file(folder.path / AUDIT) as partial:
-        found.write_parquet(partial, metadata={FINGERPRINT: folder.fingerprint})
+        found.write_parquet(
+            partial, metadata={FINGERPRINT: folder.fingerprint, AUDIT_PICTURES: folder.manifest.fingerprints.pictures}
+        )
 
 
 def _ordered(found: pl.DataFrame) -> pl.DataFrame:

@@ -117,7 +117,7 @@ def balance(path: Path | str, plan: Plan, name: str, seed: int = 0, draws: int |
         plan=plan.name,
         options=plan.described(),
         seed=seed,
-        dataset_fingerprint=folder.fingerprint,
+        made_from=BALANCE.made_from(folder),
         pools={report.column: report.to_json(histograms=False) for report in reports},
     )
     return BalanceReport(_write(folder, name, pools, provenance), name, plan, seed, reports)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,11 +18,17 @@ from affect_data.databases.base import SPLITS, Database, Scan
 from affect_data.databases.recognition import holdings, remedy
 from affect_data.databases.root import DatabaseRoot
 from affect_data.databases.totals import DRAWN_MARKER
+from affect_data.dataset.layout import Layout
 from affect_data.errors import AffectError, DatabaseNotFoundError, DataError, DefectsFoundError
 from affect_data.system_errors import reading
 
 FILES_LISTED: Final = 1000
 LINES_LISTED: Final = 10_000
+
+SHARD_BYTES: Final = 256 * 2**20
+"""Of the pictures of a shard."""
+PICTURES_WEIGHED: Final = 64
+ROWS_AT_LEAST: Final = 1000
 
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how much of it is done, and how much there is."""
@@ -191,29 +198,51 @@ def digest_files(root: Path, paths: Sequence[str]) -> dict[str, str]:
     return listed
 
 
-def shard_jobs(recipe: DataRecipe, read: dict[str, ReadDatabase], staging: Path) -> list[ShardJob]:
+def layout_of(read: Mapping[str, ReadDatabase]) -> Layout:
+    """The layout of a dataset of these read."""
+    return Layout.of(
+        [type(database.reader) for database in read.values()], [database.unified.labels for database in read.values()]
+    )
+
+
+def shard_jobs(recipe: DataRecipe, read: dict[str, ReadDatabase], layout: Layout, staging: Path) -> list[ShardJob]:
     """The shards of all splits. A shard holds rows of one database, so that a change in one leaves the shards of the others alone.
 
     Raises:
         DataError: there is no row.
     """
     jobs: list[ShardJob] = []
+    lengths = {name: recipe.shard_rows or rows_per_shard(database) for name, database in read.items()}
     for split in SPLITS:
         parts = [
-            (name, rows.slice(start, recipe.shard_rows))
+            (name, rows.slice(start, lengths[name]))
             for name, database in read.items()
             for rows in [database.unified.labels.filter(pl.col("split") == split).drop("split")]
-            for start in range(0, len(rows), recipe.shard_rows)
+            for start in range(0, len(rows), lengths[name])
         ]
         for index, (name, rows) in enumerate(parts):
             roots, options = {name: read[name].root}, {name: read[name].reader.options}
-            jobs.append(ShardJob(split, index, len(parts), rows, tuple(read), roots, options, staging))
+            jobs.append(ShardJob(split, index, len(parts), rows, layout, roots, options, staging))
     if not jobs:
         raise DataError(
             "no database of the recipe has a row: "
             + "; ".join(f"{name}: {_no_rows(database)}" for name, database in read.items())
         )
     return jobs
+
+
+def rows_per_shard(database: ReadDatabase) -> int:
+    """Rows whose pictures take about `SHARD_BYTES`: a thousand times a power of two, so that a few other pictures change no shard's borders."""
+    rows = database.unified.labels
+    opened = database.reader.open_images(database.root)
+    sizes = []
+    for image in rows["image"].gather_every(max(1, len(rows) // PICTURES_WEIGHED)):
+        try:
+            sizes.append(len(opened(image)))
+        except OSError:  # packing counts it
+            continue
+    mean = max(1.0, sum(sizes) / max(1, len(sizes)))
+    return ROWS_AT_LEAST << max(0, int(math.log2(max(1.0, SHARD_BYTES / mean / ROWS_AT_LEAST))))
 
 
 def is_drawn(database: ReadDatabase) -> bool:

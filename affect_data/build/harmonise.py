@@ -8,8 +8,9 @@ import polars as pl
 
 from affect_data.build.recipe import SplitOptions
 from affect_data.build.splits import assign_splits
-from affect_data.databases.base import TASKS, Database, Scan
+from affect_data.databases.base import SPLITS, TASKS, Database, Scan
 from affect_data.databases.refusal import row_defects
+from affect_data.dataset.layout import origins_of
 from affect_data.dataset.schema import (
     LABEL_COLUMNS,
     MISSING_CLASS,
@@ -45,12 +46,14 @@ class Unified:
     """The unified rows of one database.
 
     Attributes:
-        labels: label columns of the schema but for `image_digest`, with the class `database` still by name, and beside them `image` (path relative to
-            the root), `split`, and `score_<name>` for each score of the database, NaN where a row has none.
+        labels: label columns of the schema but for `image_digest`, with the class `database` still by name, and beside them `origin`, `image` (path
+            relative to the root), `split`, and `score_<name>` for each score of the database, NaN where a row has none.
+        origins: what the rows' `origin` counts in, with the columns of `layout.ORIGIN_COLUMNS`.
         masked: `task, reason, rows`: labels that stand in the files and are not used.
     """
 
     labels: pl.DataFrame
+    origins: pl.DataFrame
     masked: pl.DataFrame
 
 
@@ -90,7 +93,8 @@ def harmonise(scan: Scan, database: Database, release: str, splits: SplitOptions
     _refuse_duplicates(labels, database.name, ["uid", "split"] if splits.policy == "follow_task" else ["uid"])
     for _, part in labels.group_by("split", maintain_order=True):
         check_rules(part, RULES_BEFORE_IMAGES)
-    return Unified(labels, masked)
+    stored = pl.concat([labels.filter(pl.col("split") == split) for split in SPLITS])
+    return Unified(*origins_of(stored), masked)
 
 
 def _with_all_columns(rows: pl.DataFrame, database: Database) -> pl.DataFrame:

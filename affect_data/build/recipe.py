@@ -41,7 +41,7 @@ class DataRecipe(BaseModel):
     databases: dict[str, DatabaseOptions]
     splits: SplitOptions = SplitOptions()
     workers: int = Field(1, ge=1, description="processes that pack images")
-    shard_rows: int = Field(2000, ge=1, description="rows in one Arrow file")
+    shard_rows: int | None = Field(None, ge=1, description="rows in one Arrow file; by default as many as make 256 MB")
     decisions: tuple[str, ...] = Field((), description="files of `affect-data review`, relative to the recipe")
 
     def content(self) -> dict[str, Any]:

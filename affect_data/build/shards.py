@@ -18,18 +18,17 @@ from affect_data.bounds import read_json
 from affect_data.databases.base import IMAGE_MISSING, DatabaseOptions
 from affect_data.databases.registry import DATABASES, scores_of
 from affect_data.dataset.hashing import content_hash
+from affect_data.dataset.layout import PEOPLE, PEOPLE_COLUMNS, Layout, shown_hash
 from affect_data.dataset.schema import (
     IMAGES,
     LABEL_COLUMNS,
-    LABELS,
     MISSING_NUMBER,
     SCHEMA_VERSION,
     check_rules,
-    features,
     score_features,
 )
-from affect_data.dataset.writing import shard_name, write_shard
-from affect_data.files import write_text
+from affect_data.dataset.writing import LABELS_PER_BATCH, shard_name, write_shard
+from affect_data.files import write_bytes, write_text
 from affect_data.pictures import Examined, box_misses, examine
 from affect_data.system_errors import reading
 
@@ -50,8 +49,8 @@ class ShardJob:
         split: of the dataset.
         index: position among the shards of the split.
         count: how many shards the split has.
-        rows: label columns without `image_digest`, the database by name, `image`, and `score_<name>` where the database has scores.
-        databases: names of all merged databases.
+        rows: label columns without `image_digest`, the database by name, `origin`, `image`, and `score_<name>` where the database has scores.
+        layout: of the dataset.
         roots: folder by database name; no part of the content.
         options: recipe options by database name.
         staging: folder that receives ``<split>/<group>/<shard>``.
@@ -61,7 +60,7 @@ class ShardJob:
     index: int
     count: int
     rows: pl.DataFrame
-    databases: tuple[str, ...]
+    layout: Layout
     roots: dict[str, Path]
     options: dict[str, DatabaseOptions]
     staging: Path
@@ -69,19 +68,22 @@ class ShardJob:
     def key(self) -> str:
         """sha256 of what decides the shard, but for the bytes of the pictures."""
         readers = [f"{name} {DATABASES[name].reader_version}" for name in self.rows["database"].unique().sort()]
-        place = (
-            f"schema {SCHEMA_VERSION}; usable {USABLE}; {self.split}; {','.join(self.databases)}; {','.join(readers)}"
-        )
+        layout = self.layout.model_dump_json()
+        place = f"schema {SCHEMA_VERSION}; usable {USABLE}; {self.split}; {layout}; {','.join(readers)}"
         return content_hash(self.rows.to_arrow(), seed=place)
 
     @property
     def groups(self) -> tuple[str, ...]:
-        """The column groups of the dataset: images, labels, and one for each score that any of its databases has."""
-        return (IMAGES, LABELS, *scores_of(self.databases))
+        """The column groups of the dataset: images, labels with their side groups, and one for each score that any of its databases has."""
+        return (IMAGES, *self.layout.groups, *scores_of(self.layout.databases))
 
     def path(self, group: str) -> Path:
         """Where the shard of a group is written."""
         return self.staging / self.split / group / shard_name(self.index, self.count)
+
+    def digests_path(self) -> Path:
+        """Where the digests of all pictures that it names are written, those of lost ones too."""
+        return self.staging / self.split / f"{self.index:05d}.digests"
 
     def record_path(self) -> Path:
         """Where the record of the finished shard is written, last of its files."""
@@ -97,7 +99,8 @@ class ShardRecord:
         index: position among the shards of the split.
         key: `ShardJob.key`.
         rows: rows that were written.
-        pictures: sha256 over the bytes of all pictures that the shard names, in order; missing ones count as empty.
+        pictures: sha256 over `picture_digests`.
+        fingerprints: content hash of the shard by column group, and of `PEOPLE`.
         failures: rows that were not written, with the columns of `FAILURE_COLUMNS`.
         reused: whether an earlier build had finished it.
     """
@@ -107,6 +110,7 @@ class ShardRecord:
     key: str
     rows: int
     pictures: str
+    fingerprints: dict[str, str]
     failures: list[dict[str, str | int]] = field(default_factory=list)
     reused: bool = False
 
@@ -121,15 +125,16 @@ def pack_shard(job: ShardJob) -> ShardRecord:
     finished = _finished(job, key)
     if finished is not None:
         return finished
-    pictures = hashlib.sha256()
+    seen = bytearray()
     kept: list[bool] = []
     digests: list[str] = []
     images: list[dict[str, bytes | str]] = []
     failures: list[dict[str, str | int]] = []
     examined: tuple[str, Examined] = ("", Examined(""))
     for row, data in _pictures(job):
-        digest = hashlib.sha256(data or b"").hexdigest()
-        pictures.update(digest.encode())
+        hashed = hashlib.sha256(data or b"")
+        digest = hashed.hexdigest()
+        seen += hashed.digest()
         if data is not None and examined[0] != digest:
             examined = (digest, examine(data))
         reason, detail = _unusable(row, data, examined[1])
@@ -140,8 +145,14 @@ def pack_shard(job: ShardJob) -> ShardRecord:
         else:
             digests.append(digest)
             images.append({"bytes": data, "path": f"{row['database']}/{row['image']}"})
-    _write(job, job.rows.filter(pl.Series(kept, dtype=pl.Boolean)), digests, images)
-    record = ShardRecord(job.split, job.index, key, len(images), pictures.hexdigest(), failures)
+    rows = job.rows.filter(pl.Series(kept, dtype=pl.Boolean)).with_columns(
+        pl.Series("image_digest", digests, dtype=pl.String)
+    )
+    fingerprints = _write(job, rows, images)
+    record = ShardRecord(
+        job.split, job.index, key, len(images), hashlib.sha256(seen).hexdigest(), fingerprints, failures
+    )
+    write_bytes(job.digests_path(), bytes(seen))
     write_text(job.record_path(), json.dumps(asdict(record), sort_keys=True) + "\n")
     return record
 
@@ -158,12 +169,9 @@ def _unusable(row: Mapping[str, Any], data: bytes | None, picture: Examined) -> 
     return "", ""
 
 
-def pictures_digest(job: ShardJob) -> str:
-    """sha256 over the bytes of all pictures that the shard names: `ShardRecord.pictures` of a shard that was packed now."""
-    pictures = hashlib.sha256()
-    for _, data in _pictures(job):
-        pictures.update(hashlib.sha256(data or b"").hexdigest().encode())
-    return pictures.hexdigest()
+def picture_digests(job: ShardJob) -> bytes:
+    """sha256 of the bytes of every picture that the shard names, in order, 32 bytes each; a missing one counts as empty."""
+    return b"".join(hashlib.sha256(data or b"").digest() for _, data in _pictures(job))
 
 
 def _pictures(job: ShardJob) -> Iterator[tuple[dict[str, Any], bytes | None]]:
@@ -191,21 +199,29 @@ def _finished(job: ShardJob, key: str) -> ShardRecord | None:
         return None
     if record.key != key or not all(job.path(group).is_file() for group in job.groups):
         return None
-    return replace(record, reused=True) if pictures_digest(job) == record.pictures else None
+    return replace(record, reused=True) if _same_pictures(job, record) else None
 
 
-def _write(job: ShardJob, rows: pl.DataFrame, digests: list[str], images: list[dict[str, bytes | str]]) -> None:
-    codes = {name: code for code, name in enumerate(sorted(job.databases))}
-    labels = rows.with_columns(
-        pl.col("database").replace_strict(codes, return_dtype=pl.Int64),
-        pl.Series("image_digest", digests, dtype=pl.String),
-    ).select(column.name for column in LABEL_COLUMNS)
-    check_rules(labels)
-    image_features = features(IMAGES, job.databases)
+def _same_pictures(job: ShardJob, record: ShardRecord) -> bool:
+    return job.digests_path().is_file() and hashlib.sha256(picture_digests(job)).hexdigest() == record.pictures
+
+
+def _write(job: ShardJob, rows: pl.DataFrame, images: list[dict[str, bytes | str]]) -> dict[str, str]:
+    """Writes the shard of every column group; returns their fingerprints."""
+    check_rules(rows.select(column.name for column in LABEL_COLUMNS))
     table = pa.table({"image": pa.array(images, type=pa.struct({"bytes": pa.binary(), "path": pa.string()}))})
-    write_shard(job.path(IMAGES), table, image_features)
-    write_shard(job.path(LABELS), labels.to_arrow(), features(LABELS, job.databases))
-    for score in scores_of(job.databases):
+    write_shard(job.path(IMAGES), table, job.layout.features(IMAGES))
+    found = {
+        IMAGES: shown_hash(rows),
+        PEOPLE: content_hash(rows.select(PEOPLE_COLUMNS).to_arrow()),
+    }
+    for group in job.layout.groups:
+        stored = job.layout.stored(rows, group)
+        write_shard(job.path(group), stored, job.layout.features(group), LABELS_PER_BATCH)
+        found[group] = content_hash(stored)
+    for score in scores_of(job.layout.databases):
         none = pl.repeat(MISSING_NUMBER, len(rows), dtype=pl.Float32, eager=True)
-        values = rows.get_column(f"score_{score}", default=none)
-        write_shard(job.path(score), pa.table({score: values.to_arrow()}), score_features(score))
+        values = pa.table({score: rows.get_column(f"score_{score}", default=none).to_arrow()})
+        write_shard(job.path(score), values, score_features(score), LABELS_PER_BATCH)
+        found[score] = content_hash(values)
+    return found

@@ -189,6 +189,48 @@ def stats(
             out_console.print("\n" + describe_full_statistics(found), markup=False)
 
 
+@app.command(epilog="Example: `affect-data diff merged other` or `affect-data diff old.lock.json merged`")
+def diff(
+    before: Annotated[Path, typer.Argument(metavar="A", help="A dataset folder, or its dataset.lock.json.")],
+    after: Annotated[Path, typer.Argument(metavar="B", help="Another.")],
+    as_json: Json = False,
+) -> None:
+    """Say in what two datasets differ: databases, releases, options, files, rows by split; ends with 1 where they do."""
+    from affect_data.build.content import differences
+    from affect_data.build.existing import lock_at
+
+    found = differences(lock_at(before), lock_at(after))
+    if as_json:
+        print_json({"equal": not found, "differences": found})
+    else:
+        out_console.print("\n".join(found) if found else "the same rows, labels and pictures", markup=False)
+    if found:
+        raise typer.Exit(1)
+
+
+@app.command(epilog="Example: `affect-data upgrade merged`")
+def upgrade(
+    dataset: Annotated[Path, typer.Argument(metavar="DATASET", help="A dataset folder that an older affectkit wrote.")],
+    as_json: Json = False,
+) -> None:
+    """Bring a dataset folder to the present format: labels are stored anew, no picture is written."""
+    from affect_data.dataset.upgrade import upgrade as run_upgrade
+
+    folder = run_upgrade(dataset)
+    if as_json:
+        print_json(
+            {
+                "dataset": str(dataset),
+                "format_version": folder.manifest.format_version,
+                "fingerprint": folder.fingerprint,
+            }
+        )
+    else:
+        out_console.print(
+            f"{dataset} is in format {folder.manifest.format_version}; fingerprint {folder.fingerprint}", markup=False
+        )
+
+
 @app.command(epilog="Example: `affect-data schema`")
 def schema(as_json: Json = False) -> None:
     """Print the schema of a merged dataset: columns, fills and named rules."""

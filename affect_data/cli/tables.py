@@ -107,6 +107,10 @@ def describe_build(report: BuildReport) -> str:
             else ""
         )
         lines.append(f"built {dataset.path}: {splits}; fingerprint {dataset.fingerprint}{reused}")
+        if report.groups_kept:
+            lines.append(f"kept: {', '.join(report.groups_kept)}")
+        if report.groups_lost:
+            lines.append(f"do not fit any more: {', '.join(report.groups_lost)}")
     return "\n".join(lines)
 
 
@@ -130,6 +134,8 @@ def build_to_json(report: BuildReport) -> dict[str, Any]:
         "rows": report.dataset.manifest.rows,
         "leaks": list(report.leaks),
         "decisions": report.decisions,
+        "groups_kept": list(report.groups_kept),
+        "groups_lost": list(report.groups_lost),
         "databases": {name: asdict(found) for name, found in report.databases.items()},
     }
 

@@ -1,6 +1,6 @@
 """Which rows decisions are about, and whether they still fit: rows are found by database, picture and face, never by a name alone."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -10,10 +10,16 @@ import pyarrow as pa
 
 from affect_data.corrections.decisions import Decision, Field_, in_force
 from affect_data.corrections.label_values import change_rows, labels_of
-from affect_data.dataset.schema import LABELS, check_rules, features
-from affect_data.dataset.writing import write_shard
+from affect_data.dataset.folder import LABEL_NAMES
+from affect_data.dataset.hashing import content_hash
+from affect_data.dataset.layout import Layout
+from affect_data.dataset.schema import check_rules
+from affect_data.dataset.view import LabelView, side_by_side
+from affect_data.dataset.writing import LABELS_PER_BATCH, write_shard
 
 NO_SUCH_FACE: Final = "no row has this picture and face"
+NO_PLACE: Final = "no merged database codes this label"
+WHOLE_STEPS: Final = "all intensities of the dataset are whole steps, this one is not"
 ANOTHER_PICTURE: Final = "the row of this uid has another picture"
 SEVERAL_ROWS: Final = "several rows have this picture and face, and none this uid"
 CHANGED_SINCE: Final = "the label is no longer the one that was decided about"
@@ -21,14 +27,46 @@ CHANGED_SINCE: Final = "the label is no longer the one that was decided about"
 
 @dataclass(frozen=True)
 class LabelShard:
-    """One Arrow file of labels."""
+    """One shard of labels, with its side groups.
+
+    Attributes:
+        split: of the dataset.
+        files: its Arrow file by column group.
+        view: of the dataset.
+    """
 
     split: str
-    path: Path
+    files: Mapping[str, Path]
+    view: LabelView
 
-    def read(self) -> pa.Table:
-        """Its rows, over a memory map."""
-        return pa.ipc.open_stream(pa.memory_map(str(self.path))).read_all()
+    def read(self, columns: Sequence[str] = LABEL_NAMES) -> pa.Table:
+        """Its rows, with columns of the schema."""
+        return self.view.table(self._stored(), columns)
+
+    def changed(self, labels: pa.Table) -> dict[str, pa.Table]:
+        """The column groups that differ with other labels, as they are stored then.
+
+        Args:
+            labels: as `read` gives them.
+        """
+        rows = pl.from_arrow(labels)
+        assert isinstance(rows, pl.DataFrame)
+        rows = rows.with_columns(pl.Series("origin", self._stored().column("origin").to_numpy()))
+        tables = {group: self.view.layout.stored(rows, group) for group in self.files}
+        return {
+            group: table for group, table in tables.items() if content_hash(table) != content_hash(self._own(group))
+        }
+
+    def write(self, group: str, stored: pa.Table, path: Path) -> str:
+        """Writes a column group of its rows to a file; returns the fingerprint."""
+        write_shard(path, stored, self.view.layout.features(group), LABELS_PER_BATCH)
+        return content_hash(stored)
+
+    def _own(self, group: str) -> pa.Table:
+        return pa.ipc.open_stream(pa.memory_map(str(self.files[group]))).read_all()
+
+    def _stored(self) -> pa.Table:
+        return side_by_side([self._own(group) for group in self.files])
 
 
 @dataclass(frozen=True)
@@ -86,6 +124,7 @@ class Matching:
         return {
             "applied": len({change.decision.id for change in self.changes}),
             "already": self.already,
+            "ids": sorted({change.decision.id for change in self.changes}),
             "misfits": reasons,
             "misfit_uids": [misfit.decision.uid for misfit in self.misfits],
         }
@@ -112,6 +151,11 @@ def match(
     """
     wanted = [decision for decision in in_force(decisions) if decision.changes_labels]
     found = Matching(foreign=sum(decision.dataset != fingerprint for decision in wanted))
+    order = {decision.id: number for number, decision in enumerate(wanted)}
+    if shards:
+        because = [_no_place(shards[0].view.layout, decision) for decision in wanted]
+        found.misfits += [Misfit(decision, reason) for decision, reason in zip(wanted, because, strict=True) if reason]
+        wanted = [decision for decision, reason in zip(wanted, because, strict=True) if not reason]
     if not wanted:
         return found
     places, uids = _find(shards, sorted(databases), wanted)
@@ -126,7 +170,6 @@ def match(
     for place, chain in chains.items():
         row = tables[place.shard].slice(place.row, 1).to_pylist()[0]
         _follow(found, place, chain, labels_of(row).fields())
-    order = {decision.id: number for number, decision in enumerate(wanted)}
     found.changes.sort(key=lambda change: order[change.decision.id])
     found.misfits.sort(key=lambda misfit: order[misfit.decision.id])
     return found
@@ -141,7 +184,7 @@ def _find(
     places: dict[tuple[str, str, int], list[_Place]] = {}
     uids: set[str] = set()
     for number, shard in enumerate(shards):
-        keys = pl.from_arrow(shard.read().select(["uid", "database", "image_digest", "face"]))
+        keys = pl.from_arrow(shard.read(("uid", "database", "image_digest", "face")))
         assert isinstance(keys, pl.DataFrame)
         keys = keys.with_row_index("row")
         uids |= set(keys.filter(pl.col("uid").is_in(names.implode()))["uid"])
@@ -150,6 +193,14 @@ def _find(
             place = _Place(uid, shard.split, number, row)
             places.setdefault((databases[database], digest, face), []).append(place)
     return places, uids
+
+
+def _no_place(layout: Layout, decision: Decision) -> str:
+    """Why a dataset cannot hold the labels that a decision gives; empty where it can."""
+    for (name, number), value in decision.new.fields().items():
+        if value is not None and not layout.holds(name, number, value):
+            return WHOLE_STEPS if layout.holds(name, number, 0) else NO_PLACE
+    return ""
 
 
 def _place_of(decision: Decision, places: list[_Place], uids: set[str]) -> _Place | str:
@@ -226,7 +277,7 @@ def correct(
     databases: Sequence[str],
     decisions: Sequence[Decision],
     before_writing: Callable[[int], None],
-) -> dict[str, Any]:
+) -> tuple[dict[str, Any], dict[int, dict[str, str]]]:
     """Applies the decisions that fit to label files of a dataset in the making.
 
     Args:
@@ -236,13 +287,17 @@ def correct(
         before_writing: called with the position of a shard before it is written.
 
     Returns:
-        `Matching.summary`.
+        `Matching.summary`, and the new fingerprints of the shards that were written, by column group, by position.
 
     Raises:
         SchemaError: the new labels break a rule of the schema.
     """
     matching = match(shards, databases, decisions)
+    written = {}
     for number, table in changed_shards(shards, matching.changes):
         before_writing(number)
-        write_shard(shards[number].path, table, features(LABELS, databases))
-    return matching.summary()
+        shard = shards[number]
+        written[number] = {
+            group: shard.write(group, stored, shard.files[group]) for group, stored in shard.changed(table).items()
+        }
+    return matching.summary(), written

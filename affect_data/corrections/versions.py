@@ -29,10 +29,10 @@ from affect_data.bounds import read_json
 from affect_data.corrections.decisions import Decision, Labels, count_actions, read_decisions
 from affect_data.corrections.matching import Change, LabelShard, Matching, Misfit, changed_shards, match
 from affect_data.dataset.folder import DatasetFolder, Manifest, group_files, open_dataset, staged_group
-from affect_data.dataset.hashing import content_hash, dataset_fingerprint
+from affect_data.dataset.hashing import combined_hash
 from affect_data.dataset.kinds.registry import stale_groups
-from affect_data.dataset.schema import LABELS, features
-from affect_data.dataset.writing import seal_group, settle_groups, write_manifest, write_shard
+from affect_data.dataset.schema import LABELS
+from affect_data.dataset.writing import labels_fingerprint, seal_group, settle_groups, write_manifest
 from affect_data.errors import DataError
 from affect_data.files import exclusive, link_file, written_folder
 
@@ -99,17 +99,19 @@ def version_of(manifest: Manifest) -> int:
 
 
 def label_shards(folder: DatasetFolder) -> list[LabelShard]:
-    """The files of labels of a dataset, in row order."""
-    shards = []
+    """The shards of labels of a dataset, in row order."""
+    groups, shards = folder.manifest.layout.groups, []
     for split in folder.splits:
-        place = folder.group_folder(split, LABELS)
-        shards += [LabelShard(split, place / name) for name in group_files(place)]
+        places = {group: folder.group_folder(split, group) for group in groups}
+        for name in group_files(places[LABELS]):
+            files = {group: place / name for group, place in places.items()}
+            shards.append(LabelShard(split, files, folder.view))
     return shards
 
 
-def labels_fingerprint(shards: Sequence[LabelShard], databases: Sequence[str]) -> str:
-    """Hash of the labels of one split."""
-    return content_hash(pa.concat_tables(shard.read() for shard in shards), seed=",".join(sorted(databases)))
+def decision_files(folder: DatasetFolder) -> list[Path]:
+    """The files of decisions that made the versions of the labels, oldest first."""
+    return [_folder(folder, version) / DECISIONS for version in range(1, version_of(folder.manifest) + 1)]
 
 
 def apply_decisions(path: Path | str, decisions_file: Path, *, fitting: bool = False) -> AppliedReport:
@@ -133,7 +135,7 @@ def apply_decisions(path: Path | str, decisions_file: Path, *, fitting: bool = F
         folder = open_dataset(path)
         settle(folder)
         for split in folder.splits:
-            folder.load(split, [LABELS])
+            folder.load(split, folder.manifest.layout.groups)
         shards = label_shards(folder)
         matching = match(shards, folder.manifest.databases, decisions, folder.fingerprint)
         if matching.misfits and not fitting:
@@ -173,12 +175,14 @@ def undo_version(path: Path | str) -> tuple[DatasetFolder, int]:
             )
         kept = _folder(folder, version)
         before = read_json(kept / BEFORE)
-        for split in before["labels"]:
-            shutil.copytree(kept / split / LABELS, staged_group(folder.path / split / LABELS), copy_function=link_file)
         manifest = folder.manifest.model_copy(deep=True)
-        for split, fingerprint in before["labels"].items():
-            manifest.groups[split][LABELS] = fingerprint
-        manifest.fingerprint = before["fingerprint"]
+        for split, groups in before["groups"].items():
+            for group, fingerprint in groups.items():
+                place = staged_group(folder.path / split / group)
+                shutil.copytree(kept / split / group, place, copy_function=link_file)
+                manifest.groups[split][group] = fingerprint
+                manifest.shards[split][group] = before["shards"][split][group]
+        manifest.fingerprints = manifest.fingerprints.model_copy(update={"labels": labels_fingerprint(manifest)})
         if before["provenance"] is None:
             manifest.provenance.pop(LABELS, None)
         else:
@@ -233,9 +237,11 @@ def _write_version(
 ) -> None:
     manifest = folder.manifest.model_copy(deep=True)
     written = _stage(folder, shards, changes)
-    for split, fingerprint in written.items():
-        manifest.groups[split][LABELS] = fingerprint
-    manifest.fingerprint = dataset_fingerprint(manifest.groups)
+    for split, groups in written.items():
+        for group, hashes in groups.items():
+            manifest.groups[split][group] = combined_hash(hashes, seed=group)
+            manifest.shards[split][group] = hashes
+    manifest.fingerprints = manifest.fingerprints.model_copy(update={"labels": labels_fingerprint(manifest)})
     text = decisions_file.read_bytes()
     manifest.provenance[LABELS] = {
         "version": version,
@@ -245,42 +251,63 @@ def _write_version(
         "actions": count_actions(decisions),
     }
     before = {
-        "fingerprint": folder.fingerprint,
-        "labels": {split: folder.manifest.groups[split][LABELS] for split in written},
+        "groups": {
+            split: {group: folder.manifest.groups[split][group] for group in written[split]} for split in written
+        },
+        "shards": {
+            split: {group: folder.manifest.shards[split][group] for group in written[split]} for split in written
+        },
         "provenance": folder.manifest.provenance.get(LABELS),
     }
     with written_folder(_folder(folder, version)) as kept:
         (kept / DECISIONS).write_bytes(text)
         _table(changes).write_parquet(kept / CHANGES)
         (kept / BEFORE).write_text(json.dumps(before, indent=1) + "\n", encoding="utf-8")
-        for split in written:
-            shutil.copytree(folder.path / split / LABELS, kept / split / LABELS, copy_function=link_file)
+        for split, groups in written.items():
+            for group in groups:
+                shutil.copytree(folder.path / split / group, kept / split / group, copy_function=link_file)
     write_manifest(folder.path, manifest)
 
 
-def _stage(folder: DatasetFolder, shards: list[LabelShard], changes: list[Change]) -> dict[str, str]:
-    """Writes the new labels of the splits that change beside the old ones; returns their fingerprints."""
-    databases = folder.manifest.databases
-    described = features(LABELS, databases)
-    changed = {change.split for change in changes}
-    staged = {
-        number: LabelShard(shard.split, staged_group(folder.path / shard.split / LABELS) / shard.path.name)
-        for number, shard in enumerate(shards)
-        if shard.split in changed
-    }
-    for number, table in changed_shards(shards, changes):
-        write_shard(staged[number].path, table, described)
-    for number, shard in staged.items():
-        if not shard.path.exists():
-            shard.path.parent.mkdir(exist_ok=True)
-            link_file(shards[number].path, shard.path)
-    fingerprints = {}
-    for split in sorted(changed):
-        own = [shard for shard in staged.values() if shard.split == split]
-        fingerprints[split] = labels_fingerprint(own, databases)
-        names = [shard.path.name for shard in own]
-        seal_group(staged_group(folder.path / split / LABELS), names, described, fingerprints[split], split)
-    return fingerprints
+def _stage(folder: DatasetFolder, shards: list[LabelShard], changes: list[Change]) -> dict[str, dict[str, list[str]]]:
+    """Writes the new labels of the splits that change beside the old ones; returns the fingerprints of their shards by split and column group."""
+    rewritten = {number: shards[number].changed(table) for number, table in changed_shards(shards, changes)}
+    found: dict[str, dict[str, list[str]]] = {}
+    for split in sorted({change.split for change in changes}):
+        own = [number for number, shard in enumerate(shards) if shard.split == split]
+        found[split] = {}
+        for group in folder.manifest.layout.groups:
+            if any(group in rewritten.get(number, {}) for number in own):
+                found[split][group] = _stage_group(
+                    folder,
+                    split,
+                    group,
+                    [shards[number] for number in own],
+                    {
+                        index: rewritten[number][group]
+                        for index, number in enumerate(own)
+                        if group in rewritten.get(number, {})
+                    },
+                )
+    return found
+
+
+def _stage_group(
+    folder: DatasetFolder, split: str, group: str, shards: Sequence[LabelShard], changed: Mapping[int, pa.Table]
+) -> list[str]:
+    """Writes a column group beside the old one, with second names of the files that stay; returns the fingerprints of its shards."""
+    place = staged_group(folder.path / split / group)
+    hashes = list(folder.manifest.shards[split][group])
+    for index, shard in enumerate(shards):
+        path = place / shard.files[group].name
+        if index in changed:
+            hashes[index] = shard.write(group, changed[index], path)
+        else:
+            path.parent.mkdir(exist_ok=True)
+            link_file(shard.files[group], path)
+    names = [shard.files[group].name for shard in shards]
+    seal_group(place, names, folder.manifest.layout.features(group), combined_hash(hashes, seed=group), split)
+    return hashes
 
 
 def _table(changes: list[Change]) -> pl.DataFrame:

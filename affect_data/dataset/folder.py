@@ -6,24 +6,32 @@
       dataset.json                      format version, splits, rows, groups, fingerprints
       dataset.lock.json                 what the dataset was made from
       failures.parquet
-      train/images/  train/labels/  train/<score>/  train/soft.<teacher>/
+      origins/<database>/               where its rows come from, as text: release, subject, track, source_file
+      train/images/  train/labels/  train/votes/  train/<score>/  train/soft.<teacher>/
       validation/...
 
 What the manifest does not name is no part of the dataset, so that a write which was interrupted changes nothing.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
+import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from affect_data.bounds import read_json
 from affect_data.databases.base import SPLITS
+from affect_data.dataset.hashing import dataset_fingerprint
 from affect_data.dataset.kinds.soft_labels import SOFT_LABELS
-from affect_data.dataset.schema import IMAGES, LABELS, SCHEMA_VERSION
+from affect_data.dataset.layout import Layout, group_of, stored_columns
+from affect_data.dataset.schema import IMAGES, LABEL_COLUMNS, LABELS, SCHEMA_VERSION
+from affect_data.dataset.view import LabelView
 from affect_data.errors import DataError, NotADatasetError, UnknownNameError
 
 if TYPE_CHECKING:
@@ -33,7 +41,7 @@ if TYPE_CHECKING:
 FORMAT: Final = "affectkit-dataset"
 
 
-FORMAT_VERSION: Final = 1
+FORMAT_VERSION: Final = 2
 
 
 MANIFEST: Final = "dataset.json"
@@ -42,6 +50,7 @@ MANIFEST: Final = "dataset.json"
 LOCK: Final = "dataset.lock.json"
 
 
+ORIGINS: Final = "origins"
 FAILURES: Final = "failures.parquet"
 
 
@@ -49,9 +58,32 @@ AUDIT: Final = "audit.parquet"
 
 
 AUDIT_FINGERPRINT: Final = "affectkit.dataset_fingerprint"
+AUDIT_PICTURES: Final = "affectkit.pictures_fingerprint"
 
+
+LABEL_NAMES: Final = tuple(column.name for column in LABEL_COLUMNS)
 
 BUILD_REMEDY: Final = "Build it with `affect-data build RECIPE {path}`"
+
+
+class Fingerprints(BaseModel):
+    """What a dataset consists of, hashed apart, so that a change makes stale what depends on it and nothing else.
+
+    Attributes:
+        pictures: of the digests of the pictures, row by row.
+        labels: of the labels and their side groups.
+        people: of who is where: database, subject, track, frame and face, row by row.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    pictures: str
+    labels: str
+    people: str
+
+    def all(self) -> str:
+        """16 hexadecimal digits that identify the three together."""
+        return dataset_fingerprint({"dataset": self.model_dump()})
 
 
 class Manifest(BaseModel):
@@ -61,10 +93,12 @@ class Manifest(BaseModel):
         format: always `FORMAT`.
         format_version: layout of the folder.
         schema_version: column contract.
-        fingerprint: hash of all labels and image digests; soft labels are bound to it.
-        databases: merged databases, alphabetical.
+        fingerprints: hashes of the pictures, of the labels, and of who is where in them; what is made from one is bound to it.
+        layout: how the labels are stored.
+        origins: fingerprint of the table of origins by database.
         rows: number of rows by split.
         groups: fingerprint of each column group by split.
+        shards: fingerprints of the shards of the groups that the build wrote, and of their people, in order, by split.
         provenance: what made a group, by group name, where it is not the build.
     """
 
@@ -73,25 +107,32 @@ class Manifest(BaseModel):
     format: str = FORMAT
     format_version: int = FORMAT_VERSION
     schema_version: int = SCHEMA_VERSION
-    fingerprint: str
-    databases: list[str]
+    fingerprints: Fingerprints
+    layout: Layout
+    origins: dict[str, str]
     rows: dict[str, int]
     groups: dict[str, dict[str, str]]
+    shards: dict[str, dict[str, list[str]]]
     provenance: dict[str, dict[str, Any]] = {}
+
+    @property
+    def databases(self) -> list[str]:
+        """The merged databases, alphabetical."""
+        return list(self.layout.databases)
 
 
 class ForeignVersionError(DataError):
     """A dataset folder that another version of affectkit wrote."""
 
     def __init__(self, path: Path, found: object) -> None:
-        super().__init__(
-            f"'{path}' has dataset format {found}, this affectkit reads {FORMAT_VERSION}. "
-            + (
-                "Update affectkit."
-                if isinstance(found, int) and found > FORMAT_VERSION
-                else BUILD_REMEDY.format(path=path) + " again."
+        remedy = BUILD_REMEDY.format(path=path) + " again."
+        if isinstance(found, int) and found > FORMAT_VERSION:
+            remedy = "Update affectkit."
+        elif found == 1:
+            remedy = (
+                f"Upgrade it with `affect-data upgrade {path}`: pictures, soft labels and decisions stay as they are."
             )
-        )
+        super().__init__(f"'{path}' has dataset format {found}, this affectkit reads {FORMAT_VERSION}. {remedy}")
 
 
 @dataclass(frozen=True)
@@ -103,8 +144,8 @@ class DatasetFolder:
 
     @property
     def fingerprint(self) -> str:
-        """Hash of all labels and image digests."""
-        return self.manifest.fingerprint
+        """Hash of all labels, pictures and people."""
+        return self.manifest.fingerprints.all()
 
     @property
     def splits(self) -> tuple[str, ...]:
@@ -147,13 +188,37 @@ class DatasetFolder:
             parts.append(load_from_disk(str(place)))
         return parts[0] if len(parts) == 1 else concatenate_datasets(parts, axis=1)
 
-    def labels(self, split: str) -> pl.DataFrame:
-        """The labels of a split as a polars frame, without copying where Arrow allows it; `database` is by name."""
-        labels = self.load(split, [LABELS])
-        frame = pl.from_arrow(labels.data.table)
-        assert isinstance(frame, pl.DataFrame)
-        names = dict(enumerate(labels.features["database"].names))
-        return frame.with_columns(pl.col("database").replace_strict(names, return_dtype=pl.String))
+    @cached_property
+    def view(self) -> LabelView:
+        """How stored labels become columns of the schema."""
+        return LabelView(self.manifest.layout, _Origins(self))
+
+    def labels(self, split: str, columns: Sequence[str] = LABEL_NAMES) -> pl.DataFrame:
+        """The labels of a split as a polars frame with columns of the schema: `database` by name, tracks, people and files as text.
+
+        Args:
+            split: its name.
+            columns: of the schema, in this order.
+        """
+        return self.view.frame(self.stored_labels(split, columns), columns)
+
+    def codes(self, split: str, column: str) -> npt.NDArray[np.int64]:
+        """A number for every different text of a column within its database, int64 [rows], as they come; -1 where it is empty.
+
+        Args:
+            split: its name.
+            column: ``release``, ``subject``, ``track`` or ``source_file``.
+        """
+        return self.view.codes(self.stored_labels(split, [column]), column)
+
+    def stored_labels(self, split: str, columns: Sequence[str] = LABEL_NAMES) -> pa.Table:
+        """The stored columns of a split that columns of the schema are read from, over memory maps."""
+        groups = [
+            group for group in (LABELS, *self.manifest.layout.side) if any(group_of(name) == group for name in columns)
+        ]
+        kept = {*stored_columns(columns), *(name for name in columns if group_of(name) in groups)}
+        table = self.load(split, groups or [LABELS]).data.table
+        return table.select([name for name in table.column_names if name in kept])
 
     def failures(self) -> pl.DataFrame:
         """The table of failures of the build: `database, source_file, source_line, image, reason, detail`."""
@@ -192,8 +257,41 @@ def open_dataset(path: Path | str) -> DatasetFolder:
         raise NotADatasetError(path, f"{MANIFEST} does not validate: {error.errors()[0]['loc']}", remedy) from None
 
 
+class _Origins(Mapping[str, pa.Table]):
+    """The tables of origins of a dataset, opened when they are asked for.
+
+    Args:
+        folder: the dataset.
+    """
+
+    def __init__(self, folder: DatasetFolder) -> None:
+        self._folder = folder
+        self._tables: dict[str, pa.Table] = {}
+
+    def __getitem__(self, database: str) -> pa.Table:
+        if database not in self._tables:
+            from datasets import load_from_disk
+
+            place = self._folder.path / ORIGINS / database
+            because = _broken_because(place, self._folder.manifest.origins[database])
+            if because:
+                raise NotADatasetError(
+                    self._folder.path, f"'{ORIGINS}/{database}' {because}", "Build the dataset again"
+                )
+            self._tables[database] = load_from_disk(str(place)).data.table
+        return self._tables[database]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._folder.manifest.origins)
+
+    def __len__(self) -> int:
+        return len(self._folder.manifest.origins)
+
+
 def load_dataset(path: Path | str, split: str, soft_labels: Sequence[str] = ()) -> "Dataset":
     """One split of a built dataset as one Hugging Face dataset: labels, images, and the logits of the named teachers.
+
+    The columns are those that the folder stores (docs/format.md); `DatasetFolder.labels` gives those of the schema, people and videos as text.
 
     Args:
         path: dataset folder.
@@ -204,7 +302,8 @@ def load_dataset(path: Path | str, split: str, soft_labels: Sequence[str] = ()) 
         NotADatasetError: the folder is no finished dataset.
         UnknownNameError: it has no such split or teacher.
     """
-    return open_dataset(path).load(split, [LABELS, IMAGES, *map(SOFT_LABELS.group, soft_labels)])
+    folder = open_dataset(path)
+    return folder.load(split, [*folder.manifest.layout.groups, IMAGES, *map(SOFT_LABELS.group, soft_labels)])
 
 
 def staged_group(place: Path) -> Path:

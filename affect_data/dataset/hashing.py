@@ -2,11 +2,13 @@
 
 import hashlib
 import json
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from affect_data.dataset.schema import LABELS, SCHEMA_VERSION
+from affect_data.dataset.schema import SCHEMA_VERSION
 
 
 def content_hash(table: pa.Table, seed: str = "") -> str:
@@ -19,6 +21,10 @@ def content_hash(table: pa.Table, seed: str = "") -> str:
     for name in table.column_names:
         digest.update(f"\0{name}:{table.schema.field(name).type}\0".encode())
         column = table.column(name)
+        if pa.types.is_struct(column.type):
+            children = [pa.chunked_array(parts, field.type) for field, *parts in _children(column)]
+            digest.update(content_hash(pa.table(children, names=[field.name for field in column.type])).encode())
+            continue
         # Numbers follow one another whatever the chunks; the lengths of texts come before all of their bytes.
         for array in (
             column.chunks if _is_numeric(column.type) else [pa.concat_arrays(column.chunks)] if len(table) else []
@@ -28,15 +34,26 @@ def content_hash(table: pa.Table, seed: str = "") -> str:
     return digest.hexdigest()
 
 
+def _children(column: pa.ChunkedArray) -> Iterable[list[Any]]:
+    """For each field of a struct: itself, and its values in each chunk."""
+    parts = [chunk.flatten() for chunk in column.chunks]
+    return ([field, *(part[place] for part in parts)] for place, field in enumerate(column.type))
+
+
 def _is_numeric(kind: pa.DataType) -> bool:
     return bool(
         pa.types.is_primitive(kind) or (pa.types.is_fixed_size_list(kind) and pa.types.is_primitive(kind.value_type))
     )
 
 
-def dataset_fingerprint(groups: dict[str, dict[str, str]]) -> str:
-    """Hash of all labels and image digests, from the fingerprints of the column groups by split."""
-    joined = json.dumps({split: groups[split][LABELS] for split in groups}, sort_keys=True)
+def combined_hash(hashes: Iterable[str], seed: str = "") -> str:
+    """sha256 over hashes in their order: what is hashed in parts has it without being read as a whole."""
+    return hashlib.sha256("\n".join((seed, *hashes)).encode()).hexdigest()
+
+
+def dataset_fingerprint(parts: Mapping[str, Mapping[str, str]]) -> str:
+    """16 hexadecimal digits over hashes by split and name."""
+    joined = json.dumps({split: dict(names) for split, names in parts.items()}, sort_keys=True)
     return hashlib.sha256(f"{SCHEMA_VERSION};{joined}".encode()).hexdigest()[:16]
 
 

@@ -9,7 +9,6 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from affect_data.dataset.folder import DatasetFolder
-from affect_data.dataset.schema import LABELS
 
 ROWS_PER_CHUNK: Final = 1 << 18
 
@@ -48,8 +47,7 @@ def label_chunks(dataset: DatasetFolder, split: str, columns: Sequence[str]) -> 
         split: name of the split.
         columns: label columns of the schema.
     """
-    labels = dataset.load(split, [LABELS])
-    databases = tuple(labels.features["database"].names)
-    table = labels.data.table.select(list(columns))
-    for start in range(0, len(table), ROWS_PER_CHUNK):
-        yield LabelChunk(split, databases, table.slice(start, ROWS_PER_CHUNK))
+    stored = dataset.stored_labels(split, columns)
+    databases = tuple(dataset.manifest.databases)
+    for start in range(0, len(stored), ROWS_PER_CHUNK):
+        yield LabelChunk(split, databases, dataset.view.table(stored.slice(start, ROWS_PER_CHUNK), columns))

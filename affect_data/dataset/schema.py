@@ -18,7 +18,7 @@ from affect_data.vocabulary import ACTION_UNITS, COMPOUND_EXPRESSIONS, EXPRESSIO
 if TYPE_CHECKING:
     from datasets import Features
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 
 MISSING_CLASS: Final = -1
 MISSING_INDEX: Final = -1

@@ -73,8 +73,7 @@ class SoftLabelWriter:
         self.folder = open_dataset(path)
         self.provenance = provenance
         self.group = SOFT_LABELS.group(provenance.name)
-        if provenance.dataset_fingerprint != self.folder.fingerprint:
-            raise SOFT_LABELS.stale(self.folder, provenance.name, provenance.dataset_fingerprint)
+        SOFT_LABELS.check_fresh(self.folder, provenance.name, provenance.made_from)
         if not provenance.widths():
             raise DataError(f"soft labels '{provenance.name}' have no head; the teacher predicts nothing")
         self._rows_per_range = rows_per_range
@@ -138,7 +137,7 @@ class SoftLabelWriter:
         """Makes the ranges a column group of the dataset; where it has the same group with the same logits, nothing is changed.
 
         Raises:
-            StaleGroupError: rows or labels changed in the meantime.
+            StaleGroupError: pictures changed in the meantime.
             DataError: a range is missing.
         """
         missing = self.missing()
@@ -148,10 +147,7 @@ class SoftLabelWriter:
         with exclusive(self.folder.path):
             manifest = open_dataset(self.folder.path).manifest
             settle_groups(self.folder.path, manifest)
-            if manifest.fingerprint != self.provenance.dataset_fingerprint:
-                raise SOFT_LABELS.stale(
-                    open_dataset(self.folder.path), self.provenance.name, self.provenance.dataset_fingerprint
-                )
+            SOFT_LABELS.check_fresh(open_dataset(self.folder.path), self.provenance.name, self.provenance.made_from)
             written = {split: content_hash(self._table(split), seed=self.group) for split in self.folder.splits}
             stored = {split: manifest.groups[split].get(self.group) for split in self.folder.splits}
             if written != stored or not self.is_committed():
@@ -225,7 +221,7 @@ def write_soft_labels(
         DataError: a split or head is missing, a shape does not fit, or a logit is not finite.
     """
     folder = open_dataset(path)
-    if provenance.dataset_fingerprint == folder.fingerprint and set(logits) != set(folder.splits):
+    if not SOFT_LABELS.changed(folder, provenance.made_from) and set(logits) != set(folder.splits):
         raise DataError(
             f"soft labels '{provenance.name}' cover the splits {sorted(logits)}, the dataset has {sorted(folder.splits)}"
         )

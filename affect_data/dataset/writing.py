@@ -13,10 +13,14 @@ from affect_data.errors import DataError
 if TYPE_CHECKING:
     from datasets import Features
 from affect_data.dataset.folder import MANIFEST, DatasetFolder, Manifest, is_sealed, open_dataset, staged_group
-from affect_data.dataset.hashing import content_hash
+from affect_data.dataset.hashing import content_hash, dataset_fingerprint
 from affect_data.files import exclusive, flush, move_folder, write_text, written_file
 
 ROWS_PER_BATCH: Final = 1000
+"""Of pictures."""
+
+LABELS_PER_BATCH: Final = 1 << 16
+"""Of everything smaller: the batch's own bytes then count for nothing."""
 
 
 def shard_name(index: int, count: int) -> str:
@@ -32,16 +36,22 @@ def write_shard(path: Path, table: pa.Table, features: "Features", batch_rows: i
 
 
 def _without_slack(table: pa.Table) -> pa.Table:
-    """The table with zeros behind the last bit of its boolean columns: a slice carries bits of the rows after it there."""
+    """The table with zeros behind the last bit of its boolean values: a slice carries bits of the rows after it there."""
     for index, field in enumerate(table.schema):
-        column = table.column(index)
-        if pa.types.is_boolean(field.type):
-            table = table.set_column(index, field, column.cast(pa.int8()).cast(field.type))
-        elif pa.types.is_fixed_size_list(field.type) and pa.types.is_boolean(field.type.value_type):
-            values = [chunk.flatten().cast(pa.int8()).cast(pa.bool_()) for chunk in column.chunks]
-            lists = [pa.FixedSizeListArray.from_arrays(chunk, type=field.type) for chunk in values]
-            table = table.set_column(index, field, pa.chunked_array(lists, field.type))
+        parts = [_exact(chunk) for chunk in table.column(index).chunks]
+        table = table.set_column(index, field, pa.chunked_array(parts, field.type))
     return table
+
+
+def _exact(array: pa.Array) -> pa.Array:
+    kind = array.type
+    if pa.types.is_boolean(kind):
+        return array.cast(pa.int8()).cast(kind)
+    if pa.types.is_fixed_size_list(kind) and pa.types.is_boolean(kind.value_type):
+        return pa.FixedSizeListArray.from_arrays(_exact(array.flatten()), type=kind)
+    if pa.types.is_struct(kind) and any(pa.types.is_boolean(field.type) for field in kind):
+        return pa.StructArray.from_arrays([_exact(child) for child in array.flatten()], fields=list(kind))
+    return array
 
 
 def seal_group(folder: Path, shards: Sequence[str], features: "Features", fingerprint: str, split: str) -> None:
@@ -68,6 +78,14 @@ def seal_group(folder: Path, shards: Sequence[str], features: "Features", finger
         "_split": split,
     }
     write_text(folder / "state.json", json.dumps(state, indent=2, sort_keys=True) + "\n")
+
+
+def labels_fingerprint(manifest: Manifest) -> str:
+    """Hash of all labels of a dataset, from the fingerprints of their column groups."""
+    groups = manifest.layout.groups
+    return dataset_fingerprint(
+        {split: {group: own[group] for group in groups} for split, own in manifest.groups.items()}
+    )
 
 
 def write_manifest(path: Path, manifest: Manifest) -> None:
@@ -111,7 +129,7 @@ def add_group(
                 table = table.cast(features.arrow_schema)
                 fingerprint = content_hash(table, seed=name)
                 staged = staged_group(folder.path / split / name)
-                write_shard(staged / shard_name(0, 1), table, features)
+                write_shard(staged / shard_name(0, 1), table, features, LABELS_PER_BATCH)
                 seal_group(staged, [shard_name(0, 1)], features, fingerprint, split)
                 named.groups[split][name] = fingerprint
             write_manifest(folder.path, named)

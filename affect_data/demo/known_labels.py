@@ -9,10 +9,18 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from affect_data.dataset.folder import FAILURES, DatasetFolder, Manifest, open_dataset
-from affect_data.dataset.hashing import content_hash, dataset_fingerprint
-from affect_data.dataset.schema import IMAGES, LABELS, features
-from affect_data.dataset.writing import seal_group, shard_name, write_manifest, write_shard
+from affect_data.dataset.folder import FAILURES, ORIGINS, DatasetFolder, open_dataset
+from affect_data.dataset.hashing import combined_hash, content_hash
+from affect_data.dataset.layout import COMPOUND, PEOPLE, Layout
+from affect_data.dataset.schema import IMAGES, LABELS
+from affect_data.dataset.writing import (
+    LABELS_PER_BATCH,
+    labels_fingerprint,
+    seal_group,
+    shard_name,
+    write_manifest,
+    write_shard,
+)
 from affect_data.demo.sampler import DEMO_ACTION_UNITS
 from affect_data.errors import DataError
 from affect_data.files import link_file, written_folder
@@ -42,27 +50,45 @@ def reveal(dataset: Path, truth: Path, out: Path) -> DatasetFolder:
     if out.exists() and any(out.iterdir()):
         raise DataError(f"'{out}' is not empty; name a new folder")
     folder = open_dataset(dataset)
-    known = _read_truth(truth)
-    groups: dict[str, dict[str, str]] = {}
+    known, layout = _read_truth(truth), _layout_of_truth(folder.manifest.layout)
+    manifest = folder.manifest.model_copy(
+        update={
+            "layout": layout,
+            "groups": {},
+            "shards": {},
+            "provenance": {LABELS: {"revealed_from": folder.fingerprint}},
+        }
+    )
     with written_folder(out) as partial:
         for split in folder.splits:
-            table = _revealed(folder, split, known)
-            fingerprint = content_hash(table, seed=",".join(sorted(folder.manifest.databases)))
-            described = features(LABELS, folder.manifest.databases)
-            write_shard(partial / split / LABELS / shard_name(0, 1), table, described)
-            seal_group(partial / split / LABELS, [shard_name(0, 1)], described, fingerprint, split)
+            rows = _revealed(folder, split, known)
+            manifest.shards[split] = {name: folder.manifest.shards[split][name] for name in (IMAGES, PEOPLE)}
+            manifest.groups[split] = {IMAGES: folder.manifest.groups[split][IMAGES]}
+            for group in layout.groups:
+                hashes = manifest.shards[split][group] = [_write(partial / split / group, rows, layout, group, split)]
+                manifest.groups[split][group] = combined_hash(hashes, seed=group)
             shutil.copytree(folder.group_folder(split, IMAGES), partial / split / IMAGES, copy_function=link_file)
-            groups[split] = {LABELS: fingerprint, IMAGES: folder.manifest.groups[split][IMAGES]}
+        shutil.copytree(folder.path / ORIGINS, partial / ORIGINS, copy_function=link_file)
         folder.failures().write_parquet(partial / FAILURES)
-        manifest = Manifest(
-            fingerprint=dataset_fingerprint(groups),
-            databases=folder.manifest.databases,
-            rows=folder.manifest.rows,
-            groups=groups,
-            provenance={LABELS: {"revealed_from": folder.fingerprint}},
-        )
+        labels = labels_fingerprint(manifest)
+        manifest.fingerprints = manifest.fingerprints.model_copy(update={"labels": labels})
         write_manifest(partial, manifest)
     return open_dataset(out)
+
+
+def _layout_of_truth(layout: Layout) -> Layout:
+    """The layout of the same rows with everything labelled that is drawn."""
+    known = {"action_units": tuple(sorted(DEMO_ACTION_UNITS)), "intensities": (), "side": (COMPOUND,)}
+    return layout.model_copy(update=known)
+
+
+def _write(folder: Path, rows: pl.DataFrame, layout: Layout, group: str, split: str) -> str:
+    """Writes a column group as one shard; returns the fingerprint of the shard."""
+    stored, described = layout.stored(rows, group), layout.features(group)
+    fingerprint = content_hash(stored)
+    write_shard(folder / shard_name(0, 1), stored, described, LABELS_PER_BATCH)
+    seal_group(folder, [shard_name(0, 1)], described, combined_hash([fingerprint], seed=group), split)
+    return fingerprint
 
 
 def _read_truth(path: Path) -> pl.DataFrame:
@@ -78,18 +104,16 @@ def _read_truth(path: Path) -> pl.DataFrame:
     return truth
 
 
-def _revealed(folder: DatasetFolder, split: str, truth: pl.DataFrame) -> pa.Table:
-    labels = folder.load(split, [LABELS])
-    names = labels.features["database"].names
+def _revealed(folder: DatasetFolder, split: str, truth: pl.DataFrame) -> pl.DataFrame:
+    """The rows of a split with the truth as their labels, and with their origin."""
+    labels = folder.labels(split)
+    origin = folder.stored_labels(split, ["track"]).column("origin").to_numpy()
     paths = folder.load(split, [IMAGES]).data.column("image")
-    table: pa.Table = labels.data.table.combine_chunks()
-    keys = pl.DataFrame(
-        {
-            "database": [names[code] for code in table["database"].to_pylist()],
-            "path": pa.chunked_array([chunk.field("path") for chunk in paths.chunks]).to_pylist(),
-            "face": table["face"].to_pylist(),
-        }
-    ).with_columns(image=pl.col("path").str.replace(r"^[^/]*/", ""))
+    keys = labels.select("database", "face").with_columns(
+        pl.Series("path", pa.chunked_array([chunk.field("path") for chunk in paths.chunks]).to_pylist()),
+        pl.col("face").cast(pl.Int64),
+    )
+    keys = keys.with_columns(image=pl.col("path").str.replace(r"^[^/]*/", ""))
     found = keys.join(
         truth.with_columns(pl.col("face").cast(pl.Int64)), on=list(KEYS), how="left", maintain_order="left"
     )
@@ -100,7 +124,11 @@ def _revealed(folder: DatasetFolder, split: str, truth: pl.DataFrame) -> pa.Tabl
             f"the truth lacks {len(unknown):,} of {len(found):,} rows of split '{split}', first {first['path']} face {first['face']}; "
             "name the truth.parquet of the very databases that the dataset was built from"
         )
-    return _with_columns(table, _truth_columns(found, len(table)))
+    known = [
+        pl.Series(name, values, dtype=labels.schema[name])
+        for name, values in _truth_columns(found, len(labels)).items()
+    ]
+    return labels.with_columns(*known, pl.Series("origin", origin))
 
 
 def _truth_columns(found: pl.DataFrame, rows: int) -> dict[str, np.ndarray]:
@@ -112,8 +140,11 @@ def _truth_columns(found: pl.DataFrame, rows: int) -> dict[str, np.ndarray]:
     return {
         "au": au,
         "au_mask": au >= 0,
+        "au_intensity": np.full(au.shape, np.nan, dtype=np.float32),
+        "au_intensity_mask": np.zeros(au.shape, dtype=np.bool_),
         "expression": np.array([_code(EXPRESSIONS, name) for name in found["shown"].to_list()], dtype=np.int64),
         "expression_mask": drawn,
+        "expression_votes": np.full((rows, len(EXPRESSIONS)), np.nan, dtype=np.float32),
         "compound_expression": compound,
         "compound_expression_mask": compound >= 0,
         "valence": found["valence"].fill_null(np.nan).to_numpy().astype(np.float32),
@@ -124,14 +155,3 @@ def _truth_columns(found: pl.DataFrame, rows: int) -> dict[str, np.ndarray]:
 
 def _code(names: Sequence[str], name: str | None) -> int:
     return names.index(name) if name else -1
-
-
-def _with_columns(table: pa.Table, columns: dict[str, np.ndarray]) -> pa.Table:
-    for name, values in columns.items():
-        index = table.schema.get_field_index(name)
-        field = table.schema.field(index)
-        array = pa.array(values.reshape(-1))
-        if values.ndim == 2:
-            array = pa.FixedSizeListArray.from_arrays(array.cast(field.type.value_type), values.shape[1])
-        table = table.set_column(index, field, array.cast(field.type))
-    return table

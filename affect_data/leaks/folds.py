@@ -210,7 +210,7 @@ def _labels(folder: DatasetFolder) -> pl.DataFrame:
 
 def _written(folder: DatasetFolder, folds: Folds) -> dict[str, Any]:
     rows = {str(int(fold)): int((folds == fold).sum()) for fold in np.unique(folds)}
-    return {"rows": rows, "dataset_fingerprint": folder.fingerprint}
+    return {"rows": rows, "made_from": FOLDS.made_from(folder)}
 
 
 def _write(

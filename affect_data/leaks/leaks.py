@@ -19,8 +19,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from affect_data.databases.registry import DATABASES
-from affect_data.dataset.folder import AUDIT, AUDIT_FINGERPRINT, DatasetFolder
-from affect_data.dataset.schema import LABELS
+from affect_data.dataset.folder import AUDIT, AUDIT_PICTURES, DatasetFolder
 from affect_data.errors import DataError
 
 LEAK_COLUMNS: Final[dict[str, pl.DataType]] = {
@@ -184,12 +183,12 @@ def guard_dataset(
 
 
 def stored_copies(folder: DatasetFolder) -> dict[str, dict[str, str]]:
-    """The name that each copy found by the audit of a dataset shares with the others, by split and uid; empty where none is stored for its labels."""
+    """The name that each copy found by the audit of a dataset shares with the others, by split and uid; empty where none is stored."""
     path = folder.path / AUDIT
     if not path.is_file():
         return {}
     about = pq.read_metadata(path).metadata or {}
-    if about.get(AUDIT_FINGERPRINT.encode(), b"").decode() != folder.fingerprint:
+    if about.get(AUDIT_PICTURES.encode(), b"").decode() != folder.manifest.fingerprints.pictures:
         return {}
     found = pq.read_table(path, columns=["uid", "split", "evidence"], filters=[("check", "=", "duplicates")])
     copies: dict[str, dict[str, str]] = {}
@@ -200,14 +199,14 @@ def stored_copies(folder: DatasetFolder) -> dict[str, dict[str, str]]:
 
 def _keys_of(folder: DatasetFolder, part: Part, copies: Mapping[str, str]) -> _Keys:
     """The keys of a part's rows by kind and source family."""
-    labels = folder.load(part.split, [LABELS])
-    columns = labels.data.table.select(["database", "subject", "track", "image_digest", "uid"])
+    names = ("database", "subject", "track", "image_digest", "uid")
+    columns = folder.view.table(folder.stored_labels(part.split, names), names)
     if part.rows is not None:
         columns = columns.filter(pa.array(part.rows))
     keys: _Keys = {("picture", ANY_FAMILY): columns.column("image_digest")}
     codes: dict[str, list[int]] = {}
     for code in pc.unique(columns.column("database")).to_pylist():
-        codes.setdefault(source_family(labels.features["database"].names[code]), []).append(code)
+        codes.setdefault(source_family(folder.manifest.databases[code]), []).append(code)
     for family, of_family in codes.items():
         own = columns.select(["subject", "track"])
         if len(codes) > 1:

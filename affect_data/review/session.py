@@ -14,8 +14,7 @@ import numpy as np
 from affect_data.audit.registry import AUDITS
 from affect_data.corrections.decisions import Decision, DecisionFile, Field_, Labels, in_force
 from affect_data.corrections.label_values import labels_of
-from affect_data.dataset.folder import DatasetFolder, open_dataset
-from affect_data.dataset.schema import LABELS
+from affect_data.dataset.folder import LABEL_NAMES, DatasetFolder, open_dataset
 from affect_data.dataset.thumbnails import face_picture, image_bytes
 from affect_data.errors import DataError
 from affect_data.review.queue import Place, Queue
@@ -44,7 +43,7 @@ class ReviewSession:
     def __init__(self, folder: DatasetFolder, queue: Queue, decisions: DecisionFile, who: str) -> None:
         self.folder, self.queue, self.file, self.who = folder, queue, decisions, who
         self._lock = threading.RLock()
-        self._labels = {split: folder.load(split, [LABELS]) for split in folder.splits}
+        self._labels = {split: folder.stored_labels(split) for split in folder.splits}
         self._names = folder.manifest.databases
         self._index = {place: index for index, place in enumerate(queue.items.select("uid", "split").iter_rows())}
         self._open = np.ones(len(queue), bool)
@@ -218,7 +217,8 @@ class ReviewSession:
         return self._decided.get((place.uid, place.split), [None])[-1]
 
     def _row(self, place: Place) -> dict[str, Any]:
-        row: dict[str, Any] = self._labels[place.split].data.table.slice(place.row, 1).to_pylist()[0]
+        stored = self._labels[place.split].slice(place.row, 1)
+        row: dict[str, Any] = self.folder.view.table(stored, LABEL_NAMES).to_pylist()[0]
         return row
 
     def _about(self, place: Place, row: dict[str, Any]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from affect_data.dataset.folder import DatasetFolder, open_dataset
+from affect_data.dataset.schema import MISSING_CLASS
 from affect_data.errors import UsageError
 from affect_data.files import write_json
 from affect_data.vocabulary import COMPOUND_EXPRESSIONS
@@ -19,12 +20,14 @@ from affect_train.evaluation.few_shot import few_shot
 from affect_train.evaluation.intervals import Clusters
 from affect_train.inference.inference import infer, infer_features, open_model, predictions
 from affect_train.inference.inputs import inputs_of
-from affect_train.inputs.labels import column_array, text_codes
+from affect_train.inputs.labels import column_array, rows_of, text_codes
 from affect_train.inputs.loading import FaceImages
 from affect_train.run_folder import model_folder
 from affect_train.runtime import Runtime
 
 if TYPE_CHECKING:
+    from datasets import Dataset
+
     from affect_train.inputs.preprocess import Preprocessing
     from affect_train.network.model import AffectModel
 
@@ -61,6 +64,13 @@ class CompoundFaces:
         return np.concatenate([*parts, *(self.predictions[axis][:, None] for axis in ("valence", "arousal"))], axis=1)
 
 
+def _compound_expressions(dataset: "Dataset") -> NDArray[np.int64]:
+    """The compound expression of every row, -1 where there is none; no database of the dataset need have any."""
+    name = "compound_expression"
+    none = np.full(len(dataset), MISSING_CLASS, np.int64)
+    return column_array(dataset, name) if name in dataset.column_names else none
+
+
 def compound_faces(
     model: "AffectModel",
     preprocessing: "Preprocessing",
@@ -85,10 +95,10 @@ def compound_faces(
     Raises:
         ModelMismatchError: no row of the split shows any of them.
     """
-    dataset = folder.load(split)
-    stored = column_array(dataset, "compound_expression")
+    dataset = rows_of(folder, split)
     positions = np.full(len(COMPOUND_EXPRESSIONS) + 1, -1)
     positions[[COMPOUND_EXPRESSIONS.index(name) for name in names]] = np.arange(len(names))
+    stored = _compound_expressions(dataset)
     labels = positions[stored]
     rows = np.flatnonzero(labels >= 0)
     if not len(rows):

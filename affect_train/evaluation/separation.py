@@ -123,7 +123,8 @@ def _compared(dataset: DatasetFolder, truth: DatasetFolder, split: str) -> pl.Da
 
 def _expressions(folder: DatasetFolder, split: str, name: str) -> pl.DataFrame:
     expression = pl.when(pl.col("expression_mask")).then(pl.col("expression").cast(pl.Int64))
-    return folder.labels(split).select("uid", expression.alias(name))
+    labels = folder.labels(split, ["uid", "expression", "expression_mask"])
+    return labels.select("uid", expression.alias(name))
 
 
 def _separated(rows: pl.DataFrame) -> dict[str, Any]:

@@ -87,7 +87,7 @@ def store_features(
             preprocessing=preprocessing.to_dict(),
             preprocessing_hash=preprocessing.digest(),
             normalisation=normalisation_of(model),
-            dataset_fingerprint=folder.fingerprint,
+            made_from=FEATURES.made_from(folder),
             created=datetime.now(UTC).isoformat(timespec="seconds"),
         )
         _write(folder, provenance, features)

@@ -10,6 +10,7 @@ from affect_train.inference.features import features_of
 from affect_train.inference.inference import infer_features
 from affect_train.inputs.features import FeatureArray, StoredFeatures, uids_of
 from affect_train.inputs.inputs import IndexedInputs
+from affect_train.inputs.labels import rows_of
 from affect_train.inputs.loading import FaceImages, View
 from affect_train.inputs.preprocess import Preprocessing
 from affect_train.inputs.source import OwnFolder, Source, folder_of
@@ -62,9 +63,10 @@ def inputs_of(
         split: its name.
         runtime: of this process.
     """
-    dataset = folder.load(split)
-    images = FaceImages(dataset, preprocessing)
-    return images if model.config.temporal is None else _windows(model, images, dataset, folder, split, runtime)
+    if model.config.temporal is None:
+        return FaceImages(folder.load(split), preprocessing)
+    dataset = rows_of(folder, split)
+    return _windows(model, FaceImages(dataset, preprocessing), dataset, folder, split, runtime)
 
 
 def evaluation_windows(dataset: "Dataset", features: FeatureRows, options: TemporalOptions) -> FeatureWindows:

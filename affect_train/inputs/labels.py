@@ -1,6 +1,6 @@
 """Labels and soft labels of a split as compact arrays, in the order of a model's heads; a batch is a gather from them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,9 @@ from torch import Tensor
 
 from affect_data.dataset.kinds.folds import FOLDS
 from affect_data.dataset.kinds.soft_labels import SOFT_LABELS, SoftLabelProvenance
+from affect_data.dataset.layout import unit_name
+from affect_data.dataset.schema import MISSING_CLASS
+from affect_data.vocabulary import ACTION_UNITS
 from affect_train.errors import ModelMismatchError
 from affect_train.inputs.batch import AffectBatch, FaceBatch, SoftTargets
 from affect_train.tasks import TaskSet
@@ -29,17 +32,24 @@ SHARED_CLASSES = 2
 
 
 def column_array(dataset: "Dataset | pa.Table", name: str, columns: Sequence[int] | None = None) -> NDArray[Any]:
-    """A whole column as an array: [rows], or [rows, slots] for a fixed-size list; a view of the memory map where it is one piece of numbers.
+    """A whole column as an array: [rows], or [rows, slots] for lists and for action units by name.
+
+    It is a view of the memory map where it is one piece of numbers.
 
     Args:
         dataset: of the split, without an index mapping, or a table of its rows.
         name: of the column, free of nulls.
-        columns: the slots to keep; None keeps all.
+        columns: the slots of the vocabulary to keep; None keeps all.
     """
+    if name not in dataset.column_names and name in ("au", "au_mask"):
+        return _no_action_units(name, len(dataset), len(ACTION_UNITS) if columns is None else len(columns))
     table = dataset if isinstance(dataset, pa.Table) else dataset.select_columns([name]).with_format("arrow")[:]
     chunks = table.column(name).chunks
     parts = []
     for chunk in chunks:
+        if pa.types.is_struct(chunk.type):
+            parts.append(_named_units(name, chunk, range(len(ACTION_UNITS)) if columns is None else columns))
+            continue
         width = getattr(chunk.type, "list_size", None)
         values = chunk if width is None else chunk.flatten()
         part = values.to_numpy(zero_copy_only=False)
@@ -48,12 +58,30 @@ def column_array(dataset: "Dataset | pa.Table", name: str, columns: Sequence[int
     return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
+def _no_action_units(name: str, rows: int, slots: int) -> NDArray[Any]:
+    return np.zeros((rows, slots), np.bool_) if name == "au_mask" else np.full((rows, slots), MISSING_CLASS, np.int8)
+
+
+def _named_units(name: str, chunk: pa.StructArray, slots: Iterable[int]) -> NDArray[Any]:
+    """Action units that a dataset stores by name, in the order of slots of the vocabulary."""
+    names = [unit_name(ACTION_UNITS[slot]) for slot in slots]
+    values = _no_action_units(name, len(chunk), len(names))
+    for place, unit in enumerate(names):
+        if chunk.type.get_field_index(unit) >= 0:
+            values[:, place] = chunk.field(unit).to_numpy(zero_copy_only=False)
+    return values
+
+
 def text_codes(dataset: "Dataset", name: str) -> NDArray[np.int64]:
-    """A number for every different text of a column, int64 [rows]; -1 where it is empty."""
-    encoded = dataset.select_columns([name]).with_format("arrow")[:].column(0).combine_chunks().dictionary_encode()
-    codes = encoded.indices.to_numpy().astype(np.int64)
+    """A number for every different text of a column, int64 [rows]; -1 where it is empty. What has numbers already keeps them."""
+    column = dataset.select_columns([name]).with_format("arrow")[:].column(0)
+    if pa.types.is_integer(column.type):
+        codes: NDArray[np.int64] = column.to_numpy().astype(np.int64)
+        return codes
+    encoded = column.combine_chunks().dictionary_encode()
+    numbers = encoded.indices.to_numpy().astype(np.int64)
     empty = encoded.dictionary.index("").as_py()
-    return np.where(codes == empty, -1, codes)
+    return np.where(numbers == empty, -1, numbers)
 
 
 @dataclass(frozen=True)
@@ -272,8 +300,22 @@ def load_labels(
         ModelMismatchError: a teacher does not fit the heads.
     """
     from affect_data.dataset.kinds.soft_labels import SOFT_LABELS
-    from affect_data.dataset.schema import IMAGES, LABELS
 
     teachers = [SOFT_LABELS.read(folder, name) for name in soft_labels]
-    dataset = folder.load(split, [LABELS, IMAGES, *map(SOFT_LABELS.group, soft_labels)])
+    dataset = rows_of(folder, split, tuple(map(SOFT_LABELS.group, soft_labels)))
     return dataset, LabelArrays.load(dataset, tasks, teachers)
+
+
+def rows_of(folder: "DatasetFolder", split: str, groups: Sequence[str] = ()) -> "Dataset":
+    """The rows of a split over memory maps: labels with their side groups, pictures, other column groups, and a number for each subject and track.
+
+    Raises:
+        UnknownNameError: the dataset has no such split or group.
+    """
+    from datasets import Dataset, concatenate_datasets
+
+    from affect_data.dataset.schema import IMAGES
+
+    stored = folder.load(split, [*folder.manifest.layout.groups, IMAGES, *groups])
+    codes = pa.table({name: folder.codes(split, name).astype(np.int32) for name in ("subject", "track")})
+    return concatenate_datasets([stored, Dataset(codes)], axis=1)

@@ -1,5 +1,6 @@
 """Rows by their numbers, straight from the memory maps of a dataset: image bytes are views, nothing is kept."""
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -8,6 +9,9 @@ import pyarrow as pa
 
 if TYPE_CHECKING:
     from datasets import Dataset
+
+
+NO_BOX = [math.nan] * 4
 
 
 class StoredFace(NamedTuple):
@@ -41,7 +45,8 @@ class StoredFaces:
     )
 
     def __init__(self, dataset: "Dataset") -> None:
-        self._dataset = dataset.select_columns(["uid", "face_box", "image"]).with_format("arrow")
+        names = [name for name in ("uid", "face_box", "image") if name in dataset.column_names]
+        self._dataset = dataset.select_columns(names).with_format("arrow")
         self._columns: tuple[ChunkedColumn, ...] = ()
 
     def __getstate__(self) -> dict[str, Any]:
@@ -54,21 +59,43 @@ class StoredFaces:
         """The rows with these numbers."""
         if not self._columns:
             table = self._dataset[:]
-            uids, boxes, images = (filter(len, table[name].chunks) for name in ("uid", "face_box", "image"))
+            boxes = table["face_box"].chunks if "face_box" in table.column_names else [None]
             self._columns = (
-                ChunkedColumn([ByteStrings(chunk) for chunk in uids]),
-                ChunkedColumn([chunk.flatten().to_numpy().reshape(-1, 4) for chunk in boxes]),
-                ChunkedColumn([self.pictures(chunk) for chunk in images]),
+                ChunkedColumn([ByteStrings(chunk) for chunk in filter(len, table["uid"].chunks)]),
+                ChunkedColumn([Boxes(chunk, len(table)) for chunk in boxes if chunk is None or len(chunk)]),
+                ChunkedColumn([self.pictures(chunk) for chunk in filter(len, table["image"].chunks)]),
             )
         columns = (column.items(numbers) for column in self._columns)
         return [
-            StoredFace(number, str(uid, "utf-8"), box.tolist(), data)
+            StoredFace(number, str(uid, "utf-8"), box, data)
             for number, uid, box, data in zip(numbers, *columns, strict=True)
         ]
 
     def pictures(self, chunk: pa.Array) -> Any:  # noqa: ANN401 - views of bytes by row
         """The image files of a part of the column ``image``, by row."""
         return ByteStrings(chunk.field("bytes"))
+
+
+class Boxes:
+    """Face boxes by row: x0, y0, x1, y1 in pixels, NaN where there is none.
+
+    Args:
+        array: an Arrow array of four numbers a row; whole numbers without area stand for no box. None: no row has one.
+        rows: how many there are.
+    """
+
+    def __init__(self, array: pa.Array | None, rows: int) -> None:
+        self._values = None if array is None else array.flatten().to_numpy().reshape(-1, 4)
+        self._rows = rows if array is None else len(array)
+
+    def __len__(self) -> int:
+        return self._rows
+
+    def __getitem__(self, item: int) -> list[float]:
+        if self._values is None:
+            return NO_BOX
+        box: list[float] = self._values[item].tolist()
+        return box if any(box) else NO_BOX
 
 
 class ByteStrings:

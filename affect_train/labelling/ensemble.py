@@ -78,9 +78,7 @@ class Ensemble:
         self.folder, self.runtime = folder, runtime
         stored = [Member(name, SOFT_LABELS.read(folder, name)) for name in soft_labels]
         opened = [open_teacher(source) for source in models]
-        computed = [
-            Member(teacher.name, provenance_of(teacher, "member", folder.fingerprint), teacher) for teacher in opened
-        ]
+        computed = [Member(teacher.name, provenance_of(teacher, "member", folder), teacher) for teacher in opened]
         self.members = [*computed, *stored]
         self.tasks = merged_tasks([(member.name, member.tasks) for member in self.members])
         self._known: dict[tuple[int, str], Logits] = {}
@@ -267,7 +265,7 @@ def _provenance(merged: Ensemble, name: str, weights: Weights) -> SoftLabelProve
         name=name,
         teacher_id=f"mean of {', '.join(origin.teacher_id for origin in origins)} ({described})",
         teacher_revision=hashlib.sha256("\n".join([*revisions, described]).encode()).hexdigest(),
-        dataset_fingerprint=merged.folder.fingerprint,
+        made_from=SOFT_LABELS.made_from(merged.folder),
         view="; ".join(dict.fromkeys(origin.view for origin in origins)),
         out_of_fold=all(origin.out_of_fold for origin in origins),
         action_units=merged.tasks.action_units,

@@ -52,7 +52,7 @@ def label(path: Path | str | Teacher, dataset: Path | str, name: str, *, workers
 def label_with(teacher: Teacher, folder: DatasetFolder, name: str, runtime: Runtime) -> dict[str, Any] | None:
     """Writes the soft labels of an opened teacher; see `label`."""
     accelerator, reporter = runtime.accelerator, runtime.reporter
-    provenance = provenance_of(teacher, name, folder.fingerprint)
+    provenance = provenance_of(teacher, name, folder)
     rows = {split: folder.rows(split) for split in folder.splits}
     writer = SoftLabelWriter(folder.path, provenance, rows_per_range(max(rows.values()), inference.INFERENCE_BATCH))
     is_done, found = writer.is_committed(), 0
@@ -162,13 +162,13 @@ def rows_per_range(rows: int, batch: int) -> int:
     return min(largest, max(1, -(-rows // (RANGES * batch))) * batch)
 
 
-def provenance_of(teacher: Teacher, name: str, fingerprint: str) -> SoftLabelProvenance:
+def provenance_of(teacher: Teacher, name: str, folder: DatasetFolder) -> SoftLabelProvenance:
     """Where the soft labels of a teacher come from, and what their columns mean."""
     return SoftLabelProvenance(
         name=name,
         teacher_id=teacher.name,
         teacher_revision=teacher.revision,
-        dataset_fingerprint=fingerprint,
+        made_from=SOFT_LABELS.made_from(folder),
         view=teacher.view,
         out_of_fold=teacher.out_of_fold,
         action_units=teacher.tasks.action_units,

@@ -5,16 +5,26 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pyarrow as pa
 import pytest
 import torch
 from PIL import Image
 from training_runs import TINY_VIT, fresh_accelerator
 
-from affect_data.dataset.folder import Manifest
-from affect_data.dataset.hashing import content_hash
-from affect_data.dataset.schema import IMAGES, LABELS, arrow_schema, features
-from affect_data.dataset.writing import seal_group, shard_name, write_manifest, write_shard
+from affect_data.dataset.folder import ORIGINS, Fingerprints, Manifest
+from affect_data.dataset.hashing import combined_hash, content_hash, dataset_fingerprint
+from affect_data.dataset.layout import (
+    COMPOUND,
+    PEOPLE,
+    PEOPLE_COLUMNS,
+    Layout,
+    origin_features,
+    origins_of,
+    shown_hash,
+)
+from affect_data.dataset.schema import IMAGES, LABELS, arrow_schema
+from affect_data.dataset.writing import labels_fingerprint, seal_group, shard_name, write_manifest, write_shard
 from affect_data.vocabulary import ACTION_UNIT_SLOTS, ACTION_UNITS, EXPRESSIONS
 
 TRAINED_UNITS = (1, 12, 25)
@@ -86,25 +96,91 @@ def write_dataset(
     edit: Callable[[dict[str, Any]], dict[str, Any]] = dict,
 ) -> Path:
     """A dataset folder whose rows are given by number and tasks, each group in several files; `edit` changes a row's labels."""
-    groups: dict[str, dict[str, str]] = {}
+    labels = {split: _labels([edit(label_row(*row)) for row in rows]) for split, rows in splits.items()}
+    labels, origins = _with_origins(labels)
+    layout = _layout(pl.concat(labels.values()))
+    written: dict[str, dict[str, list[str]]] = {}
     for split, rows in splits.items():
-        labels = pa.Table.from_pylist([edit(label_row(*row)) for row in rows], schema=arrow_schema(LABELS))
         faces = [{"image": {"bytes": face(number), "path": None}} for number, _ in rows]
         images = pa.Table.from_pylist(faces, schema=arrow_schema(IMAGES))
-        groups[split] = {}
-        for group, table in ((LABELS, labels), (IMAGES, images)):
-            fingerprint = content_hash(labels, seed=group)
-            described = features(group, DATABASES)
-            names = [shard_name(index, shards) for index in range(shards)]
-            bounds = np.linspace(0, len(table), shards + 1).astype(int)
-            for name, start, end in zip(names, bounds, bounds[1:], strict=False):
-                write_shard(path / split / group / name, table.slice(start, end - start), described)
-            seal_group(path / split / group, names, described, fingerprint, split)
-            groups[split][group] = fingerprint
-    fingerprint = content_hash(pa.table({"groups": [str(groups)]}))
-    rows = {split: len(numbers) for split, numbers in splits.items()}
-    write_manifest(path, Manifest(fingerprint=fingerprint, databases=list(DATABASES), rows=rows, groups=groups))
+        written[split] = _write_split(path / split, layout, labels[split], images, shards)
+    manifest = Manifest(
+        fingerprints=Fingerprints(pictures=_hash(written, IMAGES), labels="", people=_hash(written, PEOPLE)),
+        layout=layout,
+        origins={name: _write_origins(path / ORIGINS / name, table) for name, table in origins.items()},
+        rows={split: len(rows) for split, rows in splits.items()},
+        groups={
+            split: {group: combined_hash(hashes, group) for group, hashes in groups.items() if group != PEOPLE}
+            for split, groups in written.items()
+        },
+        shards=written,
+    )
+    manifest.fingerprints = manifest.fingerprints.model_copy(update={"labels": labels_fingerprint(manifest)})
+    write_manifest(path, manifest)
     return path
+
+
+def _labels(rows: list[dict[str, Any]]) -> pl.DataFrame:
+    frame = pl.from_arrow(pa.Table.from_pylist(rows, schema=arrow_schema(LABELS)))
+    assert isinstance(frame, pl.DataFrame)
+    return frame
+
+
+def _with_origins(labels: dict[str, pl.DataFrame]) -> tuple[dict[str, pl.DataFrame], dict[str, pl.DataFrame]]:
+    """The labels by split with their origins, and the origins by database."""
+    rows = pl.concat(frame.with_columns(split=pl.lit(split)) for split, frame in labels.items()).with_row_index("row")
+    found = {name: origins_of(rows.filter(pl.col("database") == code)) for code, name in enumerate(DATABASES)}
+    numbered = pl.concat(part for part, _ in found.values()).sort("row")
+    return (
+        {split: numbered.filter(pl.col("split") == split).drop("row", "split") for split in labels},
+        {name: table for name, (_, table) in found.items()},
+    )
+
+
+def _layout(rows: pl.DataFrame) -> Layout:
+    """Places for what the rows say."""
+    coded = rows["au_mask"].to_numpy().any(axis=0)
+    boxes = rows["face_box"].to_numpy()
+    return Layout(
+        databases=DATABASES,
+        action_units=tuple(unit for unit in ACTION_UNITS if coded[ACTION_UNIT_SLOTS[unit]]),
+        boxes="none" if np.isnan(boxes).all() else "whole" if (np.isnan(boxes) | (boxes % 1 == 0)).all() else "exact",
+        side=(COMPOUND,) if rows["compound_expression_mask"].any() else (),
+    )
+
+
+def _write_split(
+    folder: Path, layout: Layout, labels: pl.DataFrame, images: pa.Table, shards: int
+) -> dict[str, list[str]]:
+    """Writes every column group of a split; returns the fingerprints of their shards, and of those of the people."""
+    names = [shard_name(index, shards) for index in range(shards)]
+    bounds = np.linspace(0, len(labels), shards + 1).astype(int)
+    written: dict[str, list[str]] = {group: [] for group in (IMAGES, *layout.groups, PEOPLE)}
+    for name, start, end in zip(names, bounds, bounds[1:], strict=False):
+        rows = labels[start:end]
+        write_shard(folder / IMAGES / name, images.slice(start, end - start), layout.features(IMAGES))
+        written[IMAGES].append(shown_hash(rows))
+        written[PEOPLE].append(content_hash(rows.select(PEOPLE_COLUMNS).to_arrow()))
+        for group in layout.groups:
+            stored = layout.stored(rows, group)
+            write_shard(folder / group / name, stored, layout.features(group))
+            written[group].append(content_hash(stored))
+    for group in (IMAGES, *layout.groups):
+        seal_group(folder / group, names, layout.features(group), combined_hash(written[group], group), folder.name)
+    return written
+
+
+def _write_origins(folder: Path, origins: pl.DataFrame) -> str:
+    described = origin_features()
+    table = origins.to_arrow().cast(described.arrow_schema)
+    fingerprint = content_hash(table, seed=folder.name)
+    write_shard(folder / shard_name(0, 1), table, described)
+    seal_group(folder, [shard_name(0, 1)], described, fingerprint, ORIGINS)
+    return fingerprint
+
+
+def _hash(written: dict[str, dict[str, list[str]]], group: str) -> str:
+    return dataset_fingerprint({split: {group: combined_hash(groups[group])} for split, groups in written.items()})
 
 
 ALL = ("au", "expression", "va")

@@ -13,7 +13,6 @@ class BalanceProvenance(GroupProvenance):
         plan: name of the plan.
         options: all options of the plan, defaults included.
         seed: of the plan and of the epoch that was drawn for the report.
-        dataset_fingerprint: of the dataset whose rows are weighed.
         pools: by column: rows, draws, repeat cap, notes, and the distribution before, as planned and as drawn.
     """
 

@@ -20,12 +20,24 @@ class Dependency(StrEnum):
 
     PICTURES = "pictures"
     LABELS = "labels"
-    PEOPLE = "people, videos and copies"
+    PEOPLE = "people"
     ANNOTATION_FILES = "annotation files"
 
 
-_FINGERPRINTED: Final = frozenset({Dependency.PICTURES, Dependency.LABELS})
-"""What the fingerprint of ``dataset.json`` is of. Nothing else changes while a dataset exists: a build makes another one."""
+class Fingerprints(Protocol):
+    """Hashes of what a dataset consists of."""
+
+    @property
+    def pictures(self) -> str:
+        """Of the pictures."""
+
+    @property
+    def labels(self) -> str:
+        """Of the labels."""
+
+    @property
+    def people(self) -> str:
+        """Of who is where."""
 
 
 class Manifest(Protocol):
@@ -34,6 +46,10 @@ class Manifest(Protocol):
     @property
     def provenance(self) -> Mapping[str, Mapping[str, Any]]:
         """What made a group, by group name, where it is not the build."""
+
+    @property
+    def fingerprints(self) -> Fingerprints:
+        """Of pictures, labels and people."""
 
 
 class Folder(Protocol):
@@ -48,10 +64,6 @@ class Folder(Protocol):
         """What it holds."""
 
     @property
-    def fingerprint(self) -> str:
-        """Hash of all labels and image digests."""
-
-    @property
     def splits(self) -> Sequence[str]:
         """Names of the splits."""
 
@@ -63,21 +75,20 @@ class GroupProvenance(BaseModel):
     """Where a column group comes from, as ``dataset.json`` keeps it.
 
     Attributes:
-        dataset_fingerprint: of the dataset that it was made for.
+        made_from: fingerprints of what it was made from: pictures, labels, people.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    dataset_fingerprint: str
+    made_from: dict[str, str]
 
 
 class StaleGroupError(DataError):
-    """A column group that was made for other rows or labels than the dataset has now."""
+    """A column group that was made from other pictures, labels or people than the dataset has now."""
 
-    def __init__(self, group: str, found: str, expected: str, command: str) -> None:
+    def __init__(self, group: str, changed: Sequence[str], command: str) -> None:
         super().__init__(
-            f"{group} were made for the dataset with fingerprint {found}, this one has {expected}: its rows or labels changed. "
-            f"Make them again: `{command}`"
+            f"{group} were made from other {' and '.join(changed)} than the dataset has now. Make them again: `{command}`"
         )
 
 
@@ -141,9 +152,24 @@ class GroupKind(Generic[Provenance]):
         """`names`, without those that are stale."""
         return tuple(name for name in self.names(folder) if not self.is_stale(folder, name))
 
+    def made_from(self, folder: Folder) -> dict[str, str]:
+        """Fingerprints of what a group of this kind is made from, by name, as a dataset has it now."""
+        found = folder.manifest.fingerprints
+        hashes = {
+            Dependency.PICTURES: found.pictures,
+            Dependency.LABELS: found.labels,
+            Dependency.PEOPLE: found.people,
+        }
+        return {kind.value: hashes[kind] for kind in hashes if kind in self.depends_on}
+
+    def changed(self, folder: Folder, made_from: Mapping[str, str]) -> tuple[str, ...]:
+        """What has changed since a group was made from it."""
+        return tuple(name for name, value in self.made_from(folder).items() if made_from.get(name) != value)
+
     def is_stale(self, folder: Folder, name: str) -> bool:
         """Whether a group was made from something that has changed since."""
-        return bool(self.depends_on & _FINGERPRINTED) and self._made_for(folder, name) != folder.fingerprint
+        made_from = folder.manifest.provenance.get(self.group(name), {}).get("made_from", {})
+        return bool(self.changed(folder, made_from if isinstance(made_from, dict) else {}))
 
     def check_known(self, folder: Folder, name: str) -> None:
         """Makes sure that a dataset has the group.
@@ -178,26 +204,27 @@ class GroupKind(Generic[Provenance]):
 
         Raises:
             UnknownNameError: the dataset has none of this name.
-            StaleGroupError: it was made for other rows or labels.
+            StaleGroupError: what it was made from has changed since.
             DataError: see `described`.
         """
         found = self.described(folder, name)
-        if self.is_stale(folder, name):
-            raise self.stale(folder, name, found.dataset_fingerprint)
+        self.check_fresh(folder, name, found.made_from)
         return found
 
-    def stale(self, folder: Folder, name: str, made_for: str) -> StaleGroupError:
-        """The refusal of a group that was made for a dataset of another fingerprint."""
-        return StaleGroupError(f"{self.called} '{name}'", made_for, folder.fingerprint, self.remedy(name, folder))
+    def check_fresh(self, folder: Folder, name: str, made_from: Mapping[str, str]) -> None:
+        """Refuses a group that was made from something else.
+
+        Raises:
+            StaleGroupError: what it was made from has changed since.
+        """
+        changed = self.changed(folder, made_from)
+        if changed:
+            raise StaleGroupError(f"{self.called} '{name}'", changed, self.remedy(name, folder))
 
     def remedy(self, name: str, folder: Folder | None = None) -> str:
         """The command that writes a group; with the settings that wrote it, where a dataset has it."""
         known = folder.manifest.provenance.get(self.group(name), {}) if folder is not None else {}
         return self.command.format_map(_InCapitals({**known, "name": name}))
-
-    def _made_for(self, folder: Folder, name: str) -> str | None:
-        made_for = folder.manifest.provenance.get(self.group(name), {}).get("dataset_fingerprint")
-        return made_for if isinstance(made_for, str) else None
 
 
 class _InCapitals(dict[str, object]):

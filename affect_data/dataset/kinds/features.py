@@ -17,7 +17,6 @@ class FeatureProvenance(GroupProvenance):
         preprocessing: how a face became the backbone's input.
         preprocessing_hash: identifies it.
         normalisation: of the pixels; empty where a release wrote the features that did not say it.
-        dataset_fingerprint: of the dataset.
         created: ISO time.
     """
 

@@ -34,8 +34,8 @@ class FoldProvenance(GroupProvenance):
 FOLDS: Final = GroupKind(
     called="folds",
     prefix="folds.",
-    # Corrected labels leave them valid: they are stratified by labels, but parted by people.
-    depends_on={Dependency.PEOPLE},
+    # Corrected labels leave them valid: they are stratified by labels, but parted by people and copies of pictures.
+    depends_on={Dependency.PEOPLE, Dependency.PICTURES},
     provenance=FoldProvenance,
     command="affect-data folds DATASET --name {name}",
 )

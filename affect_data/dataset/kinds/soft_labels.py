@@ -16,7 +16,6 @@ class SoftLabelProvenance(GroupProvenance):
         name: of the group; its columns are ``soft.<name>.<head>``.
         teacher_id: the model: a run, a folder's name or a Hub id; never an absolute path.
         teacher_revision: hash of the weights, or the Hub's revision.
-        dataset_fingerprint: of the dataset that was labelled.
         view: how the teacher saw the picture, for example ``centre crop, margin 0.2, 112 px``.
         out_of_fold: whether no row was labelled by a teacher that had seen it.
         action_units: numbers, in the order of the column ``au``; empty where the teacher has none.

@@ -1,19 +1,30 @@
-"""Rows that have the columns of the schema already: what publishing a dataset folder gives, read back without a mapping."""
+"""Rows that need no mapping: with the columns of the schema, or with those that a dataset folder stores, which publishing one gives."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
 import pyarrow as pa
 
-from affect_data.dataset.schema import COLUMNS, LABEL_COLUMNS, RULES, check_rules
+from affect_data.dataset.layout import ORIGIN_COLUMNS, SIDE_COLUMNS, Layout, unit_name
+from affect_data.dataset.schema import COLUMNS, IMAGES, LABEL_COLUMNS, RULES, check_rules
+from affect_data.dataset.view import LabelView, Origins
 from affect_data.errors import RecipeError, SchemaError
+from affect_data.vocabulary import ACTION_UNITS
 from affect_train.inputs.foreign.mapping import MADE, Place, RowMapping
-from affect_train.inputs.foreign.reading import SourceError
+from affect_train.inputs.foreign.reading import OpenedSource, SourceError
+from affect_train.inputs.foreign.values import is_text
 
 if TYPE_CHECKING:
     from datasets import Dataset, Features
 
-    from affect_train.recipe.dataset import DatasetOptions
+CHECKED_ROWS: Final = 1 << 16
+"""Rows that are held against the rules of the schema at once."""
+
+_LABEL_NAMES: Final = tuple(column.name for column in LABEL_COLUMNS)
+_LOST_CLASSES: Final = (
+    "column {!r} has lost the names of its classes; write it by `Dataset.to_parquet` or `push_to_hub`"
+)
 
 
 class UnifiedRows:
@@ -39,7 +50,7 @@ class UnifiedRows:
     @property
     def read(self) -> tuple[str, ...]:
         """The columns that are read beside the image."""
-        return tuple(column.name for column in LABEL_COLUMNS)
+        return _LABEL_NAMES
 
     def __call__(self, table: pa.Table, uids: Place, place: Place) -> pa.Table:  # noqa: ARG002 - the call of `RowMapping`
         """The rows as the columns `mapping.MADE`.
@@ -49,23 +60,91 @@ class UnifiedRows:
         """
         labels = pl.from_arrow(table.select(self.read))
         assert isinstance(labels, pl.DataFrame)
-        try:
-            check_rules(labels, RULES)
-        except SchemaError as error:
-            raise SourceError(
-                self.name, str(error).partition(". This is")[0], "Publish it again from its dataset folder"
-            ) from error
+        _check_rules(self.name, labels)
         return table.select(MADE)
 
 
-def rows_of(name: str, options: "DatasetOptions", given: "Features") -> RowMapping | UnifiedRows:
-    """What turns the tables of a dataset into those of the schema.
+class StoredRows:
+    """Tables with the columns that a dataset folder stores, held against the rules of the schema; they stay as they are stored.
+
+    Args:
+        name: of the dataset.
+        given: the dataset's features.
+        origins: the tables that say whom and which video rows show; None: a column ``subject`` or ``track`` says it, or nothing does.
 
     Raises:
-        RecipeError: its columns are not those of the mapping, or, without a mapping, of the schema.
+        RecipeError: a column is not there, or has another type or other classes than such a folder stores.
     """
-    if options.columns is not None:
-        return RowMapping(name, options.columns, given)
+
+    image = "image"
+
+    def __init__(self, name: str, given: "Features", origins: Origins | None) -> None:
+        from datasets import Value
+
+        self.name = name
+        try:
+            layout = _layout_of(given)
+        except ValueError as error:
+            raise RecipeError(
+                f"dataset '{name}'", [f"its columns are not those of a dataset folder: {error}"]
+            ) from error
+        stored = {column: kind for group in layout.groups for column, kind in layout.features(group).items()}
+        mistakes = _stored_differences(given, type(given)({**stored, **layout.features(IMAGES)}))
+        if mistakes:
+            raise RecipeError(f"dataset '{name}'", mistakes)
+        self._view, self._stored = LabelView(layout, origins or {}), tuple(stored)
+        self._knows_origins = origins is not None
+        kinds = given.arrow_schema
+        self._texts = tuple(text for text in ("subject", "track") if text in given and is_text(kinds.field(text).type))
+        made = {**stored, "subject": Value("string"), "track": Value("string")}
+        self.features = type(given)({column: made[column] for column in MADE if column in made})
+
+    @property
+    def read(self) -> tuple[str, ...]:
+        """The columns that are read beside the image."""
+        return (*self._stored, *self._texts)
+
+    def __call__(self, table: pa.Table, uids: Place, place: Place) -> pa.Table:  # noqa: ARG002 - the call of `RowMapping`
+        """The rows as those of the columns `mapping.MADE` that are stored, with the texts of people and videos.
+
+        Raises:
+            SourceError: a row breaks a rule of the schema.
+        """
+        for rows in _parts(table):
+            _check_rules(self.name, self._labels(rows))
+        texts = {name: self._text(table, name) for name in ("subject", "track")}
+        return pa.table({name: texts[name] if name in texts else table[name] for name in self.features})
+
+    def _labels(self, rows: pa.Table) -> pl.DataFrame:
+        unknown = () if self._knows_origins else ORIGIN_COLUMNS
+        labels = pl.from_arrow(self._view.table(rows, [name for name in _LABEL_NAMES if name not in unknown]))
+        assert isinstance(labels, pl.DataFrame)
+        # What nothing says breaks no rule.
+        return labels.with_columns(pl.lit("unknown").alias(name) for name in unknown)
+
+    def _text(self, table: pa.Table, name: str) -> pa.Array | pa.ChunkedArray:
+        if self._knows_origins:
+            return self._view.table(table.select(["database", "origin"]), [name])[name]
+        return (
+            table[name].cast(pa.string()) if name in self._texts else pa.repeat(pa.scalar("", pa.string()), len(table))
+        )
+
+
+def rows_of(opened: OpenedSource, given: "Features") -> RowMapping | UnifiedRows | StoredRows:
+    """What turns the tables of a dataset into those that training reads.
+
+    Args:
+        opened: the dataset.
+        given: its features.
+
+    Raises:
+        RecipeError: its columns are not those of the mapping, or, without a mapping, of the schema or of a dataset folder.
+    """
+    name, columns = opened.name, opened.options.columns
+    if columns is not None:
+        return RowMapping(name, columns, given)
+    if {"uid", "origin", "expression", "image"} <= set(given):
+        return StoredRows(name, given, opened.origins)
     if not {"uid", "au", "expression", "image"} <= set(given):
         found = ", ".join(given)
         raise RecipeError(
@@ -98,11 +177,69 @@ def _differences(given: "Features") -> list[str]:
         if found != column.type:
             mistakes.append(f"column {column.name!r} holds {found}; the schema of this release has {column.type}")
         elif column.class_names and names is None:
-            mistakes.append(
-                f"column {column.name!r} has lost the names of its classes; write it by `Dataset.to_parquet` or `push_to_hub`"
-            )
+            mistakes.append(_LOST_CLASSES.format(column.name))
         elif names is not None and len(column.class_names) > 1 and tuple(names) != column.class_names:
             mistakes.append(
                 f"column {column.name!r} has the classes {', '.join(names)}; this release has {', '.join(column.class_names)}"
             )
+    return mistakes
+
+
+def _check_rules(name: str, labels: pl.DataFrame) -> None:
+    try:
+        check_rules(labels, RULES)
+    except SchemaError as error:
+        raise SourceError(
+            name, str(error).partition(". This is")[0], "Publish it again from its dataset folder"
+        ) from error
+
+
+def _parts(table: pa.Table) -> Iterator[pa.Table]:
+    return (table.slice(start, CHECKED_ROWS) for start in range(0, len(table), CHECKED_ROWS))
+
+
+def _layout_of(given: "Features") -> Layout:
+    """The layout that stored columns are of.
+
+    Raises:
+        ValueError: of none.
+    """
+
+    def units(*names: str) -> tuple[int, ...]:
+        children = {child for name in names if isinstance(given.get(name), dict) for child in given[name]}
+        return tuple(unit for unit in ACTION_UNITS if unit_name(unit) in children)
+
+    def value(name: str) -> str:
+        kind: Any = given.get(name)
+        inner = next(iter(kind.values()), None) if isinstance(kind, dict) else getattr(kind, "feature", None)
+        return str(getattr(inner, "dtype", ""))
+
+    return Layout(
+        databases=tuple(getattr(given["database"], "names", None) or ()) if "database" in given else (),
+        action_units=units("au", "au_mask"),
+        intensities=units("au_intensity", "au_intensity_mask"),
+        whole_intensities=value("au_intensity") != "float32",
+        boxes={"": "none", "int16": "whole"}.get(value("face_box"), "exact"),
+        side=tuple(side for side, columns in SIDE_COLUMNS.items() if set(columns) & set(given)),
+    )
+
+
+def _stored_differences(given: "Features", expected: "Features") -> list[str]:
+    found, schema, mistakes = given.arrow_schema, expected.arrow_schema, []
+    for name, feature in expected.items():
+        wanted = schema.field(name).type
+        names: list[str] | None = getattr(given.get(name), "names", None)
+        own: list[str] | None = getattr(feature, "names", None)
+        if name not in given:
+            mistakes.append(
+                f"column {name!r} of a dataset folder is not there; publish the dataset with this release, or map it by `columns`"
+            )
+        elif found.field(name).type != wanted:
+            mistakes.append(
+                f"column {name!r} holds {found.field(name).type}; a dataset folder of this release has {wanted}"
+            )
+        elif own is not None and names is None:
+            mistakes.append(_LOST_CLASSES.format(name))
+        elif own is not None and names is not None and names != own:
+            mistakes.append(f"column {name!r} has the classes {', '.join(names)}; this release has {', '.join(own)}")
     return mistakes

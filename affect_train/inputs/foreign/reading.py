@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from affect_data.bounds import read_json
 from affect_data.dataset.folder import FORMAT, MANIFEST, open_dataset
+from affect_data.dataset.view import Origins
 from affect_data.errors import DataError, UnknownNameError
 from affect_train.inputs.foreign.pictures import PictureFiles
 from affect_train.recipe.dataset import DatasetOptions
@@ -39,6 +40,7 @@ class OpenedSource:
         folder: that file paths among its rows are relative to; None on the Hub.
         builder: of ``datasets``; None where `saved` holds the rows already.
         saved: splits that lie on this machine as Arrow files.
+        origins: of a dataset folder of affectkit.
     """
 
     options: DatasetOptions
@@ -46,6 +48,7 @@ class OpenedSource:
     folder: Path | None
     builder: "DatasetBuilder | None" = None
     saved: Any = None
+    origins: Origins | None = None
 
     @property
     def name(self) -> str:
@@ -140,7 +143,7 @@ def _saved(options: DatasetOptions, folder: Path) -> OpenedSource | None:
 
     if (folder / MANIFEST).is_file() and read_json(folder / MANIFEST).get("format") == FORMAT:
         own = open_dataset(folder)
-        return OpenedSource(options, own.splits, folder, saved=own.load)
+        return OpenedSource(options, own.splits, folder, saved=own.load, origins=own.view.origins)
     if not any((folder / name).is_file() for name in ("state.json", "dataset_dict.json")):
         return None
     with explained(options):

@@ -14,6 +14,7 @@ from affect_train.inputs.foreign.reading import OpenedSource, SourceError, expla
 from affect_train.inputs.labels import LabelArrays
 from affect_train.inputs.loading import Decoders
 from affect_train.inputs.preprocess import Pixels, Preprocessing
+from affect_train.inputs.stored import Boxes
 from affect_train.tasks import TaskSet
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ class RowTable(NamedTuple):
     """Rows that were read together.
 
     Attributes:
-        labels: columns of the schema, `mapping.MADE`.
+        labels: the columns `mapping.MADE`, as `unified.rows_of` gives them.
         pictures: of the rows.
         first: number of the first row.
     """
@@ -78,7 +79,7 @@ class RowStream:
         self.split = split
         self._pictures = opened.files
         stream = opened.stream(split)
-        self._mapping = rows_of(self.name, opened.options, self._features(stream))
+        self._mapping = rows_of(opened, self._features(stream))
         self._stream = stream.select_columns(list(dict.fromkeys([*self._mapping.read, self._mapping.image])))
         self.files = int(stream.num_shards)
 
@@ -133,13 +134,16 @@ class RowStream:
         """The rows of a table one by one; they do not need the table any more."""
         labels = LabelArrays.load(table.labels, tasks)
         uids = table.labels["uid"].to_pylist()
-        boxes = table.labels["face_box"].to_pylist()
-        for place, (uid, box) in enumerate(zip(uids, boxes, strict=True)):
+        box_column = (
+            table.labels.column("face_box").combine_chunks() if "face_box" in table.labels.column_names else None
+        )
+        boxes = Boxes(box_column, len(uids))
+        for place, uid in enumerate(uids):
             try:
                 picture = table.pictures.stored(place)
             except DataError as error:
                 raise self.error(uid, error) from error
-            yield StreamedRow(table.first + place, uid, box, picture, labels, place)
+            yield StreamedRow(table.first + place, uid, boxes[place], picture, labels, place)
 
     def dataset(self, labels: pa.Table) -> "Dataset":
         """A table of labels as a dataset."""

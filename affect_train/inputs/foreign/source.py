@@ -122,7 +122,7 @@ class LoadedForeign(ForeignSource):
         name, found = self.name, self.opened.load(split)
         if not len(found):
             raise SourceError(name, f"split {split} has no rows", "Name another split")
-        rows = rows_of(name, self.opened.options, found.features)
+        rows = rows_of(self.opened, found.features)
         table = found.select_columns(list(rows.read)).with_format("arrow")[:] if rows.read else _no_columns(len(found))
         _refuse_empty(name, split, found.select_columns([rows.image]).with_format("arrow")[:].column(0))
         labels = rows(table, lambda row: f"{name}:{split}/{row}", lambda row: f"split {split}, row {row}")

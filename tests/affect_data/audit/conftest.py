@@ -11,13 +11,11 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 import pytest
+from labelled_rows import label_table, write_tables
 from PIL import Image
 
 from affect_data.audit.base import Audit, AuditedDataset
-from affect_data.dataset.folder import DatasetFolder, Manifest, open_dataset
-from affect_data.dataset.hashing import content_hash
-from affect_data.dataset.schema import IMAGES, LABEL_COLUMNS, LABELS, features
-from affect_data.dataset.writing import seal_group, shard_name, write_manifest, write_shard
+from affect_data.dataset.folder import DatasetFolder
 from affect_data.vocabulary import ACTION_UNITS, EXPRESSIONS, slot_of
 
 Row = dict[str, Any]
@@ -83,13 +81,13 @@ def make_dataset(tmp_path: Path) -> MakeDataset:
     """A function that writes a dataset of given rows by split.
 
     A row is a dictionary with any of: database, uid, subject, track, frame, face, au {number: 0 or 1}, au_intensity, expression, votes, va, face_box,
-    image (bytes), and raw (columns as stored). Without an image a row gets a picture of its own.
+    image (bytes), and raw (columns of the schema). Without an image a row gets a picture of its own.
     """
 
     def make(splits: dict[str, list[Row]], name: str = "dataset") -> DatasetFolder:
         path = tmp_path / name
         databases = sorted({row.get("database", "affwild2") for rows in splits.values() for row in rows})
-        groups, number = {}, 0
+        tables, pictures, number = {}, {}, 0
         for split, rows in splits.items():
             labels, images = [], []
             for row in rows:
@@ -97,20 +95,10 @@ def make_dataset(tmp_path: Path) -> MakeDataset:
                 labels.append(_label_row(row, number, data, databases))
                 images.append({"bytes": data, "path": f"{number}.png"})
                 number += 1
-            schema = pa.schema([pa.field(c.name, c.type) for c in LABEL_COLUMNS])
-            table = pa.Table.from_pylist(labels, schema=schema)
-            pictures = pa.table(
-                {"image": pa.array(images, type=pa.struct({"bytes": pa.binary(), "path": pa.string()}))}
-            )
-            fingerprint = content_hash(table)
-            for group, content in ((LABELS, table), (IMAGES, pictures)):
-                write_shard(path / split / group / shard_name(0, 1), content, features(group, databases))
-                seal_group(path / split / group, [shard_name(0, 1)], features(group, databases), fingerprint, split)
-            groups[split] = {LABELS: fingerprint, IMAGES: fingerprint}
-        fingerprint = hashlib.sha256(json.dumps(groups).encode()).hexdigest()[:16]
-        rows_of = {split: len(rows) for split, rows in splits.items()}
-        write_manifest(path, Manifest(fingerprint=fingerprint, databases=databases, rows=rows_of, groups=groups))
-        return open_dataset(path)
+            tables[split] = label_table(labels)
+            stored = pa.array(images, type=pa.struct({"bytes": pa.binary(), "path": pa.string()}))
+            pictures[split] = pa.table({"image": stored})
+        return write_tables(path, tables, databases, pictures)
 
     return make
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from labelled_rows import with_other
 from typer.testing import CliRunner
 
 from affect_data.audit.base import FINDINGS, Severity
@@ -19,7 +20,6 @@ from affect_data.audit.run import AUDIT, NotAuditedError, read_audit, run_audits
 from affect_data.build.build import BuildReport
 from affect_data.cli.app import app
 from affect_data.dataset.folder import DatasetFolder, open_dataset
-from affect_data.dataset.writing import write_manifest
 from affect_data.demo.sampler import FaceSampler
 from affect_data.errors import DataError, UnknownNameError, UsageError
 
@@ -92,7 +92,7 @@ def test_findings_of_other_labels_are_refused(make_dataset: MakeDataset) -> None
     with pytest.raises(NotAuditedError, match=r"was not audited\. Audit it: `affect-data audit "):
         read_audit(folder.path)
     run_audits(folder, ["expression_va"])
-    write_manifest(folder.path, folder.manifest.model_copy(update={"fingerprint": "0" * 16}))
+    with_other(folder, "labels")
     with pytest.raises(NotAuditedError, match="has changed since it was audited"):
         read_audit(folder.path)
 

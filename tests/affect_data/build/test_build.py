@@ -82,7 +82,7 @@ def test_the_bytes_of_every_image_are_those_of_its_file(demo_report: BuildReport
         for row in joined.data.table.to_pylist():
             data = (demo_world / row["image"]["path"]).read_bytes()
             assert row["image"]["bytes"] == data
-            assert row["image_digest"] == hashlib.sha256(data).hexdigest()
+            assert bytes(row["image_digest"]) == hashlib.sha256(data).digest()
 
 
 def test_no_artefact_holds_the_path_of_a_folder_of_this_machine(demo_report: BuildReport, demo_world: Path) -> None:
@@ -100,9 +100,11 @@ def test_a_folder_holds_the_dataset_and_nothing_else(demo_report: BuildReport) -
         "dataset.json",
         "dataset.lock.json",
         "failures.parquet",
+        "origins",
         "train",
         "validation",
     ]
+    assert sorted(entry.name for entry in (path / "origins").iterdir()) == sorted(SHARES)
     names = {re.sub(r"\d{5}", "N", file.name) for group in path.glob("*/*") for file in group.iterdir()}
     assert names == {"data-N-of-N.arrow", "dataset_info.json", "state.json"}
     assert hidden(path) == hidden(path.parent) == []
@@ -208,7 +210,7 @@ def test_a_change_in_the_files_is_seen_and_replaces_nothing_unasked(
     change(expw)
     with pytest.raises(
         OutputTakenError,
-        match=r"merged' holds another dataset\. Choose another folder, or pass --overwrite to replace it",
+        match=r"merged' holds another dataset \(.+\)\. Choose another folder, or pass --overwrite to replace it",
     ):
         build(expw_recipe(), {"expw": expw}, out, accept_incomplete=True)
     assert digests(out) == before
@@ -233,14 +235,15 @@ def test_a_dataset_that_lost_a_file_is_not_taken_for_built(expw: Path, tmp_path:
     assert digests(out) == before
 
 
-def test_overwriting_names_the_column_groups_that_would_be_lost(expw: Path, tmp_path: Path) -> None:
+def test_a_refusal_names_the_column_groups_of_the_dataset_that_is_there(expw: Path, tmp_path: Path) -> None:
     from datasets import Features, Value
 
     dataset = build(expw_recipe(), {"expw": expw}, tmp_path / "merged").dataset
     tables = [(split, pl.DataFrame({"x": [0] * dataset.rows(split)}).to_arrow()) for split in dataset.splits]
     add_group(dataset, "soft.anna", tables, Features({"x": Value("int64")}), {})
-    with pytest.raises(OutputTakenError, match=r"another dataset and its column groups soft\.anna would be lost"):
-        build(expw_recipe(shard_rows=5), {"expw": expw}, tmp_path / "merged")
+    relabel(expw)
+    with pytest.raises(OutputTakenError, match=r"its column groups soft\.anna stay where they still fit"):
+        build(expw_recipe(), {"expw": expw}, tmp_path / "merged")
 
 
 # ---------------------------------------------------------------- what must not be replaced
@@ -427,11 +430,12 @@ def killed_build(when: str, count: int, out: Path, root: Path, number: str = "SI
     return run_python(["-c", KILLED_BUILD, when, count, number, out, root, shard_rows]).returncode
 
 
-# Three shards: two files and a record each (9), two groups of state, the failures, the lock, the manifest: 14 renames; then the folder itself.
-# Each is flushed before and its folder after; what describes the two groups is flushed too: 30, and the folder that holds the dataset.
+# Three shards: two files, the pictures' digests and a record each (12), origins in a file and its state (2), two groups of state, the failures, the
+# lock, the manifest: 19 renames; then the folder itself. Each is flushed before and its folder after; what describes the two groups and the origins
+# is flushed too: 41, and the folder that holds the dataset.
 @pytest.mark.parametrize(
     ("when", "count", "reused"),
-    [("fsync", 5, 0), ("rename", 6, 1), ("fsync", 23, 3), ("fsync", 29, None), ("rename", 15, None)],
+    [("fsync", 5, 0), ("rename", 6, 1), ("fsync", 26, 3), ("fsync", 34, 3), ("fsync", 40, None), ("rename", 20, None)],
 )
 def test_a_killed_build_leaves_no_dataset_and_ends_with_the_same_bytes_when_it_is_run_again(
     expw: Path,
@@ -446,7 +450,7 @@ def test_a_killed_build_leaves_no_dataset_and_ends_with_the_same_bytes_when_it_i
     assert not out.exists()
     with pytest.raises(NotADatasetError, match="the folder does not exist"):
         open_dataset(out)
-    assert (tmp_path / ".merged.building" / "dataset.json").exists() == (when == "rename" and count == 15)
+    assert (tmp_path / ".merged.building" / "dataset.json").exists() == (when == "rename" and count == 20)
     resumed = build(expw_recipe(), {"expw": expw}, out)
     assert reused is None or resumed.shards_reused == reused
     build(expw_recipe(), {"expw": expw}, tmp_path / "fresh")
@@ -457,7 +461,7 @@ def test_a_killed_build_leaves_no_dataset_and_ends_with_the_same_bytes_when_it_i
 def test_a_picture_that_changed_between_the_kill_and_the_resume_is_packed_anew(
     expw: Path, tmp_path: Path, digests: Digests
 ) -> None:
-    killed_build("fsync", 15, tmp_path / "merged", expw)
+    killed_build("fsync", 19, tmp_path / "merged", expw)
     Image.new("RGB", (16, 16), (1, 1, 1)).save(expw / "image" / "origin" / "p001.png")
     resumed = build(expw_recipe(), {"expw": expw}, tmp_path / "merged")
     assert resumed.shards_reused == 1
@@ -476,8 +480,9 @@ def test_a_kill_between_the_two_renames_of_an_overwrite_loses_no_way_back(
     expw: Path, tmp_path: Path, digests: Digests
 ) -> None:
     out = tmp_path / "merged"
-    build(expw_recipe(shard_rows=5), {"expw": expw}, out)
-    assert killed_build("rename", 16, out, expw) == -signal.SIGKILL
+    build(expw_recipe(), {"expw": expw}, out)
+    relabel(expw)
+    assert killed_build("rename", 21, out, expw) == -signal.SIGKILL
     assert not out.exists()
     assert hidden(tmp_path) == [".merged.building", ".merged.old"]
     build(expw_recipe(), {"expw": expw}, out)
@@ -490,8 +495,9 @@ def test_an_overwrite_that_is_killed_before_its_end_keeps_the_old_dataset(
     expw: Path, tmp_path: Path, digests: Digests
 ) -> None:
     out = tmp_path / "merged"
-    build(expw_recipe(shard_rows=5), {"expw": expw}, out)
+    build(expw_recipe(), {"expw": expw}, out)
     before = digests(out)
+    relabel(expw)
     assert killed_build("fsync", 20, out, expw) == -signal.SIGKILL
     assert digests(out) == before
     assert open_dataset(out).rows("train") == 10

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from affect_data.build import databases as build_databases
 from affect_data.build.build import OutputTakenError, build
-from affect_data.build.databases import digest_files, read_databases, shard_jobs
+from affect_data.build.databases import digest_files, layout_of, read_databases, shard_jobs
 from affect_data.build.recipe import DataRecipe, recipe_from
 from affect_data.build.shards import pack_shard
 from affect_data.build.verdicts import IncompleteError
@@ -129,7 +129,7 @@ def test_a_lost_group_is_built_again(world: Path, tmp_path: Path) -> None:
 
 def test_a_shard_whose_scores_are_lost_is_not_used_again(world: Path, tmp_path: Path) -> None:
     read = read_databases(recipe(), roots_of(world), lambda *_: None)
-    job = shard_jobs(recipe(), read, tmp_path / "staging")[0]
+    job = shard_jobs(recipe(), read, layout_of(read), tmp_path / "staging")[0]
     assert not pack_shard(job).reused
     assert pack_shard(job).reused
     job.path("pspi").unlink()

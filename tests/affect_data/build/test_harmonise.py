@@ -38,6 +38,7 @@ def test_the_unified_rows_have_the_label_columns_in_order_but_for_the_digest() -
     assert labels.columns == [column.name for column in LABEL_COLUMNS if column.name != "image_digest"] + [
         "image",
         "split",
+        "origin",
     ]
 
 

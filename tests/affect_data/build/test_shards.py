@@ -13,9 +13,10 @@ from PIL import Image
 
 from affect_data.build.harmonise import harmonise
 from affect_data.build.recipe import SplitOptions
-from affect_data.build.shards import ShardJob, pack_shard, pictures_digest
+from affect_data.build.shards import ShardJob, pack_shard, picture_digests
 from affect_data.databases.expw import ExpW
 from affect_data.databases.root import DatabaseRoot
+from affect_data.dataset.layout import PEOPLE, Layout
 from affect_data.dataset.schema import IMAGES, LABELS
 from affect_data.errors import SchemaError
 
@@ -26,7 +27,8 @@ def job(tmp_path: Path, make_expw: Callable[..., Path]) -> ShardJob:
     root = make_expw(tmp_path / "expw", faces=6)
     database = ExpW()
     rows = harmonise(database.read(DatabaseRoot(root)), database, "2018", SplitOptions()).labels.drop("split")
-    return ShardJob("train", 0, 1, rows, ("expw",), {"expw": root}, {"expw": database.options}, tmp_path / "staging")
+    layout = Layout.of([ExpW], [rows])
+    return ShardJob("train", 0, 1, rows, layout, {"expw": root}, {"expw": database.options}, tmp_path / "staging")
 
 
 def picture(job: ShardJob, index: int) -> Path:
@@ -48,7 +50,8 @@ def test_the_bytes_in_the_shard_are_those_of_the_files(job: ShardJob) -> None:
     files = [picture(job, index).read_bytes() for index in range(6)]
     assert [image["bytes"] for image in images] == files
     assert [image["path"] for image in images] == [f"expw/image/origin/p{index:03d}.png" for index in range(6)]
-    assert written(job, LABELS)["image_digest"].to_pylist() == [hashlib.sha256(data).hexdigest() for data in files]
+    digests = [bytes(digest) for digest in written(job, LABELS)["image_digest"].to_pylist()]
+    assert digests == [hashlib.sha256(data).digest() for data in files]
 
 
 def test_a_truncated_an_empty_and_a_vanished_picture_are_quarantined_and_the_others_packed(job: ShardJob) -> None:
@@ -94,7 +97,7 @@ def test_faces_of_one_photograph_have_the_same_bytes_and_digest(job: ShardJob) -
         image=pl.lit("image/origin/p000.png"), uid=pl.format("expw:x#{}", pl.int_range(pl.len()))
     )
     pack_shard(replace(job, rows=rows))
-    assert len(set(written(job, LABELS)["image_digest"].to_pylist())) == 1
+    assert len(set(map(bytes, written(job, LABELS)["image_digest"].to_pylist()))) == 1
     assert {image["bytes"] for image in written(job, IMAGES)["image"].to_pylist()} == {picture(job, 0).read_bytes()}
 
 
@@ -172,14 +175,41 @@ def test_a_shard_is_written_again_when_anything_in_it_changed(
 
 def test_the_digest_of_the_pictures_is_that_of_the_record_and_sees_a_change(job: ShardJob) -> None:
     record = pack_shard(job)
-    assert pictures_digest(job) == record.pictures
-    assert pictures_digest(recolour(job)) != record.pictures
+    assert hashlib.sha256(picture_digests(job)).hexdigest() == record.pictures
+    before = picture_digests(job)
+    assert picture_digests(recolour(job)) != before
 
 
 def test_a_new_version_of_a_reader_makes_other_shards(job: ShardJob, monkeypatch: pytest.MonkeyPatch) -> None:
     before = job.key()
     monkeypatch.setattr(ExpW, "reader_version", ExpW.reader_version + 1)
     assert job.key() != before
+
+
+def move_box(job: ShardJob) -> ShardJob:
+    boxes = [[1.0, 1.0, 9.0, 9.0], *job.rows["face_box"].to_list()[1:]]
+    return replace(job, rows=job.rows.with_columns(pl.Series("face_box", boxes, dtype=pl.Array(pl.Float32, 4))))
+
+
+def rename_track(job: ShardJob) -> ShardJob:
+    return replace(job, rows=job.rows.with_columns(track=pl.lit("another")))
+
+
+@pytest.mark.parametrize(
+    ("change", "differing"),
+    [
+        (relabel, {LABELS}),
+        (recolour, {LABELS, IMAGES}),
+        (move_box, {LABELS, IMAGES}),
+        (rename_track, {PEOPLE}),
+    ],
+)
+def test_each_fingerprint_changes_with_what_it_is_of(
+    job: ShardJob, change: Callable[[ShardJob], ShardJob], differing: set[str]
+) -> None:
+    before = pack_shard(job).fingerprints
+    after = pack_shard(change(job)).fingerprints
+    assert {name for name in before if before[name] != after[name]} == differing
 
 
 @pytest.mark.parametrize(

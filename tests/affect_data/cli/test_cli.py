@@ -197,10 +197,12 @@ def test_a_root_that_the_recipe_does_not_use_is_the_fault_of_the_call(
 def test_overwrite_and_workers_reach_the_build(affect_data: Run, expw: Path, recipe: Path, tmp_path: Path) -> None:
     arguments = ("build", recipe, tmp_path / "merged", "--root", f"expw={expw}")
     affect_data(*arguments)
-    recipe.write_text("databases: {expw: {}}\nshard_rows: 5\n")
+    listed = expw / "label/label.lst"
+    listed.write_text(listed.read_text().replace(" 0\n", " 5\n", 1))
     refused = affect_data(*arguments)
     assert (refused.returncode, refused.stdout) == (1, "")
-    assert "holds another dataset. Choose another folder, or pass --overwrite to replace it" in refused.stderr
+    assert "label/label.lst has changed" in refused.stderr
+    assert "Choose another folder, or pass --overwrite to replace it" in refused.stderr
     assert affect_data(*arguments, "--overwrite", "--workers", 2).returncode == 0
 
 

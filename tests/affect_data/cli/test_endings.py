@@ -16,7 +16,7 @@ Run = Callable[..., CompletedProcess[str]]
 Digests = Callable[[Path], dict[str, str]]
 
 BEFORE_COMMAND = {
-    "few bytes a file": "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (4000, 4000))",
+    "few bytes a file": "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (1500, 1500))",
     # A superuser without its capabilities obeys permissions as everyone does.
     "no privileges": "import ctypes; ctypes.CDLL(None).capset((ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)())",
 }
@@ -107,6 +107,8 @@ def test_a_file_that_cannot_grow_leaves_the_older_dataset_and_is_named(
     out = tmp_path / "merged"
     build(recipe_from({"databases": {"expw": {}}, "shard_rows": 5}, "x"), {"expw": expw}, out)
     before = digests(out)
+    listed = expw / "label/label.lst"
+    listed.write_text(listed.read_text().replace(" 0\n", " 5\n", 1))
     run = command_after("few bytes a file", "build", recipe, out, "--root", f"expw={expw}", "--overwrite")
     assert_ends(run, 1, ".merged.building", "the file would become larger than", "what was there before is unchanged")
     assert digests(out) == before

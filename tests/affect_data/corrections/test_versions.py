@@ -9,7 +9,9 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
 import pytest
+from datasets import Features, Value
 from python_processes import KILLED_AT, run_python
 
 from affect_data.build.build import build
@@ -18,8 +20,14 @@ from affect_data.corrections.decisions import Decision, DecisionsError
 from affect_data.corrections.versions import MisfitsError, apply_decisions, read_changes, undo_version
 from affect_data.databases.registry import DATABASES
 from affect_data.dataset.folder import DatasetFolder, open_dataset
+from affect_data.dataset.kinds.balance import BALANCE
+from affect_data.dataset.kinds.features import FEATURES
+from affect_data.dataset.kinds.folds import FOLDS
+from affect_data.dataset.kinds.registry import stale_groups
+from affect_data.dataset.kinds.soft_labels import SOFT_LABELS
 from affect_data.dataset.schema import check_rules
 from affect_data.dataset.writing import add_group
+from affect_data.demo.known_labels import reveal
 from affect_data.errors import DataError, SchemaError
 from affect_data.vocabulary import ACTION_UNIT_SLOTS, COMPOUND_EXPRESSIONS, EXPRESSIONS
 
@@ -67,7 +75,7 @@ def test_a_correction_changes_one_label_of_one_row_and_nothing_else(
 def test_every_kind_of_label_can_be_set_and_masked(dataset: DatasetFolder, decide: Decide, write: Write) -> None:
     row = first_with(dataset, "expression_mask", database="expw")
     old = expression_at(dataset, row)
-    everything = {"va": [0.25, -1.0], "au": {"12": 1, "4": 0}, "au_intensity": {"12": 2.5}}
+    everything = {"va": [0.25, -1.0], "au": {"12": 1, "4": 0}, "au_intensity": {"12": 2.0}}
     nothing = {"va": None, "au": {"12": None, "4": None}, "au_intensity": {"12": None}}
     given = decide("train", row, "correct", {**nothing, "expression": old}, {**everything, "expression": another(old)})
     taken = decide("train", row, "mask", {**everything, "expression": another(old)}, {**nothing, "expression": None})
@@ -75,7 +83,7 @@ def test_every_kind_of_label_can_be_set_and_masked(dataset: DatasetFolder, decid
     labels = open_dataset(dataset.path).labels("train")[row]
     slot = ACTION_UNIT_SLOTS[12]
     assert (labels["valence"][0], labels["arousal"][0], labels["va_mask"][0]) == (0.25, -1.0, True)
-    assert (labels["au"][0][slot], labels["au_intensity"][0][slot]) == (1, 2.5)
+    assert (labels["au"][0][slot], labels["au_intensity"][0][slot]) == (1, 2.0)
     assert labels["au_mask"][0].to_list().count(True) == 2
     apply_decisions(dataset.path, write(given, taken))
     labels = open_dataset(dataset.path).labels("train")[row]
@@ -86,10 +94,32 @@ def test_every_kind_of_label_can_be_set_and_masked(dataset: DatasetFolder, decid
     assert not labels["au_mask"][0].any()
 
 
-def test_a_compound_expression_is_set_corrected_and_masked(
-    dataset: DatasetFolder, decide: Decide, write: Write
+@pytest.mark.parametrize(
+    ("labels", "because"),
+    [
+        ({"au": {"39": 1}}, "no merged database codes this label"),
+        ({"compound_expression": "angrily disgusted"}, "no merged database codes this label"),
+        ({"au_intensity": {"12": 2.5}}, "all intensities of the dataset are whole steps, this one is not"),
+    ],
+    ids=["unit", "compound", "step"],
+)
+def test_a_label_that_the_dataset_has_no_place_for_is_a_misfit(
+    dataset: DatasetFolder, decide: Decide, write: Write, digests: Digests, labels: dict[str, Any], because: str
 ) -> None:
+    before = digests(dataset.path)
     row = first_with(dataset, "expression_mask", database="expw")
+    nothing = {name: dict.fromkeys(value) if isinstance(value, dict) else None for name, value in labels.items()}
+    with pytest.raises(MisfitsError, match=rf"\(correct\): {because}\n"):
+        apply_decisions(dataset.path, write(decide("train", row, "correct", nothing, labels)))
+    assert digests(dataset.path) == before
+
+
+def test_a_compound_expression_is_set_corrected_and_masked(
+    dataset: DatasetFolder, decide: Decide, write: Write, demo_world: Path, tmp_path: Path
+) -> None:
+    dataset = reveal(dataset.path, demo_world / "truth.parquet", tmp_path / "truth")
+    labels = dataset.labels("train").with_row_index("row")
+    row = int(labels.filter(pl.col("expression_mask") & ~pl.col("compound_expression_mask"))["row"][0])
 
     def named(name: str | None) -> dict[str, str | None]:
         return {"compound_expression": name}
@@ -245,22 +275,24 @@ def test_labels_that_break_a_rule_are_not_written(
     assert digests(dataset.path) == original
 
 
-def test_soft_labels_of_the_labels_before_are_named_as_stale(
+def test_what_was_made_from_the_labels_before_is_named_as_stale_and_nothing_else(
     dataset: DatasetFolder, correction: Decision, write: Write, affect_data: Command
 ) -> None:
-    import pyarrow as pa
-    from datasets import Features, Value
-
-    tables = [(split, pa.table({"x": pa.array(np.zeros(dataset.rows(split), np.float32))})) for split in dataset.splits]
-    add_group(
-        dataset, "soft.t", tables, Features({"x": Value("float32")}), {"dataset_fingerprint": dataset.fingerprint}
-    )
+    described = Features({"x": Value("float32")})
+    for kind in (SOFT_LABELS, FEATURES, FOLDS, BALANCE):
+        tables = [(split, pa.table({"x": np.zeros(dataset.rows(split), np.float32)})) for split in dataset.splits]
+        dataset = add_group(dataset, kind.group("t"), tables, described, {"made_from": kind.made_from(dataset)})
     done = affect_data("review", "apply", write(correction), dataset.path)
     assert done.returncode == 0
-    assert "refused until they are made again: soft.t" in done.stdout
+    assert "refused until they are made again: balance.t\n" in done.stdout
+    assert list(stale_groups(open_dataset(dataset.path))) == ["balance.t"]
+    before, after = dataset.manifest.fingerprints, open_dataset(dataset.path).manifest.fingerprints
+    assert (after.pictures, after.people) == (before.pictures, before.people)
+    assert after.labels != before.labels
     undone = affect_data("review", "undo", dataset.path)
     assert "labels are version 0 again" in undone.stdout
-    assert "soft.t" not in undone.stdout
+    assert "balance.t" not in undone.stdout
+    assert open_dataset(dataset.path).manifest.fingerprints == before
 
 
 CORRECTING = """
@@ -360,7 +392,7 @@ def test_a_build_that_dies_after_correcting_labels_does_not_leave_them_to_the_ne
 
     recipe = demo_recipe.model_copy(update={"decisions": (str(write(correction)),)})
     with monkeypatch.context() as patch:
-        patch.setattr("affect_data.build.build._seal", dies)
+        patch.setattr("affect_data.build.build.seal", dies)
         with pytest.raises(InterruptedError):
             build(recipe, demo_roots, tmp_path / "again")
     assert (tmp_path / ".again.building").is_dir()
@@ -377,7 +409,9 @@ def test_a_build_does_not_take_a_corrected_dataset_for_its_own(
     demo_recipe: DataRecipe,
 ) -> None:
     apply_decisions(dataset.path, write(correction))
-    with pytest.raises(DataError, match="holds another dataset and its column groups labels would be lost"):
+    with pytest.raises(
+        DataError, match=r"holds another dataset \(1 decision\(s\) were applied to it that the recipe does not name\)"
+    ):
         build(demo_recipe, demo_roots, dataset.path)
     undo_version(dataset.path)
     assert build(demo_recipe, demo_roots, dataset.path).unchanged

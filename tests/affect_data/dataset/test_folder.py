@@ -20,7 +20,8 @@ from affect_data.build.build import BuildReport
 from affect_data.dataset import folder as dataset_folder
 from affect_data.dataset.folder import DatasetFolder, load_dataset, open_dataset
 from affect_data.dataset.hashing import content_hash
-from affect_data.dataset.schema import IMAGES, LABEL_COLUMNS, LABELS
+from affect_data.dataset.layout import VOTES
+from affect_data.dataset.schema import IMAGES, LABELS
 from affect_data.dataset.writing import add_group
 from affect_data.demo.world import SHARES
 from affect_data.errors import DataError, NotADatasetError, UnknownNameError
@@ -50,8 +51,13 @@ def test_every_group_opens_alone_with_its_features(demo_report: BuildReport, spl
     images = load_from_disk(str(dataset.path / split / IMAGES))
     assert labels.features["expression"] == ClassLabel(names=list(EXPRESSIONS))
     assert labels.features["database"] == ClassLabel(names=sorted(SHARES))
-    assert labels.features["au"] == List(Value("int8"), length=40)
-    assert labels.column_names == [column.name for column in LABEL_COLUMNS]
+    layout = dataset.manifest.layout
+    assert labels.features["au"] == {f"AU{unit}": Value("int8") for unit in layout.action_units}
+    assert labels.features["image_digest"] == List(Value("uint8"), length=32)
+    assert labels.features == layout.features(LABELS)
+    votes = load_from_disk(str(dataset.path / split / VOTES))
+    assert votes.features == Features({"expression_votes": {name: Value("float32") for name in EXPRESSIONS}})
+    assert len(votes) == len(labels)
     assert images.features == Features({"image": Image()})
     assert len(labels) == len(images) == dataset.rows(split)
     assert images[0]["image"].size[0] > 0
@@ -70,6 +76,27 @@ def test_the_joined_view_is_the_groups_side_by_side(demo_report: BuildReport) ->
                     assert seen.equals(own)
                 else:
                     assert content_hash(seen) == content_hash(own), name
+
+
+def test_every_folder_of_arrow_files_opens_alone_over_memory_maps_origins_too(demo_report: BuildReport) -> None:
+    dataset = demo_report.dataset
+    places = sorted({path.parent for path in dataset.path.rglob("*.arrow")})
+    named = [dataset.path / split / group for split in dataset.splits for group in dataset.groups(split)]
+    assert places == sorted([*named, *(dataset.path / "origins" / name for name in dataset.manifest.databases)])
+    for place in places:
+        opened = load_from_disk(str(place))
+        assert len(opened.cache_files) == len(list(place.glob("*.arrow")))
+        assert opened.data.num_rows == len(opened) > 0
+
+
+def test_a_row_says_which_origin_its_texts_stand_in(demo_report: BuildReport) -> None:
+    dataset = demo_report.dataset
+    stored, shown = load_from_disk(str(dataset.path / "train" / LABELS)), dataset.labels("train")
+    origins = {name: load_from_disk(str(dataset.path / "origins" / name)) for name in dataset.manifest.databases}
+    for row in range(0, len(stored), 7):
+        database = stored.features["database"].int2str(stored[row]["database"])
+        texts = origins[database][stored[row]["origin"]]
+        assert texts == {name: shown[name][row] for name in ("release", "subject", "track", "source_file")}
 
 
 def test_the_package_offers_load_dataset() -> None:
@@ -96,7 +123,7 @@ def test_labels_as_a_polars_frame_have_the_database_by_name(demo_report: BuildRe
 
 def test_splits_are_named_train_first(demo_report: BuildReport) -> None:
     assert demo_report.dataset.splits == ("train", "validation")
-    assert demo_report.dataset.groups("train") == (IMAGES, LABELS)
+    assert demo_report.dataset.groups("train") == (IMAGES, LABELS, VOTES)
 
 
 @pytest.mark.parametrize(
@@ -151,7 +178,7 @@ def test_a_folder_without_a_manifest_was_not_built_to_its_end(dataset: DatasetFo
         ('{"format": "affectkit-dat', "dataset.json is not readable (Unterminated string"),
         ("[]", "dataset.json is not from affectkit"),
         ('{"format": "other"}', "dataset.json is not from affectkit"),
-        ('{"format": "affectkit-dataset", "format_version": 1}', "dataset.json does not validate: ('fingerprint',)"),
+        ('{"format": "affectkit-dataset", "format_version": 2}', "dataset.json does not validate: ('fingerprints',)"),
     ],
 )
 def test_a_manifest_that_is_not_ours_or_not_whole_is_refused(dataset: DatasetFolder, text: str, because: str) -> None:
@@ -167,7 +194,7 @@ def test_another_format_version_is_refused_with_what_to_do(dataset: DatasetFolde
     manifest = json.loads((dataset.path / "dataset.json").read_text())
     (dataset.path / "dataset.json").write_text(json.dumps({**manifest, "format_version": version}))
     with pytest.raises(
-        dataset_folder.ForeignVersionError, match=rf"has dataset format {version}, this affectkit reads 1\. {remedy}"
+        dataset_folder.ForeignVersionError, match=rf"has dataset format {version}, this affectkit reads 2\. {remedy}"
     ):
         open_dataset(dataset.path)
 
@@ -201,7 +228,7 @@ def test_a_shard_that_was_lost_is_named(dataset: DatasetFolder) -> None:
 
 def test_a_group_is_joined_to_its_rows_and_opens_alone(dataset: DatasetFolder) -> None:
     changed = add_group(dataset, "balance.demo", numbers(dataset), NUMBERS, {"plan": "demo"})
-    assert changed.groups("train") == ("balance.demo", IMAGES, LABELS)
+    assert changed.groups("train") == ("balance.demo", IMAGES, LABELS, VOTES)
     joined = changed.load("train", [LABELS, "balance.demo"])
     assert joined["number"][:] == list(range(dataset.rows("train")))
     assert len(load_from_disk(str(dataset.path / "validation" / "balance.demo"))) == dataset.rows("validation")
@@ -242,7 +269,7 @@ def test_a_group_with_another_number_of_rows_is_refused_and_leaves_no_trace(
         match=rf"group 'x' has {dataset.rows('validation') - 1:,} rows for split 'validation', the dataset has {dataset.rows('validation'):,}",
     ):
         add_group(dataset, "x", tables, NUMBERS, {})
-    assert open_dataset(dataset.path).groups("train") == (IMAGES, LABELS)
+    assert open_dataset(dataset.path).groups("train") == (IMAGES, LABELS, VOTES)
     assert digests(dataset.path) == before
 
 
@@ -340,6 +367,8 @@ def test_other_values_have_another_hash(
         ({"a": [1, 2]}, {"a": [2, 1]}),
         ({"a": pa.array([1], pa.int8())}, {"a": pa.array([1], pa.int16())}),
         ({"a": ["x"], "b": ["y"]}, {"a": ["y"], "b": ["x"]}),
+        ({"a": [{"x": 1, "y": 2}]}, {"a": [{"x": 2, "y": 1}]}),
+        ({"a": [{"x": 1}]}, {"a": [{"y": 1}]}),
     ],
 )
 def test_order_names_types_and_borders_of_text_count(one: dict[str, Any], other: dict[str, Any]) -> None:
@@ -351,8 +380,8 @@ def test_the_seed_counts() -> None:
 
 
 def test_a_type_that_cannot_be_hashed_is_refused() -> None:
-    with pytest.raises(TypeError, match="no content hash for Arrow type struct"):
-        content_hash(pa.table({"a": [{"x": 1}]}))
+    with pytest.raises(TypeError, match="no content hash for Arrow type list"):
+        content_hash(pa.table({"a": [{"x": [1]}]}))
 
 
 def test_a_feature_that_arrow_cannot_cast_to_is_refused(dataset: DatasetFolder) -> None:

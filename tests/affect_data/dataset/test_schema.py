@@ -100,6 +100,8 @@ def test_no_column_of_a_build_has_an_arrow_null(demo_report: BuildReport) -> Non
             assert column.null_count == 0, name
             if pa.types.is_fixed_size_list(column.type):
                 assert column.flatten().null_count == 0, name
+            if pa.types.is_struct(column.type):
+                assert [child.null_count for child in column.flatten()] == [0] * column.type.num_fields, name
 
 
 def test_an_empty_frame_holds_every_rule() -> None:

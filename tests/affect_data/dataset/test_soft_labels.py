@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from datasets import Features, List, Value, load_from_disk
+from labelled_rows import with_other
 from pydantic import ValidationError
 
 from affect_data import load_dataset
@@ -19,7 +20,6 @@ from affect_data.dataset.soft_labels import (
     SoftLabelWriter,
     write_soft_labels,
 )
-from affect_data.dataset.writing import write_manifest
 from affect_data.errors import DataError, NotADatasetError, UnknownNameError
 
 Logits = dict[str, dict[str, np.ndarray]]
@@ -36,7 +36,7 @@ def provenance(dataset: DatasetFolder) -> SoftLabelProvenance:
         name="teacher",
         teacher_id="runs/teacher",
         teacher_revision="3f2a",
-        dataset_fingerprint=dataset.fingerprint,
+        made_from=SOFT_LABELS.made_from(dataset),
         view="centre crop, margin 0.2, 112 px",
         action_units=(1, 12),
         expressions=("neutral", "anger", "happiness"),
@@ -177,28 +177,34 @@ def test_an_unknown_key_in_a_provenance_is_refused(provenance: SoftLabelProvenan
 def refusal(dataset: DatasetFolder, provenance: SoftLabelProvenance, logits: Logits) -> str:
     with pytest.raises(DataError) as caught:
         write_soft_labels(dataset.path, provenance, logits)
-    assert open_dataset(dataset.path).groups("train") == ("images", "labels")
+    assert open_dataset(dataset.path).groups("train") == ("images", "labels", "votes")
     return str(caught.value)
 
 
 def test_soft_labels_of_another_dataset_are_refused_on_writing(
     dataset: DatasetFolder, provenance: SoftLabelProvenance, logits: Logits
 ) -> None:
-    foreign = provenance.model_copy(update={"dataset_fingerprint": "0" * 16})
+    foreign = provenance.model_copy(update={"made_from": {"pictures": "0" * 16}})
     message = refusal(dataset, foreign, logits)
     assert message == (
-        f"soft labels 'teacher' were made for the dataset with fingerprint {'0' * 16}, this one has {dataset.fingerprint}: "
-        "its rows or labels changed. Make them again: `affect-train label RUN DATASET --name teacher`"
+        "soft labels 'teacher' were made from other pictures than the dataset has now. "
+        "Make them again: `affect-train label RUN DATASET --name teacher`"
     )
 
 
-def test_soft_labels_that_went_stale_are_refused_on_reading(
+def test_soft_labels_of_other_pictures_are_refused_on_reading(
     dataset: DatasetFolder, provenance: SoftLabelProvenance, logits: Logits
 ) -> None:
-    changed = write_soft_labels(dataset.path, provenance, logits).manifest.model_copy(update={"fingerprint": "f" * 16})
-    write_manifest(dataset.path, changed)
-    with pytest.raises(StaleGroupError, match=r"fingerprint .* this one has ffffffffffffffff"):
-        SOFT_LABELS.read(open_dataset(dataset.path), "teacher")
+    written = write_soft_labels(dataset.path, provenance, logits)
+    with pytest.raises(StaleGroupError, match=r"were made from other pictures than the dataset has now"):
+        SOFT_LABELS.read(with_other(written, "pictures"), "teacher")
+
+
+def test_soft_labels_stay_when_labels_are_corrected(
+    dataset: DatasetFolder, provenance: SoftLabelProvenance, logits: Logits
+) -> None:
+    written = write_soft_labels(dataset.path, provenance, logits)
+    assert SOFT_LABELS.read(with_other(written, "labels", "people"), "teacher") == provenance
 
 
 def test_an_unknown_teacher_is_named_with_the_known_ones(

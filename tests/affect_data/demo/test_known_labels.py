@@ -58,7 +58,9 @@ def test_where_a_database_has_a_label_the_truth_agrees_as_far_as_it_writes_it(
 def test_it_has_another_fingerprint_and_no_other_groups(revealed: tuple[DatasetFolder, DatasetFolder]) -> None:
     dataset, truth = revealed
     assert truth.fingerprint != dataset.fingerprint
-    assert truth.groups("train") == ("images", "labels")
+    assert truth.manifest.fingerprints.pictures == dataset.manifest.fingerprints.pictures
+    assert truth.manifest.fingerprints.people == dataset.manifest.fingerprints.people
+    assert truth.groups("train") == ("compound", "images", "labels")
     assert truth.manifest.provenance["labels"] == {"revealed_from": dataset.fingerprint}
 
 

@@ -103,7 +103,7 @@ def test_folds_are_a_column_group_that_does_not_leak(merged: DatasetFolder) -> N
     assert find_leaks(used.with_columns(pl.col("fold").cast(pl.String).alias("split"))).is_empty()
     provenance = written.manifest.provenance["folds.cv4"]
     assert provenance["rows"] == {str(f): int((column == f).sum()) for f in np.unique(column)}
-    assert provenance["dataset_fingerprint"] == written.fingerprint
+    assert provenance["made_from"] == written.manifest.fingerprints.model_dump(include={"pictures", "people"})
     assert provenance["kept_apart"] == len(labels.filter((pl.col("fold") < 0) & (pl.col("split") != "test")))
 
 

@@ -1,6 +1,5 @@
 """The report: one file, true to the data, safe against what stands in names, and without faces that must not leave."""
 
-import dataclasses
 import html
 import json
 import re
@@ -13,7 +12,7 @@ from subprocess import CompletedProcess
 import numpy as np
 import polars as pl
 import pytest
-from labelled_rows import Row, write_dataset
+from labelled_rows import Row, with_other, write_dataset
 
 from affect_data.audit.base import FINDINGS
 from affect_data.audit.run import AUDIT, FINGERPRINT
@@ -281,7 +280,7 @@ def test_an_epoch_of_another_length_is_compared_in_per_cent(dataset: DatasetFold
 def test_a_plan_of_other_labels_is_named_and_not_shown(dataset: DatasetFolder) -> None:
     balance(dataset.path, make_plan("deng2020_expression"), "classes")
     manifest = json.loads((dataset.path / "dataset.json").read_text())
-    manifest["provenance"]["balance.classes"]["dataset_fingerprint"] = "0" * 16
+    manifest["provenance"]["balance.classes"]["made_from"] = {"labels": "0" * 16}
     (dataset.path / "dataset.json").write_text(json.dumps(manifest))
     page = report(open_dataset(dataset.path))
     assert "Made for other rows or labels than those in force; not shown." in page
@@ -318,9 +317,8 @@ def test_a_plan_that_cannot_be_computed_again_is_named_with_the_reason(
 def test_audits_are_counted_by_check_or_their_absence_is_said(dataset: DatasetFolder) -> None:
     assert "The dataset is not audited: no check was run." in report(dataset)
     with_findings(dataset, [])
-    changed = dataclasses.replace(dataset, manifest=dataset.manifest.model_copy(update={"fingerprint": "0" * 16}))
-    write_manifest(dataset.path, changed.manifest)
-    assert "The dataset is not audited: its labels have changed since." in report(open_dataset(dataset.path))
+    changed = with_other(dataset, "labels")
+    assert "The dataset is not audited: its labels have changed since." in report(changed)
     write_manifest(dataset.path, dataset.manifest)
     with_findings(dataset, [])
     assert "The audit has no findings." in report(dataset)

@@ -20,6 +20,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 from affect_data.corrections.decisions import DecisionFile, in_force, read_decisions
 from affect_data.corrections.versions import apply_decisions
 from affect_data.dataset.folder import DatasetFolder, open_dataset
+from affect_data.demo.known_labels import reveal
 from affect_data.review.queue import queue_of_uids
 from affect_data.review.server import ReviewServer
 from affect_data.review.session import ReviewSession
@@ -133,8 +134,13 @@ def test_a_person_works_through_the_queue_with_the_keyboard(
 
 
 def test_a_compound_expression_is_chosen_by_a_part_of_its_name_and_masked(
-    browser: Chrome, review: Running, dataset: DatasetFolder, uids: list[str], file: Path
+    browser: Chrome, dataset: DatasetFolder, demo_world: Path, file: Path, tmp_path: Path
 ) -> None:
+    # Of the databases that were merged none has compound expressions; the truth has.
+    dataset = reveal(dataset.path, demo_world / "truth.parquet", tmp_path / "truth")
+    without = dataset.labels("train").filter(pl.col("expression_mask") & ~pl.col("compound_expression_mask"))
+    uids = without["uid"].head(2).to_list()
+    review = Running(dataset, uids, file, "ada")
     visit(browser, review)
     press(browser, "c", "happ", Keys.ENTER, asks=False)
     assert '"happ" is any of happily surprised, happily disgusted' in text(browser, "message")
@@ -145,6 +151,7 @@ def test_a_compound_expression_is_chosen_by_a_part_of_its_name_and_masked(
     press(browser, Keys.ENTER)
     press(browser, Keys.ARROW_LEFT)
     assert text(browser, "compoundtext") == "happily disgusted (was no label)"
+    review.stop()
     apply_decisions(dataset.path, file)
     again = Running(open_dataset(dataset.path), uids, file.with_name("second.jsonl"), "ada")
     visit(browser, again)

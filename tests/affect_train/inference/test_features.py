@@ -151,18 +151,26 @@ def test_check_features_accepts_the_backbone_that_made_them(stored: Path, backbo
         check_features(model, provenance)
 
 
-def test_features_of_other_rows_are_refused_with_both_fingerprints(
-    values: Callable[..., dict[str, Any]], stored: Path
-) -> None:
-    own = open_dataset(stored).fingerprint
-    manifest = json.loads((stored / "dataset.json").read_text())
-    manifest["fingerprint"] = "0123456789abcdef"
-    (stored / "dataset.json").write_text(json.dumps(manifest))
+def changed(dataset: Path, name: str) -> None:
+    """Gives a dataset another fingerprint of pictures, labels or people."""
+    manifest = json.loads((dataset / "dataset.json").read_text())
+    manifest["fingerprints"][name] = "0123456789abcdef"
+    (dataset / "dataset.json").write_text(json.dumps(manifest))
+
+
+def test_features_of_other_pictures_are_refused(values: Callable[..., dict[str, Any]], stored: Path) -> None:
+    changed(stored, "pictures")
     with pytest.raises(
         StaleGroupError,
-        match=rf"features 'tiny' were made for the dataset with fingerprint {own}, this one has 0123456789abcdef: .*`affect-train features",
+        match=r"features 'tiny' were made from other pictures than the dataset has now. Make them again: `affect-train features .*` *$",
     ):
         train(recipe_from(values()))
+
+
+def test_features_stay_when_labels_or_people_change(values: Callable[..., dict[str, Any]], stored: Path) -> None:
+    for name in ("labels", "people"):
+        changed(stored, name)
+    assert train(recipe_from(values())) is not None
 
 
 def test_features_that_are_not_there_are_named_with_those_that_are(values: Callable[..., dict[str, Any]]) -> None:

@@ -65,7 +65,8 @@ def logits_by_hand(run: Path, dataset: Path, split: str) -> dict[str, np.ndarray
     model, preprocessing = open_model(run / "model")
     rows = load_dataset(dataset, split).with_format("arrow")[:]
     found: dict[str, list[np.ndarray]] = {}
-    for image, box in zip(rows["image"].to_pylist(), rows["face_box"].to_pylist(), strict=True):
+    boxes = open_dataset(dataset).labels(split, ["face_box"])["face_box"]
+    for image, box in zip(rows["image"].to_pylist(), boxes.to_list(), strict=True):
         pixels = torch.from_numpy(preprocessing(image["bytes"], box).transpose(2, 0, 1).copy())[None]
         with torch.no_grad():
             for head, values in logits_of(model(pixels)).items():

@@ -9,7 +9,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from affect_data.dataset.folder import load_dataset
+from affect_data.dataset.folder import load_dataset, open_dataset
+from affect_train.inputs import labels
 from affect_train.inputs.batch import FaceBatch, Pick
 from affect_train.inputs.features import FeatureArray
 from affect_train.inputs.inputs import IndexedInputs, RowsInOrder
@@ -23,7 +24,7 @@ CROP = Preprocessing(16)
 @pytest.fixture(params=["pictures", "features", "windows"])
 def inputs(request: pytest.FixtureRequest, dataset: Path) -> IndexedInputs:
     """The 21 validation rows of the tiny dataset."""
-    rows = load_dataset(dataset, "validation")
+    rows = labels.rows_of(open_dataset(dataset), "validation")
     if request.param == "pictures":
         return FaceImages(rows, CROP)
     features = FeatureArray(np.arange(42, dtype=np.float16).reshape(21, 2), pa.array(rows["uid"][:]))

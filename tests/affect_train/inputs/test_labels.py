@@ -1,15 +1,17 @@
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import torch
 
 from affect_data.dataset.folder import open_dataset
-from affect_data.dataset.kinds.soft_labels import SoftLabelProvenance
+from affect_data.dataset.kinds.soft_labels import SOFT_LABELS, SoftLabelProvenance
 from affect_data.dataset.soft_labels import write_soft_labels
 from affect_train.errors import ModelMismatchError
 from affect_train.inputs.batch import Pick
-from affect_train.inputs.labels import LabelArrays, column_array, load_labels
+from affect_train.inputs.labels import LabelArrays, column_array, load_labels, rows_of, text_codes
 from affect_train.inputs.loading import FaceImages
 from affect_train.inputs.preprocess import Preprocessing
 from affect_train.tasks import TaskSet
@@ -76,13 +78,39 @@ def test_columns_that_lie_in_several_files_are_joined_in_order(dataset: Path) ->
     assert column_array(loaded, "au", [0, 1]).shape == (40, 2)
 
 
+def test_action_units_that_no_database_codes_are_missing(world: SimpleNamespace, tmp_path: Path) -> None:
+    rows = {"train": [(number, ("expression",)) for number in range(6)]}
+    loaded = open_dataset(world.write_dataset(tmp_path / "merged", rows)).load("train")
+    assert not {"au", "au_mask"} & set(loaded.column_names)
+    assert column_array(loaded, "au", [0, 5]).tolist() == [[-1, -1]] * 6
+    assert not column_array(loaded, "au_mask").any()
+
+
+def test_people_and_videos_have_numbers_in_the_order_of_the_rows(dataset: Path) -> None:
+    folder = open_dataset(dataset)
+    rows, named = rows_of(folder, "train"), folder.labels("train", ["database", "subject", "track"])
+    for column in ("subject", "track"):
+        pairs = list(zip(named["database"], named[column], strict=True))
+        known = list(dict.fromkeys(pairs))
+        assert text_codes(rows, column).tolist() == [known.index(pair) for pair in pairs]
+
+
+def test_the_rows_of_a_split_take_two_small_numbers_each_in_memory(dataset: Path) -> None:
+    folder = open_dataset(dataset)
+    rows_of(folder, "train")
+    before = pa.total_allocated_bytes()
+    rows = rows_of(folder, "train")
+    assert pa.total_allocated_bytes() - before <= 1024
+    assert sum(rows.data.table.column(name).nbytes for name in ("subject", "track")) == 2 * 4 * 40
+
+
 PROVENANCE = {"name": "teacher", "teacher_id": "runs/teacher", "teacher_revision": "0" * 8, "view": "whole"}
 
 
 def written(dataset: Path, **heads: object) -> dict[str, np.ndarray]:
     """Writes soft labels whose logit of row r and column c is r + c / 8 for the training split."""
     folder = open_dataset(dataset)
-    provenance = SoftLabelProvenance(**PROVENANCE, dataset_fingerprint=folder.fingerprint, **heads)
+    provenance = SoftLabelProvenance(**PROVENANCE, made_from=SOFT_LABELS.made_from(folder), **heads)
     logits = {
         split: {
             head: (np.arange(folder.rows(split))[:, None] + np.arange(width) / 8).astype(np.float16)

@@ -10,7 +10,7 @@ import pytest
 import torch
 from datasets import concatenate_datasets
 
-from affect_data.dataset.folder import load_dataset
+from affect_data.dataset.folder import load_dataset, open_dataset
 from affect_data.errors import DataError, UsageError
 from affect_train.inputs import loading, preprocess
 from affect_train.inputs.augment import Augmentation, augmentation_key
@@ -53,7 +53,23 @@ def test_rows_of_a_dataset_in_many_pieces_are_those_that_the_dataset_gives(datas
     expected = [split.with_format("arrow")[row] for row in (39, 0, 6, 7, 18, 19, 7)]
     assert [face.uid for face in faces] == [row["uid"][0].as_py() for row in expected]
     assert [bytes(face.data) for face in faces] == [row["image"][0]["bytes"].as_py() for row in expected]
-    np.testing.assert_array_equal([face.box for face in faces], [row["face_box"][0].as_py() for row in expected])
+    boxes = open_dataset(dataset).labels("train", ["face_box"])["face_box"].to_list()
+    np.testing.assert_array_equal([face.box for face in faces], [boxes[row] for row in (39, 0, 6, 7, 18, 19, 7)])
+
+
+NO_BOX = [np.nan] * 4
+
+
+@pytest.mark.parametrize("box", [NO_BOX, [4.5, 4.0, 36.25, 36.0], [-3.0, 4.0, 36.0, 36.0]])
+def test_boxes_are_the_same_however_they_are_stored(world: SimpleNamespace, tmp_path: Path, box: list[float]) -> None:
+    def edit(row: dict[str, Any]) -> dict[str, Any]:
+        return {**row, "face_box": box if row["frame"] % 2 else NO_BOX}
+
+    path = world.write_dataset(tmp_path / "merged", {"train": [(number, ()) for number in range(6)]}, edit=edit)
+    images = FaceImages(load_dataset(path, "train"), CROP).__getitems__([Pick(row) for row in range(6)])
+    for number, image in enumerate(images.inputs):
+        expected = CROP(world.face_bytes(number), box if number % 2 else NO_BOX)
+        assert np.array_equal(image.numpy().transpose(1, 2, 0), expected)
 
 
 def test_threads_decode_the_same_faces(dataset: Path) -> None:
@@ -166,7 +182,7 @@ def left_out(dataset: Path, processes: int = 1, workers: int = 0, epoch: int = 0
 
 def test_a_row_that_cannot_be_decoded_leaves_its_place_to_another_of_its_pool(damaged: Path) -> None:
     (batches,), skipped = left_out(damaged)
-    planned = BatchOrder({"even": np.arange(0, 16, 2), "odd": np.arange(1, 16, 2)}, 8, seed=5).plan(0)[0]
+    planned = BatchOrder({"even": np.arange(0, 16, 2), "odd": np.arange(1, 16, 2)}, 8, seed=5).of_epoch(0)[0]
     shown = np.stack([batch.rows.numpy() for batch in batches])
     broken = np.isin(planned, BROKEN)
     assert broken.sum() == 2

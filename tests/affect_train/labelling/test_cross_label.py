@@ -65,7 +65,7 @@ def test_every_row_is_labelled_by_the_teacher_that_has_not_seen_it(recipe: Recip
         assert trained_rows(run) == set(np.flatnonzero((folds >= 0) & (folds != fold)).tolist())
 
     # the person who is in validation too was seen by nobody
-    subjects = np.array(load_dataset(people, "train")["subject"][:])
+    subjects = open_dataset(people).labels("train", ["subject"])["subject"].to_numpy()
     assert set(np.flatnonzero(folds < 0)) == set(np.flatnonzero(subjects == "p5"))
     for subject in set(subjects):
         assert len(set(folds[subjects == subject])) == 1
@@ -73,7 +73,7 @@ def test_every_row_is_labelled_by_the_teacher_that_has_not_seen_it(recipe: Recip
     joined = load_dataset(people, "train", ["oof"])
     teachers = [AffectTeacher(run) for run in runs]
     for row in range(12):
-        pixels = pixels_of(joined, row, teachers[0])
+        pixels = pixels_of(people, row, teachers[0])
         each = [teacher.logits(pixels) for teacher in teachers]
         fold = int(folds[row])
         expected = (
@@ -87,11 +87,12 @@ def test_every_row_is_labelled_by_the_teacher_that_has_not_seen_it(recipe: Recip
         assert np.abs(found - other["expression"][0].detach().numpy()).max() > 5e-3
 
 
-def pixels_of(dataset: Any, row: int, teacher: AffectTeacher) -> Any:
+def pixels_of(dataset: Path, row: int, teacher: AffectTeacher) -> Any:
     import torch
 
-    table = dataset.with_format("arrow")[row]
-    face = teacher.preprocessing(table["image"][0].as_py()["bytes"], table["face_box"][0].as_py())
+    picture = load_dataset(dataset, "train").with_format("arrow")[row]["image"][0].as_py()
+    box = open_dataset(dataset).labels("train", ["face_box"])["face_box"][row]
+    face = teacher.preprocessing(picture["bytes"], box.to_list())
     return torch.from_numpy(face.transpose(2, 0, 1).copy())[None]
 
 

@@ -48,7 +48,7 @@ def two_groups(own_dataset: Path) -> dict[str, dict[str, dict[str, np.ndarray]]]
             name=name,
             teacher_id=f"id-{name}",
             teacher_revision=name,
-            dataset_fingerprint=folder.fingerprint,
+            made_from=SOFT_LABELS.made_from(folder),
             view="v",
             action_units=(1, 12),
             expressions=classes,

@@ -136,7 +136,7 @@ def test_a_name_that_would_leave_the_dataset_is_refused_first(own_dataset: Path)
 
 def test_a_second_command_of_the_same_name_is_refused_while_the_first_one_writes(own_dataset: Path) -> None:
     folder = open_dataset(own_dataset)
-    writer = SoftLabelWriter(own_dataset, provenance_of(Brightness(), "teacher", folder.fingerprint), 4)
+    writer = SoftLabelWriter(own_dataset, provenance_of(Brightness(), "teacher", folder), 4)
     with writer.owned(), pytest.raises(DataError, match="is being written by another process"):
         label_with(Brightness(), folder, "teacher", Runtime.start())
 
@@ -192,8 +192,9 @@ def test_a_killed_process_leaves_whole_ranges_that_the_next_one_takes_up(own_dat
 def test_half_precision_is_rounded_to_the_nearest(own_dataset: Path) -> None:
     label_with(Brightness(), open_dataset(own_dataset), "teacher", Runtime.start())
     teacher, rows = Brightness(), load_dataset(own_dataset, "train").with_format("arrow")[:]
+    boxes = open_dataset(own_dataset).labels("train", ["face_box"])["face_box"]
     for row in (0, 7):
-        data, box = rows["image"][row].as_py()["bytes"], rows["face_box"][row].as_py()
+        data, box = rows["image"][row].as_py()["bytes"], boxes[row].to_list()
         pixels = torch.from_numpy(teacher.preprocessing(data, box).transpose(2, 0, 1).copy())[None]
         found = stored(own_dataset, "teacher")["train.au"][row][0]
         assert found == np.float16(teacher.logits(pixels)["au"].item())

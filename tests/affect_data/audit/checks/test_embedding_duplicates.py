@@ -18,7 +18,7 @@ from affect_data.dataset.writing import add_group
 WIDTH = 16
 
 
-def with_features(folder: DatasetFolder, values: np.ndarray, fingerprint: str | None = None) -> DatasetFolder:
+def with_features(folder: DatasetFolder, values: np.ndarray, pictures: str | None = None) -> DatasetFolder:
     tables, start = [], 0
     for split in folder.splits:
         own = np.ascontiguousarray(values[start : start + folder.rows(split)]).astype(np.float16)
@@ -26,9 +26,8 @@ def with_features(folder: DatasetFolder, values: np.ndarray, fingerprint: str | 
         column = pa.FixedSizeListArray.from_arrays(pa.array(own.reshape(-1)), WIDTH)
         tables.append((split, pa.table({"features.net": column})))
     described = Features({"features.net": List(Value("float16"), length=WIDTH)})
-    return add_group(
-        folder, "features.net", tables, described, {"dataset_fingerprint": fingerprint or folder.fingerprint}
-    )
+    made_from = {"pictures": pictures or folder.manifest.fingerprints.pictures}
+    return add_group(folder, "features.net", tables, described, {"made_from": made_from})
 
 
 def test_neighbours_are_those_of_comparing_each_with_each(monkeypatch: pytest.MonkeyPatch) -> None:

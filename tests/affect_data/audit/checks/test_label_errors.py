@@ -12,7 +12,7 @@ from affect_data.audit.checks.label_errors import LabelErrors
 from affect_data.audit.checks.teacher import TeacherDisagreement
 from affect_data.audit.predictions import Predictions, best_predictions, gradients, linear_predictions
 from affect_data.dataset.folder import DatasetFolder
-from affect_data.dataset.kinds.soft_labels import SoftLabelProvenance
+from affect_data.dataset.kinds.soft_labels import SOFT_LABELS, SoftLabelProvenance
 from affect_data.dataset.soft_labels import write_soft_labels
 from affect_data.demo.sampler import FaceSampler
 from affect_data.demo.style import Style
@@ -104,7 +104,7 @@ def test_gradients_do_not_depend_on_brightness() -> None:
 def teach(folder: DatasetFolder, name: str, *, out_of_fold: bool) -> DatasetFolder:
     """Soft labels that are sure of happiness, AU12 and a valence of 0.75 for every row."""
     provenance = SoftLabelProvenance(
-        name=name, teacher_id="t", teacher_revision="r", dataset_fingerprint=folder.fingerprint, view="whole",
+        name=name, teacher_id="t", teacher_revision="r", made_from=SOFT_LABELS.made_from(folder), view="whole",
         out_of_fold=out_of_fold, action_units=(6, 12), expressions=("happiness", "sadness"), valence_arousal_bins=4,
     )  # fmt: skip
     rows = folder.rows("train")

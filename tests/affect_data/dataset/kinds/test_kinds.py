@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from datasets import Features, Value
+from labelled_rows import with_other
 
 from affect_data.build.build import BuildReport
 from affect_data.dataset.folder import DatasetFolder, open_dataset
@@ -20,10 +21,10 @@ from affect_data.dataset.kinds.registry import KINDS, describe_kinds, stale_grou
 from affect_data.dataset.kinds.scores import SCORES
 from affect_data.dataset.kinds.soft_labels import SOFT_LABELS
 from affect_data.dataset.schema import IMAGES, LABELS
-from affect_data.dataset.writing import add_group, write_manifest
+from affect_data.dataset.writing import add_group
 from affect_data.errors import DataError, UnknownNameError, UsageError
 
-FOUND = {"dataset_fingerprint": "", "name": "even", "plan": "uniform", "options": {}, "seed": 0, "pools": {}}
+FOUND = {"name": "even", "plan": "uniform", "options": {}, "seed": 0, "pools": {}}
 NAMED = [kind for kind in KINDS if kind.prefix]
 
 
@@ -35,11 +36,6 @@ def dataset(demo_report: BuildReport, tmp_path: Path) -> DatasetFolder:
 def add(dataset: DatasetFolder, group: str, provenance: dict[str, object]) -> DatasetFolder:
     zeros = [(split, pa.table({"x": np.zeros(dataset.rows(split), np.float32)})) for split in dataset.splits]
     return add_group(dataset, group, zeros, Features({"x": Value("float32")}), provenance)
-
-
-def relabelled(dataset: DatasetFolder) -> DatasetFolder:
-    write_manifest(dataset.path, dataset.manifest.model_copy(update={"fingerprint": "f" * 16}))
-    return open_dataset(dataset.path)
 
 
 # ---------------------------------------------------------------- names
@@ -67,17 +63,17 @@ def test_a_kind_of_one_group_a_dataset_is_a_declaration_like_the_others(dataset:
     faces = GroupKind("faces", "faces", {Dependency.PICTURES}, GroupProvenance, "affect-data align DATASET", pattern="")
     assert faces.group("") == "faces"
     assert not faces.owns("faces.x")
-    dataset = add(dataset, faces.group(""), {"dataset_fingerprint": dataset.fingerprint})
+    dataset = add(dataset, faces.group(""), {"made_from": faces.made_from(dataset)})
     assert faces.names(dataset) == ("",)
-    assert faces.read(dataset, "").dataset_fingerprint == dataset.fingerprint
+    assert faces.read(dataset, "").made_from == {"pictures": dataset.manifest.fingerprints.pictures}
     with pytest.raises(StaleGroupError, match="Make them again: `affect-data align DATASET`"):
-        faces.read(relabelled(dataset), "")
+        faces.read(with_other(dataset, "pictures"), "")
 
 
 def test_scores_are_found_where_a_database_has_them(dataset: DatasetFolder) -> None:
     assert SCORES.names(dataset) == ()
     assert SCORES.names(add(dataset, "pspi", {})) == ("pspi",)
-    assert stale_groups(relabelled(open_dataset(dataset.path))) == {}
+    assert stale_groups(with_other(open_dataset(dataset.path), "pictures", "labels", "people")) == {}
 
 
 # ---------------------------------------------------------------- reading and refusing
@@ -97,20 +93,62 @@ def test_what_a_dataset_lacks_is_named_with_what_it_has_and_the_command(
     )
 
 
-@pytest.mark.parametrize("kind", [SOFT_LABELS, FEATURES, BALANCE], ids=lambda kind: kind.called)
-def test_what_was_made_for_other_labels_is_refused_with_the_command(
+WHAT_MAKES_STALE = {
+    SOFT_LABELS.called: {"pictures"},
+    FEATURES.called: {"pictures"},
+    BALANCE.called: {"labels"},
+    FOLDS.called: {"pictures", "people"},
+}
+
+
+def test_every_kind_that_a_command_writes_says_what_it_is_made_from(dataset: DatasetFolder) -> None:
+    assert list(WHAT_MAKES_STALE) == [kind.called for kind in NAMED]
+    for kind in NAMED:
+        expected = dataset.manifest.fingerprints.model_dump(include=WHAT_MAKES_STALE[kind.called])
+        assert kind.made_from(dataset) == expected
+
+
+@pytest.mark.parametrize("kind", NAMED, ids=lambda kind: kind.called)
+@pytest.mark.parametrize("name", ["pictures", "labels", "people"])
+def test_a_group_is_stale_exactly_when_what_it_was_made_from_changed(
+    dataset: DatasetFolder, kind: GroupKind[GroupProvenance], name: str
+) -> None:
+    dataset = add(dataset, kind.group("even"), {"made_from": kind.made_from(dataset), "plan": "uniform"})
+    assert (kind.fitting(dataset), stale_groups(dataset)) == (("even",), {})
+    dataset = with_other(dataset, name)
+    stale = name in WHAT_MAKES_STALE[kind.called]
+    assert (kind.names(dataset), kind.fitting(dataset)) == (("even",), () if stale else ("even",))
+    command = kind.command.replace("{name}", "even").replace("{plan}", "uniform")
+    assert stale_groups(dataset) == ({kind.group("even"): command} if stale else {})
+
+
+@pytest.mark.parametrize("kind", NAMED, ids=lambda kind: kind.called)
+def test_a_stale_group_is_refused_with_the_cause_and_the_command(
     dataset: DatasetFolder, kind: GroupKind[GroupProvenance]
 ) -> None:
-    dataset = add(dataset, kind.group("even"), {**FOUND, "dataset_fingerprint": dataset.fingerprint})
-    assert kind.fitting(dataset) == ("even",)
-    before, dataset = dataset.fingerprint, relabelled(dataset)
-    assert (kind.names(dataset), kind.fitting(dataset)) == (("even",), ())
+    before = kind.made_from(dataset)
+    dataset = add(dataset, kind.group("even"), {"made_from": before, "plan": "uniform"})
+    dataset = with_other(dataset, *before)
     command = kind.command.replace("{name}", "even").replace("{plan}", "uniform")
-    assert stale_groups(dataset) == {kind.group("even"): command}
-    assert str(kind.stale(dataset, "even", before)) == (
-        f"{kind.called} 'even' were made for the dataset with fingerprint {before}, this one has {'f' * 16}: its rows or labels changed. "
-        f"Make them again: `{command}`"
+    with pytest.raises(StaleGroupError) as caught:
+        kind.check_fresh(dataset, "even", before)
+    assert str(caught.value) == (
+        f"{kind.called} 'even' were made from other {' and '.join(before)} than the dataset has now. Make them again: `{command}`"
     )
+
+
+@pytest.mark.parametrize(
+    ("kind", "more"),
+    [(BALANCE, FOUND), (FOLDS, {"method": "literature", "rows": {"0": 9}})],
+    ids=["balancing weights", "folds"],
+)
+def test_a_stale_group_cannot_be_read(
+    dataset: DatasetFolder, kind: GroupKind[GroupProvenance], more: dict[str, object]
+) -> None:
+    dataset = add(dataset, kind.group("even"), {"made_from": kind.made_from(dataset), **more})
+    assert kind.read(dataset, "even").made_from == kind.made_from(dataset)
+    with pytest.raises(StaleGroupError):
+        kind.read(with_other(dataset, *kind.made_from(dataset)), "even")
 
 
 def test_a_group_of_unknown_origin_is_stale(dataset: DatasetFolder) -> None:
@@ -120,15 +158,15 @@ def test_a_group_of_unknown_origin_is_stale(dataset: DatasetFolder) -> None:
 
 
 def test_folds_are_of_people_and_stay_when_labels_change(dataset: DatasetFolder) -> None:
-    provenance = {"method": "literature", "rows": {"0": 9}, "dataset_fingerprint": dataset.fingerprint}
-    dataset = relabelled(add(dataset, FOLDS.group("own"), provenance))
+    provenance = {"method": "literature", "rows": {"0": 9}, "made_from": FOLDS.made_from(dataset)}
+    dataset = with_other(add(dataset, FOLDS.group("own"), provenance), "labels")
     assert FOLDS.fitting(dataset) == ("own",)
     assert FOLDS.read(dataset, "own").rows == {"0": 9}
     assert stale_groups(dataset) == {}
 
 
 def test_a_provenance_that_is_not_ours_is_refused_and_not_a_foreign_error(dataset: DatasetFolder) -> None:
-    dataset = add(dataset, BALANCE.group("even"), {**FOUND, "dataset_fingerprint": dataset.fingerprint, "seed": "x"})
+    dataset = add(dataset, BALANCE.group("even"), {**FOUND, "made_from": {}, "seed": "x"})
     with pytest.raises(
         DataError,
         match=r"balancing weights 'even' of '.*': what dataset\.json says of them does not validate \(seed: .*"

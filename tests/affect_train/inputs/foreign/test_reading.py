@@ -12,9 +12,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from datasets import ClassLabel, Dataset, DatasetDict, Features, Image, List, Value
+from datasets import ClassLabel, Dataset, DatasetDict, Features, Image, List, Value, concatenate_datasets
 from loopback_hub import COMMIT, hub
 
+from affect_data.dataset.folder import LABEL_NAMES, load_dataset, open_dataset
+from affect_data.dataset.schema import IMAGES, LABELS, features
 from affect_data.errors import DataError, NotADatasetError, RecipeError, UnknownNameError, UsageError
 from affect_train.inputs.batch import Pick
 from affect_train.inputs.foreign.reading import SourceError
@@ -253,10 +255,11 @@ def test_a_dataset_without_a_mapping_must_have_the_columns_of_the_schema(
         RecipeError, match=r"dataset.columns: missing; .* say what they mean \(docs/datasets.md\). It has: image, label"
     ):
         source(tmp_path / "data", columns=None).load("train", TASKS)
-    from affect_data.dataset.folder import load_dataset
-
+    folder = open_dataset(dataset)
+    labels = folder.view.table(folder.stored_labels("train"), LABEL_NAMES)
+    whole = Dataset(labels).cast(features(LABELS, folder.manifest.databases))
     old = (
-        load_dataset(dataset, "train")
+        concatenate_datasets([whole, folder.load("train", [IMAGES])], axis=1)
         .remove_columns("va_mask")
         .cast_column("expression", ClassLabel(names=["fear", *"abcdefgh"]))
     )
@@ -270,9 +273,32 @@ def test_a_dataset_without_a_mapping_must_have_the_columns_of_the_schema(
     ]
 
 
-def test_published_rows_that_break_a_rule_of_the_schema_are_refused(tmp_path: Path, dataset: Path) -> None:
-    from affect_data.dataset.folder import load_dataset
+def test_a_dataset_without_a_mapping_may_have_the_columns_of_a_dataset_folder_if_all_are_there(
+    tmp_path: Path, dataset: Path
+) -> None:
+    stored = load_dataset(dataset, "train")
+    units = {name: Value("int8") for name in ("AU1", "AU12", "AU25")}
+    other = (
+        stored.remove_columns(["va_mask"])
+        .cast_column("expression", ClassLabel(names=["fear", *"abcdefgh"]))
+        .cast_column("au_mask", units)
+        .cast_column("face_box", List(Value("float64"), length=4))
+    )
+    other.to_parquet(tmp_path / "other/train.parquet")
+    with pytest.raises(RecipeError) as caught:
+        source(tmp_path / "other", columns=None).load("train", TASKS)
+    assert [mistake[:60] for mistake in caught.value.mistakes] == [
+        "column 'au_mask' holds struct<AU1: int8, AU12: int8, AU25: int8>"[:60],
+        "column 'expression' has the classes fear, a, b, c, d, e, f, g"[:60],
+        "column 'va_mask' of a dataset folder is not there; publish t"[:60],
+        "column 'face_box' holds fixed_size_list<item: double>[4]; a d"[:60],
+    ]
+    stored.remove_columns("au").to_parquet(tmp_path / "half/train.parquet")
+    with pytest.raises(RecipeError, match=r"column 'au' of a dataset folder is not there"):
+        source(tmp_path / "half", columns=None).load("train", TASKS)
 
+
+def test_published_rows_that_break_a_rule_of_the_schema_are_refused(tmp_path: Path, dataset: Path) -> None:
     rows = load_dataset(dataset, "train")
     rows.remove_columns("va_mask").add_column("va_mask", [True] * len(rows)).to_parquet(
         tmp_path / "wrong/train.parquet"

@@ -10,14 +10,15 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from datasets import Dataset, Features, Image, Value
+from datasets import Dataset, Features, Image, Value, concatenate_datasets
 from python_processes import run_python
 from training_runs import fresh_accelerator, rows_of, same_bits, train_until, weights_of
 
-from affect_data.dataset.folder import load_dataset
+from affect_data.dataset.folder import LABEL_NAMES, load_dataset, open_dataset
+from affect_data.dataset.schema import IMAGES, LABELS, features
 from affect_data.errors import UsageError
 from affect_data.leaks.leaks import LeakError
-from affect_data.vocabulary import ACTION_UNITS
+from affect_data.vocabulary import ACTION_UNITS, EXPRESSIONS
 from affect_train.errors import NoLabelsError
 from affect_train.evaluation.evaluate import evaluate
 from affect_train.labelling.label import label
@@ -55,18 +56,18 @@ def _no_caches_of_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 
 def foreign_rows(dataset: Path, split: str) -> list[dict[str, Any]]:
     """The rows of a dataset folder as somebody else would have written them down."""
-    rows, ours = [], load_dataset(dataset, split)
-    label, databases = ours.features["expression"].names, ours.features["database"].names
+    rows = []
     slots = {unit: ACTION_UNITS.index(unit) for unit in (1, 12, 25)}
-    for row in ours.cast_column("image", Image(decode=False)):
+    pictures = load_dataset(dataset, split).cast_column("image", Image(decode=False))["image"]
+    for row, picture in zip(open_dataset(dataset).labels(split).iter_rows(named=True), pictures, strict=True):
         units = {f"AU{unit:02d}": row["au"][slot] if row["au_mask"][slot] else 9 for unit, slot in slots.items()}
         rows += [
             {
                 "name": row["uid"],
                 "person": row["subject"],
-                "video": f"{databases[row['database']]}/{row['track']}",
-                "picture": row["image"],
-                "emotion": OURS[label[row["expression"]]] if row["expression_mask"] else -9,
+                "video": f"{row['database']}/{row['track']}",
+                "picture": picture,
+                "emotion": OURS[EXPRESSIONS[row["expression"]]] if row["expression_mask"] else -9,
                 "val": row["valence"] if row["va_mask"] else -5.0,
                 "aro": row["arousal"] if row["va_mask"] else -5.0,
                 **units,
@@ -104,15 +105,38 @@ def mapped(dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def stored_rows(dataset: Path, split: str) -> Dataset:
+    """A split with the columns that a dataset folder stores."""
+    return load_dataset(dataset, split)
+
+
+def named_rows(dataset: Path, split: str) -> Dataset:
+    """The same with people and videos beside them."""
+    named = open_dataset(dataset).labels(split, ["subject", "track"])
+    return concatenate_datasets([load_dataset(dataset, split), Dataset.from_polars(named)], axis=1)
+
+
+def schema_rows(dataset: Path, split: str) -> Dataset:
+    """A split with the columns of the schema."""
+    folder = open_dataset(dataset)
+    labels = Dataset(folder.view.table(folder.stored_labels(split), LABEL_NAMES))
+    described = features(LABELS, folder.manifest.databases)
+    return concatenate_datasets([labels.cast(described), folder.load(split, [IMAGES])], axis=1)
+
+
+def publish(folder: Path, rows: Callable[[str], Dataset]) -> Path:
+    """Two splits as `Dataset.push_to_hub` lays them out."""
+    for split, files in (("train", 4), ("validation", 1)):
+        for file in range(files):
+            part = rows(split).shard(files, file)
+            part.to_parquet(folder / f"data/{split}-{file:05d}-of-{files:05d}.parquet")
+    return folder
+
+
 @pytest.fixture(scope="session")
 def published(dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The fixture `dataset` as `Dataset.push_to_hub` lays it out."""
-    folder = tmp_path_factory.mktemp("published")
-    for split, files in (("train", 4), ("validation", 1)):
-        rows = load_dataset(dataset, split)
-        for file in range(files):
-            rows.shard(files, file).to_parquet(folder / f"data/{split}-{file:05d}-of-{files:05d}.parquet")
-    return folder
+    """The fixture `dataset`, published with people and videos."""
+    return publish(tmp_path_factory.mktemp("published"), lambda split: named_rows(dataset, split))
 
 
 def section(folder: Path, **options: Any) -> dict[str, Any]:
@@ -156,11 +180,33 @@ def test_a_mapped_dataset_trains_to_the_bits_of_the_folder_that_holds_the_same_r
     assert_same_run(tmp_path / "folder", tmp_path / "mapped")
 
 
-def test_a_published_dataset_needs_no_mapping(recipe: Recipes, dataset: Path, published: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("rows", [named_rows, schema_rows])
+def test_a_published_dataset_needs_no_mapping(
+    recipe: Recipes, dataset: Path, tmp_path: Path, rows: Callable[[Path, str], Dataset]
+) -> None:
+    published = publish(tmp_path / "data", lambda split: rows(dataset, split))
     train(recipe(dataset, "training.log_every=1", run="folder"))
     train(recipe({"path": str(published)}, "training.log_every=1", run="published"))
     assert_same_run(tmp_path / "folder", tmp_path / "published")
     assert set(evaluation(tmp_path / "published")["databases"]) == {"affwild2", "expw"}
+
+
+def test_a_published_dataset_without_people_and_videos_trains_the_same_and_says_that_no_leak_was_looked_for(
+    recipe: Recipes, dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    published = publish(tmp_path / "data", lambda split: stored_rows(dataset, split))
+    train(recipe(dataset, "training.log_every=1", run="folder"))
+    capsys.readouterr()
+    train(recipe({"path": str(published)}, "training.log_every=1", run="published"))
+    assert "leaks: not looked for, because the rows name neither people nor videos" in capsys.readouterr().err
+    first, second = (weights_of(tmp_path / run) for run in ("folder", "published"))
+    assert all(torch.equal(value, second[name]) for name, value in first.items())
+    found, expected = (evaluation(tmp_path / run)["overall"] for run in ("published", "folder"))
+    # A mean over videos takes to know them.
+    videos = [report["va"].pop("per_track")["valence_tracks"] for report in (found, expected)]
+    assert videos[0] == 0 < videos[1]
+    assert found["va"] == expected["va"]
+    assert (found["au"], found["expression"]) == (expected["au"], expected["expression"])
 
 
 def uids_of(dataset: Path, rows: list[list[int]]) -> list[str]:

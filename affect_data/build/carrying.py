@@ -1,0 +1,51 @@
+"""What of a dataset outlives its replacement: column groups that still fit the new one."""
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from affect_data.corrections.decisions import read_decisions
+from affect_data.corrections.versions import decision_files
+from affect_data.dataset.folder import DatasetFolder, Manifest
+from affect_data.dataset.kinds.registry import KINDS
+from affect_data.dataset.schema import LABELS
+from affect_data.files import link_file
+
+
+def carry_groups(old: DatasetFolder, staging: Path, manifest: Manifest) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Takes column groups of a dataset over into the one that replaces it, where they were made from what both have.
+
+    Args:
+        old: the dataset that is replaced.
+        staging: the folder of the new one; the files of a group become second names.
+        manifest: of the new one; names the groups afterwards.
+
+    Returns:
+        The groups that stay, and those that do not, with the reason; alphabetical.
+    """
+    kept, lost = [], []
+    new = DatasetFolder(staging, manifest)
+    for group, described in sorted(old.manifest.provenance.items()):
+        kind = next((kind for kind in KINDS if kind.provenance is not None and kind.owns(group)), None)
+        if group == LABELS or kind is None:
+            continue
+        changed = [f"other {name}" for name in kind.changed(new, described.get("made_from", {}))]
+        if old.manifest.rows != manifest.rows:
+            changed.append("other rows")
+        if changed:
+            lost.append(f"{group} ({', '.join(changed)})")
+            continue
+        for split in (split for split in old.splits if group in old.groups(split)):
+            shutil.copytree(old.group_folder(split, group), staging / split / group, copy_function=link_file)
+            manifest.groups[split][group] = old.manifest.groups[split][group]
+        manifest.provenance[group] = described
+        kept.append(group)
+    return tuple(kept), tuple(lost)
+
+
+def applied_decisions(folder: DatasetFolder, lock: Mapping[str, Any]) -> set[str]:
+    """Ids of the decisions that made the labels of a dataset: those of its build, and those of its label versions."""
+    built = (lock.get("decisions") or {}).get("ids", [])
+    versions = (decision.id for path in decision_files(folder) for decision in read_decisions(path))
+    return {*built, *versions}

@@ -1,0 +1,150 @@
+"""What a dataset holds, however its recipe is worded, and in what two datasets differ."""
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import polars as pl
+
+from affect_data.build.shards import ShardJob
+from affect_data.databases.base import SPLITS
+from affect_data.dataset.hashing import content_hash
+
+DIFFERENCES_SHOWN: Final = 8
+
+_NOT_CONTENT: Final = ("origin",)
+
+
+@dataclass(frozen=True)
+class Content:
+    """What decides the bytes of a dataset but for how it is cut into files, by split and database.
+
+    Attributes:
+        rows: that the annotation files give.
+        labels: hash of these rows with all their labels.
+        failures: hash of the lines without a row, by database.
+        drawn: whether the faces were drawn by `affect-data demo`, by database.
+        pictures: hash of the bytes of all pictures; None where they were not read.
+    """
+
+    rows: dict[str, dict[str, int]]
+    labels: dict[str, dict[str, str]]
+    failures: dict[str, str]
+    drawn: dict[str, bool]
+    pictures: dict[str, dict[str, str]] | None = None
+
+    @classmethod
+    def of(
+        cls, labels: Mapping[str, pl.DataFrame], failures: Mapping[str, pl.DataFrame], drawn: Mapping[str, bool]
+    ) -> "Content":
+        """The content of databases that were read, by name, without their pictures.
+
+        Args:
+            labels: unified rows, with their split and image.
+            failures: lines without a row.
+            drawn: whether the faces were drawn.
+        """
+        rows: dict[str, dict[str, int]] = {}
+        hashes: dict[str, dict[str, str]] = {}
+        for split in SPLITS:
+            for name, found in labels.items():
+                own = found.filter(pl.col("split") == split).drop(_NOT_CONTENT)
+                if len(own):
+                    rows.setdefault(split, {})[name] = len(own)
+                    hashes.setdefault(split, {})[name] = content_hash(own.to_arrow())
+        failed = {name: content_hash(found.to_arrow()) for name, found in failures.items()}
+        return cls(rows, hashes, failed, dict(drawn))
+
+    def without_pictures(self) -> "Content":
+        """The same of the annotation files alone."""
+        return replace(self, pictures=None)
+
+    @classmethod
+    def from_lock(cls, lock: Mapping[str, Any]) -> "Content | None":
+        """What a lock says of it; None where it was written before locks did."""
+        found = lock.get("content")
+        return cls(**found) if isinstance(found, dict) else None
+
+
+def hashed_pictures(jobs: Sequence[ShardJob], digests: Iterable[bytes]) -> dict[str, dict[str, str]]:
+    """Hash of the bytes of all pictures by split and database.
+
+    Args:
+        jobs: of all shards, in order.
+        digests: of each job's pictures, 32 bytes a row; a missing picture counts as empty.
+    """
+    running: dict[str, dict[str, Any]] = {}
+    for job, found in zip(jobs, digests, strict=True):
+        (name,) = job.roots
+        running.setdefault(job.split, {}).setdefault(name, hashlib.sha256()).update(found)
+    return {split: {name: digest.hexdigest() for name, digest in own.items()} for split, own in running.items()}
+
+
+def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    """In what two locks differ, a sentence each, what weighs most first; empty where they are of equal datasets."""
+    return list(_differences(before, after))
+
+
+def _differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
+    old, new = before.get("databases", {}), after.get("databases", {})
+    for name in sorted(old.keys() - new.keys()):
+        yield f"{name} is gone"
+    for name in sorted(new.keys() - old.keys()):
+        yield f"{name} is new"
+    for name in sorted(old.keys() & new.keys()):
+        yield from _of_database(name, old[name], new[name])
+    yield from _of_options(before.get("recipe", {}), after.get("recipe", {}))
+    yield from _of_content(Content.from_lock(before), Content.from_lock(after))
+    if before.get("decisions") != after.get("decisions"):
+        applied = [(lock.get("decisions") or {}).get("applied", 0) for lock in (before, after)]
+        yield f"decisions: {applied[0]:,} applied, now {applied[1]:,}"
+
+
+def _of_database(name: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
+    for key in ("release", "reader_version", "drawn"):
+        if old.get(key) != new.get(key):
+            yield f"{name}: {key.replace('_', ' ')} {old.get(key)}, now {new.get(key)}"
+    files, now = old.get("annotation_files", {}), new.get("annotation_files", {})
+    for sentence, names in (
+        ("is gone", files.keys() - now.keys()),
+        ("is new", now.keys() - files.keys()),
+        ("has changed", {path for path in files.keys() & now.keys() if files[path] != now[path]}),
+    ):
+        if names:
+            first, *others = sorted(names)
+            yield f"{name}: {first} {sentence}" + (f", and {len(others):,} more" if others else "")
+
+
+def _of_options(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
+    for key in sorted((old.keys() | new.keys()) - {"databases"}):
+        if old.get(key) != new.get(key):
+            yield f"{key}: {old.get(key)}, now {new.get(key)}"
+    options, now = old.get("databases", {}), new.get("databases", {})
+    for name in sorted(options.keys() & now.keys()):
+        for key in sorted(options[name].keys() | now[name].keys()):
+            if options[name].get(key) != now[name].get(key):
+                yield f"{name}.{key}: {options[name].get(key)}, now {now[name].get(key)}"
+
+
+def _of_content(old: Content | None, new: Content | None) -> Iterator[str]:
+    if old is None or new is None:
+        return
+    for split in SPLITS:
+        before, after = old.rows.get(split, {}), new.rows.get(split, {})
+        both = {name for rows in (old.rows, new.rows) for own in rows.values() for name in own}
+        for name in sorted(name for name in both if before.get(name) != after.get(name)):
+            yield f"{split}: {name} {before.get(name, 0):,} rows, now {after.get(name, 0):,}"
+        names = sorted(name for name in both if name in before and before.get(name) == after.get(name))
+        labels = [name for name in names if old.labels[split][name] != new.labels[split][name]]
+        if labels:
+            yield f"labels of {split}: {', '.join(labels)}"
+        if old.pictures is not None and new.pictures is not None:
+            shown = [name for name in names if old.pictures[split][name] != new.pictures[split][name]]
+            if shown:
+                yield f"pictures of {split}: {', '.join(shown)}"
+    failed = sorted(
+        name for name in old.failures.keys() & new.failures.keys() if old.failures[name] != new.failures[name]
+    )
+    if failed:
+        yield f"lines without a row: {', '.join(failed)}"

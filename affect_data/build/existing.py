@@ -1,0 +1,134 @@
+"""The dataset that stands where one is to be built: whether it is the same, and what differs."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from affect_data.bounds import read_json
+from affect_data.build.carrying import applied_decisions
+from affect_data.build.content import DIFFERENCES_SHOWN, Content, differences, hashed_pictures
+from affect_data.build.databases import DatabaseReport, Progress
+from affect_data.build.shards import ShardJob, picture_digests
+from affect_data.corrections.decisions import Decision
+from affect_data.corrections.matching import match
+from affect_data.corrections.versions import label_shards
+from affect_data.databases.registry import scores_of
+from affect_data.dataset.folder import LOCK, MANIFEST, DatasetFolder, ForeignVersionError, open_dataset
+from affect_data.dataset.schema import IMAGES
+from affect_data.errors import DataError, NotADatasetError, UnknownNameError
+from affect_data.processes import map_jobs
+from affect_data.system_errors import reading
+
+
+class OutputTakenError(DataError):
+    """The output folder holds something that a build must not replace."""
+
+    def __init__(self, path: Path, because: str, remedy: str) -> None:
+        super().__init__(f"'{path}' {because}. {remedy}")
+
+
+def existing_dataset(out: Path) -> DatasetFolder | None:
+    """The dataset at a path; None where there is nothing.
+
+    Raises:
+        OutputTakenError: something else is there.
+    """
+    if out.is_symlink() and not out.exists():
+        because = "is a symbolic link that leads to nothing or to itself"
+        raise OutputTakenError(out, because, "Remove the link, or choose another folder")
+    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+        return None
+    if not out.is_dir() or not (out / MANIFEST).exists():
+        raise OutputTakenError(out, "exists and is no affectkit dataset", "Choose a folder that is new or empty")
+    try:
+        return open_dataset(out)
+    except (NotADatasetError, ForeignVersionError):
+        because = f"holds a dataset that cannot be read: its {MANIFEST} is broken, or from another version of affectkit"
+        raise OutputTakenError(out, because, "Remove the folder, or choose another") from None
+
+
+def compared(
+    existing: DatasetFolder,
+    content: Content,
+    jobs: list[ShardJob],
+    decisions: Sequence[Decision],
+    workers: int,
+    progress: Progress,
+) -> list[str]:
+    """Why the existing dataset is not what a build would give, a sentence each; empty where it is."""
+    lock = read_lock(existing.path)
+    known = Content.from_lock(lock)
+    if known is None:
+        return ["its lock does not say what it holds, because an older affectkit wrote it"]
+    if known.without_pictures() != content:
+        return differences({"content": asdict(known)}, {"content": asdict(content)}) or ["the files list other faces"]
+    try:
+        for split in existing.splits:
+            existing.load(split, (IMAGES, *existing.manifest.layout.groups, *scores_of(existing.manifest.databases)))
+    except (NotADatasetError, UnknownNameError) as error:
+        return [str(error)]
+    unnamed = applied_decisions(existing, lock) - {decision.id for decision in decisions}
+    if unnamed:
+        return [f"{len(unnamed):,} decision(s) were applied to it that the recipe does not name"]
+    matching = match(label_shards(existing), existing.manifest.databases, decisions, existing.fingerprint)
+    if matching.changes:
+        return [f"{len(matching.changes):,} of the recipe's decisions are not applied to it"]
+    digests = []
+    for done, found in enumerate(map_jobs(picture_digests, jobs, workers), start=1):
+        digests.append(found)
+        progress("comparing images", done, len(jobs))
+    pictures = hashed_pictures(jobs, digests)
+    return differences({"content": asdict(known)}, {"content": asdict(replace(content, pictures=pictures))})
+
+
+def in_the_way(
+    existing: DatasetFolder, found: Sequence[str], reports: Mapping[str, DatabaseReport], recipe: Mapping[str, Any]
+) -> tuple[str, str]:
+    """What is in the way of a build, and what to do.
+
+    Args:
+        existing: the dataset that is there.
+        found: why it is another one, from `compared`.
+        reports: of the databases of the build.
+        recipe: its content.
+    """
+    lock = read_lock(existing.path)
+    wording = differences(
+        {key: lock.get(key, {}) for key in ("databases", "recipe")},
+        {"databases": {name: asdict(report) for name, report in reports.items()}, "recipe": recipe},
+    )
+    named = list(dict.fromkeys([*wording, *found]))
+    more = f"; and {len(named) - DIFFERENCES_SHOWN} more" if len(named) > DIFFERENCES_SHOWN else ""
+    groups = ", ".join(existing.manifest.provenance)
+    kept = f"; its column groups {groups} stay where they still fit" if groups else ""
+    return (
+        f"holds another dataset ({'; '.join(named[:DIFFERENCES_SHOWN])}{more})",
+        f"Choose another folder, or pass --overwrite to replace it{kept}",
+    )
+
+
+def read_lock(path: Path) -> dict[str, Any]:
+    """What the lock of a dataset says; empty where it cannot be read."""
+    try:
+        loaded = read_json(path / LOCK)
+    except (FileNotFoundError, ValueError):
+        return {}
+    return loaded if isinstance(loaded, dict) else {}
+
+
+def lock_at(path: Path) -> dict[str, Any]:
+    """The lock of a dataset folder, or the lock file itself.
+
+    Raises:
+        DataError: there is none that can be read.
+    """
+    file = path / LOCK if path.is_dir() else path
+    try:
+        with reading(file):
+            loaded = read_json(file)
+    except ValueError as error:
+        raise DataError(f"'{file}' is no lock of a dataset ({error}); name a dataset folder or its {LOCK}") from None
+    if not isinstance(loaded, dict) or "databases" not in loaded:
+        raise DataError(f"'{file}' is no lock of a dataset; name a dataset folder or its {LOCK}")
+    return loaded

@@ -1,0 +1,320 @@
+"""How the columns of the schema are stored: no slot for an action unit that no merged database codes, no text that many rows share.
+
+The schema (`affect_data.dataset.schema`) says what a row means; a layout says which bytes hold it, for one dataset. `stored` goes from the one to
+the other, `affect_data.dataset.view` back.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Final, Literal, Self
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+import pyarrow as pa
+from pydantic import BaseModel, ConfigDict, model_validator
+
+from affect_data.dataset.hashing import content_hash
+from affect_data.dataset.schema import COLUMNS_BY_NAME, IMAGES, LABELS
+from affect_data.vocabulary import ACTION_UNIT_SLOTS, ACTION_UNITS, COMPOUND_EXPRESSIONS, EXPRESSIONS
+
+if TYPE_CHECKING:
+    from datasets import Features
+
+    from affect_data.databases.base import Database
+
+VOTES: Final = "votes"
+COMPOUND: Final = "compound"
+
+ORIGIN_COLUMNS: Final = ("release", "subject", "track", "source_file")
+"""What rows of one origin share, as text."""
+
+PEOPLE: Final = "people"
+PEOPLE_COLUMNS: Final = ("database", "subject", "track", "frame", "face")
+"""What says whose face a row shows, and in which video."""
+
+DIGEST_BYTES: Final = 32
+MISSING_STEP: Final = -1
+"""Stands for no intensity where intensities are whole steps."""
+
+SIDE_COLUMNS: Final = {
+    VOTES: ("expression_votes",),
+    COMPOUND: ("compound_expression", "compound_expression_mask"),
+}
+"""The columns of the schema that a side group holds; a dataset without such labels has no such group."""
+
+
+class Layout(BaseModel):
+    """What the databases of a dataset can say, which decides what is stored.
+
+    Attributes:
+        databases: alphabetical.
+        action_units: whose occurrence some database codes, rising.
+        intensities: whose intensity some database codes, rising.
+        whole_intensities: whether all intensities are whole steps.
+        boxes: whether some row has a face box, and whether all boxes are whole pixels.
+        side: the side groups of labels.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    databases: tuple[str, ...]
+    action_units: tuple[int, ...] = ()
+    intensities: tuple[int, ...] = ()
+    whole_intensities: bool = True
+    boxes: Literal["none", "whole", "exact"] = "none"
+    side: tuple[Literal["votes", "compound"], ...] = ()
+
+    @model_validator(mode="after")
+    def _is_in_order(self) -> Self:
+        for units in (self.action_units, self.intensities):
+            if list(units) != sorted(set(units) & set(ACTION_UNIT_SLOTS)):
+                raise ValueError(f"action units are numbers of the vocabulary, rising; found {units}")
+        if list(self.databases) != sorted(set(self.databases)):
+            raise ValueError(f"databases are in alphabetical order; found {self.databases}")
+        return self
+
+    @classmethod
+    def of(cls, databases: "Iterable[type[Database]]", rows: Iterable[pl.DataFrame]) -> "Layout":
+        """The layout of a dataset: places for what its databases code, in the smallest numbers that hold what its rows say.
+
+        Args:
+            databases: that are merged.
+            rows: of each, with the columns of the schema.
+        """
+        merged = sorted(databases, key=lambda database: database.name)
+        exactness = [(_exactness(part["face_box"]), _exactness(part["au_intensity"])) for part in rows]
+        boxes, steps = {box for box, _ in exactness}, {step for _, step in exactness}
+        sides = {
+            VOTES: any(database.has_expression_votes for database in merged),
+            COMPOUND: any(database.compound_expressions for database in merged),
+        }
+        return cls(
+            databases=tuple(database.name for database in merged),
+            action_units=tuple(sorted({unit for database in merged for unit in database.action_units})),
+            intensities=tuple(sorted({unit for database in merged for unit in database.action_unit_intensities})),
+            whole_intensities="exact" not in steps,
+            boxes="exact" if "exact" in boxes else "whole" if "whole" in boxes else "none",
+            side=tuple(name for name, has in sides.items() if has),
+        )
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """The column groups of labels: the labels themselves, then the side groups."""
+        return (LABELS, *self.side)
+
+    def features(self, group: str) -> "Features":
+        """The Hugging Face features of a column group.
+
+        Args:
+            group: `IMAGES`, `LABELS` or one of `side`.
+        """
+        from datasets import ClassLabel, Features, Image, List, Value
+
+        if group == IMAGES:
+            return Features({"image": Image()})
+        if group == VOTES:
+            return Features({"expression_votes": {name: Value("float32") for name in EXPRESSIONS}})
+        if group == COMPOUND:
+            classes = ClassLabel(names=list(COMPOUND_EXPRESSIONS))
+            return Features({"compound_expression": classes, "compound_expression_mask": Value("bool")})
+        described: dict[str, object] = {
+            "uid": Value("string"),
+            "database": ClassLabel(names=list(self.databases)),
+            "origin": Value("int32"),
+            "frame": Value("int32"),
+            "face": Value("int16"),
+            "source_line": Value("int32"),
+        }
+        if self.action_units:
+            described["au"] = {unit_name(unit): Value("int8") for unit in self.action_units}
+            described["au_mask"] = {unit_name(unit): Value("bool") for unit in self.action_units}
+        if self.intensities:
+            step = Value("int8" if self.whole_intensities else "float32")
+            described["au_intensity"] = {unit_name(unit): step for unit in self.intensities}
+            described["au_intensity_mask"] = {unit_name(unit): Value("bool") for unit in self.intensities}
+        described |= {
+            "expression": ClassLabel(names=list(EXPRESSIONS)),
+            "expression_mask": Value("bool"),
+            "valence": Value("float32"),
+            "arousal": Value("float32"),
+            "va_mask": Value("bool"),
+        }
+        if self.boxes != "none":
+            described["face_box"] = List(Value("int16" if self.boxes == "whole" else "float32"), length=4)
+        described["image_digest"] = List(Value("uint8"), length=DIGEST_BYTES)
+        return Features(described)
+
+    def holds(self, name: str, unit: int, value: object) -> bool:
+        """Whether there is a place for a label.
+
+        Args:
+            name: ``au``, ``au_intensity``, ``expression``, ``compound_expression`` or ``va``.
+            unit: number of the action unit, where it is about one.
+            value: of the label.
+        """
+        if name == "au":
+            return unit in self.action_units
+        if name == "au_intensity":
+            whole = isinstance(value, int | float) and float(value).is_integer()
+            return unit in self.intensities and (whole or not self.whole_intensities)
+        return name != "compound_expression" or COMPOUND in self.side
+
+    def stored(self, rows: pl.DataFrame, group: str) -> pa.Table:
+        """The rows of a column group as they are stored.
+
+        Args:
+            rows: the columns of the schema with `database` by name or by code, and `origin`; action units as arrays over the slots of the vocabulary.
+            group: `LABELS` or one of `side`.
+
+        Raises:
+            ValueError: a row has a label, a step or a box that the layout has no place for.
+        """
+        if group == LABELS:
+            self._check_absent(rows)
+        schema = self.features(group).arrow_schema
+        return pa.table([self._column(rows, field) for field in schema], schema=schema)
+
+    def _check_absent(self, rows: pl.DataFrame) -> None:
+        """Refuses rows with a label whose column is not stored at all: it would be lost without a word."""
+        absent = {
+            "au_mask": not self.action_units,
+            "au_intensity_mask": not self.intensities,
+            "compound_expression_mask": COMPOUND not in self.side,
+            "expression_votes": VOTES not in self.side,
+            "face_box": self.boxes == "none",
+        }
+        for name in (name for name, is_absent in absent.items() if is_absent):
+            values = rows[name].to_numpy()
+            if (values if values.dtype == np.bool_ else ~np.isnan(values)).any():
+                raise ValueError(f"{name}: a row has what no merged database codes")
+
+    def _column(self, rows: pl.DataFrame, field: pa.Field) -> pa.Array:
+        name = field.name
+        if name in ("au", "au_mask", "au_intensity", "au_intensity_mask"):
+            return self._action_units(rows[name], field)
+        if name == "expression_votes":
+            return _struct(rows[name].to_numpy(), field.type)
+        if name == "face_box":
+            return self._boxes(rows[name].to_numpy(), field.type)
+        if name == "image_digest":
+            digests = rows[name].str.decode("hex").to_arrow().cast(pa.binary(DIGEST_BYTES))
+            return pa.FixedSizeListArray.from_arrays(_bytes_of(digests), type=field.type)
+        if name == "database" and rows.schema[name] == pl.String:
+            codes = {database: code for code, database in enumerate(self.databases)}
+            return rows[name].replace_strict(codes, return_dtype=pl.Int64).to_arrow()
+        return rows[name].to_arrow().cast(field.type)
+
+    def _action_units(self, column: pl.Series, field: pa.Field) -> pa.Array:
+        units = self.intensities if field.name.startswith("au_intensity") else self.action_units
+        slots = [ACTION_UNIT_SLOTS[unit] for unit in units]
+        values = column.to_numpy()
+        if field.name.endswith("_mask") and np.delete(values, slots, axis=1).any():
+            raise ValueError(f"{field.name}: a row has a label of an action unit that no merged database codes")
+        values = values[:, slots]
+        if field.name == "au_intensity" and self.whole_intensities:
+            values = _whole(values, "an intensity is no whole step", MISSING_STEP, np.int8)
+        return _struct(values, field.type)
+
+    def _boxes(self, boxes: npt.NDArray[np.float32], kind: pa.DataType) -> pa.Array:
+        if self.boxes == "whole":
+            # A box without area stands for none.
+            whole = _whole(boxes, "a face box is not in whole pixels", 0, np.int16)
+            return pa.FixedSizeListArray.from_arrays(pa.array(whole.reshape(-1)), type=kind)
+        return pa.FixedSizeListArray.from_arrays(pa.array(boxes.reshape(-1)), type=kind)
+
+
+def shown_hash(rows: pl.DataFrame) -> str:
+    """Hash of what a model can be shown of the rows: their pictures, and where the faces are in these."""
+    return content_hash(rows.select("image_digest", "face_box").to_arrow())
+
+
+def units_named_in(masks: pl.Series) -> set[int]:
+    """The action units that some row has a label of.
+
+    Args:
+        masks: arrays of bool over the slots of the vocabulary.
+    """
+    labelled = np.flatnonzero(masks.to_numpy().any(axis=0)) if len(masks) else ()
+    return {ACTION_UNITS[slot] for slot in labelled}
+
+
+def unit_name(unit: int) -> str:
+    """What an action unit is called in features, such as ``AU12``."""
+    return f"AU{unit}"
+
+
+def origins_of(rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Rows of one database with their `origin`, and the table of `ORIGIN_COLUMNS` that it counts in, in the order in which origins come.
+
+    Args:
+        rows: with `ORIGIN_COLUMNS`, in the order in which a dataset stores them.
+    """
+    origins = rows.select(ORIGIN_COLUMNS).unique(maintain_order=True)
+    numbered = origins.with_row_index("origin").cast({"origin": pl.Int32})
+    return rows.join(numbered, on=ORIGIN_COLUMNS, how="left", maintain_order="left"), origins
+
+
+def origin_features() -> "Features":
+    """The Hugging Face features of a table of origins."""
+    from datasets import Features, Value
+
+    return Features({name: Value("string") for name in ORIGIN_COLUMNS})
+
+
+def stored_columns(columns: Sequence[str]) -> tuple[str, ...]:
+    """The stored columns of labels that columns of the schema are read from; those of side groups are left out.
+
+    ``database`` is always among them: where a layout stores nothing else of the columns, it says how many rows there are.
+    """
+    side = {name for names in SIDE_COLUMNS.values() for name in names}
+    found: dict[str, None] = {"database": None}
+    for name in columns:
+        if name in ORIGIN_COLUMNS:
+            found["origin"] = None
+        elif name not in side:
+            found[name] = None
+    return tuple(found)
+
+
+def group_of(column: str) -> str:
+    """The column group that holds a column of the schema."""
+    return next((group for group, names in SIDE_COLUMNS.items() if column in names), COLUMNS_BY_NAME[column].group)
+
+
+def _exactness(column: pl.Series) -> Literal["none", "whole", "exact"]:
+    """Whether numbers of a column of arrays, NaN where there is none, are all whole and small."""
+    values = column.to_numpy()
+    known = values[~np.isnan(values)]
+    if not known.size:
+        return "none"
+    limits = np.iinfo(np.int16)
+    return (
+        "whole"
+        if (known == np.round(known)).all() and known.min() >= limits.min and known.max() <= limits.max
+        else "exact"
+    )
+
+
+def _struct(values: npt.NDArray[np.generic], kind: pa.StructType) -> pa.StructArray:
+    """One child a column of the values."""
+    children = [
+        pa.array(np.ascontiguousarray(column)).cast(field.type) for column, field in zip(values.T, kind, strict=True)
+    ]
+    return pa.StructArray.from_arrays(children, fields=list(kind))
+
+
+def _bytes_of(array: pa.FixedSizeBinaryArray) -> pa.Array:
+    width = array.type.byte_width
+    values = np.frombuffer(array.buffers()[1] or b"", np.uint8)
+    return pa.array(values[array.offset * width : (array.offset + len(array)) * width])
+
+
+def _whole(
+    values: npt.NDArray[np.floating], because: str, missing: int, dtype: type[np.signedinteger]
+) -> npt.NDArray[np.signedinteger]:
+    none = np.isnan(values)
+    whole = np.where(none, 0, values)
+    limits = np.iinfo(dtype)
+    if (whole != np.round(whole)).any() or whole.min(initial=0) < limits.min or whole.max(initial=0) > limits.max:
+        raise ValueError(because)
+    return np.where(none, missing, whole).astype(dtype)

@@ -1,0 +1,175 @@
+"""A build where a dataset stands already: equal is equal whatever the recipe says, and what differs is named."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from datasets import Features, Value
+
+from affect_data.build.build import build
+from affect_data.build.content import differences
+from affect_data.build.existing import OutputTakenError, lock_at
+from affect_data.build.recipe import recipe_from
+from affect_data.corrections.decisions import Decision
+from affect_data.corrections.versions import apply_decisions
+from affect_data.dataset.folder import DatasetFolder, open_dataset
+from affect_data.dataset.kinds.balance import BALANCE
+from affect_data.dataset.kinds.features import FEATURES
+from affect_data.dataset.writing import add_group
+from affect_data.errors import DataError
+from affect_data.vocabulary import EXPRESSIONS
+
+Make = Callable[..., Path]
+
+
+@pytest.fixture
+def root(make_expw: Make, tmp_path: Path) -> Path:
+    return make_expw(tmp_path / "expw", faces=12)
+
+
+def built(root: Path, out: Path, *, overwrite: bool = False, **recipe: object):
+    options = recipe.pop("expw", {})
+    return build(
+        recipe_from({"databases": {"expw": options}, **recipe}, "data.yaml"), {"expw": root}, out, overwrite=overwrite
+    )
+
+
+def with_features(dataset: DatasetFolder, name: str = "dino") -> DatasetFolder:
+    """The dataset with stored features, and with a balance of its labels."""
+    tables = [
+        (split, pa.table({f"features.{name}": np.zeros(dataset.rows(split), np.float32)})) for split in dataset.splits
+    ]
+    described = Features({f"features.{name}": Value("float32")})
+    dataset = add_group(dataset, f"features.{name}", tables, described, {"made_from": FEATURES.made_from(dataset)})
+    weights = [("train", pa.table({"balance.even.expression": np.ones(dataset.rows("train"), np.float32)}))]
+    described = Features({"balance.even.expression": Value("float32")})
+    return add_group(dataset, "balance.even", weights, described, {"made_from": BALANCE.made_from(dataset)})
+
+
+@pytest.fixture
+def decide_about() -> Callable[..., Path]:
+    """A function that writes a file of one decision: another expression for a row."""
+
+    def make(dataset: Path, split: str, row: int) -> Path:
+        folder = open_dataset(dataset)
+        labels = folder.labels(split).row(row, named=True)
+        new = {"expression": "contempt"}
+        document = {
+            **{name: labels[name] for name in ("uid", "image_digest", "face", "database")},
+            "id": "d1",
+            "split": split,
+            "dataset": folder.fingerprint,
+            "action": "correct",
+            "old": {"expression": EXPRESSIONS[labels["expression"]]},
+            "new": new,
+            "who": "ada",
+            "when": "2026-11-22T10:00:00+00:00",
+            "why": "by hand",
+        }
+        path = dataset.with_name("decisions.jsonl")
+        path.write_text(Decision.model_validate_json(json.dumps(document)).to_line())
+        return path
+
+    return make
+
+
+def files(folder: Path) -> dict[str, tuple[int, bytes]]:
+    found = (path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != ".lock")
+    return {path.relative_to(folder).as_posix(): (path.stat().st_mtime_ns, path.read_bytes()) for path in found}
+
+
+@pytest.mark.parametrize(
+    "wording", [{"shard_rows": 5}, {"workers": 1}, {"expw": {"holdout": 0.0}}, {"splits": {"seed": 7}}]
+)
+def test_another_wording_of_the_same_dataset_touches_nothing(root: Path, tmp_path: Path, wording: dict) -> None:
+    first = built(root, tmp_path / "merged")
+    before = files(first.dataset.path)
+    again = built(root, tmp_path / "merged", **wording)
+    assert again.unchanged
+    assert files(again.dataset.path) == before
+
+
+def test_what_differs_is_named_before_it_is_refused(root: Path, tmp_path: Path) -> None:
+    built(root, tmp_path / "merged")
+    with pytest.raises(
+        OutputTakenError,
+        match=r"expw\.holdout: 0\.0, now 0\.5; train: expw 12 rows, now 5; validation: expw 0 rows, now 7",
+    ):
+        built(root, tmp_path / "merged", expw={"holdout": 0.5})
+    lines = (root / "label/label.lst").read_text().splitlines(keepends=True)
+    (root / "label/label.lst").write_text("".join(lines[1:]))
+    with pytest.raises(
+        OutputTakenError,
+        match=r"holds another dataset \(expw: label/label.lst has changed; train: expw 12 rows, now 11\)",
+    ):
+        built(root, tmp_path / "merged")
+
+
+def test_another_picture_is_named_by_split_and_database(root: Path, tmp_path: Path) -> None:
+    built(root, tmp_path / "merged")
+    pictures = sorted((root / "image/origin").iterdir())
+    shutil.copy(pictures[0], pictures[1])
+    with pytest.raises(OutputTakenError, match=r"pictures of train: expw"):
+        built(root, tmp_path / "merged")
+
+
+def test_overwriting_keeps_what_still_fits_and_names_what_does_not(root: Path, tmp_path: Path) -> None:
+    dataset = with_features(built(root, tmp_path / "merged").dataset)
+    stored = files(dataset.path / "train/features.dino")
+    line, *others = (root / "label/label.lst").read_text().splitlines(keepends=True)
+    code = line.split()[-1]
+    (root / "label/label.lst").write_text("".join([f"{line[: line.rindex(code)]}{(int(code) + 1) % 7}\n", *others]))
+    report = built(root, tmp_path / "merged", overwrite=True)
+    assert report.groups_kept == ("features.dino",)
+    assert report.groups_lost == ("balance.even (other labels)",)
+    assert [data for _, data in files(tmp_path / "merged/train/features.dino").values()] == [
+        d for _, d in stored.values()
+    ]
+    assert FEATURES.fitting(report.dataset) == ("dino",)
+    assert report.dataset.load("train", ["features.dino"]).num_rows == 12
+
+
+def test_decisions_that_were_applied_before_the_recipe_named_them_make_no_other_dataset(
+    root: Path, tmp_path: Path, decide_about: Callable[..., Path]
+) -> None:
+    built(root, tmp_path / "merged")
+    decisions = decide_about(tmp_path / "merged", "train", 0)
+    apply_decisions(tmp_path / "merged", decisions)
+    with pytest.raises(OutputTakenError, match=r"1 decision\(s\) were applied to it that the recipe does not name"):
+        built(root, tmp_path / "merged")
+    before = files(tmp_path / "merged")
+    assert built(root, tmp_path / "merged", decisions=[str(decisions)]).unchanged
+    assert files(tmp_path / "merged") == before
+    fresh = built(root, tmp_path / "fresh", decisions=[str(decisions)])
+    assert built(root, tmp_path / "fresh", decisions=[str(decisions)]).unchanged
+    assert fresh.dataset.labels("train").equals(open_dataset(tmp_path / "merged").labels("train"), null_equal=True)
+    with pytest.raises(OutputTakenError, match=r"1 decision\(s\) were applied to it that the recipe does not name"):
+        built(root, tmp_path / "fresh")
+
+
+def test_locks_are_compared_in_words(root: Path, make_expw: Make, tmp_path: Path) -> None:
+    one, two = (
+        built(root, tmp_path / "one").dataset,
+        built(make_expw(tmp_path / "other", faces=9), tmp_path / "two").dataset,
+    )
+    assert differences(lock_at(one.path), lock_at(one.path / "dataset.lock.json")) == []
+    assert differences(lock_at(one.path), lock_at(two.path)) == [
+        "expw: label/label.lst has changed",
+        "train: expw 12 rows, now 9",
+    ]
+    changed = json.loads(json.dumps(lock_at(one.path)))
+    changed["databases"]["disfa"] = changed["databases"].pop("expw")
+    assert differences(lock_at(one.path), changed) == ["expw is gone", "disfa is new"]
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "{}"])
+def test_what_is_no_lock_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "a.json").write_text(text)
+    with pytest.raises(DataError, match=r"is no lock of a dataset|cannot be read"):
+        lock_at(tmp_path / "a.json")
+    with pytest.raises(DataError, match="does not exist"):
+        lock_at(tmp_path / "gone.json")

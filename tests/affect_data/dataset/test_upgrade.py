@@ -1,0 +1,199 @@
+"""Datasets of format 1 become datasets of format 2: the same rows and pictures, and what was made from them."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import polars as pl
+import pyarrow as pa
+import pytest
+from datasets import DatasetInfo
+from python_processes import KILLED_AT
+
+from affect_data.build.build import BuildReport
+from affect_data.dataset.folder import DatasetFolder, ForeignVersionError, open_dataset
+from affect_data.dataset.kinds.balance import BALANCE
+from affect_data.dataset.kinds.registry import stale_groups
+from affect_data.dataset.kinds.soft_labels import SOFT_LABELS
+from affect_data.dataset.schema import IMAGES, LABEL_COLUMNS, LABELS, features
+from affect_data.dataset.upgrade import upgrade
+from affect_data.errors import NotADatasetError
+
+FINGERPRINT = "0123456789abcdef"
+"""Of all labels and pictures together, as format 1 had one."""
+
+
+def as_format_1(dataset: DatasetFolder, path: Path, made_for: str = FINGERPRINT) -> Path:
+    """The same dataset as affectkit 0.1.0 wrote it: the columns of the schema as they are, one fingerprint, one for labels and pictures."""
+    names, databases = [column.name for column in LABEL_COLUMNS], dataset.manifest.databases
+    described = features(LABELS, databases)
+    groups: dict[str, dict[str, str]] = {}
+    for split in dataset.splits:
+        fingerprint = f"{split:*<16}" + "0" * 48
+        groups[split] = {LABELS: fingerprint, IMAGES: fingerprint}
+        shutil.copytree(dataset.path / split / IMAGES, path / split / IMAGES)
+        seal(path / split / IMAGES, fingerprint, split)
+        start = 0
+        for file in sorted((dataset.path / split / IMAGES).glob("*.arrow")):
+            rows = pa.ipc.open_stream(pa.memory_map(str(file))).read_all().num_rows
+            stored = dataset.stored_labels(split).slice(start, rows)
+            table = dataset.view.table(stored, names).cast(described.arrow_schema)
+            start += rows
+            target = path / split / LABELS / file.name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with pa.OSFile(str(target), "wb") as sink, pa.ipc.new_stream(sink, described.arrow_schema) as writer:
+                writer.write_table(table, max_chunksize=1000)
+        DatasetInfo(features=described).write_to_directory(str(path / split / LABELS))
+        seal(path / split / LABELS, fingerprint, split)
+    provenance = {}
+    for group in ("soft.teacher", "balance.even"):
+        for split in dataset.splits if group.startswith("soft") else ("train",):
+            shutil.copytree(dataset.path / split / IMAGES, path / split / group)
+            groups[split][group] = f"{group:*<64}"
+            seal(path / split / group, groups[split][group], split)
+    provenance["soft.teacher"] = {
+        "name": "teacher",
+        "teacher_id": "run",
+        "teacher_revision": "1",
+        "dataset_fingerprint": made_for,
+        "view": "as it is",
+        "action_units": [1],
+    }
+    provenance["balance.even"] = {"dataset_fingerprint": made_for}
+    manifest = {
+        "format": "affectkit-dataset",
+        "format_version": 1,
+        "schema_version": 1,
+        "fingerprint": FINGERPRINT,
+        "databases": databases,
+        "rows": dataset.manifest.rows,
+        "groups": groups,
+        "provenance": provenance,
+    }
+    (path / "dataset.json").write_text(json.dumps(manifest))
+    (path / "dataset.lock.json").write_text(json.dumps({"fingerprint": FINGERPRINT, "databases": {}, "build_key": "k"}))
+    shutil.copy(dataset.path / "failures.parquet", path)
+    return path
+
+
+def seal(folder: Path, fingerprint: str, split: str) -> None:
+    files = [{"filename": file.name} for file in sorted(folder.glob("*.arrow"))]
+    state = {"_data_files": files, "_fingerprint": fingerprint[:16], "_format_columns": None, "_format_kwargs": {}}
+    state |= {"_format_type": None, "_output_all_columns": False, "_split": split}
+    (folder / "state.json").write_text(json.dumps(state))
+
+
+@pytest.fixture
+def old(demo_report: BuildReport, tmp_path: Path) -> Path:
+    return as_format_1(demo_report.dataset, tmp_path / "merged")
+
+
+def pictures(path: Path) -> dict[str, bytes]:
+    return {str(file.relative_to(path)): file.read_bytes() for file in sorted(path.glob("*/images/*.arrow"))}
+
+
+def test_labels_pictures_and_groups_are_those_of_before(demo_report: BuildReport, old: Path) -> None:
+    before = pictures(old)
+    upgraded = upgrade(old)
+    assert pictures(old) == before
+    assert upgraded.manifest.layout == demo_report.dataset.manifest.layout
+    assert upgraded.manifest.fingerprints == demo_report.dataset.manifest.fingerprints
+    for split in upgraded.splits:
+        assert upgraded.labels(split).equals(demo_report.dataset.labels(split), null_equal=True)
+        for group in upgraded.groups(split):
+            if group not in demo_report.dataset.groups(split) or group in (LABELS, *upgraded.manifest.layout.side):
+                assert upgraded.load(split, [group]).num_rows == upgraded.rows(split)
+    assert SOFT_LABELS.read(upgraded, "teacher").teacher_id == "run"
+    assert stale_groups(upgraded) == {}
+    assert json.loads((old / "dataset.lock.json").read_text())["upgraded_from"] == {
+        "format_version": 1,
+        "fingerprint": FINGERPRINT,
+    }
+
+
+def test_no_picture_is_written_where_files_can_have_two_names(old: Path) -> None:
+    numbers = {file.name: file.stat().st_ino for file in (old / "train/images").glob("*.arrow")}
+    upgrade(old)
+    assert {file.name: file.stat().st_ino for file in (old / "train/images").glob("*.arrow")} == numbers
+
+
+def test_what_was_made_for_other_labels_stays_stale_and_soft_labels_fit(
+    demo_report: BuildReport, tmp_path: Path
+) -> None:
+    upgraded = upgrade(as_format_1(demo_report.dataset, tmp_path / "merged", made_for="other labels"))
+    assert SOFT_LABELS.fitting(upgraded) == ("teacher",)
+    assert BALANCE.names(upgraded) == ("even",)
+    assert list(stale_groups(upgraded)) == ["balance.even"]
+
+
+def test_upgrading_again_changes_nothing(old: Path, digests: Callable[[Path], dict[str, str]]) -> None:
+    upgrade(old)
+    before = digests(old)
+    upgrade(old)
+    assert digests(old) == before
+
+
+def test_a_dataset_of_format_1_names_the_command(old: Path) -> None:
+    with pytest.raises(
+        ForeignVersionError,
+        match=rf"has dataset format 1, this affectkit reads 2\. Upgrade it with `affect-data upgrade {old}`",
+    ):
+        open_dataset(old)
+
+
+@pytest.mark.parametrize(
+    ("text", "because"),
+    [
+        ("{", "is not readable"),
+        ("{}", "is not from affectkit"),
+        ('{"format": "affectkit-dataset", "format_version": 7}', "it has format 7"),
+    ],
+)
+def test_what_is_no_dataset_is_refused_and_left_alone(tmp_path: Path, text: str, because: str) -> None:
+    (tmp_path / "dataset.json").write_text(text)
+    with pytest.raises(NotADatasetError, match=because):
+        upgrade(tmp_path)
+    assert (tmp_path / "dataset.json").read_text() == text
+    with pytest.raises(NotADatasetError, match=r"it has no dataset\.json"):
+        upgrade(tmp_path / "gone")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("call", ["rename", "fsync", "link"])
+def test_an_upgrade_that_is_killed_leaves_one_of_the_two_and_ends_with_the_same_bytes(
+    old: Path, tmp_path: Path, digests: Callable[[Path], dict[str, str]], call: str
+) -> None:
+    whole = upgrade(shutil.copytree(old, tmp_path / "whole")).path
+    for number in (1, 3, 7, 12, 20, 33):
+        cut = shutil.copytree(old, tmp_path / f"{call}{number}")
+        code = (
+            KILLED_AT
+            + "from affect_data.dataset.upgrade import upgrade\nkilled_at(int(sys.argv[2]), (sys.argv[1],))\nupgrade(sys.argv[3])\n"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", code, call, str(number), str(cut)],
+            check=False,
+            capture_output=True,
+            env={**os.environ},
+        )
+        if done.returncode == 0:
+            assert number > 1
+            break
+        assert done.returncode == -signal.SIGKILL, done.stderr
+        readable = upgrade(cut)
+        assert digests(readable.path) == digests(whole)
+        assert not [path for path in tmp_path.iterdir() if path.name.startswith(f".{cut.name}")]
+
+
+def test_two_upgrades_at_once_are_not_both_done(old: Path) -> None:
+    from affect_data.errors import DataError
+    from affect_data.files import exclusive
+
+    with exclusive(old), pytest.raises(DataError, match="is being written by another process"):
+        upgrade(old)
+    assert isinstance(upgrade(old).labels("train"), pl.DataFrame)
