@@ -1,12 +1,13 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
 SEED ?= 0
+TRIES ?= 200
 OUT ?= demo
 BIN := $(VENV)/bin
 export HF_HUB_DISABLE_XET ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo papers test lint types imports unit bench docs clean
+.PHONY: help demo papers test lint types imports unit bench torture docs clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -50,6 +51,11 @@ unit: $(BIN)/.installed-dev ## Run the tests, slow ones included
 bench: $(BIN)/.installed-dev ## Run the benchmarks (peers that are not installed are named and left out)
 	for benchmark in input step balance duplicates meta faces; do $(BIN)/python benchmarks/$$benchmark.py || exit 1; done
 	$(BIN)/python benchmarks/soft_labels.py $$(mktemp -d)
+
+torture: export OMP_NUM_THREADS = 1
+torture: $(BIN)/.installed-dev ## Kill and interrupt all commands at random moments, print what was lost (TRIES=200 SEED=0)
+	$(BIN)/python tests/support/killing.py --tries $(TRIES) --seed $(SEED)
+	$(BIN)/python tests/support/interrupting.py --tries $(TRIES) --seed $(SEED)
 
 docs: $(BIN)/.installed ## Write docs/schema.md, docs/databases.md and the generated parts of other pages from the code
 	$(BIN)/affect-data schema > docs/schema.md
