@@ -67,8 +67,8 @@ def test_the_joined_view_is_the_groups_side_by_side(demo_report: BuildReport) ->
     folder = demo_report.dataset
     for split in folder.splits:
         joined = load_dataset(folder.path, split)
-        parts = [load_from_disk(str(folder.path / split / group)) for group in (LABELS, IMAGES)]
-        assert joined.column_names == [*parts[0].column_names, *parts[1].column_names]
+        parts = [load_from_disk(str(folder.path / split / group)) for group in (LABELS, "votes", IMAGES)]
+        assert joined.column_names == [name for part in parts for name in part.column_names]
         for part in parts:
             for name in part.column_names:
                 seen, own = (table.data.table.select([name]) for table in (joined, part))
@@ -111,7 +111,8 @@ def test_the_joined_view_is_over_memory_maps(demo_report: BuildReport) -> None:
     size = sum(path.stat().st_size for path in demo_report.dataset.path.glob("train/images/*.arrow"))
     assert joined.data.nbytes > size / 2
     assert pa.total_allocated_bytes() - before < size / 10
-    assert len(joined.cache_files) == 2 * len(list(demo_report.dataset.path.glob("train/images/*.arrow")))
+    # Labels, votes and images.
+    assert len(joined.cache_files) == 3 * len(list(demo_report.dataset.path.glob("train/images/*.arrow")))
 
 
 def test_labels_as_a_polars_frame_have_the_database_by_name(demo_report: BuildReport) -> None:
