@@ -121,6 +121,11 @@ def move_folder(folder: Path, path: Path) -> None:
     flush(path.parent)
 
 
+def with_a_name(path: Path) -> Path:
+    """The path, resolved where it ends in ``.`` or ``..``: what is written beside a folder is called after it."""
+    return path.resolve() if path.name in ("", "..") else path
+
+
 def partial_of(path: Path) -> Path:
     """Where a file or a folder is written before it takes its place."""
     return path.with_name(f".{path.name}.partial")

@@ -33,7 +33,7 @@ from affect_data.dataset.schema import SCHEMA_VERSION
 from affect_data.dataset.view import LabelView
 from affect_data.dataset.writing import write_manifest
 from affect_data.errors import DataError
-from affect_data.files import exclusive, swap_folder, write_text, written_file
+from affect_data.files import exclusive, swap_folder, with_a_name, write_text, written_file
 from affect_data.leaks.leaks import guard_parts
 from affect_data.processes import map_jobs
 from affect_data.system_errors import writing_to
@@ -100,6 +100,7 @@ def build(
         LeakError: a subject or a track is in two splits, and the policy is not ``follow_task``.
         OutputTakenError: `out` holds something else.
     """
+    out = with_a_name(out)
     existing = existing_dataset(out)
     decisions = [decision for path in recipe.decisions for decision in read_decisions(Path(path))]
     read = read_databases(recipe, roots, progress, follow_links=follow_links)

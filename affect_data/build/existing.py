@@ -74,12 +74,17 @@ def compared(
     matching = match(label_shards(existing), existing.manifest.databases, decisions, existing.fingerprint)
     if matching.changes:
         return [f"{len(matching.changes):,} of the recipe's decisions are not applied to it"]
-    digests = []
-    for done, found in enumerate(map_jobs(picture_digests, jobs, workers), start=1):
-        digests.append(found)
+    digests = {}
+    for done, (number, found) in enumerate(map_jobs(_numbered_digests, list(enumerate(jobs)), workers), start=1):
+        digests[number] = found
         progress("comparing images", done, len(jobs))
-    pictures = hashed_pictures(jobs, digests)
+    pictures = hashed_pictures(jobs, [digests[number] for number in range(len(jobs))])
     return differences({"content": asdict(known)}, {"content": asdict(replace(content, pictures=pictures))})
+
+
+def _numbered_digests(numbered: tuple[int, ShardJob]) -> tuple[int, bytes]:
+    """The number with the digests, since jobs come back in the order in which they finish."""
+    return numbered[0], picture_digests(numbered[1])
 
 
 def in_the_way(

@@ -56,7 +56,7 @@ from affect_data.dataset.writing import (
     write_shard,
 )
 from affect_data.errors import DataError, NotADatasetError
-from affect_data.files import exclusive, link_file, recover_folder, write_json, written_folder
+from affect_data.files import exclusive, link_file, recover_folder, with_a_name, write_json, written_folder
 
 UPGRADED_FROM: Final = 1
 VERSIONS: Final = "versions"
@@ -95,7 +95,7 @@ def upgrade(path: Path | str) -> DatasetFolder:
         NotADatasetError: there is no dataset of format 1.
         DataError: another process writes to it.
     """
-    path = Path(path)
+    path = with_a_name(Path(path))
     recover_folder(path)
     found = _manifest(path)
     if found.get("format_version") == FORMAT_VERSION:

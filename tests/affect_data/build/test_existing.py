@@ -173,3 +173,22 @@ def test_what_is_no_lock_is_refused(tmp_path: Path, text: str) -> None:
         lock_at(tmp_path / "a.json")
     with pytest.raises(DataError, match="does not exist"):
         lock_at(tmp_path / "gone.json")
+
+
+def test_shards_that_finish_in_another_order_are_the_same_dataset(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built(root, tmp_path / "merged", shard_rows=4)
+    monkeypatch.setattr("affect_data.build.existing.map_jobs", lambda work, jobs, workers: list(map(work, jobs))[::-1])
+    assert built(root, tmp_path / "merged", shard_rows=4).unchanged
+
+
+def test_the_folder_that_one_is_in_can_be_built_into(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "merged").mkdir()
+    monkeypatch.chdir(tmp_path / "merged")
+    assert built(root, Path()).dataset.path == tmp_path / "merged"
+    # The folder that it was in has been replaced.
+    monkeypatch.chdir(tmp_path / "merged")
+    assert built(root, Path()).unchanged

@@ -138,6 +138,11 @@ def test_upgrading_again_changes_nothing(old: Path, digests: Callable[[Path], di
     assert digests(old) == before
 
 
+def test_the_folder_that_one_is_in_can_be_upgraded(old: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(old)
+    assert upgrade(".").path == old
+
+
 def test_a_dataset_of_format_1_names_the_command(old: Path) -> None:
     with pytest.raises(
         ForeignVersionError,
