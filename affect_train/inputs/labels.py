@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -73,15 +74,26 @@ def _named_units(name: str, chunk: pa.StructArray, slots: Iterable[int]) -> NDAr
 
 
 def text_codes(dataset: "Dataset", name: str) -> NDArray[np.int64]:
-    """A number for every different text of a column, int64 [rows]; -1 where it is empty. What has numbers already keeps them."""
-    column = dataset.select_columns([name]).with_format("arrow")[:].column(0)
+    """A number for every different text of a column within its database, int64 [rows], as they come; -1 where it is empty.
+
+    What has numbers already keeps them. The same rows have the same numbers whether a dataset folder or a published dataset gives them.
+
+    Args:
+        dataset: of the split; with the column ``database``.
+        name: of the column, free of nulls.
+    """
+    given = dataset.select_columns(["database", name]).with_format("arrow")[:].combine_chunks()
+    column = given.column(name)
     if pa.types.is_integer(column.type):
         codes: NDArray[np.int64] = column.to_numpy().astype(np.int64)
         return codes
-    encoded = column.combine_chunks().dictionary_encode()
-    numbers = encoded.indices.to_numpy().astype(np.int64)
-    empty = encoded.dictionary.index("").as_py()
-    return np.where(numbers == empty, -1, numbers)
+    known = np.flatnonzero(pc.not_equal(column, "").to_numpy())
+    texts = pc.dictionary_encode(column).combine_chunks().indices.to_numpy()[known].astype(np.int64)
+    keys = given.column("database").to_numpy()[known] * (texts.max(initial=0) + 1) + texts
+    _, first, place = np.unique(keys, return_index=True, return_inverse=True)
+    found = np.full(len(column), -1, dtype=np.int64)
+    found[known] = np.argsort(np.argsort(first))[place]
+    return found
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from affect_data.dataset.layout import ORIGIN_COLUMNS, SIDE_COLUMNS, Layout, unit_name
 from affect_data.dataset.schema import COLUMNS, IMAGES, LABEL_COLUMNS, RULES, check_rules
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 CHECKED_ROWS: Final = 1 << 16
 """Rows that are held against the rules of the schema at once."""
+
+_TEXTS: Final = ("subject", "track")
+"""What says who and which video a row shows; nothing, or no text at all, where that is unknown."""
 
 _LABEL_NAMES: Final = tuple(column.name for column in LABEL_COLUMNS)
 _LOST_CLASSES: Final = (
@@ -58,10 +62,11 @@ class UnifiedRows:
         Raises:
             SourceError: a row breaks a rule of the schema.
         """
+        _refuse_nulls(self.name, table.select([name for name in _LABEL_NAMES if name not in _TEXTS]))
         labels = pl.from_arrow(table.select(self.read))
         assert isinstance(labels, pl.DataFrame)
         _check_rules(self.name, labels)
-        return table.select(MADE)
+        return pa.table({name: _text(table[name]) if name in _TEXTS else table[name] for name in MADE})
 
 
 class StoredRows:
@@ -90,12 +95,12 @@ class StoredRows:
             ) from error
         stored = {column: kind for group in layout.groups for column, kind in layout.features(group).items()}
         mistakes = _stored_differences(given, type(given)({**stored, **layout.features(IMAGES)}))
+        mistakes += [] if origins is not None else _untold(given)
         if mistakes:
             raise RecipeError(f"dataset '{name}'", mistakes)
         self._view, self._stored = LabelView(layout, origins or {}), tuple(stored)
         self._knows_origins = origins is not None
-        kinds = given.arrow_schema
-        self._texts = tuple(text for text in ("subject", "track") if text in given and is_text(kinds.field(text).type))
+        self._texts = tuple(text for text in _TEXTS if text in given)
         made = {**stored, "subject": Value("string"), "track": Value("string")}
         self.features = type(given)({column: made[column] for column in MADE if column in made})
 
@@ -110,9 +115,10 @@ class StoredRows:
         Raises:
             SourceError: a row breaks a rule of the schema.
         """
+        _refuse_nulls(self.name, table.select(self._stored))
         for rows in _parts(table):
             _check_rules(self.name, self._labels(rows))
-        texts = {name: self._text(table, name) for name in ("subject", "track")}
+        texts = {name: self._text(table, name) for name in _TEXTS}
         return pa.table({name: texts[name] if name in texts else table[name] for name in self.features})
 
     def _labels(self, rows: pa.Table) -> pl.DataFrame:
@@ -125,9 +131,7 @@ class StoredRows:
     def _text(self, table: pa.Table, name: str) -> pa.Array | pa.ChunkedArray:
         if self._knows_origins:
             return self._view.table(table.select(["database", "origin"]), [name])[name]
-        return (
-            table[name].cast(pa.string()) if name in self._texts else pa.repeat(pa.scalar("", pa.string()), len(table))
-        )
+        return _text(table[name]) if name in self._texts else pa.repeat(pa.scalar("", pa.string()), len(table))
 
 
 def rows_of(opened: OpenedSource, given: "Features") -> RowMapping | UnifiedRows | StoredRows:
@@ -183,6 +187,28 @@ def _differences(given: "Features") -> list[str]:
                 f"column {column.name!r} has the classes {', '.join(names)}; this release has {', '.join(column.class_names)}"
             )
     return mistakes
+
+
+def _untold(given: "Features") -> list[str]:
+    """Columns that would say who or which video a row shows, and are no texts: leaks would be overlooked if they were left out."""
+    kinds = given.arrow_schema
+    return [
+        f"column {text!r} holds {kinds.field(text).type}; it takes texts: `DatasetFolder.labels` gives them"
+        for text in _TEXTS
+        if text in given and not is_text(kinds.field(text).type)
+    ]
+
+
+def _text(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    return column.cast(pa.string()).fill_null("")
+
+
+def _refuse_nulls(name: str, table: pa.Table) -> None:
+    for column in table.column_names:
+        if table[column].null_count:
+            row = pc.index(table[column].is_null(), value=True).as_py()
+            because = f"column '{column}' has {table[column].null_count:,} nulls, the first in row {row} of {table.num_rows:,}"
+            raise SourceError(name, because, "Publish it again from its dataset folder, whose columns have none")
 
 
 def _check_rules(name: str, labels: pl.DataFrame) -> None:

@@ -5,6 +5,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import torch
+from datasets import Dataset
 
 from affect_data.dataset.folder import open_dataset
 from affect_data.dataset.kinds.soft_labels import SOFT_LABELS, SoftLabelProvenance
@@ -93,6 +94,14 @@ def test_people_and_videos_have_numbers_in_the_order_of_the_rows(dataset: Path) 
         pairs = list(zip(named["database"], named[column], strict=True))
         known = list(dict.fromkeys(pairs))
         assert text_codes(rows, column).tolist() == [known.index(pair) for pair in pairs]
+
+
+def test_texts_have_the_numbers_that_a_dataset_folder_gives_them() -> None:
+    rows = Dataset.from_dict(
+        {"database": [1, 0, 0, 1, 0, 1], "subject": ["b", "a", "b", "a", "", "b"], "track": ["", "", "", "", "", ""]}
+    )
+    assert text_codes(rows, "subject").tolist() == [0, 1, 2, 3, -1, 0]
+    assert text_codes(rows, "track").tolist() == [-1] * 6
 
 
 def test_the_rows_of_a_split_take_two_small_numbers_each_in_memory(dataset: Path) -> None:

@@ -310,6 +310,29 @@ def test_published_rows_that_break_a_rule_of_the_schema_are_refused(tmp_path: Pa
         source(tmp_path / "wrong", columns=None).load("train", TASKS)
 
 
+def test_published_people_without_a_name_are_unknown_and_other_columns_have_no_nulls(
+    tmp_path: Path, dataset: Path
+) -> None:
+    rows, half = load_dataset(dataset, "train"), [None, "a"] * 20
+    rows.add_column("subject", half).to_parquet(tmp_path / "people/train.parquet")
+    found = source(tmp_path / "people", columns=None).load("train", TASKS).dataset
+    assert found["subject"][:4] == ["", "a", "", "a"]
+    assert found["track"][:2] == ["", ""]
+    rows.remove_columns("valence").add_column("valence", [0.5, *[None] * 39]).cast_column(
+        "valence", Value("float32")
+    ).to_parquet(tmp_path / "null/train.parquet")
+    with pytest.raises(
+        SourceError, match=r"column 'valence' has 39 nulls, the first in row 1 of 40\. Publish it again"
+    ):
+        source(tmp_path / "null", columns=None).load("train", TASKS)
+
+
+def test_published_people_by_number_are_refused_for_leaks_would_be_overlooked(tmp_path: Path, dataset: Path) -> None:
+    load_dataset(dataset, "train").add_column("subject", list(range(40))).to_parquet(tmp_path / "train.parquet")
+    with pytest.raises(RecipeError, match=r"column 'subject' holds int64; it takes texts"):
+        source(tmp_path, columns=None).load("train", TASKS)
+
+
 def test_a_description_lists_its_mistakes_with_their_lines(tmp_path: Path) -> None:
     described = tmp_path / "faces.yaml"
     described.write_text(
