@@ -1,7 +1,7 @@
 """Losses over partial labels, each as a sum over valid labels and their count.
 
-A masked entry has exactly zero gradient, whatever stands in it; a loss without any valid label is a zero that stays in the graph. Sums, not means, so
-that the caller can divide by a count over several processes.
+A masked entry has exactly zero gradient, whatever it holds. A loss without any valid label is a zero that stays in the graph. Sums, not means, as
+the caller divides by a count over several processes.
 """
 
 import torch
@@ -21,14 +21,14 @@ def masked_binary_cross_entropy(
         logits: float [N, A].
         targets: float [N, A] in [0, 1]: labels or probabilities.
         mask: bool [N, A].
-        weights: float [N, A], what the loss of each entry is multiplied by; None: 1.
+        weights: float [N, A], the factor of each entry's loss; None: 1.
     """
     losses = F.binary_cross_entropy_with_logits(_where(mask, logits), _where(mask, targets), reduction="none")
     return _masked_sum(losses if weights is None else losses * weights, mask)
 
 
 def row_shares(mask: Tensor) -> Tensor:
-    """float32 [N, A]: one over the number of valid entries of the row, 0 where an entry is not valid; a sum by them is a sum of row means."""
+    """Factors that turn a sum over entries into a sum of row means, float32 [N, A]: one over the row's valid entries, 0 where not valid."""
     return mask / mask.sum(dim=1, keepdim=True).clamp(min=1)
 
 
@@ -37,7 +37,7 @@ def masked_cross_entropy(logits: Tensor, classes: Tensor, mask: Tensor) -> tuple
 
     Args:
         logits: float [N, C].
-        classes: int64 [N]; whatever stands in a masked row is not looked at.
+        classes: int64 [N]; masked rows may hold anything.
         mask: bool [N].
     """
     return cross_entropy_of_rows(logits, classes, mask).sum(), mask.sum()
@@ -50,7 +50,7 @@ def cross_entropy_of_rows(logits: Tensor, classes: Tensor, mask: Tensor) -> Tens
 
 
 def expectation(logits: Tensor, centres: Tensor) -> Tensor:
-    """float32 [N]: the mean of a distribution over bins.
+    """The mean of a distribution over bins, float32 [N].
 
     Args:
         logits: float [N, B].
@@ -60,9 +60,9 @@ def expectation(logits: Tensor, centres: Tensor) -> Tensor:
 
 
 def concordance_statistics(predictions: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
-    """[6]: n, and the sums of x, y, x², y² and xy over the valid rows, which add up over processes.
+    """n, and the sums of x, y, x², y² and xy over the valid rows, float [6], additive over processes.
 
-    Double precision, except where a device has none: the variance is a difference of nearly equal sums.
+    In double precision where the device has it, because the variance is a difference of nearly equal sums.
 
     Args:
         predictions: float [N], x.
@@ -75,15 +75,15 @@ def concordance_statistics(predictions: Tensor, targets: Tensor, mask: Tensor) -
 
 
 def concordance(statistics: Tensor, epsilon: float) -> Tensor:
-    """The concordance correlation coefficient of merged statistics, with population variances.
+    """The concordance correlation coefficient of merged statistics, a scalar, with population variances.
 
-    ``2 cov / (var x + var y + (mean x - mean y)² + epsilon)``: the epsilon bounds the gradient where neither predictions nor labels vary.
+    ``2 cov / (var x + var y + (mean x - mean y)² + epsilon)``. The epsilon bounds the gradient where neither predictions nor labels vary.
 
     Source: Lin, *A concordance correlation coefficient to evaluate reproducibility*, Biometrics 45 (1989); the epsilon is ours.
     """
     n, x, y, xx, yy, xy = (statistics / statistics[0].clamp(min=1)).unbind()
     del n
-    # Rounding can push the variance of constant values a hair below zero.
+    # Rounding can push the variance of constant values slightly below zero.
     return 2 * (xy - x * y) / ((xx - x * x).clamp(min=0) + (yy - y * y).clamp(min=0) + (x - y) ** 2 + epsilon)
 
 
@@ -95,7 +95,7 @@ def concordance_defined(statistics: Tensor) -> Tensor:
 
 
 def sum_dtype(device: torch.device) -> torch.dtype:
-    """Double precision where a device has it."""
+    """The dtype for sums on a device: float64 where it has double precision."""
     return torch.float32 if device.type == "mps" else torch.float64
 
 

@@ -46,7 +46,7 @@ class TaskSet:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Those of ``"au"``, ``"expression"`` and ``"va"`` that have a head."""
+        """The tasks that have a head, among ``"au"``, ``"expression"`` and ``"va"``, in this order."""
         sizes = {"au": len(self.action_units), "expression": len(self.expressions), "va": self.valence_arousal_bins}
         return tuple(name for name, size in sizes.items() if size)
 
@@ -55,18 +55,18 @@ class TaskSet:
         return tuple(ACTION_UNIT_SLOTS[number] for number in self.action_units)
 
     def expression_lookup(self) -> "Tensor":
-        """int64 [len(EXPRESSIONS) + 1]: from the dataset's class id to the head's, -1 where the head lacks the class.
+        """From the dataset's class id to the head's, int64 [len(EXPRESSIONS) + 1]; -1 where the head lacks the class.
 
         The last entry is -1, so that indexing with the dataset's missing id -1 gives -1 too.
         """
-        # Recipes name tasks, and are read without the seconds that loading torch takes.
+        # Imported here: recipes name tasks, and reading a recipe should not wait for torch to load.
         import torch
 
         positions = {name: position for position, name in enumerate(self.expressions)}
         return torch.tensor([*(positions.get(name, -1) for name in EXPRESSIONS), -1], dtype=torch.int64)
 
     def bin_centres(self) -> "Tensor":
-        """float32 [bins]: the centre of every bin over [-1, 1], rising."""
+        """The centre of every bin over [-1, 1], float32 [bins], ascending."""
         import torch
 
         low, high = VALENCE_AROUSAL_RANGE
@@ -74,23 +74,23 @@ class TaskSet:
         return low + width * (torch.arange(self.valence_arousal_bins, dtype=torch.float32) + 0.5)
 
     def bins(self, values: "Tensor") -> "Tensor":
-        """int64, same shape: the bin that holds each value in [-1, 1]; 1 belongs to the last bin."""
+        """The bin that holds each value in [-1, 1], int64 of the same shape; 1 belongs to the last bin."""
         low, high = VALENCE_AROUSAL_RANGE
         position = (values.double() - low) * (self.valence_arousal_bins / (high - low))
         return position.floor().long().clamp(0, self.valence_arousal_bins - 1)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values that JSON and YAML can hold."""
+        """The fields as plain values that JSON and YAML can hold."""
         return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "TaskSet":
-        """The inverse of `to_dict`."""
+        """The task set that `to_dict` described."""
         return cls(tuple(values["action_units"]), tuple(values["expressions"]), int(values["valence_arousal_bins"]))
 
 
 def expression_set(classes: str | Sequence[str]) -> tuple[str, ...]:
-    """The class names of a set of `EXPRESSION_SETS`, or those of a list in any known spelling.
+    """The vocabulary's class names for a set of `EXPRESSION_SETS`, or for a list of names in any known spelling.
 
     Raises:
         ValueError: no such set, or no such class.

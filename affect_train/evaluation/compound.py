@@ -1,4 +1,4 @@
-"""Compound expressions from a model that never saw one: from its action units, its basic expressions and its valence, or from a few examples."""
+"""Compound expressions from a model that never learned them: from its action units, basic expressions and valence, or from a few examples."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -34,19 +34,19 @@ if TYPE_CHECKING:
 Representation = Literal["outputs", "features"]
 
 FITS = "a new last layer; nothing else of the model changes"
-"""What a report says of learning from a few examples."""
+"""What a report says is fitted to the examples."""
 
 
 @dataclass(frozen=True)
 class CompoundFaces:
-    """What a model says of the faces of a split that show one of some compound expressions.
+    """Labels and predictions of the faces of a split that show one of the chosen compound expressions.
 
     Attributes:
         labels: int64 [N], positions among the compound expressions.
         predictions: from `inference.predictions`, [N, ...].
         features: float16 [N, D] of the backbone; None where they were not asked for.
         clusters: which rows belong to one person.
-        left_out: rows of the split that are not here, by reason.
+        left_out: how many rows of the split are not here, by reason.
     """
 
     labels: NDArray[np.int64]
@@ -56,7 +56,7 @@ class CompoundFaces:
     left_out: dict[str, int]
 
     def values(self, on: Representation) -> NDArray[np.floating]:
-        """What a new last layer is fitted to, [N, D]."""
+        """The inputs of a new last layer, float [N, D]: all predictions side by side, or the backbone's features."""
         if on == "features":
             assert self.features is not None
             return self.features
@@ -65,7 +65,7 @@ class CompoundFaces:
 
 
 def _compound_expressions(dataset: "Dataset") -> NDArray[np.int64]:
-    """The compound expression of every row, -1 where there is none; no database of the dataset need have any."""
+    """The compound expression of every row, int64; -1 where there is none, and everywhere if the dataset has no such column."""
     name = "compound_expression"
     none = np.full(len(dataset), MISSING_CLASS, np.int64)
     return column_array(dataset, name) if name in dataset.column_names else none
@@ -81,7 +81,7 @@ def compound_faces(
     *,
     on: Representation = "outputs",
 ) -> CompoundFaces | None:
-    """What a model says of the faces that show one of the compound expressions, on the main process; None on the others.
+    """The faces that show one of the compound expressions, with the model's predictions, on the main process; None on the others.
 
     Args:
         model: on its device.
@@ -143,15 +143,15 @@ def evaluate_compound(
     workers: int = 0,
     output: Path | None = None,
 ) -> dict[str, Any] | None:
-    """How well a model names compound expressions without an example, and with a few, on the main process; None on the others.
+    """How well a model names compound expressions without an example and with a few, on the main process; None on the others.
 
     Args:
         path: run folder or model folder.
         dataset: dataset folder.
-        split: that is named.
+        split: whose faces are named.
         names: of the compound expressions.
         bootstrap: resamples of people behind the intervals; 0 leaves them out.
-        shots: examples of each class from which a new last layer is fitted; each number by itself.
+        shots: numbers of examples of each class; for each number, new last layers are fitted.
         draws: sets of examples for each number.
         support: the split that the examples are drawn from.
         on: what the new layer sees: the probabilities, valence and arousal that the model predicts, or the backbone's features.
@@ -193,7 +193,7 @@ def evaluate_compound(
 def _fitted(
     rule: CompoundRule, known: CompoundFaces, asked: CompoundFaces, on: Representation, **options: int
 ) -> dict[str, Any]:
-    """What a new last layer from examples among the known faces says of those that are asked for."""
+    """The metrics, on the asked faces, of new last layers fitted to examples among the known faces."""
 
     def measured(found: NDArray[np.int64]) -> dict[str, float]:
         every = metrics(found, asked.labels, rule.names)

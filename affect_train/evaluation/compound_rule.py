@@ -1,4 +1,4 @@
-"""The published rule for compound expressions, and how well classes are named.
+"""The published rule that scores compound expressions, and the metrics of naming them.
 
 Source: Kollias, Sharmanska & Zafeiriou, *Face Behavior a la carte* (arXiv 1910.11111), section on zero-shot recognition.
 """
@@ -25,19 +25,19 @@ RAF_DB: Final = tuple(name for name in COMPOUND_EXPRESSIONS if name in COMPOUND)
 """The eleven compound expressions of RAF-DB."""
 
 PLEASANT: Final = ("happily surprised", "happily disgusted")
-"""Those that the rule expects where valence is positive."""
+"""The compound expressions that the rule expects where valence is positive."""
 
 
 @dataclass(frozen=True)
 class CompoundRule:
-    """The published rule for some compound expressions and the heads of a model.
+    """The published rule, for K compound expressions and the heads of a model.
 
     Attributes:
-        names: K compound expressions.
+        names: the K compound expressions.
         units: float64 [K, A], p(AU | compound expression).
         parts: int64 [K, 2], the two basic expressions as classes of the head.
         pleasant: bool [K], whether positive valence speaks for it.
-        dropped: relations that no head predicts, by compound expression.
+        dropped: related action units that the head does not predict, by compound expression.
     """
 
     names: tuple[str, ...]
@@ -52,8 +52,8 @@ class CompoundRule:
 
         Raises:
             UnknownNameError: there is no compound expression of a name.
-            UsageError: fewer than two are named, or one twice, or one of which no action units or parts are known.
-            ModelMismatchError: the model has no head that the rule takes.
+            UsageError: fewer than two are named, or one twice, or one whose action units or parts are not known.
+            ModelMismatchError: the model lacks a head that the rule needs.
         """
         _check_names(names)
         _check_heads(names, tasks)
@@ -74,8 +74,8 @@ class CompoundRule:
     ) -> NDArray[np.float64]:
         """The score of each compound expression, float64 [N, K].
 
-        It is the weighted mean of its action units' probabilities, plus the probabilities of its two parts, plus 1 for the two pleasant ones where
-        valence is positive.
+        It is the weighted mean of the probabilities of its action units, plus the probabilities of its two parts; where valence is positive, the
+        pleasant ones get 1 more.
 
         Args:
             au: [N, A] probabilities.
@@ -121,7 +121,7 @@ def _check_heads(names: Sequence[str], tasks: TaskSet) -> None:
 
 
 def metrics(predicted: NDArray[np.int64], labels: NDArray[np.int64], names: Sequence[str]) -> dict[str, Any]:
-    """Recall of each class, their mean over the classes that occur (``uar``), accuracy, and the confusion matrix.
+    """Recall of each class, its mean over the classes that occur (``uar``), accuracy, and the confusion matrix (true class by predicted class).
 
     Args:
         predicted: int64 [N].
@@ -154,14 +154,14 @@ def intervals(
     resamples: int,
     seed: int = 0,
 ) -> dict[str, Any]:
-    """Bootstrap intervals of ``uar`` and ``accuracy`` over people; None where one cluster alone decides.
+    """Bootstrap intervals of ``uar`` and ``accuracy`` over people; None if there is only one cluster.
 
     Args:
         predicted: int64 [N].
         labels: int64 [N].
-        classes: how many.
+        classes: how many there are.
         clusters: which rows are drawn together.
-        resamples: how many.
+        resamples: how many are drawn.
         seed: of the draws.
     """
     shown = (labels[:, None] == np.arange(classes)).astype(np.float64)

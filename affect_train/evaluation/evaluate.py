@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
 Evaluation = dict[str, Any]
-"""JSON-able: rows, overall (of `evaluate_predictions`), databases (the same by name), reliability (of `reliability`)."""
+"""Values that JSON can hold: rows, overall (from `evaluate_predictions`), databases (the same by name), reliability (from `reliability`)."""
 
 
 def evaluate_split(
@@ -46,7 +46,7 @@ def evaluate_split(
         split: with labels for the model's heads, and inputs without augmentation.
         runtime: of this process.
         bootstrap: resamples behind the confidence intervals; 0 leaves them out.
-        chosen: numbers of the rows that count; None: all.
+        chosen: int64, numbers of the rows that count; None: all.
 
     Raises:
         ModelMismatchError: rows that were streamed have no label of any task of the model.
@@ -66,7 +66,7 @@ def score(
     bootstrap: int = 0,
     chosen: NDArray[np.int64] | None = None,
 ) -> Evaluation:
-    """The metrics of gathered logits, over all rows that count and for each database by itself; with `intervals` where there is a bootstrap."""
+    """The metrics of gathered logits, over all rows that count and for each database; with ``intervals`` if `bootstrap` is over 0."""
     predicted, truth = predictions(model, logits), labels.numpy()
     tasks, thresholds = model.config.task_set(), model.config.thresholds
     databases, tracks = column_array(dataset, "database"), text_codes(dataset, "track")
@@ -125,14 +125,14 @@ def evaluate(
         workers: loader processes.
         output: JSON file.
         bootstrap: resamples of people behind the confidence intervals; 0 leaves them out.
-        tune_thresholds: the split on which each action unit's threshold is chosen before; it is stored with the model.
-        fold: of the splits, the only rows that count.
+        tune_thresholds: split on which the threshold of each action unit is chosen first; the thresholds are stored with the model.
+        fold: only the rows of the splits in this fold count; None: all rows.
 
     Raises:
         UnknownNameError: the dataset has no folds of that name.
-        UsageError: thresholds would be tuned on a split that is reported, or the model has no action units, or there is no such fold.
+        UsageError: thresholds would be tuned on a split that is reported, or the model has no action units, or the fold has no row.
         NotADatasetError: the dataset is not built.
-        SourceError: a dataset that is described cannot be read.
+        SourceError: a dataset described in a file cannot be read.
         NotAModelError: there is no model.
         ModelMismatchError: the dataset has no label of any task of the model.
     """
@@ -166,7 +166,7 @@ def evaluate(
 def _counted_rows(
     source: Source, splits: Sequence[str], tuned_on: str | None, fold: HeldOutOptions | None
 ) -> dict[str, NDArray[np.int64] | None]:
-    """By split the rows that count, None where all do; before the model is loaded, so that a wrong name is told of at once."""
+    """The rows that count, by split; None where all do. Checked before the model is loaded, so that a wrong name is reported at once."""
     for name in (*splits, *([tuned_on] if tuned_on else [])):
         source.check_split(name)
     counted = {name: None if fold is None else rows_of_fold(source, name, fold) for name in splits}
@@ -178,7 +178,7 @@ def _counted_rows(
 
 
 def rows_of_fold(source: Source, split: str, fold: HeldOutOptions) -> NDArray[np.int64]:
-    """The numbers of a split's rows in a fold.
+    """The numbers of a split's rows in a fold, int64.
 
     Raises:
         UnknownNameError: the dataset has no folds of that name.
@@ -194,7 +194,7 @@ def rows_of_fold(source: Source, split: str, fold: HeldOutOptions) -> NDArray[np
 def tune(
     model: AffectModel, preprocessing: Preprocessing, saved: Path, source: Source, name: str, runtime: Runtime
 ) -> None:
-    """Gives the model, and its folder, the thresholds with the highest F1 of each action unit on a split.
+    """Sets the model's thresholds to those with the highest F1 of each action unit on a split, and stores them in its folder.
 
     Args:
         model: on its device.
@@ -206,7 +206,7 @@ def tune(
 
     Raises:
         UsageError: the model has no action units.
-        ModelMismatchError: the split has no label of them.
+        ModelMismatchError: the split has no label of an action unit.
     """
     tasks = model.config.task_set()
     if not tasks.action_units:

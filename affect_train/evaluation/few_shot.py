@@ -12,20 +12,20 @@ from torch.nn.functional import cross_entropy
 from affect_data.errors import UsageError
 
 PENALTY: Final = 1.0
-"""Of the squared weights of standardised values, halved, beside the summed cross-entropy."""
+"""Factor of half the squared weights (of standardised values), added to the summed cross-entropy."""
 
 ITERATIONS: Final = 500
 
 
 def fit(values: Tensor, classes: Tensor, count: int, penalty: float = PENALTY) -> tuple[Tensor, Tensor]:
-    """Weights [count, D] and biases [count] with the least cross-entropy plus ``penalty / 2`` times the squared weights.
+    """Weights, float64 [count, D], and biases [count] that minimise summed cross-entropy plus ``penalty / 2`` times the squared weights.
 
     The objective is convex and the start is zero: the same examples give the same layer.
 
     Args:
         values: float64 [n, D].
         classes: int64 [n].
-        count: of classes.
+        count: number of classes.
         penalty: over 0.
     """
     weights = torch.zeros(count, values.shape[1], dtype=torch.float64, requires_grad=True)
@@ -53,7 +53,7 @@ def fit(values: Tensor, classes: Tensor, count: int, penalty: float = PENALTY) -
 def learned_classes(
     support: NDArray[np.floating], classes: NDArray[np.int64], query: NDArray[np.floating], count: int
 ) -> NDArray[np.int64]:
-    """The class of each query [m, D], by a layer fitted to the support [n, D], whose mean and deviation standardise both."""
+    """The class of each query, int64 [m], by a layer fitted to the support [n, D]; its mean and deviation standardise both."""
     known = torch.from_numpy(support.astype(np.float64))
     mean, deviation = known.mean(dim=0), known.std(dim=0, correction=0)
     deviation = torch.where(deviation > 0, deviation, 1.0)
@@ -63,16 +63,16 @@ def learned_classes(
 
 
 def draw(classes: NDArray[np.int64], names: Sequence[str], shots: int, seed: Sequence[int]) -> NDArray[np.int64]:
-    """The positions of as many examples of every class, drawn without replacement.
+    """The positions of `shots` examples of every class, int64 [shots * classes], drawn without replacement.
 
     Args:
-        classes: int64 [n], of what there is to draw from.
+        classes: int64 [n], the classes of the examples to draw from.
         names: of the classes.
         shots: examples of each.
         seed: of the draw.
 
     Raises:
-        UsageError: a class has fewer.
+        UsageError: a class has fewer examples.
     """
     available = np.bincount(classes, minlength=len(names))
     short = [f"{name} {have:,}" for name, have in zip(names, available.tolist(), strict=True) if have < shots]
@@ -97,12 +97,12 @@ def few_shot(
     draws: int,
     seed: int,
 ) -> dict[str, Any]:
-    """What layers fitted to a few examples of each class reach: every draw, and mean and deviation over draws.
+    """Metrics of layers fitted to a few examples of each class: for every draw, and mean and deviation over draws.
 
     Args:
-        support: [n, D], to draw from.
+        support: float [n, D], the examples to draw from.
         support_classes: int64 [n].
-        query: [m, D], to name.
+        query: float [m, D], the examples to classify.
         names: of the classes.
         measured: from predicted classes of the queries to metrics.
         shots: examples of each class.

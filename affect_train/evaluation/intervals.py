@@ -1,6 +1,6 @@
 """Confidence intervals of metrics: the bootstrap over people, because faces of one person are not independent.
 
-Every metric is a function of sums over rows. So the rows of a person are summed once, and a resample of people is a weighted sum of those sums:
+Every metric is a function of sums over rows. The rows of a person are summed once, and a resample of people is a weighted sum of those sums, so that
 thousands of resamples cost one matrix product.
 """
 
@@ -18,7 +18,7 @@ Codes = NDArray[np.int64]
 
 LEVEL: Final = 0.95
 BLOCK: Final = 2**22
-"""Counts held in memory at a time."""
+"""How many counts (resamples times clusters) are held in memory at a time."""
 
 AXES: Final = ("valence", "arousal")
 
@@ -39,7 +39,7 @@ class Clusters:
 
     @classmethod
     def of(cls, databases: Codes, subjects: Codes, tracks: Codes) -> "Clusters":
-        """The subject of a row where it is known, else its track, else the row alone; those of different databases are different.
+        """Clusters by subject where it is known, otherwise by track, otherwise each row by itself; always within one database.
 
         Args:
             databases: [rows], a number each.
@@ -70,15 +70,15 @@ def confidence_intervals(
     resamples: int,
     seed: int = 0,
 ) -> dict[str, Any]:
-    """Percentile intervals at `LEVEL`, as values that JSON can hold; None where a metric is not defined, or only one cluster decides it.
+    """Percentile intervals at `LEVEL`, as values that JSON can hold; None where a metric is not defined or depends on one cluster alone.
 
     Args:
         predictions: as for `metrics.evaluate_predictions`.
         labels: as for it.
         tasks: names the columns.
-        clusters: what is resampled, with replacement, as many as there are.
+        clusters: what is resampled: as many as there are, with replacement.
         thresholds: for every action unit.
-        resamples: how many.
+        resamples: how many are drawn.
         seed: of the draws.
     """
     sums = {name: by_cluster(rows, clusters) for name, rows in row_sums(predictions, labels, tasks, thresholds).items()}
@@ -107,7 +107,7 @@ def resampled(
         sums: [clusters, columns] by name, from `by_cluster`.
         clusters: how many there are; as many are drawn, with replacement.
         metrics: from sums [B, columns] to metrics [B].
-        resamples: how many.
+        resamples: how many are drawn.
         seed: of the draws.
     """
     rng = np.random.default_rng(seed)
@@ -123,7 +123,7 @@ def resampled(
 
 
 def deciding_clusters(sums: Mapping[str, Floats], tasks: TaskSet) -> dict[str, int]:
-    """How many clusters each metric of `metrics_of` depends on: those with a label; for one F1, those that predict or show the class.
+    """How many clusters each metric of `metrics_of` depends on: those with a label; for the F1 of a class, those that predict or show it.
 
     Args:
         sums: [clusters, columns].
@@ -150,7 +150,7 @@ def by_cluster(rows: Floats, clusters: Clusters) -> Floats:
 
 
 def interval(values: Floats) -> list[float] | None:
-    """The percentile interval at `LEVEL` of those values that are defined; None where none is."""
+    """The percentile interval at `LEVEL` of the values that are defined; None if none is."""
     defined = values[np.isfinite(values)]
     tail = (1 - LEVEL) / 2
     return np.quantile(defined, [tail, 1 - tail]).tolist() if len(defined) else None
@@ -179,7 +179,7 @@ def row_sums(
     if "va" in tasks.names:
         valid = labels["va_mask"]
         for axis in AXES:
-            # Both are moved by the mean label: concordance does not mind, and sums of squares stay exact.
+            # Both are shifted by the mean label: the concordance stays the same, and sums of squares lose no precision.
             centre = labels[axis][valid].mean(dtype=np.float64) if valid.any() else 0.0
             x, y = ((values[axis].astype(np.float64) - centre) * valid for values in (predictions, labels))
             sums[axis] = np.stack([valid.astype(np.float64), x, y, x * x, y * y, x * y], axis=1)
@@ -210,12 +210,12 @@ def metrics_of(sums: Mapping[str, Floats], tasks: TaskSet) -> dict[str, Floats]:
 
 
 def _f1(hits: Floats, misses: Floats) -> Floats:
-    # 0 / 0 is NaN: neither predicted nor present.
+    # 0 / 0 is NaN, as it should be for a class that is neither predicted nor present.
     return 2 * hits / (2 * hits + misses)
 
 
 def _mean(values: Floats) -> Floats:
-    """The mean of what is defined in each row."""
+    """The mean of the defined values of each row."""
     defined = np.isfinite(values)
     mean: Floats = np.where(defined, values, 0).sum(axis=1) / defined.sum(axis=1)
     return mean

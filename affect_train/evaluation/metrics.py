@@ -19,7 +19,7 @@ Integers = NDArray[np.integer[Any]]
 
 
 def concordance_correlation(predictions: Floats, labels: Floats) -> float:
-    """The concordance correlation coefficient with population variances; NaN where fewer than two values, or nothing varies at all.
+    """The concordance correlation coefficient with population variances; NaN for fewer than two values, or if all values are equal.
 
     Source: Lin, *A concordance correlation coefficient to evaluate reproducibility*, Biometrics 45 (1989).
     """
@@ -41,9 +41,9 @@ def f1(predicted: Bools, present: Bools) -> float:
 def best_thresholds(
     probabilities: Floats, labels: NDArray[np.number[Any]], mask: Bools, default: float = 0.5
 ) -> Floats:
-    """float64 [A]: for every action unit the threshold with the highest F1, halfway between two probabilities that occur.
+    """The threshold with the highest F1 for every action unit, float64 [A]: halfway between two probabilities that occur.
 
-    The threshold nearest to the default wins a tie; the default stands where an action unit is never present or never labelled.
+    Among equal scores the threshold nearest to the default wins. An action unit that is never present or never labelled keeps the default.
 
     Args:
         probabilities: [N, A].
@@ -64,9 +64,9 @@ def _best_threshold(probabilities: Floats, present: Bools, default: float) -> fl
         return default
     order = np.argsort(-probabilities, kind="stable")
     descending, hits = probabilities[order].astype(np.float64), np.cumsum(present[order])
-    # A threshold can only stand between two different probabilities, or below all of them.
+    # A threshold lies between two different probabilities, or below all of them.
     ends = np.flatnonzero(np.append(np.diff(descending) != 0, True))
-    # F1 = 2 TP / (predicted + present), and a threshold after the k-th probability predicts k rows.
+    # F1 = 2 TP / (predicted + present), and a threshold below the k-th highest probability predicts k rows.
     scores = 2 * hits[ends] / (ends + 1 + positives)
     below = np.append(descending[1:], 0.0)[ends]
     lowest_included = descending[ends]
@@ -84,15 +84,15 @@ def evaluate_predictions(
 ) -> dict[str, Any]:
     """Every metric of the tasks, as values that JSON can hold; None where a metric is not defined.
 
-    Keys: ``score`` (the mean of the tasks' main metrics), ``au``, ``expression``, ``va`` and ``abaw``. Each task counts the labels behind it.
+    Keys: ``score`` (the mean of the tasks' main metrics), ``au``, ``expression``, ``va`` and ``abaw``. Each task states how many labels it counts.
 
     Args:
         predictions: probabilities ``au`` [N, A] and ``expression`` [N, C], ``valence`` and ``arousal`` [N].
         labels: ``au`` [N, A], ``au_mask`` [N, A], ``expression`` [N], ``expression_mask`` [N], ``valence``, ``arousal``, ``va_mask`` [N].
         tasks: names the columns.
-        thresholds: for every action unit, the probability from which on it counts as present; 0.5 by default. Where they are others, `au` says under
-            ``at_half`` what 0.5 gives.
-        tracks: a number for every row's video, -1 where it is none; adds ``per_track`` to `va`.
+        thresholds: for every action unit, the probability from which on it counts as present; 0.5 by default. If others are given, ``au`` has the
+            metrics at 0.5 under ``at_half``.
+        tracks: int64 [N], the video of every row, -1 where there is none; adds ``per_track`` to ``va``.
     """
     report: dict[str, Any] = {}
     if "au" in tasks.names:
@@ -162,7 +162,7 @@ def _va_report(predictions: Mapping[str, NDArray[Any]], labels: Mapping[str, NDA
 def _track_report(
     predictions: Mapping[str, NDArray[Any]], labels: Mapping[str, NDArray[Any]], tracks: NDArray[np.int64]
 ) -> dict[str, Any]:
-    """The mean concordance over videos. A video counts where it has two labels or more, and they vary."""
+    """The mean concordance over videos. A video counts if it has at least two labels, and they vary."""
     valid = labels["va_mask"] & (tracks >= 0)
     index = np.unique(tracks[valid], return_inverse=True)[1]
     scores = {
@@ -176,12 +176,12 @@ def _track_report(
 
 
 def track_concordances(predictions: Floats, labels: Floats, index: NDArray[np.int64]) -> NDArray[np.float64]:
-    """The concordance within each track, float64 [tracks]; NaN where fewer than two values, or the labels do not vary.
+    """The concordance within each track, float64 [tracks]; NaN for fewer than two values, or labels that do not vary.
 
     Args:
-        predictions: [N].
-        labels: [N].
-        index: [N], the track of each value, from 0 without gaps.
+        predictions: float [N].
+        labels: float [N].
+        index: int64 [N], the track of each value, from 0 without gaps.
     """
     counts = np.bincount(index)
 
@@ -190,7 +190,7 @@ def track_concordances(predictions: Floats, labels: Floats, index: NDArray[np.in
 
     x, y = np.asarray(predictions, np.float64), np.asarray(labels, np.float64)
     mean_x, mean_y = mean(x), mean(y)
-    # Away from the mean before they are squared: a difference of sums would lose the variance of a track that hardly varies.
+    # The mean is subtracted before squaring: a difference of sums would lose the variance of a track that hardly varies.
     away_x, away_y = x - mean_x[index], y - mean_y[index]
     variance = mean(away_y**2)
     denominator = mean(away_x**2) + variance + (mean_x - mean_y) ** 2
@@ -199,7 +199,7 @@ def track_concordances(predictions: Floats, labels: Floats, index: NDArray[np.in
 
 
 def _abaw_report(report: Mapping[str, Any]) -> dict[str, float | None]:
-    """The challenges' scores, as far as the tasks are there.
+    """The scores of the ABAW challenges, for the tasks that were evaluated.
 
     Sources: Kollias et al., ABAW (2020): expression 0.67 F1 + 0.33 accuracy, action units 0.5 F1 + 0.5 accuracy, mean CCC; ABAW3 (2022) and later:
     macro-F1, mean F1, mean CCC, and their sum for multi-task learning.
@@ -225,7 +225,7 @@ def _weighted(parts: Sequence[tuple[float, float | None]]) -> float | None:
 
 
 def _mean(values: Sequence[float | None]) -> float | None:
-    # A class that is neither predicted nor present has no F1, and takes no part in the mean.
+    # A class that is neither predicted nor present has no F1 and is left out of the mean.
     defined = [value for value in values if value is not None]
     return float(np.mean(defined)) if defined else None
 

@@ -18,9 +18,9 @@ def reliability(
 ) -> dict[str, Any]:
     """The reliability of probabilities, as values that JSON can hold; ``ece`` is None where there is no label.
 
-    Keys: ``bins``; ``expression`` with the confidence in the predicted class against its accuracy; ``au`` with the probability of each action unit
-    against its frequency (``by_action_unit``) and the mean of their errors (``mean_ece``). Each curve holds ``labels``, ``ece`` and, for every bin,
-    ``count``, ``probability`` (mean) and ``frequency``.
+    Keys: ``bins``; ``expression``, the curve of the confidence in the predicted class against its accuracy; ``au``, with a curve of probability
+    against frequency for each action unit (``by_action_unit``) and the mean of their errors (``mean_ece``). Each curve holds ``labels``, ``ece`` and,
+    for every bin, ``count``, ``probability`` (mean) and ``frequency``.
 
     Args:
         predictions: as for `metrics.evaluate_predictions`.
@@ -45,13 +45,13 @@ def reliability(
 
 
 def reliability_curve(probabilities: Floats, happened: NDArray[np.bool_], bins: int = BINS) -> dict[str, Any]:
-    """How often events happened that were given a probability, by bin; None in bins that hold nothing.
+    """Mean probability of events against how often they happened, by bin; None in empty bins.
 
-    ``ece`` is the mean over events of the distance between mean probability and frequency of their bin.
+    ``ece`` is the distance between mean probability and frequency of a bin, averaged over events.
 
     Args:
-        probabilities: [N] in [0, 1]; a bin holds its lower edge, the last one also 1.
-        happened: [N].
+        probabilities: float [N] in [0, 1]; a bin holds its lower edge, the last one also 1.
+        happened: bool [N].
         bins: of equal width.
 
     Source: Naeini et al., *Obtaining Well Calibrated Probabilities Using Bayesian Binning*, AAAI 2015; Guo et al., *On Calibration of Modern Neural

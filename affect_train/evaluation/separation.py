@@ -1,4 +1,4 @@
-"""Whether the weights that a run has learned for its rows tell wrong labels of expressions from right ones."""
+"""Whether the row weights that a run has learned tell wrong expression labels from right ones."""
 
 from pathlib import Path
 from typing import Any
@@ -21,22 +21,22 @@ UIDS_SHOWN = 3
 def separation(
     run: Path | str, dataset: Path | str, truth: Path | str, split: str = "train", output: Path | None = None
 ) -> dict[str, Any]:
-    """The area under the ROC curve of the weight as a score of right labels, with counts and mean weights.
+    """The area under the ROC curve (``auroc``) of the weight as a score of right labels, with counts and mean weights.
 
-    A row is *clean* where its expression is the same in both datasets, *corrupted* where it is another one. ``by_expression`` holds the same among
-    the rows of each label, so that weights which merely follow the class show; None where a label has rows of one kind alone.
+    A row is *clean* if its expression is the same in both datasets, and *corrupted* if it is not. ``by_expression`` holds the same figures for the
+    rows of each label: it shows weights that merely follow the class. ``auroc`` is None where the rows of a label are all clean or all corrupted.
 
     Args:
         run: a finished run of the method ``meta_auxiliary``.
-        dataset: that it was trained on.
-        truth: the same rows with their true labels, for example by `affect-data reveal`.
-        split: that it was trained on.
+        dataset: the dataset that it was trained on.
+        truth: the same rows with their true labels, for example from `affect-data reveal`.
+        split: the split that it was trained on.
         output: JSON file to write.
 
     Raises:
-        DataError: the run has no weights, or all weighted rows are clean, or all corrupted.
-        ModelMismatchError: the datasets hold other rows, or a weighted row is not among them.
-        NotADatasetError: one of the datasets is none.
+        DataError: the run has no weights, or all weighted rows are clean, or all are corrupted.
+        ModelMismatchError: the datasets hold different rows, or lack a weighted row.
+        NotADatasetError: one of the folders is no dataset.
         UnknownNameError: one of them has no such split.
     """
     weights = _weights(Path(run))
@@ -77,13 +77,13 @@ def separation(
 
 
 def auroc(scores: NDArray[np.floating[Any]], positive: NDArray[np.bool_]) -> float | None:
-    """The probability that a positive has a higher score than a negative, ties counting half; None without either.
+    """The probability that a positive has a higher score than a negative, ties counting half; None if there are only positives or only negatives.
 
-    It is the rank statistic of Mann and Whitney: (R - p (p + 1) / 2) / (p n), R being the sum of the p positives' mid-ranks among all.
+    It is the rank statistic of Mann and Whitney, (R - p (p + 1) / 2) / (p n): R is the sum of the mid-ranks of the p positives among all p + n.
 
     Args:
-        scores: [N], finite.
-        positive: [N].
+        scores: float [N], finite.
+        positive: bool [N].
     """
     positives = int(positive.sum())
     negatives = len(positive) - positives

@@ -1,4 +1,4 @@
-"""Training methods, by the name that a recipe gives; every module of this package registers the methods that it has."""
+"""Training methods, by their name in a recipe. Every module of this package registers its own methods."""
 
 from importlib import import_module
 from pkgutil import walk_packages
@@ -15,7 +15,7 @@ for _module in walk_packages(__path__, f"{__name__}."):
 
 
 def build_method(options: MethodOptions, tasks: TaskSet) -> Method:
-    """The method that the section ``method`` of a recipe names, without the coupling that it may ask for.
+    """The method that the section ``method`` of a recipe names, without its coupling (`all_terms` adds that).
 
     Raises:
         UnknownNameError: nothing is registered under the name.
@@ -26,7 +26,7 @@ def build_method(options: MethodOptions, tasks: TaskSet) -> Method:
 
 
 def all_terms(method: Method) -> LossTerms:
-    """What is learned from: the terms of a method, and those of the coupling that its options ask for.
+    """All loss terms of a run: those of the method, and those of the coupling if its options ask for one.
 
     Raises:
         CouplingError: the heads have nothing to do with each other.

@@ -1,4 +1,4 @@
-"""Learning from labels and from what teachers said of the same faces."""
+"""Learning from labels and from teachers' soft labels of the same faces."""
 
 import math
 from collections.abc import Sequence
@@ -18,23 +18,24 @@ if TYPE_CHECKING:
     from affect_train.network.model import AffectOutput
 
 NOT_SHARED = -1e4
-"""The logit of a class that a distribution leaves out; its exponential is 0."""
+"""The logit of a class that a distribution leaves out: its exponential is 0."""
 
 
 class Distillation(Supervised):
-    """Label and teacher mixed row by row. Where there is a label, ``hard_weight`` of its loss and the rest of the teacher's, else the teacher's.
+    """Labels and teachers, mixed row by row: ``hard_weight`` times the label's loss plus the rest times the teacher's.
 
-    A teacher that lacks some of the student's expressions, or has others, teaches those that the student and all teachers share: each teacher's
-    probabilities and the student's are renormalised over them, and the loss moves the logits of no other class.
+    A row without a label has the teacher's loss alone. An action unit or task that no teacher knows is learned from its labels alone. Every term of a
+    task is divided by the number of rows (action units: entries) that have a label or a teacher.
 
-    The teacher's loss is the Kullback-Leibler divergence at a temperature for expressions and for the bins of valence and arousal, and the binary
-    cross-entropy to its probability for action units. Several teachers are averaged in probability. An action unit or task which no teacher knows is
-    learned from its labels alone. Every term of a task is divided by the number of its rows (action units: entries) that have a label or a teacher.
+    The teacher's loss is the Kullback-Leibler divergence at a temperature for expressions and for the bins of valence and arousal; for action units
+    it is the binary cross-entropy to the teacher's probability. Several teachers are averaged in probability. If the expressions of student and
+    teachers differ, only the shared ones are taught: all distributions are renormalised over them, and the logits of other classes do not move.
 
-    With ``confidence: entropy`` a row's (action units: an entry's) share of the teacher's loss is multiplied by ``1 - H(p) / H(uniform)``, where p is
-    the averaged probability at temperature 1; the label's share stays.
+    With ``confidence: entropy`` the teacher's share of a row (action units: of an entry) is multiplied by ``1 - H(p) / H(uniform)``, where p is the
+    averaged probability at temperature 1. The label's share stays.
 
-    Source: Deng, Chen & Shi (arXiv 2002.03557), section 3.4, where the temperature's square is left out and action units have temperature 1.
+    Source: Deng, Chen & Shi (arXiv 2002.03557), section 3.4. There the loss is not multiplied by the temperature's square, and action units have
+    temperature 1.
     """
 
     name: ClassVar[str] = "distillation"
@@ -48,7 +49,7 @@ class Distillation(Supervised):
         }
 
     def counts(self, batch: "AffectBatch") -> dict[str, Tensor]:
-        """For every task the rows (action units: entries) with a label or a teacher, once for each of its terms."""
+        """For every term, how many rows (action units: entries) of its task have a label or a teacher."""
         found: dict[str, Tensor] = {}
         if "au" in self.tasks.names:
             count = self.au_count(self._learned(batch))
@@ -90,7 +91,7 @@ class Distillation(Supervised):
         return found
 
     def _au_sums(self, logits: Tensor, batch: "AffectBatch") -> tuple[Tensor, Tensor]:
-        """The summed losses to the labels and to the teachers, mixed entry by entry."""
+        """The losses to the labels and to the teachers, each summed over entries and already multiplied by its share."""
         mixture = self.mixtures["au"]
         labelled, known = batch.au_mask, self._known(batch).expand_as(batch.au_mask)
         share, temperature = mixture.hard_weight, mixture.temperature
@@ -103,7 +104,7 @@ class Distillation(Supervised):
             weights = weights * unit_confidence(self._au_probabilities(batch))
         if shares is not None:
             weights = weights * shares
-        # Each entry by itself, because each has a weight of its own.
+        # Not reduced: each entry has a weight of its own.
         every = torch.nn.functional.binary_cross_entropy_with_logits(
             (logits.float() / temperature).where(known, 0.0), probabilities, reduction="none"
         )
@@ -139,7 +140,7 @@ class Distillation(Supervised):
         return known
 
     def _au_probabilities(self, batch: "AffectBatch", temperature: float = 1.0) -> Tensor:
-        """The mean over those teachers that have the action unit, float [N, A]; 0 where none has."""
+        """The mean probability over the teachers that have the action unit, float [N, A]; 0 where none has."""
         total, teachers = torch.zeros_like(batch.au), torch.zeros(batch.au.shape[1], device=batch.au.device)
         for targets in batch.soft.values():
             if targets.au is not None and targets.au_mask is not None:
@@ -153,8 +154,8 @@ class Mixture:
 
     Args:
         options: of the method.
-        task: what the task has of its own.
-        temperature: where the task has none of its own.
+        task: the task's own options, which come before those of the method.
+        temperature: used where the task has none of its own.
     """
 
     def __init__(self, options: DistillationOptions, task: SoftTaskOptions, temperature: float) -> None:
@@ -166,11 +167,11 @@ class Mixture:
         self.teaches_unlabelled = options.missing_labels == "teacher"
 
     def hard_share(self, teachers: Sequence[Tensor]) -> float:
-        """What a label's loss is multiplied by."""
+        """The factor of a label's loss: 1 without teachers."""
         return self.hard_weight if teachers else 1.0
 
     def soft_weights(self, labelled: Tensor, known: Tensor) -> Tensor:
-        """float: what the teachers' loss of each entry is multiplied by, before their confidence.
+        """The factor of the teachers' loss for each entry, float, before their confidence.
 
         Args:
             labelled: bool, whether the entry has a label.
@@ -182,13 +183,13 @@ class Mixture:
     def soft_sum(
         self, logits: Tensor, teachers: Sequence[Tensor], labelled: Tensor, shared: Tensor | None = None
     ) -> Tensor:
-        """The summed divergence of a distribution [N, C] from the teachers'; 0, and in the graph, without teachers.
+        """The divergence of the student's distribution from the teachers', summed over rows; without teachers a 0 that is in the graph.
 
         Args:
-            logits: of the student.
-            teachers: the logits of each.
+            logits: float [N, C] of the student.
+            teachers: float [N, C] of each teacher.
             labelled: bool [N], whether a row has a label.
-            shared: bool [C], the classes that all of them have, over which all distributions are taken; None: all.
+            shared: bool [C], the classes that student and teachers share; None: all.
         """
         if not teachers:
             return logits.float().sum() * 0
@@ -202,19 +203,19 @@ class Mixture:
 
 
 def mean_probabilities(logits: Sequence[Tensor], temperature: float, shared: Tensor | None = None) -> Tensor:
-    """The mean of several teachers' probabilities at a temperature, float32 [N, C]; 0 for classes that are not among the shared ones, bool [C]."""
+    """The mean of several teachers' probabilities at a temperature, float32 [N, C]; 0 for classes that are not shared (bool [C])."""
     return torch.stack([_among(one.float() / temperature, shared).softmax(dim=1) for one in logits]).mean(dim=0)
 
 
 def confidence(probabilities: Tensor, shared: Tensor | None = None) -> Tensor:
-    """The certainty ``1 - H(p) / log C`` of distributions [N, C]: float [N], 0 for a guess, 1 for certainty; of the shared classes, bool [C]."""
+    """The certainty ``1 - H(p) / log C`` of distributions [N, C]: float [N], from 0 (uniform) to 1; C counts the shared classes (bool [C])."""
     entropy: Tensor = torch.special.entr(probabilities).sum(dim=1)
     most = math.log(probabilities.shape[1]) if shared is None else shared.sum().log()
     return (1 - entropy / most).clamp(0, 1)
 
 
 def _among(logits: Tensor, shared: Tensor | None) -> Tensor:
-    """Logits whose softmax is 0 outside of the shared classes; no infinity, times which a probability of 0 would be no number."""
+    """Logits whose softmax is 0 outside of the shared classes; finite, because a probability of 0 times infinity is NaN."""
     return logits if shared is None else logits.where(shared, NOT_SHARED)
 
 

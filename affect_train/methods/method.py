@@ -1,4 +1,4 @@
-"""What a training method is: named loss terms of a batch, and what is done around the step that they are for."""
+"""What a training method is: named loss terms of a batch, and what happens around an optimizer step."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -31,20 +31,20 @@ METHODS: dict[str, type["Method"]] = {}
 
 
 class LossTerms(Protocol):
-    """What gives the named loss terms of a batch."""
+    """Gives the named loss terms of a batch."""
 
     @property
     def needs_step_statistics(self) -> bool:
-        """Whether a term is no sum over rows, so that accumulating it exactly takes the statistics of all micro-batches beforehand."""
+        """Whether a term is not a sum over rows: to accumulate it exactly, the statistics of all micro-batches are needed beforehand."""
 
     def prepare(self, labels: "LabelArrays", rows: NDArray[np.int64], where: str) -> list[str]:
-        """Takes from the training labels what the losses need, before the first step; gives what there is to say of it, a line each.
+        """Notes for the log, a line each; takes from the training labels what the losses need, before the first step.
 
         Every process calls it with the same arguments.
 
         Args:
             labels: of the training split, for the heads.
-            rows: those that are trained on.
+            rows: int64, the rows that are trained on.
             where: the dataset, for messages.
 
         Raises:
@@ -52,17 +52,17 @@ class LossTerms(Protocol):
         """
 
     def counts(self, batch: "AffectBatch") -> dict[str, Tensor]:
-        """For every term of `losses`, what its sum is divided by; known before any forward pass.
+        """For every term of `losses`, the divisor of its sum, a scalar; known before any forward pass.
 
         The loop adds the counts over processes and accumulation steps.
         """
 
     def losses(self, output: "AffectOutput", batch: "AffectBatch") -> dict[str, Term]:
-        """Named terms; the names depend on the tasks and options alone, never on the batch, so that all processes agree."""
+        """The terms by name. The names depend on tasks and options, never on the batch, so that all processes agree."""
 
 
 class Stateful(Protocol):
-    """A part of a run that goes on where it stopped: nested tensors and plain values, out and in."""
+    """A part of a run whose state, nested tensors and plain values, is kept in checkpoints."""
 
     def state_dict(self) -> Mapping[str, Any]:
         """What a checkpoint keeps."""
@@ -72,7 +72,7 @@ class Stateful(Protocol):
 
 
 class StepWrapper(Protocol):
-    """What is done around an optimizer step."""
+    """Hooks around an optimizer step."""
 
     def before_step(self, number: int, micro_batches: Sequence["AffectBatch"]) -> None:
         """Called before the first forward pass of an optimizer step.
@@ -83,23 +83,23 @@ class StepWrapper(Protocol):
         """
 
     def before_losses(self, output: "AffectOutput", batch: "AffectBatch") -> None:
-        """Called between the forward pass with gradient and the losses; may differentiate the output if it keeps the graph."""
+        """Called between the forward pass with gradient and the losses; it may differentiate the output if it keeps the graph."""
 
     def before_update(self) -> None:
-        """Called when the gradients of a step are whole, over all micro-batches and processes, before they are clipped and the weights change."""
+        """Called when the gradients are complete over all micro-batches and processes, before they are clipped and applied."""
 
     def parts(self) -> Mapping[str, Stateful]:
-        """What a checkpoint keeps of it, by a name that is a file's."""
+        """What a checkpoint keeps, by file name."""
 
     def finish(self, folder: Path) -> list[str]:
-        """Writes what the method learned besides the model into the folder of the run, and gives lines to say of it.
+        """Lines for the log; writes what the method learned besides the model into the folder of the run.
 
-        Called on the main process when no step is left.
+        Called on the main process after the last step.
         """
 
 
 class PlainStep(StepWrapper):
-    """A step around which nothing is done; a method that does something overrides what it needs."""
+    """Hooks that do nothing; a method overrides those that it needs."""
 
     def before_step(self, number: int, micro_batches: Sequence["AffectBatch"]) -> None:
         """Nothing."""
@@ -120,7 +120,7 @@ class PlainStep(StepWrapper):
 
 
 class Trained(Protocol):
-    """What of a run a method may take hold of: the model, wrapped for distributed training, its optimizer, and all terms that it learns from."""
+    """What a method may use of a run: the model (wrapped for distributed training), its optimizer, and all its loss terms."""
 
     @property
     def model(self) -> Any: ...  # noqa: ANN401, D102 - what Accelerate makes of a model
@@ -133,7 +133,7 @@ class Trained(Protocol):
 
 
 class TrainedSplit(Protocol):
-    """The training split of a run; its labels, rows and inputs are None where they are streamed."""
+    """The training split of a run; dataset, labels and inputs are None where rows are streamed."""
 
     @property
     def dataset(self) -> "Dataset | None": ...  # noqa: D102
@@ -146,14 +146,14 @@ class TrainedSplit(Protocol):
 
 
 class EpochLength(Protocol):
-    """The order of the batches, of which a method may know the length."""
+    """The order of the batches: a method may ask for the steps of an epoch."""
 
     @property
     def steps(self) -> int: ...  # noqa: D102
 
 
 class TrainedData(Protocol):
-    """What of a run's data a method may take hold of; `reserved` are the rows that it keeps for itself, None: none."""
+    """What a method may use of a run's data; `reserved` are the rows that it keeps for itself, None: none."""
 
     @property
     def train(self) -> TrainedSplit: ...  # noqa: D102
@@ -187,11 +187,11 @@ class Method(ABC):
 
     @property
     def needs_step_statistics(self) -> bool:
-        """Whether a term is no sum over rows; none is, unless a method says so."""
+        """False: every term is a sum over rows, unless a method says otherwise."""
         return False
 
     def prepare(self, labels: "LabelArrays", rows: NDArray[np.int64], where: str) -> list[str]:
-        """Takes the weights of action units from the training labels; otherwise as `LossTerms.prepare`.
+        """No notes; takes the weights of action units from the training labels if the options ask for them.
 
         Raises:
             DataError: an action unit is never present.
@@ -202,26 +202,23 @@ class Method(ABC):
 
     @abstractmethod
     def counts(self, batch: "AffectBatch") -> dict[str, Tensor]:
-        """For every term of `losses`, what its sum is divided by; known before any forward pass."""
+        """For every term of `losses`, the divisor of its sum, a scalar; known before any forward pass."""
 
     @abstractmethod
     def losses(self, output: "AffectOutput", batch: "AffectBatch") -> dict[str, Term]:
-        """Named terms; the names depend on the tasks and options alone, never on the batch, so that all processes agree."""
+        """The terms by name. The names depend on tasks and options, never on the batch, so that all processes agree."""
 
     def attach(self, trained: Trained, data: TrainedData, accelerator: Accelerator, recipe: Recipe) -> StepWrapper:  # noqa: ARG002
-        """What the method does around each step, made after `prepare` and before a checkpoint is taken up.
-
-        What is kept in checkpoints is registered with the accelerator here.
-        """
+        """The method's hooks around each step. Called after `prepare`, and before a checkpoint is taken up."""
         return PlainStep()
 
     @property
     def au_factor(self) -> float:
-        """What turns the mean over action units into the reduction of the options."""
+        """The factor that turns the mean over action units into the reduction of the options: A for ``sum``, otherwise 1."""
         return float(len(self.tasks.action_units)) if self.options.au_reduction == "sum" else 1.0
 
     def au_count(self, known: Tensor) -> Tensor:
-        """What the summed loss of action units is divided by: the known entries, or the rows that have one.
+        """The divisor of the summed loss of action units: known entries, or, for ``image_mean``, rows that have one.
 
         Args:
             known: bool [N, A].
@@ -229,7 +226,7 @@ class Method(ABC):
         return (known.any(dim=1) if self.options.au_reduction == "image_mean" else known).sum()
 
     def au_shares(self, known: Tensor) -> Tensor | None:
-        """What each entry's loss is multiplied by before the sum, float [N, A]; None: 1."""
+        """The factor of each entry's loss before the sum, float [N, A]; None: 1."""
         shares = row_shares(known) if self.options.au_reduction == "image_mean" else None
         if self._au_class_weights is None:
             return shares
@@ -238,13 +235,13 @@ class Method(ABC):
 
 
 def class_weights(labels: "LabelArrays", rows: NDArray[np.int64], units: Sequence[int], where: str) -> Tensor:
-    """For each action unit one over the share of its labels in which it is present, divided by their mean: float32 [A].
+    """A weight for each action unit, float32 [A]: one over the share of its labels in which it is present, scaled to mean 1.
 
-    Source: the weights of JAA-Net and of the action unit literature after it.
+    Source: Shao et al., *JAA-Net*, and the action unit literature after it.
 
     Args:
         labels: of the training split, for the heads.
-        rows: those that are trained on.
+        rows: int64, the rows that are trained on.
         units: FACS numbers.
         where: the dataset, for messages.
 

@@ -1,4 +1,4 @@
-"""Learning from labels alone, each task wherever it has one."""
+"""Learning from labels alone, each task from the rows that have its label."""
 
 from typing import TYPE_CHECKING, ClassVar
 
@@ -16,17 +16,17 @@ AXES = ("valence", "arousal")
 
 
 class Supervised(Method):
-    """Binary cross-entropy for action units, cross-entropy for expressions, and for valence and arousal each 1 - CCC and cross-entropy over bins.
+    """Binary cross-entropy for action units, cross-entropy for expressions; for valence and arousal ``1 - CCC`` and cross-entropy over bins.
 
-    Source: Deng, Chen & Shi, *FAU, Facial Expressions, Valence and Arousal: A Multi-task Solution* (arXiv 2002.03557), with bin centres for both the
-    bins' cross-entropy and the expectation.
+    Source: Deng, Chen & Shi, *FAU, Facial Expressions, Valence and Arousal: A Multi-task Solution* (arXiv 2002.03557). Here the bins' centres serve
+    both their cross-entropy and the expectation.
     """
 
     name: ClassVar[str] = "supervised"
 
     @property
     def needs_step_statistics(self) -> bool:
-        """Where the concordance counts: it is a function of sums over all rows."""
+        """Whether the concordance has a weight: it is a function of sums over all rows, not a sum over rows."""
         return "va" in self.tasks.names and self.options.ccc_weight > 0 and self.options.task_weights.va > 0
 
     def counts(self, batch: "AffectBatch") -> dict[str, Tensor]:
@@ -63,7 +63,7 @@ class Supervised(Method):
     def concordance_term(
         self, logits: Tensor, targets: Tensor, mask: Tensor, count: Tensor, weight: float
     ) -> ConcordanceTerm:
-        """The term 1 - CCC between the bins' expectation and the labels of one axis, as a share ``n / count``."""
+        """The term ``(1 - CCC) n / count`` between the bins' expectation and the n labels of one axis."""
         predictions = losses.expectation(logits, self.tasks.bin_centres().to(logits.device))
         sums = losses.concordance_statistics(predictions, targets, mask)
         return ConcordanceTerm(sums, count, weight * self.options.ccc_weight, self.options.ccc_epsilon)

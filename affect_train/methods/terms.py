@@ -1,7 +1,7 @@
 """Loss terms of several processes and how they become one number.
 
-A term is a handful of sums over rows, so that terms of several processes are merged by adding them; the loss is computed from the merged sums and is
-therefore the loss of the global batch, however that batch was divided.
+A term is a few sums over rows, so terms of several processes are merged by adding them. The loss is computed from the merged sums: it is the loss of
+the global batch, however that batch was divided.
 """
 
 from collections.abc import Callable, Mapping
@@ -22,8 +22,8 @@ class LossTerm:
 
     Attributes:
         sum: scalar in the graph, the loss summed over valid labels.
-        count: scalar, how many labels these are.
-        weight: what the mean is multiplied by in the total.
+        count: scalar, the number of these labels.
+        weight: factor of the mean in the total.
     """
 
     sum: Tensor
@@ -32,12 +32,12 @@ class LossTerm:
 
     @property
     def statistics(self) -> Tensor:
-        """[2]: count and sum, additive over rows."""
+        """Count and sum, float [2], additive over rows."""
         return torch.stack([self.count.to(self.sum.dtype), self.sum])
 
     @staticmethod
     def numerator(statistics: Tensor) -> Tensor:
-        """What is divided by the count ``statistics[0]``."""
+        """The sum, which is divided by the count ``statistics[0]``."""
         return statistics[1]
 
     @property
@@ -48,12 +48,12 @@ class LossTerm:
 
 @dataclass(frozen=True)
 class ConcordanceTerm:
-    """``(1 - CCC) * n / count`` over the n rows with a label: not a mean over rows, but a function of sums over rows.
+    """``(1 - CCC) * n / count`` over the n rows with a label: a function of sums over rows, not a mean over rows.
 
     Attributes:
-        sums: [6] in the graph, from `losses.concordance_statistics`; n comes first.
-        count: scalar; n itself, or a larger number of rows where the term is one share of a mixture.
-        weight: what the term is multiplied by in the total.
+        sums: float [6] in the graph, from `losses.concordance_statistics`; n comes first.
+        count: scalar; n itself, or more rows where the term is one share of a mixture.
+        weight: factor of the term in the total.
         epsilon: added to the denominator of the CCC.
     """
 
@@ -64,11 +64,11 @@ class ConcordanceTerm:
 
     @property
     def statistics(self) -> Tensor:
-        """[7]: count, then the sums, additive over rows."""
+        """Count, then the sums, float [7], additive over rows."""
         return torch.cat([self.count.to(self.sums.dtype).reshape(1), self.sums])
 
     def numerator(self, statistics: Tensor) -> Tensor:
-        """What is divided by the count ``statistics[0]``; 0 where fewer than two rows have a label or the labels are constant."""
+        """``(1 - CCC) * n``, which is divided by the count ``statistics[0]``; 0 if fewer than two rows have a label or labels are constant."""
         return self._numerator(statistics[1:], concordance_defined(statistics[1:].detach()))
 
     @property
@@ -80,7 +80,7 @@ class ConcordanceTerm:
 
     def _numerator(self, sums: Tensor, defined: Tensor) -> Tensor:
         loss = (1 - concordance(sums, self.epsilon)) * sums[0].detach()
-        # Its derivative is finite even where it is not defined, thanks to epsilon: no label gives a zero that stays in the graph.
+        # Where it is not defined, epsilon keeps the derivative finite, so that the zero can stay in the graph.
         return loss.where(defined, 0.0)
 
 
@@ -93,8 +93,8 @@ class TotalLoss:
 
     Attributes:
         loss: scalar to call ``backward`` on. Multiplied by the number of processes, because distributed training averages gradients over them.
-        values: detached unweighted value of every term over all processes, a share of the mean over its step; what a log shows.
-        counts: detached number of labels behind each value over all processes, 0 where a concordance was not defined.
+        values: for the log: the unweighted value of every term over all processes, detached. With micro-batches it is a share of the step's mean.
+        counts: the number of labels behind each value over all processes, detached; 0 where a concordance was not defined.
     """
 
     loss: Tensor
@@ -115,11 +115,11 @@ def total_loss(
 
     Args:
         terms: from `Method.losses`; every process passes the same names.
-        step_counts: for every term its count over all processes and all micro-batches of an optimizer step, from `Method.counts`; None where a
+        step_counts: for every term, its count over all processes and all micro-batches of an optimizer step, from `Method.counts`; None where a
             step is one batch.
-        step_statistics: for every concordance its statistics over all processes and all micro-batches of an optimizer step, for the same weights;
-            None where a step is one batch, or where no concordance counts.
-        micro_batches: of the optimizer step.
+        step_statistics: for every concordance, its statistics over all processes and all micro-batches of an optimizer step, at the same weights of
+            the model; None where a step is one batch, or no concordance has a weight.
+        micro_batches: how many the optimizer step has.
         all_reduce: sums a tensor over the processes; None where there is one process.
         processes: how many there are.
     """
@@ -132,7 +132,7 @@ def total_loss(
     loss = torch.zeros((), dtype=torch.float32, device=flat.device)
     values, counts = {}, {}
     for (name, term), everywhere in zip(terms.items(), merged, strict=True):
-        # The other processes' sums enter as constants: each process back-propagates through its own rows only.
+        # The sums of other processes enter as constants: each process back-propagates through its own rows only.
         whole = everywhere
         if isinstance(term, ConcordanceTerm) and step_statistics is not None:
             whole = step_statistics[name].to(everywhere)
@@ -141,14 +141,14 @@ def total_loss(
         value = term.numerator(statistics) / count.clamp(min=1).to(statistics.dtype)
         loss = loss + term.weight * value.float()
         if whole is not everywhere:
-            # Every micro-batch back-propagates the same value through its own rows; together they show it once.
+            # Every micro-batch back-propagates the same value through its own rows; the log adds up the micro-batches.
             value = value / micro_batches
         values[name], counts[name] = value.detach().float(), _count_behind(term, everywhere, whole)
     return TotalLoss(loss * processes, values, counts)
 
 
 def _loss_alone(terms: Mapping[str, Term], step_counts: Mapping[str, Tensor] | None, processes: int) -> TotalLoss:
-    # The same numbers as by merged statistics, all terms in one vector: a tiny model's step is made of such small operations.
+    # As from merged statistics, but with all terms in one vector: in a small model's step, such tiny operations take much of the time.
     parts = {name: term.alone for name, term in terms.items()}
     numerators, counted = zip(*parts.values(), strict=True)
     kind = sum_dtype(numerators[0].device)

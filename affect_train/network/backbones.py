@@ -1,4 +1,4 @@
-"""Vision backbones of transformers: from a configuration, a local folder or the Hub, and what is known of their outputs."""
+"""Vision backbones of the library transformers: loaded from a configuration, a local folder or the Hub; and the shape of their outputs."""
 
 import inspect
 from collections.abc import Mapping, Sequence
@@ -27,7 +27,7 @@ CLASS_TOKENS: Final[Mapping[str, int]] = {
     "vit": 1,
     "vit_msn": 1,
 }
-"""Tokens before the first patch (and before registers) in the last hidden state, class token first; backbones not named have none."""
+"""How many tokens, the class token first, stand before patches and registers in the last hidden state; backbones not named have none."""
 
 CONVOLUTIONAL_STEMS: Final = frozenset({"levit"})
 """Backbones whose ``patch_size`` is not the stride of their stem, so that any image size fits."""
@@ -40,8 +40,8 @@ class Backbone:
     Attributes:
         name: for messages.
         model: with pretrained or fresh weights.
-        image_mean: of each channel in [0, 1].
-        image_std: of each channel in [0, 1].
+        image_mean: of each RGB channel, on a scale of [0, 1].
+        image_std: of each RGB channel, on a scale of [0, 1].
     """
 
     name: str
@@ -66,7 +66,7 @@ def load_backbone(options: ModelOptions) -> Backbone:
         _fit(name, config, options)
         return Backbone(name, AutoModel.from_config(config))
     name, config = options.backbone, _named_config(options.backbone)
-    # A model of affect_train serves with its backbone alone.
+    # Of a model that affect_train saved, only the backbone is used.
     inner = config.backbone_config if config.model_type == "affect" else config
     _fit(name, inner, options)
     model = AutoModel.from_config(inner) if options.pretrained is False else _pretrained(name, config)
@@ -83,10 +83,10 @@ def prefix_tokens(config: PretrainedConfig) -> int:
 
 
 def feature_width(config: PretrainedConfig) -> int:
-    """The channels of the last hidden state.
+    """The number of channels of the last hidden state.
 
     Raises:
-        BackboneError: the configuration does not say it.
+        BackboneError: the configuration does not state it.
     """
     for attribute in ("hidden_size", "hidden_sizes", "embed_dims", "embed_dim"):
         width = getattr(config, attribute, None)
@@ -102,20 +102,20 @@ def feature_width(config: PretrainedConfig) -> int:
 
 
 def pooling_of(options: ModelOptions, config: PretrainedConfig) -> str:
-    """The recipe's pooling, by default the class token beside the mean of the patches where there is one."""
+    """The recipe's pooling; by default ``cls_mean`` where the backbone has a class token, otherwise ``mean``."""
     return options.pooling or ("cls_mean" if prefix_tokens(config) else "mean")
 
 
 def accepts(model: PreTrainedModel, argument: str) -> bool:
-    """Whether the forward pass has an argument."""
+    """Whether the model's forward pass has an argument of that name."""
     return argument in inspect.signature(model.forward).parameters
 
 
 def in_own_memory(model: Module) -> None:
     """Copies every weight and buffer to memory of its own.
 
-    Weights that were just read are views of the mapped file, at any address; the last bit of a product depends on whether its operands are
-    aligned, and processes that are given copies would answer otherwise than the one that reads.
+    Weights that were just read are views of the mapped file, at any address. The last bit of a product depends on whether its operands are aligned:
+    without the copy, the process that reads the file would answer differently from those that receive its weights.
     """
     with torch.no_grad():
         for tensor in (*model.parameters(), *model.buffers()):
@@ -127,7 +127,7 @@ def _configured(values: Mapping[str, Any], image_size: int) -> tuple[str, Pretra
     kind = settings.pop("model_type")
     try:
         return kind, AutoConfig.for_model(kind, **settings)
-    except Exception as error:  # transformers raises many kinds here, some of them only of its own
+    except Exception as error:  # transformers raises many types here, some of them its own
         raise BackboneError(
             kind,
             f"the configuration is refused ({_first_line(error)})",
@@ -197,7 +197,7 @@ def _fit(name: str, config: PretrainedConfig, options: ModelOptions) -> None:
             if not hasattr(config, "drop_path_rate"):
                 raise TypeError("the configuration has no drop_path_rate")
             config.drop_path_rate = options.drop_path
-        except Exception as error:  # a strict configuration raises a kind of its own
+        except Exception as error:  # a strict configuration raises a type of its own
             raise BackboneError(
                 name, f"it has no drop path ({_first_line(error)})", "Set `model.drop_path: 0`"
             ) from error

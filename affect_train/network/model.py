@@ -31,28 +31,28 @@ DEFAULT_THRESHOLD = 0.5
 
 
 class AffectConfig(PretrainedConfig):
-    """All that is needed to rebuild a model and to feed it.
+    """Everything needed to rebuild a model and to feed it.
 
     Args:
         backbone_config: the backbone's own configuration, or its values with ``model_type``.
         action_units: FACS numbers in head order.
         expressions: class names in head order.
-        valence_arousal_bins: bins for each axis over [-1, 1].
+        valence_arousal_bins: bins for each axis over [-1, 1]; 0 for no such heads.
         image_size: side of the input, in pixels.
-        image_mean: of each channel in [0, 1].
-        image_std: of each channel in [0, 1].
-        standardise: give every image mean 0 and deviation 1 instead.
+        image_mean: of each RGB channel, on a scale of [0, 1].
+        image_std: of each RGB channel, on a scale of [0, 1].
+        standardise: whether each normalised image is also brought to mean 0 and deviation 1.
         pooling: ``mean`` over positions, ``cls`` token, or both (``cls_mean``).
         head_hidden: width of the heads' hidden layer; 0 for linear heads.
-        head_shared: width of the hidden layer that all heads have in common; 0 for none.
-        head_normalisation: of the features: ``layer`` over each face's, ``batch`` of each feature over the faces.
-        dropout: before the last layer of each head.
+        head_shared: width of the hidden layer that all heads share; 0 for none.
+        head_normalisation: of the features: ``layer`` over the features of each face, ``batch`` over the faces for each feature.
+        dropout: probability of dropping an entry, before the last layer of each head.
         freeze_backbone: whether only the heads learn.
         unused_parameters: parameters that no output depends on; they never learn.
         preprocessing: how the input was cropped and scaled.
-        preprocessing_hash: identifies it.
+        preprocessing_hash: identifies `preprocessing`.
         thresholds: for every action unit, the probability from which on it counts as present.
-        temporal: the recurrent stage before the heads: the values of the recipe's section ``model.temporal``; None: there is none.
+        temporal: values of the recipe's section ``model.temporal``, the recurrent stage before the heads; None for none.
     """
 
     model_type = "affect"
@@ -84,10 +84,10 @@ class AffectConfig(PretrainedConfig):
         if isinstance(backbone_config, Mapping):
             values = dict(backbone_config)
             backbone_config = AutoConfig.for_model(values.pop("model_type"), **values)
-        # A copy: the constructor of transformers resets the attention implementation of configurations inside.
+        # A copy, because the constructor of PretrainedConfig resets the attention implementation of nested configurations.
         copied = copy.deepcopy(backbone_config)
         if isinstance(copied, PretrainedConfig) and Path(copied.name_or_path or "").is_absolute():
-            # A model that is passed on says nothing of the machine that it was trained on.
+            # Only the folder's name: a published model must not show paths of the machine that trained it.
             copied.name_or_path = Path(copied.name_or_path).name
         self.backbone_config = copied
         self.action_units = list(action_units)
@@ -114,13 +114,13 @@ class AffectConfig(PretrainedConfig):
         super().__init__(**kwargs)
 
     def task_set(self) -> TaskSet:
-        """The heads."""
+        """The heads as a `TaskSet`."""
         return TaskSet(tuple(self.action_units), tuple(self.expressions), self.valence_arousal_bins)
 
 
 @dataclass
 class AffectOutput(ModelOutput):
-    """What a model says of N faces; None where it has no such head.
+    """The logits of a model for N faces; None where it has no such head.
 
     Attributes:
         au_logits: float [N, A].
@@ -172,7 +172,7 @@ class AffectModel(PreTrainedModel):
             self.encoder = WindowEncoder(width, present, config.temporal, config.dropout)
             width = self.encoder.width
         self.heads = nn.ModuleDict({name: _head(width, size, config) for name, size in sizes.items() if size})
-        # Persistent, because transformers builds models on the meta device and fills in only what the weight file holds.
+        # Persistent, because transformers builds models on the meta device and fills in only what is in the weight file.
         mean, std = torch.tensor(config.image_mean), torch.tensor(config.image_std)
         self.register_buffer("pixel_scale", (1 / (255 * std)).reshape(1, 3, 1, 1))
         self.register_buffer("pixel_shift", (-mean / std).reshape(1, 3, 1, 1))
@@ -208,9 +208,9 @@ class AffectModel(PreTrainedModel):
         """The logits of every head.
 
         Args:
-            inputs: pictures, uint8 [N, 3, S, S], RGB, S the configuration's ``image_size``; or, where the backbone is frozen, its
-                features, float [N, D].
-            places: of features, as for `classify`.
+            inputs: RGB pictures, uint8 [N, 3, S, S], S being the configuration's ``image_size``; or, if the backbone is frozen, its features,
+                float [N, D].
+            places: only with features, as for `classify`.
 
         Raises:
             ValueError: the inputs are neither.
@@ -227,11 +227,11 @@ class AffectModel(PreTrainedModel):
         return self.classify(features)
 
     def classify(self, features: Tensor, places: Tensor | None = None) -> AffectOutput:
-        """The logits of every head from pooled features [N, D], as `features` gives them.
+        """The logits of every head from pooled features.
 
         Args:
-            features: float [N, D].
-            places: [N], for a recurrent stage: the place of each frame in its window; None: each is a window of one frame.
+            features: float [N, D], from `features`.
+            places: [N], for a recurrent stage: the place of each frame in its window; None: every frame is a window of its own.
         """
         normalised = self.shared(self.norm(features))
         if self.encoder is None:
@@ -242,11 +242,11 @@ class AffectModel(PreTrainedModel):
         return AffectOutput(**logits, features=features)
 
     def features(self, pixels: Tensor) -> Tensor:
-        """The pooled features of the backbone, float [N, D]."""
+        """The pooled features of the backbone, float [N, D], from pixels, uint8 [N, 3, S, S]."""
         images = normalised(pixels, self.pixel_scale, self.pixel_shift)
         if self.config.standardise:
             deviation, mean = torch.std_mean(images, dim=(1, 2, 3), keepdim=True)
-            # The floor keeps a blank picture from being divided by nothing.
+            # The floor keeps a blank picture from being divided by zero.
             images = (images - mean) / deviation.clamp_min(0.05)
         options = {"interpolate_pos_encoding": True} if self._interpolates else {}
         hidden: Tensor = self.backbone(images, **options).last_hidden_state
@@ -262,9 +262,9 @@ class AffectModel(PreTrainedModel):
                 return torch.cat([hidden[:, 0], mean], dim=1)
 
     def predictions(self, output: AffectOutput) -> dict[str, Tensor]:
-        """What the logits mean, float32, by the names of the dataset's columns.
+        """Predictions from logits, float32, by the names of the dataset's columns.
 
-        ``au``: probabilities [N, A]; ``expression``: probabilities [N, C]; ``valence`` and ``arousal``: [N], the mean over the bins' centres.
+        ``au``: probabilities [N, A]; ``expression``: probabilities [N, C]; ``valence`` and ``arousal``: [N], the expectation over the bins' centres.
         Heads that the model lacks are absent.
         """
         found: dict[str, Tensor] = {}
@@ -324,9 +324,9 @@ class AffectModel(PreTrainedModel):
         return model.train()
 
     def freeze_unused(self, backbone: str = "") -> list[str]:
-        """Stops gradients of parameters that no head depends on (a mask token, an unused layer) and returns their names.
+        """The names of the parameters that no head depends on (a mask token, an unused layer); they no longer ask for a gradient.
 
-        Distributed training waits for the gradient of every parameter that wants one. Two grey images are sent through to find out.
+        Distributed training would wait for their gradients for ever. Two grey images are sent through the model to find them.
 
         Raises:
             BackboneError: the backbone cannot process images of the configured size.
@@ -386,7 +386,7 @@ def normalised(pixels: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
     if pixels.is_contiguous() or not pixels.is_contiguous(memory_format=torch.channels_last):
         images = pixels.to(scale.dtype)
         return torch.addcmul(shift, images, scale, out=images)
-    # Whole image rows of interleaved colours: on a CPU three times as fast as an operation whose innermost axis has three items.
+    # As whole image rows of interleaved colours: on a CPU three times as fast as with an innermost axis of three colours.
     across = pixels.shape[3]
     rows = pixels.permute(0, 2, 3, 1).reshape(-1, 3 * across).to(scale.dtype)
     torch.addcmul(shift.flatten().repeat(across), rows, scale.flatten().repeat(across), out=rows)
@@ -394,7 +394,7 @@ def normalised(pixels: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
 
 
 def without_pooler(backbone: PreTrainedModel) -> PreTrainedModel:
-    """The backbone without the pooling layer that some transformers add after the last hidden state, which no head uses."""
+    """The backbone without a pooling layer after the last hidden state, which some backbones have and no head uses."""
     if isinstance(getattr(backbone, "pooler", None), nn.Module) and any(True for _ in backbone.pooler.parameters()):
         backbone.pooler = None
     return backbone

@@ -1,4 +1,4 @@
-"""The recurrent stage: what comes before and after a frame in its window, for each task or for all of them."""
+"""The recurrent stage: each frame read together with the frames before and after it in its window."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -12,9 +12,9 @@ BRANCHES = {"au": "au", "expression": "expression", "valence": "va", "arousal": 
 
 
 class WindowEncoder(nn.Module):
-    """A bidirectional GRU over windows of frames, one for all tasks or one a task.
+    """Bidirectional GRUs over windows of frames: one for each task, or one that all tasks share.
 
-    A window shorter than the others is filled up by repeating its last frame; what is said of these copies is thrown away, so that no loss, metric or
+    A window shorter than the others is filled up by repeating its last frame. The outputs of these copies are thrown away, so that no loss, metric or
     prediction sees them.
 
     Source: Deng, Chen & Shi (arXiv 2002.03557): for each task a GRU of 64 units either way over 128 features.
@@ -36,11 +36,11 @@ class WindowEncoder(nn.Module):
         self.width = 2 * int(options["hidden"])
 
     def forward(self, features: Tensor, places: Tensor) -> dict[str, Tensor]:
-        """For each head float [N, width].
+        """What each head reads, float [N, width] by name of the head.
 
         Args:
             features: float [N, D], the frames of a window next to each other and in order.
-            places: [N], each frame's place in its window. A window begins wherever the place is not that of the frame before, plus 1.
+            places: [N], each frame's place in its window. A window begins wherever the place is not 1 more than that of the frame before.
         """
         numbers, slots, frames = _layout(places.long(), self.window)
         read = {name: branch(features, frames)[numbers, slots] for name, branch in self.branches.items()}
@@ -62,16 +62,16 @@ class _Branch(nn.Module):
         )
 
     def forward(self, features: Tensor, frames: Tensor) -> Tensor:
-        """From features [N, D] and the row of every place of every window [windows, W] to float [windows, W, 2 H]."""
+        """Hidden states, float [windows, W, 2 H], from features, float [N, D], and the frame of every slot, int64 [windows, W]."""
         read = self.project(features)[frames]
-        # In full precision: a recurrence adds its rounding up, and on the CPU autocast does not know it.
+        # In full precision: rounding errors add up over a recurrence, and autocast on the CPU has no GRU.
         with torch.autocast(read.device.type, enabled=False):
             hidden: Tensor = self.gru(read.to(self.gru.weight_ih_l0.dtype))[0]
         return hidden.relu()
 
 
 def _layout(places: Tensor, window: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Of every frame the number of its window and its slot there, both int64 [N]; and the frame of every slot, int64 [windows, W].
+    """The window of every frame and its slot there, both int64 [N]; and the frame of every slot, int64 [windows, W].
 
     Raises:
         ValueError: a window has too many frames.

@@ -1,7 +1,7 @@
-"""Labels of one task that stand in for those of the other: action units for an expression, an expression for action units, hard and soft.
+"""Labels of one task made from those of the other, hard and soft: action units from an expression, an expression from action units.
 
-Source: Kollias, Sharmanska & Zafeiriou (arXiv 1910.11111), where all action units of the relations are labelled. Here an expression is spoken of only
-where its prototypical action units are predicted and, for soft labels, labelled: brow lowering alone is no anger.
+Source: Kollias, Sharmanska & Zafeiriou (arXiv 1910.11111). Their images have labels of all related action units; ours may lack some. So an expression
+is given only where the head predicts its prototypical action units and, for soft labels, where these are labelled: brow lowering alone is no anger.
 """
 
 from typing import TYPE_CHECKING
@@ -30,16 +30,16 @@ def given_action_units(batch: "AffectBatch", relations: Relations, classes: int)
 
 
 def complete_expressions(batch: "AffectBatch", relations: Relations) -> Tensor:
-    """The class all of whose action units are present, int64 [N]; -1 where there is none or the row has an expression of its own.
+    """The class whose action units are all present, int64 [N]; -1 where there is none, or the row has an expression of its own.
 
-    Of several the one with the most action units, then the one with the greater weights, then the first. An expression whose prototypical action
-    units the head does not predict is never given.
+    Among several, the most action units win, then the greatest sum of weights, then the first class. An expression is never given if the head lacks
+    one of its prototypical action units.
     """
     related = relations.weights > 0
     present = (batch.au > 0.5) & batch.au_mask
     complete = (present[:, None] | ~related).all(dim=2) & relations.decidable
     complete = complete & (batch.au_mask.any(dim=1) & ~batch.expression_mask)[:, None]
-    # The weights of one expression sum to no more than its action units: they only break ties.
+    # Divided by width + 1, the sum of weights stays below 1, the difference of one action unit: it only breaks ties.
     width = related.shape[1]
     rank = related.sum(dim=1) + relations.weights.sum(dim=1) / (width + 1)
     best = torch.where(complete, rank, -1.0).argmax(dim=1)
@@ -47,9 +47,9 @@ def complete_expressions(batch: "AffectBatch", relations: Relations) -> Tensor:
 
 
 def scored_expressions(batch: "AffectBatch", relations: Relations) -> Tensor:
-    """The related expressions of which the labelled action units say something, bool [N, R]; neutral where they do of any other.
+    """Which related expressions have a score, bool [N, R]: those whose prototypical action units are all labelled.
 
-    An expression has a score where all its prototypical action units are labelled.
+    Neutral has one wherever another expression has.
     """
     scored = (batch.au_mask[:, None] | ~relations.required).all(dim=2) & relations.decidable
     if relations.neutral is not None:
@@ -60,19 +60,19 @@ def scored_expressions(batch: "AffectBatch", relations: Relations) -> Tensor:
 
 
 def scored_rows(scored: Tensor) -> Tensor:
-    """Where there are two expressions to choose between, bool [N]."""
+    """Whether a row has scores of at least two expressions to choose between, bool [N]."""
     return scored.sum(dim=1) >= 2
 
 
 def soft_expressions(batch: "AffectBatch", relations: Relations, *, weighted: bool, temperature: float = 1.0) -> Tensor:
-    """float32 [N, R]: softmax of the expressions' scores, 0 where an expression has none.
+    """The softmax of the expressions' scores, float32 [N, R]; 0 where an expression has no score.
 
-    The score of an expression is ``sum w y / sum w`` over its labelled action units, that of neutral 1 minus the greatest of the others.
+    The score of an expression is ``sum w y / sum w`` over its labelled action units. The score of neutral is 1 minus the greatest other score.
 
     Args:
         batch: of N rows.
         relations: between the heads.
-        weighted: whether w is the weight of the relation; else it is 1.
+        weighted: whether w is the weight of the relation; otherwise it is 1.
         temperature: the scores are divided by it.
     """
     weights = relations.weights if weighted else (relations.weights > 0).float()
@@ -90,7 +90,7 @@ def soft_expressions(batch: "AffectBatch", relations: Relations, *, weighted: bo
 
 
 def soft_sum(logits: Tensor, targets: Tensor, scored: Tensor, relations: Relations) -> Tensor:
-    """The summed cross-entropy of the predicted distribution over the scored expressions to the soft labels.
+    """The cross-entropy between soft labels and the distribution predicted over the scored expressions, summed over rows.
 
     Args:
         logits: float [N, C], of the head.

@@ -1,4 +1,4 @@
-"""Losses by which action units and expressions teach each other, beside those of any method.
+"""Losses by which action units and expressions teach each other, added to those of any method.
 
 Source: Kollias, Sharmanska & Zafeiriou, *Face Behavior a la carte* (FaceBehaviorNet, arXiv 1910.11111) and *Distribution Matching for Heterogeneous
 Multi-Task Learning* (arXiv 2105.03790).
@@ -47,34 +47,34 @@ class Coupled(LossTerms):
 
     @property
     def needs_step_statistics(self) -> bool:
-        """As of the method; the terms of the coupling are sums over rows."""
+        """Whether the method needs them; the terms of a coupling never do, because they are sums over rows."""
         return self.method.needs_step_statistics
 
     def prepare(self, labels: "LabelArrays", rows: NDArray[np.int64], where: str) -> list[str]:
-        """What both take from the labels, the method first."""
+        """Prepares the method, then the coupling; gives the notes of both."""
         return [*self.method.prepare(labels, rows, where), *self.coupling.prepare(labels, rows, where)]
 
     def counts(self, batch: "AffectBatch") -> dict[str, Tensor]:
-        """Of the method, and of every coupling."""
+        """The counts of the method and of the coupling."""
         return {**self.method.counts(batch), **self.coupling.counts(batch)}
 
     def losses(self, output: "AffectOutput", batch: "AffectBatch") -> dict[str, Term]:
-        """Of the method, and of every coupling."""
+        """The terms of the method and of the coupling."""
         return {**self.method.losses(output, batch), **self.coupling.losses(output, batch)}
 
 
 class CouplingTerms(LossTerms):
-    """The terms of the section ``method.coupling``: as many of the following as it names.
+    """The terms that the section ``method.coupling`` names, up to four.
 
-    ``co_annotation_au``: images with an expression and no action unit have the action units of that expression, each with its weight as the weight
-    of its loss. ``co_annotation_expression``: images with action units and no expression have the expression all of whose action units are present;
-    of several, the one with the most. ``soft_co_annotation``: the cross-entropy to `soft_expressions`, wherever there are action units.
-    ``distribution_matching``: see `distribution_matching.matching_losses`; of all images.
+    ``co_annotation_au``: an image with an expression and no action unit is given the action units of that expression; the weight of a relation is
+    the weight of its loss. ``co_annotation_expression``: an image with action units and no expression is given the expression whose action units are
+    all present; among several, the one with the most. ``soft_co_annotation``: the cross-entropy to `soft_expressions`, wherever there are action
+    units. ``distribution_matching``: the cross-entropy between predicted and implied action units (`matching_losses`), on all images.
 
-    Where the relations say nothing of a class of the head, the losses are of the distribution over the other classes.
+    Classes of the head that have no relation are left out: the losses are over the distribution of the other classes.
 
     Args:
-        method: whose weights of tasks and of action units are those of labels that are given, too.
+        method: its weights of tasks and of action units also weigh the labels that are given here.
         coupling: the section of the recipe.
     """
 
@@ -89,21 +89,21 @@ class CouplingTerms(LossTerms):
 
     @property
     def relations(self) -> Relations:
-        """Between the heads; with ``prior: data`` only after `prepare`."""
+        """The relations between the heads; with ``prior: data`` they exist only after `prepare`."""
         if self._relations is None:
             raise RuntimeError("the relations are counted in `prepare`")
         return self._relations
 
     @property
     def needs_step_statistics(self) -> bool:
-        """False: all are sums over rows."""
+        """False: all terms are sums over rows."""
         return False
 
     def prepare(self, labels: "LabelArrays", rows: NDArray[np.int64], where: str) -> list[str]:
-        """Counts the relations, or makes sure that the labels can teach those of a table.
+        """Notes on the relations. With ``prior: data`` they are counted here; in both cases the labels must be able to teach them.
 
         Raises:
-            CouplingError: they cannot.
+            CouplingError: the labels cannot teach the relations.
         """
         if self.coupling.table is None:
             self._relations = Relations.of_labels(
@@ -124,7 +124,7 @@ class CouplingTerms(LossTerms):
         return notes
 
     def counts(self, batch: "AffectBatch") -> dict[str, Tensor]:
-        """Of every coupling."""
+        """For every term, how many labels, rows or entries its sum is over."""
         return self._counts(batch, self._relations_on(batch))
 
     def _counts(self, batch: "AffectBatch", relations: Relations) -> dict[str, Tensor]:
@@ -140,7 +140,7 @@ class CouplingTerms(LossTerms):
         return found
 
     def losses(self, output: "AffectOutput", batch: "AffectBatch") -> dict[str, Term]:
-        """Of every coupling."""
+        """The terms that the section names; both heads have to be there."""
         assert output.au_logits is not None
         assert output.expression_logits is not None
         relations = self._relations_on(batch)
@@ -203,7 +203,7 @@ class CouplingTerms(LossTerms):
 
 
 def table_relations(coupling: CouplingOptions, tasks: TaskSet) -> Relations | None:
-    """The relations of the recipe's table, or of Du et al.; None where the labels give them.
+    """The relations of the recipe's table, or of Du et al. (2014); None with ``prior: data``, where they are counted in the labels.
 
     Raises:
         CouplingError: the heads have no relation between them.

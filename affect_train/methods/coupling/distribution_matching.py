@@ -1,4 +1,4 @@
-"""The agreement of predicted action units with those that the predicted expressions imply."""
+"""A loss that makes predicted action units agree with those that the predicted expression implies (Kollias et al., arXiv 1910.11111)."""
 
 from collections.abc import Callable
 from typing import Literal
@@ -14,9 +14,9 @@ Gradient = Literal["both", "expressions", "action_units", "symmetric"]
 
 
 def implied_action_units(expression_logits: Tensor, relations: Relations) -> tuple[Tensor, Tensor]:
-    """The logarithms of q and of 1 - q, float32 [N, M] each, for the M matched action units: ``q = sum over e of p(e | x) p(AU | e)``.
+    """``log q`` and ``log(1 - q)``, float32 [N, M] each, for the M matched action units: ``q = sum over e of p(e | x) p(AU | e)``.
 
-    In logarithms throughout, so that neither needs a clamp. p(e | x) is the distribution over the related expressions.
+    p(e | x) is the distribution over the related expressions. All is computed in logarithms, so that neither result needs a clamp.
 
     Args:
         expression_logits: float [N, C].
@@ -32,9 +32,11 @@ def matching_losses(
 ) -> Tensor:
     """The cross-entropy between predicted action units p and implied ones q, float32 [N, M].
 
-    ``one_sided`` is ``-p log q``, ``binary`` ``-p log q - (1 - p) log(1 - q)``. With the gradient ``both`` it reaches both heads; with
-    ``expressions`` p is a constant; with ``action_units`` the roles are exchanged and q is a constant; ``symmetric`` is the mean of these two. A row
-    counts by the probability, as a constant, that it shows a related expression at all.
+    Form: ``one_sided`` is ``-p log q``, ``binary`` is ``-p log q - (1 - p) log(1 - q)``.
+
+    Gradient: with ``both`` it reaches both heads. With ``expressions`` p is a constant. With ``action_units`` p and q change places, and q is a
+    constant. ``symmetric`` is the mean of the last two. Each row is weighted by the predicted probability, as a constant, that it shows any of the
+    related expressions.
 
     Args:
         au_logits: float [N, A].

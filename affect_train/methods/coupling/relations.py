@@ -18,21 +18,21 @@ if TYPE_CHECKING:
 
 PROTOTYPICAL: Final = 0.70
 OBSERVED: Final = 0.20
-"""Shares of subjects above which Du et al. call an action unit prototypical, and from which on they list it at all."""
+"""Du et al. (2014) call an action unit prototypical above the first share of subjects, and list it from the second share on."""
 
 
 @dataclass(frozen=True)
 class Relations:
-    """R expressions of a head and what they say of the A action units of the other.
+    """Which of the A action units of one head go with R expressions of the other.
 
     Attributes:
-        classes: int64 [R], the related expressions as classes of the head, rising; neutral among them where it counts.
-        neutral: its position among them; None where it is left out.
-        weights: float32 [R, A]: 1 prototypical, a share where observed, 0 where there is no relation.
-        required: bool [R, A], the action units without which nothing is said of the expression.
-        decidable: bool [R], whether the head predicts all that is required; never of neutral.
+        classes: int64 [R], the related expressions as classes of the head, ascending; neutral is among them where it counts.
+        neutral: position of neutral in `classes`; None where it is left out.
+        weights: float32 [R, A]: 1 for prototypical action units, the share for observed ones, 0 where there is no relation.
+        required: bool [R, A], the action units that must be known before an expression is given.
+        decidable: bool [R], whether the head predicts all required action units; False for neutral.
         prior: float32 [R, A], p(AU | expression).
-        matched: bool [A], the action units of which the prior knows every expression and that not all, and not none, of them always show.
+        matched: bool [A], the action units for distribution matching: the prior is known for every expression, and neither all 0 nor all 1.
         notes: what was dropped and why, a line each.
     """
 
@@ -52,13 +52,13 @@ class Relations:
 
     @classmethod
     def of_table(cls, table: RelationTable, tasks: TaskSet, *, neutral: bool, weighted: bool) -> "Relations":
-        """The relations of a table between the heads; those that no head predicts are dropped with a note.
+        """The relations of a table, between the heads; a relation that no head predicts is dropped with a note.
 
         Args:
-            table: by expression; without neutral.
+            table: weights of action units by expression, without neutral.
             tasks: the heads.
             neutral: whether neutral counts, as an expression without action units.
-            weighted: whether the prior is the share of subjects; else it is 1 wherever there is a relation.
+            weighted: whether the prior is the share of subjects; otherwise it is 1 wherever there is a relation.
 
         Raises:
             CouplingError: the heads have no relation between them.
@@ -92,16 +92,16 @@ class Relations:
     def of_labels(
         cls, labels: "LabelArrays", rows: NDArray[np.int64], tasks: TaskSet, *, neutral: bool, least_rows: int
     ) -> "Relations":
-        """The relations that the labels show: frequencies of action units among rows of each expression that carry both labels.
+        """The relations in the labels: how often each action unit is present among the rows of each expression that carry both labels.
 
-        A weight is 1 where the frequency is over `PROTOTYPICAL`, the frequency from `OBSERVED` on, else 0.
+        A weight is 1 where that frequency is above `PROTOTYPICAL`, the frequency itself from `OBSERVED` on, and 0 below.
 
         Args:
             labels: of the training split, for the heads.
-            rows: those that are trained on.
+            rows: int64, the rows that are trained on.
             tasks: the heads.
             neutral: whether neutral counts, with the action units that it shows.
-            least_rows: a frequency takes as many rows at least.
+            least_rows: the fewest rows behind a frequency.
 
         Raises:
             CouplingError: too few rows carry both labels for the frequencies of two expressions.
@@ -167,7 +167,7 @@ def co_occurrence(
 
     Args:
         labels: of the training split, for the heads.
-        rows: those that count.
+        rows: int64, the rows that count.
         tasks: the heads.
     """
     present, counts = np.zeros((2, len(tasks.expressions), len(tasks.action_units)), dtype=np.int64)
@@ -183,12 +183,12 @@ def co_occurrence(
 def check_coded(
     relations: Relations, labels: "LabelArrays", rows: NDArray[np.int64], tasks: TaskSet, where: str
 ) -> None:
-    """Makes sure that the training rows can teach what the relations speak of.
+    """Makes sure that the training rows have labels for what the relations name.
 
     Args:
         relations: of the heads.
         labels: of the training split.
-        rows: those that are trained on.
+        rows: int64, the rows that are trained on.
         tasks: the heads.
         where: the dataset, for messages.
 
@@ -211,7 +211,7 @@ def check_coded(
 
 
 def _required(units: Mapping[int, float]) -> set[int]:
-    """The prototypical action units; all of them where none is."""
+    """The prototypical action units; all action units of the expression where none is prototypical."""
     return {number for number, weight in units.items() if weight == 1} or set(units)
 
 

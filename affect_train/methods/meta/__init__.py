@@ -1,1 +1,1 @@
-"""Meta-auxiliary learning (Li & Shan 2021): what each row's expression counts is learned from what it does for action units."""
+"""Meta-auxiliary learning (Li & Shan 2021): each row's expression loss has a weight, learned from what it does for action units."""

@@ -1,4 +1,4 @@
-"""The rows by which a step that was tried is judged."""
+"""The meta rows: rows with action units, on which a trial step is judged."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -15,15 +15,15 @@ from affect_train.inputs.sampler import BatchOrder
 from affect_train.methods.method import TrainedSplit
 
 SEED_OFFSET = 2**32
-"""Added to the recipe's seed, which is smaller: else a batch of its own would hold the rows that the batch of the step holds."""
+"""Added to the recipe's seed, which is smaller. With the same seed, a meta batch would hold the very rows of the step's batch."""
 
 
 @dataclass(frozen=True)
 class MetaRows:
-    """Some faces with action units.
+    """M faces with action units.
 
     Attributes:
-        pixels: uint8 [M, 3, S, S], the inputs of an `AffectBatch`.
+        pixels: uint8 [M, 3, S, S], from the inputs of an `AffectBatch`.
         au: float32 [M, A].
         au_mask: bool [M, A].
     """
@@ -37,14 +37,14 @@ class MetaRows:
 
     @classmethod
     def of(cls, batch: AffectBatch, rows: Tensor) -> "MetaRows":
-        """Those of a batch, by a bool [N]."""
+        """The rows of a batch that a mask, bool [N], selects."""
         return cls(batch.inputs[rows], batch.au[rows], batch.au_mask[rows])
 
 
 def divided(batch: AffectBatch, share: float, before: int) -> tuple[AffectBatch, MetaRows]:
-    """A batch without the action units of its meta rows, and these rows: evenly spread over the rows that have action units.
+    """The batch without the action units of its meta rows, and the meta rows, evenly spread over the rows that have action units.
 
-    The j-th such row of the batch of all processes, from 1, is a meta row where ``floor(j share)`` is larger than at the row before.
+    Count the rows with action units over all processes, from 1: the j-th is a meta row where ``floor(j share) > floor((j - 1) share)``.
 
     Args:
         batch: of this process.
@@ -58,7 +58,7 @@ def divided(batch: AffectBatch, share: float, before: int) -> tuple[AffectBatch,
 
 
 def _whole(places: Tensor, share: float) -> Tensor:
-    # A hair more, because 10 * 0.1 is not always 1.
+    # A little more, because in floating point a product such as 10 * 0.1 may fall short of 1.
     return (places * share + 1e-4).floor()
 
 
@@ -71,12 +71,12 @@ def labelled_before(accelerator: Accelerator, batch: AffectBatch) -> int:
 
 
 class MetaLoader:
-    """Batches of their own, in an order that is a function of (seed, number) alone.
+    """Meta batches drawn apart from the step's batches, in an order that depends on (seed, number) alone.
 
     Args:
         split: the training split.
-        rows: int64, those with action units that may come.
-        size: of a batch over all processes.
+        rows: int64, the rows with action units to draw from.
+        size: rows of a batch over all processes.
         accelerator: the processes that share a batch.
         seed: of the recipe.
         workers: processes that decode.
@@ -115,7 +115,7 @@ class MetaLoader:
         self._faces: Iterator[AffectBatch] = iter(())
 
     def batch(self, number: int) -> MetaRows:
-        """This process's rows of the meta batch of a number from 0; quick where the numbers come in order."""
+        """This process's rows of the meta batch with a number (from 0); quick where the numbers come in order."""
         epoch, start = divmod(number, self._order.steps)
         if number != self._next or start == 0:
             self._order.set_position(epoch, start)

@@ -12,22 +12,22 @@ from affect_train.losses import sum_dtype
 from affect_train.methods.meta.virtual_step import SMALLEST_NORM, Weights, gradients, length
 
 LOGIT_CHANGE = 1e-3
-"""By how much the outputs of compared passes differ from those at the weights, to either side: root mean square over rows and classes."""
+"""How far the outputs of a compared pass should be from those at the unmoved weights: root mean square over rows and classes."""
 FIRST_DISTANCE = 2e-4
 SHORTEST, LONGEST = 1e-7, 1.0
 BAND = 2.0
-"""By which factor the outputs may change more or less than they should."""
+"""The outputs may change by this factor more or less than they should."""
 TRIES = 4
 
 
 @dataclass(frozen=True)
 class OnePass:
-    """What the model says of N rows at some weights.
+    """Outputs and losses of N rows at some weights.
 
     Attributes:
-        outputs: float [M, C], without graph.
+        outputs: float [M, C], without graph, of the M rows whose outputs are compared.
         losses: float [N].
-        leaves: the weights, from which the losses' graph starts if they have one.
+        leaves: the weights. The graph of the losses, if there is one, starts from them.
     """
 
     outputs: Tensor
@@ -36,11 +36,11 @@ class OnePass:
 
 
 class Passes:
-    """The model as a function of its weights, taken at several places with the same random numbers.
+    """The model as a function of its weights: every pass draws the same random numbers.
 
     Args:
         rows: from weights to outputs, float [M, C], and losses, float [N].
-        weights: the place from which others are reached.
+        weights: the unmoved weights.
         random: a context in which a pass draws its random numbers.
     """
 
@@ -55,7 +55,7 @@ class Passes:
         self._random = random
 
     def take(self, moves: Sequence[Tensor] | None = None, *, graph: bool = False) -> OnePass:
-        """A pass where the weights have moved."""
+        """A pass at the weights plus `moves`; None: at the weights."""
         weights = self._weights if moves is None else torch._foreach_add(self._weights, list(moves))
         leaves = [one.detach().requires_grad_(graph) for one in weights]
         with self._random(), torch.set_grad_enabled(graph):
@@ -65,33 +65,33 @@ class Passes:
 
 @dataclass(frozen=True)
 class RowLosses:
-    """The losses of N rows near some weights.
+    """How the losses of N rows change in a direction of weight space.
 
     Attributes:
-        along: float [N], the derivative of each in a direction.
-        ahead: a pass nearby; with graph where it was asked for.
+        along: float [N], the derivative of each loss in the direction.
+        ahead: the pass a little way in that direction; with graph where it was asked for.
     """
 
     along: Tensor
     ahead: OnePass
 
     def gradient(self, factors: Tensor) -> Weights:
-        """The gradient, by the weights, of the sum of the losses times factors, float [N]; to be asked for once, and zero without graph."""
+        """The gradient, by the weights, of the sum of the losses times factors (float [N]). Ask once: it frees the graph. Zeros without a graph."""
         return gradients((self.ahead.losses * factors).sum(), self.ahead.leaves)
 
 
 class DirectionalDerivatives:
     """From a direction v of weight space to ``<v, d loss_i / d weights>`` of every row, by central differences.
 
-    They are taken over such a distance that the outputs change by a given amount: a network bends over longer ones, with batch normalisation of
-    features that hardly vary within thousandths of weight space, and over shorter ones the change is lost in float32. The distance of one direction
-    is the first try for the next.
+    The distance is chosen so that the outputs change by a given amount. Over longer distances the network is not linear (with batch normalisation of
+    features that hardly vary, thousandths are too long); over shorter ones the change is lost in float32. The distance found for one direction is
+    the first try for the next.
 
-    Source: Liu, Simonyan & Yang, *DARTS* (arXiv 1806.09055), section 2.3, with a distance that is fixed in weight space; this one is ours.
+    Source: Liu, Simonyan & Yang, *DARTS* (arXiv 1806.09055), section 2.3. They fix the distance in weight space; choosing it by the outputs is ours.
 
     Args:
         add: from a tensor to its sum over processes, so that all take the same distance.
-        change: of the outputs, see `LOGIT_CHANGE`.
+        change: wanted change of the outputs, as `LOGIT_CHANGE`.
     """
 
     def __init__(self, add: Callable[[Tensor], Tensor], change: float = LOGIT_CHANGE) -> None:
@@ -102,32 +102,32 @@ class DirectionalDerivatives:
     def __call__(
         self, passes: Passes, direction: Sequence[Tensor], *, here: OnePass | None = None, graph: bool = False
     ) -> RowLosses:
-        """The derivatives, and what gives the losses' gradient; every process has to call it.
+        """The derivatives of the losses, and the pass that gives their gradient; every process has to call it.
 
         Args:
             passes: of the model.
-            direction: of the weights' shapes, the same on all processes.
-            here: the pass at unmoved weights, where it is known.
-            graph: whether one of the compared passes keeps its graph, so that the losses' gradient costs a backward pass alone. It is then the
-                gradient at that pass's weights, where the outputs differ by `change`.
+            direction: a tensor for each weight, the same on all processes.
+            here: the pass at the unmoved weights, if it is known.
+            graph: whether the pass ahead keeps its graph. The gradient of the losses then costs only a backward pass; it is the gradient at the moved
+                weights, where the outputs differ by `change`.
         """
         norm = length(direction).clamp(min=SMALLEST_NORM)
         for tries_left in reversed(range(TRIES)):
             distance = self.distance
             moves = torch._foreach_mul(list(direction), distance / norm)
             ahead = passes.take(moves, graph=graph)
-            # Where the pass at the weights is known, half of the difference tells whether the other half is worth taking.
+            # With the pass at the unmoved weights known, the pass ahead alone tells whether the distance is right.
             if here is not None and not self._far_enough(ahead.outputs - here.outputs) and tries_left:
                 continue
             behind = passes.take(torch._foreach_neg(moves))
             if here is not None or self._far_enough((ahead.outputs - behind.outputs) / 2):
                 break
-        # (l(w + d v / |v|) - l(w - d v / |v|)) / 2 d is the derivative along v / |v|; times |v|, that along v.
+        # (l(w + d v / |v|) - l(w - d v / |v|)) / 2 d is the derivative along v / |v|; times |v| it is the one along v.
         along = (ahead.losses.detach() - behind.losses) * (norm / (2 * distance))
         return RowLosses(along, ahead)
 
     def _far_enough(self, change: Tensor) -> bool:
-        """Whether outputs have changed by about as much as they should; sets the distance at which they will."""
+        """Whether the outputs have changed by about as much as they should; sets the distance to try next."""
         kind = sum_dtype(change.device)
         squares = torch.stack([change.to(kind).square().sum(), change.new_tensor(change.numel(), dtype=kind)])
         total, count = self._add(squares).tolist()

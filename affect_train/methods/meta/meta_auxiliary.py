@@ -1,4 +1,4 @@
-"""Learning action units with expressions as help: what each row's expression counts is learned from what it does for the action units."""
+"""Learning action units with the help of expressions: how much a row's expression counts is learned from what it does for action units."""
 
 from typing import TYPE_CHECKING, ClassVar
 
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
 
 class MetaAuxiliary(Supervised):
-    """The losses of labels, with the expression loss of each row multiplied by a weight in (0, 1) that a small network gives it.
+    """The losses of `Supervised`, where a small network weighs the expression loss of each row by a number in (0, 1).
 
-    The network learns around each step, see `row_weights.WeightLearning`.
+    The network learns around each step, in `row_weights.WeightLearning`.
 
     Source: Li & Shan, *Meta Auxiliary Learning for Facial Action Unit Detection* (arXiv 2105.06620). What the paper leaves open is an option.
     """
@@ -42,13 +42,13 @@ class MetaAuxiliary(Supervised):
 
     @property
     def network(self) -> WeightNetwork:
-        """What weighs the rows; only after `attach`, because its width is that of the model's features."""
+        """The network that weighs the rows. It exists after `attach`, because its width is that of the model's features."""
         if self._network is None:
             raise RuntimeError("the network that weighs the rows is made in `attach`")
         return self._network
 
     def prepare(self, labels: "LabelArrays", rows: NDArray[np.int64], where: str) -> list[str]:
-        """Makes sure that both tasks have labels, keeps the rows that are trained on, and gives what there is to say, a line each.
+        """The notes of `Supervised.prepare`; makes sure that both tasks have labels, and keeps the rows that are trained on.
 
         Raises:
             DataError: none of the rows has an action unit, or none an expression.
@@ -63,7 +63,7 @@ class MetaAuxiliary(Supervised):
         return super().prepare(labels, rows, where)
 
     def attach(self, trained: Trained, data: TrainedData, accelerator: Accelerator, recipe: Recipe) -> StepWrapper:
-        """What learns the weights around each step.
+        """The part that learns the weights around each step.
 
         Raises:
             UsageError: the meta batches cannot be drawn.
@@ -78,7 +78,7 @@ class MetaAuxiliary(Supervised):
         return {**found, "expression_weight": found["expression"]}
 
     def losses(self, output: "AffectOutput", batch: "AffectBatch") -> dict[str, Term]:
-        """Terms of `Supervised` with each row's expression loss times its weight, and ``expression_weight``: the mean weight, which adds nothing."""
+        """Terms of `Supervised`, with weighted expression losses, and ``expression_weight``: the mean weight, for the log alone."""
         rows = expression_losses(output, batch)
         with torch.no_grad():
             weights = self.network(output.features, rows)

@@ -1,4 +1,4 @@
-"""How the weights of rows are learned: through a step that is tried."""
+"""How the weights of rows are learned: through a trial step."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -41,33 +41,35 @@ WEIGHTS = "weights.parquet"
 NETWORK = "weight_network.safetensors"
 
 SMALLEST_STEP = 1e-16
-"""Adam's epsilon: gradients by the weights are as small as the learning rate over the number of rows, and its usual 1e-8 would swallow them."""
+"""Adam's epsilon. Gradients by the row weights are about the learning rate over the number of rows, which the usual 1e-8 would swallow."""
 
 
 class WeightLearning(StepWrapper):
-    """The network that weighs rows, and what it learns with.
+    """The network that weighs rows, and everything that it learns with.
 
-    It learns through a step that is tried and not kept: the model's weights move by plain gradient descent along the gradient of the weighted
-    losses, and the loss of the action units of other rows, the meta batch, is taken there. With the gradient v of that loss, the n rows with an
-    expression and the learning rate a of the step, row i's weight has the gradient ``-a / n <v, d loss_i / d weights>``: a row whose expression
-    pulls the model where the action units want it gains weight. This is a derivative of the row's loss in one direction, so no second-order graph is
-    needed. Then the step is taken with the new weights.
+    It learns through a trial step, which is not kept. The model's weights move by plain gradient descent along the gradient of the weighted losses.
+    There the action unit loss of other rows, the meta batch, is taken; v is its gradient. With n rows that have an expression and the step's learning
+    rate a, the gradient by row i's weight is ``-a / n <v, d loss_i / d weights>``: a row gains weight if its expression pulls the model where the
+    action units want it. This is a derivative of the row's loss in one direction, so no second-order graph is needed. Then the real step is taken
+    with the new weights.
 
-    Where the meta rows are a batch of their own, the trial is the step itself, whose gradients are there before the model's weights move: what the
-    rows' losses gain by their new weights is then added to them, or, with ``trial: shared``, the new weights are those of the next step. Where the
-    meta rows are a share of the batch, the step learns from them and the trial does not, which has a backward pass of its own before. The compared
-    passes hold the rows with an expression alone, or all rows where these depend on one another (batch normalisation) or on random numbers
-    (dropout), which are then the same.
+    If the meta rows are a batch of their own, the trial shares the gradients of the real step, which exist before the model's weights move. The
+    change by the new weights is then added to these gradients; with ``trial: shared`` the new weights count from the next step on.
 
-    Source: Shu et al., *Meta-Weight-Net* (arXiv 1902.07379), algorithm 1; Li & Shan (arXiv 2105.06620), for action units as what judges.
+    If the meta rows are a share of the batch, the real step learns from them and the trial does not. The trial then has a backward pass of its own.
+
+    The compared passes hold only the rows with an expression. They hold all rows if a row's output depends on the other rows (batch normalisation)
+    or on random numbers (dropout), which are then the same in every pass.
+
+    Source: Shu et al., *Meta-Weight-Net* (arXiv 1902.07379), algorithm 1; Li & Shan (arXiv 2105.06620), whose meta loss is that of action units.
 
     Args:
-        method: whose options say how, and whose losses of action units judge the trial.
-        trained: the model and its optimizer, and all terms of the step that is tried.
+        method: its options, and its losses of action units, by which the trial is judged.
+        trained: the model, its optimizer, and all loss terms of the step.
         data: where the meta rows come from.
         accelerator: of this process.
         recipe: of the run.
-        rows: those that are trained on, of which the meta rows are drawn where the method keeps none for itself.
+        rows: int64, the rows that are trained on. The meta rows are drawn from them unless the method keeps rows for itself.
 
     Raises:
         UsageError: the meta batches cannot be drawn.
@@ -93,7 +95,7 @@ class WeightLearning(StepWrapper):
         self.space = WeightSpace(model)
         options = self.options.weight_network
         self.network = WeightNetwork(model.feature_width, options, recipe.seed).to(accelerator.device)
-        # Decay apart from the gradient, beside which it would be large.
+        # AdamW, because weight decay inside the gradient would outweigh these small gradients.
         self.optimizer = torch.optim.AdamW(
             self.network.parameters(), lr=options.learning_rate, weight_decay=options.weight_decay, eps=SMALLEST_STEP
         )
@@ -107,7 +109,7 @@ class WeightLearning(StepWrapper):
         self.seen: Seen | None = None
 
     def _loader(self, data: TrainedData, recipe: Recipe, rows: NDArray[np.int64] | None) -> MetaLoader | None:
-        """Of meta rows that are a batch of their own; None where they are a share of each batch."""
+        """The loader of meta batches; None where the meta rows are a share of each batch."""
         size, labels = self.options.meta_batch.size, data.train.labels
         if size is None:
             return None
@@ -119,7 +121,7 @@ class WeightLearning(StepWrapper):
         return MetaLoader(data.train, labelled, size, self.accelerator, seed=recipe.seed, workers=workers)
 
     def parts(self) -> dict[str, "WeightLearning"]:
-        """Itself."""
+        """This object, as the only part."""
         return {"weight_learning": self}
 
     def state_dict(self) -> dict[str, Any]:
@@ -138,7 +140,7 @@ class WeightLearning(StepWrapper):
         self.derivatives.distance = state["distance"]
 
     def finish(self, folder: Path) -> list[str]:
-        """Writes the weight network, and the mean weight of each row in the last epoch in which it came; says where the weights look wrong."""
+        """Writes the weight network and each row's mean weight in its last epoch; gives a line if the weights look wrong."""
         write_network(folder / NETWORK, self.network)
         assert self.split.dataset is not None
         uids = self.split.dataset.select_columns(["uid"]).with_format("arrow")[:].column(0)
@@ -147,26 +149,26 @@ class WeightLearning(StepWrapper):
         return doubts(table, str(folder / WEIGHTS))
 
     def before_step(self, number: int, micro_batches: Sequence["AffectBatch"]) -> None:
-        """Chooses the meta batch where the weight network is due."""
+        """Chooses the meta batch if the weight network learns in this step."""
         (batch,) = micro_batches
         self.number, self.trial = number, None
         steps = self.options.weight_network.steps
         if (number - 1) % self.options.every == 0 and (steps is None or number <= steps):
             self.trial = self._trial(batch)
         if self.trial is not None and self.options.gradient == "second_order":
-            # Before the pass with gradient, so that its graph does not lie beside.
+            # Before the pass with gradient, so that the two graphs are not in memory together.
             self._learn(self.trial, *self._weights_by_second_order(self.trial))
             self.trial = None
 
     def before_losses(self, output: "AffectOutput", batch: "AffectBatch") -> None:
-        """Keeps what the pass with gradient says of the rows; tries a step that is not the one which is taken."""
+        """Keeps features and losses of the pass with gradient; with a share of meta rows, runs the trial step here."""
         assert output.features is not None
         assert output.expression_logits is not None
         rows = expression_losses(output, batch).detach()
         seen = Seen(output.features.detach(), output.expression_logits.detach(), rows)
         self.seen = seen
         if self.trial is not None and self.loader is None:
-            # The step that is taken has the meta rows' action units, too.
+            # The trial leaves out the meta rows' action units, which the real step learns from: it needs a gradient of its own.
             total = self._total(self.terms.losses(output, self.trial.batch))
             step = self.processes.mean_all(gradients(total.loss, self.space.own, retain=True))
             weights, gradient, _ = self._weights_by_direction(self.trial, seen, step)
@@ -176,7 +178,7 @@ class WeightLearning(StepWrapper):
             self._record(seen, batch)
 
     def before_update(self) -> None:
-        """Lets the weight network learn from the gradients of the step, and gives these the rows' new weights unless the trial is shared."""
+        """Lets the weight network learn from the step's gradients, and unless the trial is shared corrects these to the new weights."""
         if self.trial is None:
             return
         assert self.seen is not None
@@ -189,17 +191,17 @@ class WeightLearning(StepWrapper):
         self.trial = None
 
     def _reweigh(self, trial: Trial, seen: Seen, before: Tensor, rows: RowLosses) -> None:
-        """Adds to the step's gradients what the rows' losses gain by their new weights."""
+        """Adds to the step's gradients what the new weights of the rows change in them."""
         with torch.no_grad():
             gained = self.network(seen.features, seen.losses) - before
         found = self.processes.sum_all(rows.gradient(gained * self.options.task_weights.expression / trial.expressions))
         for parameter, change in zip(self.space.own, found, strict=True):
-            # What the losses reach has a gradient of the step already.
+            # Parameters that the losses reach have a gradient from the step already.
             if parameter.grad is not None:
                 parameter.grad.add_(change)
 
     def _trial(self, batch: "AffectBatch") -> Trial | None:
-        """None where no row of any process has an expression, or no meta row an action unit."""
+        """What the update of this step is made of; None if no row of any process has an expression, or no meta row an action unit."""
         if self.loader is not None:
             meta = self.loader.batch((self.number - 1) // self.options.every)
         else:
@@ -214,11 +216,11 @@ class WeightLearning(StepWrapper):
         return Trial(batch, meta, random_state(batch.au.device), *counts.float().unbind())
 
     def _weights_by_direction(self, trial: Trial, seen: Seen, step: Weights) -> tuple[Tensor, Tensor, RowLosses]:
-        """The weights of the rows, in the graph of the weight network, and the meta loss's gradient by them, both float [N]; and the rows' losses.
+        """The weights of the rows (in the graph of the weight network), the meta loss's gradient by them, both float [N], and the rows' losses.
 
         Args:
-            trial: whose step is tried.
-            seen: of its rows.
+            trial: the rows of the trial step.
+            seen: features and losses of these rows.
             step: the gradient along which the model's weights move, the same on all processes.
         """
         weights = self.network(seen.features, seen.losses)
@@ -231,7 +233,7 @@ class WeightLearning(StepWrapper):
         return weights, factor * rows.along, rows
 
     def _row_losses(self, trial: Trial, seen: Seen, direction: Weights) -> RowLosses:
-        """The expression losses of all N rows along a direction of the weights that are tried."""
+        """The derivatives of the expression losses of all N rows in a direction of weight space."""
         batch, device = trial.batch, trial.batch.au.device
         coupled = self.space.couples_rows or not same_state(trial.random, random_state(device))
         chosen = (torch.ones_like(batch.expression_mask) if coupled else batch.expression_mask).nonzero().squeeze(1)
@@ -255,7 +257,7 @@ class WeightLearning(StepWrapper):
         )
 
     def _weights_by_second_order(self, trial: Trial) -> tuple[Tensor, Tensor]:
-        """The weights of the rows and their gradients, exact, through the graph of the step that is tried."""
+        """The weights of the rows and the exact gradient by them, both float [N], through the graph of the trial step."""
         processes, batch = self.processes.number, trial.batch
         own = [one.detach().requires_grad_() for one in self.space.own]
         # The fused kernels of attention have no second derivative.
@@ -268,7 +270,7 @@ class WeightLearning(StepWrapper):
         terms["expression"] = LossTerm((rows * leaf).sum(), terms["expression"].count, terms["expression"].weight)
         total = self._total(terms)
         step = gradients(total.loss, own, create_graph=True)
-        # What the other processes add is a constant to this one's weights.
+        # To the row weights of this process, what other processes add to the step is a constant.
         whole = self.processes.mean_all([one.detach() for one in step])
         tried = [
             at - self.virtual_rate * (every + (alone - alone.detach()) / processes)
@@ -282,7 +284,7 @@ class WeightLearning(StepWrapper):
         return weights, torch.zeros_like(leaf) if found is None else found
 
     def _meta_gradient(self, trial: Trial, tried: Weights) -> Weights:
-        """The gradient of the meta rows' loss at other weights; this process's share."""
+        """The gradient of the meta rows' loss at the weights of the trial; this process's share of it."""
         if not len(trial.meta):
             return [torch.zeros_like(one) for one in tried]
         device = trial.meta.au.device
@@ -298,7 +300,7 @@ class WeightLearning(StepWrapper):
     def _learn(self, trial: Trial, weights: Tensor, gradient: Tensor) -> None:
         """One step of the weight network, equal on all processes."""
         if self.options.weight_network.mean == "kept":
-            # A gradient without its mean does not ask for another mean weight: what rows gain, others lose.
+            # Without its mean, the gradient leaves the mean weight as it is: what some rows gain, others lose.
             mean = self.processes.sum(gradient.sum()) / trial.expressions
             gradient = (gradient - mean).where(trial.batch.expression_mask, 0.0)
         parameters = list(self.network.parameters())
@@ -320,7 +322,7 @@ class WeightLearning(StepWrapper):
 
     @property
     def virtual_rate(self) -> float:
-        """The learning rate of the step that is tried: the optimizer's at this moment."""
+        """The learning rate of the trial step: the greatest of the optimizer's groups at this moment."""
         return max(float(group["lr"]) for group in self.base_optimizer.param_groups)
 
     def _total(self, terms: dict[str, Term]) -> TotalLoss:
@@ -329,6 +331,6 @@ class WeightLearning(StepWrapper):
 
 
 def expression_losses(output: "AffectOutput", batch: "AffectBatch") -> Tensor:
-    """The loss of each row's expression, float32 [N], 0 where it has none."""
+    """The cross-entropy of each row's expression, float32 [N]; 0 where it has none."""
     assert output.expression_logits is not None
     return losses.cross_entropy_of_rows(output.expression_logits, batch.expression, batch.expression_mask)

@@ -1,4 +1,4 @@
-"""What one update of the weight network is made of."""
+"""The data of one update of the weight network."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -17,11 +17,11 @@ class Trial:
     """One update of the weight network.
 
     Attributes:
-        batch: of the step that is tried: without the action units of the meta rows.
-        meta: by which it is judged.
-        random: the random numbers that the pass with gradient draws.
-        meta_labels: what the meta rows' loss is divided by, over all processes.
-        expressions: rows with an expression, over all processes.
+        batch: of the trial step, without the action units of the meta rows.
+        meta: the meta rows, by which the step is judged.
+        random: state from which the pass with gradient draws its random numbers.
+        meta_labels: scalar, the divisor of the meta rows' loss, over all processes.
+        expressions: scalar, how many rows have an expression, over all processes.
     """
 
     batch: "AffectBatch"
@@ -33,12 +33,12 @@ class Trial:
 
 @dataclass(frozen=True)
 class Seen:
-    """What the pass with gradient says of N rows, without graph.
+    """Results of the pass with gradient for N rows, without graph.
 
     Attributes:
         features: float [N, D].
-        logits: of expressions, float [N, C].
-        losses: of expressions, float [N].
+        logits: float [N, C], of expressions.
+        losses: float [N], of expressions.
     """
 
     features: Tensor

@@ -1,4 +1,4 @@
-"""The model as a function of its weights: passes at other weights than its own."""
+"""The model as a function of its weights: forward passes at other weights than its own."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,18 +14,17 @@ Weights = list[Tensor]
 RandomState = tuple[Tensor, Tensor | None]
 
 FLOAT32_SETTINGS: tuple[Any, ...] = (torch.backends.cuda.matmul, torch.backends.cudnn.conv)  # type: ignore[attr-defined]
-"""Where torch keeps how products of float32 are taken on a GPU; it is not in torch's types."""
+"""Where torch keeps how products of float32 are computed on a GPU. Torch's type stubs do not know these."""
 
 SMALLEST_NORM = 1e-30
-"""A direction shorter than this is none."""
+"""Lower bound of a direction's norm, so that a zero direction is not divided by zero."""
 
 
 class WeightSpace:
-    """A model's learning weights, and the model as a function of them.
+    """A model's trainable weights, and the model as a function of them.
 
-    A pass runs in full precision, whatever the training runs in, because differences of losses are taken: without bfloat16, and without
-    TensorFloat32, in which torch runs convolutions on a GPU unless told otherwise. It goes around what Accelerate put around the model. Running
-    statistics stay as they were.
+    A pass runs in full float32 whatever the training runs in, because losses are subtracted from one another: without bfloat16, and without
+    TensorFloat32, torch's default for convolutions on a GPU. It bypasses Accelerate's wrappers. Running statistics stay as they were.
 
     Args:
         model: not wrapped for distributed training.
@@ -38,7 +37,7 @@ class WeightSpace:
 
     @property
     def couples_rows(self) -> bool:
-        """Whether what the model says of a row depends on the other rows of the pass."""
+        """Whether a row's output depends on the other rows of the pass."""
         return any(
             isinstance(part, nn.modules.batchnorm._BatchNorm) and part.training for part in self._model.modules()
         )
@@ -46,7 +45,7 @@ class WeightSpace:
     def __call__(self, weights: Sequence[Tensor], pixels: Tensor) -> "AffectOutput":
         """The model's output at other weights, in the order of `names`."""
         values = {f"model.{name}": value.detach() for name, value in self._model.model.named_parameters()}
-        # Batch normalisation writes into the copies.
+        # Copies, because batch normalisation writes into its buffers.
         values |= {f"model.{name}": value.clone() for name, value in self._model.model.named_buffers()}
         values |= {f"model.{name}": value for name, value in zip(self.names, weights, strict=True)}
         with torch.autocast(pixels.device.type, enabled=False), exact_float32():
@@ -55,13 +54,13 @@ class WeightSpace:
 
 
 def computes_float32_exactly(device: torch.device) -> bool:
-    """Whether products of float32 are taken in float32 on a device, not in TensorFloat32."""
+    """Whether a device computes products of float32 in float32, not in TensorFloat32."""
     return device.type == "cpu" or all(one.fp32_precision != "tf32" for one in FLOAT32_SETTINGS)
 
 
 @contextmanager
 def exact_float32() -> Iterator[None]:
-    """Products of float32 in float32 on GPUs, which else may round their factors to ten bits; afterwards as before."""
+    """Makes GPUs compute products of float32 in float32, where they may otherwise round the factors to ten bits; restored at the end."""
     before = [setting.fp32_precision for setting in FLOAT32_SETTINGS]
     try:
         for setting in FLOAT32_SETTINGS:
@@ -73,7 +72,7 @@ def exact_float32() -> Iterator[None]:
 
 
 class _OwnForward(nn.Module):
-    """The forward method of the model's class, without what was put around it in an instance."""
+    """The forward method of the model's class, without the wrappers that Accelerate puts on an instance."""
 
     def __init__(self, model: "AffectModel") -> None:
         super().__init__()
@@ -101,7 +100,7 @@ def gradients(value: Tensor, weights: Sequence[Tensor], *, retain: bool = False,
 
 
 def random_state(device: torch.device) -> RandomState:
-    """The state of the random numbers that a model on a device draws."""
+    """The state of the random number generators that a model on a device draws from: of the CPU, and of the device."""
     if device.type == "cpu":
         return torch.random.get_rng_state(), None
     return torch.random.get_rng_state(), torch.get_device_module(device).get_rng_state(device)
@@ -117,7 +116,7 @@ def same_state(first: RandomState, second: RandomState) -> bool:
 
 @contextmanager
 def random_numbers(device: torch.device, state: RandomState) -> Iterator[None]:
-    """Draws from a state, and leaves the random numbers as they were."""
+    """Draws from a given state inside the context, and restores the generators afterwards."""
     devices = [] if device.type == "cpu" else [device.index or 0]
     kind = {} if device.type == "cpu" else {"device_type": device.type}
     with torch.random.fork_rng(devices, **kind):

@@ -17,18 +17,18 @@ if TYPE_CHECKING:
 
 
 DOUBTFUL = 0.3
-"""The rank correlation of weights and losses from which weights are doubted."""
+"""Above this rank correlation of weights and losses, the weights are doubted."""
 
 
 class WeightNetwork(nn.Module):
     """From a row's loss, features or both to its weight in (0, 1): one hidden layer and a sigmoid.
 
-    Source: Shu et al., *Meta-Weight-Net* (arXiv 1902.07379), whose input is the loss; features as Li & Shan (arXiv 2105.06620).
+    Sources: Shu et al., *Meta-Weight-Net* (arXiv 1902.07379), for the loss as input; Li & Shan (arXiv 2105.06620), for features.
 
     Args:
         width: of the features.
         options: of the recipe.
-        seed: of the first weights, which are the same on every process; no other random number is drawn.
+        seed: of the initial weights, which are the same on every process. Other random numbers stay as they were.
     """
 
     def __init__(self, width: int, options: WeightNetworkOptions, seed: int) -> None:
@@ -41,7 +41,7 @@ class WeightNetwork(nn.Module):
             self.layers = nn.Sequential(nn.Linear(entries, options.hidden), nn.ReLU(), nn.Linear(options.hidden, 1))
 
     def forward(self, features: Tensor, losses: Tensor) -> Tensor:
-        """Weights float32 [N].
+        """The weights of the rows, float32 [N].
 
         Args:
             features: float [N, D]; no gradient flows back.
@@ -61,8 +61,8 @@ class WeightRecord:
     """The mean weight and loss of each row in the last epoch in which it came.
 
     Args:
-        rows: of the split.
-        device: where the weights come from.
+        rows: how many the split has.
+        device: where the weights are computed.
     """
 
     def __init__(self, rows: int, device: torch.device) -> None:
@@ -116,11 +116,11 @@ class WeightRecord:
 
 
 def doubts(table: "pa.Table", where: str) -> list[str]:
-    """What speaks against taking a small weight for a wrong label: rows that weigh more the larger their loss is, in one line, or nothing.
+    """A warning if rows with a larger loss weigh more, so that a small weight is no sign of a wrong label; otherwise nothing.
 
     Args:
-        table: of `WeightRecord.table`.
-        where: the table is written to.
+        table: from `WeightRecord.table`.
+        where: path of the table, for the message.
     """
     import polars as pl
 
@@ -136,7 +136,7 @@ def doubts(table: "pa.Table", where: str) -> list[str]:
 
 
 def write_table(path: Path, table: "pa.Table") -> None:
-    """Writes a parquet file; see `affect_data.files.written_file`."""
+    """Writes a parquet file, whole or not at all."""
     import pyarrow.parquet as pq
 
     with written_file(path) as partial:
@@ -144,7 +144,7 @@ def write_table(path: Path, table: "pa.Table") -> None:
 
 
 def write_network(path: Path, network: WeightNetwork) -> None:
-    """Writes the network's weights; see `affect_data.files.written_file`."""
+    """Writes the network's weights as safetensors, whole or not at all."""
     from safetensors.torch import save_file
 
     states = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
