@@ -1,4 +1,4 @@
-"""Whether a picture is the crop of one face, as the model's training pictures were: by a face detector, or without one by its shape."""
+"""Whether a picture is the crop of one face, like the pictures of training: judged by a face detector, or without one by its shape."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,31 +16,31 @@ from affect_train.inputs.preprocess import Pixels
 from affect_train.reporting import Reporter
 
 SMALL: Final = 0.5
-"""Of the part of a crop that a face filled in training; a face that fills less is too small."""
+"""A face is too small if it fills less than this share of what a face filled in training."""
 
 WIDEST: Final = 1.25
-"""Width by height: heads are taller than wide."""
+"""Greatest width by height: heads are taller than wide."""
 
 TALLEST: Final = 1.6
-"""Height by width."""
+"""Greatest height by width."""
 
 LONGEST: Final = 960
-"""Pixels of the longer side that a detector looks at."""
+"""The longer side, in pixels, of the picture that a detector is given."""
 
 SHOWN: Final = 20
 WHOLE: Final = np.full(4, np.nan, np.float32)
 
 
 def check_crops(paths: Sequence[Path], margin: float, reporter: Reporter) -> None:
-    """Makes sure that every picture is the crop of one face, as far as that can be seen.
+    """Refuses pictures that are visibly not the crop of one face.
 
     Args:
         paths: picture files.
-        margin: what the crops of training had around the face, as `Preprocessing.margin`.
-        reporter: is told what could not be looked at.
+        margin: around the face in the crops of training, as `Preprocessing.margin`.
+        reporter: is told if there is no face detector.
 
     Raises:
-        DataError: some are not; names each and why. Or one is missing or cannot be decoded.
+        DataError: names every picture that is no such crop, and why; or a picture is missing or cannot be decoded.
     """
     missing = LibFaceDetection.missing()
     detector = None if missing else LibFaceDetection()
@@ -74,19 +74,19 @@ def _objection(path: Path, margin: float, detector: FaceDetector | None) -> str:
 
 
 def objection_to_faces(pixels: Pixels, margin: float, detector: FaceDetector) -> str:
-    """Why a picture is not the crop of one face; empty where it is.
+    """Why a picture is not the crop of one face; empty if it is.
 
     Args:
         pixels: uint8 [height, width, 3], upright.
-        margin: what the crops of training had around the face.
-        detector: looks at it.
+        margin: around the face in the crops of training.
+        detector: finds the faces.
     """
     suspicion = suspicion_of(pixels, WHOLE, detector)
     if suspicion is not None:
         return f"it shows {len(suspicion.faces)} faces" if suspicion.faces else "no face is found in it"
     face = _largest_face(Image.fromarray(pixels), detector)
     if face is None:
-        # Found turned by an angle or in another size: there is one, and its box says little.
+        # The face was only found in a turned or scaled picture, where its box says little.
         return ""
     fills = max(face.box[2] - face.box[0], face.box[3] - face.box[1]) / max(pixels.shape[:2])
     usual = 1 / (1 + 2 * margin)
@@ -98,11 +98,11 @@ def objection_to_faces(pixels: Pixels, margin: float, detector: FaceDetector) ->
 
 
 def objection_to_shape(pixels: Pixels, orientation: int) -> str:
-    """Why a picture is hardly the crop of one face, without looking for one; empty where it may be one.
+    """Why a picture is hardly the crop of one face, judged without a detector; empty if it may be one.
 
     Args:
         pixels: uint8 [height, width, 3], upright.
-        orientation: by which it was turned.
+        orientation: EXIF orientation by which it was turned upright.
     """
     height, width = pixels.shape[:2]
     if orientation != AS_STORED:
@@ -113,7 +113,7 @@ def objection_to_shape(pixels: Pixels, orientation: int) -> str:
 
 
 def _largest_face(picture: Image.Image, detector: FaceDetector) -> Face | None:
-    """The largest face in pixels of the picture, upright and of a score that counts; None where none is."""
+    """The largest upright face with a sufficient score, in pixels of the picture; None if there is none."""
     for side in (SIDE, LARGE):
         if side > SIDE and min(picture.size) < side:
             break

@@ -1,4 +1,4 @@
-"""A backbone's features for every row, computed once and stored as a column group; heads then train without decoding an image."""
+"""A backbone's features for every row, computed once and stored as a column group, so that heads train without decoding images."""
 
 import hashlib
 from datetime import UTC, datetime
@@ -47,14 +47,14 @@ def normalisation_of(model: AffectModel) -> str:
 def store_features(
     source: str, dataset: Path | str, name: str, *, image_size: int = 112, margin: float = 0.2, workers: int = 0
 ) -> dict[str, Any] | None:
-    """Writes the features ``features.<name>`` of every row of every split, un-augmented view; tells what was written, on the main process.
+    """What was written, on the main process, None on the others: the column group ``features.<name>`` of all rows, without augmentation.
 
     Args:
-        source: a run or model folder of affect_train, whose own preprocessing is used, or a backbone: a folder of transformers or a Hub id.
+        source: a run or model folder of affect_train, whose own preprocessing is used; or a backbone, a folder of transformers or a Hub id.
         dataset: dataset folder.
         name: of the features.
         image_size: side of a backbone's input, in pixels; a run has its own.
-        margin: around the face box for a backbone, relative to its longer side; a run has its own.
+        margin: for a backbone, around the face box, relative to its longer side; a run has its own.
         workers: loader processes.
 
     Raises:
@@ -119,7 +119,7 @@ def _is_affect_model(path: Path) -> bool:
         config = read_json(path / MODEL_CONFIG)
         return bool(config.get("model_type") == AffectConfig.model_type)
     except ValueError:
-        # Not for this place to judge: the backbone's loader says what is wrong.
+        # The loader of backbones says what is wrong with the file.
         return False
 
 
@@ -154,10 +154,10 @@ def _write(folder: DatasetFolder, provenance: FeatureProvenance, features: dict[
 
 
 def check_features(model: AffectModel, provenance: FeatureProvenance) -> None:
-    """Makes sure that a model's backbone would give the stored features.
+    """Refuses stored features that a model's backbone would not give.
 
     Raises:
-        ModelMismatchError: its weights, its pooling or its preprocessing are others.
+        ModelMismatchError: the backbone's weights, the pooling or the preprocessing differ.
     """
     for what, stored, own in differences(model, provenance):
         raise ModelMismatchError(
@@ -169,7 +169,7 @@ def check_features(model: AffectModel, provenance: FeatureProvenance) -> None:
 
 
 def differences(model: AffectModel, provenance: FeatureProvenance) -> list[tuple[str, str, str]]:
-    """What a model's own features would differ in from stored ones: what, as stored, its own."""
+    """How the model differs from the one that gave the stored features: name, stored value and own value of each difference."""
     compared = [
         ("backbone weights", provenance.backbone_digest, backbone_digest(model.backbone)),
         ("pooling", provenance.pooling, model.config.pooling),
@@ -180,7 +180,7 @@ def differences(model: AffectModel, provenance: FeatureProvenance) -> list[tuple
 
 
 def features_of(model: AffectModel, folder: DatasetFolder) -> str | None:
-    """The name of the stored features of a dataset which a model's own backbone would give; None where there are none."""
+    """The name of stored features that equal those of the model's own backbone; None if the dataset has none."""
     for name in FEATURES.fitting(folder):
         if not differences(model, FEATURES.read(folder, name)):
             return name

@@ -31,10 +31,10 @@ INFERENCE_BATCH = 64
 
 
 class Part(NamedTuple):
-    """What was computed for some rows.
+    """Values computed for N rows.
 
     Attributes:
-        rows: int64 [N], their numbers in the split.
+        rows: int64 [N], the rows' numbers in the split.
         values: arrays [N, width] by name.
     """
 
@@ -46,8 +46,7 @@ def open_model(folder: Path) -> tuple[AffectModel, Preprocessing]:
     """A trained model and the preprocessing that is stored with it.
 
     Raises:
-        NotAModelError: the folder holds no complete model, it has heads that no dataset has labels for, or its preprocessing is not one
-            that this release makes.
+        NotAModelError: the folder holds no complete model, or its heads or its preprocessing are unknown to this release.
     """
     model = load_model(folder)
     remedy = "Use the release that trained it, or train it again"
@@ -77,14 +76,14 @@ def infer(
 ) -> Logits | None:
     """The logits of rows of a split, float32, on the main process; None on the others.
 
-    Every batch has the same rows whatever the number of processes, so that the numbers are the same to the last bit.
+    Every batch holds the same rows for any number of processes, so that the logits are the same to the last bit.
 
     Args:
-        model: not wrapped for distributed training; left in the mode in which it was.
+        model: not wrapped for distributed training; its mode (training or evaluation) is restored.
         inputs: of the split, without augmentation.
         runtime: of this process.
-        rows: the numbers of those that are wanted, in this order, all of which the inputs show; None: all rows of the split.
-        advance: called after every batch with the number of rows that all processes did in its time.
+        rows: int64, numbers of the wanted rows in the wanted order, all of them among the inputs; None: all rows of the split.
+        advance: called after every batch with the number of rows that all processes have done meanwhile.
     """
     device = next(model.parameters()).device
 
@@ -123,7 +122,7 @@ def infer_features(
 
 @contextmanager
 def inference_of(model: AffectModel, accelerator: Accelerator) -> Iterator[None]:
-    """Evaluation mode without gradients, in the precision of the run; afterwards the model is in the mode in which it was."""
+    """Evaluation mode without gradients, in the precision of the run; at the end the model's mode is restored."""
     training = model.training
     model.eval()
     try:
@@ -134,12 +133,12 @@ def inference_of(model: AffectModel, accelerator: Accelerator) -> Iterator[None]
 
 
 def compute(outputs: Outputs, batches: Iterable[FaceBatch], dtype: torch.dtype = torch.float32) -> Iterator[Part]:
-    """What is computed for each batch, as it comes.
+    """The values of each batch, as it comes.
 
     Args:
-        outputs: what is computed.
+        outputs: computes the values.
         batches: of inputs.
-        dtype: of the arrays; what half precision cannot hold becomes infinite.
+        dtype: of the arrays; values too large for half precision become infinite.
     """
     for faces in batches:
         values = {name: tensor.to(dtype).cpu().numpy() for name, tensor in outputs(faces).items()}
@@ -155,15 +154,15 @@ def compute_rows(
     rows: NDArray[np.int64] | None = None,
     advance: Advance | None = None,
 ) -> Logits | None:
-    """What is computed for rows of a split, in row order, on the main process; None on the others.
+    """The values of rows of a split, in row order, on the main process; None on the others.
 
     Args:
-        outputs: what is computed.
+        outputs: computes the values.
         inputs: of the split.
         runtime: of this process.
         dtype: of the arrays.
-        rows: the numbers of those that are wanted, in this order, all of which the inputs show; None: all rows of the split.
-        advance: called after every batch with the number of rows that all processes did in its time.
+        rows: int64, numbers of the wanted rows in the wanted order, all of them among the inputs; None: all rows of the split.
+        advance: called after every batch with the number of rows that all processes have done meanwhile.
     """
     accelerator = runtime.accelerator
     batches = inputs.in_order(
@@ -202,7 +201,7 @@ def predictions(model: AffectModel, logits: Logits) -> dict[str, NDArray[Any]]:
 
 
 def joined(parts: Iterable[Part]) -> Part:
-    """What was computed for several batches as one part; without values where there is none."""
+    """Several parts as one; without values if there are no parts."""
     parts = list(parts)
     rows = np.concatenate([np.empty(0, np.int64), *(part.rows for part in parts)])
     names = parts[0].values if parts else ()
@@ -210,7 +209,7 @@ def joined(parts: Iterable[Part]) -> Part:
 
 
 def in_row_order(parts: Iterable[Part], count: int) -> Logits:
-    """The rows of all processes by their numbers; a row that was seen more than once has the mean of what was said of it.
+    """The values of all processes in row order, arrays [count, width] by name; a row that was seen more than once has the mean of its values.
 
     Raises:
         RuntimeError: one of the `count` rows was not seen.
@@ -230,7 +229,7 @@ def in_row_order(parts: Iterable[Part], count: int) -> Logits:
             for rows, values in own:
                 ordered[head][rows] = values
         else:
-            # Sums of a few numbers of half the width are exact, so that their order does not show.
+            # In double precision, sums of a few float32 numbers are exact, so that their order does not matter.
             total = np.zeros((count, first.shape[1]))
             for rows, values in own:
                 np.add.at(total, rows, values)
@@ -247,7 +246,7 @@ def _gather(own: Part, accelerator: Accelerator) -> list[Part] | None:
 
 
 def _renumbered(parts: Iterable[Part], wanted: NDArray[np.int64], count: int) -> list[Part]:
-    """The parts without rows that are not wanted, and with the place of each among those that are as its number."""
+    """The parts with the wanted rows only, each numbered by its place in `wanted`."""
     places = np.full(count, -1)
     places[wanted] = np.arange(len(wanted))
     kept = [(part, places[part.rows] >= 0) for part in parts]

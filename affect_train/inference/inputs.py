@@ -1,4 +1,4 @@
-"""What a model is shown of a split: pictures, or windows of features where it has a recurrent stage."""
+"""The inputs of a model for a split: pictures, or windows of features if it has a recurrent stage."""
 
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 def split_of(model: "AffectModel", preprocessing: Preprocessing, source: Source, name: str, runtime: Runtime) -> Split:
-    """A split with its labels for the model's heads, and what the model is shown of it, un-augmented; all processes call it.
+    """A split: its labels for the model's heads, and the model's inputs, without augmentation; all processes call it.
 
     Args:
         model: on its device.
@@ -37,7 +37,7 @@ def split_of(model: "AffectModel", preprocessing: Preprocessing, source: Source,
         runtime: of this process.
 
     Raises:
-        UsageError: the model reads windows of videos, which takes a dataset folder.
+        UsageError: the model reads windows of videos, for which a dataset folder is needed.
         UnknownNameError: there is no such split.
         DataError: the rows cannot be read.
     """
@@ -52,9 +52,9 @@ def split_of(model: "AffectModel", preprocessing: Preprocessing, source: Source,
 def inputs_of(
     model: "AffectModel", preprocessing: Preprocessing, folder: DatasetFolder, split: str, runtime: Runtime
 ) -> IndexedInputs:
-    """The un-augmented pictures of a split, or every row of it in a window of features; all processes call it.
+    """The pictures of a split without augmentation, or windows of features that cover every row; all processes call it.
 
-    Features come from the dataset where it has those of the model's own backbone; else they are computed once, now.
+    Stored features are used if they are those of the model's own backbone; otherwise features are computed here, once.
 
     Args:
         model: on its device.
@@ -70,7 +70,7 @@ def inputs_of(
 
 
 def evaluation_windows(dataset: "Dataset", features: FeatureRows, options: TemporalOptions) -> FeatureWindows:
-    """Every row of a split in a window, those without a track or a frame number alone.
+    """Every row of a split in a window; a row without a track or a frame number is a window of its own.
 
     Args:
         dataset: the split.
@@ -84,7 +84,7 @@ def evaluation_windows(dataset: "Dataset", features: FeatureRows, options: Tempo
 def computed_features(
     model: "AffectModel", pictures: IndexedInputs, uids: "pa.Array | pa.ChunkedArray", runtime: Runtime
 ) -> FeatureArray:
-    """The features of pictures, as they would be stored, on all processes.
+    """The features of pictures, in the form in which they are stored, on all processes.
 
     Args:
         model: on its device.

@@ -1,4 +1,4 @@
-"""What a trained model says of picture files."""
+"""Predictions of a trained model for picture files."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,16 +25,16 @@ from affect_train.runtime import Runtime
 def predict(
     path: Path | str, images: Sequence[Path], *, sequence: bool = False, as_is: bool = False
 ) -> list[dict[str, Any]] | None:
-    """What a model says of each picture, the crop of one face, on the main process; None on the others.
+    """The predictions for each picture, the crop of one face, on the main process; None on the others.
 
-    AU probabilities, the expression with all probabilities, valence and arousal. A picture with an EXIF orientation is turned upright first, and its
-    entry says so.
+    They are the probabilities of action units, the expression, the probabilities of all expressions, valence and arousal. A picture with an EXIF
+    orientation is turned upright first, and its entry says so.
 
     Args:
         path: run folder or model folder.
-        images: picture files of any format that is opened; of an animated one the first picture.
-        as_is: take every picture as a crop, without looking whether it is one.
-        sequence: they are consecutive frames of one face, which a model with a recurrent stage then reads in windows; else each stands alone.
+        images: picture files; of an animated one, the first picture is used.
+        as_is: take every picture as a crop, without checking that it is one.
+        sequence: whether they are consecutive frames of one face, to be read in windows by a recurrent stage; otherwise each stands alone.
 
     Raises:
         UsageError: a sequence is given to a model without a recurrent stage.
@@ -74,7 +74,7 @@ def _turned(image: Path, reporter: Reporter) -> dict[str, int]:
 
 
 def _named(config: AffectConfig, predicted: dict[str, NDArray[np.floating[Any]]]) -> dict[str, Any]:
-    """What is said of one picture, by the names of action units and classes."""
+    """The predictions for one picture, by the names of action units and classes."""
     found = {name: values.tolist() for name, values in predicted.items()}
     tasks, said = config.task_set(), dict[str, Any]()
     if "au" in found:

@@ -1,4 +1,4 @@
-"""The mean of several models' logits, in probability and expectation, by the names of classes and action units; and weights for it."""
+"""Several models averaged in probability and expectation, matched by the names of classes and action units; and weights for the mean."""
 
 from collections.abc import Mapping, Sequence
 from functools import reduce
@@ -16,16 +16,16 @@ from affect_train.losses import expectation
 from affect_train.tasks import TaskSet
 
 Weights = dict[str, tuple[float, ...]]
-"""For each task (au, expression, va) a share of every member; shares of a task are 0 or more and sum to 1."""
+"""For each task (au, expression, va) the share of every member; the shares of a task are not negative and sum to 1."""
 
 HEAD_TASKS = {"au": "au", "expression": "expression", "valence": "va", "arousal": "va"}
 MAIN_METRICS = {"au": "mean_f1", "expression": "macro_f1", "va": "mean_ccc"}
 STEPS = 20
-"""Fitted weights are multiples of 1 / STEPS before they are scaled to a sum of 1."""
+"""A share is tried at every multiple of 1 / STEPS."""
 
 
 def merged_tasks(members: Sequence[tuple[str, TaskSet]]) -> TaskSet:
-    """What several models predict together: every action unit that one of them has, the classes that all of them share, and their bins.
+    """The tasks of several models together: every action unit that one of them has, the classes that all share, and their bins.
 
     Args:
         members: name and tasks of each.
@@ -60,21 +60,21 @@ def merged_tasks(members: Sequence[tuple[str, TaskSet]]) -> TaskSet:
 
 
 def equal_weights(tasks: TaskSet, members: int) -> Weights:
-    """The same share for every member."""
+    """Weights that give every member the same share."""
     return dict.fromkeys(tasks.names, (1 / members,) * members)
 
 
 def merge(
     tasks: TaskSet, members: Sequence[tuple[TaskSet, Mapping[str, Tensor]]], weights: Weights | None = None
 ) -> dict[str, Tensor]:
-    """The logits of the mean probability: their sigmoid, softmax and expectation are the weighted means of the members'.
+    """Logits whose sigmoid, softmax and expectation are the weighted means of the members'.
 
-    A member without a head, or without an action unit, has no say in it: the shares of the others are scaled up; where these are all 0, they count
-    alike. Classes that the result lacks are renormalised away in each member, before the mean.
+    A member that lacks a head or an action unit does not count there, and the shares of the others are scaled up; if these are all 0, they count
+    alike. Classes that the result lacks are left out, and each member's probabilities are renormalised before the mean.
 
     Args:
         tasks: of the result, from `merged_tasks`.
-        members: for each its tasks and its logits [N, width] by head.
+        members: the tasks and the logits, float [N, width] by head, of each.
         weights: by task; equal by default.
 
     Returns:
@@ -115,7 +115,7 @@ def _merged_units(
 
 
 def _shares(weights: Sequence[float]) -> list[float]:
-    """The logarithms of weights scaled to a sum of 1, those of 0 a large negative number."""
+    """The logarithms of weights scaled to a sum of 1; a large negative number where a weight is 0."""
     total = sum(weights)
     scaled = [weight / total for weight in weights] if total > 0 else [1 / len(weights)] * len(weights)
     return [float(np.log(share)) if share > 0 else -1e9 for share in scaled]
@@ -137,10 +137,10 @@ def predictions_of(tasks: TaskSet, logits: Mapping[str, Tensor]) -> dict[str, ND
 def fit_weights(
     tasks: TaskSet, members: Sequence[tuple[TaskSet, Mapping[str, Tensor]]], labels: Mapping[str, NDArray[Any]]
 ) -> Weights:
-    """For each task the convex weights with the highest main metric, by coordinate search from equal ones.
+    """For each task the convex weights with the highest main metric, by coordinate search from equal weights.
 
-    One member's share is varied from 0 to 1 in steps while the others keep their proportions; the best is taken; until a round betters nothing. A
-    task without a label keeps equal weights.
+    The share of one member at a time is tried from 0 to 1 in steps, while the others keep their proportions, and the best is kept. The search ends
+    with a round without improvement. A task without a label keeps equal weights.
 
     Args:
         tasks: from `merged_tasks`.
@@ -182,7 +182,7 @@ def _fit_task(
             for step in range(STEPS + 1):
                 tried = _with_share(best, i, step / STEPS)
                 value = quality(tried)
-                # Less than this is noise of the search, and would only move away from equal weights.
+                # A smaller gain is rounding error, and no reason to leave equal weights.
                 if value > score + 1e-6:
                     best, score, improved = tried, value, True
     return tuple(round(weight, 6) for weight in best)

@@ -1,4 +1,4 @@
-"""Soft labels in which no row was seen by its teacher: one teacher for each fold, trained without it."""
+"""Soft labels from teachers that were not trained on the rows that they label: one teacher for each fold."""
 
 import gc
 import hashlib
@@ -29,12 +29,12 @@ from affect_train.training.loop import train
 
 
 class FoldTeachers(Teacher):
-    """One teacher for each fold, who labels the rows of this fold; rows in no fold have the mean probability of all.
+    """One teacher for each fold, which labels the rows of that fold; rows in no fold have the mean probability of all teachers.
 
     Args:
-        name: of them all.
-        teachers: trained without fold 0, 1, ...; of the same tasks and preprocessing.
-        folds: int8 [rows] by split; -1 where a row is in no fold, which none of the teachers was trained on.
+        name: of all teachers together.
+        teachers: trained without fold 0, 1, ...; they have the same tasks and preprocessing.
+        folds: int8 [rows] by split; -1 for rows in no fold, on which no teacher was trained.
     """
 
     def __init__(self, name: str, teachers: Sequence[Teacher], folds: Mapping[str, NDArray[np.int8]]) -> None:
@@ -55,16 +55,16 @@ class FoldTeachers(Teacher):
 
     @property
     def sees_windows(self) -> bool:
-        """Whether the teachers read windows of frames; all are made by one recipe."""
+        """Whether the teachers read windows of frames; one recipe made them all."""
         return self.teachers[0].sees_windows
 
     @property
     def view(self) -> str:
-        """How each of them sees the pictures; all are made by one recipe."""
+        """How every teacher sees the pictures; one recipe made them all."""
         return self.teachers[0].view
 
     def inputs(self, folder: DatasetFolder, split: str, runtime: Runtime) -> IndexedInputs:
-        """What each of them is shown of a split: a track, and so a window, is in one fold."""
+        """The inputs of every teacher: a track, and so a window, lies within one fold."""
         return self.teachers[0].inputs(folder, split, runtime)
 
     def logits(self, pixels: Tensor) -> TeacherLogits:
@@ -91,15 +91,15 @@ class FoldTeachers(Teacher):
 
 
 def cross_label(recipe: Recipe, folds: int, name: str | None = None) -> dict[str, Any] | None:
-    """Trains a teacher for each fold and writes the soft labels ``soft.<name>``; tells what was written, on the main process.
+    """What was written, on the main process, None on the others: the soft labels ``soft.<name>``, by a teacher for each fold.
 
-    The training split is divided so that no subject, track or picture is in two folds; who also appears in another split is in no fold. Each teacher
-    is trained by the recipe, into ``OUTPUT/fold-K``, without its fold. Every step goes on where it was killed.
+    The training split is divided so that no subject, track or picture is in two folds; people who also appear in another split are in no fold. The
+    recipe trains each teacher into ``OUTPUT/fold-K``, without its fold. After a kill, every step goes on where it stopped.
 
     Args:
         recipe: of the teachers.
-        folds: how many.
-        name: of the soft labels; the name of the recipe's output folder by default.
+        folds: how many, 2 to 100.
+        name: of the soft labels; by default the name of the recipe's output folder.
 
     Raises:
         UsageError: the number of folds is not in 2..100, or the recipe holds out folds itself.
@@ -113,12 +113,12 @@ def cross_label(recipe: Recipe, folds: int, name: str | None = None) -> dict[str
     if accelerator.is_main_process:
         write_folds(folder, name, folds, seed=recipe.seed, splits=(recipe.training.split,))
     accelerator.wait_for_everyone()
-    # Again, because it has folds now, which this process may not have written.
+    # Opened again, because another process may have written the folds.
     folder = open_dataset(folder.path)
     runs = [Path(recipe.output) / f"fold-{fold}" for fold in range(folds)]
     for fold, run in enumerate(runs):
         train(fold_recipe(recipe, name, fold, run), folder)
-        # What a run leaves in memory would add up over the folds.
+        # Otherwise what a run leaves in memory would add up over the folds.
         gc.collect()
     assigned = {split: load_folds(folder, split, name) for split in folder.splits}
     teachers = FoldTeachers(Path(recipe.output).name, [AffectTeacher(run) for run in runs], assigned)
@@ -130,6 +130,6 @@ def cross_label(recipe: Recipe, folds: int, name: str | None = None) -> dict[str
 
 
 def fold_recipe(recipe: Recipe, folds: str, fold: int, output: Path) -> Recipe:
-    """The recipe of the teacher that does not see a fold."""
+    """The recipe of the teacher that is trained without a fold."""
     training = recipe.training.model_copy(update={"held_out": HeldOutOptions(folds=folds, fold=fold)})
     return recipe.model_copy(update={"training": training, "output": str(output)})

@@ -1,4 +1,4 @@
-"""Several models or groups of soft labels as one: their mean probability and mean expectation, by the names of classes and action units."""
+"""Several models or soft labels as one: their mean probability and expectation, matched by the names of classes and action units."""
 
 import hashlib
 from collections.abc import Sequence
@@ -31,12 +31,12 @@ from affect_train.tasks import TaskSet
 
 @dataclass(frozen=True)
 class Member:
-    """One of those that are merged.
+    """One of the models or soft labels of an ensemble.
 
     Attributes:
         name: of the soft labels or the model.
-        provenance: what its logits are, and where they come from.
-        teacher: None where its logits are stored.
+        provenance: what the columns of its logits mean, and where they come from.
+        teacher: gives the logits; None if they are stored.
     """
 
     name: str
@@ -45,7 +45,7 @@ class Member:
 
     @property
     def tasks(self) -> TaskSet:
-        """What it predicts."""
+        """The member's heads."""
         own = self.provenance
         return TaskSet(own.action_units, own.expressions, own.valence_arousal_bins)
 
@@ -84,7 +84,7 @@ class Ensemble:
         self._known: dict[tuple[int, str], Logits] = {}
 
     def logits(self, split: str) -> list[tuple[TaskSet, Logits]]:
-        """Tasks and float16 logits of every member for a split, on the main process; elsewhere without rows. All processes call it."""
+        """Tasks and float16 logits of every member for a split, on the main process; without rows on the others. All processes call it."""
         return [(member.tasks, self._of(index, split)) for index, member in enumerate(self.members)]
 
     def _of(self, index: int, split: str) -> Logits:
@@ -123,21 +123,21 @@ def ensemble(
     tune_thresholds: str | None = None,
     workers: int = 0,
 ) -> dict[str, Any] | None:
-    """Merges models and soft labels, evaluates the result on splits, and writes it as soft labels; on the main process, None on the others.
+    """A report on merged models and soft labels, on the main process; None on the others. The result is evaluated, and written as soft labels.
 
     Args:
         dataset: dataset folder.
         models: whatever `open_teacher` takes; their logits are kept in memory while the command runs.
         soft_labels: names of groups of the dataset.
         name: of the new soft labels; None writes none.
-        splits: to evaluate.
-        fit_on: the split whose labels decide the weights; None: equal weights.
-        tune_thresholds: the split on which each action unit's threshold is chosen, after the weights; None: 0.5.
+        splits: on which the result is evaluated.
+        fit_on: split to whose labels the weights are fitted; None: equal weights.
+        tune_thresholds: split on which the threshold of each action unit is chosen, after the weights; None: 0.5.
         workers: loader processes.
 
     Raises:
-        UsageError: there is no member, nothing to do, a split is to be evaluated that weights or thresholds were fitted on, or there is no action
-            unit to have a threshold.
+        UsageError: there is no member or nothing to do; weights or thresholds would be fitted on a split that is evaluated; or thresholds are asked
+            for without action units.
         ModelMismatchError: fewer than two classes are shared, bins differ, or a split has no label.
     """
     if name is not None:
@@ -215,7 +215,7 @@ def _thresholds(merged: Ensemble, split: str, weights: Weights) -> list[float]:
 def _evaluation(
     merged: Ensemble, split: str, weights: Weights, thresholds: Sequence[float] | None = None
 ) -> dict[str, Any]:
-    """The metrics of a split over all rows and for each database, laid out as `evaluate_split` lays them out."""
+    """The metrics of a split over all rows and for each database, with the keys of `evaluate.evaluate_split`."""
     dataset, labels = _labels(merged, split)
     predicted = _predictions(merged, split, weights)
     truth = labels.numpy()
@@ -240,7 +240,7 @@ def _evaluation(
 
 
 def write_merged(merged: Ensemble, provenance: SoftLabelProvenance, weights: Weights) -> None:
-    """Writes the merged logits as soft labels, range by range."""
+    """Writes the merged logits as soft labels, range of rows by range."""
     folder = merged.folder
     rows = max(folder.rows(split) for split in folder.splits)
     writer = SoftLabelWriter(folder.path, provenance, rows_per_range(rows, inference.INFERENCE_BATCH))

@@ -1,4 +1,4 @@
-"""A teacher's logits for every row of every split, written back beside the dataset's rows."""
+"""A teacher's logits for every row of every split, written as a column group of the dataset."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
@@ -24,13 +24,13 @@ from affect_train.runtime import Runtime
 __all__ = ["label", "label_with", "weights_digest"]
 
 RANGES = 32
-"""A split is labelled in this many files at least, where it has the rows: what a kill can cost, and what processes share."""
+"""A split that has the rows is labelled in at least this many files. A kill costs one file, and processes share the files."""
 
 
 def label(path: Path | str | Teacher, dataset: Path | str, name: str, *, workers: int = 0) -> dict[str, Any] | None:
-    """Writes the soft labels ``soft.<name>`` of a teacher, un-augmented view, and tells what was written, on the main process.
+    """What was written, on the main process, None on the others: a teacher's soft labels ``soft.<name>`` of all rows, without augmentation.
 
-    A run that was killed goes on where it stopped; where the same teacher has labelled the same dataset, nothing is done.
+    A run that was killed goes on where it stopped. If the same teacher has already labelled the same dataset, nothing is done.
 
     Args:
         path: whatever `open_teacher` takes: a teacher, a run or model folder, the description of a foreign model, a classifier of transformers.
@@ -50,13 +50,13 @@ def label(path: Path | str | Teacher, dataset: Path | str, name: str, *, workers
 
 
 def label_with(teacher: Teacher, folder: DatasetFolder, name: str, runtime: Runtime) -> dict[str, Any] | None:
-    """Writes the soft labels of an opened teacher; see `label`."""
+    """What was written, as `label` says; of a teacher and a dataset that are open already."""
     accelerator, reporter = runtime.accelerator, runtime.reporter
     provenance = provenance_of(teacher, name, folder)
     rows = {split: folder.rows(split) for split in folder.splits}
     writer = SoftLabelWriter(folder.path, provenance, rows_per_range(max(rows.values()), inference.INFERENCE_BATCH))
     is_done, found = writer.is_committed(), 0
-    # Every process must have looked before the first one writes.
+    # Every process must have looked before one of them writes.
     accelerator.wait_for_everyone()
     if is_done:
         reporter.say(f"'{name}' has been written by this teacher already; nothing was done")
@@ -82,7 +82,7 @@ def label_with(teacher: Teacher, folder: DatasetFolder, name: str, runtime: Runt
 
 
 def _label_missing(teacher: Teacher, folder: DatasetFolder, writer: SoftLabelWriter, runtime: Runtime) -> int:
-    """Writes the ranges that are not there yet, those of this process; returns how many rows were there."""
+    """How many rows were labelled before; writes this process's share of the missing ranges."""
     missing, accelerator = writer.missing(), runtime.accelerator
     accelerator.wait_for_everyone()
     total, left = (sum(map(len, parts)) for parts in (writer.ranges(), missing))
@@ -104,7 +104,7 @@ def _label_missing(teacher: Teacher, folder: DatasetFolder, writer: SoftLabelWri
 def _label_windows(
     teacher: Teacher, folder: DatasetFolder, writer: SoftLabelWriter, missing: Sequence[RowRange], runtime: Runtime
 ) -> None:
-    """Writes ranges of a teacher whose windows keep to no range: split by split, on the main process."""
+    """Writes ranges of a teacher that reads windows, split by split on the main process: windows cross the ends of ranges."""
     for split in dict.fromkeys(part.split for part in missing):
         logits = split_logits(teacher, folder, split, runtime)
         if logits is not None:
@@ -121,7 +121,7 @@ def split_logits(teacher: Teacher, folder: DatasetFolder, split: str, runtime: R
 def labelled_ranges(
     teacher: Teacher, folder: DatasetFolder, ranges: Sequence[RowRange], runtime: Runtime
 ) -> Iterator[tuple[RowRange, Logits]]:
-    """Ranges of one split and their logits, float16 [rows, width] by head; only one range is in memory at a time."""
+    """Ranges of one split with their logits, float16 [rows, width] by head; one range is in memory at a time."""
     if not ranges:
         return
     split = ranges[0].split
@@ -136,7 +136,7 @@ def labelled_ranges(
 
 
 class RowBatches:
-    """Every row of some ranges in order, in batches that end with their range.
+    """All rows of some ranges in order, in batches that do not cross the end of a range.
 
     Args:
         parts: the ranges.
@@ -157,13 +157,13 @@ class RowBatches:
 
 
 def rows_per_range(rows: int, batch: int) -> int:
-    """Rows of one file of a split: a multiple of the batch, so that every batch has the same rows in every run."""
+    """How many rows of a split go into one file: a multiple of the batch, so that every batch holds the same rows in every run."""
     largest = max(ROWS_PER_BATCH // batch, 1) * batch
     return min(largest, max(1, -(-rows // (RANGES * batch))) * batch)
 
 
 def provenance_of(teacher: Teacher, name: str, folder: DatasetFolder) -> SoftLabelProvenance:
-    """Where the soft labels of a teacher come from, and what their columns mean."""
+    """The provenance of a teacher's soft labels: where they come from, and what their columns mean."""
     return SoftLabelProvenance(
         name=name,
         teacher_id=teacher.name,

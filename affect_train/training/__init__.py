@@ -1,1 +1,1 @@
-"""A run: what it needs before the first step, the loop, and what it leaves behind."""
+"""A training run: its preparation, the loop, and what it writes."""

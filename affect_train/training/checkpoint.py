@@ -1,6 +1,6 @@
 """Checkpoints from which a run goes on exactly where it stopped: weights, optimiser, schedule, random state and position.
 
-They are safetensors and JSON files, which run no code when they are read.
+They are safetensors and JSON files, because reading these runs no code.
 """
 
 import random
@@ -26,7 +26,7 @@ PREFIX = "step-"
 
 
 Parts = Mapping[str, Any]
-"""What a run consists of, by the name of its files: the model, its optimizer, ...; each a `Stateful`."""
+"""The parts of a run by file name: the model, its optimizer, ...; each a `Stateful`."""
 
 
 @dataclass(frozen=True)
@@ -35,11 +35,11 @@ class Progress:
 
     Attributes:
         step: optimizer steps done. Epoch and position follow from it, because every epoch has the same number of steps.
-        score: of the evaluation at this step; None where there was none.
-        best_score: of all evaluations so far.
+        score: of the evaluation at this step; None if there was none.
+        best_score: the best of all evaluations so far.
         processes: how many took part.
-        evaluations_since_best: in a row, without a better score.
-        planned: steps of the whole run, as its recipe had it when this step was done.
+        evaluations_since_best: evaluations since the best one.
+        planned: steps of the whole run, by its recipe at the time of this step.
     """
 
     step: int = 0
@@ -51,12 +51,12 @@ class Progress:
 
 
 class Checkpoints:
-    """The checkpoints of a run, ``checkpoints/step-00000200/``; a folder of this name is complete.
+    """The checkpoints of a run, ``checkpoints/step-00000200/``; a folder with such a name is complete.
 
     Args:
-        folder: holds them.
-        keep_last: how many of the latest stay.
-        keep_best: how many of those with the best scores stay beside them.
+        folder: of all checkpoints.
+        keep_last: how many of the latest are kept.
+        keep_best: how many with the best scores are kept besides.
     """
 
     def __init__(self, folder: Path, keep_last: int = 1, keep_best: int = 1) -> None:
@@ -69,12 +69,12 @@ class Checkpoints:
         return sorted(path for path in self.folder.glob(f"{PREFIX}*") if path.is_dir())
 
     def latest(self) -> Path | None:
-        """The last complete checkpoint."""
+        """The last complete checkpoint; None if there is none."""
         paths = self.paths()
         return paths[-1] if paths else None
 
     def save(self, accelerator: Accelerator, parts: Parts, progress: Progress) -> Path:
-        """Saves the state of all parts; all processes call it. Old checkpoints go after the new one is complete."""
+        """The folder of a new checkpoint with the state of all parts; all processes call it. Old ones are removed after it is complete."""
         path = self.folder / f"{PREFIX}{progress.step:08d}"
         if not can_checkpoint(accelerator):
             return path
@@ -98,10 +98,10 @@ class Checkpoints:
         return path
 
     def load(self, accelerator: Accelerator, parts: Parts, path: Path) -> Progress:
-        """Restores the state of all parts.
+        """How far the run had come; restores the state of all parts.
 
         Raises:
-            CheckpointError: it is damaged, of another model, or of another number of processes.
+            CheckpointError: the checkpoint is damaged, of another model, or of another number of processes.
         """
         progress = read_progress(path)
         if progress.processes != accelerator.num_processes:
@@ -130,12 +130,12 @@ class Checkpoints:
 
 
 def can_checkpoint(accelerator: Accelerator) -> bool:
-    """Whether the state of a run can be kept: DeepSpeed reads and writes its own by pickles, which run code."""
+    """Whether the state of a run can be kept: not with DeepSpeed, which keeps its own in pickles, and reading these runs code."""
     return bool(accelerator.distributed_type != DistributedType.DEEPSPEED)
 
 
 def states_of(accelerator: Accelerator, parts: Parts) -> dict[str, Mapping[str, Any]]:
-    """What a checkpoint keeps of each part, whole, on the main process; all processes call it, because each may hold a piece."""
+    """The whole state of each part, on the main process; all processes call it, because each may hold a piece."""
     if accelerator.distributed_type != DistributedType.FSDP:
         return {name: part.state_dict() for name, part in parts.items()}
     from torch.distributed.checkpoint.state_dict import StateDictOptions, get_state_dict
@@ -150,7 +150,7 @@ def restore(accelerator: Accelerator, parts: Parts, states: dict[str, Any]) -> N
     """Gives each part its state back.
 
     Raises:
-        ValueError: it belongs to something else; likewise `KeyError` and `RuntimeError`.
+        ValueError: a state belongs to another part; likewise `KeyError` and `RuntimeError`.
     """
     if accelerator.distributed_type == DistributedType.FSDP:
         from torch.distributed.checkpoint.state_dict import StateDictOptions, set_state_dict
@@ -169,13 +169,13 @@ def restore(accelerator: Accelerator, parts: Parts, states: dict[str, Any]) -> N
 
 
 def random_states(device: torch.device) -> dict[str, Any]:
-    """The states of this process's generators: Python's, numpy's, torch's, and those of its device."""
+    """The states of this process's random generators: of Python, numpy, torch, and its device."""
     states = {"python": random.getstate(), "numpy": np.random.get_state(), "torch": torch.get_rng_state()}  # noqa: NPY002 - libraries draw from it
     return states if device.type == "cpu" else {**states, "device": torch.get_device_module(device).get_rng_state()}
 
 
 def restore_random_states(device: torch.device, states: dict[str, Any]) -> None:
-    """Puts this process's generators back to what `random_states` gave."""
+    """Sets this process's random generators to the states that `random_states` gave."""
     random.setstate(states["python"])
     np.random.set_state(states["numpy"])  # noqa: NPY002 - libraries draw from it
     torch.set_rng_state(states["torch"])
@@ -184,10 +184,10 @@ def restore_random_states(device: torch.device, states: dict[str, Any]) -> None:
 
 
 def read_progress(path: Path) -> Progress:
-    """The position of a checkpoint.
+    """How far the run of a checkpoint had come.
 
     Raises:
-        CheckpointError: it has none.
+        CheckpointError: the checkpoint does not say it.
     """
     try:
         values: dict[str, Any] = read_json(path / PROGRESS)
@@ -199,7 +199,7 @@ def read_progress(path: Path) -> Progress:
 
 
 def broadcast_buffers(accelerator: Accelerator, model: torch.nn.Module) -> None:
-    """Gives all processes the first one's buffers, such as the running statistics of batch normalisation, which each process gathers by itself."""
+    """Gives all processes the buffers of the first: each process gathers its own running statistics of batch normalisation."""
     if accelerator.distributed_type == DistributedType.NO or accelerator.num_processes == 1:
         return
     for buffer in model.buffers():

@@ -1,4 +1,4 @@
-"""What a run reads, told by its content: so that a run folder names no place of a machine, and goes on wherever the same data lies."""
+"""What a run reads, named by its content: a run folder holds no path of a machine, and the run can go on wherever the same data lies."""
 
 import hashlib
 from pathlib import Path
@@ -16,11 +16,11 @@ READ_AT_ONCE = 2**20
 
 
 def contents_of(recipe: Recipe, source: Source) -> dict[str, Any]:
-    """What decides the bits of a run beside its recipe, as ``contents.json`` keeps it.
+    """What decides the bits of a run besides its recipe, as ``contents.json`` keeps it.
 
-    ``name``: of the dataset, for people. ``dataset``: the fingerprint of a dataset folder, which covers labels and pictures; else all that is known:
-    name, hash of the labels that were loaded, commit of the Hub. ``groups``: the fingerprints of the column groups that the recipe names.
-    ``backbone``: hash of the files of a backbone of this machine, else null.
+    ``name``: of the dataset, for people. ``dataset``: the fingerprint of a dataset folder, which covers labels and pictures; of another dataset, all
+    that is known: name, hash of the loaded labels, commit of the Hub. ``groups``: the fingerprints of the column groups that the recipe names.
+    ``backbone``: the hash of the files of a local backbone, otherwise null.
 
     Args:
         recipe: of the run.
@@ -36,7 +36,7 @@ def contents_of(recipe: Recipe, source: Source) -> dict[str, Any]:
 
 
 def portable(recipe: Recipe) -> Recipe:
-    """The recipe with the last name alone of every absolute path; a name or a relative path stays."""
+    """The recipe with every absolute path cut to its last name; names and relative paths stay."""
     dataset, model = recipe.dataset, recipe.model
     changed: dict[str, Any] = {"output": _without_place(recipe.output)}
     if isinstance(dataset, DatasetOptions):
@@ -49,13 +49,13 @@ def portable(recipe: Recipe) -> Recipe:
 
 
 def local_backbone(recipe: Recipe) -> Path | None:
-    """The folder of the backbone where it lies on this machine; None where it is of the Hub, or a configuration."""
+    """The folder of a local backbone; None if the backbone comes from the Hub or a configuration."""
     named = recipe.model.backbone
     return Path(named) if isinstance(named, str) and Path(named).is_dir() else None
 
 
 def files_digest(folder: Path) -> str:
-    """sha256 of the names and bytes of a folder's files, hexadecimal; hidden ones do not count."""
+    """The sha256 of the names and bytes of a folder's files, hexadecimal; hidden files do not count."""
     digest = hashlib.sha256()
     for path in sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith(".")):
         digest.update(f"{path.name}\0{path.stat().st_size}\0".encode())

@@ -34,23 +34,23 @@ class Order(Protocol):
     steps: int
 
     def set_position(self, epoch: int, start: int = 0) -> None:
-        """Makes the next pass over the batches that of an epoch, from a batch onwards."""
+        """Makes the next pass over the batches start in an epoch at the batch `start`."""
 
 
 class Batches(Protocol):
     """This process's part of the order."""
 
     def __iter__(self) -> Iterator[AffectBatch]:
-        """From the position of the order to the end of its epoch."""
+        """The batches from the position of the order to the end of its epoch."""
         ...
 
     def close(self) -> None:
-        """Ends what reads ahead."""
+        """Stops reading ahead."""
 
 
 @dataclass(frozen=True)
 class StreamedRows:
-    """A training split that is read while training: its rows are not known before, and its batches bring their labels.
+    """A training split that is read while training: its rows are not known beforehand, and batches come with their labels.
 
     Attributes:
         name: of the split.
@@ -67,15 +67,15 @@ class TrainingData:
     """What a run trains on and is judged by.
 
     Attributes:
-        train: augmented.
-        validation: as it is; None where the recipe names none.
+        train: the training split, augmented.
+        validation: the validation split, not augmented; None if the recipe names none.
         order: the order of all processes' batches.
         batches: this process's part of the order.
         source: the dataset.
-        rows: int64, the rows of the training split that are trained on, rising; None where they are streamed.
+        rows: int64, the rows of the training split that are trained on, ascending; None if rows are streamed.
         reserved: int64, the rows of the training split that the method keeps for itself; None: none.
-        notes: what people should know of the rows.
-        skipped: the rows that this process leaves out; None where one that cannot be decoded ends the run.
+        notes: what people should know of the rows, a line each.
+        skipped: the undecodable rows that this process leaves out; None if an undecodable row ends the run.
     """
 
     train: LoadedSplit | StreamedRows
@@ -102,7 +102,7 @@ class TrainingData:
             NoLabelsError: no training row has a label of a task that the batches are balanced over.
             UnknownNameError: the dataset lacks a split, a balance, a teacher or folds.
             ModelMismatchError: a teacher does not fit the heads.
-            UsageError: the processes cannot share a batch.
+            UsageError: the processes cannot share a batch evenly.
         """
         if source.streamed is not None:
             return _streamed_data(recipe, source.streamed, accelerator)
@@ -165,14 +165,14 @@ def _loaded_data(recipe: Recipe, source: Source, loaded: LoadedSource, accelerat
 
 
 class _Drawn(NamedTuple):
-    """What takes turns in the batches of a run.
+    """What the batches of a run are drawn from.
 
     Attributes:
-        inputs: of the training split.
+        inputs: of the training split; an item is a row or a window.
         pools: of items of the inputs.
-        kept: bool [items], those that may come; None: all.
-        rows: int64, the rows that are trained on, rising.
-        notes: what people should know of them.
+        kept: bool [items], the items that may be drawn; None: all.
+        rows: int64, the rows that are trained on, ascending.
+        notes: what people should know of the rows, a line each.
     """
 
     inputs: IndexedInputs
@@ -189,7 +189,7 @@ def _drawn(recipe: Recipe, source: Source, train: LoadedSplit) -> _Drawn:
     if recipe.model.temporal is not None:
         assert features is not None
         windows = training_windows(recipe, train.dataset, kept)
-        # Windows hold no other rows than those that are kept.
+        # Windows consist of kept rows only.
         return _Drawn(
             FeatureWindows(features, windows),
             pools_of_windows(recipe, pools, windows),
@@ -224,7 +224,7 @@ def plain_view(recipe: Recipe) -> View:
 
 
 def training_view(recipe: Recipe) -> View:
-    """How the pictures of a run are shown for training: augmented, and without those that cannot be decoded where the recipe says so."""
+    """How the pictures of a run are shown for training: augmented, and without undecodable ones if the recipe says so."""
     skipped = SkippedRows() if recipe.batches.undecodable == "skip" else None
     augmentation = Augmentation(**recipe.augmentation.model_dump())
     return replace(plain_view(recipe), augmentation=augmentation, skipped=skipped)

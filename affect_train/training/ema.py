@@ -1,4 +1,4 @@
-"""An exponential moving average of the weights, which is what a run with `training.ema_decay` is judged by and keeps."""
+"""An exponential moving average of the weights, which a run with `training.ema_decay` evaluates and saves."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,12 +9,12 @@ from torch import nn
 
 
 class MovingAverage:
-    """The average of a model's learning parameters over the steps; buffers are the model's own.
+    """The average of a model's trainable parameters over the steps; buffers are the model's own.
 
-    In step ``n`` (from 1) the average keeps ``min(decay, n / (9 + n))`` of itself: so it forgets the fresh weights within the first steps.
+    In step ``n`` (from 1) the average keeps ``min(decay, n / (9 + n))`` of itself, so that it soon forgets the fresh weights.
 
     Args:
-        model: whose parameters are averaged; not wrapped.
+        model: whose parameters are averaged; not wrapped for distributed training.
         decay: in (0, 1).
     """
 
@@ -26,14 +26,14 @@ class MovingAverage:
 
     @torch.no_grad()
     def update(self) -> None:
-        """Takes in the weights after an optimizer step."""
+        """Adds the weights after an optimizer step to the average."""
         self.steps += 1
         kept = min(self.decay, self.steps / (9 + self.steps))
         torch._foreach_lerp_(self._averages, [one.detach() for one in self._parameters], 1 - kept)
 
     @contextmanager
     def applied(self) -> Iterator[None]:
-        """Has the averages in the place of the weights for a while."""
+        """Puts the averages in the place of the weights inside the context."""
         self._swap()
         try:
             yield

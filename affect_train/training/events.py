@@ -1,4 +1,4 @@
-"""Scalars for TensorBoard, in a file whose name says nothing of the machine: the library's own writer puts the host's name into it."""
+"""Scalars for TensorBoard, in a file without the host's name, which the library's own writer puts into the file name."""
 
 import time
 from collections.abc import Mapping
@@ -15,20 +15,20 @@ class EventFile:
     """A new file of events, ``events.out.tfevents.SECONDS.NUMBER``, which TensorBoard reads beside the older ones of its folder.
 
     Args:
-        folder: of the files; made where there is none.
+        folder: of the files; made if there is none.
     """
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         number, seconds = 0, int(time.time())
-        # Readers take the files in the order of their names.
+        # Readers take the files in the order of their names, so the newest must come last.
         while (path := folder / f"events.out.tfevents.{seconds:010d}.{number}").exists():
             number += 1
         self._records = RecordWriter(path.open("xb"))
         self._write(Event(file_version=VERSION))
 
     def add(self, values: Mapping[str, float], step: int) -> None:
-        """Writes numbers by their names; they reach the file at once."""
+        """Writes named numbers; they reach the file at once."""
         shown = [Summary.Value(tag=tag, simple_value=value) for tag, value in values.items()]
         self._write(Event(step=step, summary=Summary(value=shown)))
 

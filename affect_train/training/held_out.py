@@ -1,4 +1,4 @@
-"""Which rows of the training split a run trains on: folds that are held out, and rows that a method keeps for itself."""
+"""Which rows of the training split a run trains on: without held-out folds, and without rows that a method keeps for itself."""
 
 from typing import Any
 
@@ -34,7 +34,8 @@ def reserved_rows(recipe: Recipe, folder: DatasetFolder | None) -> NDArray[np.in
     """The rows of the training split that the method keeps for itself and that `training.held_out` allows; None: none.
 
     Raises:
-        UnknownNameError: as for `rows_in`; likewise the others.
+        UnknownNameError: the dataset has no folds of the recipe's name.
+        UsageError: the folds have no such fold.
     """
     if recipe.method.reserved is None:
         return None
@@ -54,7 +55,7 @@ def _allowed(recipe: Recipe, folder: DatasetFolder | None, held_out: HeldOutOpti
 def folds_of(
     recipe: Recipe, folder: DatasetFolder | None, held_out: HeldOutOptions, key: str
 ) -> tuple[NDArray[Any], int]:
-    """The fold of each row of the training split, -1 where it is in none, and the one that is held out.
+    """The fold of each row of the training split (-1: in none), and the number of the fold that is held out.
 
     Raises:
         UnknownNameError: the dataset has no folds of this name.

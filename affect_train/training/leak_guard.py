@@ -1,4 +1,4 @@
-"""Holds the dataset of a recipe against leaks between its splits before anything is trained."""
+"""Looks for leaks between the splits of a recipe's dataset before anything is trained."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -25,9 +25,9 @@ NOUNS = {"subject": "people", "track": "videos", "picture": "pictures", "group":
 
 
 def guard_training(recipe: Recipe, folder: DatasetFolder, runtime: Runtime) -> None:
-    """Refuses a dataset of which people, videos or copies are in two splits, as far as the recipe says, and tells of those that it accepts.
+    """Refuses a dataset with people, videos or copies in two splits, unless the recipe accepts them; accepted leaks are reported.
 
-    The main process looks; all processes end with the same error.
+    The main process looks; on a refusal, all processes end with an error.
 
     Args:
         recipe: of the run.
@@ -56,7 +56,7 @@ def guard_training(recipe: Recipe, folder: DatasetFolder, runtime: Runtime) -> N
 
 
 def guard_loaded(recipe: Recipe, data: TrainingData, reporter: Reporter) -> None:
-    """Refuses people and videos that are in both splits of a dataset that is no dataset folder, as far as the recipe says; every process looks.
+    """Refuses people and videos in two splits of a dataset that is no dataset folder, unless the recipe accepts them; every process looks.
 
     Raises:
         LeakError: there are leaks that the recipe does not accept.
@@ -90,9 +90,9 @@ def _people(split: str, dataset: "Dataset") -> pl.DataFrame:
 
 
 def parts_of(recipe: Recipe, folder: DatasetFolder) -> list[Part]:
-    """The rows that must not share people, videos and pictures: those of the splits; a fold that is held out is a part of its own.
+    """The parts that must not share people, videos and pictures: the splits, where a held-out fold is a part of its own.
 
-    Rows in no fold are in no part unless they are trained on: folds leave out whoever is also in a split that is kept apart.
+    Rows in no fold are in no part unless they are trained on: folds already leave out people who are also in a split that is kept apart.
     """
     trained, held_out = recipe.training.split, recipe.training.held_out
     kept = rows_in(recipe, folder)
@@ -108,8 +108,8 @@ def summary(leaks: pl.DataFrame, *, audited: bool) -> str:
     """One line about the leaks that a run accepts.
 
     Args:
-        leaks: see `affect_data.leaks.leaks.dataset_leaks`.
-        audited: whether near copies are among them.
+        leaks: from `affect_data.leaks.leaks.dataset_leaks`.
+        audited: whether an audit has stored near copies, which then count too.
     """
     found = _counted(leaks)
     unaudited = "" if audited else "; near copies are looked for by `affect-data audit`, which has stored none"

@@ -1,4 +1,4 @@
-"""What learns in a run: model, method, optimiser, schedule and average, prepared for this process."""
+"""What learns in a run: model, method, optimizer, schedule and average, prepared for this process."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,11 +21,11 @@ from affect_train.training.ema import MovingAverage
 from affect_train.training.optimization import learning_rate_factor, optimizer_parameters
 
 TENSORBOARD = "tensorboard"
-"""The tracker that needs no server, and the folder of its files in the run folder."""
+"""Name of the tracker that needs no server, and of its folder in the run folder."""
 
 
 def preprocessing_of(recipe: Recipe) -> Preprocessing:
-    """How the recipe's model sees a face."""
+    """The recipe's preprocessing: how a face is cut out and scaled for the model."""
     return Preprocessing(recipe.model.image_size, recipe.crop.margin, recipe.crop.reduced_scale)
 
 
@@ -33,8 +33,8 @@ def training_accelerator(recipe: Recipe) -> Accelerator:
     """The Accelerator of a run; trackers that write files do so in its output folder.
 
     Raises:
-        UsageError: the device cannot train in the recipe's precision, a tracker is not installed, or how the processes share the work excludes an
-            option.
+        UsageError: the device cannot train in the recipe's precision, a tracker is not installed, or an option does not go with the kind of
+            distributed training.
     """
     installed = [str(tracker) for tracker in get_available_trackers()]
     missing = [name for name in recipe.training.trackers if name not in installed]
@@ -48,7 +48,7 @@ def training_accelerator(recipe: Recipe) -> Accelerator:
             # TensorBoard's own writer names the machine; `logs` writes for it.
             log_with=[name for name in recipe.training.trackers if name != TENSORBOARD] or None,
             project_config=ProjectConfiguration(project_dir=recipe.output, logging_dir=recipe.output),
-            # The batches of the order are those of all processes together: the schedule goes one step on for each.
+            # A batch of the order is that of all processes together, so the schedule advances once for each.
             dataloader_config=DataLoaderConfiguration(split_batches=True),
         )
     except ValueError as error:
@@ -58,9 +58,9 @@ def training_accelerator(recipe: Recipe) -> Accelerator:
 
 
 def _check_distribution(recipe: Recipe, accelerator: Accelerator) -> None:
-    """Makes sure that what divides the weights over processes allows what the recipe asks for."""
+    """Refuses options that FSDP or DeepSpeed, which divide the weights over processes, do not allow."""
     if recipe.training.mixed_precision == "fp16" and accelerator.device.type == "cpu":
-        # Accelerate would go on in full precision without a word.
+        # Accelerate would silently train in full precision.
         raise UsageError("training.mixed_precision is fp16, which takes a GPU; use bf16, or no")
     kind, divides = accelerator.distributed_type, (DistributedType.FSDP, DistributedType.DEEPSPEED)
     if kind in divides and recipe.training.ema_decay is not None:
@@ -71,7 +71,7 @@ def _check_distribution(recipe: Recipe, accelerator: Accelerator) -> None:
     if kind == DistributedType.DEEPSPEED:
         if recipe.training.accumulation > 1:
             raise UsageError("training.accumulation: DeepSpeed steps after every backward pass; set it to 1")
-        # DeepSpeed wants to know what it would read off a loader that Accelerate prepared.
+        # DeepSpeed would read it from a loader that Accelerate prepared; ours is not.
         accelerator.state.deepspeed_plugin.deepspeed_config["train_micro_batch_size_per_gpu"] = (
             recipe.batches.size // accelerator.num_processes
         )
@@ -84,11 +84,11 @@ class Learner:
     Attributes:
         model: wrapped for distributed training where there are several processes.
         method: the training method.
-        terms: all that the method learns from.
-        optimizer: of all parameters that want a gradient.
-        schedule: of the learning rate, one step an optimizer step.
-        average: of the weights; None where the recipe keeps none.
-        wrapper: what the method does around each step.
+        terms: all loss terms, those of a coupling included.
+        optimizer: of all parameters that have a gradient.
+        schedule: of the learning rate; it advances with every optimizer step.
+        average: of the weights; None if the recipe keeps none.
+        wrapper: the method's hooks around each step.
     """
 
     model: Any
@@ -103,19 +103,19 @@ class Learner:
     def build(
         cls, recipe: Recipe, accelerator: Accelerator, steps: int, features: FeatureProvenance | None = None
     ) -> "Learner":
-        """A fresh model and what trains it.
+        """A fresh model with everything that trains it.
 
         Args:
             recipe: of the run.
-            accelerator: prepares them.
+            accelerator: prepares model, optimizer and schedule.
             steps: optimizer steps of the whole run, for the schedule.
-            features: where the stored features come from that the backbone must give; None where it learns from pictures.
+            features: provenance of stored features, which the backbone must match; None if the model learns from pictures.
 
         Raises:
             BackboneError: the backbone cannot be loaded or does not fit.
         """
         method = build_method(recipe.method, recipe.tasks.task_set())
-        # All processes start from the same weights and then draw dropout each for itself.
+        # All processes start from the same weights; later each draws its own dropout.
         set_seed(recipe.seed)
         preprocessing = preprocessing_of(recipe)
         model = AffectModel.build(
@@ -126,7 +126,7 @@ class Learner:
         if recipe.model.gradient_checkpointing:
             recompute_activations(model)
         if recipe.training.compile is not None:
-            # In place: the names of the weights stay.
+            # In place, so that the names of the weights stay.
             model.compile(backend=recipe.training.compile)
         set_seed(recipe.seed + accelerator.process_index)
         optimizer = torch.optim.AdamW(
@@ -142,7 +142,7 @@ class Learner:
         return cls(model, method, all_terms(method), optimizer, schedule, average)
 
     def set_learning_rate(self) -> tuple[float, float]:
-        """Gives every group of parameters the rate that the schedule has at its step; tells the largest rate before and after."""
+        """The largest learning rate before and after: every group of parameters gets the rate of the schedule at its step."""
         schedule = getattr(self.schedule, "scheduler", self.schedule)
         rates = [
             base * factor(schedule.last_epoch)
@@ -156,7 +156,7 @@ class Learner:
 
     def parts(self, accelerator: Accelerator) -> dict[str, Any]:
         """What a checkpoint keeps, by name."""
-        # Divided weights are gathered through the wrapper that divides them.
+        # Weights that FSDP has divided are gathered through its wrapper.
         divided = accelerator.distributed_type == DistributedType.FSDP
         model = self.model if divided else accelerator.unwrap_model(self.model)
         found = {"model": model, "optimizer": self.optimizer, "schedule": self.schedule}
@@ -168,10 +168,10 @@ class Learner:
 
 
 def recompute_activations(model: AffectModel) -> None:
-    """Has the backbone compute its activations again on the way back instead of keeping them.
+    """Makes the backbone compute its activations again in the backward pass instead of keeping them.
 
     Raises:
-        BackboneError: it has no layers that can.
+        BackboneError: the backbone has no layers that can.
     """
     enable = getattr(model.backbone, "activation_checkpointing_enable", model.backbone.gradient_checkpointing_enable)
     kind = model.config.backbone_config.model_type

@@ -1,4 +1,4 @@
-"""The records of a run: a metrics file, TensorBoard, lines on stderr, and the rows that each process saw where the recipe asks for them."""
+"""The records of a run: a metrics file, trackers, lines on stderr, and if the recipe asks for them, the rows that each process saw."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -15,12 +15,12 @@ from affect_train.training.events import EventFile
 from affect_train.training.learner import TENSORBOARD
 
 PROJECT = "affect_train"
-"""What other trackers call the project."""
+"""The project's name in trackers."""
 
 
 @dataclass
 class _SinceLastLine:
-    """What the next line of losses is the mean of."""
+    """Sums since the last line of losses, from which the next line takes its means."""
 
     losses: dict[str, float] = field(default_factory=dict)
     steps: int = 0
@@ -29,14 +29,14 @@ class _SinceLastLine:
 
 
 class Logs:
-    """What is written while a run trains. Lines of the files hold the optimizer step, and a resumed run writes none of them twice.
+    """The records that a run writes while it trains. Lines of the files hold the optimizer step, and a resumed run writes no line twice.
 
     Args:
         recipe: of the run.
         runtime: its main process writes.
         folder: of the run.
-        resume_at: optimizer steps done before.
-        skipped: the rows that this process leaves out, each of which is written down; None: none.
+        resume_at: optimizer steps done before this start.
+        skipped: the undecodable rows that this process leaves out, to be recorded; None: none are left out.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class Logs:
             tracker.finish()
 
     def step(self, step: int, micro_batches: Sequence[AffectBatch], losses: Mapping[str, float]) -> None:
-        """Takes in the batches and loss terms of one optimizer step of this process."""
+        """Records the batches and loss terms of one optimizer step of this process."""
         if self._rows is not None:
             self._rows.write({"step": step, "rows": [batch.rows.tolist() for batch in micro_batches]})
         self._write_skipped(step)
@@ -93,7 +93,7 @@ class Logs:
         for row, first in self._skipped.take_new():
             self._undecodable.write({"step": step, **row._asdict()})
             if first:
-                # Other processes see other rows, so that each speaks for itself.
+                # Each process reports its own rows: the main process does not see those of the others.
                 Reporter().say(f"step {step:,}: row {row.uid} cannot be decoded and is left out: {row.because}")
 
     def _track(self, values: dict[str, float], step: int) -> None:
@@ -115,7 +115,7 @@ class Logs:
         self._last = _SinceLastLine()
 
     def evaluation(self, step: int, metrics: dict[str, Any], score: float) -> None:
-        """Writes the metrics of an evaluation; the time that it took counts for no step."""
+        """Writes the metrics of an evaluation, whose time is not counted as training."""
         self._track({f"validation/{key}": value for key, value in scalars(metrics).items()}, step)
         if self._metrics is not None:
             self._metrics.write({"kind": "evaluation", "step": step, "metrics": metrics})

@@ -48,12 +48,12 @@ class Run:
 
     @property
     def accelerator(self) -> Accelerator:
-        """Of this process."""
+        """The Accelerator of this process."""
         return self.runtime.accelerator
 
     @property
     def reporter(self) -> Reporter:
-        """Of this process."""
+        """The reporter of this process."""
         return self.runtime.reporter
 
     @property
@@ -68,7 +68,7 @@ class Run:
 
     @property
     def out_of_patience(self) -> bool:
-        """Whether the best evaluation is too long ago to go on."""
+        """Whether there have been `training.patience` evaluations without a better score."""
         patience = self.recipe.training.patience
         return patience is not None and self.progress.evaluations_since_best >= patience
 
@@ -85,19 +85,19 @@ def planned_steps(recipe: Recipe, data: TrainingData) -> int:
 
 
 def train(recipe: Recipe, folder: DatasetFolder | None = None, *, dry_run: bool = False) -> dict[str, Any] | None:
-    """Trains what a recipe says, or goes on with it, and tells what came out, on the main process; None on the others.
+    """The result of a recipe's run, started or resumed, on the main process; None on the others.
 
     Args:
         recipe: a validated recipe.
-        folder: its dataset where that is open already.
+        folder: its dataset, if that is open already.
         dry_run: check everything, train one step, write nothing.
 
     Raises:
         NotADatasetError: the dataset is not built.
-        LeakError: people or videos are in two splits, and the recipe does not accept it.
+        LeakError: people or videos are in two splits, and the recipe does not accept this.
         AffectError: dataset, soft labels, model and method do not fit one another.
         NonFiniteLossError: a loss became NaN or infinite.
-        UsageError: another run writes to the output folder, or did by another recipe.
+        UsageError: another run is writing to the output folder, or the folder holds a run of another recipe.
     """
     source = open_training_source(recipe, folder)
     runtime = Runtime.start(training_accelerator(recipe), workers=recipe.batches.workers)
@@ -116,10 +116,10 @@ def train(recipe: Recipe, folder: DatasetFolder | None = None, *, dry_run: bool 
 
 
 def prepared(recipe: Recipe, source: Source, runtime: Runtime) -> Run:
-    """A run before its first step: guarded against leaks, its data loaded, its model built.
+    """A run before its first step: leaks are ruled out, data loaded, the model built.
 
     Raises:
-        AffectError: as for `train`.
+        AffectError: dataset, soft labels, model and method do not fit one another, or there are leaks.
     """
     if source.folder is not None:
         guard_training(recipe, source.folder, runtime)
@@ -138,7 +138,7 @@ def prepared(recipe: Recipe, source: Source, runtime: Runtime) -> Run:
 
 
 def describe(run: Run) -> None:
-    """Says what is about to be trained."""
+    """Reports what is about to be trained."""
     parameters = sum(parameter.numel() for parameter in run.learner.model.parameters() if parameter.requires_grad)
     rows = "rows are streamed"
     trained = run.data.rows
@@ -155,7 +155,7 @@ def describe(run: Run) -> None:
 
 
 def start_or_resume(run: Run, folder: RunFolder, checkpoints: Checkpoints) -> None:
-    """Takes up the last checkpoint of the output folder, or starts anew where there is none.
+    """Resumes from the last checkpoint of the output folder, or starts anew if there is none.
 
     Raises:
         UsageError: the folder holds a run of another recipe.
@@ -179,7 +179,7 @@ def start_or_resume(run: Run, folder: RunFolder, checkpoints: Checkpoints) -> No
 
 
 def make_longer(run: Run) -> None:
-    """Lets a run that has done all of its steps go on: at the learning rate that the schedule of its new length has at this step."""
+    """Lets a run that has done all of its steps go on, at the learning rate that its new, longer schedule has at this step."""
     before, now = run.progress.planned, run.total_steps
     ended, goes_on = run.learner.set_learning_rate()
     named = run.recipe.schedule.name
@@ -195,7 +195,7 @@ def make_longer(run: Run) -> None:
 
 
 def train_steps(run: Run, folder: RunFolder, checkpoints: Checkpoints, logs: Logs) -> None:
-    """All steps that are left, with evaluations and checkpoints on the way."""
+    """Trains all steps that are left, with evaluations and checkpoints on the way."""
     options = run.recipe.training
     with run.reporter.bar("train", run.total_steps, run.progress.step) as advance:
         for micro_batches in steps_left(run):
@@ -239,7 +239,7 @@ def steps_left(run: Run) -> Iterator[list[AffectBatch]]:
 
 
 def train_step(run: Run, micro_batches: list[AffectBatch]) -> dict[str, float]:
-    """One optimizer step; see `step.optimizer_step`."""
+    """The value of every loss term in one optimizer step, which changes the weights."""
     clip_norm = run.recipe.training.clip_norm
     return optimizer_step(
         run.accelerator, run.learner, micro_batches, number=run.progress.step + 1, clip_norm=clip_norm
@@ -247,7 +247,7 @@ def train_step(run: Run, micro_batches: list[AffectBatch]) -> dict[str, float]:
 
 
 def evaluate_and_save(run: Run, folder: RunFolder, logs: Logs) -> None:
-    """Metrics on the validation split, and the model where it is the best so far, or where nothing decides."""
+    """Evaluates on the validation split, and saves the model if it is the best so far, or if nothing decides which is best."""
     broadcast_buffers(run.accelerator, run.accelerator.unwrap_model(run.learner.model))
     with run.learner.average.applied() if run.learner.average is not None else nullcontext():
         score, best = validation_score(run, logs), run.progress.best_score
@@ -265,7 +265,7 @@ def evaluate_and_save(run: Run, folder: RunFolder, logs: Logs) -> None:
 
 
 def validation_score(run: Run, logs: Logs) -> float | None:
-    """The metric that decides which model is the best, on every process; None where the recipe names no validation split."""
+    """The metric that decides which model is best, on every process; None if the recipe names no validation split."""
     split, accelerator, score = run.data.validation, run.accelerator, None
     if split is None:
         return None
@@ -289,7 +289,7 @@ def metric(metrics: dict[str, Any], name: str) -> float:
     """A metric by its dotted name.
 
     Raises:
-        DataError: the validation split has no label that decides it.
+        DataError: the validation split has no label for it.
     """
     value: Any = metrics
     for key in name.split("."):
@@ -312,7 +312,7 @@ def from_main_process(accelerator: Accelerator, values: Value) -> Value:
 
 
 def save_model(accelerator: Accelerator, model: torch.nn.Module, folder: Path) -> None:
-    """Writes the model for inference, in place of the one that is there; all processes call it."""
+    """Writes the model for inference, in place of an earlier one; all processes call it."""
     weights = accelerator.get_state_dict(model)
     if accelerator.is_main_process:
         with written_folder(folder) as partial:
@@ -321,7 +321,7 @@ def save_model(accelerator: Accelerator, model: torch.nn.Module, folder: Path) -
 
 
 def try_one_step(run: Run) -> dict[str, Any] | None:
-    """One optimizer step, of which nothing is kept."""
+    """The result of a dry run, on the main process: one optimizer step, of which nothing is kept."""
     losses = train_step(run, next(steps_left(run)))
     run.data.batches.close()
     if not run.accelerator.is_main_process:
@@ -330,7 +330,7 @@ def try_one_step(run: Run) -> dict[str, Any] | None:
 
 
 def finish(run: Run, folder: RunFolder) -> dict[str, Any] | None:
-    """What a finished run says of itself."""
+    """The result of a finished run, on the main process; None on the others."""
     run.data.batches.close()
     left_out = left_out_rows(run)
     if not run.accelerator.is_main_process:
@@ -348,7 +348,7 @@ def finish(run: Run, folder: RunFolder) -> dict[str, Any] | None:
 
 
 def left_out_rows(run: Run) -> int:
-    """Different rows that were left out because they cannot be decoded, added up over the processes; all processes call it."""
+    """How many different rows were left out because they cannot be decoded, summed over processes; all processes call it."""
     if run.data.skipped is None:
         return 0
     own = torch.tensor([len(run.data.skipped)], device=run.accelerator.device)

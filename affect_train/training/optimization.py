@@ -1,4 +1,4 @@
-"""What each parameter learns at: some with weight decay and some without, layers at their own rates, and the rate over time."""
+"""The learning rate and weight decay of each parameter, by layer and over time."""
 
 import math
 import re
@@ -11,16 +11,16 @@ from affect_train.recipe.recipe import Recipe
 from affect_train.recipe.training import OptimizerOptions
 
 LAYER = re.compile(r"(?:^|\.)(?:layers?|blocks?|stages?)\.(\d+)(?=\.)")
-"""What numbers a layer in the names of transformers' backbones; a stage's number comes before that of a layer inside it."""
+"""Finds the number of a layer in parameter names of transformers' backbones; the number of a stage comes before that of a layer in it."""
 
 
 def optimizer_parameters(model: torch.nn.Module, options: OptimizerOptions) -> list[dict[str, Any]]:
-    """The learning parameters: matrices and kernels with weight decay, biases, scales and other vectors without.
+    """Groups of trainable parameters: matrices and kernels have weight decay; biases, scales and other vectors have none.
 
-    With layer decay each layer of the backbone has two entries of its own, whose rate is ``layer_decay`` times that of the layer above; the
-    topmost layer stands below the heads, the embeddings below the first layer.
+    With layer decay, each layer of the backbone has two groups of its own. Their rate is ``layer_decay`` times that of the layer above. The heads are
+    above the topmost layer, the embeddings below the first.
 
-    Source: Clark et al., *ELECTRA* (arXiv 2003.10555); Bao et al., *BEiT* (arXiv 2106.08254).
+    Sources: Clark et al., *ELECTRA* (arXiv 2003.10555); Bao et al., *BEiT* (arXiv 2106.08254).
     """
     learning = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
     depths = layer_depths([name for name, _ in model.named_parameters()]) if options.layer_decay < 1 else {}
@@ -39,8 +39,8 @@ def optimizer_parameters(model: torch.nn.Module, options: OptimizerOptions) -> l
 def layer_depths(names: list[str]) -> dict[str, int]:
     """For every parameter of a model, in the order of definition, how many layers lie below it.
 
-    0 for what comes before the backbone's first layer, 1 for the first layer, and so on; what follows a layer inside the backbone counts to it, and
-    everything outside of the backbone stands one above the topmost layer.
+    0 before the backbone's first layer, 1 for the first layer, and so on. Parameters that follow a layer inside the backbone belong to it; everything
+    outside of the backbone is one above the topmost layer.
     """
     numbers = {name: tuple(map(int, LAYER.findall(name))) for name in names if name.startswith("backbone.")}
     order = {
@@ -55,7 +55,7 @@ def layer_depths(names: list[str]) -> dict[str, int]:
 
 
 def learning_rate_factor(recipe: Recipe, steps: int) -> Callable[[int], float]:
-    """From the number of steps done to what the learning rate is multiplied by: a linear warm-up, then constant or half a cosine down to 0."""
+    """From the number of steps done to the factor of the learning rate: a linear warm-up, then constant or half a cosine down to 0."""
     warmup, cosine = recipe.schedule.warmup_steps, recipe.schedule.name == "cosine"
 
     def factor(step: int) -> float:

@@ -1,4 +1,4 @@
-"""Whether a run folder holds a run of the same recipe on the same data, so that training may go on with it, or go on longer."""
+"""Whether a run folder holds a run of the same recipe on the same data, so that training may go on."""
 
 import json
 from typing import Any
@@ -23,13 +23,13 @@ FREE_TO_CHANGE = (
     "training.patience",
     "training.record_rows",
 )
-"""Entries that change neither the batches nor the weights of the steps that were done."""
+"""Entries of a recipe that may differ: they change neither the batches nor the weights of the steps done."""
 
 LENGTH = ("training.epochs", "training.max_steps")
 
 
 def write_run(folder: RunFolder, recipe: Recipe, contents: dict[str, Any]) -> None:
-    """Writes what a later start of the run is compared with, without a path of this machine."""
+    """Writes what a later start of the run is compared with: recipe and contents, without a path of this machine."""
     write_json(folder.contents, contents)
     portable(recipe).write(folder.recipe)
 
@@ -37,21 +37,21 @@ def write_run(folder: RunFolder, recipe: Recipe, contents: dict[str, Any]) -> No
 def check_same_run(
     folder: RunFolder, recipe: Recipe, contents: dict[str, Any], progress: Progress, total_steps: int
 ) -> None:
-    """Makes sure that a run folder's checkpoints were trained by this recipe on these data.
+    """Refuses to go on with a run of another recipe or other data.
 
     Args:
         folder: of the run.
-        recipe: by which it is to go on.
+        recipe: with which it is to go on.
         contents: what it reads now, from `contents.contents_of`.
         progress: of the last checkpoint.
-        total_steps: that the run is to have now. More than before are well where the run had done all of them.
+        total_steps: of the run by this recipe. It may be more than before if the run had done all of its steps.
 
     Raises:
-        UsageError: something differs that decides the weights; all of it is named.
+        UsageError: names everything that differs and would change the weights.
     """
     then = _contents(folder)
     before, now = (_entries(value.model_dump(mode="json")) for value in (read_recipe(folder.recipe), portable(recipe)))
-    # Of what may be a path of this machine its contents are compared, not how it is spelled.
+    # Paths of this machine may be spelled differently: their contents are compared instead.
     places: set[str] = {key for key in ("dataset", "dataset.path") if key in before and key in now}
     if None not in (then["backbone"], contents["backbone"]):
         places.add("model.backbone")

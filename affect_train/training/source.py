@@ -1,4 +1,4 @@
-"""The dataset of a run, opened once and held against the recipe before anything else is loaded."""
+"""The dataset of a run, opened once and compared with the recipe before anything else is loaded."""
 
 from affect_data.dataset.folder import DatasetFolder
 from affect_data.dataset.kinds.features import FEATURES, FeatureProvenance
@@ -8,17 +8,17 @@ from affect_train.recipe.recipe import Recipe
 
 
 def open_training_source(recipe: Recipe, folder: DatasetFolder | None = None) -> Source:
-    """The dataset of a recipe; quick, so that a run on an unbuilt one ends before anything else is loaded.
+    """The dataset of a recipe. It opens quickly, so that a run without its dataset ends before anything else is loaded.
 
     Args:
         recipe: of the run.
-        folder: the recipe's dataset where it is open already.
+        folder: the recipe's dataset, if it is open already.
 
     Raises:
-        NotADatasetError: it is not built.
-        SourceError: it is no dataset folder, and cannot be opened.
-        UnknownNameError: it lacks a split, a teacher or the features that the recipe names.
-        StaleGroupError: these were made for other rows or labels.
+        NotADatasetError: the dataset is not built.
+        SourceError: the dataset is no dataset folder, and cannot be opened.
+        UnknownNameError: the dataset lacks a split, a teacher or the features that the recipe names.
+        StaleGroupError: soft labels or features were made for other rows or labels.
     """
     source = open_recipe_source(recipe.dataset) if folder is None else OwnFolder(folder)
     for split in filter(None, (recipe.training.split, recipe.training.validation_split)):
@@ -31,11 +31,11 @@ def open_training_source(recipe: Recipe, folder: DatasetFolder | None = None) ->
 
 
 def feature_provenance(recipe: Recipe, source: Source) -> FeatureProvenance | None:
-    """Where the stored features of a recipe come from; None where it names none.
+    """The provenance of the stored features that a recipe names; None if it names none.
 
     Raises:
         UnknownNameError: the dataset has no features of this name.
-        StaleGroupError: they were made for other rows or labels.
+        StaleGroupError: the features were made for other rows or labels.
     """
     if recipe.model.features is None:
         return None

@@ -1,6 +1,6 @@
-"""Nested state of tensors and plain values as two files that run no code: a safetensors file and a JSON file.
+"""Nested state of tensors and plain values as two files: a safetensors file and a JSON file.
 
-``torch.save`` and Accelerate's ``save_state`` write pickles, and reading one runs what it says.
+Reading these runs no code. ``torch.save`` and Accelerate's ``save_state`` write pickles, which may run any code when they are read.
 """
 
 from collections.abc import Mapping
@@ -21,19 +21,19 @@ VALUES: Final = ".json"
 
 
 class StateError(ValueError):
-    """Files that are not those of a state, or a value that no such file can hold."""
+    """The files hold no state, or a state has a value that they cannot hold."""
 
 
 def save_state(folder: Path, name: str, state: object) -> None:
-    """Writes a state to ``<name>.json`` and, where it has tensors, ``<name>.safetensors``, in which they have the names that they have in the state.
+    """Writes a state to ``<name>.json`` and its tensors, if any, to ``<name>.safetensors``, named by their place in the state.
 
     Args:
-        folder: exists.
-        name: of the state; the file names begin with it.
+        folder: an existing folder.
+        name: of the state, with which the file names begin.
         state: tensors, numpy arrays, numbers, strings, None, and lists, tuples and mappings of these; keys are strings or integers.
 
     Raises:
-        StateError: it holds something else.
+        StateError: the state holds something else.
     """
     tensors: dict[str, Tensor] = {}
     values = _encoded(state, "", tensors)
@@ -60,7 +60,7 @@ def _encoded(value: object, path: str, tensors: dict[str, Tensor]) -> Any:  # no
     if value is None or isinstance(value, bool | int | float | str):
         return value
     if isinstance(value, Tensor):
-        # A copy: two names of one memory cannot stand in one file.
+        # A copy, because a safetensors file cannot hold two names of one memory.
         tensors[path or "value"] = value.detach().cpu().clone().contiguous()
         return {"tensor": path or "value"}
     if isinstance(value, np.ndarray):

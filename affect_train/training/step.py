@@ -28,16 +28,16 @@ def optimizer_step(
     number: int,
     clip_norm: float | None = None,
 ) -> dict[str, float]:
-    """Changes the weights by one step; gives the value of every loss term.
+    """The value of every loss term; the weights change by one step.
 
-    The gradient is that of all micro-batches of all processes as one batch.
+    The gradient is that of one batch with the micro-batches of all processes.
 
     Args:
         accelerator: of this process.
         learner: what learns.
         micro_batches: this process's micro-batches.
         number: of the step, from 1; for messages.
-        clip_norm: largest norm of the gradient.
+        clip_norm: largest norm of the gradient; None: any.
 
     Raises:
         NonFiniteLossError: a term is NaN or infinite; no weight was changed.
@@ -59,7 +59,7 @@ def optimizer_step(
 
 
 def without_wrapper(optimizer: Any) -> Any:  # noqa: ANN401 - Accelerate's class, or what DeepSpeed makes of it
-    """The torch optimizer itself where Accelerate's wrapper adds nothing to a step but the time of looking for a package on disk."""
+    """The torch optimizer itself if Accelerate's wrapper adds nothing but time: at every step it looks for a package on disk."""
     plain = (
         type(optimizer) is AcceleratedOptimizer
         and optimizer.scaler is None
@@ -69,7 +69,7 @@ def without_wrapper(optimizer: Any) -> Any:  # noqa: ANN401 - Accelerate's class
 
 
 def back_propagate(accelerator: Accelerator, loss: Tensor) -> None:
-    """``accelerator.backward``, without its division by one where that is all it adds."""
+    """Back-propagates as ``accelerator.backward`` does, but skips its division by 1 if that is all it would add."""
     adds_nothing = accelerator.scaler is None and accelerator.distributed_type in UNWRAPPED
     if adds_nothing and accelerator.gradient_accumulation_steps == 1:
         torch.autograd.backward(loss)
@@ -80,7 +80,7 @@ def back_propagate(accelerator: Accelerator, loss: Tensor) -> None:
 def accumulate_gradients(
     accelerator: Accelerator, learner: Learner, micro_batches: Sequence[AffectBatch], *, number: int
 ) -> dict[str, float]:
-    """Back-propagates through every micro-batch; gives the value of every loss term. See `optimizer_step`."""
+    """The value of every loss term, summed over the micro-batches; back-propagates through each."""
     counts = step_counts(accelerator, learner, micro_batches) if len(micro_batches) > 1 else None
     merged = None
     if len(micro_batches) > 1 and learner.terms.needs_step_statistics:
@@ -118,8 +118,8 @@ def step_statistics(
 ) -> dict[str, Tensor]:
     """For every concordance, its statistics over all micro-batches of a step and all processes.
 
-    Costs a forward pass without gradient for each micro-batch. It draws the same dropout as the pass with gradient after it, and leaves the
-    running statistics of batch normalisation as they were. (A compiled model may draw another dropout in each: then the concordance is of the first.)
+    It costs a forward pass without gradient for each micro-batch. This pass draws the same dropout as the later pass with gradient, and leaves the
+    running statistics of batch normalisation as they were. (A compiled model may draw different dropout; the concordance is then that of this pass.)
     """
     buffers = [(buffer, buffer.clone()) for buffer in learner.model.buffers()]
     sums: dict[str, Tensor] = {}
@@ -138,7 +138,7 @@ def step_statistics(
 
 
 def sum_over_processes(accelerator: Accelerator) -> AllReduce:
-    """From a tensor to its sum over all processes."""
+    """A function from a tensor to its sum over all processes."""
     return lambda tensor: accelerator.reduce(tensor, reduction="sum")
 
 
@@ -146,9 +146,9 @@ def finite_values(total: TotalLoss, batch: AffectBatch, number: int) -> dict[str
     """The value of every loss term, as numbers.
 
     Raises:
-        NonFiniteLossError: one is NaN or infinite; names the step, the terms and the rows of this process's batch.
+        NonFiniteLossError: a value is NaN or infinite; names the step, the terms and the rows of this process's batch.
     """
-    # One transfer from the device. The values are sums over all processes, so that all of them stop together.
+    # One transfer from the device. The values are sums over all processes, so all processes stop together.
     loss, *values = torch.stack([total.loss.detach(), *total.values.values()]).tolist()
     named = dict(zip(total.values, values, strict=True))
     broken = [name for name, value in named.items() if not math.isfinite(value)]

@@ -1,4 +1,4 @@
-"""The windows that a recipe trains on, and which of them take turns in the batches."""
+"""The windows that a recipe trains on, and the pools of windows that batches are drawn from."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -35,7 +35,7 @@ def training_windows(recipe: Recipe, dataset: "Dataset", kept: NDArray[np.bool_]
 
 
 def pools_of_windows(recipe: Recipe, pools: Mapping[str, Pool], windows: Windows) -> dict[str, Pool]:
-    """From pools of rows to pools of windows; a database without tracks has none.
+    """Pools of windows from pools of rows; a database without tracks has no pool.
 
     Raises:
         NoWindowsError: all labels of a task are on rows without a track.
@@ -50,7 +50,7 @@ def pools_of_windows(recipe: Recipe, pools: Mapping[str, Pool], windows: Windows
 
 
 def describe_windows(windows: Windows) -> str:
-    """How many windows there are, of how many frames, and what takes no part."""
+    """A line that says how many windows of how many frames there are, and how many rows are in none."""
     frames = len(windows.order)
     left = windows.rows - frames
     return (

@@ -21,10 +21,10 @@ def open_teacher(source: str | Path | Teacher) -> Teacher:
             classifier of transformers.
 
     Raises:
-        NotAModelError: it is none of them.
-        UsageError: a description names what is not there.
+        NotAModelError: the source is none of these.
+        UsageError: a file that a description names is missing.
         RecipeError: a description has mistakes.
-        TeacherError: the model does not fit its description, or its classes have no names of the vocabulary.
+        TeacherError: the model does not fit its description, or the names of its classes are not in the vocabulary.
     """
     if isinstance(source, Teacher):
         return source

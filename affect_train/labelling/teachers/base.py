@@ -1,4 +1,4 @@
-"""What labels faces: a model of any kind, seen through the names of its classes and action units."""
+"""The teacher: a model of any kind that labels faces, known by the names of its classes and action units."""
 
 import hashlib
 from abc import ABC, abstractmethod
@@ -29,14 +29,14 @@ class TeacherError(DataError):
 
 
 class Teacher(ABC):
-    """A model that labels.
+    """A model that labels faces.
 
     Args:
-        name: a run, a folder's name, a file's name or a Hub id; never an absolute path.
-        revision: hash of everything that its logits depend on beside the view, or the Hub's revision.
+        name: of a run, a folder or a file, or a Hub id; never an absolute path.
+        revision: hash of everything that its logits depend on besides the view, or the Hub's revision.
         tasks: what it predicts, in the order of its logits.
         preprocessing: how a face becomes its input.
-        out_of_fold: whether no row is labelled by a model that was trained on it.
+        out_of_fold: True if no row is labelled by a model that was trained on it.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class Teacher(ABC):
 
     @property
     def view(self) -> str:
-        """How it sees the pictures, in words and as the hash of the preprocessing."""
+        """How the teacher sees the pictures, in words, with the hash of the preprocessing."""
         seen = self.preprocessing
         return (
             f"un-augmented square crop around the face box, margin {seen.margin:g}, {seen.image_size} px, "
@@ -65,11 +65,11 @@ class Teacher(ABC):
 
     @property
     def sees_windows(self) -> bool:
-        """Whether what it says of a frame depends on the frames around it."""
+        """Whether the logits of a frame depend on the frames around it."""
         return False
 
     def inputs(self, folder: DatasetFolder, split: str, runtime: Runtime) -> IndexedInputs:  # noqa: ARG002 - for those who take more than pictures
-        """What it is shown of a split; all processes call it."""
+        """The teacher's inputs for a split; all processes call it."""
         return FaceImages(folder.load(split), self.preprocessing)
 
     @abstractmethod
@@ -87,7 +87,7 @@ class Teacher(ABC):
 
 
 def files_digest(files: Iterable[Path]) -> str:
-    """sha256 over the sha256 of files, in their order, hexadecimal."""
+    """The sha256 over the sha256 of each file in order, hexadecimal."""
     digest = hashlib.sha256()
     for file in files:
         with file.open("rb") as stream:

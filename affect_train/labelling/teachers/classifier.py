@@ -1,4 +1,4 @@
-"""Image classifiers of transformers as teachers, by the names of their classes."""
+"""Image classifiers of the library transformers as teachers, by the names of their classes."""
 
 import hashlib
 import re
@@ -64,13 +64,13 @@ class ClassifierTeacher(Teacher):
         return self
 
     def logits(self, pixels: Tensor) -> TeacherLogits:
-        """The logits of the classes and action units that were named, by head."""
+        """The logits of the named classes or action units, float [N, width] by head."""
         found = self.model(torch.addcmul(self._shift, pixels.float(), self._scale)).logits
         return {head: found[:, columns] for head, columns in self._columns.items()}
 
 
 def described_classifier(description: TeacherDescription, path: Path) -> ClassifierTeacher:
-    """The classifier that a description names: a folder beside it, or a Hub id."""
+    """The classifier that a description names: a folder beside the description, or a Hub id."""
     beside = path.parent / description.file
     margin = description.input.margin if description.input is not None else 0.2
     source = beside if beside.is_dir() else description.file

@@ -28,7 +28,7 @@ class GraphTeacher(Teacher):
         path: of the description.
 
     Raises:
-        UsageError: the file or its runtime is not there.
+        UsageError: the file is missing, or its runtime is not installed.
         TeacherError: input or outputs are not as the description says.
     """
 
@@ -44,7 +44,7 @@ class GraphTeacher(Teacher):
         preprocessing = Preprocessing(self.input.size, self.input.margin)
         super().__init__(path.stem, revision.hexdigest(), description.task_set(), preprocessing)
         self._check_input()
-        # Two grey pictures show whether the outputs are what the description says, before a data set is gone through.
+        # Two grey pictures show whether the outputs fit the description, before a whole dataset is labelled.
         self.logits(torch.full((2, 3, self.input.size, self.input.size), 128, dtype=torch.uint8))
 
     @property
@@ -55,12 +55,12 @@ class GraphTeacher(Teacher):
         return f"{super().view}, {given.colour}, {normalised}"
 
     def to(self, device: torch.device) -> "GraphTeacher":
-        """The same teacher: its runtime chooses the device, pixels are wanted in main memory."""
+        """The same teacher: its runtime chooses the device itself, and takes pixels from main memory."""
         del device
         return self
 
     def logits(self, pixels: Tensor) -> TeacherLogits:
-        """The outputs of the graph as logits by head; probabilities and numbers are converted."""
+        """The outputs of the graph as logits, float [N, width] by head; probabilities and numbers are converted."""
         outputs = self._graph.run(model_input(pixels.cpu().numpy(), self.input))
         found: TeacherLogits = {}
         for output in self.description.outputs:
@@ -137,11 +137,11 @@ class GraphTeacher(Teacher):
 
 
 def model_input(pixels: NDArray[np.uint8], given: Input) -> NDArray[np.float32]:
-    """float32 in the layout, colour and range that a description says.
+    """The model's input, float32, in the layout, colour and range that the description gives.
 
     Args:
         pixels: uint8 [N, 3, S, S], RGB.
-        given: the description.
+        given: the description's section ``input``.
     """
     values = pixels.astype(np.float32)
     if given.colour == "grey":

@@ -1,4 +1,4 @@
-"""The description of a foreign model: a small YAML that says what goes in and what the outputs mean, by name."""
+"""The description of a foreign model: a small YAML file that says what goes in and what the outputs mean, by name."""
 
 import importlib.util
 from collections.abc import Iterator, Mapping, Sequence
@@ -32,7 +32,7 @@ class Input(Section):
 
 
 class Output(Section):
-    """What one output of the model means."""
+    """One output of the model: its name, and what its columns mean."""
 
     holds: Literal["expression", "action_units", "valence", "arousal", "valence_arousal"]
     values: Literal["logits", "probabilities", "numbers"]
@@ -53,7 +53,7 @@ class TeacherDescription(Section):
     bins: Annotated[int, Field(ge=2)] = Field(20, description="for valence and arousal given as numbers")
 
     def task_set(self) -> TaskSet:
-        """What the outputs hold, by the names of the vocabulary."""
+        """The heads that the outputs give, by the names of the vocabulary."""
         by_kind = {output.holds: output for output in self.outputs}
         classes = by_kind["expression"].classes if "expression" in by_kind else ()
         units = by_kind["action_units"].action_units if "action_units" in by_kind else ()
@@ -80,14 +80,14 @@ def model_file(description: TeacherDescription, path: Path) -> Path:
         path: of the description.
 
     Raises:
-        UsageError: the file or the package that ships it is not there.
+        UsageError: the file is missing, or the package that ships it is not installed.
     """
     if description.package is None:
         file = path.parent / description.file
         if not file.exists():
             raise UsageError(f"{path}: file: '{description.file}' does not exist beside the description")
         return file
-    # Looking a package up does not import it: what it depends on need not be installed.
+    # Found without importing the package, so that its own dependencies need not be installed.
     found = importlib.util.find_spec(description.package)
     if found is None or not found.submodule_search_locations:
         raise UsageError(

@@ -1,4 +1,4 @@
-"""The files beside an ONNX model that hold its tensors: the model names them, and the runtime reads them."""
+"""The files beside an ONNX model that hold its tensors. The model names them and the runtime reads them, so the names are checked."""
 
 import mmap
 from collections.abc import Iterator, Mapping
@@ -18,21 +18,21 @@ _INSIDE: Final[Mapping[str, Mapping[int, str]]] = {
     "sparse": {1: "tensor", 2: "tensor"},
     "tensor": {13: "entry"},
 }
-"""Which field of which message holds which message, in onnx.proto; other fields hold no tensor."""
+"""By message of onnx.proto, the fields that may hold a tensor, and the message in each; other fields hold none."""
 
 _KEY: Final = 1
 _VALUE: Final = 2
 _DEPTH: Final = 200
 _FIXED: Final = {1: 8, 5: 4}
-"""Bytes of the wire types that have a fixed length."""
+"""Length in bytes of the wire types that have a fixed one."""
 
 
 def external_files(file: Path) -> list[Path]:
-    """The files that hold tensors of an ONNX model, sorted, each once; none where all of them are in the model.
+    """The files that hold tensors of an ONNX model, sorted, each once; empty if the model holds all of them itself.
 
     Raises:
         TeacherError: the file is no ONNX model, or a named file is not there.
-        OutsideError: a named file is outside of the model's folder.
+        OutsideError: a named file lies outside of the model's folder.
     """
     folder = ConfinedFolder(file.parent)
     names = _names(file)
@@ -58,7 +58,7 @@ def _names(file: Path) -> list[str]:
 
 
 def _locations(data: mmap.mmap, start: int, end: int, message: str, depth: int) -> Iterator[str]:
-    """The values of the entries ``location`` of all tensors in a message; what else it holds is passed over."""
+    """The entry ``location`` of every tensor in a message; everything else is skipped."""
     if depth > _DEPTH:
         raise ValueError("its parts stand too deep in one another")
     for field, place, stop in _fields(data, start, end):

@@ -18,7 +18,7 @@ INSTALL = "pip install 'affectkit[teachers]'"
 
 
 class MissingRuntimeError(UsageError):
-    """What runs a model's file is not installed."""
+    """The package that runs a model's file is not installed."""
 
     def __init__(self, file: Path, package: str) -> None:
         super().__init__(f"'{file.name}' needs the package '{package}', which is not installed: {INSTALL}")
@@ -28,8 +28,8 @@ class Graph(ABC):
     """A model file: one input, named outputs.
 
     Attributes:
-        shape: of the input, None where any size goes.
-        files: all that the model is made of.
+        shape: of the input; None where a side may have any size.
+        files: all files that the model consists of.
     """
 
     shape: tuple[int | None, ...]
@@ -37,7 +37,7 @@ class Graph(ABC):
 
     @abstractmethod
     def run(self, batch: NDArray[np.float32]) -> Arrays:
-        """The outputs of a batch by name; a graph whose batch size is fixed runs once for each."""
+        """The outputs of a batch by name. A graph with another, fixed batch size runs once for each item."""
 
 
 class OnnxGraph(Graph):
@@ -49,7 +49,7 @@ class OnnxGraph(Graph):
 
     Raises:
         MissingRuntimeError: onnxruntime is not installed.
-        TeacherError: the file is no ONNX model, has no such input, or names files outside of its folder.
+        TeacherError: the file is no ONNX model, lacks the input, or names files outside of its folder.
     """
 
     def __init__(self, file: Path, input_name: str | None = None) -> None:
@@ -63,7 +63,7 @@ class OnnxGraph(Graph):
         try:
             providers = onnxruntime.get_available_providers()
             self._session = onnxruntime.InferenceSession(str(file), options, providers=providers)
-        except Exception as error:  # the runtime's own exceptions have no common base
+        except Exception as error:  # the runtime's exceptions have no common base class
             raise TeacherError(
                 file.name, f"onnxruntime cannot load it ({_one_line(error)})", "Export it again"
             ) from error
@@ -100,7 +100,7 @@ class TfliteGraph(Graph):
 
     Raises:
         MissingRuntimeError: ai-edge-litert is not installed.
-        TeacherError: the file is no TFLite model, or has no such input.
+        TeacherError: the file is no TFLite model, or lacks the input.
     """
 
     def __init__(self, file: Path, input_name: str | None = None) -> None:
@@ -116,12 +116,12 @@ class TfliteGraph(Graph):
         self.files = (file,)
         inputs = {details["name"]: details for details in self._interpreter.get_input_details()}
         self._details = inputs[_only(file, "input", input_name, inputs)]
-        # Converters write the batch size 1 where they mean any; the interpreter can be resized.
+        # Converters write a batch size of 1 where they mean any: the interpreter can be resized.
         self.shape = (None, *(int(side) if side > 0 else None for side in self._details["shape_signature"][1:]))
         self._batch = int(self._details["shape"][0])
 
     def run(self, batch: NDArray[np.float32]) -> Arrays:
-        """The outputs of a batch by name, in float where the file is quantised; the interpreter is resized to the batch."""
+        """The outputs of a batch by name, converted to float if they are quantised; the interpreter is resized to the batch."""
         if len(batch) != self._batch:
             self._interpreter.resize_tensor_input(self._details["index"], batch.shape, strict=False)
             self._interpreter.allocate_tensors()
@@ -153,7 +153,7 @@ def _dequantised(values: NDArray[Any], details: Mapping[str, Any]) -> NDArray[An
     if np.issubdtype(values.dtype, np.integer) and scale:
         real: NDArray[Any] = (values.astype(np.float32) - zero) * scale
         return real
-    # A copy: the interpreter's memory is written again by the next batch.
+    # A copy, because the next batch overwrites the interpreter's memory.
     return np.array(values)
 
 

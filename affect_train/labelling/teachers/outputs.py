@@ -1,4 +1,4 @@
-"""From what a foreign model puts out to logits by head."""
+"""From the outputs of a foreign model to logits by head."""
 
 from collections.abc import Sequence
 
@@ -12,19 +12,19 @@ SMALLEST = 1e-7
 
 
 def logits_of_classes(probabilities: Tensor) -> Tensor:
-    """Logits [N, C] whose softmax is `probabilities`."""
+    """Logits, float32 [N, C], whose softmax is `probabilities`."""
     return probabilities.double().clamp(min=SMALLEST).log().float()
 
 
 def logits_of_units(probabilities: Tensor) -> Tensor:
-    """Logits [N, A] whose sigmoid is `probabilities`."""
+    """Logits, float32 [N, A], whose sigmoid is `probabilities`."""
     return probabilities.double().clamp(SMALLEST, 1 - SMALLEST).logit().float()
 
 
 def logits_of_numbers(values: Tensor, bins: int) -> Tensor:
-    """Logits [N, bins] of a distribution whose expectation over the bins' centres is `values`.
+    """Logits, float [N, bins], of a distribution whose expectation over the bins' centres is `values`.
 
-    Each number is shared between the two nearest centres; beyond the outermost centres it becomes these.
+    The probability is shared between the two centres nearest to the number. A number beyond the outermost centre becomes that centre.
 
     Args:
         values: float [N] in [-1, 1].

@@ -23,7 +23,7 @@ class AffectTeacher(Teacher):
     """The model of a run folder or model folder.
 
     Raises:
-        NotAModelError: there is none.
+        NotAModelError: the folder holds no model.
     """
 
     def __init__(self, path: Path | str) -> None:
@@ -46,14 +46,14 @@ class AffectTeacher(Teacher):
 
     @property
     def view(self) -> str:
-        """The crop, and the windows of frames where the model has a recurrent stage."""
+        """The crop, and the windows of frames if the model has a recurrent stage."""
         if not self.sees_windows:
             return super().view
         options = TemporalOptions(**self.model.config.temporal)
         return f"{super().view}, windows of {options.window} frames every {options.strides[1]}"
 
     def inputs(self, folder: DatasetFolder, split: str, runtime: Runtime) -> IndexedInputs:
-        """Pictures, or windows of features where it has a recurrent stage."""
+        """Pictures, or windows of features if the model has a recurrent stage."""
         return inputs_of(self.model, self.preprocessing, folder, split, runtime)
 
     def logits(self, pixels: Tensor) -> TeacherLogits:
@@ -61,17 +61,17 @@ class AffectTeacher(Teacher):
         return logits_of(self.model(pixels))
 
     def label(self, split: str, faces: FaceBatch) -> TeacherLogits:  # noqa: ARG002 - the same for every split
-        """The logits of rows of a dataset, each frame of a window beside the others."""
+        """The logits of rows of a dataset; the frames of a window are read together."""
         shown = faces.to(self.device)
         with torch.inference_mode():
             return logits_of(self.model(shown.inputs, shown.places))
 
 
 def weights_digest(source: Path) -> str:
-    """sha256 of a model's weight files, hexadecimal.
+    """The sha256 of a model's weight files, hexadecimal.
 
     Raises:
-        NotAModelError: there are none.
+        NotAModelError: there are no weight files.
     """
     files = sorted(source.glob(WEIGHTS))
     if not files:
