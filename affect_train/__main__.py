@@ -1,10 +1,10 @@
-"""``python -m affect_train RECIPE key=value ...`` trains; with a command's name first it is ``affect-train``."""
+"""``python -m affect_train RECIPE key=value ...`` trains; with the name of a command first, it runs that command of ``affect-train``."""
 
 from affect_data.entry import run_entry_point
 
 
 def main() -> None:
-    """Runs the command ``affect-train``, which is imported only where Ctrl-C ends it in an orderly way."""
+    """Runs the command ``affect-train``. It is imported inside, so that Ctrl-C during the import also ends it in an orderly way."""
     run_entry_point(_command)
 
 

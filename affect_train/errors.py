@@ -1,4 +1,4 @@
-"""Every error of training that a user can meet, beside those of `affect_data.errors`."""
+"""Every error of training that a user can meet, besides those of `affect_data.errors`."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,7 +23,7 @@ class NotAModelError(DataError):
 
 
 class ModelMismatchError(DataError):
-    """A model, a dataset and soft labels that do not fit one another."""
+    """A model, a dataset or soft labels that do not fit one another."""
 
     def __init__(self, what: str, found: str, expected: str, remedy: str) -> None:
         super().__init__(f"{what}: found {found}; expected {expected}; to fix: {remedy}")

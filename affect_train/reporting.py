@@ -1,4 +1,4 @@
-"""What a run says while it runs: bars on a terminal, plain lines elsewhere, always on stderr and from one process."""
+"""What a run prints while it runs: bars on a terminal, plain lines elsewhere, always on stderr and from one process."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,9 +23,9 @@ class Reporter:
 
     @contextmanager
     def bar(self, description: str, total: int | None, done: int = 0) -> Iterator[Callable[[int], None]]:
-        """A progress bar on a terminal, nothing elsewhere; gives what is to be called with the number of items that were done.
+        """A progress bar on a terminal, nothing elsewhere; yields a function to call with the number of items done.
 
-        A total of None is not known yet.
+        A total of None means that it is not known yet.
         """
         if not self.console.is_terminal or self.console.quiet:
             yield lambda count: None  # noqa: ARG005

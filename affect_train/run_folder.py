@@ -1,4 +1,4 @@
-"""The folder of a training run: where its parts lie, its lock, and its logs."""
+"""The folder of a training run: the paths of its parts, its lock, and its logs."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -19,7 +19,7 @@ MODEL_CONFIG = "config.json"
 
 
 class RunFolder:
-    """The parts of a run.
+    """The paths of the parts of a run.
 
     Args:
         path: the folder; it need not exist yet.
@@ -46,10 +46,10 @@ class RunFolder:
 
 @contextmanager
 def run_lock(folder: RunFolder, accelerator: "Accelerator") -> Iterator[None]:
-    """Holds a run's folder, so that no second run writes to it; all processes call it. A killed run holds it no longer.
+    """Locks a run's folder against a second run; all processes call it. The lock of a killed run is free again.
 
     Raises:
-        UsageError: another run holds it; on every process.
+        UsageError: another run holds the lock; raised on every process.
     """
     handle = try_lock(folder.lock) if accelerator.is_main_process else None
     if not agreed(accelerator, int(handle is not None or not accelerator.is_main_process)):
@@ -62,7 +62,7 @@ def run_lock(folder: RunFolder, accelerator: "Accelerator") -> Iterator[None]:
 
 
 def agreed(accelerator: "Accelerator", verdict: int) -> bool:
-    """Whether all processes say 1."""
+    """Whether the verdict of every process is 1."""
     import torch
 
     said = torch.tensor([verdict], device=accelerator.device)
@@ -70,10 +70,10 @@ def agreed(accelerator: "Accelerator", verdict: int) -> bool:
 
 
 def model_folder(path: Path | str) -> Path:
-    """The folder that holds a model: `path` itself, or the model of the run `path`.
+    """The folder that holds a model: `path` itself, or the model folder of the run `path`.
 
     Raises:
-        NotAModelError: neither does.
+        NotAModelError: neither holds a model.
     """
     path = Path(path)
     if not path.is_dir():
@@ -101,7 +101,7 @@ class LineLog:
 
     Args:
         path: the file.
-        resume_at: a resumed run's step: lines of later steps are dropped, as they will be written again. 0 starts the file anew.
+        resume_at: step at which a run resumes: lines of later steps are dropped, because they will be written again. 0 starts the file anew.
     """
 
     def __init__(self, path: Path, resume_at: int) -> None:
@@ -110,7 +110,7 @@ class LineLog:
         write_text(path, "".join(kept))
 
     def lines(self) -> list[dict[str, Any]]:
-        """The lines that are there."""
+        """The documents of all lines."""
         return [json.loads(text) for text in self._path.read_text(encoding="utf-8").splitlines()]
 
     def write(self, values: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""What a command works with in this process: Accelerate, a reporter, and processes that decode."""
+"""What a command needs in this process: Accelerate, a reporter, and the number of loader processes."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from affect_train.reporting import Reporter
 
 @dataclass(frozen=True)
 class Runtime:
-    """What training, inference and labelling are handed.
+    """What training, inference and labelling need from their process.
 
     Attributes:
         accelerator: tells the processes apart and names the device.
@@ -24,14 +24,14 @@ class Runtime:
 
     @classmethod
     def start(cls, accelerator: Accelerator | None = None, *, workers: int = 0) -> "Runtime":
-        """The runtime of a command, with an Accelerator of its own where none is given."""
+        """The runtime of a command, with a new Accelerator if none is given."""
         accelerator = accelerator or build_accelerator()
         return cls(accelerator, Reporter(speaks=accelerator.is_main_process), workers)
 
 
 def build_accelerator(**options: object) -> Accelerator:
-    """The Accelerator of this process: on an accelerator device where there is one, else on the CPU.
+    """The Accelerator of this process: on an accelerator device if there is one, otherwise on the CPU.
 
-    ``cpu=True`` is what makes ``accelerate launch --multi_gpu --num_processes 2`` run on a machine without a GPU.
+    Without a GPU, only ``cpu=True`` lets ``accelerate launch --multi_gpu --num_processes 2`` run.
     """
     return Accelerator(cpu=not torch.accelerator.is_available(), **options)

@@ -22,7 +22,7 @@ class TaskSet:
         valence_arousal_bins: bins for each axis over [-1, 1]; 0 where there is no valence-arousal head.
 
     Raises:
-        ValueError: an action unit or class is unknown or named twice, there is a single class or bin, or there is no head at all.
+        ValueError: an action unit or class is unknown or named twice, a head has a single class or bin, or there is no head at all.
     """
 
     action_units: tuple[int, ...] = ()

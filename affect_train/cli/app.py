@@ -23,7 +23,7 @@ from affect_train.cli.common import Debug, Json, Workers, leave_process_group, n
 if TYPE_CHECKING:
     from affect_train.recipe.recipe import Recipe
 
-# What libraries show of their own, at loading and saving a model, is in no one's way.
+# Libraries show bars of their own when they load and save models: they would disturb ours.
 os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
 
 app = typer.Typer(
@@ -94,14 +94,14 @@ def train(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Train what a recipe says; a run that was killed goes on where it stopped.
+    """Train by a recipe; a run that was killed goes on where it stopped.
 
-    The same as `python -m affect_train RECIPE [KEY=VALUE]...`, which is what `accelerate launch` takes.
+    The same as `python -m affect_train RECIPE [KEY=VALUE]...`, the form that `accelerate launch` takes.
     """
     validated = _read_recipe(recipe, overrides)
     from affect_data.dataset.folder import open_dataset
 
-    # Before everything that takes seconds to load.
+    # Opened before the imports that take seconds, so that a missing dataset is reported at once.
     folder = open_dataset(validated.dataset) if isinstance(validated.dataset, str) else None
     from affect_train.training.loop import train as run_training
 
@@ -129,7 +129,7 @@ def train(
 
 @app.command(epilog="Example: `affect-train validate recipes/demo/teacher.yaml`")
 def validate(recipe: RecipePath, overrides: Overrides = None, as_json: Json = False) -> None:
-    """List every mistake of a recipe at once, without data or GPU; print the resolved recipe where there is none."""
+    """List every mistake of a recipe at once, without data or GPU; print the resolved recipe if there is none."""
     resolved = _read_recipe(recipe, overrides)
     if as_json:
         print_json(resolved.model_dump(mode="json"))
@@ -145,7 +145,7 @@ def label(
     workers: Workers = 0,
     as_json: Json = False,
 ) -> None:
-    """Write a teacher's logits for every row of every split back into the dataset; what was killed goes on where it stopped."""
+    """Write a teacher's logits for every row of every split into the dataset; a run that was killed goes on where it stopped."""
     from affect_train.labelling.label import label as run_label
 
     result = run_label(teacher, dataset, name, workers=workers)
@@ -176,7 +176,7 @@ def features(
     workers: Workers = 0,
     as_json: Json = False,
 ) -> None:
-    """Store a backbone's features of every row, so that heads can be trained without decoding an image."""
+    """Store a backbone's features of every row, so that heads can be trained without decoding images."""
     from affect_train.inference.features import store_features
 
     result = store_features(model, dataset, name, image_size=image_size, margin=margin, workers=workers)
@@ -275,7 +275,7 @@ def predict(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Print the labels of pictures."""
+    """Print a model's predictions for pictures."""
     from affect_train.inference.predict import predict as run_predict
 
     results = run_predict(run, images, sequence=sequence, as_is=crop is not None)
@@ -292,10 +292,10 @@ def predict(
 
 
 def run_command(words: Sequence[str]) -> object:
-    """Runs a command of `affect-data` or `affect-train` in this process, program first; gives its exit status, or None for 0.
+    """The exit status of a command of `affect-data` or `affect-train` run in this process (program first); None for 0.
 
     Raises:
-        KeyboardInterrupt: it was interrupted, which is no failure of the command.
+        KeyboardInterrupt: the command was interrupted, which is not a failure of it.
     """
     program, *arguments = words
     try:
@@ -319,11 +319,11 @@ cli_separation.register(app)
 
 
 def main_with_recipe(arguments: list[str]) -> list[str]:
-    """The arguments with ``train`` before them where they name no command, so that ``python -m affect_train RECIPE`` trains."""
+    """The arguments, with ``train`` before them if they name no command, so that ``python -m affect_train RECIPE`` trains."""
     words = [argument for argument in arguments if not argument.startswith("-")]
     return ["train", *arguments] if words and words[0] not in COMMANDS else arguments
 
 
 def module_main() -> None:
-    """What ``python -m affect_train`` does."""
+    """Runs ``python -m affect_train``."""
     main(main_with_recipe(sys.argv[1:]))

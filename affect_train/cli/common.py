@@ -1,4 +1,4 @@
-"""What the commands of ``affect-train`` share: options, how they print, and how their processes end."""
+"""What the commands of ``affect-train`` share: options, printing, and the end of their processes."""
 
 import json
 import sys
@@ -30,7 +30,7 @@ def named_fold(text: str) -> "HeldOutOptions":
     """The fold that ``NAME:NUMBER`` names.
 
     Raises:
-        UsageError: it is not of this form.
+        UsageError: the text does not have this form.
     """
     from affect_train.recipe.section import HeldOutOptions
 
@@ -41,8 +41,8 @@ def named_fold(text: str) -> "HeldOutOptions":
 
 
 def leave_process_group() -> None:
-    """Ends the use of several processes: torch complains where a process ends inside a group."""
-    # Without several processes torch.distributed is not in use, and importing it takes seconds.
+    """Leaves torch's process group, if there is one: torch complains about processes that end inside a group."""
+    # Not imported: a command without several processes does not use it, and the import takes seconds.
     distributed = sys.modules.get("torch.distributed")
     if distributed is not None and distributed.is_available() and distributed.is_initialized():
         distributed.destroy_process_group()

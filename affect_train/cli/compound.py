@@ -44,7 +44,7 @@ def compound(
     workers: Workers = 0,
     as_json: Json = False,
 ) -> None:
-    """Name compound expressions with a model that never saw one, by the rule of FaceBehaviorNet; with examples, by a new last layer beside it."""
+    """Name compound expressions with a model that never learned them: by the rule of FaceBehaviorNet, or with examples and a new last layer."""
     from affect_train.evaluation.compound import evaluate_compound
     from affect_train.evaluation.compound_rule import RAF_DB
 
@@ -72,7 +72,7 @@ def compound(
 
 
 def describe(result: Mapping[str, Any]) -> str:
-    """The report as text: each way of naming beside chance, then the recall of each class."""
+    """The report as text: chance and each way of naming, then the recall of each class."""
     from affect_train.cli.tables import aligned
 
     found = result["zero_shot"]

@@ -27,7 +27,7 @@ def separation(
     output: Annotated[Path | None, typer.Option(help="JSON file to write.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Say how well the weights that a run has learned for its rows separate right expressions from wrong ones."""
+    """Show how well the row weights that a run has learned separate right expressions from wrong ones."""
     from affect_train.evaluation.separation import separation as run_separation
 
     result = run_separation(run, dataset, truth, split, output)

@@ -25,7 +25,7 @@ def cross_label(
     name: Annotated[str | None, typer.Option(help="Of the soft labels; the output folder's name without it.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Train a teacher for each fold and label every row by the teacher that has not seen it."""
+    """Train a teacher for each fold, and label every row by the teacher that was trained without it."""
     from affect_train.recipe.recipe import read_recipe
 
     validated = read_recipe(recipe, overrides or [])
@@ -64,7 +64,7 @@ def ensemble(
     workers: Workers = 0,
     as_json: Json = False,
 ) -> None:
-    """Merge models and soft labels by mean probability and mean expectation: evaluate the result, or write it as soft labels."""
+    """Merge models and soft labels by mean probability and mean expectation; evaluate the result, or write it as soft labels."""
     from affect_train.labelling.ensemble import ensemble as run_ensemble
 
     result = run_ensemble(

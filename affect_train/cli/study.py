@@ -27,7 +27,7 @@ def register(app: typer.Typer, run: "RunCommand") -> None:
         workers: Annotated[int, typer.Option(min=1, help="Seeds at a time.")] = 1,
         as_json: Json = False,
     ) -> None:
-        """Run the chain of commands of a study for every seed, and say which of its claims hold."""
+        """Run the commands of a study for every seed, and show which of its claims hold."""
         from affect_train.study import read_study, run_study, study_page
 
         document = run_study(read_study(file, overrides or []), file.parent, out, run, workers)

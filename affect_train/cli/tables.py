@@ -5,9 +5,9 @@ from typing import Any
 
 
 def describe_evaluation(split: str, evaluation: Mapping[str, Any]) -> str:
-    """The metrics of a split: all rows and each database side by side, then each action unit and expression.
+    """The metrics of a split as text: all rows and each database side by side, then each action unit and expression.
 
-    An interval of the bootstrap stands behind its value.
+    Bootstrap intervals follow their values.
     """
     columns = {"all": evaluation["overall"], **evaluation["databases"]}
     if len(evaluation["databases"]) == 1:
@@ -32,7 +32,7 @@ def describe_evaluation(split: str, evaluation: Mapping[str, Any]) -> str:
 
 
 def _unit_rows(overall: Mapping[str, Any]) -> list[list[str]]:
-    """Each action unit; where thresholds were tuned, F1 at 0.5 stands beside F1 at the threshold."""
+    """A table of the action units; if thresholds were tuned, F1 at 0.5 is shown beside F1 at the threshold."""
     half = overall["au"].get("at_half")
     table = [["action unit", "F1", *(["threshold", "F1 at 0.5"] if half else []), "present", "labels"]]
     for number, unit in overall["au"]["by_action_unit"].items():
@@ -86,7 +86,7 @@ def _with_interval(metrics: Mapping[str, Any], key: str, value: float | int | No
 
 
 def describe_prediction(result: Mapping[str, Any]) -> str:
-    """The labels of one picture."""
+    """The predictions for one picture as text."""
     parts = []
     if "action_units" in result:
         present = [
@@ -109,7 +109,7 @@ def _number(value: float | int | None) -> str:
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    """The lines of a table: the first column to the left, the others to the right."""
+    """The lines of a table: the first column aligned left, the others right."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return [
         "  ".join(

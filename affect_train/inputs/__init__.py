@@ -1,1 +1,1 @@
-"""From rows to batches: which rows take turns, how their pictures are decoded and augmented, their labels as arrays."""
+"""From rows to batches: which rows are drawn, how their pictures are decoded and augmented, their labels as arrays."""

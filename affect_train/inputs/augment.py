@@ -1,4 +1,4 @@
-"""Augmentation by image, a pure function of (seed, epoch, uid): no global generator, no dependence on batch, worker or rank."""
+"""Augmentation of images as a pure function of (seed, epoch, occurrence, uid): it depends on no batch, worker, rank or global generator."""
 
 import hashlib
 import math
@@ -18,7 +18,7 @@ LUMA = (0.299, 0.587, 0.114)
 
 @dataclass(frozen=True)
 class Augmentation:
-    """What is drawn for every image; the default changes nothing.
+    """Random changes of images, drawn for each by itself; the default changes nothing.
 
     Attributes:
         flip: mirror half of the images.
@@ -50,7 +50,7 @@ class Augmentation:
 
         Args:
             pixels: uint8 [N, 3, S, S].
-            keys: one string an image, from which all its randomness follows (`augmentation_key`).
+            keys: one string for each image, which decides all its random numbers (from `augmentation_key`).
         """
         if self.is_identity or not keys:
             return pixels
@@ -95,25 +95,25 @@ class Augmentation:
 
 
 def augmentation_key(seed: int, epoch: int, occurrence: int, uid: str) -> str:
-    """What an image's augmentation follows from.
+    """The key that decides an image's augmentation.
 
     Args:
         seed: the run's seed.
         epoch: 0-based.
-        occurrence: tells the views of an image apart that is seen more than once in an epoch.
-        uid: the row's name.
+        occurrence: how often the image has come before in the epoch, so that its views differ.
+        uid: unique name of the row.
     """
     return f"{seed}/{epoch}/{occurrence}/{uid}"
 
 
 def uniform_draws(keys: Sequence[str]) -> NDArray[np.float64]:
-    """`DRAWS` numbers a key, float64 [N, 16], uniform in [0, 1): the key's BLAKE2 hash as 32-bit integers."""
+    """`DRAWS` numbers for each key, float64 [N, 16], uniform in [0, 1): the key's BLAKE2 hash as 32-bit integers."""
     digests = b"".join(hashlib.blake2b(key.encode(), digest_size=4 * DRAWS).digest() for key in keys)
     return np.frombuffer(digests, dtype="<u4").reshape(len(keys), DRAWS) / 2.0**32
 
 
 def noise(draws: NDArray[np.float64], shape: tuple[int, ...]) -> Tensor:
-    """Standard normal noise, float32 [N, *shape]: a stretch of the same numbers for every image, where its draw points."""
+    """Standard normal noise, float32 [N, *shape]: for each image a stretch of one fixed sequence, which begins where its draw says."""
     size = math.prod(shape)
     stock = _stock_of_noise(size)
     starts = (draws * (len(stock) - size + 1)).astype(np.int64).tolist()
@@ -122,7 +122,7 @@ def noise(draws: NDArray[np.float64], shape: tuple[int, ...]) -> Tensor:
 
 @lru_cache(maxsize=2)
 def _stock_of_noise(size: int) -> Tensor:
-    # Drawing every pixel anew costs more than all the rest of the augmentation.
+    # Fresh noise for every pixel would cost more than all the rest of the augmentation.
     generator = np.random.Generator(np.random.PCG64(size))
     return torch.from_numpy(generator.standard_normal(8 * size, dtype=np.float32))
 
@@ -133,5 +133,5 @@ def signed(draws: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def column(values: NDArray[np.float64] | NDArray[np.bool_]) -> Tensor:
-    """One value an image, as [N, 1, 1, 1]."""
+    """One value for each image, as a tensor [N, 1, 1, 1]."""
     return torch.from_numpy(values)[:, None, None, None]

@@ -1,4 +1,4 @@
-"""A batch: faces that a loader decoded, and the labels and teachers' outputs that belong to them."""
+"""A batch: faces that a loader decoded, with their labels and teachers' outputs."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
@@ -18,12 +18,12 @@ class SoftTargets:
     """A teacher's logits for the rows of a batch, in the order of the student's heads.
 
     Attributes:
-        au: float32 [N, A], or None where teacher or student has no AU head. 0 in columns that `au_mask` leaves out.
-        au_mask: bool [A], the student's AUs which the teacher has.
-        expression: float32 [N, C], or None. 0 in columns that `expression_mask` leaves out.
+        au: float32 [N, A]; 0 in columns that `au_mask` leaves out; None if teacher or student has no AU head.
+        au_mask: bool [A], the student's AUs that the teacher has.
+        expression: float32 [N, C]; 0 in columns that `expression_mask` leaves out; None if teacher or student has no such head.
         valence: float32 [N, B] over the student's bins, or None.
         arousal: float32 [N, B], or None.
-        expression_mask: bool [C], the student's classes which the teacher has; None where it has them all.
+        expression_mask: bool [C], the student's classes that the teacher has; None if it has them all.
     """
 
     au: Tensor | None = None
@@ -43,7 +43,7 @@ class AffectBatch:
     """N faces, their labels in the order of the model's heads, and a mask for every label.
 
     Attributes:
-        inputs: what the model is shown of each, as in `FaceBatch`.
+        inputs: of the model, as in `FaceBatch`.
         uids: N unique row names.
         rows: int64 [N], row numbers in the split.
         au: float32 [N, A], 0 or 1; 0 where masked.
@@ -54,7 +54,7 @@ class AffectBatch:
         arousal: float32 [N] in [-1, 1]; 0 where masked.
         va_mask: bool [N].
         soft: teacher outputs by the name of their column group.
-        places: int64 [N], the place of each frame in its window; None where rows are in no window.
+        places: int64 [N], the place of each frame in its window; None if rows are in no window.
     """
 
     inputs: Tensor
@@ -85,10 +85,10 @@ class Pick(NamedTuple):
     """One row of a batch that is still to be read.
 
     Attributes:
-        row: its number in the split.
+        row: number of the row in the split.
         epoch: 0-based.
-        occurrence: tells the views of a row apart that is seen more than once in an epoch.
-        pool: the number of the pool that it was drawn from.
+        occurrence: distinguishes the views of a row that comes more than once in an epoch.
+        pool: number of the pool that the row was drawn from.
     """
 
     row: int
@@ -101,10 +101,10 @@ class UndecodedPick(NamedTuple):
     """A pick whose picture cannot be decoded.
 
     Attributes:
-        position: in the batch, where nothing is shown.
-        pick: what was to be shown.
-        uid: the row's unique name.
-        because: why it cannot be decoded.
+        position: of the pick in the batch, where the picture is missing.
+        pick: the pick.
+        uid: unique name of the row.
+        because: why the picture cannot be decoded.
     """
 
     position: int
@@ -114,15 +114,15 @@ class UndecodedPick(NamedTuple):
 
 
 class FaceBatch(NamedTuple):
-    """What a model is shown of some faces, before their labels.
+    """A model's inputs for N faces, without labels.
 
     Attributes:
         rows: int64 [N], row numbers in the split.
-        uids: N unique row names; a row that is in two windows comes twice.
-        inputs: pictures, uint8 [N, 3, S, S], RGB, in memory as decoders write them: channels last; or features, float32 [N, D].
-        pools: int64 [N], the number of the pool that each was drawn from; None where nothing was drawn.
-        places: int64 [N], the place of each frame in its window, whose frames follow one another; None where rows are in no window.
-        undecoded: the picks that wait for others in their place, `FaceLoader` says; none reach a model.
+        uids: N row names; a row that is in two windows comes twice.
+        inputs: RGB pictures, uint8 [N, 3, S, S], in channels-last memory as decoders write them; or features, float32 [N, D].
+        pools: int64 [N], the number of the pool that each row was drawn from; None if rows were not drawn.
+        places: int64 [N], the place of each frame in its window, whose frames follow one another; None if rows are in no window.
+        undecoded: picks whose pictures cannot be decoded. `FaceLoader` replaces them, so that none reaches a model.
     """
 
     rows: Tensor
@@ -133,12 +133,12 @@ class FaceBatch(NamedTuple):
     undecoded: Sequence[UndecodedPick] = ()
 
     def to(self, device: torch.device | str) -> "FaceBatch":
-        """The same batch with what a model is shown on `device`."""
+        """The same batch, with inputs and places on `device`."""
         places = None if self.places is None else self.places.to(device, non_blocking=True)
         return self._replace(inputs=self.inputs.to(device, non_blocking=True), places=places)
 
     def select(self, chosen: Tensor) -> "FaceBatch":
-        """Some of the faces, by their positions, int64 [M]."""
+        """The faces at some positions, int64 [M]."""
         pools, places = (
             None if values is None else values[chosen.to(values.device)] for values in (self.pools, self.places)
         )
@@ -147,5 +147,5 @@ class FaceBatch(NamedTuple):
 
 
 def drawn_from(picks: Sequence[Pick]) -> Tensor:
-    """int64 [N]: the number of each pick's pool."""
+    """The number of each pick's pool, int64 [N]."""
     return torch.tensor([pick.pool for pick in picks])

@@ -1,4 +1,4 @@
-"""Features of a split that a backbone computed before: shown in the place of its pictures, and where they come from."""
+"""Features of a split that a backbone computed earlier, as inputs in the place of pictures."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -59,10 +59,10 @@ class StoredFeatures(FeatureArray):
 
     @classmethod
     def of(cls, folder: DatasetFolder, split: str, name: str) -> "StoredFeatures":
-        """Those of a split of a dataset folder.
+        """The stored features of a split of a dataset folder.
 
         Raises:
-            UnknownNameError: it has no such split or features.
+            UnknownNameError: the folder has no such split or features.
         """
         return cls(folder.load(split, [LABELS, FEATURES.group(name)]), name)
 

@@ -1,4 +1,4 @@
-"""Picture files outside of any dataset, as a model is shown them: upright."""
+"""Picture files outside of any dataset as inputs of a model, turned upright."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -26,14 +26,14 @@ TURNS: Final[Mapping[int, Callable[[Pixels], Pixels]]] = {
     7: lambda pixels: np.rot90(pixels, 2).swapaxes(0, 1),
     8: lambda pixels: np.rot90(pixels),
 }
-"""What makes a picture upright, by its EXIF orientation."""
+"""The turn that makes a picture upright, by EXIF orientation."""
 
 
 class PictureFiles(IndexedInputs):
     """Picture files, each taken as the crop of one face, upright by its EXIF orientation.
 
     Args:
-        paths: of any format that `affect_data.pictures` opens.
+        paths: files of any format that `affect_data.pictures` opens.
         preprocessing: how a face becomes the model's input.
     """
 
@@ -59,7 +59,7 @@ class PictureFiles(IndexedInputs):
     def _decoded(self, path: Path) -> Pixels:
         data = picture_bytes(path)
         try:
-            # The whole picture becomes a square, which can be turned afterwards as well as before.
+            # Turned after preprocessing: the whole picture becomes a square, so that the order does not matter.
             return upright(self._preprocessing(data), orientation_of(data))
         except PictureError as error:
             raise DataError(f"image '{path}': {error}") from error
@@ -69,7 +69,7 @@ def picture_bytes(path: Path) -> bytes:
     """The bytes of a picture file.
 
     Raises:
-        DataError: it is missing, too large or cannot be read.
+        DataError: the file is missing, too large or cannot be read.
     """
     try:
         return read_file(path, PICTURE_BYTES, f"image '{path}'")
@@ -80,22 +80,22 @@ def picture_bytes(path: Path) -> bytes:
 
 
 def orientation_of(data: bytes) -> int:
-    """The EXIF orientation by which a decoded picture has yet to be turned: 1 to 8, and 1 where none is stated.
+    """The EXIF orientation by which a decoded picture has yet to be turned, 1 to 8; 1 if none is stated.
 
     Raises:
-        PictureError: it is no picture.
+        PictureError: the bytes are no picture.
     """
     picture = open_picture(data)
     if picture.format == "TIFF":
-        # Pillow turns these by itself.
+        # Pillow already turns TIFF files when it decodes them.
         return AS_STORED
     try:
         found = picture.getexif().get(ExifTags.Base.Orientation, AS_STORED)
-    except Exception:  # damaged EXIF makes Pillow raise nearly anything, and says nothing
+    except Exception:  # damaged EXIF makes Pillow raise nearly anything
         return AS_STORED
     return found if found in TURNS else AS_STORED
 
 
 def upright(pixels: Pixels, orientation: int) -> Pixels:
-    """Pixels [H, W, 3] turned by their EXIF orientation, as a view."""
+    """Pixels, uint8 [H, W, 3], turned upright by their EXIF orientation, as a view."""
     return TURNS[orientation](pixels) if orientation in TURNS else pixels

@@ -1,4 +1,4 @@
-"""What a model is shown of a split, batch by batch, whatever it is: pictures, features, windows of them, or a stream of pictures."""
+"""The inputs of a model for a split, batch by batch: pictures, features, windows of features, or a stream of pictures."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -17,23 +17,23 @@ from affect_train.inputs.batch import FaceBatch, Pick, UndecodedPick
 from affect_train.inputs.undecodable import TRIES, SkippedRow, SkippedRows
 
 Spares = Callable[[Pick], Iterator[int]]
-"""From a pick to other rows that may stand in its place, a function of the pick alone."""
+"""From a pick to rows that may replace it, a function of the pick alone."""
 
 
 class Inputs(Protocol):
-    """What a model is shown of a split."""
+    """The inputs of a model for a split."""
 
     @property
     def rows(self) -> int | None:
-        """Rows of the split; None where they have not been counted yet."""
+        """How many rows the split has; None if they have not been counted yet."""
         ...
 
     def in_order(self, batch_size: int, processes: int = 1, rank: int = 0, *, workers: int = 0) -> Iterable[FaceBatch]:
-        """The batches of this process; all processes together see every row, once or in several windows.
+        """This process's batches; all processes together see every row, once or in several windows.
 
         Args:
             batch_size: items of a batch.
-            processes: that share the batches.
+            processes: how many share the batches.
             rank: of this process.
             workers: loader processes.
         """
@@ -41,7 +41,7 @@ class Inputs(Protocol):
 
 
 class IndexedInputs(TorchDataset[FaceBatch], ABC):
-    """Inputs whose items, rows or windows of rows, can be shown in any order: the row of a pick is the number of an item.
+    """Inputs whose items (rows, or windows of rows) can be read in any order; `Pick.row` is the number of an item.
 
     Attributes:
         skipped: notes the items that cannot be decoded and are left out; None: such an item is an error.
@@ -59,19 +59,19 @@ class IndexedInputs(TorchDataset[FaceBatch], ABC):
 
     @property
     def rows(self) -> int:
-        """Rows of the split."""
+        """How many rows the split has."""
         return len(self)
 
     def batches(self, order: Iterable[list[Pick]], workers: int = 0, spares: Spares | None = None) -> "FaceLoader":
-        """The batches of an order, which is iterated anew for every pass; `spares` where items may be left out."""
+        """The batches of an order, which is iterated anew for every pass; `spares` are needed if items may be left out."""
         return FaceLoader(self, order, workers, spares)
 
     def in_order(self, batch_size: int, processes: int = 1, rank: int = 0, *, workers: int = 0) -> "FaceLoader":
-        """The batches of this process, of all items by their numbers; processes take turns."""
+        """This process's batches of all items, in the order of their numbers; processes take turns."""
         return self.batches(RowsInOrder(len(self), batch_size, processes, rank), workers)
 
     def showing(self, rows: NDArray[np.int64]) -> "IndexedInputs":
-        """Inputs of the same split that show some rows at least, under their own numbers."""
+        """Inputs of the same split with at least the given rows, under their own numbers."""
         return ChosenItems(self, rows)
 
 
@@ -80,7 +80,7 @@ class ChosenItems(IndexedInputs):
 
     Args:
         inputs: of a split.
-        items: int64, the numbers of those that are shown.
+        items: int64, the numbers of the chosen items.
     """
 
     def __init__(self, inputs: IndexedInputs, items: NDArray[np.int64]) -> None:
@@ -92,21 +92,21 @@ class ChosenItems(IndexedInputs):
 
     @property
     def rows(self) -> int:
-        """Rows of the split."""
+        """How many rows the split has."""
         return self._inputs.rows
 
     def __getitems__(self, picks: Sequence[Pick]) -> FaceBatch | DataError:
-        """The picked ones among the chosen items."""
+        """The picked items, numbered among the chosen ones."""
         return self._inputs.__getitems__([pick._replace(row=int(self._items[pick.row])) for pick in picks])
 
 
 class RowsInOrder(Sampler[list[Pick]]):
-    """Every row once, in order, for evaluation: batches are the same whatever the number of processes, which take them in turn.
+    """Every row once, in order, for evaluation. Batches are the same for any number of processes, which take them in turn.
 
     Args:
         rows: number of rows.
         batch_size: rows of a batch.
-        processes: that share the batches.
+        processes: how many share the batches.
         rank: of this process.
     """
 
@@ -134,7 +134,7 @@ class FaceLoader:
         inputs: of the split.
         batches: lists of picks; iterated anew for every pass.
         workers: loader processes, started by spawn; 0 decodes in this process.
-        spares: rows for the places of those that are left out.
+        spares: gives rows to replace those that are left out.
     """
 
     def __init__(
@@ -150,12 +150,12 @@ class FaceLoader:
             multiprocessing_context="spawn" if workers else None,
             persistent_workers=workers > 0,
             pin_memory=torch.cuda.is_available(),
-            # Without a generator of its own each pass would draw from the global one, and a resumed run would see other random numbers.
+            # Without its own generator, each pass would draw from the global one, and a resumed run would see other random numbers.
             generator=torch.Generator(),
         )
 
     def __iter__(self) -> Iterator[FaceBatch]:
-        # Loader processes start here; they end with this one, and Ctrl-C is its alone.
+        # Loader processes start here. They end with this process, and leave Ctrl-C to it.
         with starting_processes():
             batches = iter(self._loader)
         for fetched in batches:
@@ -164,7 +164,7 @@ class FaceLoader:
             yield self._filled(fetched) if fetched.undecoded else fetched
 
     def _filled(self, faces: FaceBatch) -> FaceBatch:
-        """A batch with other rows in the places of those that cannot be decoded."""
+        """The batch, with other rows in place of those that cannot be decoded."""
         uids = list(faces.uids)
         for undecoded in faces.undecoded:
             other, position = self._other(undecoded), undecoded.position

@@ -1,4 +1,4 @@
-"""Labels and soft labels of a split as compact arrays, in the order of a model's heads; a batch is a gather from them."""
+"""Labels and soft labels of a split as compact arrays, in the order of a model's heads; batches are gathered from them."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -29,18 +29,18 @@ TASKS = ("au", "expression", "va")
 """The tasks, in the order of the columns of `LabelArrays.taught`."""
 
 SHARED_CLASSES = 2
-"""Classes that a student and its teachers must share at least."""
+"""The fewest classes that a student and its teachers must share."""
 
 
 def column_array(dataset: "Dataset | pa.Table", name: str, columns: Sequence[int] | None = None) -> NDArray[Any]:
     """A whole column as an array: [rows], or [rows, slots] for lists and for action units by name.
 
-    It is a view of the memory map where it is one piece of numbers.
+    A column of numbers in one piece becomes a view of the memory map.
 
     Args:
-        dataset: of the split, without an index mapping, or a table of its rows.
-        name: of the column, free of nulls.
-        columns: the slots of the vocabulary to keep; None keeps all.
+        dataset: the split, without an index mapping, or a table of its rows.
+        name: of the column, which has no nulls.
+        columns: slots of the vocabulary to keep; None keeps all.
     """
     if name not in dataset.column_names and name in ("au", "au_mask"):
         return _no_action_units(name, len(dataset), len(ACTION_UNITS) if columns is None else len(columns))
@@ -64,7 +64,7 @@ def _no_action_units(name: str, rows: int, slots: int) -> NDArray[Any]:
 
 
 def _named_units(name: str, chunk: pa.StructArray, slots: Iterable[int]) -> NDArray[Any]:
-    """Action units that a dataset stores by name, in the order of slots of the vocabulary."""
+    """Action units that a dataset stores by name, as an array [rows, slots] in the order of the slots."""
     names = [unit_name(ACTION_UNITS[slot]) for slot in slots]
     values = _no_action_units(name, len(chunk), len(names))
     for place, unit in enumerate(names):
@@ -74,13 +74,13 @@ def _named_units(name: str, chunk: pa.StructArray, slots: Iterable[int]) -> NDAr
 
 
 def text_codes(dataset: "Dataset", name: str) -> NDArray[np.int64]:
-    """A number for every different text of a column within its database, int64 [rows], as they come; -1 where it is empty.
+    """A number for every different text of a column within its database, int64 [rows], in order of appearance; -1 for an empty text.
 
-    What has numbers already keeps them. The same rows have the same numbers whether a dataset folder or a published dataset gives them.
+    A column of numbers keeps them. The same rows get the same numbers from a dataset folder and from a published dataset.
 
     Args:
-        dataset: of the split; with the column ``database``.
-        name: of the column, free of nulls.
+        dataset: the split, with the column ``database``.
+        name: of the column, which has no nulls.
     """
     given = dataset.select_columns(["database", name]).with_format("arrow")[:].combine_chunks()
     column = given.column(name)
@@ -98,11 +98,11 @@ def text_codes(dataset: "Dataset", name: str) -> NDArray[np.int64]:
 
 @dataclass(frozen=True)
 class SoftLabelArrays:
-    """One teacher's logits for every row, and where the student's heads find theirs.
+    """One teacher's logits for every row, and the column for each output of the student's heads.
 
     Attributes:
-        logits: float16 [rows, width] by head: au, expression, valence, arousal; heads that teacher or student lack are absent.
-        columns: the teacher's column for every output of the student's head, -1 where the teacher has none.
+        logits: float16 [rows, width] by head: au, expression, valence, arousal; heads that teacher or student lacks are absent.
+        columns: int64 by head, the teacher's column for every output of the student's head; -1 where the teacher has none.
     """
 
     logits: Mapping[str, NDArray[np.float16]]
@@ -113,7 +113,7 @@ class SoftLabelArrays:
         """The soft labels of the group that the provenance describes.
 
         Raises:
-            ModelMismatchError: fewer than two classes are shared, the bins are others, or they have no head in common.
+            ModelMismatchError: fewer than two classes are shared, the bins differ, or there is no common head.
         """
         columns = _matching_columns(tasks, provenance)
         return cls(
@@ -161,10 +161,10 @@ def _matching_columns(tasks: TaskSet, provenance: SoftLabelProvenance) -> dict[s
 
 
 def check_shared_classes(tasks: TaskSet, teachers: Sequence[SoftLabelProvenance]) -> None:
-    """Makes sure that the student and all of its teachers of expressions share two classes at least: over one, every distribution is the same.
+    """Refuses teachers that share fewer than two expressions with the student: over one class, every distribution is the same.
 
     Raises:
-        ModelMismatchError: they do not.
+        ModelMismatchError: fewer than two expressions are shared by the student and all its teachers of expressions.
     """
     sets = [teacher.expressions for teacher in teachers if teacher.expressions]
     if tasks.expressions and sets and len(set(tasks.expressions).intersection(*sets)) < SHARED_CLASSES:
@@ -189,7 +189,7 @@ class LabelArrays:
         arousal: float32 [rows], 0 where missing.
         va_mask: bool [rows].
         soft: teachers' logits by group name.
-        taught: bool [pools, 3], whether a row drawn from a pool teaches each of `TASKS`; None: every row teaches all the labels it has.
+        taught: bool [pools, 3], whether rows from a pool teach each of `TASKS`; None: every row teaches all its labels.
     """
 
     au: NDArray[np.int8]
@@ -211,7 +211,7 @@ class LabelArrays:
         Args:
             dataset: one split, or a table of its rows, with the soft labels of the teachers.
             tasks: the heads.
-            teachers: what describes each teacher's columns.
+            teachers: provenance of each teacher's columns.
 
         Raises:
             ModelMismatchError: a teacher does not fit the heads.
@@ -235,7 +235,7 @@ class LabelArrays:
         return len(self.expression)
 
     def pools(self, tasks: TaskSet) -> dict[str, NDArray[np.int64]]:
-        """For each task of the heads, the numbers of the rows that have a label of it."""
+        """The numbers of the rows that have a label, int64, by task of the heads."""
         labelled = {"au": self.au_mask.any(1), "expression": self.expression_mask, "va": self.va_mask}
         return {task: np.flatnonzero(labelled[task]) for task in tasks.names}
 
@@ -272,7 +272,7 @@ class LabelArrays:
 
 
 def load_folds(folder: "DatasetFolder", split: str, name: str) -> NDArray[Any]:
-    """The fold of each row of a split, int8 [rows]; -1 where it is in none.
+    """The fold of each row of a split, int8 [rows]; -1 for rows in no fold.
 
     Raises:
         UnknownNameError: the dataset has no folds of this name.
@@ -283,12 +283,12 @@ def load_folds(folder: "DatasetFolder", split: str, name: str) -> NDArray[Any]:
 
 
 def check_labels(labels: LabelArrays, tasks: TaskSet, where: str) -> None:
-    """Makes sure that there is something to evaluate.
+    """Refuses a split that has nothing to evaluate.
 
     Args:
-        labels: of a split.
+        labels: of the split.
         tasks: the heads.
-        where: what the split is called in messages.
+        where: name of the split in messages.
 
     Raises:
         ModelMismatchError: no row has a label of any of the tasks.
@@ -305,7 +305,7 @@ def check_labels(labels: LabelArrays, tasks: TaskSet, where: str) -> None:
 def load_labels(
     folder: "DatasetFolder", split: str, tasks: TaskSet, soft_labels: Sequence[str] = ()
 ) -> tuple["Dataset", LabelArrays]:
-    """One split of a dataset folder, joined, and its labels.
+    """One split of a dataset folder, all its column groups joined, and its labels.
 
     Raises:
         UnknownNameError: the dataset has no such split or teacher.
@@ -319,7 +319,7 @@ def load_labels(
 
 
 def rows_of(folder: "DatasetFolder", split: str, groups: Sequence[str] = ()) -> "Dataset":
-    """The rows of a split over memory maps: labels with their side groups, pictures, other column groups, and a number for each subject and track.
+    """The rows of a split over memory maps: labels with their side groups, pictures, other groups, and a number for each subject and track.
 
     Raises:
         UnknownNameError: the dataset has no such split or group.

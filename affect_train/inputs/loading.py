@@ -1,6 +1,6 @@
 """The faces of a split as pictures, decoded and augmented a batch at a time.
 
-Loader processes see images alone: the rows come as Arrow tables, no row becomes a Python dictionary. The training process adds the labels from arrays
+Loader processes see images alone, as Arrow tables: no row becomes a Python dictionary. The training process adds the labels from arrays
 (`labels.LabelArrays`).
 """
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
 CACHE_LIMIT = 2 * 2**30
-"""Bytes that decoded faces may take in memory, one process."""
+"""The most bytes of memory that decoded faces may take."""
 
 
 class FaceImages(IndexedInputs):
@@ -38,12 +38,12 @@ class FaceImages(IndexedInputs):
         augmentation: None shows every face as it is.
         seed: of the augmentation.
         cache: keep the decoded faces in memory, at most `CACHE_LIMIT` bytes; they are shared with loader processes.
-        threads: that decode, in each loader process.
-        faces: the rows, where `dataset` is no dataset folder's.
-        skipped: notes the rows that cannot be decoded, which are left out then; None: such a row is an error.
+        threads: how many decode, in each loader process.
+        faces: the rows, if `dataset` does not come from a dataset folder.
+        skipped: notes the rows that cannot be decoded, which are then left out; None: such a row is an error.
 
     Raises:
-        UsageError: the decoded faces do not fit.
+        UsageError: the decoded faces do not fit into the cache.
     """
 
     def __init__(
@@ -119,7 +119,7 @@ class View:
         augmentation: None shows every face as it is.
         seed: of the augmentation.
         cache: keep the decoded faces in memory.
-        threads: that decode, in each loader process.
+        threads: how many decode, in each loader process.
         skipped: notes the rows that cannot be decoded and are left out; None: such a row is an error.
     """
 
@@ -131,7 +131,7 @@ class View:
     skipped: SkippedRows | None = None
 
     def images(self, dataset: "Dataset", faces: StoredFaces | None = None) -> FaceImages:
-        """The pictures of a split; its rows where `dataset` is no dataset folder's."""
+        """The pictures of a split; `faces` are its rows if `dataset` does not come from a dataset folder."""
         return FaceImages(
             dataset,
             self.preprocessing,
@@ -145,7 +145,7 @@ class View:
 
 
 class Decoders:
-    """Threads of this process that share the faces of a batch; the decoder runs outside of the interpreter's lock.
+    """Threads that share the faces of a batch; the decoder runs outside of the interpreter's lock.
 
     Args:
         count: how many; 1 works in the calling thread.
@@ -159,7 +159,7 @@ class Decoders:
         return {"count": self.count, "_pool": None}
 
     def run(self, work: Callable[[int], None], items: int) -> None:
-        """Calls `work` with every number below `items`; an error of the lowest number that has one is raised."""
+        """Calls `work` with every number below `items`. Of several errors, that of the lowest number is raised."""
         if self.count == 1:
             _run(work, range(items))
             return
@@ -201,7 +201,7 @@ class FaceCache:
         return pixels
 
     def holds(self, row: int) -> bool:
-        """Whether the face of a row is there."""
+        """Whether the face of a row is in the cache."""
         return bool(self._filled[row])
 
     def store(self, row: int, pixels: Pixels) -> None:

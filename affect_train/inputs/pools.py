@@ -1,4 +1,4 @@
-"""Which rows take turns in the batches of a recipe: by task, by database, or by the weights of a balance."""
+"""The pools of rows that the batches of a recipe are drawn from: by task, by database, or by the weights of a balance."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
 WHOLE = "weight"
-"""The column of a balance whose rows are one pool, whatever their labels."""
+"""The column of a balance that weighs all rows as one pool, whatever their labels."""
 
 
 def pools_of(recipe: Recipe, dataset: "Dataset", labels: LabelArrays, folder: DatasetFolder | None) -> dict[str, Pool]:
@@ -30,12 +30,12 @@ def pools_of(recipe: Recipe, dataset: "Dataset", labels: LabelArrays, folder: Da
         recipe: of the run.
         dataset: the training split.
         labels: of the split.
-        folder: that holds the balances; None where the dataset is another kind.
+        folder: the dataset folder with its balances; None if the dataset is another kind.
 
     Raises:
         NoLabelsError: no row has a label of a task.
         UnknownNameError: the dataset has no balance of the recipe's name.
-        UsageError: the balance does not weigh what the batches draw.
+        UsageError: the balance has no weights for a pool.
         DataError: the balance was made for other rows.
     """
     labelled = named_pools(recipe, dataset, labels) if recipe.batches.pools else labelled_pools(recipe, labels)
@@ -48,7 +48,7 @@ def pools_of(recipe: Recipe, dataset: "Dataset", labels: LabelArrays, folder: Da
 
 
 def taught_by_pool(recipe: Recipe) -> NDArray[np.bool_] | None:
-    """For every pool of the recipe and every task of `TASKS`, whether a row drawn from the pool teaches the task; None: all do."""
+    """Whether rows from each pool teach each of `TASKS`, bool [pools, 3]; None: every row teaches all its labels."""
     if recipe.batches.shared_labels:
         return None
     named: list[tuple[str, ...]] = [pool.labels for pool in recipe.batches.pools.values()]
@@ -58,7 +58,7 @@ def taught_by_pool(recipe: Recipe) -> NDArray[np.bool_] | None:
 
 
 def named_pools(recipe: Recipe, dataset: "Dataset", labels: LabelArrays) -> dict[str, Rows]:
-    """For each pool that the recipe names the rows of its databases that have all its labels.
+    """The rows of each pool that the recipe names: those of its databases that have all its labels.
 
     Raises:
         UnknownNameError: the dataset has no such database.
@@ -80,10 +80,10 @@ def named_pools(recipe: Recipe, dataset: "Dataset", labels: LabelArrays) -> dict
 
 
 def labelled_pools(recipe: Recipe, labels: LabelArrays) -> dict[str, Rows]:
-    """For each task of the recipe the rows with a label of it.
+    """The rows with a label of each task of the recipe.
 
     Raises:
-        NoLabelsError: there are none of a task.
+        NoLabelsError: no row has a label of a task.
     """
     pools = labels.pools(recipe.tasks.task_set())
     unlabelled = [task for task, rows in pools.items() if not len(rows)]
@@ -99,20 +99,22 @@ def database_pools(dataset: "Dataset") -> dict[str, Pool]:
 
 
 def balanced_pools(recipe: Recipe, folder: DatasetFolder, labelled: Mapping[str, Rows], rows: int) -> dict[str, Pool]:
-    """The rows that a balance draws, each with its weight.
+    """Pools of the rows that a balance draws, each with its weight.
 
-    The sampler ``task_balanced`` draws a pool a task; rows of a task that the balance says nothing of come equally often. ``uniform``, and a balance
-    that has nothing else, draw one pool of all rows.
-    A row that has no label for the recipe's heads is not drawn for them.
+    The sampler ``task_balanced`` draws one pool for each task; rows of a task that the balance does not weigh come equally often. The sampler
+    ``uniform`` draws one pool of all rows; so does a balance that weighs nothing else. The pool of a task holds only rows with a label of it.
 
     Args:
         recipe: of the run.
-        folder: that holds the balance.
+        folder: the dataset folder with the balance.
         labelled: the rows with a label, by task.
-        rows: of the split.
+        rows: how many the split has.
 
     Raises:
-        UnknownNameError: as for `pools_of`; likewise the others.
+        NoLabelsError: no row has a label of a task and a weight.
+        UnknownNameError: the dataset has no balance of the recipe's name.
+        UsageError: the balance has no weights for a pool.
+        DataError: the balance was made for other rows.
     """
     balance = recipe.batches.balance
     if isinstance(balance, dict):
@@ -152,7 +154,7 @@ def _stored(folder: DatasetFolder, name: str) -> _StoredBalance:
 
 
 def _column(stored: _StoredBalance, pool: str) -> str:
-    """The weights for a pool: those of its name, or the only ones that there are."""
+    """The column of weights for a pool: the one of its name, or the only one that there is."""
     if pool in stored.weights:
         return pool
     if len(stored.weights) == 1:

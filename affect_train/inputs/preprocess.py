@@ -1,8 +1,8 @@
 """Image bytes to a square RGB crop: the one preprocessing that training, labelling and prediction share.
 
-Pixels are taken as they are stored: an EXIF orientation is not applied, because face boxes are in stored pixels (`files` turns pictures outside of
-datasets, which have no boxes). Of an animated picture the first one is taken, alpha is dropped, grey becomes
-three equal channels, 16-bit samples keep their upper eight bits.
+Pixels are taken as they are stored: no EXIF orientation is applied, because face boxes are in stored pixels (pictures outside of datasets have no
+boxes, and `files` turns them). Of an animated picture the first frame is taken; alpha is dropped; grey becomes three equal channels; 16-bit samples
+keep their upper eight bits.
 """
 
 import hashlib
@@ -27,7 +27,7 @@ JPEG_REDUCTIONS = (8, 4, 2)
 
 
 class Square(NamedTuple):
-    """A square region of an image, in pixels; it may reach over the border."""
+    """A square region of an image, in pixels; it may reach beyond the border."""
 
     left: float
     top: float
@@ -43,10 +43,9 @@ class Preprocessing:
     """How a face becomes the model's input.
 
     Attributes:
-        image_size: side of the output, pixels.
-        margin: what the crop adds on every side of the face box, as a share of the box's longer side. Without a box the whole image is
-            taken, without margin.
-        reduced_scale: decode JPEG at 1/2, 1/4 or 1/8 of its size where the crop stays at least as large as the output. Faster, and not equal to
+        image_size: side of the output, in pixels.
+        margin: added on every side of the face box, as a share of the box's longer side. Without a box the whole image is taken, without margin.
+        reduced_scale: decode JPEG at 1/2, 1/4 or 1/8 of its size if the crop stays at least as large as the output. This is faster, but not equal to
             full decoding (about 42 dB PSNR between the two).
     """
 
@@ -69,9 +68,9 @@ class Preprocessing:
         """The face as uint8 [S, S, 3], RGB.
 
         Args:
-            data: an image file's bytes; a view has the format ``B``.
+            data: an image file's bytes; a memoryview must have the format ``B``.
             face_box: x0, y0, x1, y1 in pixels of the stored image; None or NaN: the whole image.
-            out: contiguous uint8 [S, S, 3] to write the face to; it is returned. None makes a new array.
+            out: contiguous uint8 [S, S, 3] that the face is written to and that is returned; None makes a new array.
 
         Raises:
             PictureError: the bytes cannot be decoded, or the box does not lie in the image.
@@ -87,7 +86,7 @@ class Preprocessing:
         return out
 
     def square(self, width: int, height: int, box: tuple[float, ...] | None) -> Square:
-        """The region of a `width` by `height` image that the crop shows: centred on the box, as wide as its longer side and both margins."""
+        """The region of a `width` by `height` image that the crop shows: centred on the box, its side the box's longer side plus both margins."""
         if box is None:
             side: float = max(width, height)
             return Square((width - side) / 2, (height - side) / 2, side)
@@ -108,7 +107,7 @@ class Preprocessing:
         """The preprocessing that `to_dict` described.
 
         Raises:
-            ValueError: it was written by another version of the preprocessing, whose pixels would differ.
+            ValueError: the values come from another version of the preprocessing, whose pixels would differ.
         """
         values = dict(values)
         version = values.pop("format_version", None)
@@ -119,11 +118,11 @@ class Preprocessing:
         return cls(**values)
 
     def digest(self) -> str:
-        """16 hexadecimal digits that identify the pixels which this preprocessing makes."""
+        """16 hexadecimal digits that identify this preprocessing: equal digests give equal pixels."""
         return hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()[:16]
 
     def _jpeg(self, data: bytes | memoryview, box: tuple[float, ...] | None, out: Pixels | None) -> Pixels | None:
-        """The crop by the fast decoder, or None where Pillow has to judge: CMYK, or bytes that the fast decoder complains about."""
+        """The crop by the fast decoder; None if Pillow has to decode: CMYK, or bytes that the fast decoder complains about."""
         try:
             height, width, colours, _ = simplejpeg.decode_jpeg_header(data)
             check_size(width, height)
@@ -156,7 +155,7 @@ class Preprocessing:
 
 
 def crop(image: Image.Image, square: Square, size: int) -> Pixels:
-    """A square region of an RGB image, resized to uint8 [size, size, 3]; what lies beyond the border repeats the border's pixels.
+    """A square region of an RGB image, resized to uint8 [size, size, 3]; pixels beyond the border repeat those at the border.
 
     Args:
         image: mode RGB.
@@ -179,7 +178,7 @@ def crop(image: Image.Image, square: Square, size: int) -> Pixels:
 
 
 def _visible(start: float, side: float, extent: int, size: int) -> tuple[int, int, float, float]:
-    """The output pixels that lie wholly in the image, along one axis, and the source interval that they show."""
+    """The range of output pixels that lie wholly in the image, along one axis, and the source interval that they show."""
     step = side / size
     first = min(max(0, math.ceil(-start / step - 1e-6)), size - 1)
     last = max(min(size, math.floor((extent - start) / step + 1e-6)), first + 1)

@@ -1,4 +1,4 @@
-"""One global, deterministic order of batches: it is a pure function of (seed, epoch), and Accelerate shards it once over the processes."""
+"""One global, deterministic order of batches: a pure function of (seed, epoch), which Accelerate divides over the processes."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,12 +20,12 @@ Rows = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Pool:
-    """Rows that take turns.
+    """Rows that batches are drawn from.
 
     Attributes:
-        rows: int64 [n], their numbers in the split.
-        weights: [n], above 0: how often each comes, in relation to the others; None: equally often.
-        repeat_cap: how often a row may come among as many draws as there are rows; only for weighted pools.
+        rows: int64 [n], numbers of the rows in the split.
+        weights: float [n], above 0: how often each row is drawn in relation to the others; None: equally often.
+        repeat_cap: how often a row may come in one pass (n draws); only for weighted pools.
     """
 
     rows: Rows
@@ -36,14 +36,14 @@ class Pool:
         return len(self.rows)
 
     def among(self, kept: NDArray[np.bool_]) -> "Pool":
-        """The pool without the rows that are not kept."""
+        """The pool with the kept rows only; `kept` is bool [rows of the split]."""
         stays = kept[self.rows]
         return Pool(self.rows[stays], None if self.weights is None else self.weights[stays], self.repeat_cap)
 
     def fill(self, count: int, seed: Sequence[int]) -> Rows:
-        """Rows for `count` places, int64 [count]: passes over the pool one after the other, the last one cut short.
+        """Rows for `count` places, int64 [count]: passes over the pool one after the other, the last cut short.
 
-        A pass is a permutation, or as many draws by the weights as the pool has rows.
+        A pass is a permutation of the rows; in a weighted pool it is n draws by weight.
 
         Raises:
             UsageError: the repeat cap leaves too few draws.
@@ -63,15 +63,15 @@ class Pool:
 class BatchOrder(Sampler[list[Pick]]):
     """Batches of equal size in which every pool has its share.
 
-    The places of an epoch go to the pools in turn, across batch borders too: so every contiguous part of a batch, which is what one process gets, is
-    as mixed as the batch. With equal shares the turns are 0, 1, 2, 0, 1, ..., and the pools of a batch differ by one row at most.
+    The places of an epoch go to the pools in turn, across the borders of batches too. So every contiguous part of a batch, such as that of one
+    process, is as mixed as the batch. With equal shares the turns are 0, 1, 2, 0, 1, ..., and the pools differ by at most one row in a batch.
 
     Args:
-        pools: by name, each with one row at least; an array is a pool without weights. One pool holding every row samples uniformly.
+        pools: by name, each with at least one row; an array is a pool without weights. A single pool of all rows samples uniformly.
         batch_size: rows of a global batch.
         seed: of the order.
-        steps: batches of an epoch. None: as many as show each row of every pool, the last batch filled up from a further pass.
-        proportional: shares are the pools' sizes; else they are equal.
+        steps: batches of an epoch. None: enough to show each row of every pool; the last batch is filled up from a further pass.
+        proportional: whether shares are in proportion to the pools' sizes; otherwise they are equal.
 
     Raises:
         UsageError: shares are equal, and a batch has fewer rows than there are pools.
@@ -102,7 +102,7 @@ class BatchOrder(Sampler[list[Pick]]):
         self.start = 0
 
     def set_position(self, epoch: int, start: int = 0) -> None:
-        """Makes the next pass that of an epoch, from a batch onwards."""
+        """Makes the next iteration start in an epoch at the batch `start`."""
         self.epoch = epoch
         self.start = start
 
@@ -117,7 +117,7 @@ class BatchOrder(Sampler[list[Pick]]):
         return rows.reshape(self.steps, -1), occurrences.reshape(self.steps, -1)
 
     def spares(self, pick: Pick) -> Iterator[int]:
-        """Rows for the place of a pick that cannot be shown, without end: drawn from its pool, by the seed and the pick alone."""
+        """Rows to replace a pick that cannot be decoded, without end: drawn from its pool, by the seed and the pick alone."""
         pool = tuple(self.pools.values())[pick.pool]
         rng = np.random.default_rng([self.seed, pick.epoch, pick.pool, pick.occurrence, pick.row])
         weights = None if pool.weights is None else np.asarray(pool.weights, dtype=np.float64)
@@ -147,26 +147,26 @@ class BatchOrder(Sampler[list[Pick]]):
 
 
 def turns(shares: NDArray[np.integer], places: int) -> Rows:
-    """Which pool each place of an epoch goes to, int64 [places].
+    """The pool of each place of an epoch, int64 [places].
 
     Args:
         shares: [pools], in any unit.
-        places: how many there are.
+        places: how many places there are.
     """
     if (shares == shares[0]).all():
         return np.arange(places, dtype=np.int64) % len(shares)
     exact = shares / shares.sum() * places
     counts = np.floor(exact).astype(np.int64)
-    # What rounding left goes to the largest remainders.
+    # Places that rounding leaves over go to the largest remainders.
     counts[np.argsort(counts - exact, kind="stable")[: places - counts.sum()]] += 1
     pools = np.repeat(np.arange(len(shares)), counts)
-    # The j-th of n rows stands at (j + 1/2) / n of the epoch.
+    # The j-th of a pool's n rows is placed at (j + 1/2) / n of the epoch, so that every pool is spread evenly.
     positions = np.concatenate([(np.arange(count) + 0.5) / count for count in counts if count])
     return pools[np.argsort(positions, kind="stable")]
 
 
 def earlier(rows: Rows) -> Rows:
-    """For every place, how often its row has come before, int64 [places]."""
+    """How often the row of each place has come before, int64 [places]."""
     order = np.argsort(rows, kind="stable")
     firsts = np.flatnonzero(np.diff(rows[order], prepend=-1))
     counts = np.empty(len(rows), dtype=np.int64)
@@ -193,10 +193,10 @@ def batch_order(
         batch_size: rows of a global batch.
         seed: of the order.
         steps: batches of an epoch; None lets the pools decide.
-        kept: bool [rows], the rows that may come; None: all.
+        kept: bool [rows], the rows that may be drawn; None: all.
 
     Raises:
-        UsageError: none of the rows of a pool is kept.
+        UsageError: no row of a pool is kept.
     """
     if sampler == "uniform":
         pools = {UNIFORM: np.arange(rows, dtype=np.int64)}

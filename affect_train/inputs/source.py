@@ -19,7 +19,7 @@ class LoadedSource(Protocol):
     """A dataset whose rows can be read in any order."""
 
     def split(self, name: str, tasks: TaskSet, view: View, soft_labels: Sequence[str] = ()) -> LoadedSplit:
-        """A split as pictures; as `Source.split`, and with the outputs of teachers beside the labels.
+        """A split as pictures, as from `Source.split`, with teachers' outputs added to the labels.
 
         Raises:
             UnknownNameError: there is no such teacher.
@@ -33,43 +33,43 @@ class Source(Protocol):
 
     @property
     def name(self) -> str:
-        """What results call it; a folder without the folders that it lies in."""
+        """The dataset's name in results; of a folder, its last name alone."""
         ...
 
     @property
     def fingerprint(self) -> str | None:
-        """Hash of its labels; None where they are not known."""
+        """Hash of the labels; None if they are not known."""
         ...
 
     @property
     def folder(self) -> DatasetFolder | None:
-        """The dataset folder with its column groups; None where it is another kind of dataset."""
+        """The dataset folder with its column groups; None for another kind of dataset."""
         ...
 
     @property
     def loaded(self) -> LoadedSource | None:
-        """Itself where its rows can be read in any order; None where they are streamed."""
+        """Itself if its rows can be read in any order; None if they are streamed."""
         ...
 
     @property
     def streamed(self) -> StreamedForeign | None:
-        """Itself where its rows are read while training; None where they can be read in any order."""
+        """Itself if its rows are read while training; None if they can be read in any order."""
         ...
 
     def report(self) -> dict[str, Any]:
-        """What results say of it: name and fingerprint, and the commit of a dataset of the Hub."""
+        """Name, fingerprint and, for a dataset of the Hub, its commit, as results state them."""
         ...
 
     def check_split(self, name: str) -> None:
-        """Makes sure that there is such a split.
+        """Refuses the name of a split that does not exist.
 
         Raises:
-            UnknownNameError: there is none.
+            UnknownNameError: there is no such split.
         """
         ...
 
     def place(self, split: str) -> str:
-        """What a split is called in messages."""
+        """The name of a split in messages."""
         ...
 
     def split(self, name: str, tasks: TaskSet, view: View) -> Split:
@@ -114,15 +114,15 @@ class OwnFolder:
         return self.folder.fingerprint
 
     def report(self) -> dict[str, Any]:
-        """Its name and fingerprint."""
+        """Name and fingerprint, as results state them."""
         return {"dataset": self.name, "fingerprint": self.fingerprint}
 
     def check_split(self, name: str) -> None:
-        """Makes sure that the folder has the split; an unknown one is an error with those that there are."""
+        """Refuses the name of a split that does not exist, with those that there are."""
         self.folder.rows(name)
 
     def place(self, split: str) -> str:
-        """What a split is called in messages, with the folder's path."""
+        """The name of a split in messages, with the folder's path."""
         return f"'{self.folder.path}', split {split}"
 
     def split(self, name: str, tasks: TaskSet, view: View, soft_labels: Sequence[str] = ()) -> LoadedSplit:
@@ -145,7 +145,7 @@ def open_source(dataset: str | Path | DatasetOptions) -> Source:
     """The dataset of a command's argument.
 
     Args:
-        dataset: a dataset folder, a file that describes another dataset, or what such a file says.
+        dataset: a dataset folder, a file that describes another dataset, or the content of such a file.
 
     Raises:
         NotADatasetError: there is no built dataset folder.
@@ -165,15 +165,15 @@ def open_source(dataset: str | Path | DatasetOptions) -> Source:
 
 
 def open_own_folder(dataset: str | Path | DatasetOptions, doing: str) -> DatasetFolder:
-    """The dataset folder that columns can be written into.
+    """The dataset folder of an argument, into which columns can be written.
 
     Args:
         dataset: as a recipe or an argument names it.
-        doing: what wants to write, for the message.
+        doing: the command that writes, for the message.
 
     Raises:
         UsageError: it is another kind of dataset.
-        NotADatasetError: it is not built.
+        NotADatasetError: the dataset folder is not built.
     """
     if isinstance(dataset, DatasetOptions) or _is_description(Path(dataset)):
         raise UsageError(
@@ -187,7 +187,7 @@ def folder_of(source: Source, because: str) -> DatasetFolder:
 
     Args:
         source: of any kind.
-        because: what takes a dataset folder, and why; for the message.
+        because: what needs a dataset folder, and why; for the message.
 
     Raises:
         UsageError: it is another kind of dataset.

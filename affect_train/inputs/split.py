@@ -1,4 +1,4 @@
-"""One split, ready for a model: what the model is shown of it, and its labels."""
+"""One split, ready for a model: the model's inputs and the labels."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -17,24 +17,24 @@ class Split(Protocol):
 
     @property
     def name(self) -> str:
-        """Of the split."""
+        """The name of the split."""
         ...
 
     @property
     def labels(self) -> LabelArrays | None:
-        """For the heads; None where they are known only when the inputs have passed."""
+        """The labels for the heads; None if they are known only once the inputs have passed."""
         ...
 
     @property
     def inputs(self) -> Inputs:
-        """What the model is shown."""
+        """The model's inputs."""
         ...
 
     def passed(self) -> "tuple[Dataset, LabelArrays]":
         """The rows and their labels, once the inputs have passed.
 
         Raises:
-            ModelMismatchError: no row has a label for any of the heads, which was not known before.
+            ModelMismatchError: no row has a label for any of the heads (of a stream, this is known only now).
         """
         ...
 
@@ -56,16 +56,16 @@ class LoadedSplit:
     inputs: IndexedInputs
 
     def passed(self) -> "tuple[Dataset, LabelArrays]":
-        """The rows and their labels, which are there from the beginning."""
+        """The rows and their labels, which are known from the beginning."""
         return self.dataset, self.labels
 
     def batches(self, order: Iterable[list[Pick]], workers: int = 0, spares: Spares | None = None) -> "LabelledBatches":
-        """The batches of an order with their labels; `spares` where items may be left out."""
+        """The batches of an order with their labels; `spares` are needed if items may be left out."""
         return LabelledBatches(self.inputs.batches(order, workers, spares), self.labels)
 
 
 class LabelledBatches:
-    """Batches in an order, with their labels, which the training process adds.
+    """Batches in an order; the training process adds their labels.
 
     Args:
         loader: of the batches.
@@ -80,4 +80,4 @@ class LabelledBatches:
         return map(self._labels.batch, self._loader)
 
     def close(self) -> None:
-        """Nothing is read ahead that would have to be ended."""
+        """Does nothing: there is no reading ahead to end."""

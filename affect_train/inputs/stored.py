@@ -1,4 +1,4 @@
-"""Rows by their numbers, straight from the memory maps of a dataset: image bytes are views, nothing is kept."""
+"""Rows by number, straight from the memory maps of a dataset: image bytes are views, nothing is copied or kept."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -18,9 +18,9 @@ class StoredFace(NamedTuple):
     """One row as the dataset stores it.
 
     Attributes:
-        row: its number in the split.
-        uid: its unique name.
-        box: x0, y0, x1, y1 in pixels of the image; NaN where there is none.
+        row: number in the split.
+        uid: unique name.
+        box: x0, y0, x1, y1 in pixels of the image; NaN if there is none.
         data: the image file.
     """
 
@@ -31,9 +31,7 @@ class StoredFace(NamedTuple):
 
 
 class StoredFaces:
-    """Rows by their numbers, straight from the memory maps: image bytes are views, nothing is kept.
-
-    A copy in another process opens the maps anew.
+    """Rows by number, straight from the memory maps. A copy in another process opens the maps again.
 
     Args:
         dataset: one split; at least the columns uid, face_box and image.
@@ -77,11 +75,11 @@ class StoredFaces:
 
 
 class Boxes:
-    """Face boxes by row: x0, y0, x1, y1 in pixels, NaN where there is none.
+    """Face boxes by row: x0, y0, x1, y1 in pixels; NaN where there is none.
 
     Args:
-        array: an Arrow array of four numbers a row; whole numbers without area stand for no box. None: no row has one.
-        rows: how many there are.
+        array: an Arrow array of four numbers for each row; four zeros stand for no box. None: no row has a box.
+        rows: how many rows there are.
     """
 
     def __init__(self, array: pa.Array | None, rows: int) -> None:
@@ -111,7 +109,7 @@ class ByteStrings:
         self._offsets = np.frombuffer(offsets, np.int64 if large else np.int32)[
             array.offset : array.offset + len(array) + 1
         ]
-        # Decoders take bytes, and Arrow's view of a buffer says that they are signed.
+        # Cast, because decoders take unsigned bytes and Arrow's views declare signed ones.
         self._values = memoryview(values).cast("B") if values is not None else memoryview(b"")
 
     def __len__(self) -> int:
@@ -122,7 +120,7 @@ class ByteStrings:
 
 
 class ChunkedColumn:
-    """Items by number of a column that lies in memory in several pieces.
+    """Items, by number, of a column that lies in memory in several pieces.
 
     Args:
         chunks: the pieces, in order.

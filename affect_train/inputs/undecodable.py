@@ -1,4 +1,4 @@
-"""Training rows whose pictures cannot be decoded: noted, and within a limit left out for others."""
+"""Training rows whose pictures cannot be decoded: they are noted and, within a limit, replaced by others."""
 
 from collections.abc import Iterable
 from typing import Any, NamedTuple
@@ -6,19 +6,19 @@ from typing import Any, NamedTuple
 from affect_data.errors import DataError
 
 ONE_IN = 1000
-"""Of so many rows that an epoch shows one may be undecodable; one may be in any case."""
+"""One in so many rows of an epoch may be undecodable, and at least one in all."""
 
 TRIES = 100
-"""Rows that are tried in the place of one; more broken ones in a row are no accident."""
+"""How many rows are tried as a replacement; that many broken ones in sequence are no accident."""
 
 
 class SkippedRow(NamedTuple):
     """A row that was left out.
 
     Attributes:
-        epoch: 0-based, in which it was to come.
-        uid: its unique name.
-        because: why its picture cannot be decoded.
+        epoch: of the row, 0-based.
+        uid: unique name.
+        because: why the picture cannot be decoded.
     """
 
     epoch: int
@@ -27,7 +27,7 @@ class SkippedRow(NamedTuple):
 
 
 class SkippedRows:
-    """The rows that a process left out, and how many it may. A copy in another process begins without any."""
+    """The rows that a process left out, and how many it may leave out. A copy in another process starts empty."""
 
     def __init__(self) -> None:
         self.limit = 1
@@ -42,11 +42,11 @@ class SkippedRows:
         return len(self._because)
 
     def allow_for(self, shown: int) -> None:
-        """Sets the limit for epochs in which this process is shown so many rows."""
+        """Sets the limit for epochs of `shown` rows on this process."""
         self.limit = max(1, shown // ONE_IN)
 
     def restore(self, rows: Iterable[SkippedRow]) -> None:
-        """Takes in the rows that a run left out before it was resumed."""
+        """Adds the rows that a run left out before it was resumed."""
         for row in rows:
             self._note(row)
 

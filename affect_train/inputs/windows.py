@@ -1,4 +1,4 @@
-"""Windows of consecutive frames: they never cross a gap in the frame numbers, nor the end of a track."""
+"""Windows of consecutive frames, which never cross a gap in the frame numbers or the end of a track."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,14 +21,14 @@ NO_FRAME = -1
 
 @dataclass(frozen=True)
 class Windows:
-    """Windows of one split, each a stretch of consecutive frames of one face.
+    """Windows of one split, each of consecutive frames of one face.
 
     Attributes:
-        order: int64 [n], row numbers, those of a run next to each other and by frame.
-        starts: int64 [windows], where each begins in `order`.
-        lengths: int64 [windows], its frames, 1 or more.
-        runs: how many stretches of consecutive frames there are.
-        rows: of the split.
+        order: int64 [n], row numbers; the rows of a run (an unbroken sequence of frames) are next to each other, by frame.
+        starts: int64 [windows], where each window begins in `order`.
+        lengths: int64 [windows], frames of each window, 1 or more.
+        runs: how many runs there are.
+        rows: how many rows the split has.
     """
 
     order: Rows
@@ -47,7 +47,7 @@ class Windows:
         return self.order[np.repeat(self.starts[list(numbers)], lengths) + places], places
 
     def pools(self, pools: Mapping[str, Pool]) -> dict[str, Pool]:
-        """From pools of rows to pools of the windows that hold one of these rows at least."""
+        """Pools of windows from pools of rows: of the windows that hold at least one of the rows."""
         found = {}
         for name, pool in pools.items():
             chosen = np.zeros(self.rows, dtype=np.int64)
@@ -60,12 +60,12 @@ class Windows:
 def track_windows(dataset: "Dataset", window: int, stride: int, kept: NDArray[np.bool_] | None = None) -> Windows:
     """The windows of all tracks, in the order of databases, tracks and frames; rows without a track or a frame number are in none.
 
-    A run of consecutive frames is cut from its first frame on every `stride` frames, until a window reaches its end: that one may be shorter.
+    In a run of consecutive frames a window begins every `stride` frames, until one reaches the end of the run. That last one may be shorter.
 
     Args:
         dataset: one split; at least the columns database, track, frame and face.
         window: the most frames of a window.
-        stride: frames from the beginning of a window to that of the next, `window` at most.
+        stride: frames from the beginning of a window to that of the next, at most `window`.
         kept: bool [rows], the rows that may be in a window; None: all.
     """
     tracks, frames = text_codes(dataset, "track"), column_array(dataset, "frame").astype(np.int64)
@@ -82,7 +82,7 @@ def track_windows(dataset: "Dataset", window: int, stride: int, kept: NDArray[np
 
 
 def cut(begins: Rows, lengths: Rows, window: int, stride: int) -> tuple[Rows, Rows]:
-    """Beginnings and lengths of the windows of runs, given the same of the runs; all int64.
+    """Beginnings and lengths of the windows, from the beginnings and lengths of the runs; all int64.
 
     Raises:
         ValueError: windows would leave frames out.
@@ -95,13 +95,13 @@ def cut(begins: Rows, lengths: Rows, window: int, stride: int) -> tuple[Rows, Ro
 
 
 def one_run(frames: int, window: int, stride: int) -> Windows:
-    """The windows of rows that are consecutive frames of one face, cut as those of a track."""
+    """The windows of rows that are all consecutive frames of one face, cut like those of a track."""
     starts, lengths = cut(np.zeros(1, np.int64), np.array([frames]), window, stride)
     return Windows(np.arange(frames), starts, lengths, 1, frames)
 
 
 def every_row(windows: Windows) -> Windows:
-    """The same windows, and after them each row that is in none as a window of one frame."""
+    """The same windows, followed by a window of one frame for each row that is in none."""
     alone = np.setdiff1d(np.arange(windows.rows), windows.order)
     return Windows(
         order=np.concatenate([windows.order, alone]),
@@ -143,7 +143,7 @@ class FeatureWindows(IndexedInputs):
         return self.windows.rows
 
     def showing(self, rows: Rows) -> "FeatureWindows":  # noqa: ARG002 - all windows, so that every batch is that of the whole split
-        """All windows: what is said of a frame depends on those around it."""
+        """All windows, because the logits of a frame depend on the frames around it."""
         return self
 
     def __getitems__(self, picks: Sequence[Pick]) -> FaceBatch:

@@ -1,1 +1,1 @@
-"""The training recipe: its sections, how it is read, and what cannot be asked for together."""
+"""The training recipe: its sections, how it is read, and the rules between its sections."""

@@ -64,10 +64,10 @@ ActionUnits = Annotated[
 
 
 def check_action_units(numbers: "tuple[int, ...]") -> None:
-    """Makes sure that action units are in the vocabulary, each once.
+    """Refuses action units that are not in the vocabulary, or named twice.
 
     Raises:
-        ValueError: one is not.
+        ValueError: names them.
     """
     unknown = [number for number in numbers if number not in ACTION_UNITS]
     if unknown:
@@ -79,7 +79,7 @@ def check_action_units(numbers: "tuple[int, ...]") -> None:
 
 
 class ColumnOptions(Section):
-    """Which column of a dataset holds what. What is not named is missing in every row."""
+    """Which column of a dataset holds what. Labels without a column are missing in every row."""
 
     image: Text = Field("image", description="pictures, as an Image column, file bytes, or file paths")
     uid: Text | None = Field(None, description="a unique name a row; by default its place in the split")
@@ -141,7 +141,7 @@ class ColumnOptions(Section):
         return self
 
     def expression_column(self) -> ExpressionColumnOptions | None:
-        """The column of expressions, however it is written."""
+        """The column of expressions, whether the recipe gives its name alone or a section."""
         return ExpressionColumnOptions(column=self.expression) if isinstance(self.expression, str) else self.expression
 
     def _named(self) -> list[str]:
@@ -151,7 +151,7 @@ class ColumnOptions(Section):
         return [name for name in named if name]
 
     def tasks(self) -> tuple[str, ...]:
-        """The tasks that there are columns for: au, expression, va."""
+        """The tasks that have columns, among au, expression and va."""
         found = {"au": self.action_units, "expression": self.expression, "va": self.valence}
         return tuple(task for task, named in found.items() if named)
 

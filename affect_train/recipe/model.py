@@ -1,4 +1,4 @@
-"""The sections of a training recipe that say what is predicted, and by which network."""
+"""The sections ``tasks`` and ``model`` of a training recipe: what is predicted, and by which network."""
 
 import difflib
 from collections.abc import Mapping
@@ -52,11 +52,11 @@ class TaskOptions(Section):
 
     @field_serializer("expression", when_used="json")
     def _as_plain_values(self, classes: str | tuple[str, ...] | None) -> str | list[str] | None:
-        # pydantic takes a field with a plain validator for any value, and warns where a tuple became a list.
+        # For a field with a plain validator, pydantic cannot know that the tuple becomes a list, and would warn.
         return list(classes) if isinstance(classes, tuple) else classes
 
     def task_set(self) -> TaskSet:
-        """The heads, with expression sets resolved to class names."""
+        """The heads as a `TaskSet`, with expression sets resolved to class names."""
         bins = self.valence_arousal.bins if self.valence_arousal else 0
         return TaskSet(self.action_units, expression_set(self.expression) if self.expression else (), bins)
 
@@ -65,15 +65,14 @@ class HeadOptions(Section):
     """The layers between the backbone's features and each task's logits."""
 
     hidden: Annotated[int, Field(ge=0)] = Field(0, description="width of a hidden layer; 0 for a linear head")
-    shared: Annotated[int, Field(ge=0)] = Field(
-        0, description="width of a hidden layer that all heads have in common; 0: none"
-    )
+    shared: Annotated[int, Field(ge=0)] = Field(0, description="width of a hidden layer that all heads share; 0: none")
     zero: list[Literal["au", "expression", "valence", "arousal"]] = Field(
-        default_factory=list, description="heads that say the same of every face before the first step"
+        default_factory=list,
+        description="heads whose last layer starts at zero: at first they predict the same for every face",
     )
     normalisation: Literal["layer", "batch"] = Field(
         "layer",
-        description="of the features: over each face's, or of each feature over the faces; a frozen backbone wants `batch`",
+        description="`layer`: over the features of each face; `batch`: of each feature over the faces, for a frozen backbone",
     )
 
 
@@ -107,7 +106,7 @@ class TemporalOptions(Section):
 
     @property
     def strides(self) -> tuple[int, int]:
-        """The frames between windows in training and in evaluation, defaults resolved."""
+        """Frames from one window's beginning to the next, in training and in evaluation, with defaults resolved."""
         return self.stride or self.window // 2, self.evaluation_stride or self.window
 
 
@@ -132,7 +131,7 @@ class ModelOptions(Section):
     head: HeadOptions = HeadOptions()
     gradient_checkpointing: bool = Field(
         default=False,
-        description="compute the backbone's activations again on the way back: less memory, more time",
+        description="compute the backbone's activations again in the backward pass: less memory, more time",
     )
     features: Name | None = Field(
         None, description="train the heads on stored features of this name: no image is decoded or augmented"
@@ -178,7 +177,7 @@ class ModelOptions(Section):
 
 
 def _check_model_type(backbone: Mapping[str, Any]) -> None:
-    # Importing transformers takes a while: only recipes with a configuration pay for it.
+    # Imported here, because it takes a while and only recipes with a configuration need it.
     from transformers.models.auto.modeling_auto import MODEL_MAPPING_NAMES
 
     kind = backbone.get("model_type")

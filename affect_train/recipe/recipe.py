@@ -1,4 +1,4 @@
-"""The training recipe: what can be said, what fits together, and how a resolved recipe is stored."""
+"""The training recipe: its sections together, how it is read, and how a resolved recipe is stored."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -26,7 +26,7 @@ from affect_train.recipe.training import (
 
 
 class Recipe(Section):
-    """All that a training run depends on."""
+    """Everything that a training run depends on."""
 
     dataset: DatasetEntry = Field(
         description="a dataset folder, or `{path, columns, ...}` for a dataset of the Hub or of another kind (docs/datasets.md)"
@@ -45,11 +45,11 @@ class Recipe(Section):
     training: TrainingOptions = TrainingOptions()
 
     def to_yaml(self) -> str:
-        """The recipe with every default written out; `read_recipe` gives an equal recipe from it."""
+        """The recipe as YAML with every default written out; `read_recipe` reads an equal recipe from it."""
         return write_yaml(self.model_dump(mode="json"))
 
     def write(self, path: Path) -> None:
-        """Writes `to_yaml`; see `affect_data.files.written_file`."""
+        """Writes `to_yaml` to a file, whole or not at all."""
         write_text(path, self.to_yaml())
 
 
@@ -62,7 +62,7 @@ def read_recipe(path: Path | str, overrides: Iterable[str] = ()) -> Recipe:
 
     Raises:
         UsageError: the file does not exist.
-        RecipeError: it is no training recipe, or does not validate; lists every mistake, with its line.
+        RecipeError: the file is no training recipe, or has mistakes; lists every mistake, with its line.
     """
     return validated(Recipe, read_recipe_text(Path(path), TRAINING_RECIPE, overrides), contradictions)
 

@@ -1,4 +1,4 @@
-"""What is wrong between the sections of a recipe, each of which is right in itself. What belongs to one method is in its options."""
+"""Contradictions between the sections of a recipe, each valid in itself. Rules of a single method are with its options."""
 
 from collections.abc import Iterator
 
@@ -10,11 +10,11 @@ from affect_train.recipe.section import TASKS, Mistake, Sections, trained_tasks
 from affect_train.recipe.training import BatchOptions, TrainingOptions
 
 BALANCED_SPLIT = "train"
-"""The split whose rows a balance weighs."""
+"""The only split that has balances."""
 
 
 def contradictions(sections: Sections) -> Iterator[Mistake]:
-    """What is wrong between sections; a section that is wrong in itself is absent."""
+    """All contradictions between sections; a section with a mistake of its own is absent."""
     if isinstance(sections.get("dataset"), DatasetOptions):
         yield from _dataset_contradictions(sections["dataset"], sections)
     if "tasks" in sections:
@@ -51,7 +51,7 @@ def _method_contradictions(method: MethodOptions, sections: Sections) -> Iterato
 
 
 def _asked_of_a_method(sections: Sections) -> Iterator[tuple[Refusable, tuple[str, ...], str]]:
-    """What other sections ask of the method: its name, the key that is at fault where the method refuses, and what to do."""
+    """What other sections ask of the method: the demand, the key that is at fault if the method refuses it, and the remedy."""
     dataset, model, training = (sections.get(name) for name in ("dataset", "model", "training"))
     if isinstance(dataset, DatasetOptions) and dataset.streaming:
         yield "streaming", ("method", "name"), "set `dataset.streaming: false`"

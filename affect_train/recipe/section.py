@@ -1,4 +1,4 @@
-"""What all sections of a training recipe are made of."""
+"""The base of all sections of a training recipe, and types that they share."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal
@@ -16,17 +16,17 @@ Sections = Mapping[str, Any]
 """The validated sections of a recipe by name; one that has a mistake of its own is absent."""
 
 Mistake = tuple[tuple[str, ...], str]
-"""The key that is wrong, and what is wrong with it."""
+"""The key that is at fault, and the message."""
 
 
 class Section(BaseModel):
-    """A part of a recipe: keys that it does not know are mistakes."""
+    """A part of a recipe; unknown keys are mistakes."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class HeldOutOptions(Section):
-    """Rows of the training split that are not trained on."""
+    """A fold of the training split that is not trained on."""
 
     folds: Name = Field(
         description="folds of the dataset, as `affect-data folds` and `affect-train cross-label` write them"
@@ -38,7 +38,7 @@ class HeldOutOptions(Section):
 
 
 def trained_tasks(sections: Sections) -> tuple[str, ...]:
-    """Those of `TASKS` that a recipe trains; none where its section ``tasks`` is not known."""
+    """The tasks of `TASKS` that a recipe trains; empty if its section ``tasks`` is absent."""
     tasks = sections.get("tasks")
     if tasks is None:
         return ()

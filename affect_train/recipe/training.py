@@ -1,4 +1,4 @@
-"""The sections of a training recipe that say how a model is trained: batches, optimiser, schedule, and what is kept."""
+"""The sections of a training recipe on how a model is trained: batches, optimizer, schedule, and what is kept."""
 
 import difflib
 from typing import Annotated, Literal
@@ -21,12 +21,12 @@ TRACKERS = ("aim", "clearml", "comet_ml", "dvclive", "mlflow", "swanlab", "tenso
 
 
 class PoolOptions(Section):
-    """Rows that have a share of every batch."""
+    """A pool of rows, which has a share of every batch."""
 
     labels: Annotated[tuple[Literal["au", "expression", "va"], ...], Field(min_length=1)] = Field(
-        description="the tasks that a row has a label of, each of them"
+        description="a row of the pool has a label of each of these tasks"
     )
-    databases: tuple[Name, ...] = Field((), description="whose rows; by default all databases'")
+    databases: tuple[Name, ...] = Field((), description="the databases of its rows; by default all")
 
 
 class BatchOptions(Section):
@@ -47,14 +47,14 @@ class BatchOptions(Section):
     )
     repeat_cap: Count | None = Field(
         None,
-        description="how often a row may come among as many draws as its pool has rows; by default the balance's own",
+        description="how often a row may come in one pass, as many draws as its pool has rows; by default the balance's own",
     )
     steps_per_epoch: Count | None = Field(None, description="batches of an epoch; by default the sampler decides")
     workers: Annotated[int, Field(ge=0)] = Field(0, description="processes that decode; 0: the training process")
     threads: Count = Field(1, description="threads that decode in each of these processes")
     undecodable: Literal["stop", "skip"] = Field(
         "stop",
-        description="what a row does whose picture cannot be decoded: end the run, or leave its place to another row of its pool, within a limit",
+        description="a row whose picture cannot be decoded: `stop` ends the run; `skip` takes another row of its pool, within a limit",
     )
     cache: bool = Field(default=False, description="keep every decoded face in memory; for datasets that fit")
 
@@ -88,7 +88,7 @@ class CropOptions(Section):
 
 
 class OptimizerOptions(Section):
-    """The optimiser."""
+    """The optimizer: AdamW."""
 
     name: Literal["adamw"] = "adamw"
     learning_rate: Annotated[float, Field(gt=0.0)] = 1e-3

@@ -1,4 +1,4 @@
-"""Studies: the same chain of commands for several seeds, figures that the commands print, and claims about these figures."""
+"""Studies: one chain of commands run for several seeds, the figures that the commands print, and claims about these figures."""
 
 from affect_train.study.claims import Finding, Verdict, findings
 from affect_train.study.description import Study, read_study

@@ -1,4 +1,4 @@
-"""What the figures of several seeds say of a claim: the mean of paired differences, and its confidence interval."""
+"""Whether the figures of several seeds support a claim: the mean of paired differences and its confidence interval."""
 
 import math
 import statistics
@@ -19,7 +19,7 @@ STUDENT_T = (
 NORMAL = 1.960
 
 Figures = Mapping[str, Mapping[int, Mapping[str, float | None]]]
-"""By score, seed and metric."""
+"""Figures by score, seed and metric."""
 
 
 @dataclass(frozen=True)
@@ -28,13 +28,14 @@ class Finding:
 
     Attributes:
         claim: in words.
-        metric: its name.
+        metric: name of the metric.
         better: mean over the seeds of the score that should be better.
-        other: mean of what it is compared with, or the bound.
+        other: mean of the score that it is compared with, or the bound.
         difference: mean of the differences, seed by seed.
         half_width: of the 95 % confidence interval of that mean, by Student's t; None for a single seed.
         seeds: how many had both figures.
-        verdict: ``holds`` where the whole interval is above 0, ``opposite`` where it is below.
+        verdict: ``holds`` if the whole interval is above 0, ``opposite`` if it is below; otherwise ``points that way`` or ``not shown``, by the sign
+            of the difference.
     """
 
     claim: str
@@ -47,12 +48,12 @@ class Finding:
     verdict: Verdict
 
     def to_json(self) -> dict[str, Any]:
-        """The same as plain values."""
+        """The finding as plain values."""
         return asdict(self)
 
 
 def findings(study: Study, figures: Figures) -> list[Finding]:
-    """Every claim on every of its metrics; one that no seed has figures for is left out."""
+    """A finding for every claim and each of its metrics; left out if no seed has figures for it."""
     found = []
     for claim in study.claims:
         for metric in claim.metrics or study.metrics:

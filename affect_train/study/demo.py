@@ -36,16 +36,16 @@ class DemoFailedError(DataError):
 
 
 def run_demo(out: Path, seed: int, overrides: Sequence[str] = (), faces: int | None = None) -> dict[str, Any]:
-    """Runs the demo into a new folder and returns what it made: paths, seconds and the table's numbers.
+    """What the demo made in a new folder: paths, seconds and the table's numbers.
 
     Args:
-        out: folder that is new or empty.
-        seed: of the faces, of both trainings.
+        out: a new or empty folder.
+        seed: of the faces and of both trainings.
         overrides: ``key=value`` for both training recipes.
         faces: about how many faces to draw.
 
     Raises:
-        DataError: the folder is not empty, or the recipes are not at hand.
+        DataError: the folder is not empty, or the recipes are not found.
         DemoFailedError: a step failed.
     """
     if out.exists() and any(out.iterdir()):
@@ -100,7 +100,7 @@ def table(result: dict[str, Any]) -> str:
 
 
 def _number(value: float | None, sign: str) -> str:
-    """Three digits; a dash where a metric is not defined, as with too few labels."""
+    """A number with three decimals; a dash if it is not defined, as with too few labels."""
     return "–" if value is None else f"{value:{sign}.3f}"
 
 

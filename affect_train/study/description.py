@@ -1,4 +1,4 @@
-"""What a study file says: steps that are literal commands, scores that commands print, and claims about scores."""
+"""The content of a study file: steps that are literal commands, scores that commands print, and claims about scores."""
 
 import re
 import shlex
@@ -60,13 +60,13 @@ class Study(Section):
     claims: tuple[Claim, ...]
 
     def shared_commands(self, out: Path, recipes: Path) -> "list[Command]":
-        """What is run once, in ``out/shared``; `recipes` is the folder of the study file."""
+        """The commands that run once, in ``out/shared``; `recipes` is the folder of the study file."""
         return list(
             _expanded(self.shared, {**self.variables, "shared": out / SHARED, "recipes": recipes}, scores=False)
         )
 
     def commands(self, out: Path, recipes: Path, seed: int) -> "list[Command]":
-        """The chain of one seed, in ``out/seed<n>``, scores last; `recipes` is the folder of the study file."""
+        """The commands of one seed, in ``out/seed<n>``, scores last; `recipes` is the folder of the study file."""
         run = out / f"seed{seed}"
         given = {**self.variables, "shared": out / SHARED, "recipes": recipes, "run": run, "seed": seed}
         return [
@@ -80,7 +80,7 @@ class Command(Section):
 
     Attributes:
         name: of the step or score.
-        each: which of several; empty where there is one.
+        each: the value of {each}; empty for a step without it.
         words: program and arguments.
         is_score: whether its JSON is kept.
     """
@@ -92,7 +92,7 @@ class Command(Section):
 
     @property
     def label(self) -> str:
-        """Names it among the commands of a chain."""
+        """A name that is unique among the commands of a chain."""
         kind = "score-" if self.is_score else ""
         return f"{kind}{self.name}-{self.each}" if self.each else f"{kind}{self.name}"
 
@@ -121,7 +121,7 @@ def read_study(path: Path | str, overrides: Iterable[str] = ()) -> Study:
 
 
 def _contradictions(sections: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
-    """What is wrong between the parts: unknown scores, metrics, programs and variables; a part that is wrong in itself is absent."""
+    """Contradictions between sections: unknown scores, metrics, programs and variables; a section with a mistake of its own is absent."""
     if "variables" in sections:
         known = {"shared", "recipes", *sections["variables"]}
         for kind, given in (("shared", known), ("steps", known | {"run", "seed"}), ("scores", known | {"run", "seed"})):

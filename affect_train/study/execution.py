@@ -1,4 +1,4 @@
-"""Runs the chains of a study, some seeds at a time; what was done is not done again."""
+"""Runs the chains of a study, some seeds at a time; finished commands are not run again."""
 
 import importlib
 import io
@@ -33,10 +33,10 @@ LIBRARIES = (
     "torch.utils.tensorboard",
     "transformers.models.vit.modeling_vit",
 )
-"""What the processes of a chain's commands share: importing it takes longer than many a command."""
+"""Libraries that a chain imports once for the processes of its commands: the import takes longer than many a command."""
 
 RunCommand = Callable[[Sequence[str]], object]
-"""Runs a command, program first, in this process; gives its exit status, or None for 0."""
+"""From a command, program first, to its exit status, None for 0; the command runs in this process."""
 
 
 class StepFailedError(DataError):
@@ -47,18 +47,18 @@ class StepFailedError(DataError):
 
 
 def run_study(study: Study, recipes: Path, out: Path, run: RunCommand, workers: int = 1) -> dict[str, Any]:
-    """Runs every seed's chain and writes ``study.json``: figures, findings, seconds.
+    """Figures, findings and seconds of a study, as written to ``study.json``; runs the chain of every seed.
 
     Args:
         study: a validated study.
         recipes: the folder of the study file; {recipes} in the commands.
-        out: folder of the study; one that was interrupted is gone on with.
-        run: runs a command in the process that calls it; a function of a module, because other processes look it up by its name.
-        workers: chains at a time, each on its share of the processor's cores.
+        out: folder of the study; an interrupted study goes on.
+        run: runs a command in the calling process; it must be a function of a module, because other processes look it up by name.
+        workers: how many chains run at a time, each on its share of the processor's cores.
 
     Raises:
         DataError: the same folder's study is running.
-        StepFailedError: a command failed; the other chains end first.
+        StepFailedError: a command failed; raised after the other chains have ended.
         UsageError: the folder holds a study of other commands.
     """
     threads = max(1, (os.cpu_count() or 1) // workers)
@@ -106,7 +106,7 @@ def _run_shared(study: Study, recipes: Path, out: Path, run: RunCommand) -> None
 def _result_of_chain(
     study: Study, recipes: Path, out: Path, run: RunCommand, seed: int
 ) -> dict[str, Any] | AffectError:
-    """What came of a chain; its error does not end the others."""
+    """The result of a chain, or its error, which does not end the other chains."""
     try:
         return _run_chain(study, recipes, out, seed, run)
     except AffectError as error:
@@ -114,7 +114,7 @@ def _result_of_chain(
 
 
 def _run_chain(study: Study, recipes: Path, out: Path, seed: int, run: RunCommand) -> dict[str, Any]:
-    """One seed: its commands one after the other."""
+    """The figures and seconds of one seed, whose commands run one after the other."""
     printed: dict[str, list[Any]] = {}
     seconds: dict[str, float] = {}
     for command in study.commands(out, recipes, seed):
@@ -157,13 +157,13 @@ def _run_once(command: Command, folder: Path, run: RunCommand) -> dict[str, Any]
 
 
 def _load_libraries() -> None:
-    """Imports what the commands import, once a chain, and runs none of it: its processes are forks of this one."""
+    """Imports the libraries of the commands once for a chain: the processes of its commands are forks of this one."""
     for name in LIBRARIES:
         importlib.import_module(name)
 
 
 def _run_command(words: Sequence[str], path: Path, run: RunCommand) -> str:
-    """What a command prints on stdout; everything else, its own processes' output too, goes to its log."""
+    """The text that a command prints on stdout; all other output, also that of its own processes, goes to its log."""
     with path.open("a", encoding="utf-8") as log:
         for stream in (1, 2):
             os.dup2(log.fileno(), stream)
@@ -178,7 +178,7 @@ def _printed_by(words: Sequence[str], log: TextIO, path: Path, run: RunCommand) 
             status = run(words)
     except AffectError as error:
         raise StepFailedError(" ".join(words), str(error), path) from None
-    except Exception as error:  # a bug of a command should not lose the other chains
+    except Exception as error:  # a bug in one command should not lose the other chains
         log.write(traceback.format_exc())
         raise StepFailedError(" ".join(words), f"{type(error).__name__}: {error}", path) from None
     finally:
@@ -216,7 +216,7 @@ def _mean_figures(found: Sequence[Mapping[str, float | None]]) -> dict[str, floa
 
 @contextmanager
 def _threads_of_children(threads: int) -> Iterator[None]:
-    """Lets processes that start meanwhile use so many threads, where the environment does not say it already."""
+    """Limits the threads of processes that start inside the context, unless the environment already does."""
     names = [name for name in ("OMP_NUM_THREADS", "POLARS_MAX_THREADS") if name not in os.environ]
     os.environ.update(dict.fromkeys(names, str(threads)))
     try:

@@ -20,10 +20,10 @@ A claim *holds* where the whole interval is above zero. What the papers report o
 
 
 def papers_page(folders: Sequence[Path]) -> str:
-    """One table over all studies: paper, claim, figures, command, time.
+    """One page on all studies as Markdown: paper, claim, figures, command, time.
 
     Args:
-        folders: each the output of a study, named as its recipe folder.
+        folders: outputs of studies, each named like its recipe folder.
 
     Raises:
         DataError: a folder holds no finished study.
@@ -44,7 +44,7 @@ def papers_page(folders: Sequence[Path]) -> str:
 
 
 def study_page(document: Mapping[str, Any]) -> str:
-    """The figures of every score, and the findings, of one study."""
+    """The figures of every score and the findings of one study, as Markdown."""
     metrics = document["metrics"]
     header = "| score | " + " | ".join(metrics) + " |\n|---|" + "---|" * len(metrics)
     rows = []
@@ -57,10 +57,10 @@ def study_page(document: Mapping[str, Any]) -> str:
 
 
 def read_result(folder: Path) -> dict[str, Any]:
-    """What a finished study wrote.
+    """The content of a finished study's ``study.json``.
 
     Raises:
-        DataError: there is none.
+        DataError: the folder holds no finished study.
     """
     try:
         result: dict[str, Any] = read_json(folder / RESULT)

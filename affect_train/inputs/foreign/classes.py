@@ -1,4 +1,4 @@
-"""Expressions of a foreign column, by name: an integer means nothing until the dataset or the recipe says what it is called."""
+"""Expressions of a foreign column, by name: an integer means nothing until the dataset or the recipe names it."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -15,17 +15,17 @@ from affect_train.inputs.foreign.values import Known
 from affect_train.recipe.dataset import Value
 
 Names = Sequence[str] | Mapping[str, str] | None
-"""As a recipe gives them: the expressions of codes 0, 1, ..., or from a code or a name of the dataset to an expression."""
+"""Names in a recipe: a list of the expressions of codes 0, 1, ..., or a mapping from a code or a name of the dataset to an expression."""
 
 
 @dataclass(frozen=True)
 class Classes:
-    """What the values of a column of expressions are called.
+    """The meaning of the values of an expression column.
 
     Attributes:
         names: from a value to the name of an expression, in any spelling.
-        missing: values that stand for no label, beside null and NaN.
-        text: whether a value without a name is a name itself.
+        missing: values that stand for no label, besides null and NaN.
+        text: whether a value that is not in `names` may be the name of an expression itself.
     """
 
     names: Mapping[Value, str]
@@ -33,7 +33,7 @@ class Classes:
     text: bool = False
 
     def code(self, value: Value | None) -> int | None:
-        """The class of one value in the vocabulary, -1 for a missing label; None where nothing is known of the value."""
+        """The class of one value in the vocabulary; -1 for a missing label, None for an unknown value."""
         if value is None or value in self.missing:
             return MISSING_CLASS
         name = self.names.get(value, value if self.text else None)
@@ -43,7 +43,7 @@ class Classes:
             return None
 
     def codes(self, values: pa.Array) -> tuple[NDArray[np.int64], Known]:
-        """The class of every value, int64 [n], -1 where there is no label; and which values are unknown, bool [n]."""
+        """The class of every value, int64 [n] (-1: no label); and which values are unknown, bool [n]."""
         encoded = values.dictionary_encode()
         found = [self.code(_plain(value)) for value in encoded.dictionary.to_pylist()]
         codes = np.array([*(MISSING_CLASS if code is None else code for code in found), MISSING_CLASS], dtype=np.int64)
@@ -52,7 +52,7 @@ class Classes:
         return codes[places], unknown[places]
 
     def expected(self) -> str:
-        """The values that are known, for messages."""
+        """The known values, for messages."""
         named = {value: name for value, name in self.names.items() if value not in self.missing}
         if self.text:
             return f"a name of the vocabulary ({', '.join(EXPRESSIONS)})" + "".join(
@@ -62,19 +62,19 @@ class Classes:
 
 
 def _plain(value: Value | None) -> Value | None:
-    """A whole floating-point number as an integer, because codes with gaps are often stored so; NaN as None."""
+    """A whole floating-point number as an integer, because codes with missing values are often stored as floats; NaN as None."""
     if isinstance(value, float):
         return None if math.isnan(value) else int(value) if value.is_integer() else value
     return value
 
 
 def named_classes(labels: Sequence[str], names: Names, missing: Sequence[Value]) -> tuple[Classes, list[str]]:
-    """The classes of a ClassLabel column, and what is wrong with them.
+    """The classes of a ClassLabel column, and the mistakes in them.
 
     Args:
-        labels: the column's names.
-        names: other names for its codes (a list) or for its names (a mapping).
-        missing: codes or names that stand for no label; -1, the Hub's own sign for that, need not be named.
+        labels: names of the column's classes.
+        names: other names, for its codes (a list) or for its names (a mapping).
+        missing: codes or names that stand for no label; -1, the Hub's own sign for it, need not be named.
     """
     mistakes: list[str] = []
     called = dict[Value, str](enumerate(labels))
@@ -98,7 +98,7 @@ def named_classes(labels: Sequence[str], names: Names, missing: Sequence[Value])
 
 
 def coded_classes(names: Names, missing: Sequence[Value]) -> tuple[Classes, list[str]]:
-    """The classes of a column of numbers, and what is wrong with them."""
+    """The classes of a column of numbers, and the mistakes in them."""
     mistakes: list[str] = []
     if isinstance(names, Mapping):
         mistakes += [f"names: {code!r} is no code, the column holds numbers" for code in names if not _is_code(code)]
@@ -117,7 +117,7 @@ def coded_classes(names: Names, missing: Sequence[Value]) -> tuple[Classes, list
 
 
 def text_classes(names: Names, missing: Sequence[Value]) -> tuple[Classes, list[str]]:
-    """The classes of a column of texts, and what is wrong with them."""
+    """The classes of a column of texts, and the mistakes in them."""
     mistakes = []
     if names is not None and not isinstance(names, Mapping):
         mistakes.append("names: a list names codes, but the column holds texts; write `{text: expression}`")

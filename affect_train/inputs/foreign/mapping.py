@@ -1,4 +1,4 @@
-"""Rows of any dataset become rows of the schema: every class by its name, nulls and sentinels to fills with masks, nothing coerced."""
+"""From rows of any dataset to rows of the schema: classes go by name, nulls and sentinels become fills with masks, nothing is coerced."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -33,7 +33,7 @@ MADE = (
     "va_mask",
     "face_box",
 )
-"""The columns of the schema that a mapping fills: those that training and evaluation read, beside the image."""
+"""The columns of the schema that a mapping fills: those that training and evaluation read, besides the image."""
 
 NUMBERS, TEXTS, BINARY, LISTS = "numbers", "texts", "bytes", "lists of numbers"
 
@@ -57,12 +57,12 @@ class RowMapping:
     """From tables of a dataset to tables of the schema.
 
     Args:
-        name: of the dataset; the one class of the column ``database``.
-        columns: which of its columns holds what.
+        name: of the dataset; it becomes the only class of the column ``database``.
+        columns: which column of the dataset holds what.
         given: the dataset's features.
 
     Raises:
-        RecipeError: lists every column that is not there or holds something else, and every class without a name in the vocabulary.
+        RecipeError: lists every column that is missing or holds something else, and every class without a name in the vocabulary.
     """
 
     def __init__(self, name: str, columns: ColumnOptions, given: "Features") -> None:
@@ -78,7 +78,7 @@ class RowMapping:
 
     @property
     def read(self) -> tuple[str, ...]:
-        """The columns that are read beside the image."""
+        """The columns that are read besides the image."""
         texts = (self.columns.uid, self.columns.subject, self.columns.track)
         return tuple(dict.fromkeys(name for name in (*texts, *(column for _, column, _ in self._labels())) if name))
 
@@ -87,11 +87,11 @@ class RowMapping:
 
         Args:
             table: with the columns `read`.
-            uids: a unique name for a row of the table, where no column has one.
-            place: what a row is called in messages.
+            uids: gives a unique name for a row of the table, if no column has one.
+            place: gives the name of a row for messages.
 
         Raises:
-            DataError: lists the first value of every column that is neither a label nor said to be missing.
+            DataError: lists, for every column, the first value that is neither a label nor declared missing.
         """
         given = {name: _whole(table[name]) for name in self.read}
         findings = Findings(place)
@@ -113,7 +113,7 @@ class RowMapping:
     # ------------------------------------------------------------ checks before the first row
 
     def _labels(self) -> list[tuple[str, str, tuple[str, ...]]]:
-        """Key in the recipe, column, and what the column may hold, of every label."""
+        """For every label: its key in the recipe, its column, and what the column may hold."""
         columns, units = self.columns, self.columns.action_units
         expression = columns.expression_column()
         found: list[tuple[str, str, tuple[str, ...]]] = []
@@ -176,7 +176,7 @@ class RowMapping:
     def _texts(
         self, given: Mapping[str, pa.Array], column: str | None, findings: Findings | None = None
     ) -> pa.Array | None:
-        """A column as texts, nulls as empty ones; None where no column is named."""
+        """A column as texts, nulls as empty texts; None if no column is named."""
         if column is None:
             return None
         if findings is not None:
@@ -201,13 +201,13 @@ class RowMapping:
         found, mask = {}, np.ones(rows, dtype=bool)
         for key, column in (("valence", columns.valence), ("arousal", columns.arousal)):
             values, known = numbers(given[column], self._missing(column))
-            # A value in single precision may lie a rounding beyond the end of the range.
+            # A value in single precision may lie beyond the end of the range by a rounding error.
             slack = 1e-6 * (high - low)
             wrong = known & ~((values >= low - slack) & (values <= high + slack))
             findings.refuse(column, wrong, given_value(given[column]), f"a number from {low:g} to {high:g}")
             scaled = values if (low, high) == (-1.0, 1.0) else (values - low) / (high - low) * 2 - 1
             found[key], mask = np.clip(scaled, -1, 1).astype(np.float32), mask & known
-        # A point of the plane takes both: one alone is masked.
+        # A point of the plane needs both axes: a single one is masked.
         return {key: np.where(mask, values, np.float32(np.nan)) for key, values in found.items()} | {"va_mask": mask}
 
     def _action_units(self, given: Mapping[str, pa.Array], rows: int, findings: Findings) -> dict[str, Any]:
@@ -226,7 +226,7 @@ class RowMapping:
     def _occurrence(
         self, values: NDArray[np.float64], known: Known, column: str, findings: Findings
     ) -> NDArray[np.int8]:
-        """0, 1, or -1 where there is no label; int8 [n]."""
+        """Presence of an action unit, int8 [n]: 0 or 1, -1 where there is no label."""
         threshold = self.columns.action_unit_threshold
         if threshold is None:
             wrong, expected = known & (values != 0) & (values != 1), "0 or 1 (intensities need `action_unit_threshold`)"
@@ -255,7 +255,7 @@ class RowMapping:
     def _lists(
         self, given: pa.Array, column: str, width: int, findings: Findings
     ) -> tuple[NDArray[np.float64], Known, Known]:
-        """The numbers of a column of lists, [n, width], which of them are there, and which rows have a list."""
+        """The numbers of a column of lists, float64 [n, width], which of them exist (the same shape), and which rows have a list, bool [n]."""
         entries, whole, wrong = lists(given, width)
         findings.refuse(column, wrong, given_value(given), f"{width} numbers")
         values, known = numbers(entries, self._missing(column))
@@ -265,7 +265,7 @@ class RowMapping:
 
 
 def image_mistakes(types: Mapping[str, pa.DataType], column: str) -> list[str]:
-    """What is wrong with the column of pictures."""
+    """The mistakes in the column of pictures."""
     if column not in types:
         return [f"image: the dataset has no column {column!r}; {suggestion(column, types)}"]
     kind = types[column]
@@ -281,7 +281,7 @@ def feature_type(given: "Features", column: str) -> pa.DataType:
 
 
 def given_value(values: pa.Array) -> Callable[[int], object]:
-    """From a row to what stands there, for messages."""
+    """A function from a row to its value, for messages."""
     return lambda row: values[row].as_py()
 
 

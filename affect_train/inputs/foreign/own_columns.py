@@ -1,4 +1,4 @@
-"""Rows that need no mapping: with the columns of the schema, or with those that a dataset folder stores, which publishing one gives."""
+"""Rows that need no mapping: they have the columns of the schema, or those that a dataset folder stores (as a published one does)."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from datasets import Dataset, Features
 
 CHECKED_ROWS: Final = 1 << 16
-"""Rows that are held against the rules of the schema at once."""
+"""How many rows are checked against the rules of the schema at a time."""
 
 _TEXTS: Final = ("subject", "track")
-"""What says who and which video a row shows; nothing, or no text at all, where that is unknown."""
+"""The columns that name a row's person and video; empty or absent where these are unknown."""
 
 _LABEL_NAMES: Final = tuple(column.name for column in LABEL_COLUMNS)
 _LOST_CLASSES: Final = (
@@ -32,14 +32,14 @@ _LOST_CLASSES: Final = (
 
 
 class UnifiedRows:
-    """Tables with the columns of the schema, held against its rules.
+    """Reads tables with the columns of the schema, and checks their rows against its rules.
 
     Args:
         name: of the dataset.
         given: the dataset's features.
 
     Raises:
-        RecipeError: a column of the schema is not there, or has another type or other classes.
+        RecipeError: a column of the schema is missing, or has another type or other classes.
     """
 
     image = "image"
@@ -70,15 +70,17 @@ class UnifiedRows:
 
 
 class StoredRows:
-    """Tables with the columns that a dataset folder stores, held against the rules of the schema; they stay as they are stored.
+    """Reads tables with the columns that a dataset folder stores, and checks their rows against the rules of the schema.
+
+    The rows stay as they are stored.
 
     Args:
         name: of the dataset.
         given: the dataset's features.
-        origins: the tables that say whom and which video rows show; None: a column ``subject`` or ``track`` says it, or nothing does.
+        origins: the tables that name the person and video of each row; None: columns ``subject`` and ``track`` do, if they exist.
 
     Raises:
-        RecipeError: a column is not there, or has another type or other classes than such a folder stores.
+        RecipeError: a column is missing, or has another type or other classes than in such a folder.
     """
 
     image = "image"
@@ -110,7 +112,7 @@ class StoredRows:
         return (*self._stored, *self._texts)
 
     def __call__(self, table: pa.Table, uids: Place, place: Place) -> pa.Table:  # noqa: ARG002 - the call of `RowMapping`
-        """The rows as those of the columns `mapping.MADE` that are stored, with the texts of people and videos.
+        """The rows with those columns of `mapping.MADE` that are stored, and with the names of people and videos.
 
         Raises:
             SourceError: a row breaks a rule of the schema.
@@ -125,7 +127,7 @@ class StoredRows:
         unknown = () if self._knows_origins else ORIGIN_COLUMNS
         labels = pl.from_arrow(self._view.table(rows, [name for name in _LABEL_NAMES if name not in unknown]))
         assert isinstance(labels, pl.DataFrame)
-        # What nothing says breaks no rule.
+        # Unknown origins break no rule: any text passes.
         return labels.with_columns(pl.lit("unknown").alias(name) for name in unknown)
 
     def _text(self, table: pa.Table, name: str) -> pa.Array | pa.ChunkedArray:
@@ -135,14 +137,14 @@ class StoredRows:
 
 
 def rows_of(opened: OpenedSource, given: "Features") -> RowMapping | UnifiedRows | StoredRows:
-    """What turns the tables of a dataset into those that training reads.
+    """The object that turns the tables of a dataset into those that training reads.
 
     Args:
         opened: the dataset.
         given: its features.
 
     Raises:
-        RecipeError: its columns are not those of the mapping, or, without a mapping, of the schema or of a dataset folder.
+        RecipeError: the columns are not those of the mapping; or, without a mapping, neither those of the schema nor of a dataset folder.
     """
     name, columns = opened.name, opened.options.columns
     if columns is not None:
@@ -190,7 +192,7 @@ def _differences(given: "Features") -> list[str]:
 
 
 def _untold(given: "Features") -> list[str]:
-    """Columns that would say who or which video a row shows, and are no texts: leaks would be overlooked if they were left out."""
+    """Mistakes: columns named for people or videos that hold no texts. Leaving them out would hide leaks."""
     kinds = given.arrow_schema
     return [
         f"column {text!r} holds {kinds.field(text).type}; it takes texts: `DatasetFolder.labels` gives them"
@@ -225,10 +227,10 @@ def _parts(table: pa.Table) -> Iterator[pa.Table]:
 
 
 def _layout_of(given: "Features") -> Layout:
-    """The layout that stored columns are of.
+    """The layout of stored columns.
 
     Raises:
-        ValueError: of none.
+        ValueError: they have none.
     """
 
     def units(*names: str) -> tuple[int, ...]:

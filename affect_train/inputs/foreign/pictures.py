@@ -1,4 +1,4 @@
-"""The pictures of a dataset that is not ours: bytes among its rows, or files that it names."""
+"""The pictures of a dataset that is not ours: bytes in its rows, or files that its rows name."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,15 +20,15 @@ Picture = bytes | str
 
 ARCHIVES = ("zip", "tar", "gzip", "bz2", "xz", "lz4", "zstd")
 REMOTE = ("hf", "http", "https", "s3", "gs", "gcs", "az", "abfs")
-"""Kinds of places that pictures are read from, beside files: none of them leads to this machine."""
+"""URL schemes that pictures are read from, besides files: none of them leads to this machine."""
 
 
 class PictureFiles:
     """The files that a dataset names as its pictures. They lie in its folder, in the caches of the Hub, or at a remote place.
 
     Args:
-        folder: of the dataset; None on the Hub.
-        follow_links: whether symbolic links may lead out of it.
+        folder: of the dataset; None for a dataset of the Hub.
+        follow_links: whether symbolic links may lead out of the folder.
     """
 
     def __init__(self, folder: Path | None, *, follow_links: bool = False) -> None:
@@ -39,12 +39,12 @@ class PictureFiles:
         self._caches: list[ConfinedFolder] | None = None
 
     def read(self, picture: Picture) -> bytes:
-        """The bytes of a picture: those given, those of a file, or of a remote place that fsspec knows (``hf://...``).
+        """The bytes of a picture: the given bytes, those of a file, or those at a remote place that fsspec knows (``hf://...``).
 
         Raises:
             DataError: the file cannot be read.
-            OutsideError: it is outside of the folder.
-            BoundError: it is too large.
+            OutsideError: the file lies outside of the folder.
+            BoundError: the file is too large.
         """
         if isinstance(picture, bytes):
             return picture
@@ -64,10 +64,10 @@ class PictureFiles:
             raise DataError(f"{name} cannot be read: {error}") from error
 
     def check(self, path: str) -> None:
-        """Lets the path of a file pass that may be read.
+        """Refuses the path of a file that may not be read.
 
         Raises:
-            OutsideError: it may not.
+            OutsideError: the file lies neither in the dataset's folder nor in a cache of the Hub.
         """
         if not Path(path).is_absolute():
             self._places[0].check(path)
@@ -81,7 +81,7 @@ class PictureFiles:
         )
 
     def _cached(self) -> list[ConfinedFolder]:
-        """Where `datasets` keeps what it has downloaded and unpacked."""
+        """The folders where `datasets` keeps downloaded and unpacked files."""
         if self._caches is None:
             import datasets
             from huggingface_hub.constants import HF_HUB_CACHE
@@ -99,7 +99,7 @@ class PictureFiles:
     def _remote(self, picture: str, name: str) -> bytes:
         import fsspec
 
-        # As in zip://0.jpg::hf://datasets/owner/name/faces.zip: the last part is the place, those before are within it.
+        # As in zip://0.jpg::hf://datasets/owner/name/faces.zip: the last part is the place, the earlier parts lie inside it.
         parts = picture.split("::")
         for number, part in enumerate(parts, start=1):
             kind, is_url, place = part.partition("://")
@@ -117,7 +117,7 @@ class Pictures:
 
     Args:
         column: structs with the fields bytes and path, file bytes, or paths.
-        files: those that paths name.
+        files: reads the files that paths name.
     """
 
     def __init__(self, column: pa.Array, files: PictureFiles) -> None:
@@ -135,7 +135,7 @@ class Pictures:
         return len(self._column)
 
     def __getitem__(self, row: int) -> memoryview:
-        """The bytes of a picture; a view of the column where it holds them.
+        """The bytes of a picture; a view if the column holds them.
 
         Raises:
             DataError: there is no picture, or its file cannot be read.
@@ -144,7 +144,7 @@ class Pictures:
         return memoryview(self._files.read(self._path(row)) if held is None else held).cast("B")
 
     def stored(self, row: int) -> Picture:
-        """A copy of the bytes of a picture, or its path: what can be kept when the column is gone.
+        """A copy of the bytes of a picture, or its path: it can be kept without the column.
 
         Raises:
             DataError: there is no picture.
@@ -165,11 +165,11 @@ class Pictures:
 
 
 class ForeignFaces(StoredFaces):
-    """Rows by their numbers, whose pictures are bytes or files.
+    """Rows by number, whose pictures are bytes or files.
 
     Args:
         dataset: one split; at least the columns uid, face_box and image.
-        files: those that paths name.
+        files: reads the files that paths name.
     """
 
     remedy = "Mend the picture or its box, leave the row out of the dataset, or train without it by `batches.undecodable: skip`"

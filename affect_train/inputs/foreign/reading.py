@@ -1,4 +1,4 @@
-"""Opens a dataset of the Hub or of this machine with the library ``datasets``, and says in one sentence why that failed."""
+"""Opens a dataset of the Hub or of this machine with the library ``datasets``; a failure is explained in one sentence."""
 
 import re
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+|[\w.-]+")
 ROWS_PER_SHARD = 1000
 SHARDS = 64
-"""Into how many parts a dataset on this machine is divided at most, so that streaming it can change their order."""
+"""The most parts that a dataset on this machine is divided into, so that streaming can shuffle them."""
 
 
 class SourceError(DataError):
@@ -36,10 +36,10 @@ class OpenedSource:
 
     Attributes:
         options: what the recipe says.
-        splits: their names.
-        folder: that file paths among its rows are relative to; None on the Hub.
-        builder: of ``datasets``; None where `saved` holds the rows already.
-        saved: splits that lie on this machine as Arrow files.
+        splits: names of the splits.
+        folder: file paths in the rows are relative to it; None for a dataset of the Hub.
+        builder: of ``datasets``; None if `saved` gives the rows.
+        saved: opens a split that lies on this machine as Arrow files.
         origins: of a dataset folder of affectkit.
     """
 
@@ -52,7 +52,7 @@ class OpenedSource:
 
     @property
     def name(self) -> str:
-        """What messages and results call it; a folder without the folders that it lies in."""
+        """The dataset's name in messages and results; of a folder, its last name alone."""
         options = (
             self.options
             if self.folder is None
@@ -62,26 +62,26 @@ class OpenedSource:
 
     @property
     def files(self) -> PictureFiles:
-        """Those that its rows name."""
+        """The picture files that its rows name."""
         return PictureFiles(self.folder, follow_links=self.options.follow_links)
 
     @property
     def commit(self) -> str | None:
-        """What was read of the Hub; None for a folder."""
+        """The commit of the Hub that is read; None for a folder."""
         return self.builder.hash if self.folder is None and self.builder is not None else None
 
     def split(self, name: str) -> str:
-        """The name, where there is such a split.
+        """The name itself, if there is such a split.
 
         Raises:
-            UnknownNameError: there is none.
+            UnknownNameError: there is no such split.
         """
         if name not in self.splits:
             raise UnknownNameError(f"split of dataset '{self.options}'", name, self.splits)
         return name
 
     def load(self, split: str) -> "Dataset":
-        """The rows of a split over memory maps; they are downloaded and converted where that has not been done before."""
+        """The rows of a split over memory maps; they are downloaded and converted if that has not been done before."""
         self.split(split)
         if self.builder is None:
             return self.saved(split)
@@ -138,7 +138,7 @@ def _built(options: DatasetOptions, folder: Path | None) -> OpenedSource:
 
 
 def _saved(options: DatasetOptions, folder: Path) -> OpenedSource | None:
-    """A dataset folder of affectkit, or what ``save_to_disk`` wrote; None where the folder is neither."""
+    """A dataset folder of affectkit, or a folder that ``save_to_disk`` wrote; None if it is neither."""
     from datasets import DatasetDict, load_from_disk
 
     if (folder / MANIFEST).is_file() and read_json(folder / MANIFEST).get("format") == FORMAT:
@@ -154,10 +154,10 @@ def _saved(options: DatasetOptions, folder: Path) -> OpenedSource | None:
 
 @contextmanager
 def explained(dataset: object) -> Iterator[None]:
-    """Turns what ``datasets`` raises for a dataset that it cannot open or read into one message.
+    """Turns an error of ``datasets`` about a dataset that it cannot open or read into one message.
 
     Raises:
-        SourceError: in its place.
+        SourceError: in place of that error.
     """
     import pyarrow as pa
     from datasets.exceptions import DatasetsError

@@ -21,22 +21,22 @@ if TYPE_CHECKING:
     from datasets import Dataset, Features, IterableDataset
 
 READ_ROWS = 256
-"""Rows that are read at once."""
+"""How many rows are read at a time."""
 
 ROWS_OF_A_FILE = 2**32
-"""A streamed row's number is this times the number of its file, plus its place in the file."""
+"""The number of a streamed row is this times the number of its file, plus its place in the file."""
 
 
 class StreamedRow(NamedTuple):
     """One row of a stream.
 
     Attributes:
-        number: tells the row from all others of the split, in whatever order they come.
-        uid: its unique name.
-        box: x0, y0, x1, y1 in pixels of the picture; NaN where there is none.
-        picture: its bytes, or where they lie.
-        labels: of the rows that were read together with it.
-        place: its place among them.
+        number: identifies the row within the split, in whatever order rows come.
+        uid: unique name.
+        box: x0, y0, x1, y1 in pixels of the picture; NaN if there is none.
+        picture: the bytes, or the path of the file.
+        labels: of all rows that were read together with this one.
+        place: of this row among them.
     """
 
     number: int
@@ -51,7 +51,7 @@ class RowTable(NamedTuple):
     """Rows that were read together.
 
     Attributes:
-        labels: the columns `mapping.MADE`, as `unified.rows_of` gives them.
+        labels: the columns `mapping.MADE`, as `own_columns.rows_of` gives them.
         pictures: of the rows.
         first: number of the first row.
     """
@@ -62,7 +62,7 @@ class RowTable(NamedTuple):
 
 
 class RowStream:
-    """A split that is read from its beginning to its end, as often as it is asked for.
+    """A split that is read from beginning to end, as often as needed.
 
     Args:
         opened: the dataset.
@@ -70,7 +70,7 @@ class RowStream:
 
     Raises:
         UnknownNameError: there is no such split.
-        SourceError: it cannot be read, or has no row.
+        SourceError: the split cannot be read, or has no row.
         RecipeError: the columns do not fit the dataset.
     """
 
@@ -90,7 +90,7 @@ class RowStream:
 
     @property
     def features(self) -> "Features":
-        """Of the columns `mapping.MADE`."""
+        """The features of the columns `mapping.MADE`."""
         return self._mapping.features
 
     def _features(self, stream: "IterableDataset") -> "Features":
@@ -131,7 +131,7 @@ class RowStream:
         return f"split {self.split}, file {file}, row {start + row}"
 
     def rows(self, table: RowTable, tasks: TaskSet) -> Iterator[StreamedRow]:
-        """The rows of a table one by one; they do not need the table any more."""
+        """The rows of a table one by one; they can be kept without the table."""
         labels = LabelArrays.load(table.labels, tasks)
         uids = table.labels["uid"].to_pylist()
         box_column = (
@@ -150,7 +150,7 @@ class RowStream:
         return label_dataset(labels, self.features)
 
     def error(self, uid: str, because: object) -> DataError:
-        """What is said of a row whose picture cannot be used."""
+        """The error for a row whose picture cannot be used."""
         return DataError(f"dataset '{self.name}', split {self.split}, row '{uid}': {because}. {ForeignFaces.remedy}")
 
     def decode(
@@ -162,14 +162,14 @@ class RowStream:
         *,
         skips: bool = False,
     ) -> dict[int, str]:
-        """Writes the faces of rows to `pixels`, uint8 [N, S, S, 3]; tells which positions were left out and why.
+        """Why pictures were left out, by position; the faces of the rows are written to `pixels`.
 
         Args:
-            rows: N of them.
+            rows: N rows.
             preprocessing: how a face becomes the model's input.
-            decoders: share the rows.
-            pixels: written to.
-            skips: leave out what cannot be decoded; else it is an error.
+            decoders: threads that share the rows.
+            pixels: uint8 [N, S, S, 3], written to.
+            skips: whether pictures that cannot be decoded are left out; otherwise they are an error.
 
         Raises:
             DataError: a picture cannot be read or decoded.

@@ -1,4 +1,4 @@
-"""Datasets of the Hub or of this machine that are no dataset folder, as sources of rows."""
+"""Datasets of the Hub or of this machine that are no dataset folders, as sources of rows."""
 
 import hashlib
 import json
@@ -33,12 +33,12 @@ DESCRIPTIONS = (".yaml", ".yml")
 
 @dataclass(frozen=True)
 class LoadedRows:
-    """The rows of a split, which can be read in any order.
+    """The rows of a split that can be read in any order.
 
     Attributes:
         dataset: labels and images, joined.
-        labels: for some heads.
-        faces: the rows, for the decoder.
+        labels: for the heads.
+        faces: the rows as the decoder reads them.
     """
 
     dataset: "Dataset"
@@ -60,34 +60,34 @@ class ForeignSource:
 
     @property
     def name(self) -> str:
-        """What messages and results call it; a folder without the folders that it lies in."""
+        """The dataset's name in messages and results; of a folder, its last name alone."""
         return self.opened.name
 
     @property
     def fingerprint(self) -> str | None:
-        """Hash of the labels of the splits that were loaded; None where they are streamed."""
+        """Hash of the labels of the loaded splits; None if rows are streamed."""
         return None
 
     def report(self) -> dict[str, Any]:
-        """Its name and fingerprint, and the commit of a dataset of the Hub."""
+        """Name, fingerprint and, for a dataset of the Hub, its commit, as results state them."""
         commit = {"commit": self.opened.commit} if self.opened.commit else {}
         return {"dataset": self.name, "fingerprint": self.fingerprint, **commit}
 
     def check_split(self, name: str) -> None:
-        """Makes sure that there is such a split.
+        """Refuses the name of a split that does not exist.
 
         Raises:
-            UnknownNameError: there is none.
+            UnknownNameError: there is no such split.
         """
         self.opened.split(name)
 
     def place(self, split: str) -> str:
-        """What a split is called in messages."""
+        """The name of a split in messages."""
         return f"'{self.name}', split {split}"
 
 
 class LoadedForeign(ForeignSource):
-    """One whose rows are read before training.
+    """A dataset whose rows are read before training.
 
     Args:
         opened: its files.
@@ -106,7 +106,7 @@ class LoadedForeign(ForeignSource):
 
     @property
     def fingerprint(self) -> str | None:
-        """Hash of the labels of the splits that were loaded; None before."""
+        """Hash of the labels of the loaded splits; None if none is loaded."""
         joined = hashlib.sha256(json.dumps(self._hashes, sort_keys=True).encode()).hexdigest()[:16]
         return joined if self._hashes else None
 
@@ -116,7 +116,7 @@ class LoadedForeign(ForeignSource):
         Raises:
             UnknownNameError: there is no such split.
             SourceError: the dataset cannot be read, or has no row.
-            RecipeError: its columns are not those that the recipe names.
+            RecipeError: the dataset's columns are not those that the recipe names.
             DataError: a value is no label.
         """
         name, found = self.name, self.opened.load(split)
@@ -132,14 +132,14 @@ class LoadedForeign(ForeignSource):
         return LoadedRows(dataset, LabelArrays.load(labels, tasks), ForeignFaces(dataset, self.opened.files))
 
     def split(self, name: str, tasks: TaskSet, view: View, soft_labels: Sequence[str] = ()) -> LoadedSplit:
-        """A split with its labels for some heads and its pictures; see `load`."""
+        """A split with its labels for some heads and its pictures; raises what `load` raises."""
         assert not soft_labels, "a recipe of another dataset names no soft labels"
         rows = self.load(name, tasks)
         return LoadedSplit(name, rows.dataset, rows.labels, view.images(rows.dataset, rows.faces))
 
 
 class StreamedForeign(ForeignSource):
-    """One whose rows are read while training, and not kept.
+    """A dataset whose rows are read while training, and not kept.
 
     Args:
         opened: its files.
@@ -154,7 +154,7 @@ class StreamedForeign(ForeignSource):
 
     @property
     def options(self) -> DatasetOptions:
-        """How rows are shuffled and shared."""
+        """The section ``dataset`` of the recipe: how rows are shuffled and shared."""
         return self.opened.options
 
     def stream(self, split: str) -> RowStream:
@@ -162,13 +162,13 @@ class StreamedForeign(ForeignSource):
 
         Raises:
             UnknownNameError: there is no such split.
-            SourceError: it cannot be read.
-            RecipeError: its columns are not those that the recipe names.
+            SourceError: the split cannot be read.
+            RecipeError: the dataset's columns are not those that the recipe names.
         """
         return RowStream(self.opened, split)
 
     def split(self, name: str, tasks: TaskSet, view: View) -> StreamedSplit:
-        """A split for evaluation, whose labels are known once its pictures have passed; see `stream`."""
+        """A split for evaluation, whose labels are known once its pictures have passed; raises what `stream` raises."""
         return StreamedSplit(name, StreamedFaces(self.stream(name), tasks, view.preprocessing, view.threads))
 
 
@@ -183,7 +183,7 @@ def open_foreign(options: DatasetOptions) -> LoadedForeign | StreamedForeign:
 
 
 def read_description(path: Path) -> "str | DatasetOptions":
-    """What a YAML file says of a dataset: the section ``dataset``, by itself or in a recipe.
+    """The dataset that a YAML file describes: the section ``dataset``, by itself or in a recipe.
 
     Raises:
         RecipeError: lists every mistake.

@@ -1,4 +1,4 @@
-"""Batches of streamed rows: shuffled by (seed, pass) for training, found again after a stop; in order for evaluation."""
+"""Batches of streamed rows: for training shuffled by (seed, pass), the same again after a stop; for evaluation in order."""
 
 from collections import Counter, deque
 from collections.abc import Generator, Iterator, Sequence
@@ -30,11 +30,11 @@ if TYPE_CHECKING:
 Item = TypeVar("Item")
 
 AHEAD = 2
-"""Batches that are read and decoded before they are asked for."""
+"""How many batches are read and decoded in advance."""
 
 
 class _Shown(NamedTuple):
-    """A row in its place of a batch: its pass, and which view of it this is."""
+    """A row at its place in a batch: the pass that it comes from, and which view of it this is."""
 
     number: int
     row: StreamedRow
@@ -42,17 +42,17 @@ class _Shown(NamedTuple):
 
 
 class _Decoded(NamedTuple):
-    """A batch, and the rows whose places others took, with the reason."""
+    """A batch, and the rows that others replaced, each with the reason."""
 
     batch: AffectBatch
     left_out: Sequence[tuple[str, str]]
 
 
 class StreamLoader:
-    """This process's part of endless shuffled passes over a split, in batches of equal size; also the order of these batches.
+    """This process's part of endless shuffled passes over a split, in batches of equal size; it is also the order of these batches.
 
-    Files come in another order in every pass, and a row is drawn from a buffer of those that were read: both follow from (seed, pass). Epochs are
-    counted in steps, so that a pass may end within one, and the next one begins at once.
+    Every pass shuffles the files, and draws each row from a buffer of rows that were read; both depend on (seed, pass) alone. Epochs are counted in
+    steps: a pass may end within an epoch, and the next pass begins at once.
 
     Args:
         stream: the split.
@@ -63,10 +63,10 @@ class StreamLoader:
         seed: of the order and of the augmentation.
         preprocessing: how a face becomes the model's input.
         augmentation: None shows every face as it is.
-        threads: that decode.
-        processes: that share the rows.
+        threads: how many decode.
+        processes: how many share the rows.
         rank: of this process.
-        skipped: notes the rows that cannot be decoded, whose places other rows of the batch take; None: such a row is an error.
+        skipped: notes the rows that cannot be decoded, which other rows of the batch replace; None: such a row is an error.
 
     Raises:
         UsageError: the processes cannot share a batch, or the files, evenly.
@@ -113,11 +113,11 @@ class StreamLoader:
         self._next = -1
 
     def set_position(self, epoch: int, start: int = 0) -> None:
-        """Makes the next iteration that of an epoch, from a batch onwards."""
+        """Makes the next iteration start in an epoch at the batch `start`."""
         self._wanted = (epoch, start)
 
     def close(self) -> None:
-        """Ends the thread that reads ahead; the next iteration starts another one."""
+        """Ends the thread that reads ahead; the next iteration starts a new one."""
         if isinstance(self._batches, Generator):
             self._batches.close()
         self._next = -1
@@ -134,14 +134,14 @@ class StreamLoader:
         for _ in range(start, self.steps):
             self._next += 1
             read = next(self._batches)
-            # Here and not where it is read ahead: what no step sees is not counted.
+            # Noted here and not where batches are read ahead, so that only rows of batches that a step sees count.
             for uid, because in read.left_out:
                 assert self._skipped is not None
                 self._skipped.add(SkippedRow(epoch, uid, because))
             yield read.batch
 
     def _from(self, batch: int) -> Iterator["_Decoded"]:
-        """The batches of this process from a global batch onwards, without end."""
+        """This process's batches from a global batch on, without end."""
         own = self._batch_size // self._processes
         if self._options.share_by == "files":
             rows = self._endless(range(self._rank, self.stream.files, self._processes), batch * own)
@@ -152,7 +152,7 @@ class StreamLoader:
             yield self._batch(list(islice(rows, self._batch_size)), range(self._rank * own, (self._rank + 1) * own))
 
     def _endless(self, files: Sequence[int], skipped: int) -> Iterator[tuple[int, StreamedRow]]:
-        """Pass after pass over some files, from a row onwards: pass and row. What is skipped is read again, and not decoded."""
+        """Passes over some files without end, as pairs of pass and row; the first `skipped` rows are read but not decoded."""
         number = 0
         while True:
             rows = 0
@@ -162,7 +162,7 @@ class StreamLoader:
                     yield number, row
             if not rows:
                 raise SourceError(self.stream.name, f"split {self.stream.split} has no rows", "Name another split")
-            # Every pass has as many rows: those that are skipped as a whole need not be read.
+            # All passes have the same number of rows, so passes that are skipped as a whole need not be read.
             passes, skipped = divmod(max(skipped - rows, 0), rows)
             number += 1 + passes
 
@@ -175,7 +175,7 @@ class StreamLoader:
         )
 
     def _read(self, files: Sequence[int], number: int) -> Iterator[StreamedRow]:
-        """The rows of some files one after the other.
+        """The rows of some files, one file after the other.
 
         Raises:
             NoLabelsError: a whole pass over all files had no label of a task.
@@ -193,7 +193,7 @@ class StreamLoader:
                 raise NoLabelsError(self.stream.name, self.stream.split, without)
 
     def _batch(self, drawn: Sequence[tuple[int, StreamedRow]], own: range) -> "_Decoded":
-        """This process's places of a batch."""
+        """The batch at this process's places."""
         shown = [_Shown(*drawn[place]) for place in own]
         size = self._preprocessing.image_size
         pixels = np.empty((len(own), size, size, 3), dtype=np.uint8)
@@ -218,7 +218,7 @@ class StreamLoader:
         return self.stream.decode(rows, self._preprocessing, self._decoders, pixels, skips=skips)
 
     def _other(self, others: Iterator["_Shown"], pixels: Pixels, uid: str, because: str) -> "_Shown":
-        """The first of the rows that can be decoded."""
+        """The first of other rows that can be decoded; its face is written to `pixels`."""
         for other in others:
             if not self._decode([other.row], pixels):
                 return other
@@ -226,13 +226,13 @@ class StreamLoader:
 
 
 class StreamedFaces:
-    """A split for evaluation: its faces in order, and when they have passed, its labels.
+    """A split for evaluation: its faces in order, and once they have passed, its labels.
 
     Args:
         stream: the split.
         tasks: the heads.
         preprocessing: how a face becomes the model's input.
-        threads: that decode.
+        threads: how many decode.
     """
 
     def __init__(self, stream: RowStream, tasks: TaskSet, preprocessing: Preprocessing, threads: int = 1) -> None:
@@ -260,7 +260,7 @@ class StreamedFaces:
         *,
         workers: int = 0,  # noqa: ARG002 - one reader decodes in threads
     ) -> Iterator[FaceBatch]:
-        """The batches of this process; every row has its number in the order of the stream. All processes read all rows."""
+        """This process's batches; rows are numbered in the order of the stream. Every process reads all rows."""
         self._tables = []
         rows, first = self._rows(), 0
         while batch := list(islice(rows, batch_size)):
@@ -289,7 +289,7 @@ class StreamedSplit:
 
     Attributes:
         name: of the split.
-        inputs: its pictures.
+        inputs: the pictures of the split.
     """
 
     name: str
@@ -318,7 +318,7 @@ def decoded(
 
 
 def gathered(rows: Sequence[StreamedRow]) -> LabelArrays:
-    """The labels of rows that were read at different times."""
+    """The labels of rows that come from different tables."""
     parts = [(row.labels.numpy(), row.place) for row in rows]
     return LabelArrays(
         **{name: np.stack([arrays[name][place] for arrays, place in parts]) for name in parts[0][0]}, soft={}
@@ -326,7 +326,7 @@ def gathered(rows: Sequence[StreamedRow]) -> LabelArrays:
 
 
 def shuffled(items: Iterator[Item], buffer: int, rng: np.random.Generator) -> Iterator[Item]:
-    """The items in another order: each is drawn from `buffer` of those that are left of the first ones."""
+    """The items in random order: each is drawn from a buffer that is filled up with the next items."""
     held = list(islice(items, buffer))
     for item in items:
         place = int(rng.integers(len(held)))
@@ -337,9 +337,9 @@ def shuffled(items: Iterator[Item], buffer: int, rng: np.random.Generator) -> It
 
 
 def ahead(items: Iterator[Item], count: int) -> Iterator[Item]:
-    """Endless items, of which a thread gets the next ones in the meantime."""
-    # Not in a `with`: the garbage collector may close this iterator amid the start of another thread, where waiting for one never ends.
-    # The thread ends by itself when nothing refers to its pool any more.
+    """Endless items; a thread gets the next `count` of them in advance."""
+    # Not in a `with`, which would wait for the thread: the garbage collector may close this iterator while another thread starts, and then
+    # the wait would never end. The thread ends by itself once nothing refers to its pool.
     thread = ThreadPoolExecutor(1)
     waiting = deque(thread.submit(next, items) for _ in range(count))
     try:

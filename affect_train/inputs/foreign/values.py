@@ -1,4 +1,4 @@
-"""Numbers and lists of a foreign column, with what is missing, and what cannot be a label."""
+"""Numbers and lists of a foreign column: which values are missing, and which cannot be labels."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ class Findings:
     """Values that cannot be labels, one sentence a column.
 
     Attributes:
-        place: what a row is called.
+        place: gives the name of a row for messages.
         mistakes: the sentences.
     """
 
@@ -26,7 +26,7 @@ class Findings:
     mistakes: list[str] = field(default_factory=list)
 
     def refuse(self, column: str, wrong: Known, found: Callable[[int], object], expected: str) -> None:
-        """Writes down the first row that is wrong, and how many there are."""
+        """Notes the first wrong row of a column, and how many there are; nothing if there is none."""
         count = int(wrong.sum())
         if count:
             row = int(np.argmax(wrong))
@@ -36,7 +36,7 @@ class Findings:
             )
 
     def raise_any(self, name: str) -> None:
-        """Raises what was found.
+        """Raises one error for all findings, if there are any.
 
         Raises:
             DataError: lists every column with a wrong value.
@@ -60,11 +60,11 @@ def is_text(kind: pa.DataType) -> bool:
 
 
 def numbers(values: pa.Array, missing: Sequence[Value] = ()) -> tuple[NDArray[np.float64], Known]:
-    """The numbers of a column, float64 [n], and which of them are there, bool [n].
+    """The numbers of a column, float64 [n], and which of them exist, bool [n].
 
     Args:
         values: integers, floating-point numbers or truth values.
-        missing: numbers that stand for no value, beside null and NaN.
+        missing: numbers that stand for no value, besides null and NaN.
     """
     known = values.is_valid().to_numpy(zero_copy_only=False)
     if pa.types.is_boolean(values.type):
@@ -75,16 +75,16 @@ def numbers(values: pa.Array, missing: Sequence[Value] = ()) -> tuple[NDArray[np
     if found.dtype.kind == "f":
         known = known & ~np.isnan(found)
     for value in missing:
-        # A sentinel like -0.1 has another nearest number in single precision.
+        # Compared in the column's precision: a sentinel such as -0.1 is another number in single precision.
         known = known & (found != (found.dtype.type(value) if found.dtype.kind == "f" else float(value)))
     return found.astype(np.float64), known
 
 
 def lists(values: pa.Array, width: int) -> tuple[pa.Array, Known, Known]:
-    """The entries of a column of lists, the rows that have a list, and those whose list is of another length.
+    """The entries of a column of lists of a given length, which rows have such a list, and which have one of another length.
 
     Returns:
-        The entries of the rows with a list of the right length, one row after the other; bool [n] which rows these are; bool [n] which are wrong.
+        The entries of all lists of the right length, one row after the other; bool [n], which rows these are; bool [n], which rows are wrong.
     """
     given = values.is_valid().to_numpy(zero_copy_only=False)
     if pa.types.is_fixed_size_list(values.type):

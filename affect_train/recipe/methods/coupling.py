@@ -14,11 +14,11 @@ NEUTRAL: Final = "neutral"
 RelationWeight = Annotated[float, Field(gt=0.0, le=1.0)]
 
 RelationTable = Mapping[str, Mapping[int, float]]
-"""For each expression its action units: 1 where they are prototypical, else the share of subjects who show them."""
+"""The action units of each expression: 1 for prototypical ones, otherwise the share of subjects who show them."""
 
 
 class CoAnnotationOptions(Section):
-    """Labels of one task stand in for those that an image lacks of the other."""
+    """Labels of one task stand in for missing labels of the other."""
 
     au_weight: Weight = Field(1.0, description="of the action units that images with an expression alone are given")
     expression_weight: Weight = Field(
@@ -35,7 +35,7 @@ class SoftCoAnnotationOptions(Section):
 
 
 class DistributionMatchingOptions(Section):
-    """The predicted action units agree with those that the predicted expressions imply; takes no label."""
+    """Predicted action units should agree with those that the predicted expression implies; no label is needed."""
 
     form: Literal["one_sided", "binary"] = Field(
         "binary", description="`one_sided`: -p log q, as published; `binary`: -p log q - (1 - p) log(1 - q)"
@@ -53,7 +53,7 @@ class DistributionMatchingOptions(Section):
 
 
 class CouplingOptions(Section):
-    """How action units and expressions teach each other; as FaceBehaviorNet."""
+    """How action units and expressions teach each other, as in FaceBehaviorNet (arXiv 1910.11111)."""
 
     prior: Literal["du2014", "data"] = Field(
         "du2014",
@@ -105,18 +105,18 @@ class CouplingOptions(Section):
 
     @property
     def table(self) -> RelationTable | None:
-        """The relations that are known before any label is seen; None where the labels give them."""
+        """The relations that are known before any label is seen; None if they are counted in the labels."""
         if self.prior == "data":
             return None
         return self.relations if self.relations is not None else EXPRESSION_ACTION_UNITS
 
     @property
     def counts_neutral(self) -> bool:
-        """Whether neutral is an expression without action units, or nothing is said of it."""
+        """Whether neutral counts as an expression (otherwise it is left out)."""
         return self.neutral == "include"
 
     def mistakes(self, sections: Sections) -> Iterator[Mistake]:
-        """What is wrong between the coupling and the tasks of a recipe."""
+        """Contradictions between the coupling and the tasks of a recipe."""
         trained = trained_tasks(sections)
         if not trained:
             return
@@ -129,7 +129,7 @@ class CouplingOptions(Section):
 
 
 def related_expressions(table: RelationTable, tasks: TaskSet, *, neutral: bool) -> tuple[str, ...]:
-    """The expressions of a head of which a table says something.
+    """The expressions of a head that have relations in a table.
 
     Args:
         table: by expression; without neutral.
@@ -140,14 +140,14 @@ def related_expressions(table: RelationTable, tasks: TaskSet, *, neutral: bool) 
 
 
 def has_relation(table: RelationTable, tasks: TaskSet, *, neutral: bool) -> bool:
-    """Whether two expressions are told apart, and one of them has an action unit that is predicted; arguments as for `related_expressions`."""
+    """Whether at least two expressions are related, and one has an action unit of the head; arguments as for `related_expressions`."""
     related = related_expressions(table, tasks, neutral=neutral)
     predicted = any(number in tasks.action_units for name in related for number in table.get(name, {}))
     return predicted and len(related) >= 2
 
 
 def no_relation(tasks: TaskSet) -> str:
-    """What to say where two heads have nothing to do with each other."""
+    """The message for two heads without a relation between them."""
     return (
         f"no relation between the expressions {', '.join(tasks.expressions) or '(none)'} and "
         f"{', '.join(f'AU{number}' for number in tasks.action_units) or 'no action unit'}; couple heads that share one, or give `relations`"

@@ -42,10 +42,10 @@ class DistillationOptions(MethodOptions):
         default=True, description="multiply soft losses by temperature squared, so that their gradients keep their size"
     )
     missing_labels: Literal["teacher", "ignore"] = Field(
-        "teacher", description="what a row without a label of a task learns: what the teacher says of it, or nothing"
+        "teacher", description="what a row without a label of a task learns from: the teacher, or nothing"
     )
     confidence: Literal["none", "entropy"] = Field(
         "none",
-        description="`entropy`: what a teacher says counts by 1 - entropy / the entropy of a guess, row by row and action unit by action unit",
+        description="`entropy`: the teachers' loss of a row or action unit is multiplied by 1 - entropy / entropy of a uniform guess",
     )
     soft_tasks: SoftTasksOptions = SoftTasksOptions()

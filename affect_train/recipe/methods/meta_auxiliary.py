@@ -12,7 +12,7 @@ _MOVES_WEIGHTS = "tries a step with the model's weights moved, which this exclud
 
 
 class WeightNetworkOptions(Section):
-    """The network that says how much each row's expression counts."""
+    """The network that weighs the expression loss of each row."""
 
     input: Literal["loss", "feature", "both"] = Field(
         "both",
@@ -26,16 +26,16 @@ class WeightNetworkOptions(Section):
         description="whether the mean weight follows the gradient too, or rows gain only what others lose",
     )
     steps: Count | None = Field(
-        None, description="of the training in which it learns; then it weighs rows as it is. By default all"
+        None, description="how many training steps it learns for; then it stays as it is. By default all"
     )
 
 
 class MetaBatchOptions(Section):
-    """The rows with action units by which the weights are judged: others than those of the step that is tried."""
+    """The rows with action units by which a trial step is judged; they differ from the rows of that step."""
 
     share: Annotated[float, Field(gt=0.0, lt=1.0)] | None = Field(
         None,
-        description="of the rows with action units of each batch, evenly spread; the step that is tried leaves them out, the one that is taken not",
+        description="of the rows with action units in each batch, evenly spread; the trial step leaves them out, the real step does not",
     )
     size: Count | None = Field(
         None,
@@ -53,7 +53,7 @@ class MetaBatchOptions(Section):
 
 
 class MetaAuxiliaryOptions(MethodOptions):
-    """Learning action units with expressions as help, each row's expression by a weight that is learned."""
+    """Learning action units with the help of expressions; a learned weight multiplies each row's expression loss."""
 
     refuses: ClassVar[Mapping[Refusable, str]] = {
         "streaming": "looks at the labels of all rows before the first step",
@@ -95,11 +95,11 @@ class MetaAuxiliaryOptions(MethodOptions):
 
     @property
     def reserved(self) -> HeldOutOptions | None:
-        """The fold that the meta batches come from."""
+        """The fold that the meta batches come from; None if they come from the training rows."""
         return self.meta_batch.held_out
 
     def mistakes(self, sections: Sections) -> Iterator[Mistake]:
-        """As of all methods; and where one of the two tasks is missing or weighs nothing, or a batch is too small to be divided."""
+        """The mistakes of every method; and a task that is missing or has no weight, or a batch too small to be divided."""
         yield from super().mistakes(sections)
         tasks = sections.get("tasks")
         if tasks is not None and not (tasks.action_units and tasks.expression):

@@ -1,4 +1,4 @@
-"""What the options of all methods have, and which mistakes they can hold."""
+"""The options that all methods have, and the mistakes that they can hold."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -15,11 +15,11 @@ from affect_train.recipe.section import HeldOutOptions, Mistake, Section, Sectio
 Refusable = Literal[
     "streaming", "windows", "accumulation", "fp16", "compile", "gradient_checkpointing", "divided_weights"
 ]
-"""What a recipe or a launch may ask for beside a method, and a method may be unable to do."""
+"""What a recipe or a launch may ask for, and a method may be unable to do."""
 
 
 class TaskWeightOptions(Section):
-    """What the losses of each task are multiplied by."""
+    """Factors of the losses of each task."""
 
     au: Weight = 1.0
     expression: Weight = 1.0
@@ -29,12 +29,12 @@ class TaskWeightOptions(Section):
 class MethodOptions(Section):
     """The options that every method has: those of the losses of labels.
 
-    A method extends it with a field ``name: Literal["its_name"] = "its_name"``, under which it is registered, and says what it can and cannot do:
+    A method's own class adds a field ``name: Literal["its_name"] = "its_name"``, under which it is registered, and states what it can do:
 
     Attributes:
-        uses_soft_labels: whether it learns from ``soft_labels``, and takes them.
-        refuses: what it cannot do, and why, as the rest of a sentence about it.
-        reserved_key: the key of a recipe that names the fold which `reserved` gives.
+        uses_soft_labels: whether the method learns from ``soft_labels``; only then may a recipe name any.
+        refuses: what the method cannot do, with the reason, as the rest of a sentence that begins with its name.
+        reserved_key: the recipe's key of the fold that `reserved` gives.
     """
 
     uses_soft_labels: ClassVar[bool] = False
@@ -54,7 +54,7 @@ class MethodOptions(Section):
     )
     ccc_epsilon: Annotated[float, Field(gt=0.0)] = Field(
         0.02,
-        description="in the denominator of the CCC: keeps its gradient sane while predictions or labels hardly vary",
+        description="in the denominator of the CCC: bounds its gradient while predictions or labels hardly vary",
     )
     au_class_weights: Literal["none", "inverse_rate"] = Field(
         "none",
@@ -68,14 +68,14 @@ class MethodOptions(Section):
 
     @property
     def reserved(self) -> HeldOutOptions | None:
-        """Rows of the training split that the method keeps for itself."""
+        """The fold of the training split that the method keeps for itself; None: none."""
         return None
 
     def mistakes(self, sections: Sections) -> Iterator[Mistake]:
-        """What is wrong between these options and the other sections, beside what the class says of itself.
+        """Contradictions between these options and the other sections, besides those that `refuses` states.
 
         Args:
-            sections: of the recipe; one that is wrong in itself is absent.
+            sections: of the recipe; a section with a mistake of its own is absent.
         """
         trained = trained_tasks(sections)
         if trained and not any(getattr(self.task_weights, task) for task in trained):
@@ -98,7 +98,7 @@ def _of_its_name(
     _handler: ValidatorFunctionWrapHandler,
     info: ValidationInfo,
 ) -> MethodOptions:
-    """The options of the method that a mapping names; validation errors are those of a union of all methods."""
+    """The options of the method that a mapping names; an unknown name gives the validation error of a union of all methods."""
     if isinstance(value, MethodOptions):
         return value
     name = value.get("name") if isinstance(value, dict) else None
@@ -109,7 +109,7 @@ def _of_its_name(
             raise ValueError(str(error)) from error
     adapter = _any_of(registered())
     if info.mode == "json":
-        # Only as JSON are a list and a key in quotes strictly a tuple and a number.
+        # In strict mode, only JSON input lets a list be a tuple and a quoted key be a number.
         return adapter.validate_json(json.dumps(value), strict=True)
     return adapter.validate_python(value)
 

@@ -1,4 +1,4 @@
-"""Which methods there are, by name: those of the package, and those that installed packages announce."""
+"""The known methods, by name: those of this package, and those that installed packages announce."""
 
 import inspect
 from collections.abc import Callable
@@ -8,16 +8,16 @@ from typing import Any, Final
 from affect_train.recipe.section import Section
 
 ENTRY_POINTS: Final = "affectkit.methods"
-"""The group of entry points under which a package announces a method: its name, and the module that has its options and its class."""
+"""The group of entry points in which a package announces a method: its name, and the module with its options and its class."""
 
 _registered: dict[str, type[Section]] = {}
 
 
 def register(options: type[Section]) -> None:
-    """Registers a class of options under the default of its own field ``name``; one without it is a base of others.
+    """Registers a class of options under the default of its own field ``name``; a class without that field is only a base.
 
     Raises:
-        TypeError: another class has this name.
+        TypeError: another class is registered under this name.
     """
     if "name" not in inspect.get_annotations(options):
         return
@@ -25,24 +25,24 @@ def register(options: type[Section]) -> None:
     if not isinstance(name, str):
         return
     other = _registered.get(name)
-    # The same class once more is a module that was loaded again, or a cell of a notebook that was run again.
+    # The same class may come again: a module is reloaded, or a notebook cell runs again.
     if other is not None and (other.__module__, other.__qualname__) != (options.__module__, options.__qualname__):
         raise TypeError(f"two methods are called {name!r}: {other.__module__} and {options.__module__} have one each")
     _registered[name] = options
 
 
 def registered() -> tuple[type[Section], ...]:
-    """The options of every method that is loaded, in the order of their names."""
+    """The options of every loaded method, in the order of their names."""
     return tuple(options for _, options in sorted(_registered.items()))
 
 
 def names_of(holds: Callable[[Any], bool]) -> str:
-    """``'a' or 'b'``: the loaded methods of whose class of options something holds."""
+    """The names of loaded methods whose options fulfil a condition, as ``'a' or 'b'``."""
     return " or ".join(repr(name) for name, options in sorted(_registered.items()) if holds(options))
 
 
 def load(name: str) -> None:
-    """Loads the method of a name that a package announces; where none does, all that are announced, so that a near name is known.
+    """Loads the announced method of a name. If there is none, all announced methods are loaded, so that a similar name can be suggested.
 
     Raises:
         ImportError: the package's module cannot be imported.
