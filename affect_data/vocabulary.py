@@ -64,6 +64,11 @@ ACTION_UNIT_SLOTS: Final[Mapping[int, int]] = MappingProxyType(
 )
 """FACS number to slot."""
 
+FRAME_SCOPE: Final = "frame"
+CLIP_SCOPE: Final = "clip"
+LABEL_SCOPES: Final = (FRAME_SCOPE, CLIP_SCOPE)
+"""What the labels of a row hold for: its picture, or the whole clip that its frames are of."""
+
 EXPRESSIONS: Final[tuple[str, ...]] = (
     "neutral",
     "anger",

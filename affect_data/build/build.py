@@ -16,6 +16,7 @@ from affect_data.build.databases import (
     all_failures,
     database_reports,
     failed_lines,
+    frames_of,
     is_drawn,
     layout_of,
     read_databases,
@@ -119,7 +120,7 @@ def build(
         if not found:
             return BuildReport(
                 existing,
-                database_reports(read, existing.failures()),
+                _reports_of(existing, read),
                 unchanged=True,
                 shards_reused=len(jobs),
                 shards=len(jobs),
@@ -127,9 +128,7 @@ def build(
                 decisions=read_lock(out).get("decisions"),
             )
         if not overwrite:
-            raise OutputTakenError(
-                out, *in_the_way(existing, found, database_reports(read, existing.failures()), recipe.content())
-            )
+            raise OutputTakenError(out, *in_the_way(existing, found, _reports_of(existing, read), recipe.content()))
     with exclusive(staging), writing_to(out):
         if existing is None and existing_dataset(out) is not None:
             raise OutputTakenError(out, "was built by another process meanwhile", "Run the same command again")
@@ -156,7 +155,7 @@ def _write(
         progress("packing images", done, len(jobs))
     records.sort(key=lambda record: (SPLITS.index(record.split), record.index))
     failures = all_failures(read, records)
-    reports, decided = database_reports(read, failures), None
+    reports, decided = database_reports(read, failures, frames_of(jobs, records)), None
     if recipe.decisions:
         view = LabelView(layout, {name: database.unified.origins.to_arrow() for name, database in read.items()})
         decided, records = apply_to_shards(decisions, staging, view, records)
@@ -182,6 +181,13 @@ def _write(
         "groups_kept": kept,
         "groups_lost": lost_groups,
     }
+
+
+def _reports_of(existing: DatasetFolder, read: dict[str, ReadDatabase]) -> dict[str, DatabaseReport]:
+    """What became of each database when the existing dataset was built of the same."""
+    counted = read_lock(existing.path).get("databases", {})
+    frames = {name: (own.get("frames", 0), own.get("frames_left_out", 0)) for name, own in counted.items()}
+    return database_reports(read, existing.failures(), frames)
 
 
 def _remove_foreign_shards(staging: Path, jobs: list[ShardJob]) -> None:

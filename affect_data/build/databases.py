@@ -29,6 +29,7 @@ SHARD_BYTES: Final = 256 * 2**20
 """Of the pictures of a shard."""
 PICTURES_WEIGHED: Final = 64
 ROWS_AT_LEAST: Final = 1000
+CLIPS_AT_LEAST: Final = 16
 
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how much of it is done, and how much there is."""
@@ -60,6 +61,8 @@ class DatabaseReport:
         drawn: whether its faces were drawn by `affect-data demo`.
         verdict: `whole`, or `incomplete`, which was accepted.
         losses: what the files lack.
+        frames: of clips, that were written.
+        frames_left_out: frames of these clips that cannot be decoded.
     """
 
     release: str
@@ -73,6 +76,8 @@ class DatabaseReport:
     drawn: bool = False
     verdict: str = Verdict.WHOLE
     losses: list[str] = field(default_factory=list)
+    frames: int = 0
+    frames_left_out: int = 0
 
 
 @dataclass(frozen=True)
@@ -232,7 +237,10 @@ def shard_jobs(recipe: DataRecipe, read: dict[str, ReadDatabase], layout: Layout
 
 
 def rows_per_shard(database: ReadDatabase) -> int:
-    """Rows whose pictures take about `SHARD_BYTES`: a thousand times a power of two, so that a few other pictures change no shard's borders."""
+    """Rows whose pictures take about `SHARD_BYTES`: a thousand times a power of two, so that a few other pictures change no shard's borders.
+
+    Of clips, sixteen times a power of two.
+    """
     rows = database.unified.labels
     opened = database.reader.open_images(database.root)
     sizes = []
@@ -242,7 +250,11 @@ def rows_per_shard(database: ReadDatabase) -> int:
         except OSError:  # packing counts it
             continue
     mean = max(1.0, sum(sizes) / max(1, len(sizes)))
-    return ROWS_AT_LEAST << max(0, int(math.log2(max(1.0, SHARD_BYTES / mean / ROWS_AT_LEAST))))
+    least = ROWS_AT_LEAST
+    if database.reader.has_clips:
+        # The frames of a clip are about as large as its middle one, which is stored twice.
+        mean, least = mean * (1 + float(rows["clip_frames"].list.len().mean() or 0)), CLIPS_AT_LEAST  # type: ignore[arg-type]
+    return least << max(0, int(math.log2(max(1.0, SHARD_BYTES / mean / least))))
 
 
 def is_drawn(database: ReadDatabase) -> bool:
@@ -273,8 +285,20 @@ def all_failures(read: dict[str, ReadDatabase], records: list[ShardRecord]) -> p
     return pl.concat([*found, packed]).sort("database", "source_file", "source_line")
 
 
-def database_reports(read: dict[str, ReadDatabase], failures: pl.DataFrame) -> dict[str, DatabaseReport]:
-    """What became of each database, given `all_failures`."""
+def frames_of(jobs: Sequence[ShardJob], records: Sequence[ShardRecord]) -> dict[str, tuple[int, int]]:
+    """How many frames of the clips of each database were written, and how many left out; `records` in the order of the jobs."""
+    found: dict[str, tuple[int, int]] = {}
+    for job, record in zip(jobs, records, strict=True):
+        (name,) = job.roots
+        kept, left_out = found.get(name, (0, 0))
+        found[name] = (kept + record.frames, left_out + len(record.frames_left_out))
+    return found
+
+
+def database_reports(
+    read: dict[str, ReadDatabase], failures: pl.DataFrame, frames: Mapping[str, tuple[int, int]]
+) -> dict[str, DatabaseReport]:
+    """What became of each database, given `all_failures` and `frames_of`."""
     reports = {}
     for name, database in read.items():
         own = failures.filter(pl.col("database") == name)
@@ -291,5 +315,7 @@ def database_reports(read: dict[str, ReadDatabase], failures: pl.DataFrame) -> d
             drawn=is_drawn(database),
             verdict=Verdict.INCOMPLETE if database.losses else Verdict.WHOLE,
             losses=list(database.losses),
+            frames=frames.get(name, (0, 0))[0],
+            frames_left_out=frames.get(name, (0, 0))[1],
         )
     return reports

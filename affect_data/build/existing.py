@@ -15,7 +15,6 @@ from affect_data.corrections.matching import match
 from affect_data.corrections.versions import label_shards
 from affect_data.databases.registry import scores_of
 from affect_data.dataset.folder import LOCK, MANIFEST, DatasetFolder, ForeignVersionError, open_dataset
-from affect_data.dataset.schema import IMAGES
 from affect_data.errors import DataError, NotADatasetError, UnknownNameError
 from affect_data.processes import map_jobs
 from affect_data.system_errors import reading
@@ -65,7 +64,8 @@ def compared(
         return differences({"content": asdict(known)}, {"content": asdict(content)}) or ["the files list other faces"]
     try:
         for split in existing.splits:
-            existing.load(split, (IMAGES, *existing.manifest.layout.groups, *scores_of(existing.manifest.databases)))
+            layout = existing.manifest.layout
+            existing.load(split, (*layout.pictures, *layout.groups, *scores_of(existing.manifest.databases)))
     except (NotADatasetError, UnknownNameError) as error:
         return [str(error)]
     unnamed = applied_decisions(existing, lock) - {decision.id for decision in decisions}

@@ -20,13 +20,21 @@ from affect_data.dataset.schema import (
     check_rules,
 )
 from affect_data.errors import DataError, DefectsFoundError
-from affect_data.vocabulary import ACTION_UNITS, COMPOUND_EXPRESSIONS, EXPRESSIONS
+from affect_data.vocabulary import (
+    ACTION_UNITS,
+    CLIP_SCOPE,
+    COMPOUND_EXPRESSIONS,
+    EXPRESSIONS,
+    FRAME_SCOPE,
+    LABEL_SCOPES,
+)
 
 _OPTIONAL: Final[dict[str, pl.DataType]] = {
     "subject": pl.String(),
     "track": pl.String(),
     "frame": pl.Int32(),
     "face": pl.Int16(),
+    "label_scope": pl.String(),
     "expression": pl.String(),
     "compound_expression": pl.String(),
     "valence": pl.Float32(),
@@ -47,7 +55,8 @@ class Unified:
 
     Attributes:
         labels: label columns of the schema but for `image_digest`, with the class `database` still by name, and beside them `origin`, `image` (path
-            relative to the root), `split`, and `score_<name>` for each score of the database, NaN where a row has none.
+            relative to the root), `clip_frames` (paths of a clip's frames) where the database has clips, `split`, and `score_<name>` for each score
+            of the database, NaN where a row has none.
         origins: what the rows' `origin` counts in, with the columns of `layout.ORIGIN_COLUMNS`.
         masked: `task, reason, rows`: labels that stand in the files and are not used.
     """
@@ -70,6 +79,7 @@ def harmonise(scan: Scan, database: Database, release: str, splits: SplitOptions
     rows = assign_splits(found, database, splits)
     # A row of two splits stands twice among `rows`, its masked labels stand once in the files.
     masked = count_masked(found if splits.policy == "follow_task" else rows)
+    clips = ("clip_frames",) if database.has_clips else ()
     labels = rows.select(
         _uid(database.name),
         pl.lit(database.name).alias("database"),
@@ -78,6 +88,9 @@ def harmonise(scan: Scan, database: Database, release: str, splits: SplitOptions
         pl.col("frame", "face").fill_null(MISSING_INDEX),
         pl.col("source_file"),
         pl.col("source_line").cast(pl.Int32),
+        pl.col("label_scope").replace_strict(
+            {scope: code for code, scope in enumerate(LABEL_SCOPES)}, return_dtype=pl.Int64
+        ),
         *_action_units(rows.columns, "au", pl.Int8, MISSING_CLASS),
         *_action_units(rows.columns, "au_intensity", pl.Float32, MISSING_NUMBER),
         *_class("expression", EXPRESSIONS),
@@ -85,11 +98,11 @@ def harmonise(scan: Scan, database: Database, release: str, splits: SplitOptions
         *_class("compound_expression", COMPOUND_EXPRESSIONS),
         *_valence_arousal(),
         pl.col("face_box").fill_null(pl.lit([MISSING_NUMBER] * 4, dtype=pl.Array(pl.Float32, 4))),
-        pl.col("image", "split"),
+        pl.col("image", "split", *clips),
         *(pl.col(f"score_{name}").fill_null(MISSING_NUMBER) for name in database.scores),
     )
     names = [column.name for column in LABEL_COLUMNS if column.name != "image_digest"]
-    labels = labels.select(*names, "image", "split", *(f"score_{name}" for name in database.scores))
+    labels = labels.select(*names, "image", *clips, "split", *(f"score_{name}" for name in database.scores))
     _refuse_duplicates(labels, database.name, ["uid", "split"] if splits.policy == "follow_task" else ["uid"])
     for _, part in labels.group_by("split", maintain_order=True):
         check_rules(part, RULES_BEFORE_IMAGES)
@@ -99,6 +112,7 @@ def harmonise(scan: Scan, database: Database, release: str, splits: SplitOptions
 
 def _with_all_columns(rows: pl.DataFrame, database: Database) -> pl.DataFrame:
     optional = _OPTIONAL | {f"score_{name}": pl.Float32() for name in database.scores}
+    optional |= {"clip_frames": pl.List(pl.String)} if database.has_clips else {}
     known = {"image", "source_file", "source_line", "split", *(f"split_{task}" for task in TASKS), *optional}
     known |= (
         {f"au_{n}" for n in ACTION_UNITS}
@@ -119,6 +133,7 @@ def _with_all_columns(rows: pl.DataFrame, database: Database) -> pl.DataFrame:
     alone = pl.col("valence").is_null() != pl.col("arousal").is_null()
     return rows.with_columns(typed).with_columns(
         pl.col("subject", "track").fill_null(""),
+        pl.col("label_scope").fill_null(FRAME_SCOPE),
         pl.when(alone).then(pl.coalesce("va_masked", pl.lit(HALF_VA))).otherwise("va_masked").alias("va_masked"),
     )
 
@@ -138,6 +153,8 @@ def count_masked(rows: pl.DataFrame) -> pl.DataFrame:
 def _uid(database: str) -> pl.Expr:
     in_track = (pl.col("track") != "") & pl.col("frame").is_not_null()
     place = pl.when(in_track).then(pl.format("{}/{}", "track", "frame")).otherwise(pl.col("image"))
+    # Which frame of a clip is the middle one may change with the frames that are kept; whose clip it is does not.
+    place = pl.when(pl.col("label_scope") == CLIP_SCOPE).then("track").otherwise(place)
     face = pl.when(pl.col("face").is_not_null()).then(pl.format("#{}", "face")).otherwise(pl.lit(""))
     return pl.concat_str(pl.lit(f"{database}:"), place, face).alias("uid")
 

@@ -6,8 +6,9 @@ shard is used again exactly when the same rows and the same bytes would go into 
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,18 +17,21 @@ import pyarrow as pa
 
 from affect_data.bounds import read_json
 from affect_data.databases.base import IMAGE_MISSING, DatabaseOptions
+from affect_data.databases.clips import NO_FRAMES
 from affect_data.databases.registry import DATABASES, scores_of
 from affect_data.dataset.hashing import content_hash
-from affect_data.dataset.layout import PEOPLE, PEOPLE_COLUMNS, Layout, shown_hash
+from affect_data.dataset.layout import PEOPLE, PEOPLE_COLUMNS, Layout, frames_hash, shown_hash
 from affect_data.dataset.schema import (
+    FRAMES,
     IMAGES,
     LABEL_COLUMNS,
     MISSING_NUMBER,
+    PICTURE,
     SCHEMA_VERSION,
     check_rules,
     score_features,
 )
-from affect_data.dataset.writing import LABELS_PER_BATCH, shard_name, write_shard
+from affect_data.dataset.writing import CLIPS_PER_BATCH, LABELS_PER_BATCH, shard_name, write_shard
 from affect_data.files import write_bytes, write_text
 from affect_data.pictures import Examined, box_misses, examine
 from affect_data.system_errors import reading
@@ -37,6 +41,8 @@ BOX_OUTSIDE: Final = "face box outside its image"
 
 USABLE: Final = 2
 """Version of what makes a row usable; shards of another are packed again."""
+
+_PLACE: Final = ("database", "source_file", "source_line", "image", "face_box")
 
 FAILURE_COLUMNS: Final = ("database", "source_file", "source_line", "image", "reason", "detail")
 
@@ -49,7 +55,8 @@ class ShardJob:
         split: of the dataset.
         index: position among the shards of the split.
         count: how many shards the split has.
-        rows: label columns without `image_digest`, the database by name, `origin`, `image`, and `score_<name>` where the database has scores.
+        rows: label columns without `image_digest`, the database by name, `origin`, `image`, `clip_frames` where the database has clips, and
+            `score_<name>` where it has scores.
         layout: of the dataset.
         roots: folder by database name; no part of the content.
         options: recipe options by database name.
@@ -74,8 +81,13 @@ class ShardJob:
 
     @property
     def groups(self) -> tuple[str, ...]:
-        """The column groups of the dataset: images, labels with their side groups, and one for each score that any of its databases has."""
-        return (IMAGES, *self.layout.groups, *scores_of(self.layout.databases))
+        """The column groups of the dataset: pictures, labels with their side groups, and one for each score that any of its databases has."""
+        return (*self.layout.pictures, *self.layout.groups, *scores_of(self.layout.databases))
+
+    @property
+    def has_clips(self) -> bool:
+        """Whether its rows are clips; all of them are of one database."""
+        return "clip_frames" in self.rows.columns
 
     def path(self, group: str) -> Path:
         """Where the shard of a group is written."""
@@ -102,6 +114,8 @@ class ShardRecord:
         pictures: sha256 over `picture_digests`.
         fingerprints: content hash of the shard by column group, and of `PEOPLE`.
         failures: rows that were not written, with the columns of `FAILURE_COLUMNS`.
+        frames: of clips, that were written.
+        frames_left_out: frames of these clips that cannot be decoded, and why.
         reused: whether an earlier build had finished it.
     """
 
@@ -112,7 +126,45 @@ class ShardRecord:
     pictures: str
     fingerprints: dict[str, str]
     failures: list[dict[str, str | int]] = field(default_factory=list)
+    frames: int = 0
+    frames_left_out: list[str] = field(default_factory=list)
     reused: bool = False
+
+
+@dataclass(frozen=True)
+class _Named:
+    """A row and the pictures that it names.
+
+    Attributes:
+        row: the columns of `_PLACE`.
+        pictures: path and bytes of each, None where there is no file: those of a clip in order, one of any other row.
+    """
+
+    row: Mapping[str, Any]
+    pictures: Sequence[tuple[str, bytes | None]]
+
+
+@dataclass(frozen=True)
+class _Packed:
+    """What becomes of a row.
+
+    Attributes:
+        image: bytes and path of the picture that stands for it; None where the row is not written.
+        frames: bytes and path of the frames of a clip.
+        digests: of the frames.
+        digest: of the picture.
+        reason: why the row is not written; empty where it is.
+        detail: what exactly is wrong.
+        left_out: the frames of a clip that cannot be decoded, and why.
+    """
+
+    image: dict[str, bytes | str] | None
+    digest: str = ""
+    frames: Sequence[dict[str, bytes | str]] = ()
+    digests: Sequence[str] = ()
+    reason: str = ""
+    detail: str = ""
+    left_out: Sequence[str] = ()
 
 
 def pack_shard(job: ShardJob) -> ShardRecord:
@@ -126,69 +178,92 @@ def pack_shard(job: ShardJob) -> ShardRecord:
     if finished is not None:
         return finished
     seen = bytearray()
-    kept: list[bool] = []
-    digests: list[str] = []
-    images: list[dict[str, bytes | str]] = []
+    packed: list[_Packed] = []
     failures: list[dict[str, str | int]] = []
-    examined: tuple[str, Examined] = ("", Examined(""))
-    for row, data in _pictures(job):
-        hashed = hashlib.sha256(data or b"")
-        digest = hashed.hexdigest()
-        seen += hashed.digest()
-        if data is not None and examined[0] != digest:
-            examined = (digest, examine(data))
-        reason, detail = _unusable(row, data, examined[1])
-        kept.append(not reason)
-        if reason or data is None:
-            place = {name: row[name] for name in ("database", "source_file", "source_line", "image")}
-            failures.append({**place, "reason": reason, "detail": detail})
-        else:
-            digests.append(digest)
-            images.append({"bytes": data, "path": f"{row['database']}/{row['image']}"})
-    rows = job.rows.filter(pl.Series(kept, dtype=pl.Boolean)).with_columns(
-        pl.Series("image_digest", digests, dtype=pl.String)
+    examine_once = lru_cache(maxsize=1)(examine)
+    for named in _named_pictures(job):
+        seen += _digests(named)
+        found = _pack_clip(named) if job.has_clips else _pack_picture(named, examine_once)
+        packed.append(found)
+        if found.image is None:
+            place = {name: named.row[name] for name in ("database", "source_file", "source_line", "image")}
+            failures.append({**place, "reason": found.reason, "detail": found.detail})
+    kept = [row for row in packed if row.image is not None]
+    rows = job.rows.filter(pl.Series([row.image is not None for row in packed], dtype=pl.Boolean)).with_columns(
+        pl.Series("image_digest", [row.digest for row in kept], dtype=pl.String)
     )
-    fingerprints = _write(job, rows, images)
+    fingerprints = _write(job, rows, kept)
     record = ShardRecord(
-        job.split, job.index, key, len(images), hashlib.sha256(seen).hexdigest(), fingerprints, failures
-    )
+        job.split, job.index, key, len(kept), hashlib.sha256(seen).hexdigest(), fingerprints, failures,
+        frames=sum(len(row.frames) for row in kept), frames_left_out=[frame for row in kept for frame in row.left_out],
+    )  # fmt: skip
     write_bytes(job.digests_path(), bytes(seen))
     write_text(job.record_path(), json.dumps(asdict(record), sort_keys=True) + "\n")
     return record
 
 
-def _unusable(row: Mapping[str, Any], data: bytes | None, picture: Examined) -> tuple[str, str]:
-    """Why a row cannot be trained on, and what exactly is wrong; empty where it can."""
+def _pack_picture(named: _Named, examine_once: Callable[[bytes], Examined]) -> _Packed:
+    """What becomes of a row of one picture; a picture of several faces is examined once."""
+    (image, data), row = named.pictures[0], named.row
     if data is None:
-        return IMAGE_MISSING, ""
+        return _Packed(None, reason=IMAGE_MISSING)
+    picture = examine_once(data)
     if picture.because:
-        return UNDECODABLE, picture.because
+        return _Packed(None, reason=UNDECODABLE, detail=picture.because)
     if box_misses(row["face_box"], picture.width, picture.height):
         box = " ".join(f"{side:g}" for side in row["face_box"])
-        return BOX_OUTSIDE, f"{box} in {picture.width}x{picture.height} pixels"
-    return "", ""
+        return _Packed(None, reason=BOX_OUTSIDE, detail=f"{box} in {picture.width}x{picture.height} pixels")
+    return _Packed({"bytes": data, "path": f"{row['database']}/{image}"}, hashlib.sha256(data).hexdigest())
+
+
+def _pack_clip(named: _Named) -> _Packed:
+    """What becomes of a clip: it is kept with the frames that can be decoded, where there is one; the middle one of them stands for it."""
+    frames: list[dict[str, bytes | str]] = []
+    left_out: list[str] = []
+    for path, data in named.pictures:
+        because = "there is no such file" if data is None else examine(data).because
+        if data is None or because:
+            left_out.append(f"{path}: {because}")
+        else:
+            frames.append({"bytes": data, "path": f"{named.row['database']}/{path}"})
+    if not frames:
+        return _Packed(None, reason=NO_FRAMES, detail=f"none of {len(left_out):,} can be decoded; {left_out[0]}")
+    digests = [hashlib.sha256(frame["bytes"]).hexdigest() for frame in frames]  # type: ignore[arg-type]
+    middle = len(frames) // 2
+    return _Packed(frames[middle], digests[middle], frames, digests, left_out=left_out)
 
 
 def picture_digests(job: ShardJob) -> bytes:
     """sha256 of the bytes of every picture that the shard names, in order, 32 bytes each; a missing one counts as empty."""
-    return b"".join(hashlib.sha256(data or b"").digest() for _, data in _pictures(job))
+    return b"".join(map(_digests, _named_pictures(job)))
 
 
-def _pictures(job: ShardJob) -> Iterator[tuple[dict[str, Any], bytes | None]]:
-    """The shard's rows with the bytes of their pictures, None where there is no file; a picture of several faces is read once."""
+def _digests(named: _Named) -> bytes:
+    return b"".join(hashlib.sha256(data or b"").digest() for _, data in named.pictures)
+
+
+def _named_pictures(job: ShardJob) -> Iterator[_Named]:
+    """The shard's rows with the bytes of their pictures; a picture of several faces is read once."""
     openers: dict[str, Callable[[str], bytes]] = {}
     last: tuple[tuple[str, str], bytes | None] | None = None
-    for row in job.rows.select("database", "source_file", "source_line", "image", "face_box").iter_rows(named=True):
-        name, place = row["database"], (row["database"], row["image"])
-        if last is None or last[0] != place:
-            if name not in openers:
-                openers[name] = DATABASES[name](job.options[name]).open_images(job.roots[name])
-            with reading(job.roots[name] / row["image"]):
-                try:
-                    last = (place, openers[name](row["image"]))
-                except (FileNotFoundError, IsADirectoryError):
-                    last = (place, None)
-        yield row, last[1]
+
+    def read(name: str, image: str) -> bytes | None:
+        if name not in openers:
+            openers[name] = DATABASES[name](job.options[name]).open_images(job.roots[name])
+        with reading(job.roots[name] / image):
+            try:
+                return openers[name](image)
+            except (FileNotFoundError, IsADirectoryError):
+                return None
+
+    for row in job.rows.select(*_PLACE, *(("clip_frames",) if job.has_clips else ())).iter_rows(named=True):
+        name, image = row["database"], row["image"]
+        if job.has_clips:
+            yield _Named(row, [(frame, read(name, frame)) for frame in row["clip_frames"]])
+            continue
+        if last is None or last[0] != (name, image):
+            last = ((name, image), read(name, image))
+        yield _Named(row, [(image, last[1])])
 
 
 def _finished(job: ShardJob, key: str) -> ShardRecord | None:
@@ -206,15 +281,18 @@ def _same_pictures(job: ShardJob, record: ShardRecord) -> bool:
     return job.digests_path().is_file() and hashlib.sha256(picture_digests(job)).hexdigest() == record.pictures
 
 
-def _write(job: ShardJob, rows: pl.DataFrame, images: list[dict[str, bytes | str]]) -> dict[str, str]:
+def _write(job: ShardJob, rows: pl.DataFrame, packed: Sequence[_Packed]) -> dict[str, str]:
     """Writes the shard of every column group; returns their fingerprints."""
     check_rules(rows.select(column.name for column in LABEL_COLUMNS))
-    table = pa.table({"image": pa.array(images, type=pa.struct({"bytes": pa.binary(), "path": pa.string()}))})
-    write_shard(job.path(IMAGES), table, job.layout.features(IMAGES))
+    images = pa.table({"image": pa.array([row.image for row in packed], type=PICTURE)})
+    write_shard(job.path(IMAGES), images, job.layout.features(IMAGES))
     found = {
         IMAGES: shown_hash(rows),
         PEOPLE: content_hash(rows.select(PEOPLE_COLUMNS).to_arrow()),
     }
+    if FRAMES in job.layout.pictures:
+        write_shard(job.path(FRAMES), _frames(packed), job.layout.features(FRAMES), CLIPS_PER_BATCH)
+        found[FRAMES] = frames_hash([row.digests for row in packed])
     for group in job.layout.groups:
         stored = job.layout.stored(rows, group)
         write_shard(job.path(group), stored, job.layout.features(group), LABELS_PER_BATCH)
@@ -225,3 +303,13 @@ def _write(job: ShardJob, rows: pl.DataFrame, images: list[dict[str, bytes | str
         write_shard(job.path(score), values, score_features(score), LABELS_PER_BATCH)
         found[score] = content_hash(values)
     return found
+
+
+def _frames(packed: Sequence[_Packed]) -> pa.Table:
+    """The frames of all rows, in pieces of few rows: the frames of very many clips are more than one array can hold."""
+    starts = range(0, len(packed), CLIPS_PER_BATCH)
+    pieces = [
+        pa.array([row.frames for row in packed[start : start + CLIPS_PER_BATCH]], type=pa.list_(PICTURE))
+        for start in starts
+    ]
+    return pa.table({"frames": pa.chunked_array(pieces, type=pa.list_(PICTURE))})

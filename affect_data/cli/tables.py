@@ -87,6 +87,13 @@ def describe_build(report: BuildReport) -> str:
     ]
     if masked:
         lines += [table(["database", "task", "masked because", "rows"], masked), ""]
+    clips = [
+        [name, found.rows, found.frames, found.frames_left_out]
+        for name, found in report.databases.items()
+        if found.frames
+    ]
+    if clips:
+        lines += [table(["database of clips", "clips", "frames", "frames that cannot be decoded"], clips), ""]
     incomplete = [[name, loss] for name, found in report.databases.items() for loss in found.losses]
     if incomplete:
         lines += [table(["incomplete, as accepted", "lost"], incomplete), ""]

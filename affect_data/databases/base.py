@@ -30,10 +30,12 @@ Task = Literal["au", "expression", "va"]
 TASKS: tuple[Task, ...] = ("au", "expression", "va")
 
 ROW_COLUMNS = """
-image                        str, path of the image file relative to the root (always)
+image                        str, path of the image file relative to the root (always); of a clip, its middle frame
 source_file, source_line     str, int: the annotation line that the row comes from (always)
 subject, track               str
 frame, face                  int
+label_scope                  str: "clip" where the labels hold for a whole clip, else a frame's; see `databases.clips`
+clip_frames                  pl.List(pl.String): paths of a clip's frames, in order
 face_box                     pl.Array(pl.Float32, 4) or list: x0 y0 x1 y1 in pixels of the source image
 split                        str: the official split of the row; or, where splits are per task, any of
 split_au, split_expression, split_va
@@ -162,6 +164,8 @@ class Database(ABC):
     """Classes by name, in the native order: the position is the native code, where the database has codes."""
     compound_expressions: ClassVar[tuple[str, ...]] = ()
     has_expression_votes: ClassVar[bool] = False
+    has_clips: ClassVar[bool] = False
+    """Whether labels hold for whole clips: see `databases.clips.ClipDatabase`."""
     annotators: ClassVar[int | None] = None
     """How many people voted on the expression of every face, where that number is known and the same for all."""
     scores: ClassVar[Mapping[str, str]] = MappingProxyType({})

@@ -7,7 +7,7 @@
       dataset.lock.json                 what the dataset was made from
       failures.parquet
       origins/<database>/               where its rows come from, as text: release, subject, track, source_file
-      train/images/  train/labels/  train/votes/  train/<score>/  train/soft.<teacher>/
+      train/images/  train/frames/  train/labels/  train/votes/  train/<score>/  train/soft.<teacher>/
       validation/...
 
 What the manifest does not name is no part of the dataset, so that a write which was interrupted changes nothing.
@@ -70,7 +70,7 @@ class Fingerprints(BaseModel):
     """What a dataset consists of, hashed apart, so that a change makes stale what depends on it and nothing else.
 
     Attributes:
-        pictures: of the digests of the pictures, row by row.
+        pictures: of the digests of the pictures, row by row, and of those of the frames of clips.
         labels: of the labels and their side groups.
         people: of who is where: database, subject, track, frame and face, row by row.
     """
@@ -303,7 +303,8 @@ def load_dataset(path: Path | str, split: str, soft_labels: Sequence[str] = ()) 
         UnknownNameError: it has no such split or teacher.
     """
     folder = open_dataset(path)
-    return folder.load(split, [*folder.manifest.layout.groups, IMAGES, *map(SOFT_LABELS.group, soft_labels)])
+    layout = folder.manifest.layout
+    return folder.load(split, [*layout.groups, *layout.pictures, *map(SOFT_LABELS.group, soft_labels)])
 
 
 def staged_group(place: Path) -> Path:

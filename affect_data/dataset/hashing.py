@@ -25,6 +25,14 @@ def content_hash(table: pa.Table, seed: str = "") -> str:
             children = [pa.chunked_array(parts, field.type) for field, *parts in _children(column)]
             digest.update(content_hash(pa.table(children, names=[field.name for field in column.type])).encode())
             continue
+        if pa.types.is_list(column.type):
+            lengths = np.concatenate(
+                [np.empty(0, np.int32), *(part.value_lengths().to_numpy() for part in column.chunks)]
+            )
+            digest.update(np.ascontiguousarray(lengths, dtype=np.int64).tobytes())
+            values = pa.chunked_array([part.flatten() for part in column.chunks], column.type.value_type)
+            digest.update(content_hash(pa.table({name: values})).encode())
+            continue
         # Numbers follow one another whatever the chunks; the lengths of texts come before all of their bytes.
         for array in (
             column.chunks if _is_numeric(column.type) else [pa.concat_arrays(column.chunks)] if len(table) else []

@@ -13,9 +13,16 @@ import polars as pl
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, model_validator
 
-from affect_data.dataset.hashing import content_hash
-from affect_data.dataset.schema import COLUMNS_BY_NAME, IMAGES, LABELS
-from affect_data.vocabulary import ACTION_UNIT_SLOTS, ACTION_UNITS, COMPOUND_EXPRESSIONS, EXPRESSIONS
+from affect_data.dataset.hashing import combined_hash, content_hash
+from affect_data.dataset.schema import COLUMNS_BY_NAME, FRAMES, IMAGES, LABELS
+from affect_data.vocabulary import (
+    ACTION_UNIT_SLOTS,
+    ACTION_UNITS,
+    COMPOUND_EXPRESSIONS,
+    EXPRESSIONS,
+    FRAME_SCOPE,
+    LABEL_SCOPES,
+)
 
 if TYPE_CHECKING:
     from datasets import Features
@@ -53,6 +60,7 @@ class Layout(BaseModel):
         whole_intensities: whether all intensities are whole steps.
         boxes: whether some row has a face box, and whether all boxes are whole pixels.
         side: the side groups of labels.
+        clips: whether some database labels whole clips.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -63,6 +71,7 @@ class Layout(BaseModel):
     whole_intensities: bool = True
     boxes: Literal["none", "whole", "exact"] = "none"
     side: tuple[Literal["votes", "compound"], ...] = ()
+    clips: bool = False
 
     @model_validator(mode="after")
     def _is_in_order(self) -> Self:
@@ -95,6 +104,7 @@ class Layout(BaseModel):
             whole_intensities="exact" not in steps,
             boxes="exact" if "exact" in boxes else "whole" if "whole" in boxes else "none",
             side=tuple(name for name, has in sides.items() if has),
+            clips=any(database.has_clips for database in merged),
         )
 
     @property
@@ -102,16 +112,23 @@ class Layout(BaseModel):
         """The column groups of labels: the labels themselves, then the side groups."""
         return (LABELS, *self.side)
 
+    @property
+    def pictures(self) -> tuple[str, ...]:
+        """The column groups of pictures: one a row, and the frames of clips."""
+        return (IMAGES, FRAMES) if self.clips else (IMAGES,)
+
     def features(self, group: str) -> "Features":
         """The Hugging Face features of a column group.
 
         Args:
-            group: `IMAGES`, `LABELS` or one of `side`.
+            group: one of `pictures`, `LABELS` or one of `side`.
         """
         from datasets import ClassLabel, Features, Image, List, Value
 
         if group == IMAGES:
             return Features({"image": Image()})
+        if group == FRAMES:
+            return Features({"frames": List(Image())})
         if group == VOTES:
             return Features({"expression_votes": {name: Value("float32") for name in EXPRESSIONS}})
         if group == COMPOUND:
@@ -125,6 +142,8 @@ class Layout(BaseModel):
             "face": Value("int16"),
             "source_line": Value("int32"),
         }
+        if self.clips:
+            described["label_scope"] = ClassLabel(names=list(LABEL_SCOPES))
         if self.action_units:
             described["au"] = {unit_name(unit): Value("int8") for unit in self.action_units}
             described["au_mask"] = {unit_name(unit): Value("bool") for unit in self.action_units}
@@ -187,6 +206,8 @@ class Layout(BaseModel):
             values = rows[name].to_numpy()
             if (values if values.dtype == np.bool_ else ~np.isnan(values)).any():
                 raise ValueError(f"{name}: a row has what no merged database codes")
+        if not self.clips and (rows["label_scope"] != LABEL_SCOPES.index(FRAME_SCOPE)).any():
+            raise ValueError("label_scope: a row is a clip, which no merged database labels")
 
     def _column(self, rows: pl.DataFrame, field: pa.Field) -> pa.Array:
         name = field.name
@@ -226,6 +247,15 @@ class Layout(BaseModel):
 def shown_hash(rows: pl.DataFrame) -> str:
     """Hash of what a model can be shown of the rows: their pictures, and where the faces are in these."""
     return content_hash(rows.select("image_digest", "face_box").to_arrow())
+
+
+def frames_hash(digests: Iterable[Sequence[str]]) -> str:
+    """Hash of the frames of clips.
+
+    Args:
+        digests: of the frames of each row, in order; none where a row is no clip.
+    """
+    return combined_hash((" ".join(frames) for frames in digests), seed=FRAMES)
 
 
 def units_named_in(masks: pl.Series) -> set[int]:

@@ -13,7 +13,14 @@ import polars as pl
 import pyarrow as pa
 
 from affect_data.errors import SchemaError
-from affect_data.vocabulary import ACTION_UNITS, COMPOUND_EXPRESSIONS, EXPRESSIONS
+from affect_data.vocabulary import (
+    ACTION_UNITS,
+    CLIP_SCOPE,
+    COMPOUND_EXPRESSIONS,
+    EXPRESSIONS,
+    FRAME_SCOPE,
+    LABEL_SCOPES,
+)
 
 if TYPE_CHECKING:
     from datasets import Features
@@ -25,7 +32,10 @@ MISSING_INDEX: Final = -1
 MISSING_NUMBER: Final = math.nan
 
 IMAGES: Final = "images"
+FRAMES: Final = "frames"
 LABELS: Final = "labels"
+
+PICTURE: Final = pa.struct({"bytes": pa.binary(), "path": pa.string()})
 
 
 @dataclass(frozen=True)
@@ -65,6 +75,7 @@ COLUMNS: Final[tuple[Column, ...]] = (
     Column("face", pa.int16(), LABELS, -1, "face number within the picture, where it holds several"),
     Column("source_file", pa.string(), LABELS, None, "annotation file, relative to the database root"),
     Column("source_line", pa.int32(), LABELS, None, "1-based line of the annotation"),
+    Column("label_scope", pa.int64(), LABELS, None, "ClassLabel: frame, clip; what the labels hold for", LABEL_SCOPES),
     Column("au", _per_action_unit(pa.int8()), LABELS, MISSING_CLASS, f"0 absent, 1 present; {_UNIT_NUMBERS}"),
     Column("au_mask", _per_action_unit(pa.bool_()), LABELS, None, "whether `au` is a label, slot by slot"),
     Column("au_intensity", _per_action_unit(pa.float32()), LABELS, MISSING_NUMBER, f"0..5 (A..E = 1..5); {_UNIT_NUMBERS}"),
@@ -85,7 +96,8 @@ COLUMNS: Final[tuple[Column, ...]] = (
     Column("va_mask", pa.bool_(), LABELS, None, "whether `valence` and `arousal` are labels"),
     Column("face_box", pa.list_(pa.float32(), 4), LABELS, MISSING_NUMBER, "x0 y0 x1 y1 in pixels of the source image; may exceed it"),
     Column("image_digest", pa.string(), LABELS, None, "sha256 of the image bytes, hexadecimal"),
-    Column("image", pa.struct({"bytes": pa.binary(), "path": pa.string()}), IMAGES, None, "Image: the bytes as found"),
+    Column("image", PICTURE, IMAGES, None, "Image: the bytes as found; of a clip, those of its middle frame"),
+    Column("frames", pa.list_(PICTURE), FRAMES, None, "list of Image: the frames of a clip in order, as found; none for a row of scope frame"),
 )  # fmt: skip
 
 COLUMNS_BY_NAME: Final = {column.name: column for column in COLUMNS}
@@ -101,10 +113,10 @@ def features(group: str, databases: Sequence[str]) -> "Features":
     """The Hugging Face features of a column group.
 
     Args:
-        group: `LABELS` or `IMAGES`.
+        group: `LABELS`, `IMAGES` or `FRAMES`.
         databases: names of the merged databases; they become the classes of the column ``database``, alphabetically.
     """
-    from datasets import ClassLabel, Features, Image
+    from datasets import ClassLabel, Features, Image, List
     from datasets.features.features import generate_from_arrow_type
 
     described: dict[str, object] = {}
@@ -113,6 +125,8 @@ def features(group: str, databases: Sequence[str]) -> "Features":
             continue
         if column.name == "image":
             described[column.name] = Image()
+        elif column.name == "frames":
+            described[column.name] = List(Image())
         elif column.class_names:
             names = sorted(databases) if column.name == "database" else list(column.class_names)
             described[column.name] = ClassLabel(names=names)
@@ -191,6 +205,13 @@ def _box_has_area(labels: pl.DataFrame) -> pl.Series:
     return (none.to_series() | area.to_series()).fill_null(value=False)
 
 
+def _scope_is_known(labels: pl.DataFrame) -> pl.Series:
+    scope, has_no_box = labels["label_scope"], labels["face_box"].arr.first().is_nan()
+    is_one_track = (labels["track"] != "") & (labels["frame"] == MISSING_INDEX) & has_no_box
+    is_clip = (scope == LABEL_SCOPES.index(CLIP_SCOPE)) & is_one_track
+    return ((scope == LABEL_SCOPES.index(FRAME_SCOPE)) | is_clip).fill_null(value=False)
+
+
 _va = pl.all_horizontal(pl.col("valence", "arousal").is_between(-1.0, 1.0))
 _no_va = pl.all_horizontal(pl.col("valence", "arousal").is_nan())
 
@@ -245,6 +266,11 @@ RULES: Final[tuple[Rule, ...]] = (
     ),
     Rule("face_box_has_area", "`face_box` is all NaN, or x0 < x1 and y0 < y1", _box_has_area),
     Rule(
+        "clip_is_one_track",
+        "`label_scope` is frame or clip; a clip has a track, no frame number and no face box: its frames are pictures of the face alone",
+        _scope_is_known,
+    ),
+    Rule(
         "image_digest_is_sha256",
         "`image_digest` is 64 hexadecimal digits",
         _holds(pl.col("image_digest").str.contains(r"^[0-9a-f]{64}$")),
@@ -284,7 +310,7 @@ def describe() -> str:
     lines = [
         "# The schema",
         "",
-        "One row is one face in one image or frame. This page is generated from `affect_data/dataset/schema.py` (`make docs`).",
+        "One row is one face in one image, frame or clip. This page is generated from `affect_data/dataset/schema.py` (`make docs`).",
         "",
         f"Schema version {SCHEMA_VERSION}. Action units, in slot order: {', '.join(map(str, ACTION_UNITS))}.",
         "",

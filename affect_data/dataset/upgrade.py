@@ -57,6 +57,7 @@ from affect_data.dataset.writing import (
 )
 from affect_data.errors import DataError, NotADatasetError
 from affect_data.files import exclusive, link_file, recover_folder, with_a_name, write_json, written_folder
+from affect_data.vocabulary import FRAME_SCOPE, LABEL_SCOPES
 
 UPGRADED_FROM: Final = 1
 VERSIONS: Final = "versions"
@@ -167,11 +168,12 @@ def _opened(path: Path, manifest: Mapping[str, Any]) -> _Old:
 
 
 def _label_files(folder: Path, databases: Iterable[str]) -> Iterator[pl.DataFrame]:
-    """The rows of every file of labels of format 1, in order, ``database`` by name."""
+    """The rows of every file of labels of format 1, in order, ``database`` by name; it knew no clips."""
     names = dict(enumerate(sorted(databases)))
     for name in group_files(folder):
         frame = pl.from_arrow(pa.ipc.open_stream(pa.memory_map(str(folder / name))).read_all())
         assert isinstance(frame, pl.DataFrame)
+        frame = frame.with_columns(label_scope=pl.lit(LABEL_SCOPES.index(FRAME_SCOPE), pl.Int64))
         yield frame.select(LABEL_NAMES).with_columns(pl.col("database").replace_strict(names, return_dtype=pl.String))
 
 

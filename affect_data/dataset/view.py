@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from affect_data.dataset.layout import MISSING_STEP, ORIGIN_COLUMNS, Layout, unit_name
 from affect_data.dataset.schema import COLUMNS_BY_NAME, MISSING_CLASS
-from affect_data.vocabulary import ACTION_UNIT_SLOTS, ACTION_UNITS, EXPRESSIONS
+from affect_data.vocabulary import ACTION_UNIT_SLOTS, ACTION_UNITS, EXPRESSIONS, FRAME_SCOPE, LABEL_SCOPES
 
 Origins = Mapping[str, pa.Table]
 """The tables of origins by database: row i has the texts of the rows with origin i."""
@@ -75,8 +75,7 @@ class LabelView:
             column = stored.column(name).chunk(0) if name in stored.column_names and len(stored) else None
             return reader(self.layout, column, len(stored), kind)
         if name not in stored.column_names:
-            fill = COLUMNS_BY_NAME[name].missing if name in _FILLED else False
-            return pa.repeat(pa.scalar(fill, kind), len(stored))
+            return pa.repeat(pa.scalar(_ABSENT.get(name, False), kind), len(stored))
         column = stored.column(name)
         return (column.chunk(0) if column.num_chunks else pa.array([], column.type)).cast(kind)
 
@@ -115,7 +114,8 @@ def side_by_side(tables: Sequence[pa.Table]) -> pa.Table:
     return first
 
 
-_FILLED: Final = ("compound_expression",)
+_ABSENT: Final = {"compound_expression": MISSING_CLASS, "label_scope": LABEL_SCOPES.index(FRAME_SCOPE)}
+"""What stands for a column that is not stored, where that is no mask."""
 
 Reader = Callable[[Layout, pa.Array | None, int, pa.DataType], pa.Array]
 

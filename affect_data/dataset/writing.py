@@ -19,6 +19,9 @@ from affect_data.files import exclusive, flush, move_folder, write_text, written
 ROWS_PER_BATCH: Final = 1000
 """Of pictures."""
 
+CLIPS_PER_BATCH: Final = 8
+"""Of clips, so that reading one at random reads few others."""
+
 LABELS_PER_BATCH: Final = 1 << 16
 """Of everything smaller: the batch's own bytes then count for nothing."""
 

@@ -62,12 +62,13 @@ def reveal(dataset: Path, truth: Path, out: Path) -> DatasetFolder:
     with written_folder(out) as partial:
         for split in folder.splits:
             rows = _revealed(folder, split, known)
-            manifest.shards[split] = {name: folder.manifest.shards[split][name] for name in (IMAGES, PEOPLE)}
-            manifest.groups[split] = {IMAGES: folder.manifest.groups[split][IMAGES]}
+            manifest.shards[split] = {name: folder.manifest.shards[split][name] for name in (*layout.pictures, PEOPLE)}
+            manifest.groups[split] = {name: folder.manifest.groups[split][name] for name in layout.pictures}
             for group in layout.groups:
                 hashes = manifest.shards[split][group] = [_write(partial / split / group, rows, layout, group, split)]
                 manifest.groups[split][group] = combined_hash(hashes, seed=group)
-            shutil.copytree(folder.group_folder(split, IMAGES), partial / split / IMAGES, copy_function=link_file)
+            for group in layout.pictures:
+                shutil.copytree(folder.group_folder(split, group), partial / split / group, copy_function=link_file)
         shutil.copytree(folder.path / ORIGINS, partial / ORIGINS, copy_function=link_file)
         folder.failures().write_parquet(partial / FAILURES)
         labels = labels_fingerprint(manifest)

@@ -24,7 +24,7 @@ from affect_data.dataset.layout import (
 )
 from affect_data.dataset.schema import IMAGES, LABEL_COLUMNS, check_rules
 from affect_data.dataset.writing import labels_fingerprint, seal_group, shard_name, write_manifest, write_shard
-from affect_data.vocabulary import ACTION_UNIT_SLOTS, ACTION_UNITS, EXPRESSIONS
+from affect_data.vocabulary import ACTION_UNIT_SLOTS, ACTION_UNITS, EXPRESSIONS, FRAME_SCOPE, LABEL_SCOPES
 
 
 @dataclass(frozen=True)
@@ -57,11 +57,11 @@ def write_dataset(path: Path, rows: Sequence[Row]) -> DatasetFolder:
 
 
 def label_table(rows: Sequence[dict[str, Any]]) -> pl.DataFrame:
-    """Rows of plain values as a frame with the columns of the schema; ``database`` is a code."""
+    """Rows of plain values as a frame with the columns of the schema; ``database`` is a code, and a row is of scope frame where it does not say."""
     schema = pa.schema([pa.field(column.name, column.type) for column in LABEL_COLUMNS])
     frame = pl.from_arrow(pa.Table.from_pylist(list(rows), schema=schema))
     assert isinstance(frame, pl.DataFrame)
-    return frame
+    return frame.with_columns(pl.col("label_scope").fill_null(LABEL_SCOPES.index(FRAME_SCOPE)))
 
 
 def layout_that_holds(frames: Sequence[pl.DataFrame], databases: Sequence[str]) -> Layout:

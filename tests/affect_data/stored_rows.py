@@ -34,6 +34,7 @@ def layouts(draw: st.DrawFn) -> Layout:
         whole_intensities=draw(st.booleans()),
         boxes=draw(st.sampled_from(["none", "whole", "exact"])),
         side=tuple(name for name in (VOTES, COMPOUND) if draw(st.booleans())),
+        clips=draw(st.booleans()),
     )
 
 
@@ -60,6 +61,7 @@ def rows_of(draw: st.DrawFn, layout: Layout, database: int) -> dict[str, Any]:
         "frame": draw(st.integers(-1, 2**31 - 1)),
         "face": draw(st.integers(-1, 2**15 - 1)),
         "source_line": draw(st.integers(1, 2**31 - 1)),
+        "label_scope": draw(st.integers(0, 1)) if layout.clips else 0,
         "au": au.tolist(),
         "au_mask": (au >= 0).tolist(),
         "au_intensity": intensity.tolist(),

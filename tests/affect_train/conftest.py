@@ -83,6 +83,7 @@ def label_row(number: int, tasks: tuple[str, ...]) -> dict[str, Any]:
         "valence": valence,
         "arousal": arousal,
         "va_mask": "va" in tasks,
+        "label_scope": 0,
         "face_box": [4.0, 4.0, 36.0, 36.0] if number % 3 else [np.nan] * 4,
         "image_digest": f"{number:064x}",
     }

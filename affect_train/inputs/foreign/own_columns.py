@@ -11,7 +11,7 @@ from affect_data.dataset.layout import ORIGIN_COLUMNS, SIDE_COLUMNS, Layout, uni
 from affect_data.dataset.schema import COLUMNS, IMAGES, LABEL_COLUMNS, RULES, check_rules
 from affect_data.dataset.view import LabelView, Origins
 from affect_data.errors import RecipeError, SchemaError
-from affect_data.vocabulary import ACTION_UNITS
+from affect_data.vocabulary import ACTION_UNITS, FRAME_SCOPE, LABEL_SCOPES
 from affect_train.inputs.foreign.mapping import MADE, Place, RowMapping
 from affect_train.inputs.foreign.reading import OpenedSource, SourceError
 from affect_train.inputs.foreign.values import is_text
@@ -26,6 +26,8 @@ _TEXTS: Final = ("subject", "track")
 """The columns that name a row's person and video; empty or absent where these are unknown."""
 
 _LABEL_NAMES: Final = tuple(column.name for column in LABEL_COLUMNS)
+_OF_CLIPS: Final = ("label_scope", "frames")
+"""What only datasets with clips have."""
 _LOST_CLASSES: Final = (
     "column {!r} has lost the names of its classes; write it by `Dataset.to_parquet` or `push_to_hub`"
 )
@@ -45,7 +47,7 @@ class UnifiedRows:
     image = "image"
 
     def __init__(self, name: str, given: "Features") -> None:
-        self.name = name
+        self.name, self._given = name, tuple(given)
         mistakes = _differences(given)
         if mistakes:
             raise RecipeError(f"dataset '{name}'", mistakes)
@@ -54,7 +56,7 @@ class UnifiedRows:
     @property
     def read(self) -> tuple[str, ...]:
         """The columns that are read beside the image."""
-        return _LABEL_NAMES
+        return tuple(name for name in _LABEL_NAMES if name in self._given)
 
     def __call__(self, table: pa.Table, uids: Place, place: Place) -> pa.Table:  # noqa: ARG002 - the call of `RowMapping`
         """The rows as the columns `mapping.MADE`.
@@ -65,6 +67,8 @@ class UnifiedRows:
         _refuse_nulls(self.name, table.select([name for name in _LABEL_NAMES if name not in _TEXTS]))
         labels = pl.from_arrow(table.select(self.read))
         assert isinstance(labels, pl.DataFrame)
+        if "label_scope" not in labels.columns:
+            labels = labels.with_columns(label_scope=pl.lit(LABEL_SCOPES.index(FRAME_SCOPE), pl.Int64))
         _check_rules(self.name, labels)
         return pa.table({name: _text(table[name]) if name in _TEXTS else table[name] for name in MADE})
 
@@ -173,6 +177,8 @@ def label_dataset(labels: pa.Table, described: "Features") -> "Dataset":
 def _differences(given: "Features") -> list[str]:
     schema, mistakes = given.arrow_schema, []
     for column in COLUMNS:
+        if column.name in _OF_CLIPS and column.name not in given:
+            continue
         if column.name not in given:
             mistakes.append(
                 f"column {column.name!r} of the schema is not there; publish the dataset with this release, or map it by `columns`"
@@ -214,6 +220,15 @@ def _refuse_nulls(name: str, table: pa.Table) -> None:
 
 
 def _check_rules(name: str, labels: pl.DataFrame) -> None:
+    """Holds rows against the rules of the schema, and refuses clips: their frames lie in a dataset folder alone.
+
+    Raises:
+        SourceError: a row breaks a rule, or is a clip.
+    """
+    clips = labels.filter(pl.col("label_scope") != LABEL_SCOPES.index(FRAME_SCOPE))
+    if len(clips):
+        because = f"{len(clips):,} rows are whole clips, the first {clips['uid'][0]}"
+        raise SourceError(name, because, "Train on the dataset folder itself, which holds the frames of its clips")
     try:
         check_rules(labels, RULES)
     except SchemaError as error:
@@ -249,6 +264,7 @@ def _layout_of(given: "Features") -> Layout:
         whole_intensities=value("au_intensity") != "float32",
         boxes={"": "none", "int16": "whole"}.get(value("face_box"), "exact"),
         side=tuple(side for side, columns in SIDE_COLUMNS.items() if set(columns) & set(given)),
+        clips="label_scope" in given,
     )
 
 

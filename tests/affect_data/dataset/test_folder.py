@@ -370,6 +370,9 @@ def test_other_values_have_another_hash(
         ({"a": ["x"], "b": ["y"]}, {"a": ["y"], "b": ["x"]}),
         ({"a": [{"x": 1, "y": 2}]}, {"a": [{"x": 2, "y": 1}]}),
         ({"a": [{"x": 1}]}, {"a": [{"y": 1}]}),
+        ({"a": [["x", "y"], ["z"]]}, {"a": [["x"], ["y", "z"]]}),
+        ({"a": [["x"], []]}, {"a": [[], ["x"]]}),
+        ({"a": [["xy"]]}, {"a": [["x", "y"]]}),
     ],
 )
 def test_order_names_types_and_borders_of_text_count(one: dict[str, Any], other: dict[str, Any]) -> None:
@@ -381,8 +384,15 @@ def test_the_seed_counts() -> None:
 
 
 def test_a_type_that_cannot_be_hashed_is_refused() -> None:
-    with pytest.raises(TypeError, match="no content hash for Arrow type list"):
-        content_hash(pa.table({"a": [{"x": [1]}]}))
+    with pytest.raises(TypeError, match="no content hash for Arrow type binary"):
+        content_hash(pa.table({"a": [{"x": b"1"}]}))
+
+
+def test_lists_are_hashed_by_what_they_hold_however_they_are_chunked() -> None:
+    whole = pa.table({"a": [["x", "y"], [], ["z"]]})
+    assert content_hash(pa.concat_tables([whole.slice(0, 1), whole.slice(1)])) == content_hash(whole)
+    assert content_hash(whole.slice(2)) == content_hash(pa.table({"a": [["z"]]}))
+    content_hash(whole.slice(0, 0))
 
 
 def test_a_feature_that_arrow_cannot_cast_to_is_refused(dataset: DatasetFolder) -> None:

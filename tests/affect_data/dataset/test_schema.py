@@ -14,6 +14,7 @@ from affect_data.dataset.kinds.registry import describe_kinds
 from affect_data.dataset.schema import (
     COLUMNS,
     COLUMNS_BY_NAME,
+    FRAMES,
     IMAGES,
     LABEL_COLUMNS,
     LABELS,
@@ -39,6 +40,7 @@ DESIGN = {
     "face": "int16",
     "source_file": "string",
     "source_line": "int32",
+    "label_scope": "int64",
     "au": "fixed_size_list<item: int8>[40]",
     "au_intensity": "fixed_size_list<item: float>[40]",
     "au_mask": "fixed_size_list<item: bool>[40]",
@@ -51,6 +53,7 @@ DESIGN = {
     "va_mask": "bool",
     "face_box": "fixed_size_list<item: float>[4]",
     "image_digest": "string",
+    "frames": "list<item: struct<bytes: binary, path: string>>",
 }
 
 
@@ -65,7 +68,7 @@ def test_columns_have_the_types_of_the_design() -> None:
     assert set(COLUMNS_BY_NAME) - set(DESIGN) == {"database", "expression", "compound_expression", "image"}
 
 
-@pytest.mark.parametrize("group", [LABELS, IMAGES])
+@pytest.mark.parametrize("group", [LABELS, IMAGES, FRAMES])
 def test_hugging_face_features_store_exactly_the_arrow_types(group: str) -> None:
     assert features(group, ["expw"]).arrow_schema.remove_metadata() == arrow_schema(group)
 
@@ -78,7 +81,9 @@ def test_classes_go_by_name_and_databases_are_alphabetical() -> None:
     assert features(IMAGES, ["expw"]) == {"image": Image()}
 
 
-@pytest.mark.parametrize("column", [c for c in COLUMNS if c.class_names and c.name != "database"], ids=lambda c: c.name)
+@pytest.mark.parametrize(
+    "column", [c for c in COLUMNS if c.class_names and c.missing is not None], ids=lambda c: c.name
+)
 def test_the_fill_of_a_class_is_no_class(column: Any) -> None:
     label = features(LABELS, ["expw"])[column.name]
     assert column.missing == -1
@@ -197,6 +202,11 @@ BROKEN: list[tuple[str, str, Callable[[pl.DataFrame], pl.DataFrame]]] = [
     ("face_box_has_area", "infinite", lambda rows: first(rows, face_box=[0.0, 1.0, math.inf, 5.0])),
     ("face_box_has_area", "null side", lambda rows: first(rows, face_box=[None, 1.0, 4.0, 5.0])),
     ("face_box_has_area", "null fill", lambda rows: first(rows, face_box=[None, NAN, NAN, NAN])),
+    ("clip_is_one_track", "another scope", lambda rows: first(rows, label_scope=2)),
+    ("clip_is_one_track", "null", lambda rows: first(rows, label_scope=None)),
+    ("clip_is_one_track", "a frame", lambda rows: first(rows, label_scope=1, track="a", face_box=[NAN] * 4, frame=0)),
+    ("clip_is_one_track", "no track", lambda rows: first(rows, label_scope=1, track="", face_box=[NAN] * 4, frame=-1)),
+    ("clip_is_one_track", "a box", lambda rows: first(rows, label_scope=1, track="a", face_box=[1.0, 1.0, 2.0, 2.0], frame=-1)),
     ("image_digest_is_sha256", "empty", lambda rows: first(rows, image_digest="")),
     ("image_digest_is_sha256", "sha1", lambda rows: first(rows, image_digest="0" * 40)),
     ("image_digest_is_sha256", "capitals", lambda rows: first(rows, image_digest="A" * 64)),
@@ -216,6 +226,10 @@ def test_a_broken_row_is_refused_by_the_name_of_its_rule(
     check_rules(rows)
     with pytest.raises(SchemaError, match=rf"^[12] row\(s\) break the rule '{name}'"):
         check_rules(breakage(rows))
+
+
+def test_a_clip_with_a_track_and_neither_frame_nor_box_holds_every_rule(rows: pl.DataFrame) -> None:
+    check_rules(first(rows, label_scope=1, track="a", face_box=[NAN] * 4, frame=-1))
 
 
 def test_the_refusal_counts_all_rows_and_shows_three_with_their_lines(rows: pl.DataFrame) -> None:
