@@ -7,6 +7,7 @@ from affect_data.databases.affectnet.reader import AffectNet
 from affect_data.databases.affwild2.reader import AffWild2
 from affect_data.databases.base import Database
 from affect_data.databases.bp4d.reader import Bp4d
+from affect_data.databases.dfew import Dfew
 from affect_data.databases.disfa.reader import Disfa
 from affect_data.databases.emotionet.reader import EmotioNet
 from affect_data.databases.expw import ExpW
@@ -26,6 +27,7 @@ DATABASES: dict[str, type[Database]] = {
     "bp4d": Bp4d,
     "raf_db": RafDb,
     "unbc": Unbc,
+    "dfew": Dfew,
 }
 
 

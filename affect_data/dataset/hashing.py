@@ -25,7 +25,7 @@ def content_hash(table: pa.Table, seed: str = "") -> str:
             children = [pa.chunked_array(parts, field.type) for field, *parts in _children(column)]
             digest.update(content_hash(pa.table(children, names=[field.name for field in column.type])).encode())
             continue
-        if pa.types.is_list(column.type):
+        if pa.types.is_list(column.type) or pa.types.is_large_list(column.type):
             lengths = np.concatenate(
                 [np.empty(0, np.int32), *(part.value_lengths().to_numpy() for part in column.chunks)]
             )

@@ -4,12 +4,10 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-import fastexcel
 import polars as pl
 
-from affect_data.bounds import BoundError
-from affect_data.databases.emotionet.workbook import NotAWorkbookError, check_workbook
 from affect_data.databases.root import FIX_FILE, DatabaseRoot, quoted_fields
+from affect_data.databases.workbook import filled_sheets
 
 URL: Final = "URL"
 ORIGINAL_URL: Final = "URL orig"
@@ -43,34 +41,9 @@ def text_lines(root: DatabaseRoot, paths: Sequence[str]) -> pl.DataFrame:
 
 
 def _workbook(root: DatabaseRoot, path: str) -> list[pl.DataFrame]:
-    try:
-        data = root.read_bytes(path)
-        check_workbook(data, path)
-        workbook = fastexcel.read_excel(data)
-        sheets = {name: _cells(workbook, name) for name in workbook.sheet_names}
-    except BoundError as error:
-        root.defect(path, 0, error.found, error.expected, error.remedy)
-        return []
-    except (NotAWorkbookError, fastexcel.FastExcelError) as error:
-        root.defect(
-            path,
-            0,
-            f"no readable workbook ({str(error).partition(chr(10))[0]})",
-            "an xlsx file",
-            "save the official file without its password, or as csv",
-        )
-        return []
-    filled = {name: cells for name, cells in sheets.items() if not cells.is_empty()}
-    if not filled:
-        root.defect(path, 0, "no cell with a value", _EXPECTED_HEADER, FIX_FILE)
+    filled = filled_sheets(root, path, _EXPECTED_HEADER)
     several = len(filled) > 1
     return [_sheet(root, f"{path}[{name}]" if several else path, cells) for name, cells in filled.items()]
-
-
-def _cells(workbook: fastexcel.ExcelReader, name: str) -> pl.DataFrame:
-    """All cells of a sheet as strings, empty ones too; row 0 is the sheet's first."""
-    cells = workbook.load_sheet(name, header_row=None, dtypes="string").to_polars()
-    return cells.select(column.fill_null("") for column in cells if column.null_count() < len(column))
 
 
 def _sheet(root: DatabaseRoot, source: str, cells: pl.DataFrame) -> pl.DataFrame:

@@ -1,4 +1,4 @@
-"""How large a workbook is once it is read, measured before it is: a library that reads one keeps every cell, and empty ones between."""
+"""Reads the sheets of a workbook, measured before: a library that reads one keeps every cell, and empty ones between."""
 
 import zipfile
 import zlib
@@ -7,9 +7,12 @@ from io import BytesIO
 from typing import Final
 from xml.parsers import expat
 
+import fastexcel
 import numpy as np
+import polars as pl
 
 from affect_data.bounds import CELL_TEXT, CELLS, EXPANDED_BYTES, BoundError
+from affect_data.databases.root import FIX_FILE, DatabaseRoot
 
 _CHUNK: Final = 1 << 18
 _METHODS: Final = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
@@ -19,6 +22,42 @@ _OTHER_KINDS: Final = ("xl/workbook.bin", "content.xml")
 
 class NotAWorkbookError(ValueError):
     """Bytes that are no workbook of Office Open XML."""
+
+
+def filled_sheets(root: DatabaseRoot, path: str, expected: str) -> dict[str, pl.DataFrame]:
+    """The cells of every sheet that has some, as strings, empty ones too; row 0 is the sheet's first. What is no workbook is a defect.
+
+    Args:
+        root: of the database.
+        path: of the workbook, relative to the root.
+        expected: its header, for the message where no cell has a value.
+    """
+    try:
+        data = root.read_bytes(path)
+        check_workbook(data, path)
+        workbook = fastexcel.read_excel(data)
+        sheets = {name: _cells(workbook, name) for name in workbook.sheet_names}
+    except BoundError as error:
+        root.defect(path, 0, error.found, error.expected, error.remedy)
+        return {}
+    except (NotAWorkbookError, fastexcel.FastExcelError) as error:
+        root.defect(
+            path,
+            0,
+            f"no readable workbook ({str(error).partition(chr(10))[0]})",
+            "an xlsx file",
+            "save the official file without its password, or as csv",
+        )
+        return {}
+    filled = {name: cells for name, cells in sheets.items() if not cells.is_empty()}
+    if not filled:
+        root.defect(path, 0, "no cell with a value", expected, FIX_FILE)
+    return filled
+
+
+def _cells(workbook: fastexcel.ExcelReader, name: str) -> pl.DataFrame:
+    cells = workbook.load_sheet(name, header_row=None, dtypes="string").to_polars()
+    return cells.select(column.fill_null("") for column in cells if column.null_count() < len(column))
 
 
 def check_workbook(data: bytes, name: str) -> None:
