@@ -83,19 +83,12 @@ def written_folder(path: Path) -> Iterator[Path]:
 
 
 def commit_folder(filled: Path, path: Path) -> None:
-    """Flushes a filled folder to disk, with all that is in it, and puts it in the place of `path`."""
-    for inner in filled.rglob("*"):
-        flush(inner)
-    flush(filled)
-    swap_folder(filled, path)
+    """Flushes a filled folder to disk, with all that is in it, and puts it in the place of `path`.
 
-
-def swap_folder(filled: Path, path: Path) -> None:
-    """Puts a folder that is on the disk in the place of `path`.
-
-    The old one is moved away before and removed after, so that `path` is whole at every moment at which it is there; `recover_folder` brings the old
-    one back where a kill came between.
+    The old one is moved away before and removed after, so that `path` is whole at every moment at which it is there; `recover_folder` and
+    `restore_folder` bring the old one back where a kill came between.
     """
+    flush_folder(filled)
     old = _old_of(path)
     if path.exists():
         shutil.rmtree(old, ignore_errors=True)
@@ -105,8 +98,38 @@ def swap_folder(filled: Path, path: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
+def flush_folder(folder: Path) -> None:
+    """Waits until a folder is on the disk with all that is in it; its own name is in the folder above."""
+    for inner in folder.rglob("*"):
+        flush(inner)
+    flush(folder)
+
+
+def was_moved_away(path: Path) -> bool:
+    """Whether a folder is missing because a command was killed after it had moved the old one away, and before the new one came."""
+    path = with_a_name(path)
+    return not path.exists() and _old_of(path).is_dir()
+
+
+def restore_folder(path: Path) -> None:
+    """Brings the old folder back where `was_moved_away`; for folders that others may be replacing at this moment.
+
+    Raises:
+        DataError: another process is replacing it.
+    """
+    if was_moved_away(path):
+        with exclusive(_old_of(path), new=False):
+            if not path.exists():
+                _old_of(path).rename(path)
+
+
+def has_leftovers(path: Path) -> bool:
+    """Whether a killed `written_folder` left something for `recover_folder` to do."""
+    return _old_of(path).exists() or partial_of(path).exists()
+
+
 def recover_folder(path: Path) -> None:
-    """Undoes what a killed `written_folder` left: the old folder comes back where the new one did not arrive."""
+    """Undoes what a killed `written_folder` left, where nobody writes any more: the old folder comes back where the new one did not arrive."""
     old = _old_of(path)
     if old.exists() and not path.exists():
         old.rename(path)
@@ -157,10 +180,16 @@ def locked_file(path: Path, mode: str) -> Iterator[IO[Any]]:
         os.fsync(file.fileno())
 
 
-def try_lock(path: Path) -> IO[Any] | None:
-    """An open file that holds a lock until it is closed, or its process ends; None where another process holds the lock."""
+def try_lock(path: Path, *, new: bool = True) -> IO[Any] | None:
+    """An open file that holds a lock until it is closed, or its process ends; None where another process holds the lock.
+
+    Args:
+        path: of the file.
+        new: whether its folder is made where there is none.
+    """
     with writing_to(path.parent):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        if new:
+            path.parent.mkdir(parents=True, exist_ok=True)
         handle = path.open("w")
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -171,14 +200,18 @@ def try_lock(path: Path) -> IO[Any] | None:
 
 
 @contextmanager
-def exclusive(path: Path) -> Iterator[None]:
+def exclusive(path: Path, *, new: bool = True) -> Iterator[None]:
     """Holds the folder's write lock.
+
+    Args:
+        path: the folder.
+        new: whether it is made where there is none.
 
     Raises:
         DataError: another process holds it.
-        FileAccessError: the folder cannot be made or written to.
+        FileAccessError: the folder cannot be made or written to, or is gone.
     """
-    handle = try_lock(path / ".lock")
+    handle = try_lock(path / ".lock", new=new)
     if handle is None:
         raise DataError(
             f"'{path}' is being written by another process; wait for it to end, then run the same command again"

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -34,7 +35,7 @@ from affect_data.dataset.schema import SCHEMA_VERSION
 from affect_data.dataset.view import LabelView
 from affect_data.dataset.writing import write_manifest
 from affect_data.errors import DataError
-from affect_data.files import exclusive, swap_folder, with_a_name, write_text, written_file
+from affect_data.files import commit_folder, exclusive, restore_folder, with_a_name, write_text, written_file
 from affect_data.leaks.leaks import guard_parts
 from affect_data.processes import map_jobs
 from affect_data.system_errors import writing_to
@@ -102,6 +103,7 @@ def build(
         OutputTakenError: `out` holds something else.
     """
     out = with_a_name(out)
+    restore_folder(out)
     existing = existing_dataset(out)
     decisions = [decision for path in recipe.decisions for decision in read_decisions(Path(path))]
     read = read_databases(recipe, roots, progress, follow_links=follow_links)
@@ -129,11 +131,13 @@ def build(
             )
         if not overwrite:
             raise OutputTakenError(out, *in_the_way(existing, found, _reports_of(existing, read), recipe.content()))
-    with exclusive(staging), writing_to(out):
-        if existing is None and existing_dataset(out) is not None:
+    # Nobody adds to a dataset while it is replaced: what was added would be lost.
+    with exclusive(staging), exclusive(out, new=False) if existing is not None else nullcontext(), writing_to(out):
+        now = existing_dataset(out)
+        if existing is None and now is not None:
             raise OutputTakenError(out, "was built by another process meanwhile", "Run the same command again")
-        written = _write(recipe, read, jobs, content, decisions, existing, progress)
-        swap_folder(staging, out)
+        written = _write(recipe, read, jobs, content, decisions, now, progress)
+        commit_folder(staging, out)
     return BuildReport(open_dataset(out), unchanged=False, shards=len(jobs), leaks=leaks, **written)
 
 

@@ -14,7 +14,7 @@ from affect_data.corrections.decisions import Decision
 from affect_data.corrections.matching import match
 from affect_data.corrections.versions import label_shards
 from affect_data.databases.registry import scores_of
-from affect_data.dataset.folder import LOCK, MANIFEST, DatasetFolder, ForeignVersionError, open_dataset
+from affect_data.dataset.folder import LOCK, MANIFEST, DatasetFolder, open_dataset
 from affect_data.errors import DataError, NotADatasetError, UnknownNameError
 from affect_data.processes import map_jobs
 from affect_data.system_errors import reading
@@ -32,6 +32,7 @@ def existing_dataset(out: Path) -> DatasetFolder | None:
 
     Raises:
         OutputTakenError: something else is there.
+        ForeignVersionError: a dataset of another version of affectkit is there.
     """
     if out.is_symlink() and not out.exists():
         because = "is a symbolic link that leads to nothing or to itself"
@@ -42,8 +43,8 @@ def existing_dataset(out: Path) -> DatasetFolder | None:
         raise OutputTakenError(out, "exists and is no affectkit dataset", "Choose a folder that is new or empty")
     try:
         return open_dataset(out)
-    except (NotADatasetError, ForeignVersionError):
-        because = f"holds a dataset that cannot be read: its {MANIFEST} is broken, or from another version of affectkit"
+    except NotADatasetError:
+        because = f"holds a dataset that cannot be read: its {MANIFEST} is broken"
         raise OutputTakenError(out, because, "Remove the folder, or choose another") from None
 
 

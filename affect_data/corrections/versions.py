@@ -34,7 +34,7 @@ from affect_data.dataset.kinds.registry import stale_groups
 from affect_data.dataset.schema import LABELS
 from affect_data.dataset.writing import labels_fingerprint, seal_group, settle_groups, write_manifest
 from affect_data.errors import DataError
-from affect_data.files import exclusive, link_file, written_folder
+from affect_data.files import exclusive, flush, flush_folder, link_file, written_folder
 
 VERSIONS: Final = "versions"
 CHANGES: Final = "changes.parquet"
@@ -180,6 +180,8 @@ def undo_version(path: Path | str) -> tuple[DatasetFolder, int]:
             for group, fingerprint in groups.items():
                 place = staged_group(folder.path / split / group)
                 shutil.copytree(kept / split / group, place, copy_function=link_file)
+                flush_folder(place)
+                flush(place.parent)
                 manifest.groups[split][group] = fingerprint
                 manifest.shards[split][group] = before["shards"][split][group]
         manifest.fingerprints = manifest.fingerprints.model_copy(update={"labels": labels_fingerprint(manifest)})

@@ -33,6 +33,7 @@ from affect_data.dataset.layout import Layout, group_of, stored_columns
 from affect_data.dataset.schema import IMAGES, LABEL_COLUMNS, LABELS, SCHEMA_VERSION
 from affect_data.dataset.view import LabelView
 from affect_data.errors import DataError, NotADatasetError, UnknownNameError
+from affect_data.files import was_moved_away
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -239,6 +240,9 @@ def open_dataset(path: Path | str) -> DatasetFolder:
     """
     path = Path(path)
     remedy = BUILD_REMEDY.format(path=path)
+    if was_moved_away(path):
+        because = "a command that replaced it was killed after it had moved the folder away"
+        raise NotADatasetError(path, because, f"Bring it back with `affect-data upgrade {path}`")
     if not path.is_dir():
         raise NotADatasetError(path, "the folder does not exist", remedy)
     try:

@@ -56,7 +56,16 @@ from affect_data.dataset.writing import (
     write_shard,
 )
 from affect_data.errors import DataError, NotADatasetError
-from affect_data.files import exclusive, link_file, recover_folder, with_a_name, write_json, written_folder
+from affect_data.files import (
+    exclusive,
+    has_leftovers,
+    link_file,
+    recover_folder,
+    restore_folder,
+    with_a_name,
+    write_json,
+    written_folder,
+)
 from affect_data.vocabulary import FRAME_SCOPE, LABEL_SCOPES
 
 UPGRADED_FROM: Final = 1
@@ -97,21 +106,30 @@ def upgrade(path: Path | str) -> DatasetFolder:
         DataError: another process writes to it.
     """
     path = with_a_name(Path(path))
-    recover_folder(path)
-    found = _manifest(path)
-    if found.get("format_version") == FORMAT_VERSION:
+    restore_folder(path)
+    if _version(path) == FORMAT_VERSION and not has_leftovers(path):
         return open_dataset(path)
-    if found.get("format_version") != UPGRADED_FROM:
-        raise NotADatasetError(
-            path,
-            f"it has format {found.get('format_version')}, and formats {UPGRADED_FROM} to {FORMAT_VERSION} are known",
-            "Update affectkit",
-        )
-    with exclusive(path):
-        old = _opened(path, found)
-        with written_folder(path) as new:
-            _fill(old, new)
+    # What another upgrade is writing lies beside the dataset: nobody touches it without the lock.
+    with exclusive(path, new=False):
+        recover_folder(path)
+        if _version(path) == UPGRADED_FROM:
+            old = _opened(path, _manifest(path))
+            with written_folder(path) as new:
+                _fill(old, new)
     return open_dataset(path)
+
+
+def _version(path: Path) -> int:
+    """The format of a dataset.
+
+    Raises:
+        NotADatasetError: there is none, or its format is not known.
+    """
+    version = _manifest(path).get("format_version")
+    if version not in (UPGRADED_FROM, FORMAT_VERSION):
+        because = f"it has format {version}, and formats {UPGRADED_FROM} to {FORMAT_VERSION} are known"
+        raise NotADatasetError(path, because, "Update affectkit")
+    return int(version)
 
 
 def _manifest(path: Path) -> dict[str, Any]:

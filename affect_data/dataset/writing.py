@@ -58,7 +58,7 @@ def _exact(array: pa.Array) -> pa.Array:
 
 
 def seal_group(folder: Path, shards: Sequence[str], features: "Features", fingerprint: str, split: str) -> None:
-    """Makes a folder of shards a dataset that ``datasets.load_from_disk`` opens.
+    """Makes a folder of shards a dataset that ``datasets.load_from_disk`` opens, and flushes it to disk with its name.
 
     Args:
         folder: holds the shards.
@@ -81,6 +81,7 @@ def seal_group(folder: Path, shards: Sequence[str], features: "Features", finger
         "_split": split,
     }
     write_text(folder / "state.json", json.dumps(state, indent=2, sort_keys=True) + "\n")
+    flush(folder.parent)
 
 
 def labels_fingerprint(manifest: Manifest) -> str:

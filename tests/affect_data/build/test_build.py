@@ -22,7 +22,7 @@ from affect_data.build.databases import SeveralProblemsError, digest_files
 from affect_data.build.recipe import DataRecipe, recipe_from
 from affect_data.databases.base import SPLITS
 from affect_data.databases.registry import DATABASES
-from affect_data.dataset.folder import open_dataset
+from affect_data.dataset.folder import ForeignVersionError, open_dataset
 from affect_data.dataset.schema import IMAGES, LABELS
 from affect_data.dataset.writing import add_group
 from affect_data.demo.world import SHARES
@@ -265,7 +265,7 @@ def test_what_is_no_dataset_is_never_replaced(expw: Path, tmp_path: Path, kind: 
     assert (out if kind == "file" else out / "chapter.txt").read_text() == "chapter 1"
 
 
-@pytest.mark.parametrize("text", ["{", '{"format": "affectkit-dataset", "format_version": 99}', '{"format": "other"}'])
+@pytest.mark.parametrize("text", ["{", '{"format": "other"}'])
 def test_a_dataset_that_cannot_be_read_is_not_replaced_and_the_remedy_is_no_circle(
     expw: Path, tmp_path: Path, text: str
 ) -> None:
@@ -276,6 +276,16 @@ def test_a_dataset_that_cannot_be_read_is_not_replaced_and_the_remedy_is_no_circ
         OutputTakenError, match=r"holds a dataset that cannot be read: .*\. Remove the folder, or choose another$"
     ):
         build(expw_recipe(), {"expw": expw}, out, overwrite=True)
+
+
+@pytest.mark.parametrize(
+    ("version", "remedy"), [(1, "Upgrade it with `affect-data upgrade "), (99, "Update affectkit")]
+)
+def test_a_dataset_of_another_version_is_not_replaced(expw: Path, tmp_path: Path, version: int, remedy: str) -> None:
+    (tmp_path / "merged").mkdir()
+    (tmp_path / "merged/dataset.json").write_text(f'{{"format": "affectkit-dataset", "format_version": {version}}}')
+    with pytest.raises(ForeignVersionError, match=rf"has dataset format {version}, this affectkit reads 2\. {remedy}"):
+        build(expw_recipe(), {"expw": expw}, tmp_path / "merged", overwrite=True)
 
 
 def test_an_empty_folder_is_taken(expw: Path, tmp_path: Path) -> None:
@@ -432,7 +442,7 @@ def killed_build(when: str, count: int, out: Path, root: Path, number: str = "SI
 
 # Three shards: two files, the pictures' digests and a record each (12), origins in a file and its state (2), two groups of state, the failures, the
 # lock, the manifest: 19 renames; then the folder itself. Each is flushed before and its folder after; what describes the two groups and the origins
-# is flushed too: 41, and the folder that holds the dataset.
+# is flushed too, and the folders that they are in: 44; then all of it once more, and the folder that holds the dataset.
 @pytest.mark.parametrize(
     ("when", "count", "reused"),
     [("fsync", 5, 0), ("rename", 6, 1), ("fsync", 26, 3), ("fsync", 34, 3), ("fsync", 40, None), ("rename", 20, None)],
@@ -485,7 +495,11 @@ def test_a_kill_between_the_two_renames_of_an_overwrite_loses_no_way_back(
     assert killed_build("rename", 21, out, expw) == -signal.SIGKILL
     assert not out.exists()
     assert hidden(tmp_path) == [".merged.building", ".merged.old"]
-    build(expw_recipe(), {"expw": expw}, out)
+    with pytest.raises(
+        NotADatasetError, match=rf"killed after it had .* Bring it back with `affect-data upgrade {out}`"
+    ):
+        open_dataset(out)
+    build(expw_recipe(), {"expw": expw}, out, overwrite=True)
     build(expw_recipe(), {"expw": expw}, tmp_path / "fresh")
     assert digests(out) == digests(tmp_path / "fresh")
     assert hidden(tmp_path) == []

@@ -8,21 +8,24 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pyarrow as pa
 import pytest
 from datasets import DatasetInfo
-from python_processes import KILLED_AT
+from python_processes import KILLED_AT, run_python
 
 from affect_data.build.build import BuildReport
+from affect_data.dataset import upgrade as upgrading
 from affect_data.dataset.folder import DatasetFolder, ForeignVersionError, open_dataset
 from affect_data.dataset.kinds.balance import BALANCE
 from affect_data.dataset.kinds.registry import stale_groups
 from affect_data.dataset.kinds.soft_labels import SOFT_LABELS
 from affect_data.dataset.schema import IMAGES, LABEL_COLUMNS, LABELS, features
 from affect_data.dataset.upgrade import upgrade
-from affect_data.errors import NotADatasetError
+from affect_data.errors import DataError, NotADatasetError
+from affect_data.files import exclusive
 
 FINGERPRINT = "0123456789abcdef"
 """Of all labels and pictures together, as format 1 had one."""
@@ -195,10 +198,45 @@ def test_an_upgrade_that_is_killed_leaves_one_of_the_two_and_ends_with_the_same_
         assert not [path for path in tmp_path.iterdir() if path.name.startswith(f".{cut.name}")]
 
 
-def test_two_upgrades_at_once_are_not_both_done(old: Path) -> None:
-    from affect_data.errors import DataError
-    from affect_data.files import exclusive
+def test_of_two_upgrades_at_once_the_second_is_refused_and_the_first_ends_as_if_alone(
+    old: Path, tmp_path: Path, digests: Callable[[Path], dict[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone = upgrade(shutil.copytree(old, tmp_path / "alone")).path
+    fill = upgrading._fill
 
-    with exclusive(old), pytest.raises(DataError, match="is being written by another process"):
+    def overtaken(*arguments: Any) -> None:
+        fill(*arguments)
+        with pytest.raises(DataError, match="is being written by another process; wait for it to end"):
+            upgrade(old)
+
+    monkeypatch.setattr(upgrading, "_fill", overtaken)
+    upgrade(old)
+    assert digests(old) == digests(alone)
+
+
+def test_a_folder_that_a_killed_upgrade_had_moved_away_comes_back(old: Path) -> None:
+    away = old.rename(old.with_name(f".{old.name}.old"))
+    with pytest.raises(NotADatasetError, match=rf"Bring it back with `affect-data upgrade {old}`"):
+        open_dataset(old)
+    with exclusive(away), pytest.raises(DataError, match="is being written by another process"):
         upgrade(old)
     assert isinstance(upgrade(old).labels("train"), pl.DataFrame)
+    assert not away.exists()
+
+
+@pytest.mark.parametrize("limit", [1500, 12000])
+def test_a_disk_that_is_full_in_the_middle_leaves_the_old_dataset(
+    old: Path, tmp_path: Path, digests: Callable[[Path], dict[str, str]], limit: int
+) -> None:
+    before = digests(old)
+    code = (
+        f"import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))\n"
+        "sys.argv = ['affect-data', 'upgrade', sys.argv[1]]\nfrom affect_data.cli.app import main; main()"
+    )
+    ended = run_python(["-c", code, old])
+    assert ended.returncode == 1
+    assert ended.stderr.startswith(f"error: '{old.parent}/")
+    assert "the file would become larger than" in ended.stderr
+    assert digests(old) == before
+    assert [path.name for path in tmp_path.iterdir()] == [old.name]
+    assert upgrade(old).rows("train") > 0
