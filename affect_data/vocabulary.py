@@ -69,6 +69,9 @@ CLIP_SCOPE: Final = "clip"
 LABEL_SCOPES: Final = (FRAME_SCOPE, CLIP_SCOPE)
 """What the labels of a row hold for: its picture, or the whole clip that its frames are of."""
 
+SIDES: Final[tuple[str, ...]] = ("left", "right", "both", "top", "bottom")
+"""Where in the face an action unit is: on the side of the person's own left or right hand or on both, or at the upper or lower lip alone."""
+
 EXPRESSIONS: Final[tuple[str, ...]] = (
     "neutral",
     "anger",
@@ -221,3 +224,8 @@ def slot_of(action_unit: int) -> int:
             f"AU{action_unit} is no action unit of the vocabulary ({', '.join(map(str, ACTION_UNITS))})"
         )
     return ACTION_UNIT_SLOTS[action_unit]
+
+
+def unit_name(unit: int) -> str:
+    """What an action unit is called in features, such as ``AU12``."""
+    return f"AU{unit}"
