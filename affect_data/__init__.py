@@ -10,7 +10,7 @@ __all__ = ["action_unit", "load_dataset"]
 
 
 def __getattr__(name: str) -> object:
-    # Loader processes of training import this package; they never need polars.
+    # Imported on demand, because loader processes of training import this package and do not need polars.
     if name == "load_dataset":
         from affect_data.dataset.folder import load_dataset
 
