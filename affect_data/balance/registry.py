@@ -37,11 +37,11 @@ PLANS: Final[Mapping[str, type[Plan]]] = {
 
 
 def make_plan(name: str, options: Mapping[str, Any] | None = None) -> Plan:
-    """The plan of a name, with its options.
+    """The plan of a name with options.
 
     Raises:
         UnknownNameError: there is no such plan.
-        RecipeError: lists every unknown or invalid option.
+        RecipeError: an option is unknown or does not validate; all mistakes at once.
     """
     if name not in PLANS:
         raise UnknownNameError("balancing plan", name, PLANS)

@@ -1,4 +1,4 @@
-"""What the commands of ``affect-data`` share: options and printing."""
+"""What the commands of ``affect-data`` share: options, and how they print."""
 
 import json
 import sys

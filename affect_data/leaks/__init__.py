@@ -1,1 +1,1 @@
-"""People, videos and copies of pictures: rows that splits and folds must not separate."""
+"""What ties rows together, so that splits and folds must not tear it apart: people, videos, copies of pictures."""

@@ -1,1 +1,1 @@
-"""Statistics of a dataset: labels alone and together, imbalance, agreement of annotators, people."""
+"""What a dataset holds: labels alone and together, imbalance, agreement of annotators, people."""

@@ -1,0 +1,99 @@
+"""The commands ``affect-data publish``, ``rebuild`` and ``verify``."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from affect_data.cli.common import Json, out_console, print_json
+from affect_data.progress import progress_bars
+
+if TYPE_CHECKING:
+    from affect_data.hub.publish import Plan
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the commands to the application."""
+    app.command(epilog="Example: `affect-data publish merged anna/faces --dry-run`")(publish)
+
+
+def publish(
+    dataset: Annotated[Path, typer.Argument(metavar="DATASET", help="A dataset folder.")],
+    repository: Annotated[str, typer.Argument(metavar="REPO", help="The dataset repository, as user/name.")],
+    tier: Annotated[
+        str, typer.Option(metavar="recipe|derived|full", help="What is published, strictest first.")
+    ] = "recipe",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan, and send nothing.")] = False,
+    public: Annotated[
+        bool, typer.Option("--public", help="Let anybody read it, where every licence allows that.")
+    ] = False,
+    acknowledge: Annotated[
+        list[str],
+        typer.Option(
+            metavar="DATABASE",
+            help="Publish more than its licence allows, to a private repository that only people whom your agreement covers read.",
+        ),
+    ] = [],  # noqa: B006 - typer copies
+    features: Annotated[
+        list[str], typer.Option(metavar="NAME", help="Also publish these stored features; may be repeated.")
+    ] = [],  # noqa: B006 - typer copies
+    planned: Annotated[
+        str, typer.Option("--plan", metavar="ID", help="Only carry out this plan of a --dry-run; refuse any other.")
+    ] = "",
+    as_json: Json = False,
+) -> None:
+    """Publish a dataset on the Hub: privately, within its licences, planned first; a run that was killed goes on."""
+    from affect_data.errors import DataError
+    from affect_data.hub.policy import tier_named
+    from affect_data.hub.publish import plan
+    from affect_data.hub.publish import publish as carry_out
+
+    with progress_bars() as progress:
+        made = plan(
+            dataset,
+            repository,
+            tier_named(tier),
+            public=public,
+            acknowledged=acknowledge,
+            features=features,
+            progress=progress,
+        )
+    if planned and made.id != planned:
+        raise DataError(
+            f"the plan is now {made.id}, not {planned}: the dataset or the repository has changed since. Look at it with --dry-run"
+        )
+    if not as_json:
+        out_console.print(describe_plan(made), markup=False)
+    if dry_run:
+        if as_json:
+            print_json({**made.to_json(), "published": False})
+        return
+    with progress_bars() as progress:
+        report = carry_out(made, progress)
+    if as_json:
+        print_json({**made.to_json(), "published": True, "commit": report.commit, "read_back": report.read_back})
+    else:
+        done = "published" if made.commits else "unchanged"
+        out_console.print(
+            f"{done}: {made.repository} at {report.commit[:12]}, {report.read_back} files read back", markup=False
+        )
+
+
+def describe_plan(plan: "Plan") -> str:
+    """A plan for people."""
+    from affect_data.cli.tables import table
+
+    there = "exists" if plan.remote.exists else "new"
+    lines = [
+        f"plan {plan.id}: {plan.repository} ({'private' if plan.private else 'PUBLIC'}, {there}), tier {plan.tier}",
+        "",
+        table(["file", "bytes"], [*plan.upload.items(), ("all", plan.bytes)]),
+        "",
+        f"{len(plan.upload)} file(s) new or changed, {plan.unchanged} as they are, {len(plan.delete)} to delete, {plan.commits} commit(s)",
+    ]
+    lines += [f"delete: {path}" for path in plan.delete]
+    lines += [f"left out: {group}: {because}" for group, because in plan.staged.published.left_out.items()]
+    lines += ["", "licences:"]
+    for name, terms in plan.terms.items():
+        lines.append(f"  {name}: drawn faces, none holds" if terms.drawn else f"  {name}: {terms.clause} ({terms.url})")
+    return "\n".join(lines)

@@ -1,0 +1,1 @@
+"""What leaves the machine: datasets published within what licences permit, rebuilt elsewhere, and verified."""

@@ -1,0 +1,119 @@
+"""What was made from a dataset, as tables that stand without it: each row names its face by uid and by a key of its picture.
+
+Who owns the databases builds the dataset and attaches the tables again; the key says whether the picture and the face box are still the same.
+"""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+import pyarrow as pa
+
+from affect_data.audit.run import AUDIT as AUDIT_FILE
+from affect_data.audit.run import NotAuditedError, read_audit
+from affect_data.dataset.folder import DatasetFolder
+from affect_data.dataset.kinds.features import FEATURES
+from affect_data.dataset.kinds.registry import KINDS
+from affect_data.hub.tables import ROWS_PER_GROUP_OF_NUMBERS, plain, write_parquet
+
+UID: Final = "uid"
+PICTURE_KEY: Final = "picture_key"
+ROWS_PER_FILE: Final = 500_000
+FLAGS: Final = ("uid", "check", "severity", "score")
+"""Columns of the findings that say nothing of a label."""
+
+
+@dataclass(frozen=True)
+class DerivedGroup:
+    """A column group that is to be published.
+
+    Attributes:
+        group: its name in the dataset.
+        config: its name in the repository.
+        splits: that have it.
+    """
+
+    group: str
+    config: str
+    splits: tuple[str, ...]
+
+
+def derived_groups(folder: DatasetFolder, features: Sequence[str] = ()) -> tuple[list[DerivedGroup], dict[str, str]]:
+    """The column groups that may be published, and those that are left out with the reason, by name.
+
+    Args:
+        folder: the dataset.
+        features: names of the features that are asked for; a face can be recognised by features, so no others are published.
+    """
+    found: list[DerivedGroup] = []
+    left_out: dict[str, str] = {}
+    for kind in KINDS:
+        for name in kind.names(folder) if kind.provenance is not None else ():
+            group = kind.group(name)
+            if kind is FEATURES and name not in features:
+                left_out[group] = f"not asked for: --features {name}"
+            elif kind.is_stale(folder, name):
+                left_out[group] = f"stale: `{kind.remedy(name, folder)}` makes it again"
+            else:
+                splits = tuple(split for split in folder.splits if group in folder.groups(split))
+                found.append(DerivedGroup(group, group.replace(".", "-"), splits))
+    for name in features:
+        FEATURES.check_known(folder, name)
+    return found, left_out
+
+
+def write_group(folder: DatasetFolder, group: DerivedGroup, split: str, part: tuple[int, int], path: Path) -> None:
+    """Writes rows of a column group, from the first to before the last of `part`, with their uid and picture key."""
+    from datasets import Features, Value
+
+    first, stop = part
+    loaded = folder.load(split, [group.group])
+    table, described = plain(loaded.data.table.slice(first, stop - first), loaded.features)
+    keys = picture_keys(folder, split).slice(first, stop - first)
+    for place, name in enumerate((UID, PICTURE_KEY)):
+        table = table.add_column(place, name, keys.column(name))
+    everything = Features({UID: Value("string"), PICTURE_KEY: Value("string"), **described})
+    write_parquet(path, iter([table]), everything, ROWS_PER_GROUP_OF_NUMBERS)
+
+
+def picture_keys(folder: DatasetFolder, split: str) -> pa.Table:
+    """`uid` and `picture_key` of every row of a split: 32 hexadecimal digits of sha256 over the picture's digest and the face box."""
+    rows = folder.labels(split, (UID, "image_digest", "face_box"))
+    boxes = rows["face_box"].to_numpy()
+    keys = [
+        hashlib.sha256(digest.encode() + box.tobytes()).hexdigest()[:32]
+        for digest, box in zip(rows["image_digest"], boxes, strict=True)
+    ]
+    return pa.table({UID: rows[UID].to_arrow().cast(pa.string()), PICTURE_KEY: pa.array(keys, pa.string())})
+
+
+def findings(folder: DatasetFolder, *, with_evidence: bool) -> tuple[pl.DataFrame | None, str]:
+    """The findings of the audits, and why there are none; the evidence, which tells labels, only where it is asked for."""
+    if not (folder.path / AUDIT_FILE).is_file():
+        return None, ""
+    try:
+        found = read_audit(folder.path)
+    except NotAuditedError as error:
+        return None, str(error)
+    columns = [*FLAGS, "evidence"] if with_evidence else list(FLAGS)
+    return found.select("split", *columns), ""
+
+
+def write_findings(found: pl.DataFrame, split: str, path: Path) -> None:
+    """Writes the findings of a split."""
+    from datasets import Features, Value
+
+    own = found.filter(pl.col("split") == split).drop("split")
+    kinds = {pl.String: "string", pl.Float32: "float32"}
+    described = Features({name: Value(kinds[type(kind)]) for name, kind in own.schema.items()})
+    table = own.to_arrow().cast(described.arrow_schema)
+    write_parquet(path, iter([table]), described, ROWS_PER_GROUP_OF_NUMBERS)
+
+
+def parts_of(rows: int) -> Iterator[tuple[int, int]]:
+    """First row and the row after the last of every file of a table."""
+    for first in range(0, max(rows, 1), ROWS_PER_FILE):
+        yield first, min(rows, first + ROWS_PER_FILE)

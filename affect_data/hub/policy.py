@@ -1,0 +1,120 @@
+"""What the licences of a dataset's databases let out: the strictest decides, and nothing is let out by silence."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from affect_data.build.existing import read_lock
+from affect_data.databases.base import Tier
+from affect_data.databases.registry import DATABASES
+from affect_data.dataset.folder import DatasetFolder
+from affect_data.errors import UnknownNameError, UsageError
+
+ORDER: Final = tuple(Tier)
+"""Strictest first."""
+
+HOLDS: Final[Mapping[Tier, str]] = {
+    Tier.RECIPE: "the recipe, the lock, counts and a card; no picture, no label",
+    Tier.DERIVED: "also soft labels, folds, balance weights and audit flags, keyed by rows of the databases",
+    Tier.FULL: "also pictures and labels",
+}
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What one database of a dataset lets out.
+
+    Attributes:
+        database: its name.
+        clause: the essence of its licence.
+        publishes: the most that may be published.
+        url: where the licence stands.
+        read_on: ISO date on which it was read; empty where only secondary sources were.
+        drawn: whether its faces were drawn by `affect-data demo`, so that no licence holds.
+    """
+
+    database: str
+    clause: str
+    publishes: Tier
+    url: str
+    read_on: str
+    drawn: bool = False
+
+    def permits(self, tier: Tier) -> bool:
+        """Whether the licence lets a tier out."""
+        return self.drawn or ORDER.index(tier) <= ORDER.index(self.publishes)
+
+
+class NotPermittedError(UsageError):
+    """A tier that a licence does not let out."""
+
+    def __init__(self, tier: Tier, terms: Mapping[str, Terms], *, public: bool) -> None:
+        self.databases = tuple(terms)
+        listed = "".join(
+            f"\n  {name}: {own.clause} (at most tier {own.publishes}; {own.url})" for name, own in terms.items()
+        )
+        named = " ".join(f"--acknowledge {name}" for name in terms)
+        remedy = (
+            f"Leave --public out, or publish `--tier {strictest(terms)}`"
+            if public
+            else f"Publish `--tier {strictest(terms)}`; or, where the private repository is read only by people whom your agreement covers, "
+            f"acknowledge each licence by name: `{named}`"
+        )
+        super().__init__(
+            f"the licence of {len(terms)} database(s) does not let tier {tier} out{' to the public' if public else ''}:{listed}\n{remedy}."
+        )
+
+
+def tier_named(name: str) -> Tier:
+    """The tier of a name.
+
+    Raises:
+        UnknownNameError: there is none.
+    """
+    if name not in ORDER:
+        raise UnknownNameError("tier", name, map(str, ORDER))
+    return Tier(name)
+
+
+def terms_of(folder: DatasetFolder) -> dict[str, Terms]:
+    """The terms of every database of a dataset, by name; of one that this version does not know, the strictest."""
+    built_from = read_lock(folder.path).get("databases", {})
+    found = {}
+    for name in folder.manifest.databases:
+        drawn = bool(built_from.get(name, {}).get("drawn"))
+        licence = DATABASES[name].licence if name in DATABASES else None
+        if licence is None:
+            found[name] = Terms(name, "unknown to this version of affectkit", Tier.RECIPE, "", "", drawn)
+        else:
+            found[name] = Terms(name, licence.terms, licence.publishes, licence.url, licence.read_on, drawn)
+    return found
+
+
+def strictest(terms: Mapping[str, Terms]) -> Tier:
+    """The most that all of the databases let out."""
+    return next(tier for tier in reversed(ORDER) if all(own.permits(tier) for own in terms.values()))
+
+
+def check_permitted(
+    terms: Mapping[str, Terms], tier: Tier, acknowledged: Collection[str] = (), *, public: bool = False
+) -> None:
+    """Refuses a tier that is more than a licence lets out.
+
+    Args:
+        terms: of the databases.
+        tier: to be published.
+        acknowledged: databases whose licence somebody takes responsibility for; of no use for a public repository.
+        public: whether anybody may read the repository.
+
+    Raises:
+        UnknownNameError: an acknowledged database is none of the dataset.
+        NotPermittedError: names every database that is in the way, with the clause.
+    """
+    for name in acknowledged:
+        if name not in terms:
+            raise UnknownNameError("database of this dataset", name, terms)
+    in_the_way = {name: own for name, own in terms.items() if not own.permits(tier)}
+    if not public:
+        in_the_way = {name: own for name, own in in_the_way.items() if name not in acknowledged}
+    if in_the_way:
+        raise NotPermittedError(tier, in_the_way, public=public)

@@ -1,0 +1,276 @@
+"""A dataset becomes a repository: planned first, looked through for leaks, uploaded in one commit, read back."""
+
+import hashlib
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from affect_data.build.databases import Progress
+from affect_data.databases.base import Tier
+from affect_data.dataset.folder import MANIFEST, open_dataset
+from affect_data.errors import DataError, UsageError
+from affect_data.files import write_json, write_text
+from affect_data.hub.card import card_metadata, card_section, with_section
+from affect_data.hub.client import (
+    Remote,
+    RemoteFile,
+    check_name,
+    check_writer,
+    hub,
+    hub_errors,
+    look,
+    read_remote,
+    remote_files,
+    without_bars,
+)
+from affect_data.hub.croissant import croissant
+from affect_data.hub.leaks import LeaksFoundError, find_leaks
+from affect_data.hub.policy import ORDER, Terms, check_permitted, terms_of
+from affect_data.hub.published import CARD, CROISSANT, PUBLISHED, Published, read_published
+from affect_data.hub.staging import KEYS, Staged, remove_staging, stage
+
+if TYPE_CHECKING:
+    from huggingface_hub import HfApi
+
+FILES_AT_ONCE: Final = 50
+"""Large files that are sent before the next are announced."""
+BESIDE: Final = (".gitattributes", CARD)
+"""What a repository may hold that affectkit has not published to yet."""
+
+
+class RepositoryTakenError(UsageError):
+    """A repository that a dataset must not be published to."""
+
+    def __init__(self, repository: str, because: str, remedy: str) -> None:
+        super().__init__(f"{repository} {because}. {remedy}")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a publishing will do.
+
+    Attributes:
+        repository: its name.
+        tier: of what is published.
+        private: whether the repository is, or will be, private.
+        terms: of the databases.
+        staged: what is published.
+        remote: the repository as it is.
+        manifest: sha256 of the dataset's manifest when it was staged.
+        upload: files that are new or changed, with their sizes.
+        delete: files of ours that are no longer part of it.
+        unchanged: how many files stay as they are.
+    """
+
+    repository: str
+    tier: Tier
+    private: bool
+    terms: dict[str, Terms]
+    staged: Staged
+    dataset: Path
+    remote: Remote
+    manifest: str
+    upload: dict[str, int]
+    delete: tuple[str, ...]
+    unchanged: int
+
+    @property
+    def id(self) -> str:
+        """12 hexadecimal digits that identify what is published, where, and what is there before."""
+        said = f"{self.repository} {self.private} {self.remote.head} {self.staged.published.text()} {sorted(self.upload.items())} {self.delete}"
+        return hashlib.sha256(said.encode()).hexdigest()[:12]
+
+    @property
+    def bytes(self) -> int:
+        """Of all files that are new or changed; what the Hub has under another name is not sent again."""
+        return sum(self.upload.values())
+
+    @property
+    def commits(self) -> int:
+        """How many there will be."""
+        return int(bool(self.upload or self.delete))
+
+    def to_json(self) -> dict[str, Any]:
+        """The same as plain lists and dictionaries."""
+        return {
+            "plan": self.id,
+            "repository": self.repository,
+            "exists": self.remote.exists,
+            "visibility": "private" if self.private else "public",
+            "tier": str(self.tier),
+            "upload": self.upload,
+            "bytes": self.bytes,
+            "delete": list(self.delete),
+            "unchanged": self.unchanged,
+            "commits": self.commits,
+            "licences": {
+                name: {"terms": own.clause, "publishes": str(own.publishes), "url": own.url, "drawn": own.drawn}
+                for name, own in self.terms.items()
+            },
+            "left_out": self.staged.published.left_out,
+        }
+
+
+@dataclass(frozen=True)
+class PublishReport:
+    """What a publishing did.
+
+    Attributes:
+        plan: that it followed.
+        commit: the newest commit of the repository.
+        read_back: files whose size and digest the Hub was asked for afterwards.
+    """
+
+    plan: Plan
+    commit: str
+    read_back: int
+
+
+def plan(
+    dataset: Path,
+    repository: str,
+    tier: Tier = Tier.RECIPE,
+    *,
+    public: bool = False,
+    acknowledged: Collection[str] = (),
+    features: Sequence[str] = (),
+    progress: Progress = lambda *_: None,
+) -> Plan:
+    """What publishing a dataset would do; everything is written to the disk, and nothing to the Hub.
+
+    Args:
+        dataset: its folder.
+        repository: ``user/name``.
+        tier: what is published.
+        public: whether anybody may read it.
+        acknowledged: databases for whose licence somebody takes responsibility.
+        features: names of stored features that are published too.
+        progress: told about every step.
+
+    Raises:
+        NotPermittedError: a licence does not let the tier out.
+        RepositoryTakenError: the repository holds something else, or another tier, or is public.
+        LeaksFoundError: what is to be published holds what must stay here.
+        HubError: the Hub refuses, or does not answer.
+    """
+    repository = check_name(repository)
+    folder = open_dataset(dataset)
+    terms = terms_of(folder)
+    check_permitted(terms, tier, acknowledged, public=public)
+    if features and tier is Tier.RECIPE:
+        raise UsageError("--features needs tier derived or full: tier recipe holds nothing that was made from faces")
+    api = hub()
+    check_writer(api, repository)
+    remote = look(api, repository)
+    before = _published_before(api, repository, remote)
+    _refuse_taken(repository, remote, before, tier, public=public)
+    manifest = _digest(dataset / MANIFEST)
+    staged = stage(folder, repository, tier, features, progress)
+    card = read_remote(api, repository, CARD, remote.head).decode(errors="replace") if CARD in remote.files else ""
+    section = card_section(staged.published, staged.lock, staged.statistics)
+    write_text(staged.folder / CARD, with_section(card, card_metadata(staged.published), section))
+    write_json(staged.folder / CROISSANT, croissant(staged.published, staged.lock))
+    leaks = [leak for leak in find_leaks(staged.folder, tier) if leak.file != KEYS]
+    if leaks:
+        raise LeaksFoundError(leaks)
+    files = {path: staged.folder / path for path in (*staged.published.files, PUBLISHED, CARD, CROISSANT)}
+    changed = {path: file.stat().st_size for path, file in files.items() if not _is_same(file, remote.files.get(path))}
+    gone = sorted(path for path in (before.files if before else ()) if path in remote.files and path not in files)
+    return Plan(
+        repository, tier, remote.private if remote.exists else not public, terms, staged, dataset, remote, manifest, changed,
+        tuple(gone), len(files) - len(changed),
+    )  # fmt: skip
+
+
+def publish(planned: Plan, progress: Progress = lambda *_: None) -> PublishReport:
+    """Carries a plan out: one commit, then every file is compared with what the Hub says of it.
+
+    Raises:
+        DataError: the dataset has changed since the plan, or the repository does not hold what was sent.
+        HubError: the Hub refuses, somebody changed the repository meanwhile, or the connection broke off; run again, it goes on.
+    """
+    if _digest(planned.dataset / MANIFEST) != planned.manifest:
+        raise DataError(
+            f"'{planned.dataset}' has changed since the plan was made; nothing was uploaded. Run the same command again"
+        )
+    api, repository = hub(), planned.repository
+    parent = planned.remote.head
+    with hub_errors(repository), without_bars():
+        if not planned.remote.exists:
+            # Never left to the Hub's default, which is public.
+            api.create_repo(repository, repo_type="dataset", private=planned.private, exist_ok=False)
+            parent = api.repo_info(repository, repo_type="dataset").sha or ""
+        commit = _commit(api, planned, parent, progress) if planned.commits else planned.remote.head
+    found = remote_files(api, repository, commit)
+    files = {
+        path: planned.staged.folder / path for path in (*planned.staged.published.files, PUBLISHED, CARD, CROISSANT)
+    }
+    wrong = sorted(path for path, file in files.items() if not _is_same(file, found.get(path)))
+    if wrong:
+        more = f" and {len(wrong) - 5:,} more" if len(wrong) > 5 else ""
+        raise DataError(
+            f"{repository} does not hold what was sent: {', '.join(wrong[:5])}{more}. Publish again; if that does not help, the Hub is at fault"
+        )
+    remove_staging(planned.staged)
+    return PublishReport(planned, commit, len(files))
+
+
+def _commit(api: "HfApi", planned: Plan, parent: str, progress: Progress) -> str:
+    from huggingface_hub import CommitOperationAdd, CommitOperationDelete
+
+    additions = [CommitOperationAdd(path, str(planned.staged.folder / path)) for path in planned.upload]
+    for first in range(0, len(additions), FILES_AT_ONCE):
+        part = additions[first : first + FILES_AT_ONCE]
+        api.preupload_lfs_files(planned.repository, part, repo_type="dataset", free_memory=False)
+        progress("uploading", first + len(part), len(additions))
+    deletions = [CommitOperationDelete(path) for path in planned.delete]
+    title = f"affectkit: tier {planned.tier}, fingerprint {planned.staged.lock['fingerprint']}"
+    made = api.create_commit(
+        planned.repository,
+        [*additions, *deletions],
+        commit_message=title,
+        repo_type="dataset",
+        parent_commit=parent or None,
+    )
+    return str(made.oid)
+
+
+def _published_before(api: "HfApi", repository: str, remote: Remote) -> Published | None:
+    if PUBLISHED not in remote.files:
+        return None
+    return read_published(read_remote(api, repository, PUBLISHED, remote.head), repository)
+
+
+def _refuse_taken(repository: str, remote: Remote, before: Published | None, tier: Tier, *, public: bool) -> None:
+    if not remote.exists:
+        return
+    others = sorted(path for path in remote.files if path not in BESIDE)
+    if before is None and others:
+        because = f"holds something else ({', '.join(others[:3])}{', ...' if len(others) > 3 else ''})"
+        raise RepositoryTakenError(repository, because, "Choose another name, or empty the repository")
+    if before is not None and ORDER.index(before.tier) > ORDER.index(tier):
+        because = f"holds tier {before.tier}, whose files would stay in its history"
+        raise RepositoryTakenError(
+            repository, because, f"Publish `--tier {before.tier}`, or tier {tier} to another repository"
+        )
+    if not remote.private and not public:
+        remedy = "Make it private in its settings, or say --public where every licence allows that"
+        raise RepositoryTakenError(repository, "is public", remedy)
+
+
+def _is_same(file: Path, remote: RemoteFile | None) -> bool:
+    """Whether a file of the Hub has the bytes of a file here, by what the Hub says of it."""
+    if remote is None or remote.bytes != file.stat().st_size:
+        return False
+    if remote.sha256:
+        return _digest(file) == remote.sha256
+    return (
+        hashlib.sha1(f"blob {remote.bytes}\0".encode() + file.read_bytes(), usedforsecurity=False).hexdigest()
+        == remote.blob
+    )
+
+
+def _digest(file: Path) -> str:
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()

@@ -1,0 +1,146 @@
+"""``affectkit.json``: what a published repository says of itself, for `rebuild`, for `verify` and for the next publishing."""
+
+from typing import Any, Final
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from affect_data.bounds import parse_json
+from affect_data.databases.base import Tier
+from affect_data.errors import DataError
+
+PUBLISHED: Final = "affectkit.json"
+CARD: Final = "README.md"
+CROISSANT: Final = "croissant.json"
+RECIPE: Final = "recipe.yaml"
+LOCK: Final = "dataset.lock.json"
+STATISTICS: Final = "statistics.json"
+
+FORMAT: Final = "affectkit-published"
+FORMAT_VERSION: Final = 1
+
+DEFAULT: Final = "default"
+AUDIT: Final = "audit"
+
+
+class FileFacts(BaseModel):
+    """A file of a repository.
+
+    Attributes:
+        bytes: its size.
+        sha256: of its bytes.
+        rows: of a table; None where it is none.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    bytes: int
+    sha256: str
+    rows: int | None = None
+
+
+class Config(BaseModel):
+    """One configuration of ``datasets.load_dataset``.
+
+    Attributes:
+        group: column group that it holds; empty for pictures and labels, and for the findings of audits.
+        splits: paths of its tables by split, in row order.
+        columns: Arrow types of its columns by name.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    group: str = ""
+    splits: dict[str, list[str]]
+    columns: dict[str, str]
+
+    def patterns(self) -> dict[str, str]:
+        """By split, the pattern that its tables have in common, and no other file."""
+        return {split: f"{files[0].rpartition('/')[0]}/*.parquet" for split, files in self.splits.items()}
+
+
+class Source(BaseModel):
+    """What is to be known of a database to use what is made from it.
+
+    Attributes:
+        title, homepage, citation: of the database.
+        clause, publishes, url, read_on: of its licence, see `affect_data.databases.base.Licence`.
+        drawn: whether its faces were drawn by `affect-data demo`.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    title: str
+    homepage: str
+    citation: str
+    clause: str
+    publishes: Tier
+    url: str
+    read_on: str
+    drawn: bool
+
+
+class Published(BaseModel):
+    """What ``affectkit.json`` says.
+
+    Attributes:
+        format, format_version: `FORMAT` and `FORMAT_VERSION`.
+        affectkit_version: that published it.
+        name: what the card calls it.
+        tier: what it holds.
+        fingerprints: of the dataset: pictures, labels, people.
+        rows: of the dataset by split.
+        sources: its databases by name.
+        configs: by name; none at tier recipe.
+        provenance: what made each published column group, as ``dataset.json`` says.
+        left_out: column groups that were not published, and why.
+        files: every file but this one and those that are written from it, the card and ``croissant.json``.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    format: str = FORMAT
+    format_version: int = FORMAT_VERSION
+    affectkit_version: str
+    name: str
+    tier: Tier
+    fingerprints: dict[str, str]
+    rows: dict[str, int]
+    sources: dict[str, Source]
+    configs: dict[str, Config]
+    provenance: dict[str, dict[str, Any]]
+    left_out: dict[str, str]
+    files: dict[str, FileFacts]
+
+    def text(self) -> str:
+        """As the file holds it."""
+        return self.model_dump_json(indent=1) + "\n"
+
+
+def read_published(data: bytes, where: str) -> Published:
+    """What a repository says of itself.
+
+    Args:
+        data: bytes of its ``affectkit.json``.
+        where: names the repository in errors.
+
+    Raises:
+        DataError: it is not one that this affectkit reads.
+    """
+    try:
+        values = parse_json(data, PUBLISHED)
+    except ValueError as error:
+        raise DataError(f"{where}: {PUBLISHED} cannot be read ({error}). Publish the dataset again") from None
+    version = values.get("format_version") if isinstance(values, dict) else None
+    if not isinstance(values, dict) or values.get("format") != FORMAT or version != FORMAT_VERSION:
+        newer = isinstance(version, int) and version > FORMAT_VERSION
+        remedy = "Update affectkit" if newer else "Publish the dataset again"
+        raise DataError(
+            f"{where}: {PUBLISHED} has format {version}, this affectkit reads {FORMAT_VERSION} of {FORMAT}. {remedy}"
+        )
+    try:
+        return Published.model_validate(values)
+    except ValidationError as error:
+        at = ".".join(map(str, error.errors()[0]["loc"]))
+        raise DataError(
+            f"{where}: {PUBLISHED} does not validate ({at}: {error.errors()[0]['msg']}). Publish the dataset again"
+        ) from None

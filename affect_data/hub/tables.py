@@ -1,0 +1,133 @@
+"""Parquet files for everybody's readers: plain types, class names, small row groups, a page index, and bytes that stay when others are added.
+
+A table of pictures holds the rows of one database alone, with columns whose types do not depend on what else is merged: a database that is added
+adds files, and changes none.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from affect_data.dataset.folder import LABEL_NAMES, DatasetFolder
+from affect_data.dataset.schema import LABELS
+from affect_data.dataset.schema import features as schema_features
+from affect_data.files import written_file
+from affect_data.hub.published_lock import built_groups, shards_of
+from affect_data.system_errors import writing_to
+
+if TYPE_CHECKING:
+    from datasets import Features
+
+ROWS_PER_GROUP: Final = 100
+"""Of a table with pictures, as the viewer of the Hub wants it."""
+
+ROWS_PER_GROUP_OF_NUMBERS: Final = 50_000
+
+
+@dataclass(frozen=True)
+class PictureTable:
+    """A table of pictures and labels that is to be written.
+
+    Attributes:
+        path: in the repository.
+        split: of the dataset.
+        first, rows: which rows of the split it holds.
+        key: changes where its bytes may.
+    """
+
+    path: str
+    split: str
+    first: int
+    rows: int
+    key: str
+
+
+def picture_tables(folder: DatasetFolder) -> list[PictureTable]:
+    """The tables of pictures and labels of a dataset, one a shard, in row order."""
+    found, numbers = [], dict[tuple[str, str], int]()
+    described = str(sorted(str(item) for item in _described(folder).items()))
+    known = folder.manifest.shards
+    for shard in shards_of(folder):
+        split, database = shard["split"], shard["database"]
+        number = numbers[split, database] = numbers.get((split, database), -1) + 1
+        prints = [known[split][group][shard["index"]] for group in sorted(known[split])]
+        # Origins say where rows come from: the people and videos of one database.
+        prints += [folder.manifest.origins.get(name, "") for name in database.split("+")]
+        path = f"data/{split}/{database}-{number:05d}.parquet"
+        found.append(PictureTable(path, split, shard["first_row"], shard["rows"], f"{prints} {described}"))
+    return found
+
+
+def write_picture_table(folder: DatasetFolder, table: PictureTable, path: Path) -> None:
+    """Writes a table of pictures and labels: every column of the schema, then what the dataset has beyond it."""
+    described = _described(folder)
+    stored = folder.stored_labels(table.split)
+    beyond = {group: folder.load(table.split, [group]).data.table for group in _beyond(folder, table.split)}
+    stop = table.first + table.rows
+    slices = ((first, min(stop, first + ROWS_PER_GROUP) - first) for first in range(table.first, stop, ROWS_PER_GROUP))
+    parts = (
+        _rows(folder, stored.slice(*own), {group: rows.slice(*own) for group, rows in beyond.items()}) for own in slices
+    )
+    write_parquet(path, parts, described, ROWS_PER_GROUP)
+
+
+def write_parquet(path: Path, parts: Iterator[pa.Table], described: "Features", rows_per_group: int) -> None:
+    """Writes a Parquet file part by part: a page index, content-defined chunks, features that ``datasets`` reads; atomic."""
+    schema = described.arrow_schema
+    options: dict[str, Any] = {"write_page_index": True, "use_content_defined_chunking": True}
+    with writing_to(path), written_file(path) as partial, pq.ParquetWriter(partial, schema, **options) as writer:
+        for part in parts:
+            writer.write_table(part.select(schema.names).cast(schema), row_group_size=rows_per_group)
+
+
+def _described(folder: DatasetFolder) -> "Features":
+    """The features of the tables of pictures: those of the schema as they are, so that another database changes none."""
+    from datasets import Features, Value
+
+    described = dict(schema_features(LABELS, folder.manifest.databases))
+    described["database"] = Value("string")
+    for group in _beyond(folder, folder.splits[0]):
+        for name, feature in folder.load(folder.splits[0], [group]).features.items():
+            described[name if name not in described else f"{group}.{name}"] = feature
+    return Features(described)
+
+
+def _beyond(folder: DatasetFolder, split: str) -> list[str]:
+    """The column groups with columns that the labels of the schema do not give: pictures, scores, side groups of databases."""
+    return [group for group in built_groups(folder, split) if not _is_of_schema(folder, group)]
+
+
+def _is_of_schema(folder: DatasetFolder, group: str) -> bool:
+    if group not in folder.manifest.layout.groups:
+        return False
+    return group == LABELS or all(name in LABEL_NAMES for name in folder.manifest.layout.features(group))
+
+
+def _rows(folder: DatasetFolder, stored: pa.Table, beyond: Mapping[str, pa.Table]) -> pa.Table:
+    """Rows as they are published, from those of the stored labels and of the groups beyond them."""
+    table = folder.view.table(stored, LABEL_NAMES)
+    names = pa.array(folder.manifest.databases)
+    database = names.take(table.column("database").combine_chunks())
+    table = table.set_column(table.column_names.index("database"), "database", database)
+    for group, own in beyond.items():
+        for name in own.column_names:
+            taken = name in table.column_names
+            table = table.append_column(f"{group}.{name}" if taken else name, own.column(name))
+    return table
+
+
+def plain(table: pa.Table, described: "Features") -> tuple[pa.Table, "Features"]:
+    """A table without half floats, which many readers of Parquet do not know; the numbers stay the same."""
+    from datasets import Features, List, Value
+
+    def widened(feature: object) -> object:
+        if isinstance(feature, Value) and feature.dtype == "float16":
+            return Value("float32")
+        return List(widened(feature.feature), length=feature.length) if isinstance(feature, List) else feature
+
+    wide = Features({name: widened(feature) for name, feature in described.items()})
+    return table.cast(wide.arrow_schema), wide
