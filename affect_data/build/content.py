@@ -82,23 +82,28 @@ def hashed_pictures(jobs: Sequence[ShardJob], digests: Iterable[bytes]) -> dict[
 
 
 def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
-    """In what two locks differ, a sentence each, what weighs most first; empty where they are of equal datasets."""
-    return list(_differences(before, after))
+    """In what two locks differ, a sentence each, what weighs most first; empty where they say the same.
+
+    Where both name their rows, labels and pictures, these decide: databases, files and options are named only to explain them.
+    """
+    old, new = Content.from_lock(before), Content.from_lock(after)
+    found = [*_of_content(old, new), *_of_decisions(before, after)]
+    return (
+        []
+        if old is not None and new is not None and not found
+        else list(dict.fromkeys([*wording(before, after), *found]))
+    )
 
 
-def _differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
+def wording(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    """In what the recipes and files of two locks differ, a sentence each, whether or not that makes another dataset."""
     old, new = before.get("databases", {}), after.get("databases", {})
-    for name in sorted(old.keys() - new.keys()):
-        yield f"{name} is gone"
-    for name in sorted(new.keys() - old.keys()):
-        yield f"{name} is new"
-    for name in sorted(old.keys() & new.keys()):
-        yield from _of_database(name, old[name], new[name])
-    yield from _of_options(before.get("recipe", {}), after.get("recipe", {}))
-    yield from _of_content(Content.from_lock(before), Content.from_lock(after))
-    if before.get("decisions") != after.get("decisions"):
-        applied = [(lock.get("decisions") or {}).get("applied", 0) for lock in (before, after)]
-        yield f"decisions: {applied[0]:,} applied, now {applied[1]:,}"
+    return [
+        *(f"{name} is gone" for name in sorted(old.keys() - new.keys())),
+        *(f"{name} is new" for name in sorted(new.keys() - old.keys())),
+        *(text for name in sorted(old.keys() & new.keys()) for text in _of_database(name, old[name], new[name])),
+        *_of_options(before.get("recipe", {}), after.get("recipe", {})),
+    ]
 
 
 def _of_database(name: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
@@ -127,9 +132,19 @@ def _of_options(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]
                 yield f"{name}.{key}: {options[name].get(key)}, now {now[name].get(key)}"
 
 
+def _of_decisions(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
+    applied, now = (set((lock.get("decisions") or {}).get("ids", [])) for lock in (before, after))
+    if applied != now:
+        yield f"decisions: {len(applied):,} applied, now {len(now):,}" + (
+            ", others" if len(applied) == len(now) else ""
+        )
+
+
 def _of_content(old: Content | None, new: Content | None) -> Iterator[str]:
     if old is None or new is None:
         return
+    for name in sorted(name for name in old.drawn if old.drawn[name] != new.drawn.get(name, old.drawn[name])):
+        yield f"{name}: drawn {old.drawn[name]}, now {new.drawn[name]}"
     for split in SPLITS:
         before, after = old.rows.get(split, {}), new.rows.get(split, {})
         both = {name for rows in (old.rows, new.rows) for own in rows.values() for name in own}

@@ -7,7 +7,7 @@ from typing import Any
 
 from affect_data.bounds import read_json
 from affect_data.build.carrying import applied_decisions
-from affect_data.build.content import DIFFERENCES_SHOWN, Content, differences, hashed_pictures
+from affect_data.build.content import DIFFERENCES_SHOWN, Content, differences, hashed_pictures, wording
 from affect_data.build.databases import DatabaseReport, Progress
 from affect_data.build.shards import ShardJob, picture_digests
 from affect_data.corrections.decisions import Decision
@@ -17,7 +17,6 @@ from affect_data.databases.registry import scores_of
 from affect_data.dataset.folder import LOCK, MANIFEST, DatasetFolder, open_dataset
 from affect_data.errors import DataError, NotADatasetError, UnknownNameError
 from affect_data.processes import map_jobs
-from affect_data.system_errors import reading
 
 
 class OutputTakenError(DataError):
@@ -100,11 +99,10 @@ def in_the_way(
         recipe: its content.
     """
     lock = read_lock(existing.path)
-    wording = differences(
-        {key: lock.get(key, {}) for key in ("databases", "recipe")},
-        {"databases": {name: asdict(report) for name, report in reports.items()}, "recipe": recipe},
+    explained = wording(
+        lock, {"databases": {name: asdict(report) for name, report in reports.items()}, "recipe": recipe}
     )
-    named = list(dict.fromkeys([*wording, *found]))
+    named = list(dict.fromkeys([*explained, *found]))
     more = f"; and {len(named) - DIFFERENCES_SHOWN} more" if len(named) > DIFFERENCES_SHOWN else ""
     groups = ", ".join(existing.manifest.provenance)
     kept = f"; its column groups {groups} stay where they still fit" if groups else ""
@@ -121,20 +119,3 @@ def read_lock(path: Path) -> dict[str, Any]:
     except (FileNotFoundError, ValueError):
         return {}
     return loaded if isinstance(loaded, dict) else {}
-
-
-def lock_at(path: Path) -> dict[str, Any]:
-    """The lock of a dataset folder, or the lock file itself.
-
-    Raises:
-        DataError: there is none that can be read.
-    """
-    file = path / LOCK if path.is_dir() else path
-    try:
-        with reading(file):
-            loaded = read_json(file)
-    except ValueError as error:
-        raise DataError(f"'{file}' is no lock of a dataset ({error}); name a dataset folder or its {LOCK}") from None
-    if not isinstance(loaded, dict) or "databases" not in loaded:
-        raise DataError(f"'{file}' is no lock of a dataset; name a dataset folder or its {LOCK}")
-    return loaded

@@ -197,15 +197,16 @@ def diff(
     as_json: Json = False,
 ) -> None:
     """Say in what two datasets differ: databases, releases, options, files, rows by split; ends with 1 where they do."""
-    from affect_data.build.content import differences
-    from affect_data.build.existing import lock_at
+    from affect_data.build.diff import diff as run_diff
 
-    found = differences(lock_at(before), lock_at(after))
+    found = run_diff(before, after)
     if as_json:
-        print_json({"equal": not found, "differences": found})
+        print_json({"equal": not found.found, "differences": found.found, "wording": found.wording})
     else:
-        out_console.print("\n".join(found) if found else "the same rows, labels and pictures", markup=False)
-    if found:
+        same = ["the same rows, labels and pictures"] if not found.found else []
+        worded = [f"another wording that makes no difference: {text}" for text in found.wording]
+        out_console.print("\n".join([*found.found, *same, *worded]), markup=False)
+    if found.found:
         raise typer.Exit(1)
 
 

@@ -11,8 +11,7 @@ import pytest
 from datasets import Features, Value
 
 from affect_data.build.build import build
-from affect_data.build.content import differences
-from affect_data.build.existing import OutputTakenError, lock_at
+from affect_data.build.existing import OutputTakenError
 from affect_data.build.recipe import recipe_from
 from affect_data.corrections.decisions import Decision
 from affect_data.corrections.versions import apply_decisions
@@ -20,7 +19,6 @@ from affect_data.dataset.folder import DatasetFolder, open_dataset
 from affect_data.dataset.kinds.balance import BALANCE
 from affect_data.dataset.kinds.features import FEATURES
 from affect_data.dataset.writing import add_group
-from affect_data.errors import DataError
 from affect_data.vocabulary import EXPRESSIONS
 
 Make = Callable[..., Path]
@@ -149,30 +147,6 @@ def test_decisions_that_were_applied_before_the_recipe_named_them_make_no_other_
     assert fresh.dataset.labels("train").equals(open_dataset(tmp_path / "merged").labels("train"), null_equal=True)
     with pytest.raises(OutputTakenError, match=r"1 decision\(s\) were applied to it that the recipe does not name"):
         built(root, tmp_path / "fresh")
-
-
-def test_locks_are_compared_in_words(root: Path, make_expw: Make, tmp_path: Path) -> None:
-    one, two = (
-        built(root, tmp_path / "one").dataset,
-        built(make_expw(tmp_path / "other", faces=9), tmp_path / "two").dataset,
-    )
-    assert differences(lock_at(one.path), lock_at(one.path / "dataset.lock.json")) == []
-    assert differences(lock_at(one.path), lock_at(two.path)) == [
-        "expw: label/label.lst has changed",
-        "train: expw 12 rows, now 9",
-    ]
-    changed = json.loads(json.dumps(lock_at(one.path)))
-    changed["databases"]["disfa"] = changed["databases"].pop("expw")
-    assert differences(lock_at(one.path), changed) == ["expw is gone", "disfa is new"]
-
-
-@pytest.mark.parametrize("text", ["{", "[]", "{}"])
-def test_what_is_no_lock_is_refused(tmp_path: Path, text: str) -> None:
-    (tmp_path / "a.json").write_text(text)
-    with pytest.raises(DataError, match=r"is no lock of a dataset|cannot be read"):
-        lock_at(tmp_path / "a.json")
-    with pytest.raises(DataError, match="does not exist"):
-        lock_at(tmp_path / "gone.json")
 
 
 def test_shards_that_finish_in_another_order_are_the_same_dataset(
