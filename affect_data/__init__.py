@@ -4,14 +4,19 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from affect_data.dataset.folder import load_dataset
+    from affect_data.dataset.rows import action_unit
 
-__all__ = ["load_dataset"]
+__all__ = ["action_unit", "load_dataset"]
 
 
 def __getattr__(name: str) -> object:
-    # Loader processes of training import this package; they never need polars.
+    # Imported on demand, because loader processes of training import this package and do not need polars.
     if name == "load_dataset":
         from affect_data.dataset.folder import load_dataset
 
         return load_dataset
+    if name == "action_unit":
+        from affect_data.dataset.rows import action_unit
+
+        return action_unit
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -4,7 +4,7 @@ from affect_data.entry import run_entry_point
 
 
 def main() -> None:
-    """Runs the command ``affect-data``, which is imported only where Ctrl-C ends it in an orderly way."""
+    """Runs the command ``affect-data``. It is imported inside, so that Ctrl-C during the import also ends it in an orderly way."""
     run_entry_point(_command)
 
 

@@ -1,7 +1,7 @@
-"""How much of what is read is let in: every limit, its default, and the environment variable that raises it.
+"""Limits on what is read: every limit, its default, and the environment variable that raises it.
 
 A small file can stand for gigabytes: a workbook that expands a thousandfold, an array whose header promises more than the file holds, JSON that is
-all brackets. Files are therefore measured before they are parsed, and what exceeds a limit is an error that names the file and the variable.
+all brackets. So files are measured before they are parsed, and a file that exceeds a limit is an error that names the file and the variable.
 """
 
 import json
@@ -27,11 +27,11 @@ class Limit:
     """One limit.
 
     Attributes:
-        variable: the environment variable that sets it; empty where nothing that is read has reason to come near.
-        default: where the variable is not set.
+        variable: the environment variable that sets the limit; empty if no ordinary file comes near it.
+        default: the limit if the variable is not set.
         unit: what is counted.
-        holds_for: what it is a limit of, for the documentation.
-        remedy: what else to do than to raise it; empty where there is nothing.
+        holds_for: what is limited, for the documentation.
+        remedy: what to do instead of raising the limit; empty if there is nothing.
     """
 
     variable: str
@@ -41,19 +41,19 @@ class Limit:
     remedy: str = ""
 
     def value(self) -> int:
-        """The variable's value where it is a whole number above 0, else the default."""
+        """The value of the variable if it is a whole number above 0, otherwise the default."""
         found = os.environ.get(self.variable, "") if self.variable else ""
         return int(found) if found.isdecimal() and len(found) < 20 and int(found) else self.default
 
     def check(self, name: object, found: int) -> None:
-        """Lets a file pass.
+        """Refuses a file that exceeds the limit.
 
         Args:
             name: of the file, for the message.
-            found: how much of the unit there is.
+            found: how much of the unit the file has.
 
         Raises:
-            BoundError: it is more than the limit.
+            BoundError: that is more than the limit.
         """
         if found > self.value():
             raise BoundError(name, self, found)
@@ -64,8 +64,8 @@ class BoundError(DataError):
 
     Args:
         name: of the file.
-        limit: which one.
-        count: how much there is; None where counting stopped at the limit.
+        limit: the limit.
+        count: how much there is; None if counting stopped at the limit.
 
     Attributes:
         found: how much there is, in words.
@@ -84,7 +84,7 @@ class BoundError(DataError):
         )
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # A process that decodes sends it to the one that asked.
+        # Pickled when a decoding process sends it to the one that asked.
         return type(self), self._given
 
 
@@ -122,10 +122,10 @@ LIMITS: Final = (
     PIXELS, PICTURE_BYTES, ANNOTATION_BYTES, LINE_BYTES, LINES, ARRAY_BYTES, EXPANDED_BYTES, CELLS, CELL_TEXT, JSON_BYTES, JSON_DEPTH, JSON_DIGITS,
     RECIPE_BYTES, RECIPE_VALUES,
 )  # fmt: skip
-"""All of them, in the order of the documentation."""
+"""All limits, in the order of the documentation."""
 
 SOCKET_TIMEOUT: Final = 30.0
-"""Seconds that a server of ours waits for the other side to go on."""
+"""Seconds that our server waits for the other side to go on."""
 
 _CHUNK: Final = MEBIBYTE
 _JSON_TEXT: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
@@ -144,13 +144,13 @@ def read_file(path: Path, limit: Limit, name: object = None) -> bytes:
         name: for messages; by default the path.
 
     Raises:
-        BoundError: it is larger.
-        DataError: it is no file but a device or a pipe, which may have no end.
-        OSError: it cannot be read.
+        BoundError: the file is larger.
+        DataError: it is a device or a pipe, which may have no end.
+        OSError: the file cannot be read.
     """
     name = f"'{path}'" if name is None else name
     with _opened(path, limit, name) as (file, size):
-        # A buffer of the limit's size would cost more than reading a small file does.
+        # Not a buffer of the limit's size, which would cost more than reading a small file.
         data = file.read(size + 1)
     if len(data) > size:
         raise DataError(f"{name} grows while it is read; wait until it is written")
@@ -158,7 +158,7 @@ def read_file(path: Path, limit: Limit, name: object = None) -> bytes:
 
 
 def read_stream(file: BinaryIO, limit: Limit, name: object) -> bytes:
-    """What is left of an opened file; the arguments are those of `read_file`.
+    """The rest of an opened file; arguments as for `read_file`.
 
     Raises:
         BoundError: it is more than the limit.
@@ -173,16 +173,16 @@ def read_stream(file: BinaryIO, limit: Limit, name: object) -> bytes:
 
 
 def read_lines_file(path: Path, name: object) -> bytes:
-    """The bytes of a file of lines, as `read_file` with `ANNOTATION_BYTES`; its lines are limited too.
+    """The bytes of a file of lines, as from `read_file` with `ANNOTATION_BYTES`; number and length of its lines are limited too.
 
     Raises:
-        BoundError: it is too large, has too many lines, or one that is too long.
+        BoundError: the file is too large, has too many lines, or a line that is too long.
     """
     parts, lines, unfinished = [], 0, 0
     longest = LINE_BYTES.value()
     with _opened(path, ANNOTATION_BYTES, name) as (file, size):
         chunk_size = min(_CHUNK, longest, size + 1)
-        # No line that ends within a chunk can be too long, so that only the first and the last of each are measured.
+        # A line that lies within one chunk cannot be too long, so only the first and the last line of each chunk are measured.
         while chunk := file.read(chunk_size):
             first = chunk.find(b"\n")
             unfinished += len(chunk) if first < 0 else first
@@ -200,7 +200,7 @@ def lines_of(file: BinaryIO, name: object) -> Iterator[bytes]:
     """The lines of an opened file, one at a time.
 
     Raises:
-        BoundError: one is too long.
+        BoundError: a line is too long.
     """
     longest = LINE_BYTES.value()
     while line := file.readline(longest + 1):
@@ -211,8 +211,8 @@ def lines_of(file: BinaryIO, name: object) -> Iterator[bytes]:
 
 @contextmanager
 def _opened(path: Path, limit: Limit, name: object) -> Iterator[tuple[BinaryIO, int]]:
-    """An ordinary file within a limit, and its size."""
-    # A pipe would wait for somebody to write into it.
+    """An ordinary file within a limit, opened, and its size."""
+    # Without O_NONBLOCK, opening a pipe would wait for somebody to write into it.
     with open(path, "rb", opener=lambda where, flags: os.open(where, flags | os.O_NONBLOCK)) as file:
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode):
@@ -225,28 +225,28 @@ def _opened(path: Path, limit: Limit, name: object) -> Iterator[tuple[BinaryIO, 
 
 
 def read_json(path: Path, name: object = None) -> Any:  # noqa: ANN401 - what JSON can hold
-    """What a JSON file holds; the arguments are those of `read_file`.
+    """The content of a JSON file; arguments as for `read_file`.
 
     Raises:
-        BoundError: it exceeds a limit.
-        ValueError: it is no JSON.
-        OSError: it cannot be read.
+        BoundError: the file exceeds a limit.
+        ValueError: the file is no JSON.
+        OSError: the file cannot be read.
     """
     name = f"'{path}'" if name is None else name
     return parse_json(read_file(path, JSON_BYTES, name), name)
 
 
 def parse_json(text: bytes | str, name: object, object_of: Callable[[list[tuple[str, Any]]], Any] | None = None) -> Any:  # noqa: ANN401 - what JSON can hold
-    """What a JSON text holds.
+    """The content of a JSON text.
 
     Args:
-        text: in UTF-8 where it is bytes.
+        text: bytes are UTF-8.
         name: of the file, for messages.
-        object_of: what becomes of an object's pairs; by default a dictionary.
+        object_of: makes an object from its pairs; by default a dictionary.
 
     Raises:
-        BoundError: it is too long, too deep, or has a number of too many digits.
-        ValueError: it is no JSON.
+        BoundError: the text is too long, too deep, or has a number with too many digits.
+        ValueError: the text is no JSON.
     """
     data = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
     JSON_BYTES.check(name, len(data))

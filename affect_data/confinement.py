@@ -16,7 +16,7 @@ class OutsideError(DataError):
 
     Args:
         path: as it was named.
-        because: how it leaves, see `ConfinedFolder.leaves`.
+        because: how it leaves, from `ConfinedFolder.leaves`.
         remedy: what to do.
     """
 
@@ -25,17 +25,17 @@ class OutsideError(DataError):
         super().__init__(f"'{path}' {because}, and is not read; {remedy}")
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # A process that decodes sends it to the one that asked.
+        # Pickled when a decoding process sends it to the one that asked.
         return type(self), self._given
 
 
 @dataclass(frozen=True)
 class Listing:
-    """What stands directly inside a folder.
+    """The content of a folder, without that of its subfolders.
 
     Attributes:
-        names: of everything.
-        links: those that are symbolic links.
+        names: of all files, folders and links.
+        links: the names that are symbolic links.
     """
 
     names: frozenset[str] = frozenset()
@@ -44,12 +44,12 @@ class Listing:
 
 @dataclass
 class ConfinedFolder:
-    """A folder, and which paths stay inside it. Its folders are listed once, so that asking about many files costs little.
+    """A folder that tells which paths stay inside it. Each of its folders is listed once, so that asking about many files costs little.
 
     Attributes:
         path: the folder; it may itself be a link.
-        follow_links: whether a symbolic link may lead out of it.
-        option: what sets that, for messages.
+        follow_links: whether a symbolic link may lead out of the folder.
+        option: the option that allows this, for messages.
     """
 
     path: Path
@@ -60,7 +60,7 @@ class ConfinedFolder:
     _inside: str = field(default="", repr=False)
 
     def listing(self, folder: str = "") -> Listing:
-        """What stands in a folder below it; nothing where there is no such folder."""
+        """The content of a folder below it; empty if there is no such folder."""
         if folder not in self._listings:
             try:
                 with os.scandir(self.path / folder) as entries:
@@ -72,7 +72,7 @@ class ConfinedFolder:
         return self._listings[folder]
 
     def leaves(self, path: str) -> str:
-        """How a relative path leaves the folder, as the end of a sentence about it; empty where it does not, or leads nowhere."""
+        """How a relative path leaves the folder, as the end of a sentence about it; empty if it stays inside or does not exist."""
         folder, _, name = path.rpartition("/")
         if folder not in self._folders:
             self._folders[folder] = self._folder_leaves(folder) if folder or path.startswith("/") else ""
@@ -84,16 +84,16 @@ class ConfinedFolder:
         return self._link_leaves(path)
 
     def remedy(self, path: str) -> str:
-        """What to do about a path that leaves."""
+        """What to do about a path that leaves the folder."""
         if _named_outside(path):
             return "name a file inside the folder"
         return f"put a copy there, or add {self.option} where the link is your own"
 
     def check(self, path: str) -> None:
-        """Lets a relative path pass that stays inside.
+        """Refuses a relative path that leaves the folder.
 
         Raises:
-            OutsideError: it leaves.
+            OutsideError: the path leaves the folder.
         """
         because = self.leaves(path)
         if because:
@@ -105,7 +105,7 @@ class ConfinedFolder:
             return because
         parts = folder.split("/")
         if ".." in parts:
-            # What is above a link's target is not what is above the link.
+            # After a link, ".." leads to the parent of its target and not of the link.
             return self._link_leaves(folder) and f"leads out of the folder by a symbolic link in '{folder}'"
         for depth in range(len(parts)):
             above = "/".join(parts[:depth])
@@ -123,7 +123,7 @@ class ConfinedFolder:
 
 
 def _named_outside(path: str) -> str:
-    """How a path leaves by its name alone, Windows separators counted as separators."""
+    """How a path leaves the folder by its name alone; backslashes count as separators, too."""
     if "\0" in path:
         return "holds a zero byte"
     slashes = path.replace("\\", "/")

@@ -1,4 +1,4 @@
-"""How a command begins and ends: Ctrl-C is taken over before anything slow is imported, and no error ends in a traceback."""
+"""The beginning and end of a command: Ctrl-C is handled before anything slow is imported, and no error ends in a traceback."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -18,7 +18,7 @@ DEBUG_OPTION = "--debug"
 
 
 def run_entry_point(command: Callable[[], object]) -> None:
-    """Runs a whole command in this process, which ends with it.
+    """Runs a whole command in this process, and ends the process with it.
 
     Args:
         command: imports what it needs when it is called.
@@ -44,14 +44,14 @@ def ending() -> Iterator[None]:
     """Ends the process when the block raises: with the error's message and status, or, with ``--debug``, with its traceback.
 
     Raises:
-        SystemExit: 1 or 2 for an error, 130 for an interrupt, the block's own status else.
+        SystemExit: 1 or 2 for an error, 130 for an interrupt, otherwise the block's own status.
     """
     try:
         yield
     except KeyboardInterrupt:
         _end_interrupted()
     except SystemExit as end:
-        # Typer turns Ctrl-C into this status, without a word.
+        # Typer silently turns Ctrl-C into this status.
         if end.code == STATUS or was_interrupted():
             _end_interrupted()
         raise
@@ -97,7 +97,7 @@ def _unexpected(error: Exception) -> str:
 
 
 def without_debug(arguments: list[str]) -> list[str]:
-    """The arguments without ``--debug``, which may stand anywhere before ``--``; where it does, errors show their traceback."""
+    """The arguments without ``--debug``, which may come anywhere before ``--`` and makes errors show their traceback."""
     import os
 
     end = arguments.index("--") if "--" in arguments else len(arguments)
@@ -108,7 +108,7 @@ def without_debug(arguments: list[str]) -> list[str]:
 
 
 def _silence_resource_tracker() -> None:
-    """Lets the process of `multiprocessing` that removes what killed processes leave do so without a word."""
+    """Silences the process of `multiprocessing` that cleans up after killed processes."""
     import os
 
     known = os.environ.get("PYTHONWARNINGS")

@@ -1,4 +1,4 @@
-"""Every error that a user can meet. Each message says what is wrong, where (``path:line``), what was found and what to do.
+"""Every error of affect_data that a user can meet. Each message says what is wrong, where (``path:line``), what was found and what to do.
 
 Two families decide the exit status of the commands: `DataError` (1: the data or the check is at fault) and `UsageError` (2: the call is at fault).
 """
@@ -13,19 +13,19 @@ DEFECTS_SHOWN = 20
 
 
 def suggestion(word: str, known: Iterable[str]) -> str:
-    """``did you mean 'x'? known: ...``, without the question where nothing comes near."""
+    """``did you mean 'x'? known: ...``, without the question if no known word is similar."""
     names = list(known)
     near = difflib.get_close_matches(word, names, n=1)
     return (f"did you mean {near[0]!r}? " if near else "") + f"known: {', '.join(names)}"
 
 
 class AffectError(Exception):
-    """The base of all errors that affectkit raises on purpose."""
+    """The base class of all errors that affectkit raises on purpose."""
 
     exit_status = 1
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # An error may be raised in one process and reach the user in another, whatever its constructor takes.
+        # Errors travel from one process to another; this pickles them whatever arguments their constructor takes.
         return _again, (type(self), str(self), self.__dict__)
 
 
@@ -51,11 +51,11 @@ class Defect:
 
     Attributes:
         path: the file or folder, relative to the database root.
-        line: 1-based line, or 0 where the whole file is meant.
-        found: what stands there.
+        line: 1-based line; 0 for the whole file.
+        found: what the file says.
         expected: what the documentation says.
         remedy: what to do.
-        count: how many lines it is found in; the others say the like.
+        count: how many lines have the same defect.
         also: some of the other lines, as ``path:line``.
     """
 
@@ -76,7 +76,7 @@ class Defect:
 
 
 class DefectsFoundError(DataError):
-    """A database contradicts its documentation, so that its labels cannot be trusted."""
+    """A database contradicts its documentation: its labels cannot be trusted."""
 
     def __init__(self, database: str, defects: Sequence[Defect]) -> None:
         self.database = database
@@ -96,15 +96,15 @@ class DatabaseNotFoundError(DataError):
     def __init__(
         self, database: str, root: Path | None, expected: str, *, because: str, remedy: str = "", holdings: str = ""
     ) -> None:
-        """Says what is wrong with a root.
+        """The error, with a message that says what is wrong with a root.
 
         Args:
-            database: its name.
-            root: the folder that was named.
+            database: name of the database.
+            root: the folder that was named; None if none was.
             expected: the official layout.
-            because: what is not there.
-            remedy: what to type instead; the layout, which would not help, is left out then.
-            holdings: what is there.
+            because: what is missing.
+            remedy: what to type instead. The message then leaves out the layout, which would not help.
+            holdings: what the folder holds.
         """
         self.database = database
         self.because = because
@@ -126,14 +126,14 @@ class DatabaseNotFoundError(DataError):
 
 
 class UnknownNameError(UsageError):
-    """A name that nothing is registered or stored under; the nearest one that there is, and all others, are named."""
+    """An unknown name; the message suggests the most similar known name and lists all."""
 
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
         super().__init__(f"unknown {kind} '{name}'; {suggestion(name, sorted(known))}")
 
 
 class FileAccessError(DataError):
-    """A file or folder that cannot be read or written: the system's reason, and what to do."""
+    """A file or folder that cannot be read or written; the message gives the system's reason and the remedy."""
 
     def __init__(self, path: object, because: str, remedy: str) -> None:
         where = f"'{path}': " if path is not None else ""
@@ -149,7 +149,7 @@ class UnreadableFileError(DataError):
 
 
 class RecipeError(UsageError):
-    """A recipe that does not validate; the message lists all its mistakes at once."""
+    """A recipe with mistakes; the message lists all of them at once."""
 
     def __init__(self, where: str, mistakes: Sequence[str]) -> None:
         self.mistakes = tuple(mistakes)

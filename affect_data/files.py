@@ -1,7 +1,7 @@
-"""Writes that are never half done, and locks; nothing else in the two packages renames a file into its place.
+"""Writes that are never half done, and locks; no other module of the two packages renames a file into its place.
 
-What is written goes to a hidden name beside its target, is flushed to disk and takes the target's name in one step. Whoever is killed on the way,
-or finds the disk full, leaves what was there.
+A new file is written under a hidden name beside its target, flushed to disk, and renamed to the target in one step. After a kill, or on a full disk,
+the old file is still there.
 """
 
 import fcntl
@@ -21,10 +21,10 @@ from affect_data.system_errors import writing_to
 
 @contextmanager
 def written_file(path: Path) -> Iterator[Path]:
-    """A path to write a file to, which takes the place of `path` once it is written and flushed to disk.
+    """A path to write a file to; at the end of the block, the file is flushed to disk and takes the place of `path`.
 
     Raises:
-        FileAccessError: it cannot be written; what was there stays, and nothing is left beside it.
+        FileAccessError: the file cannot be written; the old file stays, and nothing is left beside it.
     """
     partial = partial_of(path)
     with writing_to(path):
@@ -41,23 +41,23 @@ def written_file(path: Path) -> Iterator[Path]:
 
 
 def write_bytes(path: Path, data: bytes) -> None:
-    """Writes a file; see `written_file`."""
+    """Writes a file, whole or not at all."""
     with written_file(path) as partial:
         partial.write_bytes(data)
 
 
 def write_text(path: Path, text: str) -> None:
-    """Writes a text file in UTF-8; see `written_file`."""
+    """Writes a text file in UTF-8, whole or not at all."""
     write_bytes(path, text.encode())
 
 
 def write_json(path: Path, values: object) -> None:
-    """Writes a JSON document for people to read; see `written_file`."""
+    """Writes a JSON document, indented for people, whole or not at all."""
     write_text(path, json.dumps(values, indent=2) + "\n")
 
 
 def link_file(existing: Path | str, target: Path | str) -> None:
-    """Gives a file a second name, or copies it where the file system has no links; for files that are never written in place."""
+    """Gives a file a second name, or copies it if the file system has no links; only for files that are never written in place."""
     try:
         os.link(existing, target)
     except OSError:
@@ -69,7 +69,7 @@ def link_file(existing: Path | str, target: Path | str) -> None:
 
 @contextmanager
 def written_folder(path: Path) -> Iterator[Path]:
-    """A new folder to fill, which takes the place of `path` once it is filled and flushed to disk; what a killed one left is removed first."""
+    """A new folder to fill; at the end of the block, it is flushed to disk and takes the place of `path`. Leftovers of a kill are removed first."""
     with writing_to(path):
         recover_folder(path)
         partial = partial_of(path)
@@ -83,10 +83,10 @@ def written_folder(path: Path) -> Iterator[Path]:
 
 
 def commit_folder(filled: Path, path: Path) -> None:
-    """Flushes a filled folder to disk, with all that is in it, and puts it in the place of `path`.
+    """Flushes a filled folder and its content to disk, and puts it in the place of `path`.
 
-    The old one is moved away before and removed after, so that `path` is whole at every moment at which it is there; `recover_folder` and
-    `restore_folder` bring the old one back where a kill came between.
+    The old folder is moved away before and removed after, so that `path` is never half done. After a kill in between, `recover_folder` and
+    `restore_folder` bring the old folder back.
     """
     flush_folder(filled)
     old = _old_of(path)
@@ -99,23 +99,23 @@ def commit_folder(filled: Path, path: Path) -> None:
 
 
 def flush_folder(folder: Path) -> None:
-    """Waits until a folder is on the disk with all that is in it; its own name is in the folder above."""
+    """Waits until a folder and its content are on the disk; the folder's own name belongs to the folder above."""
     for inner in folder.rglob("*"):
         flush(inner)
     flush(folder)
 
 
 def was_moved_away(path: Path) -> bool:
-    """Whether a folder is missing because a command was killed after it had moved the old one away, and before the new one came."""
+    """Whether a folder is missing because a command was killed between moving the old one away and putting the new one in its place."""
     path = with_a_name(path)
     return not path.exists() and _old_of(path).is_dir()
 
 
 def restore_folder(path: Path) -> None:
-    """Brings the old folder back where `was_moved_away`; for folders that others may be replacing at this moment.
+    """Brings the old folder back if `was_moved_away`; safe if others may be replacing the folder at this moment.
 
     Raises:
-        DataError: another process is replacing it.
+        DataError: another process is replacing the folder.
     """
     if was_moved_away(path):
         with exclusive(_old_of(path), new=False):
@@ -129,7 +129,7 @@ def has_leftovers(path: Path) -> bool:
 
 
 def recover_folder(path: Path) -> None:
-    """Undoes what a killed `written_folder` left, where nobody writes any more: the old folder comes back where the new one did not arrive."""
+    """Cleans up after a killed `written_folder`, if nobody writes any more: the old folder comes back if the new one did not take its place."""
     old = _old_of(path)
     if old.exists() and not path.exists():
         old.rename(path)
@@ -138,19 +138,19 @@ def recover_folder(path: Path) -> None:
 
 
 def move_folder(folder: Path, path: Path) -> None:
-    """Moves a folder that is on the disk to a place that is free."""
+    """Moves a folder that is on the disk to a free place."""
     path.parent.mkdir(parents=True, exist_ok=True)
     folder.rename(path)
     flush(path.parent)
 
 
 def with_a_name(path: Path) -> Path:
-    """The path, resolved where it ends in ``.`` or ``..``: what is written beside a folder is called after it."""
+    """The path, resolved if it ends in ``.`` or ``..``: files beside a folder are named after it, so it needs a name."""
     return path.resolve() if path.name in ("", "..") else path
 
 
 def partial_of(path: Path) -> Path:
-    """Where a file or a folder is written before it takes its place."""
+    """The path at which a file or a folder is written before it takes its place."""
     return path.with_name(f".{path.name}.partial")
 
 
@@ -159,7 +159,7 @@ def _old_of(path: Path) -> Path:
 
 
 def flush(path: Path) -> None:
-    """Waits until a file's bytes, or the names in a folder, are on the disk."""
+    """Waits until the bytes of a file, or the names in a folder, are on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -172,7 +172,7 @@ def flush(path: Path) -> None:
 
 @contextmanager
 def locked_file(path: Path, mode: str) -> Iterator[IO[Any]]:
-    """An opened file that nobody else holds meanwhile, on the disk at the end; waits for who holds it."""
+    """An opened file under an exclusive lock, which is waited for; at the end it is flushed to disk."""
     with path.open(mode) as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield file
@@ -181,11 +181,11 @@ def locked_file(path: Path, mode: str) -> Iterator[IO[Any]]:
 
 
 def try_lock(path: Path, *, new: bool = True) -> IO[Any] | None:
-    """An open file that holds a lock until it is closed, or its process ends; None where another process holds the lock.
+    """An open file that holds a lock until it is closed or its process ends; None if another process holds the lock.
 
     Args:
         path: of the file.
-        new: whether its folder is made where there is none.
+        new: whether its folder is made if there is none.
     """
     with writing_to(path.parent):
         if new:
@@ -201,14 +201,14 @@ def try_lock(path: Path, *, new: bool = True) -> IO[Any] | None:
 
 @contextmanager
 def exclusive(path: Path, *, new: bool = True) -> Iterator[None]:
-    """Holds the folder's write lock.
+    """Holds the folder's write lock inside the context.
 
     Args:
         path: the folder.
-        new: whether it is made where there is none.
+        new: whether it is made if there is none.
 
     Raises:
-        DataError: another process holds it.
+        DataError: another process holds the lock.
         FileAccessError: the folder cannot be made or written to, or is gone.
     """
     handle = try_lock(path / ".lock", new=new)

@@ -1,10 +1,10 @@
-"""Ctrl-C ends a command from any moment: one line, status 130, within seconds, at the first time that it is pressed.
+"""Ctrl-C ends a command at any moment: with one line and status 130, within seconds, at the first press.
 
-Python alone does not promise this. A `KeyboardInterrupt` is raised wherever the main thread is: in a destructor or a callback of C code it is
-printed and lost, amid the import of a library it may become another error, and while C code runs it waits. So the handler keeps in mind that there
-was an interrupt, whatever becomes of the exception, and a thread that needs no answer of the main thread ends the process after `GRACE` seconds.
+Python alone does not promise this. A `KeyboardInterrupt` is raised wherever the main thread happens to be. In a destructor or a callback of C code it
+is printed and lost; during the import of a library it may become another error; while C code runs it waits. So the handler remembers that there was
+an interrupt, whatever becomes of the exception, and a thread that does not depend on the main thread ends the process after `GRACE` seconds.
 
-Only the standard library's lightest modules are imported: this one is loaded before everything that takes time.
+Only light modules of the standard library are imported, because this module is loaded before everything that takes time.
 """
 
 import os
@@ -18,13 +18,13 @@ from typing import Any, Final
 
 STATUS: Final = 130
 GRACE: Final = 2.5
-"""Seconds that a command has to end by itself, its locks released and its processes ended."""
+"""Seconds that a command has to end by itself, with its locks released and its processes ended."""
 
 MESSAGE: Final = "interrupted; run the same command again to go on"
 
 
 class _State:
-    """What is known of interrupts in this process."""
+    """The state of interrupts in this process."""
 
     def __init__(self) -> None:
         self.received = False
@@ -38,16 +38,16 @@ _state = _State()
 
 
 def watch_interrupts(end_processes: Callable[[], None]) -> None:
-    """Takes Ctrl-C over for this process, once; where the caller's shell ignores it, as for a background job, it stays ignored.
+    """Handles Ctrl-C in this process from now on. If the caller's shell ignores it, as for a background job, it stays ignored.
 
     Args:
-        end_processes: kills the processes that this one has started; called where the command did not end in time.
+        end_processes: kills the processes that this one has started; called if the command does not end in time.
     """
     if _state.doorbell is not None or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
         return
     read, _state.doorbell = os.pipe()
     os.set_blocking(_state.doorbell, False)
-    # The interpreter writes here while the main thread still runs C code, where the handler has to wait.
+    # The interpreter writes here even while the main thread runs C code, during which the handler has to wait.
     signal.set_wakeup_fd(_state.doorbell, warn_on_full_buffer=False)
     threading.Thread(target=_end_in_time, args=(read, end_processes), daemon=True).start()
     sys.unraisablehook = _silent_after_interrupt(sys.unraisablehook)
@@ -56,23 +56,23 @@ def watch_interrupts(end_processes: Callable[[], None]) -> None:
 
 
 def was_interrupted() -> bool:
-    """Whether Ctrl-C was pressed and the command has not taken it for its ordinary end."""
+    """Whether Ctrl-C was pressed, unless the command took it as its ordinary end (`interrupt_handled`)."""
     return _state.received
 
 
 def command_finished() -> None:
-    """Says that the command is done and only the interpreter's own end is left, which has nothing to lose by a Ctrl-C."""
+    """Notes that the command is done: from now on, Ctrl-C ends the process at once, because nothing can be lost."""
     _state.finished = True
 
 
 def interrupt_handled() -> None:
-    """Says that this Ctrl-C was the ordinary end of what ran, as of a server; the next one counts again."""
+    """Notes that this Ctrl-C was the ordinary end of what ran, such as a server; the next one counts again."""
     _state.received = False
     _state.handled.set()
 
 
 def say_interrupted() -> None:
-    """Prints the line, once a process; of several processes of one training the first one speaks."""
+    """Prints the line, once in each process; of several processes of one training only the first prints it."""
     if not _state.said and os.environ.get("RANK", "0") == "0":
         _state.said = True
         start = "\n" if sys.stderr.isatty() else ""
@@ -81,12 +81,12 @@ def say_interrupted() -> None:
 
 @contextmanager
 def interrupts_wait() -> Iterator[None]:
-    """Lets a Ctrl-C wait until the end of the block; `processes.starting_processes` is what starts some in one."""
+    """Holds back a Ctrl-C until the end of the block."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     waiting: list[int] = []
     handler: Any = None
     if threading.current_thread() is threading.main_thread():
-        # The mask is for what is started: another thread of this process would take the signal.
+        # The mask alone only helps processes started here: another thread of this process would take the signal.
         handler = signal.signal(signal.SIGINT, lambda number, _: waiting.append(number))
     try:
         yield
@@ -102,7 +102,7 @@ def _interrupt(number: int, _: FrameType | None) -> None:
     if _state.finished:
         end_now()
     if _state.doorbell is not None:
-        # A library, such as asyncio, may have taken the interpreter's own bell.
+        # Written here too, because a library such as asyncio may have replaced the interpreter's wake-up descriptor.
         os.write(_state.doorbell, bytes([number]))
     if not _state.received:
         _state.received = True
@@ -119,7 +119,7 @@ def _end_in_time(bell: int, end_processes: Callable[[], None]) -> None:
 
 
 def end_now(end_processes: Callable[[], None] = lambda: None) -> None:
-    """Ends this process as interrupted, without the interpreter's own end: that waits for threads, which may wait for anything."""
+    """Ends this process as interrupted, without the interpreter's ordinary end, which would wait for threads."""
     try:
         say_interrupted()
         end_processes()
@@ -128,7 +128,7 @@ def end_now(end_processes: Callable[[], None] = lambda: None) -> None:
 
 
 def _silent_after_interrupt(hook: Callable[[Any], object]) -> Callable[[Any], object]:
-    """A hook of the interpreter that prints nothing once there was a Ctrl-C: what breaks then breaks because of it."""
+    """A hook of the interpreter that prints nothing after a Ctrl-C, because later errors are its consequences."""
 
     def silent(unraisable: Any) -> None:  # noqa: ANN401 - the interpreter's types
         if not _state.received:

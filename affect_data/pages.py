@@ -1,6 +1,6 @@
-"""Parts of a page that are written from the code, between two marks that stay where a person has put them.
+"""Parts of pages that are written from the code, between two marks that a person has placed.
 
-``python -m affect_data.pages``, run where ``docs`` is, writes the limits into theirs.
+``python -m affect_data.pages``, run in the repository's root, writes the limits into docs/limits.md.
 """
 
 from pathlib import Path
@@ -12,7 +12,7 @@ PAGE: Final = Path("docs/limits.md")
 
 
 def with_part(page: str, name: str, part: str) -> str:
-    """The page with a part between the lines ``<!-- name -->`` and ``<!-- /name -->``.
+    """The page with a new part between the lines ``<!-- name -->`` and ``<!-- /name -->``.
 
     Raises:
         ValueError: the page lacks these lines.

@@ -1,6 +1,6 @@
-"""Opening pictures: which formats, how large, and what makes one usable. The only place that decodes a picture file.
+"""Opening pictures: which formats and sizes are read, and what makes a picture usable.
 
-Build, training, prediction, audits, review and report share it, so that what is built can be trained on.
+Build, training, prediction, audits, review and report all decode pictures through this module, so that every picture of a dataset can be trained on.
 """
 
 import io
@@ -18,20 +18,20 @@ from PIL import Image, UnidentifiedImageError
 from affect_data.bounds import PIXELS
 
 FORMATS: Final = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP", "PPM", "DIB")
-"""The formats that are opened, by Pillow's names. Others start programs (EPS) or are no photographs."""
+"""The formats that are opened, by Pillow's names. Others start programs (EPS) or do not hold photographs."""
 
 JPEG_START: Final = b"\xff\xd8\xff"
 
 
 class PictureError(ValueError):
-    """Bytes that are no picture, a broken or too large picture, or a face box that does not lie in its picture."""
+    """Bytes that are no picture, a picture that is broken or too large, or a face box outside of its picture."""
 
 
 def check_size(width: int, height: int) -> None:
     """Refuses a picture that is too large to be decoded.
 
     Raises:
-        PictureError: it has more pixels than the limit.
+        PictureError: the picture has more pixels than the limit.
     """
     limit = PIXELS.value()
     if width * height > limit:
@@ -47,14 +47,14 @@ def open_picture(source: bytes | memoryview | Path) -> Image.Image:
         source: the bytes of a file, or its path.
 
     Raises:
-        PictureError: it is of none of `FORMATS`, or too large.
+        PictureError: the file has none of `FORMATS`, or the picture is too large.
         FileNotFoundError: there is no such file.
     """
     if not isinstance(source, Path) and not len(source):
         raise PictureError("the file is empty")
     try:
         with warnings.catch_warnings():
-            # Pillow's own limit is half of what it refuses; ours comes first.
+            # Pillow warns at half of the size that it refuses; our own limit decides.
             warnings.simplefilter("ignore")
             file: BinaryIO | Path = source if isinstance(source, Path) else io.BytesIO(source)
             picture = Image.open(file, formats=FORMATS)
@@ -71,10 +71,10 @@ def open_picture(source: bytes | memoryview | Path) -> Image.Image:
 
 
 def decode_rgb(data: bytes | memoryview) -> Image.Image:
-    """The whole picture, decoded as training sees it: RGB; grey becomes three equal channels, alpha is dropped, 16-bit samples keep their upper bits.
+    """The whole picture in RGB, as training sees it: grey becomes three equal channels, alpha is dropped, 16-bit samples keep their upper bits.
 
     Raises:
-        PictureError: it cannot be decoded, or its samples have no known range.
+        PictureError: the picture cannot be decoded, or its samples have no known range.
     """
     picture = _loaded(data)
     if picture.mode == "F":
@@ -92,7 +92,7 @@ def _loaded(data: bytes | memoryview) -> Image.Image:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            # The whole picture: a truncated file opens well and fails only at its end.
+            # Decodes the whole picture: a truncated file opens without an error and fails only at its end.
             picture.load()
     except MemoryError:
         raise
@@ -103,12 +103,12 @@ def _loaded(data: bytes | memoryview) -> Image.Image:
 
 @dataclass(frozen=True)
 class Examined:
-    """What a picture is worth.
+    """Whether a picture can be decoded, and its size.
 
     Attributes:
-        because: why it cannot be decoded; empty where it can.
-        width: in pixels; 0 where it cannot.
-        height: in pixels; 0 where it cannot.
+        because: why the picture cannot be decoded; empty if it can.
+        width: in pixels; 0 if it cannot be decoded.
+        height: in pixels; 0 if it cannot be decoded.
     """
 
     because: str
@@ -117,10 +117,10 @@ class Examined:
 
 
 def examine(data: bytes) -> Examined:
-    """Decodes a picture and says whether that went well.
+    """Whether a picture can be decoded, and its size.
 
-    The strict JPEG decoder is asked first, at an eighth of the size: it refuses everything that Pillow refuses. What it complains about, and every
-    other format, is decoded as training does it.
+    The strict JPEG decoder comes first, at an eighth of the size: it refuses everything that Pillow refuses. Pictures that it refuses, and all other
+    formats, are decoded as in training.
     """
     if data[:3] == JPEG_START:
         try:
@@ -139,7 +139,7 @@ def examine(data: bytes) -> Examined:
 
 
 def box_misses(box: Sequence[float], width: int, height: int) -> bool:
-    """Whether a face box has no part of its picture: x0, y0, x1, y1 in pixels; never where it is NaN, which means that there is none."""
+    """Whether a face box (x0, y0, x1, y1 in pixels) lies wholly outside of its picture; False if it is NaN, which stands for no box."""
     if any(map(math.isnan, box)):
         return False
     left, top, right, bottom = box

@@ -1,7 +1,7 @@
-"""Processes of our own: they never see Ctrl-C, and none outlives the block that started it, or the process that did.
+"""Processes of our own: they never see Ctrl-C, and none outlives the block or the process that started it.
 
-New processes are spawned: polars, Arrow and torch hold threads, which a fork would not have. Only a process that has done nothing but import
-forks, so that a library is loaded once (`in_own_process`).
+New processes are spawned, because polars, Arrow and torch hold threads, which a fork would not have. Only a process that has done nothing but imports
+may fork, so that its libraries are loaded once (`in_own_process`).
 """
 
 import os
@@ -29,14 +29,14 @@ Job = TypeVar("Job")
 Record = TypeVar("Record")
 
 PATIENCE: Final = 1.0
-"""Seconds between asking processes to end and killing them."""
+"""Seconds between the request to end and the kill of a process."""
 
 _groups: set[int] = set()
-"""Leaders of the process groups that are ours."""
+"""Process ids of the leaders of our process groups."""
 
 
 class ProcessEndedError(DataError):
-    """A process that worked for this one is gone."""
+    """A worker process ended without a result."""
 
     def __init__(self, status: int | None) -> None:
         killed = status is not None and status < 0
@@ -48,20 +48,20 @@ class ProcessEndedError(DataError):
 
 
 class _WorkerTracebackError(Exception):
-    """Where in a worker an error was raised; shown as its cause."""
+    """The traceback of an error in a worker, shown as its cause."""
 
 
 def map_jobs(function: Callable[[Job], Record], jobs: Sequence[Job], workers: int) -> Iterator[Record]:
     """The results of a picklable function over all jobs, in the order in which they finish.
 
     Args:
-        function: depends on its job alone.
-        jobs: what to do.
-        workers: processes; with 1 everything runs in this one.
+        function: its result depends on the job alone.
+        jobs: arguments of the function.
+        workers: processes; with 1, everything runs in this process.
 
     Raises:
-        ProcessEndedError: a process is gone.
-        Exception: what the function raised.
+        ProcessEndedError: a worker process ended without a result.
+        Exception: any error of the function.
     """
     if workers == 1 or len(jobs) < 2:
         yield from map(function, jobs)
@@ -78,19 +78,19 @@ class _Worker:
 
 @contextmanager
 def starting_processes() -> Iterator[None]:
-    """A block in which processes are started that never see Ctrl-C; one that comes meanwhile waits for the end of the block."""
-    # Where it is started amid the block, it would let Ctrl-C through again.
+    """A context in which processes can be started that never see Ctrl-C; a Ctrl-C meanwhile waits for the end of the block."""
+    # Started before the block: inside it, starting the tracker would unblock Ctrl-C.
     resource_tracker.ensure_running()
     with interrupts_wait():
         yield
 
 
 class WorkerProcesses:
-    """Spawned processes that work on one job after the other; leaving the block ends them.
+    """Spawned processes that work on one job after the other; the end of the block ends them.
 
     Args:
-        count: how many at most.
-        lead_groups: each leads a process group, so that what it starts ends with it.
+        count: the most processes.
+        lead_groups: whether each leads a process group, so that the processes that it starts end with it.
     """
 
     def __init__(self, count: int, *, lead_groups: bool = False) -> None:
@@ -111,7 +111,7 @@ class WorkerProcesses:
             self._workers.clear()
 
     def map(self, function: Callable[[Job], Record], jobs: Sequence[Job]) -> Iterator[Record]:
-        """The results of a function over all jobs, in the order in which they finish; see `map_jobs`."""
+        """The results of a function over all jobs, in the order in which they finish; raises what `map_jobs` raises."""
         left = (pickle.dumps((function, job)) for job in jobs)
         while len(self._workers) < min(self._count, len(jobs)):
             self._start()
@@ -140,15 +140,15 @@ class WorkerProcesses:
 
 
 def in_own_process(function: Callable[..., Record], *arguments: object) -> Record:
-    """What a function returns that runs in a process of its own, forked from this one where that is sound.
+    """The result of a function that runs in a process of its own, forked from this one on Linux.
 
-    For a worker that leads a group and has one thread: when its parent is gone, this ends the whole group.
+    Only for a worker that leads a group and has one thread. If the worker's parent is gone, this ends the whole group.
 
     Raises:
-        ProcessEndedError: the process is gone.
-        Exception: what the function raised.
+        ProcessEndedError: the process ended without a result.
+        Exception: any error of the function.
     """
-    # macOS ends forked processes that use its frameworks.
+    # Spawned elsewhere: macOS kills forked processes that use its frameworks.
     context = get_context("fork" if sys.platform == "linux" else "spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=_work_once, args=(theirs, function, arguments))  # type: ignore[attr-defined]
@@ -171,7 +171,7 @@ def in_own_process(function: Callable[..., Record], *arguments: object) -> Recor
 
 
 def run_program(command: Sequence[str], environment: Mapping[str, str], stdout: Any) -> int:  # noqa: ANN401 - as subprocess takes it
-    """Exit status of a program; it leads a process group, which ends when this process is interrupted."""
+    """The exit status of a program, which leads a process group; the group ends when this process is interrupted."""
     with interrupts_wait():
         process = subprocess.Popen(command, env=environment, stdout=stdout, process_group=0)
         _groups.add(process.pid)
@@ -198,7 +198,7 @@ def end_all() -> None:
 
 
 def _end(processes: Sequence[BaseProcess]) -> None:
-    """Asks processes and their groups to end, and kills what does not."""
+    """Asks processes and their groups to end, and kills those that do not."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         deadline = monotonic() + PATIENCE
         for process in processes:
@@ -212,7 +212,7 @@ def _end(processes: Sequence[BaseProcess]) -> None:
 
 def _signal(process: BaseProcess, number: signal.Signals) -> None:
     if process.pid in _groups:
-        # A leader that is gone may have left others in its group.
+        # The group is signalled even if its leader has ended: others may be left in it.
         _signal_group(process.pid, number)
     if process.exitcode is None and process.pid is not None:
         with suppress(ProcessLookupError):
@@ -220,7 +220,7 @@ def _signal(process: BaseProcess, number: signal.Signals) -> None:
 
 
 def _signal_group(leader: int, number: signal.Signals) -> None:
-    # Nothing is there where it has not come so far as to lead a group, or all of it is gone.
+    # There is no such group if the process does not lead one yet, or if all of it has ended.
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(leader, number)
 
@@ -253,7 +253,7 @@ def _work_once(connection: Connection, function: Callable[..., Any], arguments: 
 
 
 def _outcome(work: Callable[[], Any]) -> bytes:
-    """What came of a piece of work, pickled: whether it was done, its result or its error, where the error was raised."""
+    """The outcome of a piece of work, pickled: whether it succeeded, its result or error, and the traceback of the error."""
     try:
         return pickle.dumps((True, work(), ""))
     except (Exception, KeyboardInterrupt) as error:
@@ -275,7 +275,7 @@ def _send(worker: _Worker, task: bytes) -> bool:
 
 
 def _received(worker: _Worker) -> Any:  # noqa: ANN401 - any function's
-    """What a worker has sent, or is sending; where it is gone there is no more than what it had sent."""
+    """The result that a worker has sent or is sending; an error if the worker ended before that."""
     try:
         if not worker.connection.poll():
             raise _gone(worker)
@@ -294,7 +294,7 @@ def _gone(worker: _Worker) -> ProcessEndedError:
 
 
 def _end_with_parent() -> None:
-    """Lets this worker end when its parent was killed; it would go on and write beside the command that is started again."""
+    """Makes this worker end if its parent is killed; otherwise it would go on writing beside a restarted command."""
     parent = parent_process()
     if parent is not None:
         threading.Thread(target=_end_after, args=(parent.sentinel,), daemon=True).start()

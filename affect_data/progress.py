@@ -12,7 +12,7 @@ log = Console(stderr=True, soft_wrap=True, highlight=False)
 
 @contextmanager
 def progress_bars() -> Iterator[Callable[[str, int, int], None]]:
-    """A function that shows how far each step is: a bar on a terminal, nothing elsewhere."""
+    """Yields a function of (step, done, total) that shows the progress of each step: a bar on a terminal, nothing elsewhere."""
     if not log.is_terminal:
         yield lambda *_: None
         return

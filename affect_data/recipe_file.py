@@ -1,7 +1,7 @@
-"""The one reader of recipes and of every other YAML file that people write: the line of every key, and every mistake as a sentence.
+"""The one reader of recipes and of all other YAML files that people write: it gives the line of every key, and every mistake as a sentence.
 
-YAML is that of version 1.2 for all of them, so that a word or a number means the same wherever it stands. A model of pydantic says what a file may
-hold; this module says what is wrong with it, and where.
+All are YAML 1.2, so that a word or a number means the same in every file. A model of pydantic says what a file may hold; this module says what is
+wrong with it, and where.
 """
 
 import json
@@ -19,13 +19,13 @@ from affect_data.yaml12 import KeyPath, NotYamlError, read_yaml
 
 Model = TypeVar("Model", bound=BaseModel)
 Rules = Callable[[Mapping[str, Any]], Iterable[tuple[KeyPath, str]]]
-"""What is wrong between the parts of a file, given those that are valid in themselves: key paths with messages."""
+"""From the valid sections of a file to the contradictions between them: key paths with messages."""
 
 COMMAND_LINE: Final = 0
-"""Stands in place of a line number for what the command line sets."""
+"""The line number of entries that the command line sets."""
 
 EXACT_INTEGERS: Final = 2.0**53
-"""Below it, every whole number has its own float."""
+"""Below this number, every integer has a float of its own."""
 
 
 @dataclass(frozen=True)
@@ -34,8 +34,8 @@ class FileKind:
 
     Attributes:
         name: for messages.
-        keys: what it is recognised by: it has all of them at its top.
-        command: reads it.
+        keys: top-level keys that only this kind has all of.
+        command: the command that reads it.
     """
 
     name: str
@@ -43,7 +43,7 @@ class FileKind:
     command: str
 
     def recognises(self, values: Mapping[str, Any]) -> bool:
-        """Whether a file looks like this kind, be it right or wrong in itself."""
+        """Whether a file looks like this kind, valid or not."""
         return all(key in values for key in self.keys)
 
 
@@ -53,20 +53,20 @@ STUDY: Final = FileKind("study", ("steps", "scores"), "affect-train study")
 TEACHER_DESCRIPTION: Final = FileKind("teacher description", ("format", "file"), "affect-train label")
 DATASET_DESCRIPTION: Final = FileKind("dataset description", ("dataset",), "affect-train evaluate")
 
-# A dataset description is not among them: a training recipe has the key, too, and is one.
+# Without dataset descriptions: a training recipe has their key, too, and may serve as one.
 _TOLD_APART: Final = (DATA_RECIPE, TRAINING_RECIPE, STUDY, TEACHER_DESCRIPTION)
 
 
 @dataclass
 class RecipeText:
-    """What a file says, and where.
+    """The content of a file, with the line of every key.
 
     Attributes:
         name: the file, for messages.
-        values: the mapping, with overrides applied; keys are words everywhere.
-        lines: for a key path the line that it stands in, or `COMMAND_LINE`.
-        mistakes: what is wrong with the text itself.
-        at: where `values` stand in the file; empty for all of it.
+        values: the mapping, with overrides applied; all keys are words.
+        lines: the line of each key path, or `COMMAND_LINE`.
+        mistakes: in the text itself.
+        at: key path of `values` in the file; empty for the whole file.
     """
 
     name: str
@@ -77,30 +77,30 @@ class RecipeText:
 
     @classmethod
     def of(cls, values: object, name: str = "recipe") -> Self:
-        """The text of plain values, as YAML would give them.
+        """A text with plain values, as YAML would give them.
 
         Raises:
-            RecipeError: they are no mapping.
+            RecipeError: the values are no mapping.
         """
         if not isinstance(values, Mapping):
             raise RecipeError(name, [f"found {values!r}; expected `key: value` entries"])
         return cls(name, _with_words_as_keys(values))
 
     def part(self, *path: str) -> Self:
-        """What stands under a key path; nothing under it is an empty mapping. Mistakes still name the whole path."""
+        """The text under a key path, an empty mapping if nothing is there. Mistakes still name the whole path."""
         values: Any = self.values
         for key in path:
             values = values[key]
         return replace(self, values={} if values is None else values, at=(*self.at, *path))
 
     def mistake(self, path: KeyPath, message: str) -> str:
-        """One line: where (``path:line``), which key, what is wrong."""
+        """A mistake as one line: where (``path:line``), which key, what is wrong."""
         path = (*self.at, *path)
         known = (self.lines[path[:end]] for end in range(len(path), 0, -1) if path[:end] in self.lines)
         return ": ".join(filter(None, (self._where(next(known, None)), dotted(path), message)))
 
     def override(self, setting: str) -> None:
-        """Applies one ``key.key=value``, the value written as YAML; what cannot be applied becomes a mistake."""
+        """Applies one ``key.key=value``, whose value is YAML; an override that cannot be applied becomes a mistake."""
         key, equals, text = setting.partition("=")
         path = tuple(key.strip().split("."))
         if not equals or not all(path):
@@ -140,16 +140,16 @@ class RecipeText:
 
 
 def read_recipe_text(path: Path, kind: FileKind, overrides: Iterable[str] = ()) -> RecipeText:
-    """What a file says, with overrides applied; mistakes of keys and overrides are in it, others are raised.
+    """The content of a file, with overrides applied; it holds mistakes in keys and overrides, all others are raised.
 
     Args:
         path: the file.
-        kind: what it should be.
+        kind: the expected kind.
         overrides: ``key.key=value``, applied in order.
 
     Raises:
         UsageError: there is no such file, or it cannot be read.
-        RecipeError: it is no YAML mapping, or another kind of file.
+        RecipeError: the file is no YAML mapping, or another kind of file.
     """
     try:
         written = read_file(path, RECIPE_BYTES)
@@ -167,16 +167,16 @@ def read_recipe_text(path: Path, kind: FileKind, overrides: Iterable[str] = ()) 
 
 
 def parse_recipe_text(text: str, name: str, kind: FileKind, overrides: Iterable[str] = ()) -> RecipeText:
-    """What a text says, as `read_recipe_text` does for a file.
+    """The content of a text, as `read_recipe_text` gives that of a file.
 
     Args:
         text: YAML.
         name: the file, for messages.
-        kind: what it should be.
+        kind: the expected kind.
         overrides: ``key.key=value``, applied in order.
 
     Raises:
-        RecipeError: it is no YAML mapping, or another kind of file.
+        RecipeError: the text is no YAML mapping, or another kind of file.
     """
     try:
         document = read_yaml(text)
@@ -213,11 +213,11 @@ def _with_words_as_keys(values: Any) -> Any:  # noqa: ANN401 - what YAML can hol
 
 @dataclass(frozen=True)
 class Validation(Generic[Model]):
-    """What a model makes of a text.
+    """The result of validating a text.
 
     Attributes:
-        result: the whole; None where there is a mistake.
-        sections: the top-level fields that are valid in themselves, defaults included.
+        result: the model; None if there is a mistake.
+        sections: the valid top-level fields, defaults included.
         mistakes: each with its line.
     """
 
@@ -227,9 +227,9 @@ class Validation(Generic[Model]):
 
 
 def validation(model: type[Model], text: RecipeText) -> Validation[Model]:
-    """What a model makes of a text.
+    """The result of validating a text by a model.
 
-    Types are checked strictly: a number in quotes or a truth value is no number. A whole number may be written ``1e3``; `text` then holds 1000.
+    Types are checked strictly: a number in quotes or a truth value is no number. An integer may be written as ``1e3``; `text` then holds 1000.
     """
     result, found = _validated(model, text.values)
     whole = [_path_in(text.values, error["loc"]) for error in found if _is_whole_number(error)]
@@ -244,12 +244,12 @@ def validation(model: type[Model], text: RecipeText) -> Validation[Model]:
 
 
 def validated(model: type[Model], text: RecipeText, rules: Rules | None = None) -> Model:
-    """What a text says, as its model.
+    """The model of a valid text.
 
     Args:
         model: what the text may hold.
-        text: is what it says.
-        rules: what has to hold between its parts.
+        text: the text.
+        rules: give the contradictions between its sections.
 
     Raises:
         RecipeError: lists every mistake, with its line.
@@ -296,7 +296,7 @@ def _is_whole_number(error: ErrorDetails) -> bool:
 
 
 def _follows(error: ErrorDetails, found: list[ErrorDetails]) -> bool:
-    """Whether a list is only too short because an entry of it is wrong."""
+    """Whether a list is too short only because an entry of it is wrong."""
     loc = error["loc"]
     return error["type"] == "too_short" and any(
         len(other["loc"]) > len(loc) and other["loc"][: len(loc)] == loc for other in found
@@ -340,7 +340,7 @@ def _sentence(error: ErrorDetails, model: type[BaseModel], text: RecipeText) -> 
 
 
 def _path_in(values: Any, location: KeyPath, *, is_missing: bool = False) -> KeyPath:  # noqa: ANN401 - what YAML can hold
-    """The keys of an error's location that stand in the file, or are missing: the name of the chosen member of a union is not one."""
+    """The keys of an error's location that are in the file, or missing from it; the name of a union's member is no such key."""
     path: list[str | int] = []
     for depth, part in enumerate(location, start=1):
         inside = (
@@ -368,7 +368,7 @@ def _keys_beside(model: type[BaseModel], location: KeyPath) -> list[str]:
 def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:  # noqa: ANN401 - a type, or what typing makes of several
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
-        # A section that is chosen by its name is annotated as the base of what may be chosen.
+        # A section that is chosen by its name is annotated with the base class of the candidates.
         for chosen in annotation.__subclasses__():
             yield from _models_in(chosen)
     for member in get_args(annotation):

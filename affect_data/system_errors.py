@@ -1,7 +1,7 @@
-"""Errors of the file system and of parsers as errors of ours: which file, what happened, what to do.
+"""Errors of the file system and of parsers, turned into our own: which file, what happened, what to do.
 
-Who reads or writes says which file it is at, `with reading(path):` or `with writing_to(path):`; what they do not translate, the command line does
-when it ends.
+Code that reads or writes names its file: `with reading(path):` or `with writing_to(path):`. Errors that are not translated there are translated when
+the command ends.
 """
 
 import errno
@@ -32,10 +32,10 @@ PARSERS: Final = frozenset(
         "zlib",
     )
 )
-"""Packages whose errors tell of a file's content."""
+"""Packages whose errors are about the content of a file."""
 
 PARSER_ERRORS: Final = frozenset(("ArrowInvalid", "ComputeError", "NoDataError"))
-"""Such errors of packages that raise others for defects of the program."""
+"""Errors about the content of a file from packages whose other errors are defects of the program."""
 
 NETWORK: Final = frozenset(("httpx", "httpcore", "huggingface_hub", "requests", "socket", "ssl", "urllib", "urllib3"))
 
@@ -73,11 +73,11 @@ _NUMBER: Final = re.compile(r"\b(?:os error|errno) (\d+)\b", re.IGNORECASE)
 
 @contextmanager
 def reading(path: Path | str) -> Iterator[None]:
-    """Turns what the file system or a parser raises in the block into an error of ours that names `path`, or the file that it names itself.
+    """Turns errors of the file system or a parser in the block into our own, which name the error's own file or else `path`.
 
     Raises:
         FileAccessError: the system refused.
-        UnreadableFileError: a parser did.
+        UnreadableFileError: a parser refused.
         DataError: memory ran out.
     """
     try:
@@ -91,7 +91,7 @@ def reading(path: Path | str) -> Iterator[None]:
 
 @contextmanager
 def writing_to(path: Path | str) -> Iterator[None]:
-    """The same for a file or folder that is written, where only the system has reasons to refuse.
+    """Turns errors of the file system in the block into our own, for a file or folder that is written.
 
     Raises:
         FileAccessError: the system refused.
@@ -109,11 +109,11 @@ def writing_to(path: Path | str) -> Iterator[None]:
 
 
 def as_own_error(error: BaseException, path: Path | str | None = None) -> AffectError | None:
-    """The error of ours that says the same, or None where only a defect of the program explains it.
+    """Our own error with the same meaning; None if only a defect of the program explains the error.
 
     Args:
-        error: what was raised.
-        path: the file or folder that was read or written, where the error does not name one.
+        error: the error that was raised.
+        path: the file or folder that was read or written, used if the error names none.
     """
     if isinstance(error, AffectError):
         return error
@@ -160,7 +160,7 @@ def _refused_by_system(error: BaseException, path: Path | str | None) -> AffectE
 
 
 def _number(error: BaseException) -> int | None:
-    """The system's number for what happened; libraries of other languages only write it into their message."""
+    """The system's error number; libraries of other languages only write it into their message."""
     if _is_of_network(error):
         return None
     if isinstance(error, OSError) and error.errno is not None:

@@ -1,6 +1,6 @@
-"""Every order, name and alias that a label can have: action units, expressions, compound expressions and how they relate.
+"""Every order, name and alias of labels: action units, expressions, compound expressions and how they relate.
 
-This is the only module in which an order is written down. A class crosses from one database to another by its name, never by its integer.
+This is the only module that defines an order. Classes go from one database to another by name, never by integer.
 
 Sources:
     FACS numbers and names: Ekman, Friesen & Hager, *Facial Action Coding System* (2002).
@@ -69,6 +69,9 @@ CLIP_SCOPE: Final = "clip"
 LABEL_SCOPES: Final = (FRAME_SCOPE, CLIP_SCOPE)
 """What the labels of a row hold for: its picture, or the whole clip that its frames are of."""
 
+SIDES: Final[tuple[str, ...]] = ("left", "right", "both", "top", "bottom")
+"""Where in the face an action unit is: on the side of the person's own left or right hand or on both, or at the upper or lower lip alone."""
+
 EXPRESSIONS: Final[tuple[str, ...]] = (
     "neutral",
     "anger",
@@ -135,7 +138,7 @@ EXPRESSION_ACTION_UNITS: Final[Mapping[str, Mapping[int, float]]] = MappingProxy
         "disgust": {9: 1.0, 10: 1.0, 17: 1.0, 4: 0.31, 24: 0.26},
     }
 )
-"""Action units of a basic expression: 1.0 where more than 70 % of subjects show it (prototypical), else the share that does."""
+"""Action units of each basic expression: 1.0 if more than 70 % of subjects show the unit (prototypical), otherwise the share that does."""
 
 COMPOUND_EXPRESSION_ACTION_UNITS: Final[Mapping[str, Mapping[int, float]]] = MappingProxyType(
     {
@@ -191,7 +194,7 @@ COMPOUND_EXPRESSION_PARTS: Final[Mapping[str, tuple[str, str]]] = MappingProxyTy
 
 
 class NotInVocabularyError(ValueError):
-    """An expression or action unit that the vocabulary does not hold; a `ValueError`, so that a recipe that names it is told where."""
+    """An expression or action unit that is not in the vocabulary. It is a `ValueError`, so that mistakes in a recipe are shown with their line."""
 
 
 def expression_named(name: str) -> str:
@@ -221,3 +224,8 @@ def slot_of(action_unit: int) -> int:
             f"AU{action_unit} is no action unit of the vocabulary ({', '.join(map(str, ACTION_UNITS))})"
         )
     return ACTION_UNIT_SLOTS[action_unit]
+
+
+def unit_name(unit: int) -> str:
+    """What an action unit is called in features, such as ``AU12``."""
+    return f"AU{unit}"

@@ -1,7 +1,7 @@
 """YAML 1.2, with the line of every key.
 
-YAML 1.1, which PyYAML reads, takes `no` for a truth value and `1e3` for a word. Here `no` and `on` are words, `1e3`, `0x10` and `0o17` are numbers,
-and a date is a word. A key is the word that is written.
+PyYAML reads YAML 1.1, in which `no` is a truth value and `1e3` a word. Here `no` and `on` are words; `1e3`, `0x10` and `0o17` are numbers; a date is
+a word. Keys are words as written.
 """
 
 import re
@@ -30,7 +30,7 @@ class NotYamlError(ValueError):
 
     Attributes:
         problem: what is wrong.
-        line: from 1; None where the whole text is meant.
+        line: from 1; None for the whole text.
     """
 
     def __init__(self, problem: str, line: int | None = None) -> None:
@@ -41,12 +41,12 @@ class NotYamlError(ValueError):
 
 @dataclass(frozen=True)
 class Document:
-    """What a YAML text says, and where.
+    """The content of a YAML text, with lines.
 
     Attributes:
-        values: None where the text is empty.
+        values: None if the text is empty.
         lines: the line, from 1, of every key and list entry.
-        twice: keys that are written again: key path, and the lines of both.
+        twice: keys that are written twice: key path, and both lines.
     """
 
     values: Any
@@ -55,10 +55,10 @@ class Document:
 
 
 def read_yaml(text: str) -> Document:
-    """What a text says, and where.
+    """The content of a text, with lines.
 
     Raises:
-        NotYamlError: it is no YAML, is too large, or would make anything else than mappings, lists, words and numbers.
+        NotYamlError: the text is no YAML, is too large, or holds anything but mappings, lists, words and numbers.
     """
     document = Document(None, {}, [])
     size = len(text.encode("utf-8", "surrogatepass"))
@@ -72,7 +72,7 @@ def read_yaml(text: str) -> Document:
                 return document
             most = RECIPE_VALUES.value()
             for count, (path, line) in enumerate(_places(node, (), ()), start=1):
-                # An alias of aliases stands for more and more values, all of which would be made.
+                # Aliases of aliases can stand for a huge number of values, all of which would be made.
                 if count > most:
                     raise NotYamlError(_exceeds(RECIPE_VALUES))
                 if path in document.lines:
@@ -92,7 +92,7 @@ def read_yaml(text: str) -> Document:
 
 
 def write_yaml(values: Mapping[str, Any]) -> str:
-    """A text that gives equal values to `read_yaml`, and to a reader of YAML 1.1."""
+    """A text from which `read_yaml`, and any reader of YAML 1.1, reads equal values."""
     return yaml.dump(dict(values), Dumper=_Dumper, sort_keys=False, allow_unicode=True)
 
 
@@ -132,7 +132,7 @@ def _refusal(problem: str, node: yaml.Node) -> yaml.constructor.ConstructorError
 
 
 def _places(node: yaml.Node, path: KeyPath, within: tuple[yaml.Node, ...]) -> Iterator[tuple[KeyPath, int]]:
-    """Every key and list entry with its line; refuses what JSON could not hold."""
+    """Every key and list entry with its line; values that JSON cannot hold are refused."""
     if any(node is outer for outer in within):
         raise _refusal("a value that holds itself", node)
     if isinstance(node, yaml.ScalarNode) and any("\ud800" <= character <= "\udfff" for character in node.value):

@@ -26,6 +26,7 @@ LONGER = {
 """Functions that are still longer; nothing may be added."""
 
 PUBLIC = (
+    "affect_data.action_unit",
     "affect_data.load_dataset",
     "affect_data.audit.base.Audit",
     "affect_data.audit.export.datalab_issues",
@@ -138,7 +139,7 @@ def test_what_users_import_stays(name: str) -> None:
 
 
 def test_the_package_offers_what_it_lists() -> None:
-    assert affect_data.__all__ == ["load_dataset"]
+    assert affect_data.__all__ == ["action_unit", "load_dataset"]
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)

@@ -1,8 +1,7 @@
-"""What an audit is, and what it looks at.
+"""The audit: its base class, and the dataset as audits see it.
 
-An audit states facts (name, rule, severity, source) as class attributes, and `Audit.find` turns a dataset into
-findings: one row a suspicious label or
-picture, with a score in [0, 1] where 1 is certainly wrong. Audits never change a label: a person decides.
+An audit states facts (name, rule, severity, source) as class attributes. `Audit.find` turns a dataset into findings: a row for each suspicious label
+or picture, with a score in [0, 1], where 1 is certainly wrong. Audits never change a label: a person decides.
 """
 
 from abc import ABC, abstractmethod
@@ -30,7 +29,7 @@ Progress = Callable[[str, int, int], None]
 
 
 class Severity(StrEnum):
-    """How much a finding weighs, heaviest first."""
+    """How serious a finding is, most serious first."""
 
     ERROR = "error"
     """Certainly wrong; an audit that finds one fails."""
@@ -53,12 +52,12 @@ FINDINGS: Final = {
 
 @dataclass
 class AuditedDataset:
-    """A dataset as audits see it: all splits in one frame, pictures and soft labels where they are asked for.
+    """A dataset as audits see it: the labels of all splits in one frame; pictures and soft labels are read on demand.
 
     Attributes:
         folder: the dataset.
         workers: processes that decode pictures.
-        progress: told about steps that take long.
+        progress: is called during long steps.
     """
 
     folder: DatasetFolder
@@ -67,7 +66,7 @@ class AuditedDataset:
 
     @cached_property
     def labels(self) -> pl.DataFrame:
-        """The label columns of all splits, `database` by name, with `row` (position over all splits), `split` and `expression_name`."""
+        """The label columns of all splits with `database` as a name, and `row` (position over all splits), `split` and `expression_name`."""
         parts = [self.folder.labels(split).with_columns(pl.lit(split).alias("split")) for split in self.folder.splits]
         names = dict(enumerate(EXPRESSIONS))
         named = pl.col("expression").replace_strict(names, default=None, return_dtype=pl.String)
@@ -75,12 +74,12 @@ class AuditedDataset:
 
     @cached_property
     def occurrence(self) -> "npt.NDArray[np.int8]":
-        """Action units as labelled: int8 [rows, slots], -1 where there is no label."""
+        """The occurrence of action units, int8 [rows, slots]; -1 where there is no label."""
         return self.labels["au"].to_numpy()
 
     @cached_property
     def intensity(self) -> "npt.NDArray[np.float32]":
-        """Intensities as labelled: float32 [rows, slots], NaN where there is no label."""
+        """The intensity of action units, float32 [rows, slots] in 0..5; NaN where there is no label."""
         return self.labels["au_intensity"].to_numpy()
 
     @cached_property
@@ -92,7 +91,7 @@ class AuditedDataset:
 
     @cached_property
     def copies(self) -> "Copies":
-        """Which rows show the same picture, or nearly the same."""
+        """Which rows show the same picture or nearly the same."""
         from affect_data.audit.pictures.copies import find_copies
 
         return find_copies(self.pictures, self.labels)
@@ -132,23 +131,23 @@ class AuditedDataset:
 class Audit(ABC):
     """One check.
 
-    Subclasses state `name`, `title`, `severity`, `rule`, `source` and `example`, and implement `find`. What a check needs and does not have
-    it says in `not_applicable`; it is then skipped, with that reason.
+    Subclasses state `name`, `title`, `severity`, `rule`, `source` and `example`, and implement `find`. A check that cannot run on a dataset says why
+    in `not_applicable`; it is then skipped, with that reason.
     """
 
     name: ClassVar[str]
     title: ClassVar[str]
     severity: ClassVar[Severity]
-    """Of its findings, where they do not state their own."""
+    """The severity of findings that state none of their own."""
     rule: ClassVar[str]
     """What is found, in one sentence, with every threshold."""
     source: ClassVar[str]
     """Where the rule comes from."""
     example: ClassVar[str]
-    """A row that is found, with what is wrong with it."""
+    """A row that the check finds, with what is wrong with it."""
 
     def not_applicable(self, dataset: AuditedDataset) -> str:  # noqa: ARG002 - most checks apply to every dataset
-        """Why the check cannot run on this dataset; empty where it can."""
+        """Why the check cannot run on this dataset; empty if it can."""
         return ""
 
     @abstractmethod
@@ -159,13 +158,13 @@ class Audit(ABC):
 def findings(
     rows: pl.DataFrame, score: pl.Expr, severity: Severity | pl.Expr, evidence: dict[str, pl.Expr | Any]
 ) -> pl.DataFrame:
-    """The findings of rows that a check has picked.
+    """The findings of a check, one for each row that it has picked, as a table.
 
     Args:
         rows: with `uid` and `split`.
         score: in [0, 1]; 1 is certainly wrong.
-        severity: of all rows, or an expression that gives its name row by row.
-        evidence: what a person needs to judge, by name; becomes a JSON object.
+        severity: of all rows, or an expression that gives the name of each row's severity.
+        evidence: what a person needs to judge a row, by name; it becomes a JSON object.
     """
     named = [
         (value if isinstance(value, pl.Expr) else pl.lit(value)).alias(name) for name, value in sorted(evidence.items())
@@ -187,7 +186,7 @@ def no_findings() -> pl.DataFrame:
 
 
 def units_named(rows: "npt.NDArray[np.bool_]") -> list[str]:
-    """The action units that are marked in each row, such as ``AU6 AU12``.
+    """The action units marked in each row as text, such as ``AU6 AU12``.
 
     Args:
         rows: bool [rows, slots].

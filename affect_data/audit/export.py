@@ -1,4 +1,4 @@
-"""Findings in the forms of other tools, without needing them: FiftyOne's samples and cleanlab's Datalab."""
+"""Findings in the formats of other tools, which need not be installed: FiftyOne's samples and cleanlab's Datalab."""
 
 import json
 from collections.abc import Collection, Mapping
@@ -24,15 +24,14 @@ SUFFIXES: Final = {b"\xff\xd8": ".jpg", b"\x89P": ".png", b"BM": ".bmp", b"GI": 
 
 
 def datalab_issues(path: Path | str, split: str) -> pl.DataFrame:
-    """The findings of a split as Datalab's issues: one row a face, in the row order of the split.
+    """The findings of a split as Datalab's issues: a row for each face, in the row order of the split.
 
-    Each check that has findings in the dataset gives ``is_<check>_issue`` (bool) and ``<check>_score``. Datalab's
-    scores mean quality: 1 is fine, 0 is
-    worst, so they are 1 minus the highest score of the row's findings. There is no picture and no label in it.
+    Each check that has findings in the dataset gives ``is_<check>_issue`` (bool) and ``<check>_score``. Datalab's scores mean quality, from 0 (worst)
+    to 1 (fine): they are 1 minus the highest score of the row's findings. The table has no picture and no label.
 
     Raises:
         NotAuditedError: the dataset was not audited, or has changed since.
-        UnknownNameError: it has no such split.
+        UnknownNameError: the dataset has no such split.
     """
     folder = open_dataset(path)
     rows = folder.labels(split).select("uid")
@@ -50,7 +49,7 @@ def datalab_issues(path: Path | str, split: str) -> pl.DataFrame:
 
 
 class FacesKeptInError(UsageError):
-    """An export of pictures whose licence keeps them in, without an acknowledgement of it."""
+    """An export of pictures that their licence forbids to pass on, without an acknowledgement."""
 
     def __init__(self, terms: Mapping[str, str]) -> None:
         self.databases = tuple(terms)
@@ -63,7 +62,7 @@ class FacesKeptInError(UsageError):
 
 
 def kept_in(folder: DatasetFolder) -> dict[str, str]:
-    """The terms of those databases of a dataset whose pictures may not leave, by name; drawn faces belong to nobody."""
+    """The licence terms of the databases whose pictures may not be passed on, by name; drawn faces belong to nobody."""
     lock = folder.path / LOCK
     built_from = read_json(lock).get("databases", {}) if lock.is_file() else {}
     terms = {}
@@ -76,11 +75,11 @@ def kept_in(folder: DatasetFolder) -> dict[str, str]:
 
 
 def check_acknowledged(folder: DatasetFolder, acknowledged: Collection[str]) -> None:
-    """Makes sure that whoever copies the pictures of a dataset out has named every database whose licence keeps them in.
+    """Refuses to copy pictures out unless every database whose licence forbids it is acknowledged.
 
     Raises:
         UnknownNameError: the dataset has no database of an acknowledged name.
-        FacesKeptInError: a database that keeps its pictures in was not acknowledged.
+        FacesKeptInError: a database whose licence forbids it was not acknowledged.
     """
     for name in acknowledged:
         if name not in folder.manifest.databases:
@@ -91,20 +90,20 @@ def check_acknowledged(folder: DatasetFolder, acknowledged: Collection[str]) -> 
 
 
 def write_fiftyone(path: Path | str, out: Path, acknowledged: Collection[str] = ()) -> int:
-    """Writes the faces of a dataset with their labels and findings as a folder that FiftyOne imports as ``fiftyone.types.FiftyOneDataset``.
+    """Writes faces with labels and findings into a folder that FiftyOne imports as ``fiftyone.types.FiftyOneDataset``.
 
-    Pictures are copied out as found: they stay under the licence of their databases.
+    Pictures are copied as they are and stay under the licence of their databases.
 
     Args:
         path: dataset folder, audited.
-        out: new or empty folder; receives ``metadata.json``, `SAMPLES` and ``data/``.
-        acknowledged: databases whose licence keeps pictures in, and that may be copied to `out` all the same.
+        out: new or empty folder, for ``metadata.json``, `SAMPLES` and ``data/``.
+        acknowledged: databases whose pictures are copied to `out` although their licence forbids to pass them on.
 
     Returns:
-        Number of samples.
+        The number of samples.
 
     Raises:
-        FacesKeptInError: a licence keeps pictures in, and was not acknowledged; nothing is written.
+        FacesKeptInError: a licence forbids it and was not acknowledged; nothing is written.
         NotAuditedError: the dataset was not audited, or has changed since.
         UsageError: `out` is not empty.
     """

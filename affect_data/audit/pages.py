@@ -1,4 +1,4 @@
-"""Writes what the audits say of themselves into their page: ``python -m affect_data.audit.pages``, run where ``docs`` is."""
+"""Writes a section for each audit into docs/audits.md: ``python -m affect_data.audit.pages``, run in the repository's root."""
 
 from pathlib import Path
 from typing import Final

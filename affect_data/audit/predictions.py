@@ -1,7 +1,7 @@
-"""What a model says of every face: a teacher's soft labels, or a linear model on gradients and pixels of the small pictures, fitted out of fold.
+"""Predictions for every face: a teacher's soft labels, or a linear model on gradients and pixels of small pictures, fitted out of fold.
 
-The linear model is no rival of a teacher. It is there so that label errors can be looked for before anything is trained: it needs no GPU and about a
-minute for 30,000 faces.
+The linear model is worse than a teacher. It lets people look for label errors before anything is trained: it needs no GPU and takes about a minute
+for 30,000 faces.
 
 Source:
     Dalal & Triggs, *Histograms of Oriented Gradients for Human Detection*, CVPR 2005.
@@ -22,13 +22,13 @@ FOLDS: Final = 5
 CELL: Final = 4
 ORIENTATIONS: Final = 8
 RIDGES: Final = (0.02, 0.05, 0.1, 0.2, 0.5)
-"""Penalties, relative to the mean square of a feature; the one with the least error out of fold is taken, label by label."""
+"""Penalties relative to the mean square of a feature; for each label, the one with the least error out of fold is used."""
 
 PIXELS: Final = 1 / 32
-"""Weight of a standardised pixel beside a gradient."""
+"""Weight of a standardised pixel in relation to a gradient."""
 
 STORED: Final = 4.0
-"""Weight of stored features beside the gradients."""
+"""Weight of stored features in relation to gradients."""
 
 LEAST_EXAMPLES: Final = 20
 
@@ -40,11 +40,11 @@ class Predictions:
     """Predictions for every row of a dataset.
 
     Attributes:
-        origin: what made them, for people.
+        origin: what made the predictions, for people.
         expressions: codes of the classes in the columns of `expression`.
-        expression: float32 [rows, classes], probabilities; None where there are none.
-        action_units: float32 [rows] by number, probabilities.
-        valence_arousal: float32 [rows] by dimension.
+        expression: float32 [rows, classes], probabilities; None if there are none.
+        action_units: float32 [rows] by FACS number, probabilities.
+        valence_arousal: float32 [rows] by dimension, in [-1, 1].
     """
 
     origin: str
@@ -55,7 +55,7 @@ class Predictions:
 
 
 def best_predictions(dataset: AuditedDataset) -> Predictions:
-    """Out-of-fold predictions: of the first teacher by name whose soft labels are out of fold, else of the linear model."""
+    """Out-of-fold predictions: of the first teacher by name with out-of-fold soft labels, otherwise of the linear model."""
     for name, provenance in sorted(dataset.teachers().items()):
         if provenance.out_of_fold:
             return teacher_predictions(dataset, name)
@@ -80,9 +80,9 @@ def teacher_predictions(dataset: AuditedDataset, name: str) -> Predictions:
 
 
 def linear_predictions(dataset: AuditedDataset) -> Predictions:
-    """Predictions of ridge regression, each row by a model that has seen no row of its subject, track or group of copies.
+    """Predictions of ridge regression, for each row by a model that was not fitted to its subject, track or copies.
 
-    Its inputs are gradients and pixels of the small pictures, and the dataset's first stored features by name where it has some.
+    The inputs are gradients and pixels of the small pictures, and, if the dataset has stored features, the first by name.
     """
     labels = dataset.labels
     together = inseparable_rows(labels, dataset.copies.of_row)
@@ -117,7 +117,7 @@ def gradients(small: npt.NDArray[np.uint8]) -> Floats:
         small: uint8 [pictures, SIDE, SIDE].
 
     Returns:
-        float32 [pictures, (SIDE / CELL)² x ORIENTATIONS]: roots of the shares within 2 by 2 cells.
+        float32 [pictures, (SIDE / CELL)² x ORIENTATIONS]: square roots of the shares within blocks of 2 by 2 cells.
     """
     cells = SIDE // CELL
     found = np.empty((len(small), cells, cells, ORIENTATIONS), np.float32)
@@ -138,7 +138,7 @@ def gradients(small: npt.NDArray[np.uint8]) -> Floats:
 
 
 def _action_units(occurrence: npt.NDArray[np.int8], features: Floats, folds: npt.NDArray[np.int8]) -> dict[int, Floats]:
-    """Probabilities of the action units with enough examples, by number; those that are coded on the same rows are fitted together."""
+    """Probabilities of the action units with enough examples, by number; units that are coded on the same rows are fitted together."""
     together: dict[bytes, list[int]] = {}
     for number in ACTION_UNITS:
         label = occurrence[:, slot_of(number)]
@@ -174,9 +174,9 @@ def _ridge(
     folds: npt.NDArray[np.int8],
     together: int | None = None,
 ) -> Floats:
-    """Out-of-fold ridge regression: float32 [rows, targets]; rows that are not usable are predicted by the model of their fold too.
+    """Out-of-fold ridge regression, float32 [rows, targets]; rows that are not usable are predicted too, by the model of their fold.
 
-    So many neighbouring targets as `together` says share a penalty; all of them without.
+    Neighbouring targets share a penalty in groups of `together`; None: all share one.
     """
     width = features.shape[1] + 1
     grams, products = np.zeros((FOLDS, width, width)), np.zeros((FOLDS, width, targets.shape[1]))
@@ -203,7 +203,7 @@ def _ridge(
 
 
 def _calibrated(scores: Floats, targets: Floats, usable: npt.NDArray[np.bool_]) -> Floats:
-    """Scores as probabilities: a softmax whose sharpness and offsets give the least cross-entropy on the usable rows."""
+    """Probabilities from scores: a softmax whose sharpness has the least cross-entropy on the usable rows, with fitted offsets."""
     kept, truth = scores[usable], targets[usable]
     offsets = np.zeros(scores.shape[1], np.float32)
     best, sharpest = np.inf, 1.0
@@ -212,7 +212,7 @@ def _calibrated(scores: Floats, targets: Floats, usable: npt.NDArray[np.bool_]) 
         if loss < best:
             best, sharpest = loss, float(sharpness)
     for _ in range(20):
-        # Offsets are moved until the mean probabilities equal the shares of the classes.
+        # Offsets move until the mean probabilities equal the shares of the classes.
         mean = _softmax(sharpest * kept + offsets).mean(axis=0)
         offsets += 0.5 * np.log(truth.mean(axis=0).clip(1e-6) / mean.clip(1e-6))
     return _softmax(sharpest * scores + offsets)

@@ -1,4 +1,4 @@
-"""The audits, by name. Adding one takes its module and one line here."""
+"""The audits, by name. A new audit takes its module and a line here."""
 
 from affect_data.audit.base import Audit
 from affect_data.audit.checks.annotation_tool import AnnotationTool
@@ -53,7 +53,7 @@ def audit_named(name: str) -> type[Audit]:
     """The audit that is registered under `name`.
 
     Raises:
-        UnknownNameError: there is none.
+        UnknownNameError: there is no such audit.
     """
     if name not in AUDITS:
         raise UnknownNameError("check", name, AUDITS)

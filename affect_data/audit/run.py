@@ -18,7 +18,7 @@ from affect_data.files import exclusive, written_file
 
 
 class NotAuditedError(DataError):
-    """A dataset without findings, or with those of other labels."""
+    """The dataset was not audited, or its findings are about earlier labels."""
 
     def __init__(self, path: Path, because: str) -> None:
         super().__init__(f"'{path}' {because}. Audit it: `affect-data audit {path}`")
@@ -26,11 +26,11 @@ class NotAuditedError(DataError):
 
 @dataclass(frozen=True)
 class AuditReport:
-    """What audits found.
+    """The findings of audits.
 
     Attributes:
         dataset: path of the dataset.
-        findings: of the checks that ran, with the columns of `FINDINGS`; by check, highest score first.
+        findings: of the checks that ran, with the columns of `FINDINGS`; sorted by check, highest score first.
         ran: names of the checks that ran.
         skipped: why a check did not run, by name.
     """
@@ -46,7 +46,7 @@ class AuditReport:
         return bool((self.findings["severity"] == Severity.ERROR.value).any())
 
     def by_check(self) -> pl.DataFrame:
-        """One row a check: `check, findings, rows, error, warning, review, highest`."""
+        """A row for each check: `check, findings, rows, error, warning, review, highest`."""
         ran = pl.DataFrame({"check": list(self.ran)}, schema={"check": pl.String})
         counted = self.findings.group_by("check").agg(
             pl.len().alias("findings"),
@@ -71,17 +71,17 @@ class AuditReport:
 def run_audits(
     folder: DatasetFolder, checks: Sequence[str] = (), *, workers: int = 1, progress: Progress = lambda *_: None
 ) -> AuditReport:
-    """Runs checks and writes ``audit.parquet``; findings of other checks in the file are kept where they are of the same labels.
+    """The findings of checks, also written to ``audit.parquet``; the file's findings of other checks stay if the labels are the same.
 
     Args:
         folder: the dataset.
-        checks: names of the registry; all of them where empty.
+        checks: names of the registry; empty: all.
         workers: processes that decode pictures.
-        progress: told about every check and about long steps.
+        progress: is called at every check and during long steps.
 
     Raises:
         UnknownNameError: there is no check of this name.
-        DataError: a check that was named cannot run on this dataset.
+        DataError: a named check cannot run on this dataset.
     """
     audits = [audit_named(name)() for name in (dict.fromkeys(checks) if checks else AUDITS)]
     dataset = AuditedDataset(folder, workers, progress)
@@ -106,7 +106,7 @@ def read_audit(path: Path | str) -> pl.DataFrame:
     """The findings of a dataset, with the columns of `FINDINGS`.
 
     Raises:
-        NotAuditedError: it was not audited, or its labels have changed since.
+        NotAuditedError: the dataset was not audited, or its labels have changed since.
     """
     folder = open_dataset(path)
     if not (folder.path / AUDIT).is_file():

@@ -1,7 +1,7 @@
-"""Balancing plans: a weight for every training row, by which an epoch is drawn.
+"""Balancing plans: a weight for every training row, by which the rows of an epoch are drawn.
 
-A plan never copies or drops a row. Its weights are a column group of the train split, ``balance.<name>``, with one column a pool: ``au``,
-``expression`` and ``va`` for the rows that have a label of the task, ``weight`` for rows that are drawn as one pool.
+A plan never copies or drops a row. Its weights are a column group of the train split, ``balance.<name>``, with a column for each pool: ``au``,
+``expression`` and ``va`` for the rows with a label of the task, ``weight`` for rows that are drawn as one pool.
 """
 
 from affect_data.balance.drawing import draw

@@ -1,4 +1,4 @@
-"""What a pool of rows consists of when rows count several times: before balancing, as planned, and as drawn."""
+"""The make-up of a pool whose rows may count several times: before balancing, as planned, and as drawn."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -19,10 +19,10 @@ class Distribution:
     Attributes:
         rows: how many there are, with multiplicity.
         databases: rows by database.
-        action_units: rows that show the action unit, for those that the plan is about.
-        irlbl: imbalance ratio by action unit, None where no row shows it.
-        expressions: rows by class, without classes that nobody has.
-        va_bins: rows by bin over [-1, 1] x [-1, 1]: float64 [valence bin, arousal bin].
+        action_units: rows that show an action unit, for the units that the plan balances.
+        irlbl: imbalance ratio by action unit; None if no row shows it.
+        expressions: rows by class, without empty classes.
+        va_bins: float64 [valence bin, arousal bin], rows by bin over [-1, 1] x [-1, 1].
     """
 
     rows: float
@@ -38,9 +38,9 @@ class Distribution:
         return max((ratio for ratio in self.irlbl.values() if ratio is not None), default=None)
 
     def plane(self) -> dict[str, float]:
-        """How evenly the rows lie on the plane: `occupied_bins`, rows of the `smallest_bin` and `largest_bin` of them, and `evenness`.
+        """How evenly the rows lie on the plane: `occupied_bins`, the rows in the `smallest_bin` and `largest_bin` of these, and `evenness`.
 
-        Evenness is the entropy over the occupied bins as a share of the largest possible: 1 where they all hold the same.
+        Evenness is the entropy over the occupied bins divided by the largest possible entropy: 1 if all hold the same number of rows.
         """
         rows = self.va_bins[self.va_bins > 0]
         if not len(rows):
@@ -55,23 +55,23 @@ class Distribution:
         }
 
     def summary(self) -> dict[str, Any]:
-        """All but the histogram, which `plane` stands for, as plain dictionaries with names as keys."""
+        """Everything as plain dictionaries with names as keys, with `plane` in place of the histogram."""
         document = {key: value for key, value in asdict(self).items() if key != "va_bins"}
         for key in ("action_units", "irlbl"):
             document[key] = {str(number): value for number, value in document[key].items()}
         return {**document, "max_ir": self.max_ir, "va": self.plane()}
 
     def to_json(self) -> dict[str, Any]:
-        """All of it as plain lists and dictionaries."""
+        """Everything, the histogram included, as plain lists and dictionaries."""
         return {**self.summary(), "va_bins": self.va_bins.tolist()}
 
 
 def distribution(labels: PlanLabels, times: npt.NDArray[np.generic], units: tuple[int, ...]) -> Distribution:
-    """What rows consist of.
+    """The distribution of rows.
 
     Args:
         labels: of N rows.
-        times: [N], how often each row counts; 0 for rows that are left out.
+        times: [N], how often each row counts; 0 leaves a row out.
         units: action units to count.
     """
     chosen = np.flatnonzero(times)

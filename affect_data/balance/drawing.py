@@ -15,14 +15,14 @@ def draw(
 ) -> npt.NDArray[np.int64]:
     """Row numbers of an epoch, int64 [count], in random order; a pure function of its arguments.
 
-    Systematic sampling: a row with weight w is drawn ``count * w / sum(weights)`` times, rounded down or up at random, and all rows of equal weight
-    together as often as that says, but for one. Independent draws with replacement would scatter around the plan. Any number of rows is possible.
+    Systematic sampling: a row with weight w is drawn ``count * w / sum(weights)`` times, rounded down or up at random. All rows of equal weight
+    together are drawn as often as their weights say, to within one. Independent draws with replacement would scatter around the plan.
 
     Args:
         weights: [N], not negative; rows with weight 0 are never drawn.
         count: how many rows to draw.
         seed: one or more integers, for example seed and epoch.
-        repeat_cap: how often a row may be drawn at most; what heavier rows would have had goes to the others.
+        repeat_cap: how often a row may be drawn at most; the draws that heavier rows lose go to the others.
 
     Raises:
         DataError: a weight is negative or not finite, or all are 0.
@@ -36,11 +36,11 @@ def draw(
 
 
 def _systematic(shares: Floats, count: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
-    """A sample of `count` different rows in which each row has a chance of its share, which is below 1; the shares sum to `count`."""
+    """A sample of `count` different rows, int64. Each row is in it with the probability of its share, below 1; the shares sum to `count`."""
     rows = rng.permutation(np.flatnonzero(shares))
     if not count:
         return rows[:0]
-    # Rows of one share side by side: then the sample holds as many of them as their shares say, to within one.
+    # With rows of equal share side by side, the sample holds as many of them as their shares say, to within one.
     rows = rows[np.argsort(shares[rows], kind="stable")]
     reached = np.cumsum(shares[rows])
     reached *= count / reached[-1]
@@ -88,7 +88,7 @@ def _capped(weights: Floats, count: int, cap: int) -> Floats:
     order = rows[np.argsort(-weights[rows], kind="stable")]
     heaviest_first = weights[order]
     remaining = np.cumsum(heaviest_first[::-1])[::-1]
-    # With the k heaviest rows at the cap, the others share what is left; k is the smallest for which none of those exceeds it.
+    # With the k heaviest rows at the cap, the others share the remaining draws; k is the smallest number for which none of these exceeds the cap.
     left = count - cap * np.arange(len(order), dtype=np.float64)
     fits = heaviest_first * left <= cap * remaining * (1 + 1e-12)
     at_cap = int(np.argmax(fits)) if fits.any() else len(order)

@@ -1,4 +1,4 @@
-"""Weights that make frequent things rare: one over how often a row's class, bin or database occurs."""
+"""Weights against unequal frequencies: one over how often a row's class, bin or database occurs."""
 
 from collections.abc import Mapping
 
@@ -12,11 +12,11 @@ Floats = npt.NDArray[np.float64]
 
 
 def inverse_frequency(classes: npt.NDArray[np.integer], among: Bools | None = None) -> Floats:
-    """One over the number of rows of a row's class, float64 [N]: every class that occurs is drawn equally often.
+    """One over the number of rows in the row's class, float64 [N]: every class that occurs is drawn equally often.
 
     Args:
-        classes: [N], not negative in the rows that count.
-        among: bool [N], the rows that count, at least one; the others weigh 0. All rows without it.
+        classes: int [N], not negative in the rows that count.
+        among: bool [N], the rows that count, at least one; the others have weight 0. None: all rows count.
     """
     counts = np.bincount(classes if among is None else classes[among], minlength=int(classes.max()) + 1)
     inverse = np.zeros(len(counts))
@@ -26,10 +26,10 @@ def inverse_frequency(classes: npt.NDArray[np.integer], among: Bools | None = No
 
 
 def tempered_frequency(classes: npt.NDArray[np.integer], temperature: float) -> Floats:
-    """Weights with which a class of n rows is drawn in proportion to ``n ** temperature``, float64 [N].
+    """Weights, float64 [N], with which a class of n rows is drawn in proportion to ``n ** temperature``.
 
     Args:
-        classes: [N], not negative.
+        classes: int [N], not negative.
         temperature: 1 leaves shares as they are, 0 makes them equal.
     """
     counts = np.bincount(classes).astype(np.float64)
@@ -39,13 +39,13 @@ def tempered_frequency(classes: npt.NDArray[np.integer], temperature: float) -> 
 
 
 def thinned(classes: npt.NDArray[np.integer], keep_every: Mapping[int, int]) -> Bools:
-    """Which rows remain when classes are thinned one after the other, bool [N].
+    """Which rows remain after classes are thinned one after the other, bool [N].
 
-    A row of a class remains where its position, counted from 0 among the rows that the classes before it have left, is a multiple of `keep_every`.
+    A row of a class remains if its position is a multiple of `keep_every`. Positions count from 0 over all rows that earlier classes have left.
 
     Args:
-        classes: [N].
-        keep_every: by class, in the order in which they are thinned.
+        classes: int [N].
+        keep_every: by class, in the order in which classes are thinned.
 
     Source:
         Deng, Chen & Shi, FG 2020, in their public code.
@@ -61,12 +61,12 @@ def thinned(classes: npt.NDArray[np.integer], keep_every: Mapping[int, int]) -> 
 def plane_bin(
     valence: npt.NDArray[np.floating], arousal: npt.NDArray[np.floating], *, over: str
 ) -> npt.NDArray[np.int64]:
-    """The bin of each point in a 20 x 20 histogram: int64 [N].
+    """The bin of each point in a 20 x 20 histogram, int64 [N].
 
     Args:
-        valence: [N], no NaN, N at least 1.
-        arousal: [N], no NaN.
-        over: ``data`` from the smallest to the largest value of each axis, as `numpy.histogram2d` does and Deng et al. do; ``full`` over [-1, 1].
+        valence: float [N] without NaN, N at least 1.
+        arousal: float [N] without NaN.
+        over: ``data``: from the smallest to the largest value of each axis, as in `numpy.histogram2d` and Deng et al.; ``full``: over [-1, 1].
     """
     ranges = [(float(axis.min()), float(axis.max())) if over == "data" else FULL_RANGE for axis in (valence, arousal)]
     return plane_bins(valence, arousal, *(bin_edges(low, high, BINS) for low, high in ranges))

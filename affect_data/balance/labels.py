@@ -1,4 +1,4 @@
-"""The labels that plans weigh rows by, as arrays."""
+"""The labels by which plans weigh rows, as arrays."""
 
 from dataclasses import dataclass
 
@@ -18,13 +18,13 @@ class PlanLabels:
     """The labels of N rows.
 
     Attributes:
-        databases: names; `database` is an index into them.
-        database: int16 [N].
+        databases: names of the databases.
+        database: int16 [N], index into `databases`.
         au: int8 [N, slots of `ACTION_UNITS`]: 0 absent, 1 present, -1 not annotated.
-        expression: int8 [N], -1 without one.
-        valence: float32 [N], NaN without one.
-        arousal: float32 [N], NaN where valence is.
-        read_from: the dataset and its split; None where they were made.
+        expression: int8 [N]; -1 where there is none.
+        valence: float32 [N]; NaN where there is none.
+        arousal: float32 [N]; NaN where valence is NaN.
+        read_from: the dataset and its split; None if the labels were not read from one.
     """
 
     databases: tuple[str, ...]
@@ -61,29 +61,29 @@ class PlanLabels:
         return labels
 
     def uids(self) -> pl.Series:
-        """The name of every row, read anew: most plans do not need them."""
+        """The name of every row. It is read on demand, because most plans do not need it."""
         assert self.read_from is not None, "these labels were not read from a dataset"
         dataset, split = self.read_from
         return dataset.labels(split)["uid"]
 
     @property
     def has_va(self) -> Bools:
-        """Which rows have valence and arousal: bool [N]."""
+        """Which rows have valence and arousal, bool [N]."""
         return ~np.isnan(self.valence)
 
     def units(self, action_units: tuple[int, ...]) -> npt.NDArray[np.int8]:
-        """The columns of `au` of some action units, in their order: int8 [N, L]."""
+        """The columns of `au` for L action units, in their order, int8 [N, L]."""
         return self.au[:, [ACTION_UNIT_SLOTS[number] for number in action_units]]
 
     def annotated_units(self, rows: Bools) -> tuple[int, ...]:
-        """The action units that some of the rows have annotated."""
+        """The action units that are annotated in at least one of the rows."""
         found = np.zeros(len(ACTION_UNITS), np.bool_)
         for start in range(0, len(self), 1 << 16):
             found |= (self.au[start : start + (1 << 16)][rows[start : start + (1 << 16)]] >= 0).any(axis=0)
         return tuple(number for number, known in zip(ACTION_UNITS, found, strict=True) if known)
 
     def of(self, names: tuple[str, ...]) -> Bools:
-        """Which rows come from the named databases; all of them where none is named: bool [N]."""
+        """Which rows come from the named databases, bool [N]; all rows if none is named."""
         if not names:
             return np.ones(len(self), np.bool_)
         return np.isin(self.database, [self.databases.index(name) for name in names])

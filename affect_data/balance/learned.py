@@ -18,7 +18,7 @@ SCHEMA = pl.Schema({"uid": pl.String, "weight": pl.Float32})
 
 
 class LearnedWeights(Plan):
-    """Rows with an expression by the weights that a meta-learning run has given them; each class as a whole equally often.
+    """Rows with an expression, weighted as a meta-learning run has learned; each class as a whole comes equally often.
 
     A row that the run has not seen has the mean weight of its class.
     """
@@ -32,13 +32,13 @@ class LearnedWeights(Plan):
     repeat_cap: RepeatCap = None
 
     def described(self) -> dict[str, Any]:
-        """The options, the file by its name and content."""
+        """The options as plain values, with the name and the hash of the file in place of its path."""
         path = Path(self.file)
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
         return {**super().described(), "file": path.name, "file_sha256": digest}
 
     def weigh(self, labels: PlanLabels, seed: int) -> list[PoolWeights]:  # noqa: ARG002 - nothing is drawn
-        """The pool of expressions: learned weights, classes as a whole drawn equally often unless `equal_classes` is off."""
+        """The pool of expressions with learned weights; classes as a whole are drawn equally often unless `equal_classes` is off."""
         names = cleaned_classes(self.expressions)
         pool = self._rows(labels) & classes_in(labels.expression, names)
         if not pool.any():

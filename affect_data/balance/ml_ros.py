@@ -1,4 +1,4 @@
-"""Multi-label random oversampling (ML-ROS): clones of rows with rare labels, as numbers of clones and not as rows.
+"""Multi-label random oversampling (ML-ROS): how often rows with rare labels are cloned. No row is copied.
 
 Sources:
     Charte, Rivera, del Jesus & Herrera, *Addressing imbalance in multilabel classification: Measures and random resampling algorithms*,
@@ -19,27 +19,27 @@ Bools = npt.NDArray[np.bool_]
 Indices = npt.NDArray[np.int64]
 
 _ROUNDS: Final = 1024
-"""Rounds that are drawn at once, before it is seen in which of them a label came down to MeanIR."""
+"""Rounds that are drawn at once; only then is it seen in which round a label reached MeanIR."""
 _APART_SHARE: Final = 0.1
-"""Fewer rows than this share of a bag would be cloned too often in place of all of it."""
+"""A part of a bag is cloned in place of the whole bag only if it has at least this share of the rows: fewer would be cloned too often."""
 _STEP_SHARE: Final = 8
-"""The part of what a label lacks that is cloned at once: its clones raise other labels, too, and then another one may be the rarest."""
+"""One in so many of a label's missing clones is made at once: clones raise other labels too, and then another label may be the rarest."""
 _SMALLEST_STEP: Final = 32
-"""Clones of a step at least, so that the last ones do not come one by one."""
+"""The fewest clones of a step, so that the last ones do not come one by one."""
 _ENDLESS: Final = 20
-"""Clones a row after which a target without a budget counts as out of reach."""
+"""After this many clones per row, a target without a budget counts as out of reach."""
 
 
 def charte_clones(present: Bools, percentage: float, seed: int) -> Indices:
-    """The rows that ML-ROS clones, in order: int64 [K].
+    """The rows that ML-ROS clones, in order, int64 [K].
 
-    In rounds, one random row is cloned from the bag of each label whose IRLbl is above MeanIR, until the budget is spent; a label whose IRLbl has
-    come down to MeanIR leaves. MeanIR stays that of the beginning, and labels that no row has take no part. The last round is finished.
+    A round clones one random row from the bag of each label whose IRLbl is above MeanIR. A label whose IRLbl has come down to MeanIR drops out.
+    MeanIR stays that of the beginning, and labels that no row has take no part. The round in which the budget is spent is finished.
 
     Args:
         present: bool [N, L].
         percentage: budget of clones in per cent of the rows.
-        seed: the k-th clone is row ``floor(u[k] * len(bag))`` of its bag, with u drawn uniformly from numpy's default generator.
+        seed: of numpy's default generator, which draws u uniformly; the k-th clone is row ``floor(u[k] * len(bag))`` of its bag.
     """
     matrix = present.view(np.int8)
     counts = _positives(present)
@@ -60,7 +60,7 @@ def charte_clones(present: Bools, percentage: float, seed: int) -> Indices:
                 for label, u in zip(open_labels.tolist(), shares.T, strict=True)
             ]
         )
-        # The counts after every single clone: the first round in which one balances a label is the last of this turn.
+        # Counts after every single clone. The first round in which a label is balanced is the last of this block.
         after = counts + np.cumsum(matrix[rows.ravel()], axis=0, dtype=np.int32)
         own = after[np.arange(len(after)), np.tile(open_labels, rounds)]
         balanced = (after.max(axis=1) / own <= mean_ir).reshape(rounds, -1)
@@ -74,20 +74,20 @@ def charte_clones(present: Bools, percentage: float, seed: int) -> Indices:
 
 
 def published_clones(present: Bools, target: float, percentage: float, sample: int, seed: int) -> Indices:
-    """The rows that Deng et al. clone, in order: int64 [K], those of their loop for the same seed of numpy's global generator.
+    """The rows that Deng et al. clone, in order, int64 [K]: the same as their loop clones with the same seed of numpy's global generator.
 
-    Labels above the target are taken one after the other. Each draws `sample` rows of its bag with replacement, which join the bag, until its
-    IRLbl is at the target; or until the budget over all labels is spent, which ends everything: the first labels may use it up.
+    Labels above the target are taken one after the other. Each draws `sample` rows of its bag with replacement, which join the bag, until its IRLbl
+    is at the target. The loop ends as soon as the budget over all labels is spent, so the first labels may use it up.
 
     Args:
         present: bool [N, L]; every label occurs.
         target: IRLbl that a label should come down to.
         percentage: budget of clones in per cent of the rows.
-        sample: rows a draw.
+        sample: rows in one draw.
         seed: of the legacy generator, whose `choice` draws integers below the size of the bag.
     """
     random = np.random.RandomState(seed)
-    # A product of float32 sums a few rows faster than a reduction of integers does, and is exact for them.
+    # For a few rows, a product of float32 is faster than a sum of integers, and exact.
     matrix, ones = present.astype(np.float32), np.ones(sample, np.float32)
     counts = _positives(present)
     budget = len(present) / 100 * percentage
@@ -115,12 +115,12 @@ def published_clones(present: Bools, target: float, percentage: float, sample: i
 
 @dataclass(frozen=True)
 class Clones:
-    """What oversampling to a target came to.
+    """The result of oversampling to a target.
 
     Attributes:
         times: int64 [N], clones of each row.
-        largest_ratio: the largest IRLbl of a label that occurs, clones counted.
-        reached: whether that is at most the target.
+        largest_ratio: the largest IRLbl of a label that occurs, clones included.
+        reached: whether `largest_ratio` is at most the target.
     """
 
     times: Indices
@@ -133,9 +133,9 @@ def clones_to_target(
 ) -> Clones:
     """Clones of rows until the largest IRLbl is at the target.
 
-    The label with the largest IRLbl always comes next. It takes rows of its bag in a random order, all of them once before any of them again: those
-    without the most frequent label where they are at least a tenth of the bag, for cloning the others would raise the target. Labels that no row has
-    are left out.
+    The label with the largest IRLbl always comes next. It takes rows of its bag in random order, each once before any comes again. If a tenth of the
+    bag or more lacks the most frequent label, only those rows are taken: cloning the others would raise the largest count, too. Labels that no row
+    has are left out.
 
     Args:
         present: bool [N, L].
@@ -157,7 +157,7 @@ def clones_to_target(
         key = (label, int(counts.argmax()))
         if key not in queues:
             queues[key] = _Queue(_rows_to_clone(present, *key), rng)
-        # IRLbl = largest count / own count is at the target from this count on.
+        # How many clones the label lacks: IRLbl = largest count / own count reaches the target at largest count / target.
         missing = math.ceil(counts.max() / target) - int(counts[label])
         picked = queues[key].take(min(max(missing // _STEP_SHARE, _SMALLEST_STEP), left))
         if repeat_cap is not None:
@@ -189,7 +189,7 @@ def _rows_to_clone(present: Bools, label: int, most_frequent: int) -> Indices:
 
 
 class _Queue:
-    """Rows that are taken in a random order, round and round."""
+    """Rows taken in a random order, again and again."""
 
     def __init__(self, rows: Indices, rng: np.random.Generator) -> None:
         self._rows = rng.permutation(rows)

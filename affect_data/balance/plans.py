@@ -35,9 +35,9 @@ class Plan(BaseModel, ABC):
     """A way to weigh the training rows.
 
     Attributes:
-        name: how commands and provenance call it.
-        source: where it was published.
-        databases: only rows of these take part; all databases where none is named.
+        name: of the plan in commands and provenance.
+        source: the publication.
+        databases: only rows of these take part; empty: all databases.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -49,10 +49,10 @@ class Plan(BaseModel, ABC):
 
     @abstractmethod
     def weigh(self, labels: PlanLabels, seed: int) -> list[PoolWeights]:
-        """The weights of every row in each pool that the plan is about.
+        """The weights of every row in each pool that the plan balances.
 
         Raises:
-            EmptyPoolError: no row belongs to the pool.
+            EmptyPoolError: no row belongs to a pool.
             DataError: the labels do not allow the plan.
             UnknownNameError: an option names a database that the dataset does not have.
         """
@@ -73,7 +73,7 @@ def _known_databases(names: tuple[str, ...] | Mapping[str, Any], labels: PlanLab
 
 
 class MlRos(Plan):
-    """ML-ROS: clones random rows of each action unit whose IRLbl is above MeanIR, in turns, up to a budget."""
+    """ML-ROS: clones random rows of the action units whose IRLbl is above MeanIR, in turns, up to a budget."""
 
     name = "ml_ros"
     source = "Charte et al., Neurocomputing 163 (2015)"
@@ -82,7 +82,7 @@ class MlRos(Plan):
     percentage: Percentage = Field(25.0, description="budget of clones, per cent of the rows")
 
     def weigh(self, labels: PlanLabels, seed: int) -> list[PoolWeights]:
-        """The pool of action units: 1 and the number of times that Charte's loop clones the row."""
+        """The pool of action units: 1 plus the number of times that Charte's loop clones the row."""
         rows = self._rows(labels)
         units = cleaned_units(self.action_units) or labels.annotated_units(rows)
         pool = _annotated_pool(labels, rows, units, complete=False)
@@ -121,7 +121,7 @@ class DengActionUnits(Plan):
     repeat_cap: RepeatCap = None
 
     def weigh(self, labels: PlanLabels, seed: int) -> list[PoolWeights]:
-        """The pool of action units: weights by the published loop, or 1 and the row's clones in the corrected mode."""
+        """The pool of action units: weights by the published loop, or, in the corrected mode, 1 plus the row's clones."""
         units = cleaned_units(self.action_units)
         pool = _annotated_pool(labels, self._rows(labels), units, complete=self.mode == "paper")
         present = labels.units(units)[pool] == 1
@@ -159,7 +159,7 @@ class DengActionUnits(Plan):
 
 
 class DengExpressions(Plan):
-    """Aff-Wild2 thinned, then one over the number of rows of the class: all classes equally often."""
+    """Aff-Wild2 thinned, then one over the number of rows in the class: all classes equally often."""
 
     name = "deng2020_expression"
     source = "Deng et al., FG 2020"
@@ -171,7 +171,7 @@ class DengExpressions(Plan):
     repeat_cap: RepeatCap = None
 
     def weigh(self, labels: PlanLabels, seed: int) -> list[PoolWeights]:  # noqa: ARG002 - nothing is drawn
-        """The pool of expressions: 1 / count of the class over the rows that thinning leaves, 0 for the others."""
+        """The pool of expressions: 1 / count of the class for the rows that thinning leaves, 0 for the others."""
         names = cleaned_classes(self.expressions)
         pool = self._rows(labels) & classes_in(labels.expression, names)
         if not pool.any():
@@ -208,7 +208,7 @@ class DengValenceArousal(Plan):
     repeat_cap: RepeatCap = None
 
     def weigh(self, labels: PlanLabels, seed: int) -> list[PoolWeights]:  # noqa: ARG002 - nothing is drawn
-        """The pool of valence and arousal: 1 / count of the bin over the rows that thinning leaves, 0 for the others."""
+        """The pool of valence and arousal: 1 / count of the bin for the rows that thinning leaves, 0 for the others."""
         pool = self._rows(labels) & labels.has_va
         if not pool.any():
             raise EmptyPoolError("va", "a row with valence and arousal")
@@ -260,7 +260,7 @@ class Deng(Plan):
 
 
 class VuJoint(Plan):
-    """For rows with both an expression and valence-arousal: one over the rows of the bin plus one over the rows of the class."""
+    """For rows with both an expression and valence-arousal: one over the rows in the bin plus one over the rows in the class."""
 
     name = "vu2021_joint"
     source = "Vu et al., ICCVW 2021"

@@ -1,4 +1,4 @@
-"""The rows that are drawn together, and what their names mean."""
+"""Pools, the rows that are drawn together, and the names of action units and classes in options."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ Floats = npt.NDArray[np.float64]
 
 
 class EmptyPoolError(DataError):
-    """A plan for rows that the dataset does not have."""
+    """The dataset has no rows for a pool of the plan."""
 
     def __init__(self, pool: str, wanted: str) -> None:
         self.pool = pool
@@ -32,9 +32,9 @@ class PoolWeights:
         column: ``au``, ``expression`` or ``va`` for the rows with a label of the task, ``weight`` for rows that are drawn as one pool.
         pool: bool [N], the rows that belong to the pool, thinned ones included.
         weights: float64 [N], 0 outside the pool.
-        notes: what people should know of how they came about.
-        repeat_cap: how often an epoch may show a row at most.
-        units: the action units that the plan is about; empty where it is about other things.
+        notes: what people should know of these weights, a line each.
+        repeat_cap: how often an epoch may show a row at most; None: no limit.
+        units: the action units that the plan balances; empty if it balances other labels.
     """
 
     column: str
@@ -54,7 +54,7 @@ class PoolWeights:
         repeat_cap: int | None = None,
         units: tuple[int, ...] = (),
     ) -> "PoolWeights":
-        """The weights of the rows in the pool alone, spread over all rows."""
+        """Pool weights from the weights of the pool's rows alone; all other rows have 0."""
         spread = np.zeros(len(pool))
         spread[pool] = weights
         return cls(column, pool, spread, list(notes), repeat_cap, units)
@@ -73,7 +73,7 @@ def cleaned_units(numbers: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def cleaned_classes(names: str | tuple[str, ...]) -> tuple[str, ...]:
-    """The names of an expression set, or of given classes, as the vocabulary has them.
+    """The classes of an expression set or of a list of names, spelled as in the vocabulary.
 
     Raises:
         UnknownNameError: there is no such set or class.
@@ -90,5 +90,5 @@ def cleaned_classes(names: str | tuple[str, ...]) -> tuple[str, ...]:
 
 
 def classes_in(codes: npt.NDArray[np.integer], names: tuple[str, ...]) -> Bools:
-    """Which rows have one of the classes: bool [N]."""
+    """Which rows have one of the classes, bool [N]."""
     return np.isin(codes, [EXPRESSIONS.index(name) for name in names])

@@ -37,11 +37,11 @@ PLANS: Final[Mapping[str, type[Plan]]] = {
 
 
 def make_plan(name: str, options: Mapping[str, Any] | None = None) -> Plan:
-    """The plan of a name with options.
+    """The plan of a name, with its options.
 
     Raises:
         UnknownNameError: there is no such plan.
-        RecipeError: an option is unknown or does not validate; all mistakes at once.
+        RecipeError: lists every unknown or invalid option.
     """
     if name not in PLANS:
         raise UnknownNameError("balancing plan", name, PLANS)

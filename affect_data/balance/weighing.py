@@ -1,4 +1,4 @@
-"""Writes the weights of a plan as a column group, with what an epoch drawn by them consists of."""
+"""Writes the weights of a plan as a column group, and reports the make-up of an epoch drawn by them."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,19 +22,19 @@ SPLIT: Final = "train"
 
 @dataclass(frozen=True)
 class PoolReport:
-    """What one pool was and becomes.
+    """One pool before and after balancing.
 
     Attributes:
         column: name of the pool.
-        rows: rows that belong to it.
-        draws: rows of the epoch that was drawn.
-        distinct: different rows among them.
+        rows: how many rows belong to it.
+        draws: how many rows were drawn for one epoch.
+        distinct: how many of these are different.
         largest_repeat: how often the most repeated row was drawn.
-        repeat_cap: how often a row may be drawn at most.
-        notes: what people should know.
-        before: the pool, each row once.
+        repeat_cap: how often a row may be drawn at most; None: no limit.
+        notes: what people should know, a line each.
+        before: the pool, each row counted once.
         planned: the expectation of an epoch.
-        realised: one epoch as drawn.
+        realised: the epoch as drawn.
     """
 
     column: str
@@ -49,7 +49,7 @@ class PoolReport:
     realised: Distribution
 
     def to_json(self, *, histograms: bool) -> dict[str, Any]:
-        """The same as plain lists and dictionaries; without the histograms of valence and arousal where they are not asked for."""
+        """The report as plain lists and dictionaries, with or without the histograms of valence and arousal."""
         parts = {part: getattr(self, part) for part in ("before", "planned", "realised")}
         names = ("rows", "draws", "distinct", "largest_repeat", "repeat_cap")
         return {
@@ -61,14 +61,14 @@ class PoolReport:
 
 @dataclass(frozen=True)
 class BalanceReport:
-    """What `balance` wrote.
+    """The result of `balance`.
 
     Attributes:
-        dataset: with the group.
+        dataset: the dataset, which now has the group.
         name: of the group, without its prefix.
         plan: with its options.
         seed: of the plan.
-        pools: one report a column.
+        pools: a report for each column.
     """
 
     dataset: DatasetFolder
@@ -78,7 +78,7 @@ class BalanceReport:
     pools: tuple[PoolReport, ...]
 
     def to_json(self) -> dict[str, Any]:
-        """The same as plain lists and dictionaries."""
+        """The report as plain lists and dictionaries."""
         return {
             "dataset": str(self.dataset.path),
             "group": BALANCE.group(self.name),
@@ -90,19 +90,19 @@ class BalanceReport:
 
 
 def balance(path: Path | str, plan: Plan, name: str, seed: int = 0, draws: int | None = None) -> BalanceReport:
-    """Weighs the train split of a dataset by a plan and writes the weights as the column group ``balance.<name>``.
+    """A report on the weights of a plan, which are written as the column group ``balance.<name>`` of the train split.
 
-    Writing the same again changes nothing; another plan under the same name replaces it.
+    Writing the same again changes nothing; another plan under the same name replaces the group.
 
     Args:
         path: dataset folder.
         plan: with its options.
         name: of the group.
         seed: of the plan, and of the epoch that is drawn for the report.
-        draws: rows of that epoch in every pool; as many as the pool has without.
+        draws: rows of that epoch in every pool; None: as many as the pool has.
 
     Raises:
-        UsageError: the name has other characters than letters, digits, ``-`` and ``_``; or draws and repeat cap do not fit.
+        UsageError: the name has other characters than letters, digits, ``-`` and ``_``; or the repeat cap allows too few draws.
         UnknownNameError: the dataset has no train split, or an option names something unknown.
         DataError: the labels do not allow the plan.
     """
@@ -154,11 +154,11 @@ def _write(folder: DatasetFolder, name: str, pools: list[PoolWeights], provenanc
 
 
 def load_weights(dataset: DatasetFolder | Path | str, name: str) -> dict[str, npt.NDArray[np.float32]]:
-    """The weights of the train rows by pool, float32 [N]: ``au``, ``expression``, ``va``, ``weight``, as far as the plan is about them.
+    """The weights of the train rows, float32 [N] by pool: ``au``, ``expression``, ``va`` or ``weight``, those that the plan balances.
 
     Raises:
         UnknownNameError: the dataset has no weights of this name.
-        StaleGroupError: they were made for other rows or labels.
+        StaleGroupError: the weights were made for other rows or labels.
     """
     folder = dataset if isinstance(dataset, DatasetFolder) else open_dataset(dataset)
     BALANCE.read(folder, name)

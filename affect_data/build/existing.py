@@ -13,7 +13,6 @@ from affect_data.build.shards import ShardJob, picture_digests
 from affect_data.corrections.decisions import Decision
 from affect_data.corrections.matching import match
 from affect_data.corrections.versions import label_shards
-from affect_data.databases.registry import scores_of
 from affect_data.dataset.folder import LOCK, MANIFEST, DatasetFolder, open_dataset
 from affect_data.errors import DataError, NotADatasetError, UnknownNameError
 from affect_data.processes import map_jobs
@@ -65,7 +64,7 @@ def compared(
     try:
         for split in existing.splits:
             layout = existing.manifest.layout
-            existing.load(split, (*layout.pictures, *layout.groups, *scores_of(existing.manifest.databases)))
+            existing.load(split, (*layout.pictures, *layout.groups, *layout.side_groups))
     except (NotADatasetError, UnknownNameError) as error:
         return [str(error)]
     unnamed = applied_decisions(existing, lock) - {decision.id for decision in decisions}

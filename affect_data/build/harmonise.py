@@ -7,6 +7,7 @@ from typing import Final
 import polars as pl
 
 from affect_data.build.recipe import SplitOptions
+from affect_data.build.side_columns import given_columns, side_defects, unified_side_columns, why_unknown
 from affect_data.build.splits import assign_splits
 from affect_data.databases.base import SPLITS, TASKS, Database, Scan
 from affect_data.databases.refusal import row_defects
@@ -55,8 +56,8 @@ class Unified:
 
     Attributes:
         labels: label columns of the schema but for `image_digest`, with the class `database` still by name, and beside them `origin`, `image` (path
-            relative to the root), `clip_frames` (paths of a clip's frames) where the database has clips, `split`, and `score_<name>` for each score
-            of the database, NaN where a row has none.
+            relative to the root), `clip_frames` (paths of a clip's frames) where the database has clips, `split`, and what the database declares, in
+            the unified form of `affect_data.dataset.side.base`.
         origins: what the rows' `origin` counts in, with the columns of `layout.ORIGIN_COLUMNS`.
         masked: `task, reason, rows`: labels that stand in the files and are not used.
     """
@@ -70,12 +71,14 @@ def harmonise(scan: Scan, database: Database, release: str, splits: SplitOptions
     """The unified rows of what a reader found, in the order of the split, then of the files.
 
     Raises:
-        DefectsFoundError: the scan has defects, or two rows share a uid.
+        DefectsFoundError: the scan or a side column has defects, or two rows share a uid.
         SchemaError: a row breaks a rule of the schema.
     """
     if scan.defects:
         raise DefectsFoundError(database.name, scan.defects)
     found = _with_all_columns(scan.rows, database)
+    if defects := side_defects(found, database):
+        raise DefectsFoundError(database.name, defects)
     rows = assign_splits(found, database, splits)
     # A row of two splits stands twice among `rows`, its masked labels stand once in the files.
     masked = count_masked(found if splits.policy == "follow_task" else rows)
@@ -99,10 +102,9 @@ def harmonise(scan: Scan, database: Database, release: str, splits: SplitOptions
         *_valence_arousal(),
         pl.col("face_box").fill_null(pl.lit([MISSING_NUMBER] * 4, dtype=pl.Array(pl.Float32, 4))),
         pl.col("image", "split", *clips),
-        *(pl.col(f"score_{name}").fill_null(MISSING_NUMBER) for name in database.scores),
     )
     names = [column.name for column in LABEL_COLUMNS if column.name != "image_digest"]
-    labels = labels.select(*names, "image", *clips, "split", *(f"score_{name}" for name in database.scores))
+    labels = labels.select(*names, "image", *clips, "split").with_columns(unified_side_columns(rows, database))
     _refuse_duplicates(labels, database.name, ["uid", "split"] if splits.policy == "follow_task" else ["uid"])
     for _, part in labels.group_by("split", maintain_order=True):
         check_rules(part, RULES_BEFORE_IMAGES)
@@ -111,15 +113,15 @@ def harmonise(scan: Scan, database: Database, release: str, splits: SplitOptions
 
 
 def _with_all_columns(rows: pl.DataFrame, database: Database) -> pl.DataFrame:
-    optional = _OPTIONAL | {f"score_{name}": pl.Float32() for name in database.scores}
-    optional |= {"clip_frames": pl.List(pl.String)} if database.has_clips else {}
+    optional = _OPTIONAL | ({"clip_frames": pl.List(pl.String)} if database.has_clips else {})
     known = {"image", "source_file", "source_line", "split", *(f"split_{task}" for task in TASKS), *optional}
+    known |= set(given_columns(database))
     known |= (
         {f"au_{n}" for n in ACTION_UNITS}
         | {f"au_intensity_{n}" for n in ACTION_UNITS}
         | {f"votes_{n}" for n in EXPRESSIONS}
     )
-    unknown = [column for column in rows.columns if column not in known]
+    unknown = [why_unknown(column) for column in rows.columns if column not in known]
     if unknown:
         raise DataError(
             f"{database.name}: the reader gives unknown columns {', '.join(unknown)}; see ROW_COLUMNS. Please report it."

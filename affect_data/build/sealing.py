@@ -20,7 +20,6 @@ from affect_data.dataset.folder import (
 )
 from affect_data.dataset.hashing import combined_hash, content_hash, dataset_fingerprint
 from affect_data.dataset.layout import PEOPLE, Layout, origin_features
-from affect_data.dataset.schema import score_features
 from affect_data.dataset.view import LabelView
 from affect_data.dataset.writing import LABELS_PER_BATCH, labels_fingerprint, seal_group, shard_name, write_shard
 
@@ -83,9 +82,7 @@ def seal(staging: Path, layout: Layout, records: list[ShardRecord], origins: dic
             group: combined_hash(hashes, seed=group) for group, hashes in shards[split].items() if group != PEOPLE
         }
         for group, fingerprint in groups[split].items():
-            scored = group not in (*layout.pictures, *layout.groups)
-            described = score_features(group) if scored else layout.features(group)
-            seal_group(staging / split / group, names, described, fingerprint, split)
+            seal_group(staging / split / group, names, layout.features(group), fingerprint, split)
     pictures, people = (
         dataset_fingerprint({split: {name: combined_hash(shards[split][name]) for name in names} for split in shards})
         for names in (layout.pictures, (PEOPLE,))

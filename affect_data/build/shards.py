@@ -18,18 +18,16 @@ import pyarrow as pa
 from affect_data.bounds import read_json
 from affect_data.databases.base import IMAGE_MISSING, DatabaseOptions
 from affect_data.databases.clips import NO_FRAMES
-from affect_data.databases.registry import DATABASES, scores_of
+from affect_data.databases.registry import DATABASES
 from affect_data.dataset.hashing import content_hash
 from affect_data.dataset.layout import PEOPLE, PEOPLE_COLUMNS, Layout, frames_hash, shown_hash
 from affect_data.dataset.schema import (
     FRAMES,
     IMAGES,
     LABEL_COLUMNS,
-    MISSING_NUMBER,
     PICTURE,
     SCHEMA_VERSION,
     check_rules,
-    score_features,
 )
 from affect_data.dataset.writing import CLIPS_PER_BATCH, LABELS_PER_BATCH, shard_name, write_shard
 from affect_data.files import write_bytes, write_text
@@ -56,7 +54,7 @@ class ShardJob:
         index: position among the shards of the split.
         count: how many shards the split has.
         rows: label columns without `image_digest`, the database by name, `origin`, `image`, `clip_frames` where the database has clips, and
-            `score_<name>` where it has scores.
+            its side columns.
         layout: of the dataset.
         roots: folder by database name; no part of the content.
         options: recipe options by database name.
@@ -81,8 +79,8 @@ class ShardJob:
 
     @property
     def groups(self) -> tuple[str, ...]:
-        """The column groups of the dataset: pictures, labels with their side groups, and one for each score that any of its databases has."""
-        return (*self.layout.pictures, *self.layout.groups, *scores_of(self.layout.databases))
+        """The column groups of the dataset: pictures, labels with their side groups, and those of what its databases declare beside them."""
+        return (*self.layout.pictures, *self.layout.groups, *self.layout.side_groups)
 
     @property
     def has_clips(self) -> bool:
@@ -284,6 +282,7 @@ def _same_pictures(job: ShardJob, record: ShardRecord) -> bool:
 def _write(job: ShardJob, rows: pl.DataFrame, packed: Sequence[_Packed]) -> dict[str, str]:
     """Writes the shard of every column group; returns their fingerprints."""
     check_rules(rows.select(column.name for column in LABEL_COLUMNS))
+    check_rules(rows, [column.rule() for column in job.layout.declared if column.name in rows.columns])
     images = pa.table({"image": pa.array([row.image for row in packed], type=PICTURE)})
     write_shard(job.path(IMAGES), images, job.layout.features(IMAGES))
     found = {
@@ -293,15 +292,10 @@ def _write(job: ShardJob, rows: pl.DataFrame, packed: Sequence[_Packed]) -> dict
     if FRAMES in job.layout.pictures:
         write_shard(job.path(FRAMES), _frames(packed), job.layout.features(FRAMES), CLIPS_PER_BATCH)
         found[FRAMES] = frames_hash([row.digests for row in packed])
-    for group in job.layout.groups:
+    for group in (*job.layout.groups, *job.layout.side_groups):
         stored = job.layout.stored(rows, group)
         write_shard(job.path(group), stored, job.layout.features(group), LABELS_PER_BATCH)
         found[group] = content_hash(stored)
-    for score in scores_of(job.layout.databases):
-        none = pl.repeat(MISSING_NUMBER, len(rows), dtype=pl.Float32, eager=True)
-        values = pa.table({score: rows.get_column(f"score_{score}", default=none).to_arrow()})
-        write_shard(job.path(score), values, score_features(score), LABELS_PER_BATCH)
-        found[score] = content_hash(values)
     return found
 
 

@@ -33,9 +33,12 @@ class SplitConflictError(DataError):
 def task_columns(rows: pl.DataFrame, task: Task) -> list[str]:
     """The label columns of a task that a reader's rows have."""
     named = {
-        "au": [f"au_{n}" for n in ACTION_UNITS] + [f"au_intensity_{n}" for n in ACTION_UNITS],
-        "expression": ["expression", "compound_expression", *(c for c in rows.columns if c.startswith("votes_"))],
-        "va": ["valence", "arousal"],
+        "au": [*(f"{kind}_{n}" for kind in ("au", "au_intensity", "side") for n in ACTION_UNITS), "raters"],
+        "expression": [
+            *("expression", "compound_expression", "native_expression", "raters"),
+            *(c for c in rows.columns if c.startswith("votes_")),
+        ],
+        "va": ["valence", "arousal", "raters"],
     }
     return [column for column in named[task] if column in rows.columns]
 

@@ -64,7 +64,7 @@ def _roots(recipe: "DataRecipe", named: list[str], folder: Path | None) -> dict[
     refuse_unused(recipe, own)
     if folder is None:
         return own
-    # Where nothing else names a folder, it is missed below this one, and the message says what is there.
+    # A database that no other option places is looked for below --roots, so that the message says what is there.
     missed = {
         name: folder / name
         for name, options in recipe.databases.items()
@@ -80,7 +80,7 @@ def databases(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """What affectkit knows of the databases: labels, classes, licence, citation, expected layout."""
+    """Show what affectkit knows about the databases: labels, classes, licence, citation, expected layout."""
     from affect_data.databases.catalogue import catalogue, describe_database, facts
 
     if as_json:
@@ -105,7 +105,7 @@ def check(
     follow_links: FollowLinks = False,
     as_json: Json = False,
 ) -> None:
-    """Say whether the databases are whole, incomplete or broken, without writing: what was found, every loss, every defect with its line."""
+    """Check whether the databases are whole, incomplete or broken, without writing: what was found, every loss, every defect with its line."""
     from affect_data.build.check import check as run_check
     from affect_data.build.recipe import read_recipe
     from affect_data.build.verdicts import worst
@@ -196,7 +196,7 @@ def diff(
     after: Annotated[Path, typer.Argument(metavar="B", help="Another.")],
     as_json: Json = False,
 ) -> None:
-    """Say in what two datasets differ: databases, releases, options, files, rows by split; ends with 1 where they do."""
+    """Show how two datasets differ: databases, releases, options, files, rows by split; ends with 1 if they do."""
     from affect_data.build.diff import diff as run_diff
 
     found = run_diff(before, after)
@@ -215,7 +215,7 @@ def upgrade(
     dataset: Annotated[Path, typer.Argument(metavar="DATASET", help="A dataset folder that an older affectkit wrote.")],
     as_json: Json = False,
 ) -> None:
-    """Bring a dataset folder to the present format: labels are stored anew, no picture is written."""
+    """Bring a dataset folder to the current format: labels are stored again, no picture is written."""
     from affect_data.dataset.upgrade import upgrade as run_upgrade
 
     folder = run_upgrade(dataset)

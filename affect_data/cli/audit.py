@@ -34,7 +34,7 @@ def audit(
     ] = [],  # noqa: B006 - typer copies
     as_json: Json = False,
 ) -> None:
-    """Look for wrong labels and pictures; findings go to audit.parquet in the dataset. Ends with 1 when one is an error."""
+    """Look for wrong labels and pictures; findings go to audit.parquet in the dataset. Ends with 1 if one is an error."""
     from affect_data.audit.export import check_acknowledged, write_fiftyone
     from affect_data.audit.run import run_audits
     from affect_data.dataset.folder import open_dataset
@@ -125,7 +125,7 @@ def _print_report(checks: pl.DataFrame, skipped: dict[str, str], dataset: Path) 
 
 @contextmanager
 def _progress() -> Iterator[Callable[[str, int, int], None]]:
-    """A function that shows how far each step is: a line that changes on a terminal, nothing elsewhere."""
+    """Yields a function that shows the progress of each step: a changing line on a terminal, nothing elsewhere."""
     log = Console(stderr=True)
     if not log.is_terminal:
         yield lambda *_: None

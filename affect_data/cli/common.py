@@ -1,4 +1,4 @@
-"""What the commands of ``affect-data`` share: options, and how they print."""
+"""What the commands of ``affect-data`` share: options and printing."""
 
 import json
 import sys

@@ -34,7 +34,7 @@ def demo(
     imbalance: Annotated[float, typer.Option(help="Power of the expressions' frequencies; 0 all equal.")] = 1.0,
     as_json: Json = False,
 ) -> None:
-    """Write demo databases: drawn faces in the official layouts, by default of six databases, the truth apart."""
+    """Write demo databases: drawn faces in the official layouts, by default of six databases, with the truth in a file of its own."""
     from affect_data.demo.world import FACES, SHARES, TRUTH, World, write_demo
 
     shares = SHARES if databases is None else _shares(databases, SHARES)
@@ -59,7 +59,7 @@ def reveal(
     out: Annotated[Path, typer.Argument(metavar="OUT", help="A new folder.")],
     as_json: Json = False,
 ) -> None:
-    """Write the same demo faces with every label that the demo world knows, so that models can be judged on all tasks."""
+    """Write the same demo faces with every label that is known of them, so that models can be evaluated on all tasks."""
     from affect_data.demo.known_labels import reveal as run_reveal
 
     folder = run_reveal(dataset, truth, out)
@@ -72,7 +72,7 @@ def reveal(
 
 
 def _shares(text: str, usual: Mapping[str, float]) -> dict[str, float]:
-    """The databases of ``a,b=0.2``; one without a number gets its usual share, or a mean one."""
+    """The databases and shares of ``a,b=0.2``; a database without a number gets its usual share, or the mean of the usual shares."""
     from affect_data.errors import UsageError
 
     found: dict[str, float] = {}
@@ -85,7 +85,7 @@ def _shares(text: str, usual: Mapping[str, float]) -> dict[str, float]:
 
 
 def _noise(text: str, names: list[str]) -> dict[str, float]:
-    """Label noise by database, of ``0.1`` for all or ``a=0.1,b=0.2``."""
+    """Label noise by database, from ``0.1`` for all or ``a=0.1,b=0.2``."""
     if "=" not in text:
         return dict.fromkeys(names, _number("--label-noise", text, text))
     found = {}

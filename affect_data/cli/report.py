@@ -26,7 +26,7 @@ def report(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Write what is in a dataset, and what was done with it, as one HTML file that needs no script and no network."""
+    """Write a report on a dataset, and on a training run with it, as one HTML file that needs no script and no network."""
     from affect_data.dataset.folder import open_dataset
     from affect_data.report.page import write_report
 

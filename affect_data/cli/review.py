@@ -117,7 +117,7 @@ def apply(
 
 
 def undo(dataset: Dataset, as_json: Json = False) -> None:
-    """Put back the labels before the last application of decisions, byte by byte."""
+    """Restore the labels from before the last application of decisions, byte by byte."""
     from affect_data.corrections.versions import undo_version
     from affect_data.dataset.kinds.registry import stale_groups
 

@@ -18,7 +18,7 @@ BINS_SHOWN: Final = 10
 
 
 def describe_full_statistics(found: Statistics) -> str:
-    """The tables that `describe_statistics` leaves out."""
+    """The tables that `tables.describe_statistics` leaves out, as text."""
     parts = [
         _section("Subjects, and how many of them have a row with the label", found.subjects),
         _section("Labels that rows have together", found.label_combinations),
@@ -88,7 +88,7 @@ def _lift(value: float | None) -> str:
 
 
 def _plane(split: str, counts: npt.NDArray[np.int64]) -> str:
-    """The plane in `BINS_SHOWN` bins an axis, arousal upwards, valence to the right."""
+    """The plane as text, in `BINS_SHOWN` bins on each axis: arousal upwards, valence to the right."""
     size = len(counts) // BINS_SHOWN
     coarse = counts.reshape(BINS_SHOWN, size, BINS_SHOWN, size).sum(axis=(1, 3))
     centres = (np.arange(BINS_SHOWN) + 0.5) * 2 / BINS_SHOWN - 1
@@ -99,7 +99,7 @@ def _plane(split: str, counts: npt.NDArray[np.int64]) -> str:
 
 
 def describe_balance(report: BalanceReport) -> str:
-    """What a plan makes of each pool: before, as planned, and in one epoch as drawn."""
+    """The make-up of each pool as text: before balancing, as planned, and in one epoch as drawn."""
     options = ", ".join(
         f"{key}={value}" for key, value in report.plan.model_dump(mode="json").items() if value not in (None, [])
     )

@@ -11,7 +11,7 @@ from affect_data.statistics.statistics import Statistics
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Columns aligned by spaces: numbers to the right, text to the left."""
+    """A table with columns aligned by spaces: numbers to the right, text to the left."""
     cells = [[_cell(value) for value in row] for row in rows]
     widths = [max(len(line[i]) for line in [list(header), *cells]) for i in range(len(header))]
     numeric = [
@@ -42,7 +42,7 @@ def _counted(reasons: Mapping[str, int]) -> str:
 
 
 def describe_check(found: DatabaseCheck) -> str:
-    """What a check found for one database."""
+    """The result of a check of one database as text."""
     title = f"{found.database}" + (f" ({found.release})" if found.release else "")
     lines = [f"{title}: {found.headline}"]
     if found.problem:
@@ -63,7 +63,7 @@ def describe_check(found: DatabaseCheck) -> str:
 
 
 def describe_build(report: BuildReport) -> str:
-    """What a build did: rows by split, and what became of every line of every database."""
+    """The result of a build as text: rows by split, and what became of all lines of every database."""
     dataset = report.dataset
     rows = [
         [
@@ -122,7 +122,7 @@ def describe_build(report: BuildReport) -> str:
 
 
 def _decided(decisions: Mapping[str, Any]) -> str:
-    """What became of the recipe's decisions."""
+    """How many of the recipe's decisions were applied, and which did not fit."""
     misfits = decisions["misfits"]
     if not misfits:
         return f"decisions: {decisions['applied']:,} applied"
@@ -131,7 +131,7 @@ def _decided(decisions: Mapping[str, Any]) -> str:
 
 
 def build_to_json(report: BuildReport) -> dict[str, Any]:
-    """What a build did, as plain lists and dictionaries."""
+    """The result of a build as plain lists and dictionaries."""
     return {
         "dataset": str(report.dataset.path),
         "fingerprint": report.dataset.fingerprint,
@@ -148,7 +148,7 @@ def build_to_json(report: BuildReport) -> dict[str, Any]:
 
 
 def describe_statistics(found: Statistics) -> str:
-    """Counts over a dataset."""
+    """The main tables of the statistics as text."""
     parts = [
         "Rows with a label, by database and split",
         table(found.coverage.columns, found.coverage.iter_rows()),

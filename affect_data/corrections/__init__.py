@@ -1,1 +1,1 @@
-"""Decisions about labels as a plain file, the rows that they fit, and label versions that can be undone."""
+"""Decisions about labels in a plain file, the rows that they fit, and label versions that can be undone."""

@@ -1,4 +1,4 @@
-"""Decisions about labels: a plain file of one JSON object a line, which only ever grows."""
+"""Decisions about labels: a plain file with a JSON object on each line, which only ever grows."""
 
 import json
 from collections import Counter
@@ -19,13 +19,13 @@ MISTAKES_SHOWN: Final = 20
 UnitInterval = Annotated[float, Field(ge=-1.0, le=1.0, allow_inf_nan=False)]
 Intensity = Annotated[float, Field(ge=0.0, le=5.0, allow_inf_nan=False)]
 Field_ = tuple[str, int]
-"""One label of a row: the column and, for action units, the number; else 0."""
+"""A label of a row: its column, and the number of the action unit (0 for other labels)."""
 
 _OF_ROWS: Final = ("expression", "compound_expression", "va")
 
 
 class Labels(BaseModel):
-    """Some labels of a face. What is not given is not meant; None is "no label".
+    """Some labels of a face. Fields that are not given are left open; None means "no label".
 
     Attributes:
         expression: class name.
@@ -66,7 +66,7 @@ class Labels(BaseModel):
         return units
 
     def fields(self) -> dict[Field_, Any]:
-        """The labels that are given, one entry each."""
+        """The given labels, one entry each."""
         given: dict[Field_, Any] = {
             (name, 0): getattr(self, name) for name in _OF_ROWS if name in self.model_fields_set
         }
@@ -76,7 +76,7 @@ class Labels(BaseModel):
 
     @classmethod
     def of_fields(cls, fields: dict[Field_, Any]) -> Self:
-        """The inverse of `fields`."""
+        """The labels that `fields` listed."""
         given: dict[str, Any] = {}
         for (name, number), value in fields.items():
             if name in _OF_ROWS:
@@ -87,7 +87,7 @@ class Labels(BaseModel):
 
 
 class Decision(BaseModel):
-    """What somebody decided about one face.
+    """A person's decision about one face.
 
     Attributes:
         id: unique.
@@ -95,14 +95,14 @@ class Decision(BaseModel):
         split: of the row.
         image_digest: sha256 of the image bytes.
         face: number within the picture.
-        database: name.
-        dataset: fingerprint of the dataset at which it was decided.
+        database: name of the database.
+        dataset: fingerprint of the dataset that the reviewer saw.
         action: ``keep``: the labels are right; ``correct`` and ``mask``: `old` becomes `new`; ``skip``: undecided; ``undo``: takes back `undoes`.
-        old: the labels before, exactly those that `new` names.
+        old: the labels before, the same fields as in `new`.
         new: the labels after.
-        who: reviewer.
+        who: the reviewer.
         when: ISO time.
-        why: the findings, and what the reviewer noted.
+        why: the findings, and the reviewer's note.
         undoes: id of an earlier decision.
     """
 
@@ -146,7 +146,7 @@ class Decision(BaseModel):
 
     @property
     def changes_labels(self) -> bool:
-        """Whether it is a correction or a mask."""
+        """Whether the decision is a correction or a mask."""
         return self.action in ("correct", "mask")
 
     def to_line(self) -> str:
@@ -155,7 +155,7 @@ class Decision(BaseModel):
 
 
 class DecisionsError(DataError):
-    """A file of decisions with lines that are none; the message lists them all."""
+    """A file of decisions with lines that are no decisions; the message lists them."""
 
     def __init__(self, path: Path | str, mistakes: Sequence[tuple[int, str]]) -> None:
         self.mistakes = tuple(mistakes)
@@ -168,15 +168,15 @@ class DecisionsError(DataError):
 
 
 def parse_decisions(text: str, path: Path | str, known: Iterable[str] = ()) -> list[Decision]:
-    """The decisions of lines of text, in order.
+    """The decisions in lines of text, in order.
 
     Args:
         text: lines of a file.
         path: names the file in errors.
-        known: ids of decisions that stand before the text.
+        known: ids of earlier decisions in the same file.
 
     Raises:
-        DecisionsError: a line is no decision, repeats an id, or undoes what is not there.
+        DecisionsError: a line is no decision, repeats an id, or undoes an unknown decision.
     """
     decisions: list[Decision] = []
     mistakes: list[tuple[int, str]] = []
@@ -208,7 +208,7 @@ def read_decisions(path: Path) -> list[Decision]:
 
     Raises:
         UsageError: there is no such file.
-        DecisionsError: see `parse_decisions`.
+        DecisionsError: a line is no decision, repeats an id, or undoes an unknown decision.
     """
     try:
         return parse_decisions(read_lines_file(path, f"'{path}'").decode("utf-8"), path)
@@ -221,7 +221,7 @@ def read_decisions(path: Path) -> list[Decision]:
 
 
 def in_force(decisions: Sequence[Decision]) -> list[Decision]:
-    """The decisions that were not taken back, in order, without the undos."""
+    """The decisions that were not taken back, in order, without the decisions to undo."""
     # An undo that is itself undone leaves its decision in force.
     taken_back: set[str] = set()
     for decision in reversed(decisions):
@@ -239,10 +239,10 @@ class DecisionFile:
     """A file of decisions that several processes may add to.
 
     Args:
-        path: the file; made when the first decision is added.
+        path: the file; created with the first decision.
 
     Raises:
-        DecisionsError: it holds lines that are no decisions.
+        DecisionsError: the file has lines that are no decisions.
     """
 
     def __init__(self, path: Path) -> None:
@@ -255,7 +255,7 @@ class DecisionFile:
             self.refresh()
 
     def refresh(self) -> list[Decision]:
-        """Reads what other processes have added; returns those decisions."""
+        """The decisions that other processes have added since, which are read now."""
         if not self.path.exists() or self.path.stat().st_size <= self._read_to:
             return []
         with self.path.open("rb") as source:
@@ -269,14 +269,14 @@ class DecisionFile:
         return added
 
     def append(self, decisions: Sequence[Decision]) -> None:
-        """Adds decisions; they are on the disk when it returns."""
+        """Adds decisions to the file; on return they are on the disk."""
         data = "".join(decision.to_line() for decision in decisions).encode()
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with locked_file(self.path, "ab") as sink:
             sink.write(data)
 
     def _mend_end(self) -> None:
-        """Removes a last line that a crash has cut short: nobody was told that it was saved; ends a whole one."""
+        """Removes a last line that a crash has cut short (nobody was told that it was saved); completes a whole one with its line end."""
         with locked_file(self.path, "r+b") as file:
             data = file.read()
             start = data.rfind(b"\n") + 1

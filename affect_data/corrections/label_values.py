@@ -1,4 +1,4 @@
-"""Labels of rows as a person reads them, out of Arrow tables and back into them."""
+"""Labels of rows as people read them, from Arrow tables and back into them."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -24,7 +24,7 @@ def number_of(value: float) -> float:
 
 
 def labels_of(row: Mapping[str, Any]) -> Labels:
-    """The labels of a row: all of them, the missing ones as None.
+    """All labels of a row; missing ones are None.
 
     Args:
         row: label columns by name, lists for action units.
@@ -47,11 +47,11 @@ def labels_of(row: Mapping[str, Any]) -> Labels:
 
 
 def change_rows(table: pa.Table, changes: Mapping[int, Mapping[Field_, Any]]) -> pa.Table:
-    """A labels table with other labels in some rows.
+    """A table of labels, changed in some rows.
 
     Args:
         table: label columns of the schema.
-        changes: new label by field, None to mask it, by row.
+        changes: by row, the new label by field; None masks it.
     """
     columns = {name: _array(table.column(name)) for name in CHANGEABLE}
     for row, fields in changes.items():

@@ -1,4 +1,4 @@
-"""Which rows decisions are about, and whether they still fit: rows are found by database, picture and face, never by a name alone."""
+"""The rows that decisions are about, and whether the decisions still fit. Rows are found by database, picture and face, never by a name alone."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -31,7 +31,7 @@ class LabelShard:
 
     Attributes:
         split: of the dataset.
-        files: its Arrow file by column group.
+        files: the shard's Arrow files by column group.
         view: of the dataset.
     """
 
@@ -40,14 +40,14 @@ class LabelShard:
     view: LabelView
 
     def read(self, columns: Sequence[str] = LABEL_NAMES) -> pa.Table:
-        """Its rows, with columns of the schema."""
+        """The rows of the shard, with columns of the schema."""
         return self.view.table(self._stored(), columns)
 
     def changed(self, labels: pa.Table) -> dict[str, pa.Table]:
-        """The column groups that differ with other labels, as they are stored then.
+        """The column groups that new labels change, in the form in which they are stored.
 
         Args:
-            labels: as `read` gives them.
+            labels: the new labels, in the form that `read` gives.
         """
         rows = pl.from_arrow(labels)
         assert isinstance(rows, pl.DataFrame)
@@ -58,7 +58,7 @@ class LabelShard:
         }
 
     def write(self, group: str, stored: pa.Table, path: Path) -> str:
-        """Writes a column group of its rows to a file; returns the fingerprint."""
+        """The fingerprint of a column group of the shard, which is written to a file."""
         write_shard(path, stored, self.view.layout.features(group), LABELS_PER_BATCH)
         return content_hash(stored)
 
@@ -71,11 +71,11 @@ class LabelShard:
 
 @dataclass(frozen=True)
 class Change:
-    """What a decision does to one row.
+    """The effect of a decision on one row.
 
     Attributes:
         decision: the decision.
-        uid: of the row, which may differ from the decision's.
+        uid: of the row; it may differ from that of the decision.
         split: of the row.
         shard: position among all shards.
         row: position in the shard.
@@ -102,13 +102,13 @@ class Misfit:
 
 @dataclass
 class Matching:
-    """What decisions do to labels.
+    """The effect of decisions on the labels of a dataset.
 
     Attributes:
         changes: in the order of the decisions.
-        already: decisions whose labels stand in the rows.
+        already: how many decisions are already in the labels.
         misfits: decisions that cannot be applied.
-        foreign: decisions that change labels and were made at another state of the labels, or at another dataset.
+        foreign: how many decisions that change labels were made on another state of the labels, or on another dataset.
     """
 
     changes: list[Change] = field(default_factory=list)
@@ -141,13 +141,13 @@ class _Place:
 def match(
     shards: Sequence[LabelShard], databases: Sequence[str], decisions: Sequence[Decision], fingerprint: str = ""
 ) -> Matching:
-    """What decisions do to the labels of a dataset.
+    """The effect of decisions on the labels of a dataset.
 
     Args:
-        shards: all of them.
+        shards: all label shards.
         databases: names of the dataset's databases.
-        decisions: as the file has them.
-        fingerprint: of the dataset, where it has one already.
+        decisions: all decisions of the file, in order.
+        fingerprint: of the dataset, if it has one already.
     """
     wanted = [decision for decision in in_force(decisions) if decision.changes_labels]
     found = Matching(foreign=sum(decision.dataset != fingerprint for decision in wanted))
@@ -178,7 +178,7 @@ def match(
 def _find(
     shards: Sequence[LabelShard], databases: Sequence[str], decisions: Sequence[Decision]
 ) -> tuple[dict[tuple[str, str, int], list[_Place]], set[str]]:
-    """Rows by database, digest and face for the decisions' pictures, and those of the decisions' uids that exist."""
+    """Rows of the decisions' pictures by database, digest and face; and which of the decisions' uids exist."""
     digests = pl.Series([decision.image_digest for decision in decisions]).unique()
     names = pl.Series([decision.uid for decision in decisions]).unique()
     places: dict[tuple[str, str, int], list[_Place]] = {}
@@ -196,7 +196,7 @@ def _find(
 
 
 def _no_place(layout: Layout, decision: Decision) -> str:
-    """Why a dataset cannot hold the labels that a decision gives; empty where it can."""
+    """Why a dataset cannot hold the labels of a decision; empty if it can."""
     for (name, number), value in decision.new.fields().items():
         if value is not None and not layout.holds(name, number, value):
             return WHOLE_STEPS if layout.holds(name, number, 0) else NO_PLACE
@@ -215,8 +215,8 @@ def _place_of(decision: Decision, places: list[_Place], uids: set[str]) -> _Plac
 
 
 def _follow(found: Matching, place: _Place, chain: list[Decision], labels: dict[Field_, Any]) -> None:
-    """Adds what the decisions about one row do: each must start from the labels that the one before has left."""
-    # After a first misfit, the decisions that build on it do not fit either.
+    """Adds the effect of the decisions about one row; each must start from the labels that the one before has left."""
+    # After a misfit, the decisions that build on it do not fit either.
     while True:
         done, stuck = _walk(chain, labels)
         if stuck is None:
@@ -233,7 +233,7 @@ def _follow(found: Matching, place: _Place, chain: list[Decision], labels: dict[
 
 
 def _walk(chain: list[Decision], labels: dict[Field_, Any]) -> tuple[set[tuple[str, Field_]], Decision | None]:
-    """The fields of decisions that stand in the row already, and the first decision that does not fit."""
+    """The fields of decisions that are already in the row, and the first decision that does not fit."""
     done: set[tuple[str, Field_]] = set()
     steps: dict[Field_, list[Decision]] = {}
     for decision in chain:
@@ -256,7 +256,7 @@ def _walk(chain: list[Decision], labels: dict[Field_, Any]) -> tuple[set[tuple[s
 
 
 def changed_shards(shards: Sequence[LabelShard], changes: Sequence[Change]) -> Iterator[tuple[int, pa.Table]]:
-    """The shards that changes touch, by position, with the new labels; held against the rules of the schema.
+    """The changed shards, by position, with their new labels, checked against the rules of the schema.
 
     Raises:
         SchemaError: a row breaks a rule.
@@ -278,16 +278,16 @@ def correct(
     decisions: Sequence[Decision],
     before_writing: Callable[[int], None],
 ) -> tuple[dict[str, Any], dict[int, dict[str, str]]]:
-    """Applies the decisions that fit to label files of a dataset in the making.
+    """Applies the decisions that fit to the label files of a dataset that is being built.
 
     Args:
-        shards: all of them; those that change are written anew.
+        shards: all label shards; the changed ones are written again.
         databases: names of the dataset's databases.
-        decisions: as the file has them.
+        decisions: all decisions of the file, in order.
         before_writing: called with the position of a shard before it is written.
 
     Returns:
-        `Matching.summary`, and the new fingerprints of the shards that were written, by column group, by position.
+        `Matching.summary`; and by position of each shard that was written, its new fingerprints by column group.
 
     Raises:
         SchemaError: the new labels break a rule of the schema.

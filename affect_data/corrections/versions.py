@@ -1,4 +1,4 @@
-"""Label versions: decisions become new labels, the labels before stay beside them, and undoing puts their bytes back.
+"""Label versions: decisions become new labels, the earlier labels stay beside them, and undoing restores their bytes.
 
 ::
 
@@ -10,8 +10,8 @@
         changes.parquet                  who, when, why, old value, new value
         decisions.jsonl                  the file of decisions
 
-A version is whole before the manifest names its labels: the labels before are second names of the same files. What a killed command left is taken
-away, or taken to its end, by the next one, and the dataset can be read at every moment between.
+A version is complete before the manifest names its labels; the labels before are second names (hard links) of the same files. The next command
+removes or completes what a killed command left, and the dataset can be read at every moment in between.
 """
 
 import hashlib
@@ -64,14 +64,14 @@ class MisfitsError(DataError):
 
 @dataclass(frozen=True)
 class AppliedReport:
-    """What applying decisions did.
+    """The result of applying decisions.
 
     Attributes:
-        dataset: with the new labels.
-        version: of its labels; 0 are those of the build.
-        matching: what fitted.
-        actions: decisions in force, by action.
-        stale: the command that makes each stale column group again, by group.
+        dataset: the dataset with the new labels.
+        version: of its labels; 0 for those of the build.
+        matching: which decisions fitted.
+        actions: number of decisions in force, by action.
+        stale: for each stale column group, the command that makes it again.
     """
 
     dataset: DatasetFolder
@@ -81,7 +81,7 @@ class AppliedReport:
     stale: Mapping[str, str]
 
     def to_json(self) -> dict[str, Any]:
-        """The same as plain values."""
+        """The report as plain values."""
         return {
             "dataset": str(self.dataset.path),
             "version": self.version,
@@ -94,7 +94,7 @@ class AppliedReport:
 
 
 def version_of(manifest: Manifest) -> int:
-    """Number of the labels in force; 0 are those of the build."""
+    """The version of the labels in force; 0 for those of the build."""
     return int(manifest.provenance.get(LABELS, {}).get("version", 0))
 
 
@@ -115,14 +115,14 @@ def decision_files(folder: DatasetFolder) -> list[Path]:
 
 
 def apply_decisions(path: Path | str, decisions_file: Path, *, fitting: bool = False) -> AppliedReport:
-    """Writes the labels that decisions give as a new version; all decisions, or none.
+    """The result of writing decisions into a new version of the labels; all decisions are applied, or none.
 
-    Only the files of labels that change are written; applying the same file again changes nothing.
+    Only label files that change are written. Applying the same file again changes nothing.
 
     Args:
         path: dataset folder.
         decisions_file: as `affect-data review` writes it.
-        fitting: whether decisions that do not fit are left out, instead of all.
+        fitting: whether decisions that do not fit are left out; otherwise they are an error.
 
     Raises:
         DecisionsError: a line is no decision.
@@ -152,12 +152,12 @@ def apply_decisions(path: Path | str, decisions_file: Path, *, fitting: bool = F
 
 
 def undo_version(path: Path | str) -> tuple[DatasetFolder, int]:
-    """Puts the labels before the last application of decisions back, byte by byte.
+    """Restores the labels from before the last application of decisions, byte by byte.
 
-    Where the last one was killed after it had put them back, only its end is done: an undo that is started again undoes nothing more.
+    If an earlier undo was killed after it had restored them, it is only completed: starting an undo again does not undo more.
 
     Returns:
-        The dataset, and the number of the labels that are in force now.
+        The dataset, and the version of the labels that are now in force.
 
     Raises:
         DataError: no decisions were applied.
@@ -196,7 +196,7 @@ def undo_version(path: Path | str) -> tuple[DatasetFolder, int]:
 
 
 def read_changes(folder: DatasetFolder) -> pl.DataFrame:
-    """Every label that decisions have changed: `version` and `CHANGE_COLUMNS`, oldest first; old and new as JSON."""
+    """A row for every label that decisions have changed: `version` and `CHANGE_COLUMNS`, oldest first; old and new are JSON."""
     parts = [pl.DataFrame(schema={"version": pl.Int32, **CHANGE_COLUMNS})]
     for version in range(1, version_of(folder.manifest) + 1):
         changes = pl.read_parquet(_folder(folder, version) / CHANGES)
@@ -205,14 +205,14 @@ def read_changes(folder: DatasetFolder) -> pl.DataFrame:
 
 
 def settle(folder: DatasetFolder) -> None:
-    """Takes what a killed `apply_decisions` or `undo_version` left to its end, or away: what the manifest names decides."""
+    """Completes or removes what a killed `apply_decisions` or `undo_version` left, as the manifest decides."""
     settle_groups(folder.path, folder.manifest)
     root = folder.path / VERSIONS
     if not root.is_dir():
         return
     for kept in sorted(root.iterdir()):
         if not kept.name.isdigit() or int(kept.name) > version_of(folder.manifest):
-            # The mark goes last: see `_is_undone`.
+            # The mark is removed last, so that `_is_undone` still tells after another kill.
             for part in sorted(kept.iterdir(), key=lambda part: part.name == UNDONE):
                 shutil.rmtree(part) if part.is_dir() else part.unlink()
             kept.rmdir()
@@ -221,7 +221,7 @@ def settle(folder: DatasetFolder) -> None:
 
 
 def _is_undone(kept: Path) -> bool:
-    """Whether a version is one that an undo has left, and was killed before it had removed all of it."""
+    """Whether an undo of this version was killed before it had removed all of it."""
     return kept.is_dir() and ((kept / UNDONE).is_file() or not any(kept.iterdir()))
 
 
@@ -272,7 +272,7 @@ def _write_version(
 
 
 def _stage(folder: DatasetFolder, shards: list[LabelShard], changes: list[Change]) -> dict[str, dict[str, list[str]]]:
-    """Writes the new labels of the splits that change beside the old ones; returns the fingerprints of their shards by split and column group."""
+    """The fingerprints of the shards of all changed splits, by split and column group; the new labels are written beside the old ones."""
     rewritten = {number: shards[number].changed(table) for number, table in changed_shards(shards, changes)}
     found: dict[str, dict[str, list[str]]] = {}
     for split in sorted({change.split for change in changes}):
@@ -297,7 +297,7 @@ def _stage(folder: DatasetFolder, shards: list[LabelShard], changes: list[Change
 def _stage_group(
     folder: DatasetFolder, split: str, group: str, shards: Sequence[LabelShard], changed: Mapping[int, pa.Table]
 ) -> list[str]:
-    """Writes a column group beside the old one, with second names of the files that stay; returns the fingerprints of its shards."""
+    """The fingerprints of a column group's shards; the group is written beside the old one, with hard links to the files that stay."""
     place = staged_group(folder.path / split / group)
     hashes = list(folder.manifest.shards[split][group])
     for index, shard in enumerate(shards):

@@ -45,6 +45,11 @@ expression                   str: a name of `vocabulary.EXPRESSIONS`
 compound_expression          str: a name of `vocabulary.COMPOUND_EXPRESSIONS`
 votes_<expression>           float: share of the annotators
 valence, arousal             float in [-1, 1]
+age, age_band, sex, ethnicity   float, str, str, str: what `Database.people` declares
+side_<number>                str: one of `vocabulary.SIDES`, for the action units of `Database.action_unit_sides`
+native_expression            str: one of `Database.native_expressions`
+raters                       pl.List(pl.Struct) of `rater` (str) and what `Database.rater_labels` declares: expression, valence, arousal, au_<number>
+timestamp                    float: seconds, where `Database.has_timestamps`
 score_<name>                 float: one of `Database.scores`
 au_masked, expression_masked, va_masked     str: why a label that stands in the files is not used (counted by reason)
 """
@@ -168,6 +173,16 @@ class Database(ABC):
     """Whether labels hold for whole clips: see `databases.clips.ClipDatabase`."""
     annotators: ClassVar[int | None] = None
     """How many people voted on the expression of every face, where that number is known and the same for all."""
+    people: ClassVar[Mapping[str, tuple[str, ...]]] = MappingProxyType({})
+    """What the files say of people: ``age`` (in years, no words), and the database's own words for ``age_band``, ``sex`` and ``ethnicity``."""
+    action_unit_sides: ClassVar[tuple[int, ...]] = ()
+    """AUs for which the files say on which side of the face they are."""
+    native_expressions: ClassVar[tuple[str, ...]] = ()
+    """The database's own classes in its own words, where it has some that are lost among `expressions`."""
+    rater_labels: ClassVar[tuple[Task, ...]] = ()
+    """What the files say of each annotator alone."""
+    has_timestamps: ClassVar[bool] = False
+    """Whether the files count in time, besides or instead of frames."""
     scores: ClassVar[Mapping[str, str]] = MappingProxyType({})
     """What the files say of a face beyond the schema, a number each: its name and what it means. A dataset has it as a column group of that name."""
     valence_arousal: ClassVar[str] = ""

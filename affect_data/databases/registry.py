@@ -1,7 +1,5 @@
 """The databases that affectkit reads, by name. Adding one takes its module, a generator in `affect_data.demo`, and one line here."""
 
-from collections.abc import Iterable
-
 from affect_data.databases.afew_va import AfewVa
 from affect_data.databases.affectnet.reader import AffectNet
 from affect_data.databases.affwild2.reader import AffWild2
@@ -62,8 +60,3 @@ def database_named(name: str) -> type[Database]:
     if name not in DATABASES:
         raise UnknownNameError("database", name, DATABASES)
     return DATABASES[name]
-
-
-def scores_of(names: Iterable[str]) -> tuple[str, ...]:
-    """Names of the scores that at least one of the named databases has, alphabetical; see `Database.scores`."""
-    return tuple(sorted({score for name in names for score in database_named(name).scores}))

@@ -29,7 +29,7 @@ from affect_data.bounds import read_json
 from affect_data.databases.base import SPLITS
 from affect_data.dataset.hashing import dataset_fingerprint
 from affect_data.dataset.kinds.soft_labels import SOFT_LABELS
-from affect_data.dataset.layout import Layout, group_of, stored_columns
+from affect_data.dataset.layout import ORIGIN_COLUMNS, Layout, group_of, stored_columns
 from affect_data.dataset.schema import IMAGES, LABEL_COLUMNS, LABELS, SCHEMA_VERSION
 from affect_data.dataset.view import LabelView
 from affect_data.errors import DataError, NotADatasetError, UnknownNameError
@@ -194,14 +194,34 @@ class DatasetFolder:
         """How stored labels become columns of the schema."""
         return LabelView(self.manifest.layout, _Origins(self))
 
-    def labels(self, split: str, columns: Sequence[str] = LABEL_NAMES) -> pl.DataFrame:
+    def labels(self, split: str, columns: Sequence[str] = LABEL_NAMES, side: Sequence[str] = ()) -> pl.DataFrame:
         """The labels of a split as a polars frame with columns of the schema: `database` by name, tracks, people and files as text.
 
         Args:
             split: its name.
             columns: of the schema, in this order.
+            side: side groups that databases declare, such as ``people``, whose columns follow; classes are in the database's own words.
+
+        Raises:
+            UnknownNameError: the dataset has no such split or side group.
         """
-        return self.view.frame(self.stored_labels(split, columns), columns)
+        labels = self.view.frame(self.stored_labels(split, columns), columns)
+        for group in side:
+            if group not in self.manifest.layout.side_groups:
+                raise UnknownNameError(f"side group of '{self.path}'", group, self.manifest.layout.side_groups)
+            labels = labels.hstack(self.view.side(self.load(split, [group]).data.table, group))
+        return labels
+
+    def origin(self, row: Mapping[str, Any]) -> dict[str, str]:
+        """Where a row comes from, as text: database, release, subject, track, source_file.
+
+        Args:
+            row: of `load_dataset`, or anything else with the stored `database` (a code, or the name) and `origin`.
+        """
+        database = row["database"]
+        name = database if isinstance(database, str) else self.manifest.databases[int(database)]
+        texts = self.view.origins[name].slice(int(row["origin"]), 1).to_pylist()[0]
+        return {"database": name, **{column: texts[column] for column in ORIGIN_COLUMNS}}
 
     def codes(self, split: str, column: str) -> npt.NDArray[np.int64]:
         """A number for every different text of a column within its database, int64 [rows], as they come; -1 where it is empty.
@@ -292,23 +312,25 @@ class _Origins(Mapping[str, pa.Table]):
         return len(self._folder.manifest.origins)
 
 
-def load_dataset(path: Path | str, split: str, soft_labels: Sequence[str] = ()) -> "Dataset":
-    """One split of a built dataset as one Hugging Face dataset: labels, images, and the logits of the named teachers.
+def load_dataset(path: Path | str, split: str, soft_labels: Sequence[str] = (), side: Sequence[str] = ()) -> "Dataset":
+    """One split of a built dataset as one Hugging Face dataset: labels, images, the logits of the named teachers, and side groups.
 
-    The columns are those that the folder stores (docs/format.md); `DatasetFolder.labels` gives those of the schema, people and videos as text.
+    The columns are those that the folder stores (docs/format.md). `DatasetFolder.labels` gives those of the schema, people and videos as text;
+    `DatasetFolder.origin` gives these texts for one row, and `action_unit` an action unit of it.
 
     Args:
         path: dataset folder.
         split: ``train``, ``validation`` or ``test``.
         soft_labels: names of teachers; each adds the columns ``soft.<name>.<head>``.
+        side: side groups that databases declare, such as ``people`` or ``pspi``.
 
     Raises:
         NotADatasetError: the folder is no finished dataset.
-        UnknownNameError: it has no such split or teacher.
+        UnknownNameError: it has no such split, teacher or group.
     """
     folder = open_dataset(path)
     layout = folder.manifest.layout
-    return folder.load(split, [*layout.groups, *layout.pictures, *map(SOFT_LABELS.group, soft_labels)])
+    return folder.load(split, [*layout.groups, *layout.pictures, *side, *map(SOFT_LABELS.group, soft_labels)])
 
 
 def staged_group(place: Path) -> Path:

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, model_validator
 
 from affect_data.dataset.hashing import combined_hash, content_hash
 from affect_data.dataset.schema import COLUMNS_BY_NAME, FRAMES, IMAGES, LABELS
+from affect_data.dataset.side.groups import SideColumn, declared_columns
 from affect_data.vocabulary import (
     ACTION_UNIT_SLOTS,
     ACTION_UNITS,
@@ -22,6 +23,7 @@ from affect_data.vocabulary import (
     EXPRESSIONS,
     FRAME_SCOPE,
     LABEL_SCOPES,
+    unit_name,
 )
 
 if TYPE_CHECKING:
@@ -35,7 +37,8 @@ COMPOUND: Final = "compound"
 ORIGIN_COLUMNS: Final = ("release", "subject", "track", "source_file")
 """What rows of one origin share, as text."""
 
-PEOPLE: Final = "people"
+PEOPLE: Final = "who is where"
+"""Among fingerprints of column groups, that of `PEOPLE_COLUMNS`; no group can have this name."""
 PEOPLE_COLUMNS: Final = ("database", "subject", "track", "frame", "face")
 """What says whose face a row shows, and in which video."""
 
@@ -61,6 +64,7 @@ class Layout(BaseModel):
         boxes: whether some row has a face box, and whether all boxes are whole pixels.
         side: the side groups of labels.
         clips: whether some database labels whole clips.
+        declared: the columns of the other side groups, which databases declare, group by group.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -72,6 +76,7 @@ class Layout(BaseModel):
     boxes: Literal["none", "whole", "exact"] = "none"
     side: tuple[Literal["votes", "compound"], ...] = ()
     clips: bool = False
+    declared: tuple[SideColumn, ...] = ()
 
     @model_validator(mode="after")
     def _is_in_order(self) -> Self:
@@ -105,6 +110,7 @@ class Layout(BaseModel):
             boxes="exact" if "exact" in boxes else "whole" if "whole" in boxes else "none",
             side=tuple(name for name, has in sides.items() if has),
             clips=any(database.has_clips for database in merged),
+            declared=declared_columns(merged),
         )
 
     @property
@@ -117,11 +123,20 @@ class Layout(BaseModel):
         """The column groups of pictures: one a row, and the frames of clips."""
         return (IMAGES, FRAMES) if self.clips else (IMAGES,)
 
+    @property
+    def side_groups(self) -> tuple[str, ...]:
+        """The column groups of what databases declare beside the labels; no decision changes them."""
+        return tuple(dict.fromkeys(column.group for column in self.declared))
+
+    def columns_of(self, group: str) -> tuple[SideColumn, ...]:
+        """The columns of one of `side_groups`."""
+        return tuple(column for column in self.declared if column.group == group)
+
     def features(self, group: str) -> "Features":
         """The Hugging Face features of a column group.
 
         Args:
-            group: one of `pictures`, `LABELS` or one of `side`.
+            group: one of `pictures`, `LABELS`, or one of `side` or of `side_groups`.
         """
         from datasets import ClassLabel, Features, Image, List, Value
 
@@ -134,6 +149,8 @@ class Layout(BaseModel):
         if group == COMPOUND:
             classes = ClassLabel(names=list(COMPOUND_EXPRESSIONS))
             return Features({"compound_expression": classes, "compound_expression_mask": Value("bool")})
+        if columns := self.columns_of(group):
+            return Features({name: kind for column in columns for name, kind in column.features().items()})
         described: dict[str, object] = {
             "uid": Value("string"),
             "database": ClassLabel(names=list(self.databases)),
@@ -183,7 +200,8 @@ class Layout(BaseModel):
 
         Args:
             rows: the columns of the schema with `database` by name or by code, and `origin`; action units as arrays over the slots of the vocabulary.
-            group: `LABELS` or one of `side`.
+                What is declared is in the unified form of `affect_data.dataset.side.base`; a column that is not there has no value.
+            group: `LABELS`, or one of `side` or of `side_groups`.
 
         Raises:
             ValueError: a row has a label, a step or a box that the layout has no place for.
@@ -191,6 +209,12 @@ class Layout(BaseModel):
         if group == LABELS:
             self._check_absent(rows)
         schema = self.features(group).arrow_schema
+        if columns := self.columns_of(group):
+            unified = {column: rows.get_column(column.name, default=column.absent(len(rows))) for column in columns}
+            arrays = {
+                name: array for column, values in unified.items() for name, array in column.stored(values).items()
+            }
+            return pa.table(arrays).select(schema.names).cast(schema)
         return pa.table([self._column(rows, field) for field in schema], schema=schema)
 
     def _check_absent(self, rows: pl.DataFrame) -> None:
@@ -266,11 +290,6 @@ def units_named_in(masks: pl.Series) -> set[int]:
     """
     labelled = np.flatnonzero(masks.to_numpy().any(axis=0)) if len(masks) else ()
     return {ACTION_UNITS[slot] for slot in labelled}
-
-
-def unit_name(unit: int) -> str:
-    """What an action unit is called in features, such as ``AU12``."""
-    return f"AU{unit}"
 
 
 def origins_of(rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:

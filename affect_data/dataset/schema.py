@@ -135,17 +135,6 @@ def features(group: str, databases: Sequence[str]) -> "Features":
     return Features(described)
 
 
-def score_features(score: str) -> "Features":
-    """The Hugging Face features of the column group of a score: one float32 column of its name, `MISSING_NUMBER` where a row has none.
-
-    Args:
-        score: one of the `scores` of a database.
-    """
-    from datasets import Features, Value
-
-    return Features({score: Value("float32")})
-
-
 # ---------------------------------------------------------------- rules
 
 

@@ -166,6 +166,7 @@ def _opened(path: Path, manifest: Mapping[str, Any]) -> _Old:
                 origins[str(name)] = [pl.concat(known).unique(maintain_order=True)]
     declared = Layout.of([DATABASES[name] for name in databases if name in DATABASES], ())
     boxes = {layout.boxes for layout in layouts}
+    groups = {group for own in manifest["groups"].values() for group in own}
     layout = Layout(
         databases=tuple(sorted(databases)),
         action_units=tuple(sorted(units | set(declared.action_units))),
@@ -177,6 +178,7 @@ def _opened(path: Path, manifest: Mapping[str, Any]) -> _Old:
             for name in ("votes", "compound")
             if name in {*declared.side, *(s for one in layouts for s in one.side)}
         ),
+        declared=tuple(column for column in declared.declared if column.group in groups),
     )
     tables = {
         name: parts[0] if parts else pl.DataFrame(schema=dict.fromkeys(ORIGIN_COLUMNS, pl.String))

@@ -9,9 +9,9 @@ import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 
-from affect_data.dataset.layout import MISSING_STEP, ORIGIN_COLUMNS, Layout, unit_name
+from affect_data.dataset.layout import MISSING_STEP, ORIGIN_COLUMNS, Layout
 from affect_data.dataset.schema import COLUMNS_BY_NAME, MISSING_CLASS
-from affect_data.vocabulary import ACTION_UNIT_SLOTS, ACTION_UNITS, EXPRESSIONS, FRAME_SCOPE, LABEL_SCOPES
+from affect_data.vocabulary import ACTION_UNIT_SLOTS, ACTION_UNITS, EXPRESSIONS, FRAME_SCOPE, LABEL_SCOPES, unit_name
 
 Origins = Mapping[str, pa.Table]
 """The tables of origins by database: row i has the texts of the rows with origin i."""
@@ -47,6 +47,15 @@ class LabelView:
             return frame
         names = dict(enumerate(self.layout.databases))
         return frame.with_columns(pl.col("database").replace_strict(names, return_dtype=pl.String))
+
+    def side(self, stored: pa.Table, group: str) -> pl.DataFrame:
+        """The columns of a side group that databases declare: words for classes, ``""`` where there is none, and the masks.
+
+        Args:
+            stored: has the columns of the group.
+            group: one of `Layout.side_groups`.
+        """
+        return pl.concat([column.shown(stored) for column in self.layout.columns_of(group)], how="horizontal")
 
     def codes(self, stored: pa.Table, column: str) -> npt.NDArray[np.int64]:
         """A number for every different text of a column within its database, int64 [rows], as they come; -1 where it is empty.

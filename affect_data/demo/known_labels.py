@@ -79,7 +79,7 @@ def reveal(dataset: Path, truth: Path, out: Path) -> DatasetFolder:
 
 def _layout_of_truth(layout: Layout) -> Layout:
     """The layout of the same rows with everything labelled that is drawn."""
-    known = {"action_units": tuple(sorted(DEMO_ACTION_UNITS)), "intensities": (), "side": (COMPOUND,)}
+    known = {"action_units": tuple(sorted(DEMO_ACTION_UNITS)), "intensities": (), "side": (COMPOUND,), "declared": ()}
     return layout.model_copy(update=known)
 
 

@@ -1,1 +1,1 @@
-"""What ties rows together, so that splits and folds must not tear it apart: people, videos, copies of pictures."""
+"""People, videos and copies of pictures: rows that splits and folds must not separate."""

@@ -1,4 +1,4 @@
-"""Connected components: rows that share a key, or pictures that are copies of each other, directly or by way of others."""
+"""Connected components: rows that share a key, or pictures that are copies of each other, directly or through others."""
 
 import numpy as np
 import numpy.typing as npt
@@ -11,8 +11,8 @@ def connected_components(count: int, first: Rows, second: Rows) -> Rows:
 
     Args:
         count: number of nodes.
-        first: one end of every edge.
-        second: its other end.
+        first: int64 [edges], one end of every edge.
+        second: int64 [edges], the other end.
 
     Returns:
         int64 [count]; a node without an edge is a component of its own.
@@ -25,7 +25,7 @@ def connected_components(count: int, first: Rows, second: Rows) -> Rows:
         if not apart.any():
             return root
         first, second, one, other = first[apart], second[apart], one[apart], other[apart]
-        # Roots are linked downwards only, so that no cycle can arise; then every path is shortened to its end.
+        # Roots are linked to smaller roots only, so that there is no cycle; then every path is shortened to its end.
         np.minimum.at(root, np.maximum(one, other), np.minimum(one, other))
         while True:
             shorter = root[root]
@@ -35,7 +35,7 @@ def connected_components(count: int, first: Rows, second: Rows) -> Rows:
 
 
 def edges_of_keys(keys: npt.NDArray[np.int64]) -> tuple[Rows, Rows]:
-    """Edges that join all rows of the same key, one edge fewer than rows; rows with a negative key are left alone."""
+    """Edges that join all rows with the same key, one edge fewer than rows; rows with a negative key have none."""
     rows = np.nonzero(keys >= 0)[0]
     rows = rows[np.argsort(keys[rows], kind="stable")]
     same = keys[rows[1:]] == keys[rows[:-1]]

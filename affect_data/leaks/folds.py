@@ -1,4 +1,4 @@
-"""Folds for cross-validation: disjoint by person, video and group of copies, alike in their labels; or those of the literature.
+"""Folds for cross-validation: disjoint by person, video and group of copies, with similar labels; or those of the literature.
 
 Folds are a column group ``folds.<name>`` with one column of that name: the fold of each row, or -1.
 """
@@ -27,10 +27,10 @@ MOST_FOLDS: Final = 100
 LITERATURE_FOLDS: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = MappingProxyType(
     {name: database.literature_folds for name, database in DATABASES.items() if database.literature_folds}
 )
-"""Subjects by part of the published cross-validations; fold ``i`` is the part of that position. Papers differ in which fold tests which part."""
+"""Subjects by part of the published cross-validations; fold ``i`` is the i-th part. Papers differ in which fold tests which part."""
 
 VA_LIMITS: Final = (-1 / 3, 1 / 3)
-"""Valence and arousal are stratified in the nine cells that these make."""
+"""Valence and arousal are stratified in the nine cells between these limits."""
 
 Folds = npt.NDArray[np.int8]
 Rows = npt.NDArray[np.int64]
@@ -38,14 +38,14 @@ Floats = npt.NDArray[np.float64]
 
 
 def inseparable_rows(labels: pl.DataFrame, copies: Rows | None = None) -> Rows:
-    """Rows that folds must not part: joined by a subject, a track, a picture or as copies, however far the chain goes.
+    """The unit of each row: rows that share a subject, a track, a picture or copies, directly or through others, must stay together.
 
     Args:
         labels: with `database`, `subject`, `track`, `image_digest`.
-        copies: int64 [rows], a name that a row shares with its copies alone, see `affect_data.audit.pictures.copies`.
+        copies: int64 [rows], a number that a row shares only with its copies, from `affect_data.audit.pictures.copies`.
 
     Returns:
-        int64 [rows]: the first of the rows that stay together.
+        int64 [rows], the first row of each row's unit.
     """
     families = {name: source_family(name) for name in labels["database"].unique()}
     family = pl.col("database").replace_strict(families, return_dtype=pl.String)
@@ -62,10 +62,9 @@ def inseparable_rows(labels: pl.DataFrame, copies: Rows | None = None) -> Rows:
 
 
 def strata(labels: pl.DataFrame) -> Floats:
-    """What folds are balanced in: float [rows, strata], 1 where a row has the label.
+    """The labels that folds are balanced in, float [rows, strata]: 1 where a row has the label.
 
-    The columns: every row, each expression, each action unit that is present, each cell of the valence-arousal
-    plane, each database; those that no row
+    The columns are: every row, each expression, each present action unit, each cell of the valence-arousal plane, each database. Columns that no row
     has are left out.
     """
     expression = labels["expression"].to_numpy()
@@ -88,16 +87,16 @@ def strata(labels: pl.DataFrame) -> Floats:
 
 
 def assign_folds(units: Rows, labels: Floats, count: int, seed: int = 0) -> Folds:
-    """A fold for every row, such that rows of one unit stay together and every fold has about the same share of every label.
+    """A fold for every row: rows of one unit stay together, and every fold has about the same share of every label.
 
-    Units are dealt out one by one, those with the largest share of a label first, each to the fold that it brings closest to an even share. The same
+    Units are assigned one by one, those with the largest share of a label first, each to the fold that it brings closest to an even share. The same
     arguments give the same folds.
 
     Args:
-        units: int64 [rows], the name of what must not be parted, see `inseparable_rows`.
-        labels: float [rows, strata], see `strata`.
+        units: int64 [rows], the unit of each row, from `inseparable_rows`.
+        labels: float [rows, strata], from `strata`.
         count: number of folds.
-        seed: decides among equals.
+        seed: decides among equal folds.
 
     Returns:
         int8 [rows], 0 to ``count - 1``.
@@ -119,7 +118,7 @@ def assign_folds(units: Rows, labels: Floats, count: int, seed: int = 0) -> Fold
     filled = np.zeros((count, labels.shape[1]))
     fold_of = np.zeros(size, np.int8)
     for number in order:
-        # Of all sums of squares over the folds, only the one of the chosen fold changes: by 2 filled * share + share squared.
+        # The sum of squares over all folds grows by 2 filled * share + share squared; only the first part depends on the fold.
         chosen = int(np.argmin(filled @ shares[number]))
         fold_of[number] = chosen
         filled[chosen] += shares[number]
@@ -127,11 +126,11 @@ def assign_folds(units: Rows, labels: Floats, count: int, seed: int = 0) -> Fold
 
 
 def literature_folds(labels: pl.DataFrame, database: str) -> Folds:
-    """The published folds of a database: int8 [rows], -1 for rows of other databases.
+    """The published folds of a database, int8 [rows]; -1 for rows of other databases.
 
     Raises:
         UnknownNameError: no published folds are known for the database.
-        DataError: no row is of the database, or a subject of it is in none of the folds.
+        DataError: no row is of the database, or one of its subjects is in none of the folds.
     """
     if database not in LITERATURE_FOLDS:
         raise UnknownNameError("database with literature folds", database, LITERATURE_FOLDS)
@@ -157,25 +156,25 @@ def write_folds(
     copies: Rows | None = None,
     splits: tuple[str, ...] = ("train", "validation"),
 ) -> DatasetFolder:
-    """Adds stratified folds of the rows of some splits to a dataset; the rows of the others have fold -1.
+    """The dataset with stratified folds for the rows of some splits; rows of other splits have fold -1.
 
     Args:
         folder: the dataset.
         name: the column group becomes ``folds.<name>``.
         count: number of folds.
-        seed: decides among equals.
-        copies: see `inseparable_rows`.
-        splits: whose rows are dealt out; a test split stays apart by default.
+        seed: decides among equal folds.
+        copies: as for `inseparable_rows`.
+        splits: whose rows get folds; by default a test split stays apart.
 
     Raises:
-        UsageError: folds cannot have this name; and see `assign_folds`.
-        DataError: see `assign_folds`.
+        UsageError: folds cannot have this name, or the number of folds is not in 2..100.
+        DataError: there are fewer units than folds.
     """
     FOLDS.check_name(name)
     labels = _labels(folder)
     units = inseparable_rows(labels, copies)
     used = labels["split"].is_in(list(splits)).to_numpy()
-    # Who also appears in a split that is kept apart must not be trained on.
+    # People who also appear in a split that is kept apart must not be trained on.
     apart = np.isin(units, units[~used])
     used &= ~apart
     folds = np.full(len(labels), NO_FOLD, np.int8)
@@ -194,7 +193,7 @@ def write_folds(
 
 
 def write_literature_folds(folder: DatasetFolder, database: str) -> DatasetFolder:
-    """Adds the published folds of a database as ``folds.<database>``; see `literature_folds`."""
+    """The dataset with the published folds of a database as ``folds.<database>``; raises what `literature_folds` raises."""
     labels = _labels(folder)
     folds = literature_folds(labels, database)
     provenance = FoldProvenance(

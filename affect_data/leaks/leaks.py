@@ -1,8 +1,7 @@
 """The leak guard: people, videos and copies of pictures that are in two splits.
 
-A row of one person in train and another in validation makes every figure of the validation split too good, whatever
-task the two rows are labelled for.
-So the guard looks at all tasks together, and at all databases of a source family together.
+If rows of one person are in train and in validation, every figure of the validation split is too good, whatever tasks these rows are labelled for. So
+the guard looks at all tasks together, and at all databases of a source family together.
 """
 
 import json
@@ -34,7 +33,7 @@ Policy = Literal["strict", "follow_task", "official"]
 Answer = Literal["refuse", "report"]
 
 COPIES: Final = ("picture", "group")
-"""Kinds of leaks that are copies of pictures: equal bytes, and the groups that an audit found."""
+"""Kinds of leaks that are copies of pictures: equal bytes (`picture`), and groups that an audit found (`group`)."""
 
 ANY_FAMILY: Final = "any"
 LEAKS_SHOWN: Final = 20
@@ -66,12 +65,12 @@ class LeakError(DataError):
 
 @dataclass(frozen=True)
 class Part:
-    """Rows that other parts must not share a person, a video or a picture with.
+    """Rows that must not share a person, a video or a picture with another part.
 
     Attributes:
-        name: as messages call it.
-        split: whose rows they are.
-        rows: bool [rows of the split]; None: all of them.
+        name: in messages.
+        split: that the rows are in.
+        rows: bool [rows of the split], the rows of the part; None: all of the split.
     """
 
     name: str
@@ -80,7 +79,7 @@ class Part:
 
 
 def source_family(database: str) -> str:
-    """The family of a database: databases that share pictures or people have the same one."""
+    """The family of a database; databases that share pictures or people have the same family."""
     return DATABASES[database].source_family if database in DATABASES else database
 
 
@@ -89,7 +88,7 @@ def find_leaks(labels: pl.DataFrame, copies: pl.Series | None = None) -> pl.Data
 
     Args:
         labels: rows of all splits, with `database` (by name), `split`, `subject`, `track`.
-        copies: for every row a name that it shares with its copies alone; null where it has none.
+        copies: for every row a name that it shares only with its copies; null if it has none.
 
     Returns:
         `kind` ("subject", "track", "group"), `source_family`, `key`, `splits`, `rows`; sorted.
@@ -109,12 +108,12 @@ def find_leaks(labels: pl.DataFrame, copies: pl.Series | None = None) -> pl.Data
 
 
 def guard(labels: pl.DataFrame, policy: Policy, copies: pl.Series | None = None) -> pl.DataFrame:
-    """Holds rows against leaks before they become a dataset.
+    """Refuses leaks in rows that are about to become a dataset.
 
     Args:
-        labels: see `find_leaks`.
+        labels: as for `find_leaks`.
         policy: of the recipe; under ``follow_task`` leaks are intended, and only returned.
-        copies: see `find_leaks`.
+        copies: as for `find_leaks`.
 
     Returns:
         The leaks that the policy accepts; empty under the other policies.
@@ -129,7 +128,7 @@ def guard(labels: pl.DataFrame, policy: Policy, copies: pl.Series | None = None)
 
 
 def guard_parts(parts: Sequence[pl.DataFrame], policy: Policy) -> tuple[dict[str, Any], ...]:
-    """`guard` over the rows of several databases that are about to become one dataset; returns the accepted leaks as dictionaries.
+    """The accepted leaks, as dictionaries, of the rows of several databases that are about to become one dataset.
 
     Raises:
         LeakError: there are leaks, and the policy does not accept them.
@@ -142,16 +141,16 @@ def guard_parts(parts: Sequence[pl.DataFrame], policy: Policy) -> tuple[dict[str
 
 
 def dataset_leaks(folder: DatasetFolder, parts: Sequence[Part] = ()) -> pl.DataFrame:
-    """What is in more than one part of a built dataset: subjects, tracks, pictures of equal bytes, and the groups of copies that its audit found.
+    """Subjects, tracks, pictures of equal bytes and groups of copies (found by an audit) that are in more than one part of a dataset.
 
-    Only columns of the labels are read, without starting threads of polars, so that processes may be forked afterwards.
+    Only label columns are read, and no threads of polars are started, so that processes may be forked afterwards.
 
     Args:
         folder: the dataset.
-        parts: held against each other; by default its splits.
+        parts: the parts that are compared; by default the splits.
 
     Returns:
-        As `find_leaks`, with the kind "picture" (the key is the sha256 of the bytes) besides.
+        As from `find_leaks`, and also the kind "picture", whose key is the sha256 of the bytes.
     """
     parts = parts or [Part(split, split) for split in folder.splits]
     found = stored_copies(folder)
@@ -161,19 +160,19 @@ def dataset_leaks(folder: DatasetFolder, parts: Sequence[Part] = ()) -> pl.DataF
 def guard_dataset(
     folder: DatasetFolder, *, leaks: Answer = "refuse", copies: Answer = "report", parts: Sequence[Part] = ()
 ) -> pl.DataFrame:
-    """Holds a built dataset against leaks, as before a training.
+    """Refuses leaks in a built dataset, for example before training.
 
     Args:
         folder: the dataset.
         leaks: whether subjects and tracks in two parts are refused.
-        copies: whether pictures in two parts are; official splits hold some.
-        parts: see `dataset_leaks`.
+        copies: whether pictures in two parts are refused; official splits hold some.
+        parts: as for `dataset_leaks`.
 
     Returns:
-        The leaks that are accepted, see `dataset_leaks`.
+        The accepted leaks, as from `dataset_leaks`.
 
     Raises:
-        LeakError: there are leaks that are not.
+        LeakError: there are leaks that are not accepted.
     """
     found = dataset_leaks(folder, parts)
     refused = [row for row in found.iter_rows() if (copies if row[0] in COPIES else leaks) == "refuse"]
@@ -183,7 +182,7 @@ def guard_dataset(
 
 
 def stored_copies(folder: DatasetFolder) -> dict[str, dict[str, str]]:
-    """The name that each copy found by the audit of a dataset shares with the others, by split and uid; empty where none is stored."""
+    """The group of each copy that the dataset's audit has found, by split and uid; empty if there are none."""
     path = folder.path / AUDIT
     if not path.is_file():
         return {}
@@ -235,9 +234,9 @@ def _leaks_of(parts: Mapping[str, _Keys]) -> pl.DataFrame:
 
 
 def _in_several(columns: Mapping[str, pa.ChunkedArray]) -> list[tuple[str, list[str], int]]:
-    """The values that several columns have: the value, the names of the columns, the number of rows; sorted."""
+    """The values that several columns share: value, names of the columns, number of rows; sorted."""
     named = {name: column.filter(pc.not_equal(column, "")) for name, column in columns.items()}
-    # A hash table is made of the smaller column alone.
+    # Only the smaller column becomes a hash table.
     by_size = sorted(named, key=lambda name: len(named[name]))
     shared = [
         named[large].filter(pc.is_in(named[large], value_set=pc.unique(named[small]))).unique()

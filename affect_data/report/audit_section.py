@@ -13,7 +13,7 @@ from affect_data.report.html import Markup, Section, paragraph, table
 
 
 def audits(folder: DatasetFolder) -> Section:
-    """Findings by check, and the worst of contradictions, duplicates and leakage."""
+    """The section: findings by check, and the worst contradictions, duplicates and leaks."""
     try:
         found = read_audit(folder.path)
     except NotAuditedError:

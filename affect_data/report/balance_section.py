@@ -28,7 +28,7 @@ POOL_NAMES: Final = {
 
 
 def balancing(folder: DatasetFolder) -> Section | None:
-    """Every plan before and after; None where there is none."""
+    """The section: every plan before and after; None if the dataset has no plan."""
     names = BALANCE.names(folder)
     if not names:
         return None
@@ -65,10 +65,10 @@ def _listed(value: object) -> str:
 
 
 def _members(plan: BalanceProvenance, labels: PlanLabels) -> tuple[dict[str, Bools], str]:
-    """The rows of each pool with a plane to draw, thinned ones included, and what to say where these cannot be had.
+    """The rows, thinned ones included, of each pool whose plane is drawn; and a note if they cannot be computed.
 
-    They are computed again, because weights of 0 do not tell thinned rows from rows outside. A plan of another version of affectkit may not allow
-    that: its own figures are shown all the same.
+    They are computed again, because a weight of 0 does not tell thinned rows from rows outside of the pool. With the plan of another version of
+    affectkit this may fail; its stored figures are shown all the same.
     """
     drawn = {column: pool["rows"] for column, pool in plan.pools.items() if _has_plane(column, pool)}
     if not drawn:
@@ -122,7 +122,7 @@ def _pool(
 
 
 def _measures(column: str, pool: dict[str, Any]) -> Markup:
-    """How balanced the pool is: before, as the weights say, and in the epoch that was drawn."""
+    """A table of how balanced the pool is: before, as planned, and in the epoch that was drawn."""
     stages = [pool["before"], pool["planned"], pool["realised"]]
     rows: list[list[Any]] = []
     if column in ("au", "weight") and stages[0]["action_units"]:
@@ -147,7 +147,7 @@ def _pair(prefix: str, pool: dict[str, Any], part: str, what: str) -> Markup:
     counts = [list(before.values()), [after.get(key, 0.0) for key in before]]
     unit = "Rows"
     if pool["draws"] != pool["rows"]:
-        # Counts of an epoch of another length cannot be held against the pool's.
+        # Counts of an epoch of another length cannot be compared with those of the pool: shares are shown.
         totals = (pool["before"]["rows"], pool["realised"]["rows"])
         counts = [[100 * value / total for value in values] for values, total in zip(counts, totals, strict=True)]
         unit = "Per cent of the rows"
@@ -159,7 +159,7 @@ def _pair(prefix: str, pool: dict[str, Any], part: str, what: str) -> Markup:
 def _planes(
     pool: dict[str, Any], seed: int, labels: PlanLabels, weights: Weights, members: Bools | None
 ) -> list[Markup]:
-    """The plane before and in the epoch that the plan's seed draws, shaded on one scale; the plan keeps no histogram."""
+    """The planes before balancing and in the epoch that the plan's seed draws, shaded on one scale."""
     times = np.bincount(draw(weights, pool["draws"], seed, pool["repeat_cap"]), minlength=len(labels))
     stages: list[tuple[str, str, npt.NDArray[Any]]] = [("after (one epoch)", "realised", times)]
     if members is not None:

@@ -1,4 +1,4 @@
-"""Charts as inline SVG: bars, heat maps, the valence-arousal plane, lines. Colours survive print and the common colour-blindnesses."""
+"""Charts as inline SVG: bars, heat maps, the valence-arousal plane, lines. Colours work in print and for the common kinds of colour blindness."""
 
 import math
 from collections.abc import Sequence
@@ -17,9 +17,9 @@ SERIES: Final = ("#8a94a3", "#1d5fa8", "#b4530a", "#2f7d5b")
 """Colour of each series: before balancing first, in grey."""
 
 FEW: Final = 10
-"""Labels below which a bin of a reliability curve says little: a hollow dot that no line goes through."""
+"""A bin of a reliability curve with fewer labels says little: it is a hollow dot without a line."""
 
-# Nine steps of a single hue, from paper to ink: lightness alone tells the order, in print too.
+# Nine steps of a single hue, from paper to ink: lightness alone shows the order, also in print.
 _RAMP: Final = ("#f4f7fb", "#dfe9f4", "#c3d7eb", "#9fc0df", "#74a3cf", "#4a85bb", "#2868a4", "#154c83", "#0b335c")
 
 Floats = npt.NDArray[np.floating]
@@ -41,7 +41,7 @@ class Series:
 
 
 def _svg(width: float, height: float, body: str, label: str, *, fit: bool = True) -> Markup:
-    """A drawing; `fit`: it shrinks with the window, else it is scrolled."""
+    """A drawing; with `fit` it shrinks with the window, otherwise it is scrolled."""
     kind = ' class="fit"' if fit else ""
     size = f'viewBox="0 0 {width:g} {height:g}" width="{width:g}" height="{height:g}"'
     return Markup(f'<svg{kind} {size} role="img" aria-label="{escape(label)}">{body}</svg>')
@@ -57,7 +57,7 @@ def _rectangle(x: float, y: float, width: float, height: float, colour: str, tit
 
 
 def _shade(share: float) -> str:
-    """Colour of a share in [0, 1]; the lightest is kept for zero."""
+    """The colour of a share in [0, 1]; the lightest is kept for zero."""
     return _RAMP[0] if share <= 0 else _RAMP[min(len(_RAMP) - 1, 1 + int(share * (len(_RAMP) - 1)))]
 
 
@@ -70,12 +70,12 @@ def _compact(value: float) -> str:
 
 
 def bars(labels: Sequence[str], series: Sequence[Series], title: str, width: int = 420) -> Markup:
-    """Horizontal bars, one group a label, with the value at the end of each; a legend where there are several series.
+    """Horizontal bars in a group for each label, with the value at the end of each bar; a legend if there are several series.
 
     Args:
         labels: names of the groups.
         series: of the same length as `labels`; None is drawn as a dash.
-        title: for readers who cannot see it.
+        title: for readers who cannot see the chart.
         width: in pixels.
     """
     left = min(190, 14 + max((len(label) for label in labels), default=0) * 6.4)
@@ -92,7 +92,7 @@ def bars(labels: Sequence[str], series: Sequence[Series], title: str, width: int
         body.append(_text(left - 6, y + height / 2 + 4, label, "end"))
         for number, one in enumerate(series):
             value = one.values[group]
-            # Whiskers are seen only on a lighter bar.
+            # A lighter bar, so that its whiskers can be seen.
             alone = _RAMP[4] if one.ranges else SERIES[1]
             colour = alone if len(series) == 1 else SERIES[number % len(SERIES)]
             length = 0.0 if value is None else value * scale
@@ -139,11 +139,11 @@ def heat_map(
     Args:
         rows: names.
         columns: names.
-        values: [rows, columns], NaN where there is none.
-        title: for readers who cannot see it.
-        shades: [rows, columns] in [0, 1]; as a share of the largest value without.
+        values: float [rows, columns]; NaN where there is none.
+        title: for readers who cannot see the chart.
+        shades: float [rows, columns] in [0, 1]; None: each value's share of the largest.
         cell: width and height in pixels.
-        texts: what stands in the cells; the value without.
+        texts: content of the cells; None: the values.
     """
     across, down = cell
     left = 12 + max((len(name) for name in rows), default=0) * 6.4
@@ -173,13 +173,13 @@ def heat_map(
 
 
 def plane(counts: Floats, title: str, size: int = 240, largest: float | None = None) -> Markup:
-    """The valence-arousal plane as a 2-D histogram, logarithmic shades, valence to the right and arousal upward.
+    """The valence-arousal plane as a 2-D histogram in logarithmic shades, with valence to the right and arousal upwards.
 
     Args:
-        counts: [valence bin, arousal bin] over [-1, 1] x [-1, 1].
-        title: for readers who cannot see it.
-        size: of the plane in pixels.
-        largest: the count that is darkest, for planes side by side; that of the fullest bin without.
+        counts: float [valence bin, arousal bin] over [-1, 1] x [-1, 1].
+        title: for readers who cannot see the chart.
+        size: of the plane, in pixels.
+        largest: the count with the darkest shade, for planes side by side; None: that of the fullest bin.
     """
     bins, left, top = len(counts), 30, 6
     side, darkest = size / bins, float(np.log1p(counts.max() if largest is None else largest)) if counts.size else 0.0
@@ -204,11 +204,11 @@ def plane(counts: Floats, title: str, size: int = 240, largest: float | None = N
 
 
 def lines(series: Sequence[tuple[str, Sequence[tuple[float, float]]]], title: str, across: str, up: str) -> Markup:
-    """Lines through points, with axes from the data; a legend where there are several.
+    """Lines through points, with axes from the data; a legend if there are several lines.
 
     Args:
-        series: name and points.
-        title: for readers who cannot see it.
+        series: name and points of each line.
+        title: for readers who cannot see the chart.
         across: name of the horizontal axis.
         up: name of the vertical axis.
     """
@@ -249,14 +249,14 @@ def reliability(
     axes: tuple[str, str],
     size: int = 220,
 ) -> Markup:
-    """A reliability curve: the frequency of events by their mean probability in each bin, against the diagonal, with the labels of each bin below.
+    """A reliability curve: in each bin the frequency of events by their mean probability, against the diagonal, with the number of labels below.
 
     Args:
-        probabilities: mean of each bin, None in empty ones.
-        frequencies: of each bin, None in empty ones.
+        probabilities: mean of each bin; None in empty bins.
+        frequencies: of each bin; None in empty bins.
         counts: rows of each bin.
-        title: for readers who cannot see it.
-        axes: what is given, and what happens.
+        title: for readers who cannot see the chart.
+        axes: names of the horizontal and the vertical axis.
         size: of the square in pixels.
     """
     left, top, below = 34, 16, size // 6

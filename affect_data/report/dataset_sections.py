@@ -21,7 +21,7 @@ TASK_NAMES: Final = {"au": "AU", "expression": "expression", "va": "VA", "compou
 
 
 def read_lock(folder: DatasetFolder) -> dict[str, Any]:
-    """What the dataset was made from; empty where the file is missing or broken."""
+    """The lock of the dataset, which says what it was made from; empty if the file is missing or broken."""
     try:
         loaded = read_json(folder.path / LOCK)
     except (OSError, ValueError):
@@ -30,13 +30,13 @@ def read_lock(folder: DatasetFolder) -> dict[str, Any]:
 
 
 def shortened(rows: Sequence[Sequence[Any]], header: Sequence[str], caption: str) -> list[Markup]:
-    """A table of the first lines, and how many more there are."""
+    """A table of the first lines, whose caption says how many lines there are."""
     more = f" (the first {LINES_SHOWN} of {len(rows):,})" if len(rows) > LINES_SHOWN else ""
     return [table(header, rows[:LINES_SHOWN], caption + more)]
 
 
 def merged(folder: DatasetFolder, lock: dict[str, Any]) -> Section:
-    """Databases with their releases, lines, rows and failures, and what was masked."""
+    """The section on databases with their releases, lines, rows and failures, and on masked labels."""
     found: dict[str, Any] = lock.get("databases", {})
     rows, failures, masked = [], [], []
     for name in folder.manifest.databases:
@@ -92,7 +92,7 @@ def _decisions(folder: DatasetFolder, lock: dict[str, Any]) -> list[Markup]:
 
 
 def coverage(found: Statistics) -> Section:
-    """Which rows have which labels, and what complete-case filtering would lose."""
+    """The section on which rows have which labels, and on what complete-case filtering would lose."""
     tasks = [task for task in TASK_NAMES if found.coverage[task].sum()] or ["au", "expression", "va"]
     rows = [f"{row['database']} / {row['split']}" for row in found.coverage.iter_rows(named=True)]
     counts = found.coverage.select(tasks).to_numpy().astype(np.float64)
@@ -146,7 +146,7 @@ def coverage(found: Statistics) -> Section:
 
 
 def expressions(found: Statistics) -> Section:
-    """Classes over all databases, and in each."""
+    """The section on expression classes, over all databases and in each."""
     if not found.expressions["rows"].sum():
         return Section("expressions", "Expressions", (paragraph("No row has an expression label."),))
     drawn = bars(
@@ -174,7 +174,7 @@ def expressions(found: Statistics) -> Section:
 
 
 def action_units(found: Statistics) -> Section:
-    """How often action units are labelled and present, how unevenly, and which occur together."""
+    """The section on action units: how often they are labelled and present, how unevenly, and which occur together."""
     units = found.action_units
     if not len(units):
         return Section("action-units", "Action units", (paragraph("No row has an action-unit label."),))
@@ -257,7 +257,7 @@ def _by_expression(rates: pl.DataFrame) -> list[Markup]:
 
 
 def valence_arousal(found: Statistics) -> Section:
-    """The plane of each split."""
+    """The section on valence and arousal: the plane of each split."""
     if not found.valence_arousal["rows"].sum():
         return Section("va", "Valence and arousal", (paragraph("No row has a valence-arousal label."),))
     planes = [

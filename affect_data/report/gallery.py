@@ -1,4 +1,4 @@
-"""Faces in the report: only when asked for, and only of databases that allow it or that were drawn."""
+"""Faces in the report: only on request, and only from drawn databases and those that allow it."""
 
 import base64
 from typing import Final
@@ -17,7 +17,7 @@ SIZE: Final = 96
 
 
 def faces(folder: DatasetFolder) -> Section:
-    """Some faces of each database that may be shown, evenly over its rows, and which databases may not."""
+    """The section: some faces of each database that may be shown, evenly over its rows, and the names of those that may not."""
     parts: list[Markup] = []
     refused = kept_in(folder)
     if refused:

@@ -1,4 +1,4 @@
-"""Pieces of a page. Text becomes HTML only here, and is escaped here."""
+"""Pieces of a page. Text becomes HTML only in this module, which escapes it."""
 
 import html
 import math
@@ -9,13 +9,13 @@ from typing import Any, Final
 
 NO_NUMBER: Final = "–"
 
-# With its unit or its interval.
+# A number may be followed by a per cent sign or an interval.
 _NUMBER: Final = re.compile(r"-?\d+(\.\d+)?( %| \[-?\d+\.\d+, -?\d+\.\d+\])?")
 
 
 @dataclass(frozen=True)
 class Markup:
-    """HTML that is safe to put into a page; everything else is text."""
+    """HTML that is safe to put into a page; all other values are text."""
 
     text: str
 
@@ -45,7 +45,7 @@ def percent(share: float | None) -> str:
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[Any]], caption: str = "") -> Markup:
-    """A table; columns of numbers stand to the right."""
+    """A table; columns of numbers are aligned right."""
     lines = [list(row) for row in rows]
     numeric = [
         bool(lines) and all(_is_number(row[i]) for row in lines) and any(row[i] is not None for row in lines)
@@ -88,7 +88,7 @@ def figure(drawing: Markup, caption: str) -> Markup:
 
 
 def grid(*parts: Markup) -> Markup:
-    """Parts side by side, where there is room."""
+    """Parts side by side, if there is room."""
     return Markup('<div class="grid">' + "".join(part.text for part in parts) + "</div>")
 
 
@@ -99,7 +99,7 @@ class Section:
     Attributes:
         anchor: for links.
         title: heading.
-        parts: what it consists of.
+        parts: its content, in order.
     """
 
     anchor: str

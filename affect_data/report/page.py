@@ -20,7 +20,7 @@ def report(folder: DatasetFolder, run: Path | None = None, *, with_faces: bool =
 
     Args:
         folder: the dataset.
-        run: folder of a training run whose results belong into it.
+        run: folder of a training run whose results are shown, too.
         with_faces: whether faces are shown, of databases that allow it.
 
     Raises:
@@ -59,7 +59,7 @@ def _document(folder: DatasetFolder, sections: list[Section]) -> str:
     rows = ", ".join(f"{split} {folder.rows(split):,}" for split in folder.splits)
     facts = f"{rows} rows · fingerprint {folder.fingerprint} · affectkit {version('affectkit')}"
     body = "\n".join(section.to_html(number) for number, section in enumerate(sections, start=1))
-    # Nothing is loaded and nothing runs: the policy says so to the browser.
+    # The page loads and runs nothing; this policy makes the browser enforce it.
     policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
     return (
         f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'

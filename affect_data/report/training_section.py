@@ -33,7 +33,7 @@ class NotARunError(DataError):
 
 
 def training(folder: DatasetFolder, run: Path) -> Section:
-    """Metrics of a run on the splits that it was evaluated on, and the course of its training.
+    """The section on a run: its metrics on the evaluated splits, and the course of its training.
 
     Raises:
         NotARunError: the run has no readable ``evaluation.json``.
@@ -78,7 +78,7 @@ def _results(folder: DatasetFolder, run: Path, report: Mapping[str, Any]) -> lis
 
 
 def _value(metrics: Mapping[str, Any], name: str) -> float | None:
-    """A metric by its dotted name, None where it is not there or not defined."""
+    """A metric by its dotted name; None if it is missing or not defined."""
     found: Any = metrics
     for key in name.split("."):
         found = found.get(key, {})
@@ -91,7 +91,7 @@ def _interval(metrics: Mapping[str, Any], name: str) -> tuple[float, float] | No
 
 
 def _scores(metrics: Mapping[str, Any]) -> list[str | float | None]:
-    """The main metrics, with their intervals where the evaluation has them."""
+    """The main metrics, with their intervals if the evaluation has them."""
     cells: list[str | float | None] = []
     for name in METRICS.values():
         value, ends = _value(metrics, name), _interval(metrics, name)
@@ -109,7 +109,7 @@ def _interval_note(split: str, metrics: Mapping[str, Any]) -> list[Markup]:
 
 
 def _thresholds(split: str, metrics: Mapping[str, Any], origin: Mapping[str, Any] | None) -> list[Markup]:
-    """Where the thresholds of action units come from, and what they are worth."""
+    """Where the thresholds of action units come from, and how F1 compares with a threshold of 0.5."""
     units = metrics.get("au", {}).get("by_action_unit", {})
     tuned = any(unit.get("threshold", DEFAULT_THRESHOLD) != DEFAULT_THRESHOLD for unit in units.values())
     if not units or not tuned:
@@ -140,7 +140,7 @@ def _per_label(split: str, metrics: Mapping[str, Any]) -> list[Markup]:
 
 
 def _reliability(split: str, found: Mapping[str, Any] | None) -> list[Markup]:
-    """How far probabilities can be trusted: a large curve for expressions, a small one for each action unit."""
+    """Reliability curves: a large one for expressions, a small one for each action unit."""
     if found is None:
         return []
     parts: list[Markup] = []
@@ -175,7 +175,7 @@ def _curve(curve: Mapping[str, Any], title: str, axes: tuple[str, str], size: in
 
 
 def _course(path: Path) -> list[Markup]:
-    """The losses over the steps, from the lines of the log that are whole."""
+    """The losses over the steps, from the complete lines of the log."""
     losses: dict[str, list[tuple[float, float]]] = {}
     text = read_lines_file(path, f"'{path}'").decode("utf-8", errors="replace") if path.is_file() else ""
     for line in text.splitlines():

@@ -1,1 +1,1 @@
-"""Review of labels by a person: a ranked queue, a page to decide on, decisions as a plain file, and label versions that can be undone."""
+"""Review of labels by a person: a ranked queue, and a page in the browser to decide on each face."""

@@ -1,4 +1,4 @@
-"""The ranked queue: every face with findings, heaviest first, with what stands around it."""
+"""The ranked queue: every face with findings, most serious first, with its neighbours in the video and its copies."""
 
 import json
 from collections.abc import Sequence
@@ -34,8 +34,8 @@ class Item:
 
     Attributes:
         place: the row.
-        findings: `check, severity, score, evidence`, heaviest first.
-        frames: rows of the same track around it, `FRAMES_AROUND` frames to each side, in time, itself left out.
+        findings: `check, severity, score, evidence`, most serious first.
+        frames: the rows of the same track before and after it, up to `FRAMES_AROUND` on each side, in time order.
         copies: other rows of its group of copies, at most `COPIES_SHOWN`.
     """
 
@@ -47,7 +47,7 @@ class Item:
 
 @dataclass
 class Queue:
-    """What is to be looked at, in order; `len` is cheap, and so is one item of a hundred thousand.
+    """The faces to review, in order; both `len` and a single item are cheap, even with a hundred thousand items.
 
     Attributes:
         items: `uid, split, row, track, database, frame, findings`.
@@ -78,7 +78,7 @@ class Queue:
         track = self._tracks.get((row["database"], row["track"], row["split"]))
         if track is None or row["frame"] < 0:
             return []
-        # Frames of a thinned video are far apart: neighbours are those nearest in time, not in number.
+        # Frames of a thinned video are far apart, so the neighbours are the nearest rows and not the nearest frame numbers.
         at = int(track["frame"].search_sorted(row["frame"]))
         near = track.slice(max(0, at - FRAMES_AROUND), at - max(0, at - FRAMES_AROUND) + FRAMES_AROUND + 1)
         return _places(near, Place(row["uid"], row["split"], row["row"]))
@@ -118,7 +118,7 @@ def queue_of_uids(folder: DatasetFolder, uids: Sequence[str]) -> Queue:
     """The queue of named rows, in the order in which they are named.
 
     Raises:
-        DataError: the dataset has none of them.
+        DataError: the dataset has none of these rows.
     """
     rows = _rows(folder)
     findings = pl.lit(
@@ -137,7 +137,7 @@ def queue_of_uids(folder: DatasetFolder, uids: Sequence[str]) -> Queue:
 
 
 def read_uids(path: Path) -> list[str]:
-    """The uids of a text file, one a line.
+    """The uids in a text file with one on each line.
 
     Raises:
         UsageError: the file cannot be read, or is empty.

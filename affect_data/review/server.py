@@ -1,4 +1,4 @@
-"""Serves a review to a browser on this machine: loopback only, behind a token that only this process knows."""
+"""Serves a review to a browser on this machine: on the loopback address only, behind a secret token in the URL."""
 
 import hmac
 import json
@@ -34,7 +34,7 @@ _ASSETS: Final = {
 
 
 class _Choice(BaseModel):
-    """What the page sends when a person has decided."""
+    """The page's request to record a decision."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -46,7 +46,7 @@ class _Choice(BaseModel):
 
 
 class _Undo(BaseModel):
-    """What the page sends when a person takes a decision back."""
+    """The page's request to take a decision back."""
 
     id: str
 
@@ -74,12 +74,12 @@ class ReviewServer(ThreadingHTTPServer):
 
     @property
     def url(self) -> str:
-        """Where the page is; who knows it may decide."""
+        """The URL of the page; everybody who knows it may decide."""
         return f"http://{LOOPBACK}:{self.server_address[1]}/{self.token}/"
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """One request. Every path begins with the token; everything else is not there."""
+    """Answers one request. Every path begins with the token; others are not found."""
 
     server: ReviewServer
     server_version = "affectkit"
@@ -99,7 +99,7 @@ class _Handler(BaseHTTPRequestHandler):
         """Says nothing: a request line holds the token."""
 
     def _answer(self, respond: Callable[[str, dict[str, list[str]]], None]) -> None:
-        # A page of another site can reach a loopback address by a name of its own: only this name is served.
+        # A page of another site can reach a loopback address under its own host name, so only our names are served.
         port = self.server.server_address[1]
         origin = self.headers.get("Origin")
         if self.headers.get("Host") not in (f"{LOOPBACK}:{port}", f"localhost:{port}"):
@@ -180,7 +180,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("X-Content-Type-Options", "nosniff")
         self.send_header("Referrer-Policy", "no-referrer")
         if status != HTTPStatus.OK:
-            # The body of a refused request was not read: the connection cannot go on.
+            # Closed, because the body of a refused request was not read.
             self.send_header("Connection", "close")
             self.close_connection = True
         self.end_headers()

@@ -1,4 +1,4 @@
-"""A review in progress: a queue, the labels behind it, and the decisions so far. Knows nothing of HTTP."""
+"""A review in progress: a queue, the labels of its rows, and the decisions so far. HTTP is left to `server`."""
 
 import math
 import threading
@@ -23,7 +23,7 @@ PICTURE_SIZES: Final = (160, 480, 960)
 
 
 class DecidedMeanwhileError(DataError):
-    """Another page or reviewer has decided about the face that a page still showed as it was."""
+    """Somebody else has decided about a face since the page showed it."""
 
     def __init__(self, decision: Decision) -> None:
         self.decision = decision
@@ -31,12 +31,12 @@ class DecidedMeanwhileError(DataError):
 
 
 class ReviewSession:
-    """What a page asks for, and what it says; may be used by several threads.
+    """Answers the questions of a page and records its decisions; several threads may use it.
 
     Args:
         folder: the dataset.
         queue: of its rows.
-        decisions: the file; read before and after every decision, so that reviewers may share it.
+        decisions: the file; it is read before and after every decision, so that reviewers may share it.
         who: the reviewer.
     """
 
@@ -53,7 +53,7 @@ class ReviewSession:
         self._take(decisions.decisions)
 
     def overview(self) -> dict[str, Any]:
-        """How many items there are, how many are decided, and the first that is not."""
+        """How many items there are, how many are decided, and the first open one."""
         with self._lock:
             self._refresh()
             return {
@@ -68,7 +68,7 @@ class ReviewSession:
             }
 
     def next_open(self, after: int) -> int | None:
-        """The first item behind `after` that nobody has decided about; from the beginning where there is none behind it."""
+        """The first undecided item after the item `after`, or else from the beginning; None if all are decided."""
         with self._lock:
             self._refresh()
             behind = np.flatnonzero(self._open[after + 1 :])
@@ -78,7 +78,7 @@ class ReviewSession:
             return int(before[0]) if len(before) else None
 
     def item(self, index: int) -> dict[str, Any]:
-        """One item with labels by name, findings, neighbours, copies and the decision in force."""
+        """One item as plain values: labels by name, findings, neighbours, copies and the decision in force."""
         with self._lock:
             self._refresh()
             item = self.queue[index]
@@ -101,18 +101,18 @@ class ReviewSession:
         }
 
     def decide(self, index: int, action: str, new: Labels, why: str, seen: str) -> Decision:
-        """Records a decision about an item; an earlier one about it is taken back.
+        """The recorded decision about an item; an earlier decision about it is taken back.
 
         Args:
             index: of the item.
             action: ``keep``, ``change`` or ``skip``.
-            new: labels that the reviewer wants; those that stand there already are left out.
-            why: what the reviewer noted.
-            seen: id of the decision that the page showed, "" for none.
+            new: labels that the reviewer wants; labels that do not change are left out of the decision.
+            why: the reviewer's note.
+            seen: id of the decision that the page showed; empty for none.
 
         Raises:
-            DecidedMeanwhileError: there is another decision than the page showed.
-            DataError: the action is ``change`` and nothing differs, or other labels are in force by now.
+            DecidedMeanwhileError: the decision in force is not the one that the page showed.
+            DataError: the action is ``change`` and nothing differs, or the dataset's labels have changed meanwhile.
         """
         with self._lock:
             self._refresh()
@@ -136,7 +136,7 @@ class ReviewSession:
             change = {"old": Labels.of_fields(old), "new": Labels.of_fields(fields)} if fields else {}
             note = ": ".join(filter(None, (reasons, why.strip())))
             decision = Decision.model_validate({**about, **change, "action": action, "why": note})
-            # What was applied already is built upon, so that a build from the official files takes both steps.
+            # A decision that is already in the labels is not taken back but built upon: a new build then applies both steps.
             stands = latest is not None and latest.changes_labels and _stands(latest, row)
             taken_back = [self._undo_of(latest, why="decided again")] if latest is not None and not stands else []
             self.file.append([*taken_back, decision])
@@ -144,7 +144,7 @@ class ReviewSession:
             return decision
 
     def undo(self, decision_id: str) -> Decision:
-        """Takes a decision back.
+        """The recorded decision that takes another one back.
 
         Raises:
             DataError: no decision in force has this id.
@@ -159,14 +159,14 @@ class ReviewSession:
             return decision
 
     def index_of(self, uid: str, split: str) -> int | None:
-        """Where a row stands in the queue."""
+        """The position of a row in the queue; None if it is not in it."""
         return self._index.get((uid, split))
 
     def picture(self, split: str, row: int, size: int, *, whole: bool) -> bytes | None:
-        """A JPEG of a row's face; None where the dataset holds no picture of it.
+        """A JPEG of a row's face, or of the whole picture; None if the dataset holds no picture.
 
         Raises:
-            DataError: no such row, or the bytes are no picture.
+            DataError: there is no such row, or the bytes are no picture.
         """
         if split not in self._labels or not 0 <= row < self.folder.rows(split) or size not in PICTURE_SIZES:
             raise DataError("no such picture")
@@ -179,7 +179,7 @@ class ReviewSession:
         self._take(self.file.refresh())
 
     def _take(self, decisions: Sequence[Decision]) -> None:
-        """Keeps which decisions are in force while the file grows; all of them are looked at only where an undo was undone."""
+        """Updates which decisions are in force; only an undone undo makes it go through all of them."""
         for decision in decisions:
             self._by_id[decision.id] = decision
             undone = self._by_id.get(decision.undoes)
@@ -265,7 +265,7 @@ def _stands(decision: Decision, row: dict[str, Any]) -> bool:
 
 
 def _changed(old: dict[Field_, Any], new: dict[Field_, Any]) -> dict[Field_, Any]:
-    """The labels that differ. The intensity of an action unit whose occurrence is corrected is no label any more."""
+    """The labels that differ. If the occurrence of an action unit is corrected, its intensity is masked."""
     changed = {key: value for key, value in new.items() if old[key] != value}
     for name, number in list(changed):
         intensity = ("au_intensity", number)
@@ -275,5 +275,5 @@ def _changed(old: dict[Field_, Any], new: dict[Field_, Any]) -> dict[Field_, Any
 
 
 def default_decisions(dataset: Path) -> Path:
-    """The file of decisions beside a dataset: no part of it, so that a rebuild does not lose it."""
+    """The file of decisions beside a dataset; it is not inside, so that a rebuild does not lose it."""
     return dataset.with_name(f"{dataset.name}.decisions.jsonl")

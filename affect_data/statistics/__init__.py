@@ -1,1 +1,1 @@
-"""What a dataset holds: labels alone and together, imbalance, agreement of annotators, people."""
+"""Statistics of a dataset: labels alone and together, imbalance, agreement of annotators, people."""

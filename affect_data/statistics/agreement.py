@@ -1,4 +1,4 @@
-"""How far annotators agree, where a database publishes their votes."""
+"""How far annotators agree, in databases that publish their votes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ from affect_data.dataset.label_chunks import LabelChunk
 from affect_data.vocabulary import EXPRESSIONS
 
 WHOLE_VOTES: Final = 0.01
-"""How far a share times the number of annotators may be from an integer."""
+"""A share times the number of annotators may differ from an integer by this much."""
 
 SCHEMA: Final = pl.Schema(
     {
@@ -31,33 +31,33 @@ SCHEMA: Final = pl.Schema(
 
 
 def annotators_by_database() -> dict[str, int]:
-    """How many people voted on every face, by the name of the database that says so."""
+    """How many people voted on every face, by database, for databases that state it."""
     return {name: database.annotators for name, database in DATABASES.items() if database.annotators is not None}
 
 
 def with_none(shares: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
-    """Vote shares with one more category, the share that chose no expression: float64 [N, C + 1].
+    """Vote shares with one more category for votes that chose no expression, float64 [N, C + 1].
 
     Args:
-        shares: [N, C], in each row at most 1 in sum.
+        shares: float [N, C]; the sum of a row is at most 1.
     """
     known = shares.astype(np.float64)
     return np.column_stack([known, np.clip(1.0 - known.sum(axis=1), 0.0, 1.0)])
 
 
 def entropy_bits(shares: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Shannon entropy of each row's shares in bits: 0 for a unanimous vote."""
+    """Shannon entropy of each row's shares in bits, float64 [N]; 0 for a unanimous vote."""
     logarithms = np.log2(shares, out=np.zeros_like(shares), where=shares > 0)
     return np.asarray(np.abs((shares * logarithms).sum(axis=1)))
 
 
 def _kappa(pairs: float, totals: npt.NDArray[np.integer], annotators: int) -> float:
-    """Fleiss' kappa: agreement beyond chance of the same number of annotators on every row; NaN where all votes are for one category.
+    """Fleiss' kappa, the agreement beyond chance of a constant number of annotators; NaN if all votes are for one category.
 
     Args:
-        pairs: ordered pairs of annotators of one row who chose the same category, over all rows.
-        totals: [C], votes for each category.
-        annotators: votes of a row, 2 or more.
+        pairs: ordered pairs of annotators who chose the same category, summed over rows.
+        totals: int [C], votes for each category.
+        annotators: votes of each row, 2 or more.
 
     Source:
         Fleiss, *Measuring nominal scale agreement among many raters*, Psychological Bulletin 76 (1971).
@@ -83,8 +83,8 @@ class AgreementCounter:
     """Measures the agreement of votes on expressions in chunks of rows.
 
     Args:
-        annotators: by database, how many people voted on every face; by default what the databases say. Rows whose shares do not fit that number are
-            left out of kappa and counted.
+        annotators: by database, how many people voted on every face; by default as the databases state. Rows whose shares do not fit that number are
+            left out of kappa; `kappa_rows` counts the others.
     """
 
     def __init__(self, annotators: Mapping[str, int] | None = None) -> None:
@@ -115,10 +115,10 @@ class AgreementCounter:
             sums.totals += counts.sum(axis=0)
 
     def table(self) -> pl.DataFrame:
-        """One line a database and split with votes.
+        """A line for each database and split with votes.
 
-        `rows`; means over them of the largest share (`top_share`), of whether all agree (`unanimous`) and of `entropy_bits`; `annotators`,
-        `kappa_rows` and `fleiss_kappa` where their number is known, else null. Votes for no expression are one category.
+        `rows`; over these the mean largest share (`top_share`), the share of unanimous rows (`unanimous`) and the mean `entropy_bits`; and, if the
+        number of annotators is known (otherwise null), `annotators`, `kappa_rows` and `fleiss_kappa`. Votes for no expression are one category.
         """
         lines = []
         for (database, split), sums in sorted(self._sums.items()):

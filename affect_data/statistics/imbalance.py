@@ -1,7 +1,7 @@
 """How unevenly labels are distributed: imbalance measures of multi-label data, label co-occurrence, and lift.
 
-All functions take rows as a boolean matrix, one column a label, and may count each row several times. So they also run on distinct rows with
-their frequencies, which a dataset of faces has few of.
+All functions take rows as a boolean matrix with a column for each label, and can count each row several times. So they also run on distinct rows and
+their frequencies: a dataset of faces has few distinct rows.
 
 Sources:
     Charte, Rivera, del Jesus & Herrera, *Addressing imbalance in multilabel classification: Measures and random resampling algorithms*,
@@ -23,7 +23,7 @@ Floats = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.int64]
 
 _BLOCK: Final = 1 << 12
-"""Rows that are float64 at once: few enough for the cache, enough for BLAS."""
+"""How many rows are converted to float64 at a time: few enough for the cache, enough for BLAS."""
 
 
 @dataclass(frozen=True)
@@ -33,18 +33,18 @@ class Imbalance:
     Attributes:
         rows: N, with multiplicity.
         counts: int64 [L], rows that have the label.
-        irlbl: float64 [L], count of the most frequent label divided by the label's; NaN for a label that no row has.
-        mean_ir: mean of `irlbl` over the labels that occur; NaN without any. mldr counts an absent label as 0, which lowers the mean.
-        cvir: sample standard deviation of `irlbl` divided by `mean_ir`; NaN with fewer than two labels that occur.
-        scumble: mean over all rows of `scumble_of_rows`; rows without a label count as 0.
-        scumble_cv: sample standard deviation of the same divided by `scumble`; NaN where that is 0.
+        irlbl: float64 [L], count of the most frequent label divided by the label's own count; NaN for a label that no row has.
+        mean_ir: mean of `irlbl` over the labels that occur; NaN if none does. (mldr counts an absent label as 0, which lowers the mean.)
+        cvir: sample standard deviation of `irlbl` divided by `mean_ir`; NaN if fewer than two labels occur.
+        scumble: mean of `scumble_of_rows` over all rows; rows without a label count as 0.
+        scumble_cv: sample standard deviation of the same divided by `scumble`; NaN if that is 0.
         label_scumble: float64 [L], mean over the rows that have the label; NaN for a label that no row has.
-        label_scumble_cv: float64 [L], population standard deviation over those rows divided by `label_scumble`, as mldr; NaN where that is 0.
+        label_scumble_cv: float64 [L], population standard deviation over these rows divided by `label_scumble`, as in mldr; NaN where that is 0.
         cardinality: mean number of labels of a row.
         density: cardinality / L.
         label_sets: number of distinct sets of labels, the empty one included.
-        single_label_sets: how many of them one row has.
-        largest_label_set: rows that share the most frequent set.
+        single_label_sets: how many of these sets only one row has.
+        largest_label_set: how many rows have the most frequent set.
     """
 
     rows: int
@@ -64,12 +64,12 @@ class Imbalance:
 
     @property
     def max_ir(self) -> float:
-        """The largest IRLbl of a label that occurs; NaN without any."""
+        """The largest IRLbl of a label that occurs; NaN if none does."""
         return float(np.nanmax(self.irlbl)) if self.counts.any() else np.nan
 
 
 def irlbl(counts: npt.NDArray[np.generic]) -> Floats:
-    """The imbalance ratio per label: the largest count divided by each; NaN for a label that no row has.
+    """The imbalance ratio of each label, float64 [L]: the largest count divided by its own; NaN for a label that no row has.
 
     Args:
         counts: [L], rows that have the label; weighted counts are allowed.
@@ -81,11 +81,11 @@ def irlbl(counts: npt.NDArray[np.generic]) -> Floats:
 
 
 def label_counts(present: Bools, rows: npt.NDArray[np.generic] | None = None) -> Floats:
-    """How many rows have each label: float64 [L]; exact below 2**53.
+    """How many rows have each label, float64 [L]; exact below 2**53.
 
     Args:
-        present: [N, L].
-        rows: [N], how often each row counts, or its weight; once without it.
+        present: bool [N, L].
+        rows: [N], how often each row counts, or its weight; None: once.
     """
     totals = np.zeros(present.shape[1])
     for block, weight in _blocks(present, rows):
@@ -94,12 +94,12 @@ def label_counts(present: Bools, rows: npt.NDArray[np.generic] | None = None) ->
 
 
 def scumble_of_rows(present: Bools, ratios: Floats) -> Floats:
-    """SCUMBLE of each row, float64 [N] in [0, 1): how unequal the imbalance ratios of its labels are; 0 for a row with fewer than two labels.
+    """SCUMBLE of each row, float64 [N] in [0, 1): how unequal the imbalance ratios of its labels are; 0 for fewer than two labels.
 
-    One minus the geometric mean of the IRLbl of its labels divided by their arithmetic mean (an Atkinson index).
+    It is 1 minus the geometric mean of its labels' IRLbl divided by their arithmetic mean (an Atkinson index).
 
     Args:
-        present: [N, L].
+        present: bool [N, L].
         ratios: [L], `irlbl`; may be NaN where no row has the label.
     """
     known = np.nan_to_num(ratios, nan=1.0)
@@ -109,7 +109,7 @@ def scumble_of_rows(present: Bools, ratios: Floats) -> Floats:
         size, total, logarithms = (present[start : start + _BLOCK].astype(np.float64) @ columns).T
         several = size > 1
         size, total, logarithms = size[several], total[several], logarithms[several]
-        # Rounding can push rows whose labels have equal ratios a hair below zero.
+        # Rounding can push rows whose labels have equal ratios slightly below zero.
         values = np.maximum(1.0 - np.exp(logarithms / size) / (total / size), 0.0)
         result[start : start + _BLOCK][several] = values
     return result
@@ -119,8 +119,8 @@ def imbalance(present: Bools, rows: npt.NDArray[np.integer] | None = None) -> Im
     """The imbalance measures of a label matrix.
 
     Args:
-        present: [N, L], L at least 1.
-        rows: [N], how often each row counts; once without it.
+        present: bool [N, L], L at least 1.
+        rows: int [N], how often each row counts; None: once.
     """
     times = np.ones(len(present), np.int64) if rows is None else np.asarray(rows, np.int64)
     number = int(times.sum())
@@ -159,7 +159,7 @@ class CoOccurrence:
     Attributes:
         annotated: int64 [L, L], rows in which both labels are annotated.
         together: int64 [L, L], rows that have both; the diagonal counts single labels.
-        lift: float64 [L, L], P(both) / (P(one) P(other)): 1 for independent labels, 0 for labels that exclude each other; NaN where one never occurs.
+        lift: float64 [L, L], P(both) / (P(one) P(other)): 1 for independent labels, 0 for labels that exclude each other; NaN if one never occurs.
     """
 
     annotated: Counts
@@ -171,9 +171,9 @@ def co_occurrence(annotated: Bools, present: Bools, rows: npt.NDArray[np.integer
     """The co-occurrence of all pairs of labels.
 
     Args:
-        annotated: [N, L], whether the row's label is known.
-        present: [N, L], whether the row has it.
-        rows: [N], how often each row counts; once without it.
+        annotated: bool [N, L], whether the row's label is known.
+        present: bool [N, L], whether the row has it.
+        rows: int [N], how often each row counts; None: once.
     """
     labels = present.shape[1]
     both_annotated, one, together = (np.zeros((labels, labels)) for _ in range(3))
@@ -183,7 +183,7 @@ def co_occurrence(annotated: Bools, present: Bools, rows: npt.NDArray[np.integer
         one += weighted.T @ known
         together += weighted.T @ has
     lift = np.full((labels, labels), np.nan)
-    # All three probabilities are shares of the rows in which both are annotated, so that one of the three divisors is left.
+    # All three probabilities are shares of the rows in which both are annotated, so all but one of these divisors cancel.
     np.divide(together * both_annotated, one * one.T, out=lift, where=(one * one.T) > 0)
     return CoOccurrence(both_annotated.astype(np.int64), together.astype(np.int64), lift)
 
@@ -195,8 +195,8 @@ class ClassLift:
     Attributes:
         annotated: int64 [C, L], rows of the class in which the label is annotated.
         present: int64 [C, L], rows of the class that have the label.
-        rate: float64 [C, L], present / annotated; NaN without an annotated row.
-        lift: float64 [C, L], rate / (rate over the rows of all classes); NaN where the label never occurs or is not annotated in the class.
+        rate: float64 [C, L], present / annotated; NaN where no row is annotated.
+        lift: float64 [C, L], rate / (rate over the rows of all classes); NaN if the label never occurs or is not annotated in the class.
     """
 
     annotated: Counts
@@ -215,11 +215,11 @@ def lift_by_class(
     """The rate and lift of every label in every class.
 
     Args:
-        annotated: [N, L], whether the row's label is known.
-        present: [N, L], whether the row has it.
-        classes: [N], class of the row, negative without one.
+        annotated: bool [N, L], whether the row's label is known.
+        present: bool [N, L], whether the row has it.
+        classes: int [N], class of the row; negative for none.
         class_count: C.
-        rows: [N], how often each row counts; once without it.
+        rows: int [N], how often each row counts; None: once.
     """
     shape = (class_count, present.shape[1])
     known, has = np.zeros(shape), np.zeros(shape)
@@ -236,7 +236,7 @@ def lift_by_class(
 
 
 def _blocks(matrix: Bools, rows: npt.NDArray[np.generic] | None) -> Iterator[tuple[Floats, Floats]]:
-    """Parts of a boolean matrix as float64, which BLAS multiplies, and the weights of their rows."""
+    """Blocks of a boolean matrix as float64, so that BLAS can multiply them, with the weights of their rows."""
     for start in range(0, len(matrix), _BLOCK):
         block = matrix[start : start + _BLOCK].astype(np.float64)
         yield block, np.ones(len(block)) if rows is None else rows[start : start + _BLOCK].astype(np.float64)
@@ -255,7 +255,7 @@ def _label_scumble(present: Bools, scumble: Floats, times: Counts, counts: Float
     mean, variance, variation = (np.full(len(counts), np.nan) for _ in range(3))
     np.divide(label_counts(present, scumble * times), counts, out=mean, where=counts > 0)
     np.divide(label_counts(present, scumble**2 * times), counts, out=variance, where=counts > 0)
-    # The mean of the squares minus the square of the mean, which rounding can push below zero.
+    # Rounding can push the mean of squares minus the square of the mean below zero.
     variance = np.maximum(variance - mean**2, 0.0)
     np.divide(np.sqrt(variance), mean, out=variation, where=mean > 0)
     return mean, variation

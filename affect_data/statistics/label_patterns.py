@@ -1,4 +1,4 @@
-"""Distinct combinations of labels with their frequencies: what every count over classes and action units can be taken from."""
+"""Distinct combinations of labels with their frequencies, from which every count over classes and action units can be taken."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -17,10 +17,10 @@ _MERGE_AT: Final = 1 << 21
 
 
 def pack(slots: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint64]:
-    """Rows of up to 64 booleans as one integer each, slot 0 lowest.
+    """Rows of up to 64 booleans as one integer each, uint64 [N]; slot 0 is the lowest bit.
 
     Args:
-        slots: [N, L].
+        slots: bool [N, L].
     """
     packed = np.packbits(slots, axis=1, bitorder="little")
     padded = np.zeros((len(slots), 8), np.uint8)
@@ -29,7 +29,7 @@ def pack(slots: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint64]:
 
 
 def unpack(packed: npt.NDArray[np.uint64], slots: int = len(ACTION_UNITS)) -> npt.NDArray[np.bool_]:
-    """The inverse of `pack`: bool [N, slots]."""
+    """The booleans that `pack` packed, bool [N, slots]."""
     octets = np.ascontiguousarray(packed.astype("<u8", copy=False)).view(np.uint8).reshape(-1, 8)
     return np.unpackbits(octets, axis=1, bitorder="little", count=slots).astype(np.bool_)
 
@@ -65,9 +65,9 @@ class PatternCounter:
             self._pending = 0
 
     def patterns(self) -> pl.DataFrame:
-        """One line a combination: `split, database, annotated, present, graded, expression, compound_expression, va, rows`.
+        """A line for each combination: `split, database, annotated, present, graded, expression, compound_expression, va, rows`.
 
-        `annotated`, `present` and `graded` are sets of action-unit slots, see `unpack`: with a known occurrence, present, with a known intensity.
+        `annotated` (known occurrence), `present` and `graded` (known intensity) are sets of action-unit slots, packed as by `pack`.
         """
         if not self._parts:
             bits, classes = pl.UInt64(), pl.Int8()

@@ -1,4 +1,4 @@
-"""What is in a dataset: how many rows carry which labels, alone and together, and how unevenly those are distributed."""
+"""How many rows of a dataset carry which labels, alone and together, and how unevenly labels are distributed."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -28,25 +28,25 @@ class Statistics:
     """Counts over a dataset.
 
     Attributes:
-        coverage: one line a database and split: `database, split, rows, subjects, au, expression, va, compound_expression, any_label, all_three`;
-            the label columns count rows, `au` those with at least one action unit, by occurrence or intensity.
-        action_units: one line an action unit that somebody labels: `action_unit, labelled, present, with_intensity` and `rate` = present / labelled.
-        expressions: `expression, rows`, also of classes without a row.
+        coverage: a line for each database and split: `database, split, rows, subjects, au, expression, va, compound_expression, any_label,
+            all_three`; the label columns count rows, `au` those with at least one action unit, by occurrence or intensity.
+        action_units: a line for each labelled action unit: `action_unit, labelled, present, with_intensity` and `rate` = present / labelled.
+        expressions: `expression, rows`, also for classes without a row.
         compound_expressions: `compound_expression, rows`, without empty classes.
         valence_arousal: `split, rows, valence_mean, valence_std, arousal_mean, arousal_std`.
         complete_case: of the rows with any label, how many have all of AU, expression and VA: `labelled, complete, lost_share`.
-        subjects: see `subjects.SubjectCounter.table`.
-        label_combinations: `split, au, expression, va, compound_expression, rows, share`: which kinds of label rows have together, most rows first.
-        action_units_by_database: as `action_units`, a line each `database, split`.
+        subjects: from `subjects.SubjectCounter.table`.
+        label_combinations: `split, au, expression, va, compound_expression, rows, share`: which tasks rows have labels of, most rows first.
+        action_units_by_database: as `action_units`, for each `database, split`.
         expressions_by_database: `database, split`, and a count for each expression.
-        imbalance: one line a split with action units: the measures of `imbalance.Imbalance` over its annotated action units.
-        label_imbalance: one line a split and action unit: `present, irlbl, scumble, scumble_cv`.
-        action_unit_sets: `split, action_units, rows`: the most frequent sets of present action units over the rows that
-            have any annotated, `SETS_LISTED` a split.
-        co_occurrence: one line a pair of action units annotated together: `first, second, annotated, together, lift`, over all splits.
+        imbalance: a line for each split with action units: the measures of `imbalance.Imbalance` over its annotated action units.
+        label_imbalance: a line for each split and action unit: `present, irlbl, scumble, scumble_cv`.
+        action_unit_sets: `split, action_units, rows`: the `SETS_LISTED` most frequent sets of present action units in each split, over the rows that
+            have any annotated.
+        co_occurrence: a line for each pair of action units annotated together: `first, second, annotated, together, lift`, over all splits.
         action_units_by_expression: `expression, action_unit, annotated, present, rate, lift` over the rows that have both.
         va_histograms: by split, rows by bin over [-1, 1] x [-1, 1]: [valence bin][arousal bin].
-        agreement: see `agreement.AgreementCounter.table`.
+        agreement: from `agreement.AgreementCounter.table`.
     """
 
     coverage: pl.DataFrame
@@ -68,7 +68,7 @@ class Statistics:
     agreement: pl.DataFrame
 
     def to_json(self) -> dict[str, object]:
-        """The same as plain lists and dictionaries; what is not defined is null."""
+        """The statistics as plain lists and dictionaries; undefined values are null."""
         document: dict[str, object] = {}
         for entry in fields(self):
             value = getattr(self, entry.name)
@@ -78,11 +78,11 @@ class Statistics:
 
 
 def statistics(dataset: DatasetFolder, annotators: Mapping[str, int] | None = None) -> Statistics:
-    """The counts of a dataset, over all its splits, in one pass over its labels.
+    """The statistics of all splits of a dataset, in one pass over its labels.
 
     Args:
         dataset: the dataset.
-        annotators: by database, how many people voted on every face, which Fleiss' kappa needs; by default what the databases say.
+        annotators: by database, how many people voted on every face (for Fleiss' kappa); by default as the databases state.
     """
     counter, people, votes = PatternCounter(), SubjectCounter(), AgreementCounter(annotators)
     planes = {split: _Plane() for split in dataset.splits}
@@ -138,7 +138,7 @@ class _Plane:
         self.counts += histogram(valence, arousal)
 
     def moments(self) -> dict[str, float | int | None]:
-        """`rows`, and mean and population standard deviation of both axes; None without a row."""
+        """`rows`, and mean and population standard deviation of both axes; None if there is no row."""
         names = ("valence_mean", "arousal_mean", "valence_std", "arousal_std")
         if not self.rows:
             return {"rows": 0, **dict.fromkeys(names)}
@@ -212,7 +212,7 @@ def _expressions_by_database(patterns: pl.DataFrame) -> pl.DataFrame:
 
 
 def _annotated_units(patterns: pl.DataFrame) -> tuple[pl.DataFrame, list[int]]:
-    """The patterns with an annotated action unit, and the slots that are annotated in any."""
+    """The patterns with an annotated action unit, and the slots that are annotated in at least one of them."""
     known = patterns.filter(pl.col("annotated") > 0)
     union = np.bitwise_or.reduce(known["annotated"].to_numpy(), initial=np.uint64(0))
     return known, np.flatnonzero(unpack(np.array([union], np.uint64))[0]).tolist()

@@ -40,9 +40,9 @@ class SubjectCounter:
         )
 
     def table(self) -> pl.DataFrame:
-        """One line a database and split.
+        """A line for each database and split.
 
-        `subjects`; how many of them have a row with `au`, `expression`, `va`; the fewest, median and most rows of one; `rows_without_subject`.
+        `subjects`; how many of them have a row with `au`, `expression`, `va`; the fewest, median and most rows of a subject; `rows_without_subject`.
         """
         empty = pl.DataFrame(
             schema={**dict.fromkeys(_KEY, pl.String()), **dict.fromkeys(("rows", *_LABELS), pl.Int64())}

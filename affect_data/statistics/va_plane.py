@@ -10,17 +10,17 @@ FULL_RANGE: Final = (-1.0, 1.0)
 
 
 def bin_edges(low: float, high: float, bins: int = BINS) -> npt.NDArray[np.float64]:
-    """Edges of equal bins, float64 [bins + 1]; half a unit either way where low and high are equal, as numpy's histograms have it."""
+    """Edges of equal bins, float64 [bins + 1]; if low and high are equal, half a unit to either side, as in numpy's histograms."""
     if low == high:
         low, high = low - 0.5, high + 0.5
     return np.linspace(low, high, bins + 1)
 
 
 def bins_of(values: npt.NDArray[np.floating], edges: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
-    """The bin of each value: a bin holds its lower edge, the last one both of its edges.
+    """The bin of each value, int64: a bin holds its lower edge, the last bin also its upper edge.
 
     Args:
-        values: within the edges, no NaN.
+        values: within the edges, without NaN.
         edges: ascending.
     """
     return np.clip(np.searchsorted(edges, values.astype(np.float64), side="right") - 1, 0, len(edges) - 2)
@@ -32,7 +32,7 @@ def plane_bins(
     valence_edges: npt.NDArray[np.float64],
     arousal_edges: npt.NDArray[np.float64],
 ) -> npt.NDArray[np.int64]:
-    """The bin of each point, valence bin times the number of arousal bins plus arousal bin."""
+    """The bin of each point, int64 [N]: valence bin times the number of arousal bins, plus arousal bin."""
     return bins_of(valence, valence_edges) * (len(arousal_edges) - 1) + bins_of(arousal, arousal_edges)
 
 
@@ -42,13 +42,13 @@ def histogram(
     weights: npt.NDArray[np.generic] | None = None,
     bins: int = BINS,
 ) -> npt.NDArray[np.float64]:
-    """Rows by bin over [-1, 1] x [-1, 1]: float64 [valence bin, arousal bin].
+    """Rows by bin over [-1, 1] x [-1, 1], float64 [valence bin, arousal bin].
 
     Args:
-        valence: float [N], no NaN.
-        arousal: float [N], no NaN.
-        weights: [N], how often each row counts; once without it.
-        bins: by axis.
+        valence: float [N] without NaN.
+        arousal: float [N] without NaN.
+        weights: [N], how often each row counts; None: once.
+        bins: on each axis.
     """
     edges = bin_edges(*FULL_RANGE, bins)
     flat = plane_bins(valence, arousal, edges, edges)

@@ -1,4 +1,4 @@
-"""Finds valence and arousal that the annotation tool of a database did not offer for the expression."""
+"""Finds valence and arousal that a database's annotation tool did not offer for the labelled expression."""
 
 from typing import Final
 
@@ -24,12 +24,12 @@ class AnnotationTool(Audit):
     example = "happiness with valence 0.6 and arousal 0.8 in AffectNet (score 0.65)"
 
     def not_applicable(self, dataset: AuditedDataset) -> str:
-        """It needs a database that says which regions its tool had."""
+        """The check needs a database that states the regions of its tool."""
         known = any(DATABASES[name].tool_regions for name in dataset.folder.manifest.databases if name in DATABASES)
         return "" if known else "no database of this dataset says which regions its annotation tool had"
 
     def find(self, dataset: AuditedDataset) -> pl.DataFrame:
-        """One finding for every row outside."""
+        """One finding for every row outside of its region."""
         parts = [no_findings()]
         labelled = dataset.labels.filter(pl.col("expression_mask") & pl.col("va_mask"))
         for name in dataset.folder.manifest.databases:

@@ -13,7 +13,7 @@ NONE: Final = "none of them"
 
 
 class AnnotatorDisagreement(Audit):
-    """Pictures without a majority, with a label that is not the annotators', or of which most say that they show no expression."""
+    """Pictures without a majority, with another label than most annotators gave, or that most annotators say show no expression."""
 
     name = "annotators"
     title = "disagreement of annotators"
@@ -27,16 +27,16 @@ class AnnotatorDisagreement(Audit):
     example = "five votes for fear, five for surprise (1 bit)"
 
     def not_applicable(self, dataset: AuditedDataset) -> str:
-        """It needs the votes of annotators."""
+        """The check needs the votes of annotators."""
         voted = dataset.labels.select(pl.col("expression_votes").arr.first().is_not_nan().any()).item()
         return "" if voted else "no database has annotators' votes"
 
     def find(self, dataset: AuditedDataset) -> pl.DataFrame:
-        """One finding for every picture."""
+        """One finding for every such picture."""
         votes = dataset.labels["expression_votes"].to_numpy().astype(np.float64)
         voted = ~np.isnan(votes).any(axis=1)
         rows, votes = dataset.labels.filter(pl.Series(voted)), votes[voted]
-        # Shares that are missing went to answers which are no expression.
+        # What is missing from a sum of 1 are votes for answers that are no expression.
         answers = np.column_stack([votes, (1 - votes.sum(axis=1)).clip(0)])
         answers /= answers.sum(axis=1, keepdims=True)
         entropy = -(answers * np.log2(np.where(answers > 0, answers, 1))).sum(axis=1)

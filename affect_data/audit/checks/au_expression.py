@@ -1,8 +1,7 @@
-"""Finds expressions whose action units are those of another expression, as far as the database itself tells.
+"""Finds expressions whose action units are those of another expression, judged by the rest of the same database.
 
-Which action units go with an expression is learnt from each database apart, because coders and situations differ:
-AU12 in sadness is an error in posed
-data and a masking smile in spontaneous data.
+Which action units go with an expression is learned from each database by itself, because coders and situations differ: AU12 in sadness is an error in
+posed data and a masking smile in spontaneous data.
 """
 
 from typing import Final
@@ -20,13 +19,13 @@ EXPECTED_FROM: Final = 0.7
 FLAGGED_FROM: Final = 0.95
 SMOOTHING: Final = 1.0
 POWERS: Final = tuple(np.geomspace(0.2, 1.0, 9))
-"""Of the action units' ratios: below 1 because action units that go together say the same thing twice."""
+"""Powers of the likelihoods that are tried: up to 1, because action units that go together would count the same evidence twice."""
 
 Floats = npt.NDArray[np.float64]
 
 
 class ActionUnitExpression(Audit):
-    """Faces whose action units speak for another expression than the labelled one."""
+    """Faces whose action units point to another expression than the labelled one."""
 
     name = "au_expression"
     title = "action units against expression"
@@ -74,17 +73,17 @@ class ActionUnitExpression(Audit):
 def _probability_of_label(
     units: npt.NDArray[np.int8], label: npt.NDArray[np.int64], present: Floats, known: Floats
 ) -> Floats:
-    """Naive Bayes' probability of the labelled expression given the action units; a row's own counts are left out.
+    """Naive Bayes' probability of the labelled expression given the action units, float [rows]; a row's own counts are left out.
 
-    The likelihoods are taken to the power of `POWERS` that makes the labels of the database most probable.
+    The likelihoods are raised to the power of `POWERS` that makes the labels of the database most probable.
 
     Args:
         units: int8 [rows, slots], -1 unknown.
         label: int64 [rows], position among the classes.
-        present: [classes, slots], rows of a class in which an action unit is present.
-        known: [classes, slots], rows of a class in which it is coded.
+        present: [classes, slots], how many rows of a class show an action unit.
+        known: [classes, slots], how many rows of a class have it coded.
     """
-    # An action unit that some expressions have no code for says nothing about which of them it is.
+    # An action unit that is never coded for some expression cannot tell expressions apart.
     everywhere = (known > 0).all(axis=0)
     units, present, known = units[:, everywhere], present[:, everywhere], known[:, everywhere]
     is_present, is_absent = (units == 1).astype(float), (units == 0).astype(float)

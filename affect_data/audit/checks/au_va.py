@@ -11,7 +11,7 @@ MARGIN: Final = 0.3
 
 
 class ActionUnitValence(Audit):
-    """Smiles with negative, and grimaces of disgust with positive valence."""
+    """Smiles with negative valence, and grimaces of disgust with positive valence."""
 
     name = "au_va"
     title = "action units against valence"

@@ -1,4 +1,4 @@
-"""Finds labels that no file of their database can hold: values out of range, sentinels, and codes that the database does not have."""
+"""Finds values that cannot be labels of their database: out of range, sentinels, or codes that the database does not have."""
 
 from typing import Final
 
@@ -31,7 +31,7 @@ class Codes(Audit):
         rows = dataset.labels
         parts = [no_findings()]
         for rule in RULES:
-            # One row may stand in two splits, so that a uid is unique only within a split.
+            # A row may be in two splits, so a uid is unique only within a split.
             holds = rule.holds(rows) if rule.name != "uid_is_unique" else rows.select(_unique_in_split()).to_series()
             broken = rows.filter(~holds)
             parts.append(findings(broken, pl.lit(1.0), self.severity, {"rule": rule.name, "holds": rule.description}))
@@ -48,7 +48,7 @@ class Codes(Audit):
         labelled = rows["au_mask"].to_numpy() | rows["au_intensity_mask"].to_numpy()
         units = pl.Series("found", units_named(labelled & foreign), dtype=pl.String)
         strange = ~pl.col("expression_name").is_in(list(reader.expressions)) & pl.col("expression_mask")
-        # Some databases say in a flag, not in a code, that a face shows another expression.
+        # Some databases mark another expression by a flag, not by a code.
         strange &= pl.col("expression_name") != "other"
         valence = pl.col("va_mask") if not reader.valence_arousal else pl.lit(value=False)
         rows = rows.with_columns(units)
@@ -79,7 +79,7 @@ class Scale(Audit):
     example = "AFEW-VA divided by 100 instead of 10: all valence within ±0.1"
 
     def find(self, dataset: AuditedDataset) -> pl.DataFrame:
-        """At most two findings a database."""
+        """At most two findings for each database: one for each dimension."""
         parts = [no_findings()]
         rows = dataset.labels.filter("va_mask")
         for (database,), own in rows.group_by("database", maintain_order=True):
@@ -88,7 +88,7 @@ class Scale(Audit):
                 narrow = max(abs(low), abs(high)) <= SCALE_REACH
                 if len(own) < SCALE_ROWS or not (narrow or low >= 0):
                     continue
-                # Arousal without a negative value is common where faces were chosen for showing something.
+                # Arousal without a negative value is common: faces are often chosen because they show something.
                 if dimension == "arousal" and not narrow:
                     continue
                 evidence = {

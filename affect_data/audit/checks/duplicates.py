@@ -1,4 +1,4 @@
-"""Finds copies of pictures, across splits and databases, and labels that the copies disagree about."""
+"""Finds copies of pictures, also across splits and databases, and labels on which copies disagree."""
 
 import numpy as np
 import polars as pl
@@ -7,7 +7,7 @@ from affect_data.audit.base import Audit, AuditedDataset, Severity, findings
 from affect_data.audit.pictures.copies import CONFIRMED, MIRRORED
 
 VA_APART = 0.3
-"""Difference of valence or arousal from which copies disagree."""
+"""Copies disagree if their valence or arousal differs by more than this."""
 
 
 class Duplicates(Audit):
@@ -32,7 +32,7 @@ class Duplicates(Audit):
             pl.Series("level", copies.level),
             pl.Series("correlation", copies.correlation),
         )
-        # A row that a split policy has put into two splits is one row, not two copies.
+        # A row that a split policy has put into two splits is one row and not two copies.
         rows = rows.filter((pl.col("level") != "") & (pl.col("uid").n_unique().over("group") > 1))
         if rows.is_empty():
             return findings(rows, pl.lit(1.0), self.severity, {"group": pl.lit("")})
@@ -66,7 +66,7 @@ class Duplicates(Audit):
 
 
 def _conflicts() -> pl.Expr:
-    """The tasks that the copies of a group disagree about."""
+    """The tasks on which the copies of a group disagree."""
     expressions = pl.col("expression").filter(pl.col("expression_mask")).n_unique() > 1
     apart = [
         (

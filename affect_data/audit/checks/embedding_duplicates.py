@@ -1,4 +1,4 @@
-"""Finds copies of pictures that hashes miss, as neighbours among a backbone's stored features."""
+"""Finds copies of pictures that hashes miss: neighbours among a backbone's stored features."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -10,7 +10,7 @@ import polars as pl
 from affect_data.audit.base import Audit, AuditedDataset, Severity, findings, no_findings
 
 COSINE: Final = 0.7
-"""Cosine from which two whitened features count as those of copies; see docs/audits.md for what it finds on FER+."""
+"""From this cosine on, two whitened features count as copies; docs/audits.md says what it finds on FER+."""
 
 COMPONENTS: Final = 256
 ROWS_A_COMPONENT: Final = 32
@@ -28,10 +28,10 @@ class Neighbours:
     """The neighbours of every row.
 
     Attributes:
-        nearest: int64 [rows]; meaningless where there is none.
-        cosine: float32 [rows], of the nearest.
-        count: int64 [rows], how many are near enough.
-        elsewhere: bool [rows], whether one of these is of another part.
+        nearest: int64 [rows], the nearest row; undefined where `count` is 0.
+        cosine: float32 [rows], of the nearest row.
+        count: int64 [rows], how many rows are near enough.
+        elsewhere: bool [rows], whether one of these is in another part.
     """
 
     nearest: Rows
@@ -60,7 +60,7 @@ class EmbeddingDuplicates(Audit):
     )
 
     def not_applicable(self, dataset: AuditedDataset) -> str:
-        """It needs stored features, and neither too few rows to whiten them nor too many to compare each with each."""
+        """The check needs stored features, enough rows to whiten them, and few enough to compare every pair."""
         if not dataset.feature_names():
             return "no stored features of this dataset (`affect-train features` writes them)"
         if not LEAST_ROWS <= len(dataset.labels) <= MOST_ROWS:
@@ -68,12 +68,12 @@ class EmbeddingDuplicates(Audit):
         return ""
 
     def find(self, dataset: AuditedDataset) -> pl.DataFrame:
-        """One finding for every row with a neighbour, and features."""
+        """One finding for every row that has a neighbour, for each set of stored features."""
         return pl.concat([no_findings(), *(self._find(dataset, name) for name in dataset.feature_names())])
 
     def _find(self, dataset: AuditedDataset, name: str) -> pl.DataFrame:
         labels = dataset.labels
-        # A row that a split policy has put into two splits is one row, not two copies: it counts as a track of its own.
+        # A row that a split policy has put into two splits is one row and not two copies: it counts as a track of its own.
         key = pl.when(pl.col("track") != "").then(pl.format("{}/{}", "database", "track")).otherwise("uid")
         track = labels.select(key.rank("dense").cast(pl.Int64).alias("track"))["track"].to_numpy()
         split = labels["split"].rank("dense").cast(pl.Int64).to_numpy()
@@ -100,15 +100,15 @@ class EmbeddingDuplicates(Audit):
 
 
 def whitened(features: Floats) -> Floats:
-    """Features in which unrelated rows are nearly orthogonal: centred, their leading components of equal variance, rows of length 1.
+    """Features in which unrelated rows are nearly orthogonal: centred, with leading components of equal variance and rows of length 1.
 
-    Without it two unrelated faces of one pose and light have cosines up to 0.98 (DINOv2 on FER+).
+    Without this, two unrelated faces of the same pose and light have cosines of up to 0.98 (DINOv2 on FER+).
 
     Args:
         features: float [rows, width].
 
     Returns:
-        float32 [rows, components]; a row that equals the mean is 0.
+        float32 [rows, components]; zeros for a row that equals the mean.
     """
     centred = features.astype(np.float32) - features.mean(axis=0, dtype=np.float64).astype(np.float32)
     components = max(1, min(COMPONENTS, centred.shape[1], len(centred) // ROWS_A_COMPONENT))
@@ -121,13 +121,13 @@ def whitened(features: Floats) -> Floats:
 
 
 def neighbours(features: Floats, track: Rows, part: Rows, least: float = COSINE) -> Neighbours:
-    """The neighbours of every row, by comparing each with each.
+    """The neighbours of every row, from a comparison of all pairs.
 
     Args:
-        features: float32 [rows, components], of length 1.
-        track: int64 [rows]; rows of the same number are not compared.
-        part: int64 [rows].
-        least: cosine of a neighbour.
+        features: float32 [rows, components], rows of length 1.
+        track: int64 [rows]; rows with the same number are not compared.
+        part: int64 [rows], such as the split.
+        least: smallest cosine of neighbours.
     """
     count = len(features)
     nearest, cosine = np.zeros(count, np.int64), np.zeros(count, np.float32)

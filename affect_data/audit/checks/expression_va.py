@@ -17,7 +17,7 @@ LEAST_FACES: Final = 30
 DOUBT_FROM: Final = 0.95
 KEPT: Final = 0.9
 WIDENED: Final = 1.4
-"""Variance of a plane normal distribution over that of its innermost 90 %, rounded up."""
+"""Variance of a two-dimensional normal distribution relative to that of its innermost 90 %, rounded up."""
 SMALLEST_VARIANCE: Final = 0.01
 
 Floats = npt.NDArray[np.float64]
@@ -25,7 +25,7 @@ Codes = npt.NDArray[np.int64]
 
 
 class ExpressionValenceArousal(Audit):
-    """Expressions on the wrong side of the valence-arousal plane, or far from where their database has them."""
+    """Expressions on the wrong side of the valence-arousal plane, or far from the others of the same expression in their database."""
 
     name = "expression_va"
     title = "expression against valence and arousal"
@@ -43,7 +43,7 @@ class ExpressionValenceArousal(Audit):
     )
 
     def find(self, dataset: AuditedDataset) -> pl.DataFrame:
-        """One finding for every row that breaks a rule or is far from its expression's others."""
+        """One finding for every row that breaks a rule, or is far from the others of its expression."""
         expression, valence, arousal = pl.col("expression_name"), pl.col("valence"), pl.col("arousal")
         radius = (valence**2 + arousal**2).sqrt()
         negative = expression.is_in(["anger", "disgust", "fear"])
@@ -71,7 +71,7 @@ class ExpressionValenceArousal(Audit):
 
 
 def _doubts(rows: pl.DataFrame) -> tuple[Floats, list[str]]:
-    """For every row 1 minus the probability of its expression among those of its database, 0 where that cannot be said, and the likeliest one."""
+    """For every row, 1 minus the probability of its expression in its database (0 if unknown), and the name of the likeliest expression."""
     doubt, likeliest = np.zeros(len(rows)), np.zeros(len(rows), np.int64)
     label = rows["expression"].to_numpy().astype(np.int64)
     places = rows.select("valence", "arousal").to_numpy().astype(np.float64)
@@ -90,13 +90,13 @@ def _doubts(rows: pl.DataFrame) -> tuple[Floats, list[str]]:
 
 
 def plane_probabilities(places: Floats, classes: Codes, count: int) -> Floats:
-    """The probability of each class at points of the plane, with equal priors, from one normal distribution a class.
+    """The probability of each class at points of the plane, float [rows, count], from one normal distribution for each class.
 
-    Each is fitted to the innermost `KEPT` of its class, so that wrong labels do not widen it.
+    Priors are equal. Each distribution is fitted to the innermost `KEPT` of its class, so that wrong labels do not widen it.
 
     Args:
         places: float [rows, 2].
-        classes: int [rows], every one of 0 to ``count - 1`` present.
+        classes: int [rows]; every class from 0 to ``count - 1`` occurs.
         count: number of classes.
     """
     logs = np.empty((len(places), count))

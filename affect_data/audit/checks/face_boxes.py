@@ -1,6 +1,6 @@
-"""Finds face boxes that do not fit their picture, hold several faces, or cut one database in several ways.
+"""Finds face boxes that do not fit their picture or hold several faces, and databases with several kinds of crops.
 
-No detector is run: all of this is read off the boxes and the sizes of the pictures.
+No detector is run: the boxes and the sizes of the pictures tell all of this.
 """
 
 from typing import Final
@@ -37,11 +37,11 @@ class FaceBoxes(Audit):
     )
 
     def not_applicable(self, dataset: AuditedDataset) -> str:
-        """It needs face boxes."""
+        """The check needs face boxes."""
         return "" if _boxed(dataset.labels)["boxed"].any() else "no row has a face box"
 
     def find(self, dataset: AuditedDataset) -> pl.DataFrame:
-        """One finding for every box outside, and for every pair of a box and another in it."""
+        """One finding for every box that leaves its picture, and for every pair of a box and another that covers part of it."""
         boxes = _with_picture_size(dataset).filter("boxed")
         area = (pl.col("x1") - pl.col("x0")) * (pl.col("y1") - pl.col("y0"))
         seen = _overlap("x", 0.0, pl.col("picture_width")) * _overlap("y", 0.0, pl.col("picture_height"))
@@ -60,7 +60,7 @@ class FaceBoxes(Audit):
 
 
 class MixedCrops(Audit):
-    """Rows whose faces are cut in another way than most of their database's."""
+    """Rows whose faces are cropped in another way than most of their database."""
 
     name = "mixed_crops"
     title = "crops of several kinds in one database"
@@ -77,7 +77,7 @@ class MixedCrops(Audit):
     )
 
     def find(self, dataset: AuditedDataset) -> pl.DataFrame:
-        """One finding for every row of a rarer kind."""
+        """One finding for every row whose kind of crop is not the most frequent."""
         rows = _with_picture_size(dataset)
         covered = (
             (pl.col("x1") - pl.col("x0"))
@@ -116,7 +116,7 @@ def _with_picture_size(dataset: AuditedDataset) -> pl.DataFrame:
 
 
 def _overlap(axis: str, low: float | pl.Expr, high: pl.Expr) -> pl.Expr:
-    """The length that a box and a range have in common along an axis."""
+    """The length of the overlap of a box and a range along an axis."""
     first, last = pl.col(f"{axis}0"), pl.col(f"{axis}1")
     return (
         pl.min_horizontal(last, high) - pl.max_horizontal(first, pl.lit(low) if isinstance(low, float) else low)
@@ -124,7 +124,7 @@ def _overlap(axis: str, low: float | pl.Expr, high: pl.Expr) -> pl.Expr:
 
 
 def _crowded(boxes: pl.DataFrame) -> pl.DataFrame:
-    """Boxes of which another box of the same picture and moment covers a part, with `uid_other` and `covered`."""
+    """Boxes that another box of the same picture and frame partly covers, with `uid_other` and the share `covered`."""
     place = ["database", "split", "track", "frame", "image_digest"]
     boxes = boxes.filter(pl.len().over(place) > 1)
     pairs = boxes.join(

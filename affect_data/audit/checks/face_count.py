@@ -1,4 +1,4 @@
-"""Finds pictures without a face, and pictures with several, by looking at them with a face detector."""
+"""Finds pictures without a face, and pictures with several, by a face detector."""
 
 import math
 from collections.abc import Iterator
@@ -17,17 +17,17 @@ from affect_data.processes import map_jobs
 
 FOUND_FROM: Final = 0.6
 LEAST_SIDE: Final = 20
-"""Pixels; faces of FER+ reduced to as many are found as well as those of 48."""
+"""In pixels. Faces of FER+ that are reduced to this size are found as well as at their full 48 pixels."""
 
 MARGIN: Final = 0.25
 SECOND_AREA: Final = 0.25
 SAME_FACE: Final = 0.5
-"""Part of the smaller of two boxes within the other from which they are of one face: a wide-open mouth can pass for a face of its own."""
+"""Two boxes belong to one face if at least this share of the smaller lies in the other: a wide-open mouth can pass for a face of its own."""
 
 FRAMES_APART: Final = 10
 
 SIDE: Final = 160
-"""Pixels that the shorter side is resized to before a detector looks."""
+"""The shorter side of what the detector looks at is resized to this many pixels."""
 
 LARGE: Final = 480
 _LONGEST: Final = 960
@@ -36,13 +36,13 @@ _MORE_LOOKS: Final = ((96, 0), (128, -30), (128, 30), (128, -60), (128, 60), (12
 
 @dataclass(frozen=True)
 class Suspicion:
-    """What is odd about the faces of a picture.
+    """The defect of a picture: no face, or several.
 
     Attributes:
         defect: "no face" or "several faces".
-        score: in [0, 1].
-        confidence: the detector's, of the best face; 0 without any.
-        faces: found upright at `FOUND_FROM` or more, best first.
+        score: in [0, 1]; 1 is certain.
+        confidence: of the detector in the best face; 0 if there is none.
+        faces: upright faces with a confidence of at least `FOUND_FROM`, best first.
     """
 
     defect: str
@@ -80,7 +80,7 @@ class FaceCount(Audit):
     detector: ClassVar[type[FaceDetector]] = LibFaceDetection
 
     def not_applicable(self, dataset: AuditedDataset) -> str:  # noqa: ARG002
-        """It needs the detector."""
+        """The check needs the detector."""
         return self.detector.missing()
 
     def find(self, dataset: AuditedDataset) -> pl.DataFrame:
@@ -104,12 +104,12 @@ class FaceCount(Audit):
 
 
 def suspicion_of(pixels: Pixels, box: npt.NDArray[np.float32], detector: FaceDetector) -> Suspicion | None:
-    """What is odd about the faces of a picture, if anything.
+    """The defect of a picture; None if it shows one face.
 
     Args:
         pixels: uint8 [height, width] or [height, width, 3], RGB.
-        box: x0, y0, x1, y1 of the face in question; NaN where it is the whole picture.
-        detector: looks at it.
+        box: x0, y0, x1, y1 of the face in question; NaN for the whole picture.
+        detector: finds the faces.
     """
     height, width = pixels.shape[:2]
     whole = (0.0, 0.0, float(width), float(height))
@@ -139,7 +139,7 @@ def suspicion_of(pixels: Pixels, box: npt.NDArray[np.float32], detector: FaceDet
 
 
 def _looks(picture: Image.Image, corner: tuple[int, int], detector: FaceDetector) -> Iterator[list[Face]]:
-    """The faces of one view after the other, in pixels of the picture that `corner` is a place of."""
+    """The faces in each view of a part of a picture, in pixels of the whole picture; `corner` is where the part begins."""
     looks = [(SIDE, 0), *_MORE_LOOKS]
     if min(picture.size) >= LARGE:
         looks.append((LARGE, 0))
@@ -156,7 +156,7 @@ def _looks(picture: Image.Image, corner: tuple[int, int], detector: FaceDetector
 def _turned_back(
     face: Face, seen: tuple[int, int], size: tuple[int, int], angle: int, scale: float, corner: tuple[int, int]
 ) -> Face:
-    """A face as seen in a view, in pixels of the picture; of a turned one the centre is exact, the box upright and of the same size."""
+    """A face found in a view, in pixels of the picture; if the view is turned, the centre is exact and the box upright with the same size."""
     turn = math.radians(angle)
     x, y = face.centre[0] - seen[0] / 2, face.centre[1] - seen[1] / 2
     x, y = math.cos(turn) * x - math.sin(turn) * y, math.sin(turn) * x + math.cos(turn) * y
@@ -166,13 +166,13 @@ def _turned_back(
 
 
 def _second(faces: tuple[Face, ...]) -> float:
-    """The score of the best face that is another than the first, both of a size that counts; 0 without one."""
+    """The score of the best face besides the first, among faces of a size that counts; 0 if there is none."""
     counted = [face for face in faces if face.area >= SECOND_AREA * max(other.area for other in faces)]
     return max((face.score for face in counted[1:] if _shared(face, counted[0]) < SAME_FACE), default=0.0)
 
 
 def _shared(face: Face, other: Face) -> float:
-    """The part of the smaller box that both have in common."""
+    """The share of the smaller box that lies in the other."""
     sides = [
         max(0.0, min(face.box[axis + 2], other.box[axis + 2]) - max(face.box[axis], other.box[axis])) for axis in (0, 1)
     ]
@@ -188,7 +188,7 @@ def _within(point: tuple[float, float], box: tuple[float, ...]) -> bool:
 
 
 def _looked_at(labels: pl.DataFrame) -> pl.DataFrame:
-    """All rows, but of a track every `FRAMES_APART`th frame of a face."""
+    """All rows, but only every `FRAMES_APART`th frame of a face in a track."""
     place = pl.col("frame").rank("dense").over("database", "track", "face") - 1
     return labels.filter((pl.col("track") == "") | (pl.col("frame") < 0) | (place % FRAMES_APART == 0))
 

@@ -1,4 +1,4 @@
-"""Finds pictures that cannot show what they are labelled with: tiny, blurred, blank, grey in colour files, or of an odd shape."""
+"""Finds pictures that hardly show what they are labelled with: tiny, blurred, blank, of an odd shape, or grey in a colour file."""
 
 from typing import Final
 
@@ -15,7 +15,7 @@ GREY: Final = 2.0
 
 
 class FaceQuality(Audit):
-    """Face pictures with little in them."""
+    """Face pictures that show little."""
 
     name = "face_quality"
     title = "quality of pictures"

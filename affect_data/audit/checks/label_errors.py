@@ -13,7 +13,7 @@ from affect_data.vocabulary import EXPRESSIONS, slot_of
 
 DEVIATIONS: Final = 3.0
 CONSISTENT: Final = 1.4826
-"""Median absolute deviation to standard deviation, for a normal distribution."""
+"""Factor from the median absolute deviation to the standard deviation of a normal distribution."""
 DOUBT_FROM: Final = 0.9
 UNIT_DOUBT_FROM: Final = 0.8
 
@@ -37,7 +37,7 @@ class LabelErrors(Audit):
     example = '`{"task":"expression","label":"neutral","predicted":"anger","by":"linear model, out of fold"}`'
 
     def not_applicable(self, dataset: AuditedDataset) -> str:  # noqa: ARG002
-        """It needs cleanlab."""
+        """The check needs cleanlab."""
         return "" if find_spec("cleanlab") else "cleanlab is not installed: `pip install 'affectkit[audit]'`"
 
     def find(self, dataset: AuditedDataset) -> pl.DataFrame:
@@ -105,7 +105,7 @@ class LabelErrors(Audit):
     def _residuals(self, dataset: AuditedDataset, dimension: str, value: Floats, origin: str) -> pl.DataFrame:
         rows = dataset.labels.with_columns(pl.Series("says", value)).filter("va_mask")
         off = pl.col(dimension) - pl.col("says")
-        # Databases differ in how well their labels can be told from a picture.
+        # By database, because databases differ in how well a picture predicts their labels.
         rows = rows.with_columns((off - off.median().over("database")).abs().alias("residual"))
         limit = DEVIATIONS * CONSISTENT * pl.col("residual").median().over("database")
         rows = rows.with_columns(limit.alias("limit")).filter(pl.len().over("database") >= LEAST_EXAMPLES)

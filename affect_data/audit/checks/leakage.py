@@ -7,7 +7,7 @@ from affect_data.leaks.leaks import find_leaks, source_family
 
 
 class Leakage(Audit):
-    """Rows whose subject, track or copies are also in a split that comes before theirs."""
+    """Rows whose subject, track or copies are also in an earlier split."""
 
     name = "leakage"
     title = "leaks between splits"
@@ -23,7 +23,7 @@ class Leakage(Audit):
     )
 
     def find(self, dataset: AuditedDataset) -> pl.DataFrame:
-        """One finding for every kind of leak that a row has part in."""
+        """One finding for every row and kind of leak that it is part of."""
         copies = dataset.copies
         labels = dataset.labels.with_columns(
             dataset.labels["uid"][copies.of_row.tolist()].alias("group"),

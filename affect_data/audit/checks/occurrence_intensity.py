@@ -12,7 +12,7 @@ INTENSITIES: Final = (1.0, 2.0, 3.0, 4.0, 5.0)
 
 
 class OccurrenceIntensity(Audit):
-    """Occurrence on the wrong side of the intensity at which a database calls an action unit present."""
+    """Occurrence that contradicts the intensity from which on a database calls an action unit present."""
 
     name = "occurrence_intensity"
     title = "occurrence against intensity"

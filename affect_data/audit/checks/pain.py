@@ -12,30 +12,30 @@ from affect_data.vocabulary import slot_of
 
 PAIN_UNITS: Final = (4, 6, 7, 9, 10, 43)
 GROUP: Final = "pspi"
-"""Column group with one column of the same name: the pain score of the files, float32, NaN where there is none."""
+"""Column group with one column of the same name: the pain score in the files, float32; NaN where there is none."""
 
 Floats = npt.NDArray[np.float32]
 
 
 def pain_score(intensities: Mapping[int, Floats]) -> Floats:
-    """The Prkachin and Solomon pain intensity: AU4 + max(AU6, AU7) + max(AU9, AU10) + AU43.
+    """The pain intensity of Prkachin and Solomon: AU4 + max(AU6, AU7) + max(AU9, AU10) + AU43.
 
     Args:
-        intensities: float32 [rows] by action unit, for `PAIN_UNITS`; 0..5, AU43 0 or 1.
+        intensities: float32 [rows] by action unit, for `PAIN_UNITS`, in 0..5; AU43 is 0 or 1.
 
     Returns:
-        float32 [rows] in 0..16; NaN where an intensity is.
+        float32 [rows] in 0..16; NaN where an intensity is NaN.
     """
     brow, cheek, lid, nose, lip, eyes = (intensities[number] for number in PAIN_UNITS)
     return brow + np.maximum(cheek, lid) + np.maximum(nose, lip) + eyes
 
 
 def contradicts_pain_score(intensities: Mapping[int, Floats], given: Floats) -> npt.NDArray[np.bool_]:
-    """Whether a given pain score differs from the sum; False where one of the two is unknown.
+    """Whether a given pain score differs from the sum, bool [rows]; False if one of the two is unknown.
 
     Args:
-        intensities: see `pain_score`.
-        given: float32 [rows], the scores of the files.
+        intensities: as for `pain_score`.
+        given: float32 [rows], the scores in the files.
     """
     difference = np.abs(pain_score(intensities) - given)
     return np.asarray(~np.isnan(difference) & (difference > 1e-3))
@@ -59,7 +59,7 @@ class PainIdentity(Audit):
     )
 
     def not_applicable(self, dataset: AuditedDataset) -> str:
-        """It needs a pain score beside the action units, which only UNBC-McMaster has."""
+        """The check needs pain scores besides action units, which only UNBC-McMaster has."""
         if all(GROUP not in dataset.folder.groups(split) for split in dataset.folder.splits):
             return f"no column group '{GROUP}': only UNBC-McMaster has pain scores"
         if np.isnan(_given(dataset)).all():
@@ -77,7 +77,7 @@ class PainIdentity(Audit):
 
 
 def _given(dataset: AuditedDataset) -> Floats:
-    """The pain scores of the files, float32 [rows], in the row order of `AuditedDataset.labels`; NaN where there is none."""
+    """The pain scores in the files, float32 [rows], in the row order of `AuditedDataset.labels`; NaN where there is none."""
     parts = [
         dataset.folder.load(split, [GROUP]).data.table.column(GROUP).to_numpy()
         if GROUP in dataset.folder.groups(split)

@@ -15,7 +15,7 @@ VA_MARGIN: Final = 0.5
 
 
 class TeacherDisagreement(Audit):
-    """Labels that the soft labels of a teacher speak against."""
+    """Labels that the soft labels of a teacher contradict."""
 
     name = "teacher"
     title = "disagreement with a teacher"
@@ -29,7 +29,7 @@ class TeacherDisagreement(Audit):
     example = "labelled sadness, the teacher gives happiness 0.97 and sadness 0.02 (score 0.95)"
 
     def not_applicable(self, dataset: AuditedDataset) -> str:
-        """It needs soft labels of this dataset."""
+        """The check needs soft labels of this dataset."""
         return "" if dataset.teachers() else "no soft labels of this dataset (`affect-train label` writes them)"
 
     def find(self, dataset: AuditedDataset) -> pl.DataFrame:

@@ -14,14 +14,14 @@ LONGEST_RUN: Final = 300
 SHORTEST_EXPRESSION: Final = 3
 SHORTEST_UNIT: Final = 2
 BLINKS: Final = (43, 45)
-"""Action units that may act for a frame."""
+"""Action units that may last a single frame."""
 
 CONSISTENT: Final = 1.4826
-"""Median absolute deviation to standard deviation, for a normal distribution."""
+"""Factor from the median absolute deviation to the standard deviation of a normal distribution."""
 
 
 def frames(dataset: AuditedDataset) -> pl.DataFrame:
-    """The rows that are frames of a track, by database, split, track, face and frame, with `next` where a row follows the one before it."""
+    """The rows that are frames of a track, sorted by database, split, track, face and frame; `next` says whether a row follows the one before."""
     place = ["database", "split", "track", "face"]
     rows = dataset.labels.filter((pl.col("track") != "") & (pl.col("frame") >= 0)).sort(*place, "frame")
     follows = pl.all_horizontal(pl.col(name) == pl.col(name).shift(1) for name in place)
@@ -71,7 +71,7 @@ class Jumps(Audit):
 
 
 class ConstantRuns(Audit):
-    """Valence and arousal that stay the same to the last digit for very long."""
+    """Valence and arousal that stay exactly the same for very long."""
 
     name = "va_constant"
     title = "constant valence and arousal"
@@ -98,7 +98,7 @@ class ConstantRuns(Audit):
 
 
 class Flicker(Audit):
-    """Expressions and action units that change and change back at once."""
+    """Expressions and action units that change and soon change back."""
 
     name = "flicker"
     title = "flickering labels"
@@ -112,7 +112,7 @@ class Flicker(Audit):
     example = "happiness, happiness, sadness, happiness: the third frame (score 0.9)"
 
     def find(self, dataset: AuditedDataset) -> pl.DataFrame:
-        """One finding for every frame of a short run, and action unit."""
+        """One finding for every frame of a short run, for the expression and for each action unit."""
         rows = frames(dataset)
         parts = [no_findings()]
         if len(rows) < 3:
@@ -133,7 +133,7 @@ class Flicker(Audit):
         shortest: int,
         name: str,
     ) -> pl.DataFrame:
-        """Runs of a label shorter than `shortest`, between runs of one other label, all in unbroken frames."""
+        """Findings for runs of a label shorter than `shortest` between two runs of the same other label, without a gap in the frames."""
         starts = np.nonzero(np.r_[True, (label[1:] != label[:-1]) | ~follows[1:]])[0]
         if len(starts) < 3:
             return no_findings()

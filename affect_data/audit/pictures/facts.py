@@ -1,4 +1,4 @@
-"""One pass over the pictures of a dataset: what audits of duplicates and of face quality need to know of each."""
+"""One pass over the pictures of a dataset, for all that audits of duplicates and face quality need."""
 
 import hashlib
 from collections.abc import Callable, Iterator
@@ -34,15 +34,15 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class Pictures:
-    """Every distinct face picture of a dataset; a photograph of several faces is one picture for each face box.
+    """Every distinct face picture of a dataset; a photograph with several face boxes counts as one picture for each.
 
     Attributes:
-        of_row: int64 [rows], the picture of a row.
-        first_row: int64 [pictures], the first row of a picture.
-        pixels: uint64 [pictures, 2], the first half of the sha256 of size and decoded pixels; grey pixels count as such where channels are equal.
-        small: uint8 [pictures, SIDE, SIDE], see `affect_data.audit.pictures.hashing.small_picture`.
+        of_row: int64 [rows], the picture of each row.
+        first_row: int64 [pictures], the first row of each picture.
+        pixels: uint64 [pictures, 2], the first half of the sha256 of size and decoded pixels; three equal channels count as grey.
+        small: uint8 [pictures, SIDE, SIDE], from `hashing.small_picture`.
         hashes: uint64 [pictures], perceptual hashes.
-        measurements: float32 [pictures, 8], see `measure`, and the size of the whole picture; NaN for what the face box misses.
+        measurements: float32 [pictures, 8], from `measure`, and the size of the whole picture; NaN if the face box misses the picture.
     """
 
     of_row: npt.NDArray[np.int64]
@@ -62,7 +62,7 @@ class PictureJob:
         split: of the rows.
         rows: int64 [rows], positions within the split, ascending.
         boxes: float32 [rows, 4], face boxes; NaN where there is none.
-        order: position among the jobs.
+        order: position of the job among all jobs.
     """
 
     folder: Path
@@ -83,13 +83,13 @@ class _Read:
 def read_pictures(
     folder: DatasetFolder, labels: pl.DataFrame, workers: int = 1, progress: Progress = lambda *_: None
 ) -> Pictures:
-    """Decodes every distinct picture of a dataset once.
+    """The distinct pictures of a dataset; each is decoded once.
 
     Args:
         folder: the dataset.
         labels: all rows of all splits, in the order of `DatasetFolder.splits`.
-        workers: processes.
-        progress: told about every few thousand pictures.
+        workers: processes that decode.
+        progress: is called every few thousand pictures.
     """
     of_row, first_row = distinct_pictures(labels)
     jobs = list(picture_jobs(folder, first_row, labels["face_box"].to_numpy()))
@@ -113,13 +113,12 @@ def measure(pixels: npt.NDArray[np.uint8], grey: npt.NDArray[np.uint8]) -> tuple
     """Measurements of a picture.
 
     Args:
-        pixels: as stored, grey or RGB.
-        grey: its luminance.
+        pixels: uint8 as stored, [height, width] or [height, width, 3].
+        grey: uint8 [height, width], its luminance.
 
     Returns:
-        width, height; contrast, the standard deviation of the luminance, 0..127; sharpness, the standard deviation
-        of the Laplacian over the contrast,
-        at about 64 pixels; colour, the largest difference of two channels; channels, 1 or 3.
+        width and height; contrast, the standard deviation of the luminance, 0..127; sharpness, the standard deviation of the Laplacian divided by the
+        contrast, at about 64 pixels; colour, the largest difference of two channels; channels, 1 or 3.
     """
     height, width = grey.shape
     contrast = float(grey.std())
@@ -141,7 +140,7 @@ def measure(pixels: npt.NDArray[np.uint8], grey: npt.NDArray[np.uint8]) -> tuple
 
 
 def crop(pixels: npt.NDArray[np.uint8], box: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
-    """The part of a picture within a box `x0 y0 x1 y1`; the whole picture where the box is NaN; empty where the box misses it."""
+    """The part of a picture within a box `x0 y0 x1 y1`; the whole picture if the box is NaN, empty if the box misses the picture."""
     if np.isnan(box).any():
         return pixels
     x0, y0, x1, y1 = np.rint(box).astype(int).clip(0)
@@ -152,7 +151,7 @@ def distinct_pictures(labels: pl.DataFrame) -> tuple[npt.NDArray[np.int64], npt.
     """The picture of every row, int64 [rows], and the first row of every picture, int64 [pictures], ascending.
 
     Args:
-        labels: `image_digest` and `face_box`.
+        labels: with the columns `image_digest` and `face_box`.
     """
     boxes = labels["face_box"].to_numpy()
     keys = pl.DataFrame({"digest": labels["image_digest"], **{f"box{i}": boxes[:, i] for i in range(4)}})
@@ -160,7 +159,7 @@ def distinct_pictures(labels: pl.DataFrame) -> tuple[npt.NDArray[np.int64], npt.
         pl.struct(pl.all()).rank("dense").cast(pl.Int64).alias("key") if len(keys) else pl.lit(0).alias("key")
     )
     _, first_row, of_row = np.unique(keys["key"].to_numpy(), return_index=True, return_inverse=True)
-    # Pictures are numbered in the order of their rows, so that the images are read from front to back.
+    # Numbered in the order of their rows, so that images are read from front to back.
     order = np.argsort(first_row, kind="stable")
     rank = np.empty_like(order)
     rank[order] = np.arange(len(order))
@@ -170,12 +169,12 @@ def distinct_pictures(labels: pl.DataFrame) -> tuple[npt.NDArray[np.int64], npt.
 def picture_jobs(
     folder: DatasetFolder, rows: npt.NDArray[np.int64], boxes: npt.NDArray[np.float32]
 ) -> Iterator[PictureJob]:
-    """Jobs that read the pictures of rows, a few thousand each.
+    """Jobs that read the pictures of rows, a few thousand rows each.
 
     Args:
         folder: the dataset.
         rows: int64, ascending positions over all splits.
-        boxes: float32 [all rows, 4].
+        boxes: float32 [rows of all splits, 4].
     """
     begin, order = 0, 0
     for split in folder.splits:
@@ -188,7 +187,7 @@ def picture_jobs(
 
 
 def decoded_pictures(job: PictureJob) -> Iterator[npt.NDArray[np.uint8]]:
-    """The whole picture of each row of a job, as `decode` gives it; one that several rows share is decoded once where these are neighbours."""
+    """The whole picture of each row of a job, from `decode`; neighbouring rows that share a picture decode it once."""
     column = open_dataset(job.folder).load(job.split, [IMAGES]).data.table.column("image")
     starts = np.cumsum([0, *(len(chunk) for chunk in column.chunks)])
     last: tuple[bytes, npt.NDArray[np.uint8]] | None = None

@@ -1,8 +1,7 @@
-"""All pairs of 64-bit codes within a Hamming distance, without comparing each with each.
+"""All pairs of 64-bit codes within a Hamming distance, without comparing all pairs.
 
-Codes within ``radius`` differ by at most one bit in at least one of ``radius // 2 + 1`` disjoint chunks
-(pigeonhole). So only codes that share a chunk,
-or a chunk but for one bit, are compared in full. The result is exact.
+Divide codes into ``radius // 2 + 1`` disjoint chunks. By the pigeonhole principle, two codes within ``radius`` differ by at most one bit in at least
+one chunk. So only codes that agree in a chunk, up to one bit, are compared in full. The result is exact.
 
 Source:
     Norouzi, Punjani & Fleet, *Fast Exact Search in Hamming Space with Multi-Index Hashing*, IEEE TPAMI 36 (2014).
@@ -23,7 +22,7 @@ Codes = npt.NDArray[np.uint64]
 Rows = npt.NDArray[np.int64]
 
 _CANDIDATES_AT_ONCE: Final = 1 << 21
-# So that a chunk has at most 22 bits and can index an array.
+# With three chunks or more, a chunk has at most 22 bits and can index an array.
 _FEWEST_CHUNKS: Final = 3
 
 
@@ -31,7 +30,7 @@ def pairs_within(codes: Codes, radius: int) -> tuple[Rows, Rows, npt.NDArray[np.
     """All pairs of distinct rows whose codes differ in at most `radius` bits.
 
     Args:
-        codes: uint64 [rows]; equal codes are pairs too, so collapse them first where there are many.
+        codes: uint64 [rows]. Equal codes are pairs too: merge them first if there are many.
         radius: largest number of differing bits, 0 to `MOST_RADIUS`.
 
     Returns:
@@ -68,7 +67,7 @@ def _search(queries: Codes, codes: Codes, radius: int, *, within_one: bool) -> t
             difference = queries[query] ^ codes[code]
             keep = np.bitwise_count(difference) <= radius
             query, code, difference = query[keep], code[keep], difference[keep]
-            # A pair that an earlier chunk has found is left to that chunk.
+            # A pair that an earlier chunk has found already is dropped here.
             for earlier in masks[:number]:
                 new = np.bitwise_count(difference & earlier) > 1
                 query, code, difference = query[new], code[new], difference[new]
@@ -84,7 +83,7 @@ def _search(queries: Codes, codes: Codes, radius: int, *, within_one: bool) -> t
 
 @dataclass(frozen=True)
 class _Chunk:
-    """Neighbouring bits of a code, the lowest of them at `shift`."""
+    """Neighbouring bits of a code, beginning with the bit at `shift`."""
 
     shift: int
     width: int
@@ -100,9 +99,9 @@ def _chunks(count: int) -> list[_Chunk]:
 
 
 def _dealt(codes: Codes, hands: int) -> Codes:
-    """Codes with their bits dealt out in turn: neighbouring bits of a perceptual hash are alike and must not share a chunk.
+    """Codes with their bits dealt out over the chunks in turn, because neighbouring bits of a perceptual hash are alike.
 
-    Distances stay what they are.
+    Distances between codes do not change.
     """
     bits = np.unpackbits(np.ascontiguousarray(codes).view(np.uint8).reshape(-1, BITS // 8), axis=1)
     order = np.concatenate([np.arange(hand, BITS, hands) for hand in range(hands)])
@@ -121,7 +120,7 @@ class _Index:
     def candidates(self, queries: Codes, *, within_one: bool) -> Iterator[tuple[Rows, Rows]]:
         """Rows of queries and of codes whose chunks differ in at most one bit; with `within_one` each unordered pair once."""
         keys = self._keys(queries)
-        # Queries in the order of the keys read the index from front to back.
+        # In the order of their keys, queries read the index from front to back.
         rows = self.order if within_one else np.argsort(keys, kind="stable").astype(np.int64)
         keys = keys[rows]
         if within_one:

@@ -1,7 +1,7 @@
 """Perceptual hashes: 64 bits that change little when a picture is recompressed, resized or brightened.
 
-The hash is that of ImageHash's ``phash``: the picture in grey, 32 by 32 pixels, its two-dimensional cosine transform, and for each of the 64 lowest
-frequencies whether it is above their median. Resizing and transform are matrix products here, so that a picture costs little more than its decoding.
+The hash is ImageHash's ``phash``: the picture in grey at 32 by 32 pixels, its two-dimensional cosine transform, and for each of the 64 lowest
+frequencies whether it is above their median. Resizing and transform are matrix products here, so that hashing costs little beside decoding.
 
 Source:
     Zauner, *Implementation and Benchmarking of Perceptual Image Hash Functions* (2010); the ``phash`` of
@@ -23,10 +23,10 @@ SIDE: Final = 32
 """Width and height of the small pictures, in pixels."""
 
 FREQUENCIES: Final = 8
-"""Frequencies a direction; their square is the number of bits."""
+"""Frequencies in each direction; the square is the number of bits."""
 
 CROP: Final = 0.05
-"""The share that a hashed crop lacks on a side."""
+"""The share of the picture that a hashed crop leaves out on a side."""
 
 _JPEG: Final = b"\xff\xd8"
 _DECODED_AT_LEAST: Final = SIDE + SIDE // 2
@@ -34,7 +34,7 @@ _LUMA: Final = np.array([19595, 38470, 7471], np.uint32)
 
 
 def decode(data: bytes) -> npt.NDArray[np.uint8]:
-    """The pixels of an encoded picture, as stored: uint8 [height, width] where it is grey, else RGB [height, width, 3].
+    """The pixels of an encoded picture as stored: uint8 [height, width] if it is grey, otherwise RGB [height, width, 3].
 
     Raises:
         PictureError: the picture cannot be decoded.
@@ -49,7 +49,7 @@ def decode(data: bytes) -> npt.NDArray[np.uint8]:
             return np.asarray(simplejpeg.decode_jpeg(data, colorspace="RGB"))
         except ValueError:
             pass
-    # A transparent pixel has no colour of its own; the alpha channel would only be dropped.
+    # Alpha is dropped: a transparent pixel has no colour of its own.
     return np.asarray(decode_rgb(data))
 
 
@@ -80,7 +80,7 @@ def to_grey(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
 
 
 def small_picture(grey: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """A grey picture at `SIDE` by `SIDE` pixels, resampled with Pillow's Lanczos filter."""
+    """A grey picture, uint8 [height, width], resampled to uint8 [SIDE, SIDE] as by Pillow's Lanczos filter."""
     height, width = grey.shape
     small = _resampling(height) @ grey.astype(np.float32) @ _resampling(width).T
     return np.asarray(np.clip(np.rint(small), 0, 255), np.uint8)
@@ -90,20 +90,20 @@ def hash_small(small: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint64]:
     """Perceptual hashes of small pictures.
 
     Args:
-        small: uint8 [pictures, SIDE, SIDE], see `small_picture`.
+        small: uint8 [pictures, SIDE, SIDE], from `small_picture`.
 
     Returns:
-        uint64 [pictures]; the most significant bit is the mean, as in ImageHash.
+        uint64 [pictures]; the most significant bit is the lowest frequency, as in ImageHash.
     """
     transform = _cosines()
     return _bits(transform @ small.astype(np.float32) @ transform.T)
 
 
 def hash_crops(small: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint64]:
-    """Hashes of the crops of small pictures: each side whole or without `CROP` of it.
+    """Hashes of crops of small pictures, where each side is whole or lacks `CROP` of the picture.
 
     Returns:
-        uint64 [pictures, 15]: all combinations but the whole picture.
+        uint64 [pictures, 15]: all combinations except the whole picture.
     """
     sides = [_cosines() @ _cropping(before, after) for before, after in itertools.product((0.0, CROP), repeat=2)]
     pictures = small.astype(np.float32)
@@ -137,13 +137,13 @@ def _cosines() -> npt.NDArray[np.float32]:
 
 @lru_cache(4096)
 def _resampling(length: int) -> npt.NDArray[np.float32]:
-    """Pillow's Lanczos resampling of `length` samples to `SIDE` as a matrix, float32 [SIDE, length]: its answers to unit impulses."""
+    """Pillow's Lanczos resampling of `length` samples to `SIDE` as a matrix, float32 [SIDE, length], from its responses to unit impulses."""
     impulses = Image.fromarray(np.eye(length, dtype=np.float32))
     return np.asarray(impulses.resize((SIDE, length), Image.Resampling.LANCZOS)).T.copy()
 
 
 def _cropping(before: float, after: float) -> npt.NDArray[np.float32]:
-    """Linear resampling of the part of `SIDE` samples that a crop leaves to `SIDE` samples, float32 [SIDE, SIDE]."""
+    """Linear resampling of a cropped axis back to `SIDE` samples as a matrix, float32 [SIDE, SIDE]."""
     positions = SIDE * before + (np.arange(SIDE) + 0.5) * (1 - before - after) - 0.5
     first = np.floor(positions).astype(int)
     matrix = np.zeros((SIDE, SIDE), np.float32)

@@ -5,12 +5,12 @@ from typing import Any, Final
 from affect_data.dataset.folder import DatasetFolder
 from affect_data.dataset.kinds.balance import BALANCE
 from affect_data.dataset.kinds.base import GroupKind
+from affect_data.dataset.kinds.declared import DECLARED
 from affect_data.dataset.kinds.features import FEATURES
 from affect_data.dataset.kinds.folds import FOLDS
-from affect_data.dataset.kinds.scores import SCORES
 from affect_data.dataset.kinds.soft_labels import SOFT_LABELS
 
-KINDS: Final[tuple[GroupKind[Any], ...]] = (SOFT_LABELS, FEATURES, BALANCE, FOLDS, SCORES)
+KINDS: Final[tuple[GroupKind[Any], ...]] = (SOFT_LABELS, FEATURES, BALANCE, FOLDS, DECLARED)
 
 
 def stale_groups(folder: DatasetFolder) -> dict[str, str]:

@@ -101,7 +101,7 @@ def test_a_row_says_which_origin_its_texts_stand_in(demo_report: BuildReport) ->
 
 def test_the_package_offers_load_dataset() -> None:
     assert affect_data.load_dataset is load_dataset
-    assert affect_data.__all__ == ["load_dataset"]
+    assert affect_data.__all__ == ["action_unit", "load_dataset"]
 
 
 def test_the_joined_view_is_over_memory_maps(demo_report: BuildReport) -> None:
@@ -373,6 +373,9 @@ def test_other_values_have_another_hash(
         ({"a": [["x", "y"], ["z"]]}, {"a": [["x"], ["y", "z"]]}),
         ({"a": [["x"], []]}, {"a": [[], ["x"]]}),
         ({"a": [["xy"]]}, {"a": [["x", "y"]]}),
+        ({"a": [[1, 2], [3]]}, {"a": [[1], [2, 3]]}),
+        ({"a": [[{"x": "1"}], []]}, {"a": [[], [{"x": "1"}]]}),
+        ({"a": [[{"x": "1"}]]}, {"a": [[{"x": "2"}]]}),
     ],
 )
 def test_order_names_types_and_borders_of_text_count(one: dict[str, Any], other: dict[str, Any]) -> None:

@@ -15,10 +15,10 @@ from affect_data.build.build import BuildReport
 from affect_data.dataset.folder import DatasetFolder, open_dataset
 from affect_data.dataset.kinds.balance import BALANCE
 from affect_data.dataset.kinds.base import Dependency, GroupKind, GroupProvenance, StaleGroupError
+from affect_data.dataset.kinds.declared import DECLARED
 from affect_data.dataset.kinds.features import FEATURES
 from affect_data.dataset.kinds.folds import FOLDS
 from affect_data.dataset.kinds.registry import KINDS, describe_kinds, stale_groups
-from affect_data.dataset.kinds.scores import SCORES
 from affect_data.dataset.kinds.soft_labels import SOFT_LABELS
 from affect_data.dataset.schema import IMAGES, LABELS
 from affect_data.dataset.writing import add_group
@@ -70,9 +70,9 @@ def test_a_kind_of_one_group_a_dataset_is_a_declaration_like_the_others(dataset:
         faces.read(with_other(dataset, "pictures"), "")
 
 
-def test_scores_are_found_where_a_database_has_them(dataset: DatasetFolder) -> None:
-    assert SCORES.names(dataset) == ()
-    assert SCORES.names(add(dataset, "pspi", {})) == ("pspi",)
+def test_side_groups_are_found_where_a_database_declares_them(dataset: DatasetFolder) -> None:
+    assert DECLARED.names(dataset) == ()
+    assert DECLARED.names(add(dataset, "pspi", {})) == ("pspi",)
     assert stale_groups(with_other(open_dataset(dataset.path), "pictures", "labels", "people")) == {}
 
 
