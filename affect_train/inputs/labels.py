@@ -13,9 +13,8 @@ from torch import Tensor
 
 from affect_data.dataset.kinds.folds import FOLDS
 from affect_data.dataset.kinds.soft_labels import SOFT_LABELS, SoftLabelProvenance
-from affect_data.dataset.layout import unit_name
 from affect_data.dataset.schema import MISSING_CLASS
-from affect_data.vocabulary import ACTION_UNITS
+from affect_data.vocabulary import ACTION_UNITS, unit_name
 from affect_train.errors import ModelMismatchError
 from affect_train.inputs.batch import AffectBatch, FaceBatch, SoftTargets
 from affect_train.tasks import TaskSet

@@ -7,11 +7,11 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from affect_data.dataset.layout import ORIGIN_COLUMNS, SIDE_COLUMNS, Layout, unit_name
+from affect_data.dataset.layout import ORIGIN_COLUMNS, SIDE_COLUMNS, Layout
 from affect_data.dataset.schema import COLUMNS, IMAGES, LABEL_COLUMNS, RULES, check_rules
 from affect_data.dataset.view import LabelView, Origins
 from affect_data.errors import RecipeError, SchemaError
-from affect_data.vocabulary import ACTION_UNITS, FRAME_SCOPE, LABEL_SCOPES
+from affect_data.vocabulary import ACTION_UNITS, FRAME_SCOPE, LABEL_SCOPES, unit_name
 from affect_train.inputs.foreign.mapping import MADE, Place, RowMapping
 from affect_train.inputs.foreign.reading import OpenedSource, SourceError
 from affect_train.inputs.foreign.values import is_text
