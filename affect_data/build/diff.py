@@ -5,12 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from affect_data.bounds import read_json
 from affect_data.build.carrying import applied_decisions
 from affect_data.build.content import Content, differences, wording
-from affect_data.dataset.folder import LOCK, DatasetFolder, ForeignVersionError, open_dataset
-from affect_data.errors import DataError
-from affect_data.system_errors import reading
+from affect_data.build.existing import lock_at
+from affect_data.dataset.folder import DatasetFolder, ForeignVersionError, open_dataset
 
 
 @dataclass(frozen=True)
@@ -99,20 +97,3 @@ def _of_rows(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[st
     for split in dict.fromkeys([*rows, *now]):
         if rows.get(split) != now.get(split):
             yield f"{split}: {rows.get(split, 0):,} rows, now {now.get(split, 0):,}"
-
-
-def lock_at(path: Path) -> dict[str, Any]:
-    """The lock of a dataset folder, or the lock file itself.
-
-    Raises:
-        DataError: there is none that can be read.
-    """
-    file = path / LOCK if path.is_dir() else path
-    try:
-        with reading(file):
-            loaded = read_json(file)
-    except ValueError as error:
-        raise DataError(f"'{file}' is no lock of a dataset ({error}); name a dataset folder or its {LOCK}") from None
-    if not isinstance(loaded, dict) or "databases" not in loaded:
-        raise DataError(f"'{file}' is no lock of a dataset; name a dataset folder or its {LOCK}")
-    return loaded

@@ -118,3 +118,20 @@ def read_lock(path: Path) -> dict[str, Any]:
     except (FileNotFoundError, ValueError):
         return {}
     return loaded if isinstance(loaded, dict) else {}
+
+
+def lock_at(path: Path) -> dict[str, Any]:
+    """The lock of a dataset folder, or the lock file itself.
+
+    Raises:
+        DataError: there is none that can be read.
+    """
+    file = path / LOCK if path.is_dir() else path
+    try:
+        with reading(file):
+            loaded = read_json(file)
+    except ValueError as error:
+        raise DataError(f"'{file}' is no lock of a dataset ({error}); name a dataset folder or its {LOCK}") from None
+    if not isinstance(loaded, dict) or "databases" not in loaded:
+        raise DataError(f"'{file}' is no lock of a dataset; name a dataset folder or its {LOCK}")
+    return loaded

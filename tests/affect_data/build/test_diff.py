@@ -9,7 +9,8 @@ from subprocess import CompletedProcess
 import pytest
 
 from affect_data.build.build import build
-from affect_data.build.diff import diff, lock_at
+from affect_data.build.diff import diff
+from affect_data.build.existing import lock_at
 from affect_data.build.recipe import recipe_from
 from affect_data.corrections.decisions import Decision, Labels
 from affect_data.corrections.versions import apply_decisions, undo_version
