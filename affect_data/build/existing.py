@@ -16,6 +16,7 @@ from affect_data.corrections.versions import label_shards
 from affect_data.dataset.folder import LOCK, MANIFEST, DatasetFolder, open_dataset
 from affect_data.errors import DataError, NotADatasetError, UnknownNameError
 from affect_data.processes import map_jobs
+from affect_data.system_errors import reading
 
 
 class OutputTakenError(DataError):
