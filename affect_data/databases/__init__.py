@@ -1,1 +1,1 @@
-"""The readers: one module a database, each states what it reads and turns official files into rows."""
+"""The readers: a module or package for each database, which states what it reads and turns official files into rows."""

@@ -1,4 +1,4 @@
-"""Reads AFEW-VA: 600 clips of films, valence and arousal of one actor in every frame."""
+"""Reads AFEW-VA: 600 film clips with valence and arousal of one actor in every frame."""
 
 import json
 import re
@@ -90,7 +90,7 @@ class AfewVa(Database):
     Options: ClassVar[type[DatabaseOptions]] = AfewVaOptions
 
     def scan(self, root: DatabaseRoot) -> pl.DataFrame:
-        """One row a frame: image, subject (the actor), track (the clip), frame, face_box, valence, arousal.
+        """A row for each frame: image, subject (the actor), track (the clip), frame, face_box, valence, arousal.
 
         Raises:
             DatabaseNotFoundError: there is no clip folder with pictures or labels.
@@ -115,7 +115,7 @@ class AfewVa(Database):
 
 
 def _clips(root: DatabaseRoot) -> list[str]:
-    """The folders of the clips, sorted by clip; folders that are named otherwise are noted, a second folder of one clip is a defect."""
+    """The folders of the clips, sorted by clip; folders with other names are noted, a second folder of a clip is a defect."""
     found: dict[str, str] = {}
     ignored: list[str] = []
     parts = [name for name in sorted(root.entries()) if PART_FOLDER.fullmatch(name) and root.entries(name)]
@@ -142,7 +142,7 @@ def _clips(root: DatabaseRoot) -> list[str]:
 
 
 def _read_clip(root: DatabaseRoot, clip: str, unboxed: list[str]) -> list[tuple[Any, ...]]:
-    """The frames of a clip as tuples of `FRAME_COLUMNS`, valence and arousal still as text; none where the clip has a defect as a whole."""
+    """The frames of a clip as tuples of `FRAME_COLUMNS`, valence and arousal still as text; empty if the clip as a whole has a defect."""
     name = PurePosixPath(clip).name
     path = f"{clip}/{name}.json"
     pictures = {match[1]: match[0] for match in map(FRAME_FILE.fullmatch, sorted(root.entries(clip))) if match}
@@ -172,7 +172,7 @@ def _read_clip(root: DatabaseRoot, clip: str, unboxed: list[str]) -> list[tuple[
 
 
 def _parse(root: DatabaseRoot, path: str, text: str) -> dict[str, Any] | None:
-    """The JSON object of a file; a defect and None where it is none, or holds a key twice."""
+    """The JSON object of a file; None, and a defect, if it is none or holds a key twice."""
 
     def object_of(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         result = dict(pairs)
@@ -202,7 +202,7 @@ def _parse(root: DatabaseRoot, path: str, text: str) -> dict[str, Any] | None:
 
 
 def _fits(root: DatabaseRoot, path: str, clip: str, labels: dict[str, Any], pictures: dict[str, str]) -> bool:
-    """Whether labels are of this clip and of exactly its pictures; a defect where not."""
+    """Whether labels belong to this clip and to exactly its pictures; if not, a defect is recorded."""
     named = labels.get("video_id", clip)
     if str(named) != clip:
         root.defect(
@@ -236,7 +236,7 @@ def _lines_of_entries(text: str) -> dict[str, int]:
 def _face_boxes(
     root: DatabaseRoot, path: str, frames: dict[str, dict[str, Any]], lines: dict[str, int]
 ) -> dict[str, list[float]]:
-    """The box around the landmarks of each frame that has some: x0, y0, x1, y1; landmarks of another form are a defect."""
+    """The box around the landmarks of each frame that has any: x0, y0, x1, y1; landmarks in another form are a defect."""
     boxes: dict[str, list[float]] = {}
     for key, frame in frames.items():
         if not frame.get("landmarks"):
@@ -267,14 +267,14 @@ def _boxes_fit(root: DatabaseRoot, clip: str, pictures: dict[str, str], boxes: d
             width, height = picture.size
     except (OSError, PictureError):
         return False
-    # Pictures stretched to square pixels keep the height, and landmarks of the unstretched frame would pass for theirs.
+    # Pictures that were stretched to square pixels keep their height, so landmarks of the unstretched frame would seem to fit.
     stretched = height == BROADCAST_SIZE[1] and width != BROADCAST_SIZE[0]
     _, _, right, bottom = np.max(list(boxes.values()), axis=0)
     return bool(not stretched and right <= width and bottom <= height)
 
 
 def _as_text(value: object) -> str:
-    """A JSON value as the text that is checked: whole numbers without their decimals."""
+    """A JSON value as text for checking: whole numbers without decimals."""
     if value is None:
         return "missing"
     if isinstance(value, float) and value.is_integer():

@@ -1,4 +1,4 @@
-"""What the databases say of themselves, for the command line and for the pages."""
+"""The facts that databases state about themselves, for the command line and for pages."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from affect_data.databases.registry import DATABASES, canonical, database_named
 
 
 def facts(name: str) -> dict[str, Any]:
-    """Everything that a database says of itself, as plain lists and dictionaries.
+    """All facts that a database states about itself, as plain lists and dictionaries.
 
     Raises:
         UnknownNameError: no database has this name.
@@ -55,7 +55,7 @@ def catalogue() -> list[dict[str, Any]]:
 
 
 def describe_database(name: str) -> str:
-    """One database in full, for people.
+    """All facts about one database, as text.
 
     Raises:
         UnknownNameError: no database has this name.

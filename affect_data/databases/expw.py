@@ -70,7 +70,7 @@ class ExpW(Database):
     options: ExpWOptions
 
     def scan(self, root: DatabaseRoot) -> pl.DataFrame:
-        """One row for each line of ``label.lst``: image, face, face_box, expression.
+        """A row for each line of ``label.lst``: image, face, face_box, expression.
 
         Raises:
             DatabaseNotFoundError: there is no ``label.lst``.
@@ -108,7 +108,7 @@ class ExpW(Database):
 
 
 def _image_folder(root: DatabaseRoot) -> str:
-    """The folder of the photographs, relative to the root; a defect where there is none."""
+    """The folder of the photographs, relative to the root; a defect if there is none."""
     for parts in IMAGE_FOLDERS:
         folder: str | None = ""
         for part in parts:
@@ -126,7 +126,7 @@ def _image_folder(root: DatabaseRoot) -> str:
 
 
 def _checked_names(root: DatabaseRoot, faces: pl.DataFrame) -> pl.DataFrame:
-    """The faces with whole numbers as `face`; a photograph that is no file name or a face that is no whole number is a defect."""
+    """The faces with `face` as an integer; a photograph that is no file name, and a face that is no integer, are defects."""
     is_name = pl.col("photograph").str.contains(r"^[^/\\]+\.\w+$")
     root.refuse(faces, ~is_name, "photograph = {photograph!r}", "a file name with its extension")
     is_number = pl.col("face").str.contains(r"^\d{1,4}$")

@@ -1,6 +1,6 @@
-"""Writes what the databases say of themselves into the pages: ``docs/databases.md``, and the table of ``README.md``.
+"""Writes the facts about databases into ``docs/databases.md``, and their table into ``README.md``.
 
-``python -m affect_data.databases.pages``, run where these pages are.
+Run ``python -m affect_data.databases.pages`` in the repository's root.
 """
 
 from pathlib import Path
@@ -37,7 +37,7 @@ def databases_page() -> str:
 
 
 def databases_table() -> str:
-    """What each database labels and how a recipe names it, as a Markdown table in the order of the registry."""
+    """A Markdown table with the labels of each database and its name in recipes, in the order of the registry."""
     lines = ["| database | labels | name in a recipe |", "|---|---|---|"]
     lines += [
         f"| {database.title} | {labels_of(database)} | [`{name}`](docs/databases.md#{name}) |"
@@ -47,7 +47,7 @@ def databases_table() -> str:
 
 
 def labels_of(database: type[Database]) -> str:
-    """What a database labels, in a few words, such as ``AU with intensity, pspi score``."""
+    """The labels of a database in a few words, such as ``AU with intensity, pspi score``."""
     units, levels = set(database.action_units), set(database.action_unit_intensities)
     graded = "" if not levels else " with intensity" if levels >= units else f", {len(levels)} of them with intensity"
     labels = [

@@ -1,4 +1,4 @@
-"""Roots that are nearly right: what lies there instead, and what to type."""
+"""Help with wrong roots: what the folder holds instead, and what to type."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,7 +13,7 @@ NAMES_SHOWN: Final = 8
 
 
 def remedy(name: str, path: Path, others: Mapping[str, Path]) -> str:
-    """What to type instead of a root in which a database was not found; empty where nothing better is near.
+    """What to type instead of a root in which a database was not found; empty if nothing better is found nearby.
 
     Args:
         name: of the database.
@@ -49,19 +49,19 @@ def remedy(name: str, path: Path, others: Mapping[str, Path]) -> str:
 
 
 def holdings(path: Path) -> str:
-    """The first names in a folder, or in the nearest folder above it that exists."""
+    """A sentence with the first names in a folder, or in the nearest existing folder above it."""
     place = next((folder for folder in (path, *path.absolute().parents) if folder.is_dir()), None)
     names = sorted(DatabaseRoot(place).entries()) if place is not None else []
     return f"'{place}' holds {_shown(names)}." if names else ""
 
 
 def option(name: str, path: Path) -> str:
-    """The option that names a root."""
+    """The command-line option that names a root."""
     return f"--root {name}={path}"
 
 
 def looks_like(name: str, path: Path) -> bool:
-    """Whether a folder looks like one of a database, as its reader says."""
+    """Whether a folder looks like that of a database, judged by its reader."""
     return path.is_dir() and DATABASES[name]().recognises(DatabaseRoot(path))
 
 
@@ -76,7 +76,7 @@ def _other_root(name: str, swapped: str | None, others: Mapping[str, Path]) -> s
 
 
 def _near(name: str, path: Path) -> Path | None:
-    """A folder beside a path that is spelt otherwise, or called by another name of the database."""
+    """A folder beside a path with another spelling, or with another name of the database."""
     beside = path.parent if path.parent.is_dir() else None
     names = sorted(DatabaseRoot(beside).entries()) if beside is not None else []
     alike = [entry for entry in names if plain(entry) == plain(path.name)] or [n for n in names if canonical(n) == name]
@@ -85,7 +85,7 @@ def _near(name: str, path: Path) -> Path | None:
 
 
 def _folders(path: Path) -> list[Path]:
-    """The folders directly in another, hidden ones and very many left out."""
+    """The folders directly inside another: at most `FOLDERS_TRIED`, without hidden ones."""
     folders = (path / name for name in sorted(DatabaseRoot(path).entries()) if not name.startswith("."))
     return [folder for folder in folders if folder.is_dir()][:FOLDERS_TRIED]
 

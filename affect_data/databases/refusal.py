@@ -1,4 +1,4 @@
-"""Defects of rows: one for each row that contradicts the documentation, or one for all of them where the same repeats."""
+"""Defects of rows: one for each row that contradicts the documentation, or one for all if many rows have the same defect."""
 
 from collections.abc import Iterator
 from string import Formatter
@@ -9,20 +9,20 @@ import polars as pl
 from affect_data.errors import Defect
 
 REPEATED: Final = 20
-"""More rows than this with the same defect are one finding."""
+"""More rows than this with the same defect become a single defect."""
 
 PLACES_SHOWN: Final = 5
-"""How many lines such a finding names."""
+"""How many lines such a defect names."""
 
 PLACE: Final = ("source_file", "source_line")
 
 
 def row_defects(rows: pl.DataFrame, found: str, expected: str, remedy: str) -> list[Defect]:
-    """One defect for each of the rows; more than `REPEATED` are one, with their number and the first lines.
+    """A defect for each row; if there are more than `REPEATED`, a single one with their number and the first lines.
 
     Args:
-        rows: the refused ones, with ``source_file`` and ``source_line``.
-        found: what stands there, a format string over the columns of the row; ``{name!r}`` quotes a text and shortens a long one.
+        rows: the refused rows, with ``source_file`` and ``source_line``.
+        found: what the row says, a format string over its columns; ``{name!r}`` quotes a text and shortens a long one.
         expected: what the documentation says, a format string too.
         remedy: what to do.
     """
@@ -41,7 +41,7 @@ def row_defects(rows: pl.DataFrame, found: str, expected: str, remedy: str) -> l
 
 
 class _Text(str):
-    """A text that is quoted and cut off after 60 characters where a message repeats it."""
+    """A text that messages quote and cut off after 60 characters."""
 
     __slots__ = ()
 

@@ -1,4 +1,4 @@
-"""The databases that affectkit reads, by name. Adding one takes its module, a generator in `affect_data.demo`, and one line here."""
+"""The databases that affectkit reads, by name. A new one takes its module, a generator in `affect_data.demo`, and a line here."""
 
 from affect_data.databases.afew_va import AfewVa
 from affect_data.databases.affectnet.reader import AffectNet
@@ -30,12 +30,12 @@ DATABASES: dict[str, type[Database]] = {
 
 
 def plain(name: str) -> str:
-    """A name without what people spell differently: in lower case, letters and digits alone, and ``plus`` for ``+``."""
+    """A name in one spelling: lower case, only letters and digits, ``plus`` for ``+``."""
     return "".join(sign for sign in name.lower().replace("+", "plus") if sign.isalnum())
 
 
 def canonical(name: str) -> str | None:
-    """The key of the database that a name or one of its aliases means, however it is spelt; None where there is none."""
+    """The key of the database with a name or alias, in any spelling; None if there is none."""
     if name in DATABASES:
         return name
     for key, database in DATABASES.items():
@@ -45,7 +45,7 @@ def canonical(name: str) -> str | None:
 
 
 def canonical_release(database: str, name: str) -> str | None:
-    """The release of a database that a name or one of its aliases means, however it is spelt; None where there is none."""
+    """The release of a database with a name or alias, in any spelling; None if there is none."""
     reader = DATABASES[database]
     names = {release: release for release in reader.releases} | dict(reader.release_aliases)
     return names.get(name) or next((release for known, release in names.items() if plain(known) == plain(name)), None)
@@ -55,7 +55,7 @@ def database_named(name: str) -> type[Database]:
     """The reader class that is registered under `name`.
 
     Raises:
-        UnknownNameError: there is none.
+        UnknownNameError: there is no such database.
     """
     if name not in DATABASES:
         raise UnknownNameError("database", name, DATABASES)

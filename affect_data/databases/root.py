@@ -1,6 +1,6 @@
 """The folder of one database.
 
-Every annotation file is read through it, so that each row knows its line and each contradiction is recorded with it.
+Every annotation file is read through it, so that each row knows its line, and each contradiction is recorded with its line.
 """
 
 import csv
@@ -30,7 +30,7 @@ FIX_FILE: Final = "replace the file by the official one"
 
 
 class DatabaseRoot:
-    """Reads the files of one database and records what was read, what failed and what contradicts the documentation.
+    """Reads the files of one database, and records what was read, what failed and what contradicts the documentation.
 
     Args:
         path: the folder that the user names.
@@ -52,16 +52,16 @@ class DatabaseRoot:
     # ---------------------------------------------------------------- what exists
 
     def entries(self, folder: str = "") -> frozenset[str]:
-        """Names directly inside a folder (relative to the root); empty where there is no such folder."""
+        """The names directly inside a folder (relative to the root); empty if there is no such folder."""
         return self.confined.listing(folder).names
 
     def numbered(self, folder: str, pattern: re.Pattern[str], kind: str) -> dict[int, str]:
-        """Names inside a folder by the number that the first group of a pattern finds in them; two of one number are a defect.
+        """The names inside a folder by their number; two names with one number are a defect.
 
         Args:
             folder: relative to the root.
-            pattern: of the whole name; other names are left out.
-            kind: what the names are called in the message, such as ``picture``.
+            pattern: of the whole name, with the number as its first group; other names are left out.
+            kind: of the files, for messages, such as ``picture``.
         """
         files: dict[int, str] = {}
         for name in sorted(self.entries(folder)):
@@ -78,7 +78,7 @@ class DatabaseRoot:
         return files
 
     def one_of(self, *aliases: str, under: str = "") -> str | None:
-        """The relative path of the first of the aliases that exists under a folder, whatever its case; None where none does."""
+        """The relative path of the first alias that exists under a folder, in any case; None if none does."""
         by_lower = {name.lower(): name for name in sorted(self.entries(under))}
         for alias in aliases:
             if alias.lower() in by_lower:
@@ -86,7 +86,7 @@ class DatabaseRoot:
         return None
 
     def holds(self, pattern: str) -> bool:
-        """Whether something has a relative path of the pattern's form, whatever its case; each part of it may have ``*``, ``?`` and ``[...]``."""
+        """Whether any relative path matches a pattern, without regard to case; its parts may have ``*``, ``?`` and ``[...]``."""
         folders = [""]
         for part in pattern.lower().split("/"):
             folders = [
@@ -107,8 +107,8 @@ class DatabaseRoot:
         """The bytes of an annotation file, which is recorded as read.
 
         Raises:
-            OutsideError: it leaves the folder.
-            BoundError: it is larger than the limit.
+            OutsideError: the path leaves the folder.
+            BoundError: the file is larger than the limit.
         """
         self.confined.check(path)
         data = read_file(self.path / path, limit, path)
@@ -130,7 +130,7 @@ class DatabaseRoot:
         return self._decoded(path, data)
 
     def read_document(self, path: str) -> str:
-        """The text of an annotation file that is no list of lines, such as JSON; otherwise as `read_text`."""
+        """The text of an annotation file that is no list of lines, such as JSON; errors are defects as in `read_text`."""
         try:
             return self._decoded(path, self.read_bytes(path, JSON_BYTES))
         except BoundError as error:
@@ -151,7 +151,7 @@ class DatabaseRoot:
             return ""
 
     def first_line(self, path: str) -> str:
-        """The first line of a text file, without its line end or byte-order mark; empty where the file is. Very long ones are cut."""
+        """The first line of a text file, without line end and byte-order mark; a very long line is cut. Empty for an empty file."""
         self.confined.check(path)
         with (self.path / path).open("rb") as source:
             return source.readline(LINE_BYTES.value()).decode("utf-8-sig", errors="replace").strip()
@@ -165,10 +165,10 @@ class DatabaseRoot:
         skip_lines: int = 0,
         quoted: bool = False,
     ) -> pl.DataFrame:
-        """The lines of one or many delimited files as one frame of strings, in the order of the paths.
+        """The lines of one or many delimited files as one frame, in the order of the paths.
 
-        Columns: `columns` (all strings), then ``source_file`` and ``source_line`` (1-based line in the file). A line with another number of
-        fields is a defect; excluded lines are dropped and counted; blank lines at the end of a file are ignored, others are defects.
+        The columns are `columns` (strings), ``source_file`` and ``source_line`` (1-based line in the file). A line with another number of fields is a
+        defect. Excluded lines are dropped and counted. Blank lines at the end of a file are ignored; others are defects.
 
         Args:
             paths: relative to the root.
@@ -205,7 +205,7 @@ class DatabaseRoot:
         found = "{count} field(s): {line!r}"
         self.refuse(frame.with_columns(count=widths), pl.col("count") != len(columns), found, expected)
         fits = widths == len(columns)
-        # Only now are the fields taken apart: a line of separators alone would become millions of them.
+        # Only lines of the right width are split into fields: a line of separators alone would become millions of fields.
         if quoted:
             fields = pl.Series([row for _, row in rows if row is not None], dtype=pl.List(pl.String))
         else:
@@ -214,7 +214,7 @@ class DatabaseRoot:
         return split.with_columns(frame.filter(fits)["source_file", "source_line"].get_columns())
 
     def drop_excluded(self, frame: pl.DataFrame) -> pl.DataFrame:
-        """The frame without the lines that the recipe excludes, which are recorded as failures; `table` does it by itself."""
+        """The frame without the lines that the recipe excludes, which are recorded as failures; `table` already does this."""
         if not self._exclude:
             return frame
         key = pl.format("{}:{}", "source_file", "source_line")
@@ -228,7 +228,7 @@ class DatabaseRoot:
     def integers(
         self, frame: pl.DataFrame, columns: Sequence[str], allowed: Collection[int], missing: Collection[int] = ()
     ) -> pl.DataFrame:
-        """The frame with string columns parsed to Int8, null where a missing code stands; any other value is a defect.
+        """The frame with string columns parsed to Int8; a missing code becomes null, any other value is a defect.
 
         Args:
             frame: with ``source_file`` and ``source_line``.
@@ -247,7 +247,7 @@ class DatabaseRoot:
     def numbers(
         self, frame: pl.DataFrame, columns: Sequence[str], low: float, high: float, missing: Collection[float] = ()
     ) -> pl.DataFrame:
-        """The frame with string columns parsed to Float64, null where a missing code stands; what is no number in [low, high] is a defect."""
+        """The frame with string columns parsed to Float64; a missing code becomes null, any other value outside of [low, high] is a defect."""
         for column in columns:
             value = frame[column].str.strip_chars().cast(pl.Float64, strict=False)
             is_missing = value.is_in(pl.Series(missing, dtype=pl.Float64).implode()).fill_null(value=False)
@@ -258,7 +258,7 @@ class DatabaseRoot:
         return frame
 
     def classes(self, frame: pl.DataFrame, column: str, names: Mapping[str, str | None]) -> pl.DataFrame:
-        """The frame with a string column of native codes turned into class names, null where the code means missing; an unknown code is a defect.
+        """The frame with a column of native codes turned into class names; null if the code means "missing"; an unknown code is a defect.
 
         Args:
             frame: with ``source_file`` and ``source_line``.
@@ -272,7 +272,9 @@ class DatabaseRoot:
         )
 
     def boxes(self, frame: pl.DataFrame, remedy: str = FIX_LINE) -> pl.DataFrame:
-        """The frame with its string columns left, top, right and bottom as Float32, in pixels; what is no number and a box without area are defects.
+        """The frame with its string columns left, top, right and bottom as Float32, in pixels.
+
+        A side that is no number, and a box without area, are defects.
 
         Args:
             frame: with ``source_file`` and ``source_line``.
@@ -292,12 +294,12 @@ class DatabaseRoot:
     def refuse(
         self, rows: pl.DataFrame, wrong: pl.Expr | pl.Series, found: str, expected: str, remedy: str = FIX_LINE
     ) -> pl.DataFrame:
-        """The rows that are not wrong; each of the others is recorded as a defect of its line, very many of them as one.
+        """The rows that are not wrong; each wrong row is recorded as a defect of its line, or many together as one.
 
         Args:
             rows: with ``source_file`` and ``source_line``.
-            wrong: which of them contradict the documentation; where it is null, a row does not.
-            found: what stands there, with the columns of the row as in ``"face = {face!r}"``.
+            wrong: which rows contradict the documentation; null means that a row does not.
+            found: what the row says, with its columns as in ``"face = {face!r}"``.
             expected: what the documentation says, with columns likewise.
             remedy: what to do.
         """
@@ -335,7 +337,7 @@ class DatabaseRoot:
     # ---------------------------------------------------------------- recording
 
     def defect(self, path: str, line: int, found: str, expected: str, remedy: str) -> None:
-        """Records a contradiction to the documentation; see `Defect` for the arguments."""
+        """Records a contradiction to the documentation; the arguments are the attributes of `Defect`."""
         self.defects.append(Defect(path, line, found, expected, remedy))
 
     def note(self, text: str) -> None:
@@ -343,17 +345,17 @@ class DatabaseRoot:
         self.notes.append(text)
 
     def count(self, what: str, number: int) -> None:
-        """Records how many of something the files list, also where that is 0, to be compared with what the release is known to hold."""
+        """Records how many of something the files list (0 too), for comparison with what the release is known to hold."""
         self.counts[what] = number
 
     def lose(self, what: str) -> None:
-        """Records a part that a whole copy has and this one lacks; its labels are missing, which is no contradiction."""
+        """Records a part that a complete copy has and this one lacks. Its labels are missing, but nothing is contradicted."""
         self.losses.append(what)
 
     def fail(self, frame: pl.DataFrame, reason: str) -> None:
-        """Records lines that give no row, by a documented reason.
+        """Records lines that give no row for a documented reason.
 
-        The frame needs ``source_file`` and ``source_line``; ``image`` is kept where it exists.
+        The frame needs ``source_file`` and ``source_line``; ``image`` is kept if it exists.
         """
         if len(frame):
             image = pl.col("image") if "image" in frame.columns else pl.lit("")
@@ -379,7 +381,7 @@ class DatabaseRoot:
         return pl.concat([pl.DataFrame(schema=FAILURE_SCHEMA), *self._failures])
 
     def missing_images(self, images: Iterable[str]) -> list[str]:
-        """Those of the relative image paths at which no file stands."""
+        """The relative image paths at which there is no file."""
         return [image for image in images if PurePosixPath(image).name not in self.entries(image.rpartition("/")[0])]
 
 
@@ -390,7 +392,7 @@ def _after_lines(text: str, count: int) -> str:
 
 
 def quoted_fields(line: str, separator: str = ",") -> list[str]:
-    """The fields of one line that may be quoted with ``"``; none where the line cannot be taken apart."""
+    """The fields of one line, which may be quoted with ``"``; empty if the line cannot be split."""
     try:
         return next(csv.reader([line], delimiter=separator), [])
     except csv.Error:
@@ -398,7 +400,7 @@ def quoted_fields(line: str, separator: str = ",") -> list[str]:
 
 
 def _quoted_rows(lines: pl.Series, separator: str, width: int) -> list[tuple[int, list[str] | None]]:
-    """The number of fields of each line, and the fields where there are as many as expected."""
-    # Each line by itself: a quotation mark that is never closed would swallow the lines after it.
+    """The number of fields of each line, and the fields themselves if there are as many as expected."""
+    # Each line is read by itself: otherwise an unclosed quotation mark would swallow the lines after it.
     rows = (quoted_fields(line, separator) for line in lines)
     return [(len(row), row if len(row) == width else None) for row in rows]

@@ -1,4 +1,4 @@
-"""What a release is known to hold, so that a copy which lost a part of it is seen."""
+"""What a release is known to hold, so that an incomplete copy is noticed."""
 
 import json
 from collections.abc import Mapping
@@ -9,19 +9,19 @@ from typing import Final
 from affect_data.errors import DataError
 
 DRAWN_MARKER: Final = "DEMO"
-"""A file of this name in a database's folder says that its faces were drawn and belong to nobody."""
+"""A file with this name in a database's folder says that its faces are drawn and belong to nobody."""
 
 
 @dataclass(frozen=True)
 class Totals:
-    """What a whole copy holds.
+    """What a complete copy holds.
 
     Attributes:
-        counts: the least number of each thing that `DatabaseRoot.count` counts. What a reader does not count, because the recipe does not ask for
-            it, is not compared.
-        source: where the numbers are from.
-        missing_pictures: how many pictures a whole copy lacks; None where that is not known.
-        losses: what a whole copy lacks in the words of `DatabaseRoot.lose`.
+        counts: the least number of each thing that `DatabaseRoot.count` counts. Things that a reader does not count, because the recipe does not ask
+            for them, are not compared.
+        source: where the numbers come from.
+        missing_pictures: how many pictures even a complete copy lacks; None if that is not known.
+        losses: parts that even a complete copy lacks, in the words of `DatabaseRoot.lose`.
     """
 
     counts: Mapping[str, int]
@@ -31,7 +31,7 @@ class Totals:
 
 
 def write_drawn_totals(root: Path, sentence: str, totals: Totals) -> None:
-    """Writes the file that says that faces were drawn, and how many of what."""
+    """Writes the file that says that faces are drawn, and how many there are."""
     stated = {
         "counts": dict(totals.counts),
         "missing_pictures": totals.missing_pictures,
@@ -41,7 +41,7 @@ def write_drawn_totals(root: Path, sentence: str, totals: Totals) -> None:
 
 
 def drawn_totals(root: Path) -> Totals | None:
-    """What drawn databases state of themselves: no counts where the file has none; None where the faces were not drawn.
+    """The totals that a drawn database states (without counts if its file has none); None if the faces are not drawn.
 
     Raises:
         DataError: the file is damaged.

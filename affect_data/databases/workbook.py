@@ -1,4 +1,4 @@
-"""Reads the sheets of a workbook, measured before: a library that reads one keeps every cell, and empty ones between."""
+"""Reads the sheets of a workbook after measuring them, because the library keeps every cell in memory, also the empty ones between."""
 
 import zipfile
 import zlib
@@ -17,7 +17,7 @@ from affect_data.databases.root import FIX_FILE, DatabaseRoot
 _CHUNK: Final = 1 << 18
 _METHODS: Final = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _OTHER_KINDS: Final = ("xl/workbook.bin", "content.xml")
-"""Parts of binary workbooks and of OpenDocument sheets, which the reader would take too."""
+"""Parts that mark binary workbooks and OpenDocument sheets, which the library would read too."""
 
 
 class NotAWorkbookError(ValueError):
@@ -25,12 +25,12 @@ class NotAWorkbookError(ValueError):
 
 
 def filled_sheets(root: DatabaseRoot, path: str, expected: str) -> dict[str, pl.DataFrame]:
-    """The cells of every sheet that has some, as strings, empty ones too; row 0 is the sheet's first. What is no workbook is a defect.
+    """The cells of every sheet that is not empty, as strings; row 0 is the first row of the sheet. A file that is no workbook is a defect.
 
     Args:
         root: of the database.
         path: of the workbook, relative to the root.
-        expected: its header, for the message where no cell has a value.
+        expected: the header, for the message if no cell has a value.
     """
     try:
         data = root.read_bytes(path)
@@ -61,11 +61,11 @@ def _cells(workbook: fastexcel.ExcelReader, name: str) -> pl.DataFrame:
 
 
 def check_workbook(data: bytes, name: str) -> None:
-    """Lets a workbook pass that can be read within the limits.
+    """Refuses a workbook that cannot be read within the limits.
 
     Raises:
         BoundError: its parts expand too far, a sheet spans too many cells, or the cells hold too much text.
-        NotAWorkbookError: it is none.
+        NotAWorkbookError: the bytes are no workbook.
     """
     try:
         with zipfile.ZipFile(BytesIO(data)) as archive:
@@ -73,7 +73,7 @@ def check_workbook(data: bytes, name: str) -> None:
             other = sorted({part.filename for part in parts} & set(_OTHER_KINDS))
             if other:
                 raise NotAWorkbookError(f"it holds '{other[0]}', which is of another kind of workbook")
-            # What the parts say of themselves, before what is true.
+            # First by the sizes that the parts claim; `_measure` then finds their true sizes.
             EXPANDED_BYTES.check(name, sum(part.file_size for part in parts))
             _measure(archive, parts, name)
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError, ValueError) as error:
@@ -91,7 +91,7 @@ def _measure(archive: zipfile.ZipFile, parts: list[zipfile.ZipInfo], name: str) 
     for part in parts:
         if part.compress_type not in _METHODS:
             raise NotAWorkbookError(f"its part '{part.filename}' is compressed in another way than workbooks are")
-        # Read to the true end: a part may say that it is smaller than it is.
+        # Read to the true end, because a part may claim to be smaller than it is.
         part.file_size, part.CRC = EXPANDED_BYTES.value() + 1, None  # type: ignore[assignment]
         measured = _Part(name)
         with archive.open(part) as file:
@@ -114,7 +114,7 @@ def _measure(archive: zipfile.ZipFile, parts: list[zipfile.ZipInfo], name: str) 
 
 
 def _refuse_repeated_sheets(workbooks: list["_Part"], parts: list["_Part"]) -> None:
-    """Each sheet has a part of its own: one that many sheets name would be read many times."""
+    """Refuses workbooks in which several sheets share a part: it would be read once for each."""
     targets = {key: target for part in parts for key, target in part.targets.items()}
     named = [targets.get(key, key) for part in workbooks for key in part.sheets]
     if len(set(named)) < len(named):
@@ -122,14 +122,14 @@ def _refuse_repeated_sheets(workbooks: list["_Part"], parts: list["_Part"]) -> N
 
 
 class _Part:
-    """Measures one part while its XML passes.
+    """Measures one part while its XML is read.
 
     Attributes:
         sheets: identifiers of the sheets that it lists.
-        targets: of the sheets, by identifier.
+        targets: the part of each sheet, by identifier.
         lengths: characters of each shared text.
         shared: how often each shared text is used.
-        text: characters that stand in cells themselves.
+        text: characters that are in the cells themselves.
     """
 
     def __init__(self, name: str) -> None:
@@ -149,11 +149,11 @@ class _Part:
 
     @property
     def cells(self) -> int:
-        """Cells between the first and the last one, empty ones too."""
+        """The number of cells up to the last row and column, empty ones included."""
         return self._last_row * self._last_column
 
     def feed(self, chunk: bytes, *, is_xml: bool) -> None:
-        """Takes the next bytes; what does not look like XML and is not said to be is only counted."""
+        """Takes the next bytes; a part that neither looks like XML nor is declared as such is only counted."""
         if not self._started:
             self._started = True
             if is_xml or chunk.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"<":
@@ -167,7 +167,7 @@ class _Part:
             self._parser.Parse(chunk, False)  # noqa: FBT003 - the library's signature
 
     def end(self) -> None:
-        """Says that no more bytes follow."""
+        """Notes that no more bytes follow."""
         if self._parser is not None:
             self._parser.Parse(b"", True)  # noqa: FBT003 - the library's signature
 

@@ -15,10 +15,10 @@ ANNOTATION_NAME: Final = re.compile(r"^(\d+)_(exp|val|aro|lnd)\.npy$")
 
 
 def numpy_annotations(root: DatabaseRoot, folder: str) -> pl.DataFrame:
-    """One row for each annotation file of a set: image, label, source_file, source_line, text.
+    """A row for each annotation file of a set: image, label, source_file, source_line, text.
 
-    Rows come in the order of the images' numbers; `text` is what the array holds, as text, and null for landmarks and for what
-    cannot be read (a defect). Faces of which the recipe excludes a file are dropped.
+    Rows are in the order of the images' numbers. `text` is the content of the array; it is null for landmarks, and for files that cannot be read
+    (a defect). A face is dropped if the recipe excludes one of its files.
 
     Args:
         root: of the database.
@@ -59,7 +59,7 @@ def numpy_annotations(root: DatabaseRoot, folder: str) -> pl.DataFrame:
 
 
 def _annotated(root: DatabaseRoot, folder: str) -> tuple[dict[str, set[str]], list[str]]:
-    """The suffixes of each number's annotation files, and the names of files that are none."""
+    """The suffixes of the annotation files of each number, and the names of other files."""
     suffixes: defaultdict[str, set[str]] = defaultdict(set)
     others = []
     for name in sorted(root.entries(folder)):
@@ -71,7 +71,7 @@ def _annotated(root: DatabaseRoot, folder: str) -> tuple[dict[str, set[str]], li
 
 
 def _text(root: DatabaseRoot, path: str) -> str | None:
-    """The only value of an array file, as text; a file that holds anything else is a defect and gives None."""
+    """The only value of an array file as text; None, and a defect, if the file holds anything else."""
     try:
         return _only_value(root.read_bytes(path, ARRAY_BYTES))
     except BoundError as error:
@@ -84,11 +84,11 @@ def _text(root: DatabaseRoot, path: str) -> str | None:
 
 @lru_cache(maxsize=1 << 16)
 def _only_value(data: bytes) -> str:
-    """The value of an array file as text. Cached: there are three files an image, but few distinct values.
+    """The value of an array file as text. It is cached, because there are three files for each image but few distinct values.
 
     Raises:
-        BoundError: the header promises very many.
-        ValueError: the bytes are no array file, hold Python objects, or more or less than one value.
+        BoundError: the header promises too much.
+        ValueError: the bytes are no array file, hold Python objects, or do not hold exactly one value.
     """
     values = parse_array(data, "the array")
     if values.size != 1:

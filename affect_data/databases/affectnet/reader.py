@@ -83,7 +83,7 @@ class AffectNetOptions(DatabaseOptions):
 
 @dataclass(frozen=True)
 class FileList:
-    """One csv list: its path, the folder that its image paths start in, both relative to the root, and its split."""
+    """One csv list: its path, the folder of its images (both relative to the root), and its split."""
 
     path: str
     images: str
@@ -147,7 +147,7 @@ class AffectNet(Database):
     releases = ("csv", "npy")
     expressions = ("neutral", "happiness", "sadness", "surprise", "fear", "disgust", "anger", "contempt")
     valence_arousal = "-1..1 numbers; -2 where not annotated"
-    # The paper gives the region of happiness alone, as an example.
+    # The paper gives only the region of happiness, as an example.
     tool_regions: ClassVar[Mapping[str, tuple[float, float, float, float]]] = MappingProxyType(
         {"happiness": (0.0, 1.0, -0.2, 0.5)}
     )
@@ -155,7 +155,7 @@ class AffectNet(Database):
     options: AffectNetOptions
 
     def release_of(self, root: DatabaseRoot) -> str:
-        """The recipe's release, else ``csv`` where a list exists, else ``npy`` where a set exists, else empty."""
+        """The recipe's release; by default ``csv`` if a list exists, otherwise ``npy`` if a set exists, otherwise empty."""
         if self.options.release is not None:
             return self.options.release
         if any(_find_list(root, MANUAL_LISTS, name) for name in MANUAL_NAMES.values()):
@@ -163,10 +163,10 @@ class AffectNet(Database):
         return "npy" if any(root.one_of(name) for name in SETS) else ""
 
     def scan(self, root: DatabaseRoot) -> pl.DataFrame:
-        """One row for each listed face with a label: image, face_box, split, expression, valence, arousal and why a label is masked.
+        """A row for each listed face with a label: image, face_box, split, expression, valence, arousal, and why labels are masked.
 
         Raises:
-            DatabaseNotFoundError: neither release is there, or not the one that the recipe names.
+            DatabaseNotFoundError: there is neither release, or not the one that the recipe names.
         """
         release = self.release_of(root)
         if release == "csv" and (lists := self._file_lists(root)):
@@ -184,7 +184,7 @@ class AffectNet(Database):
     # ---------------------------------------------------------------- the csv release
 
     def _file_lists(self, root: DatabaseRoot) -> list[FileList]:
-        """The lists to read; an absent one is a defect, unless both manual ones are."""
+        """The lists to read. A missing list is a defect, unless both manual lists are missing."""
         manual = {split: _find_list(root, MANUAL_LISTS, name) for split, name in MANUAL_NAMES.items()}
         if not any(manual.values()):
             return []
@@ -222,7 +222,7 @@ class AffectNet(Database):
         return _with_boxes(root, faces).select(*columns, "valence", "arousal")
 
     def _with_expressions(self, root: DatabaseRoot, faces: pl.DataFrame) -> pl.DataFrame:
-        """The faces with `expression` by name, the native `code` beside it, and `expression_masked`."""
+        """The faces with `expression` by name, its native `code`, and `expression_masked`."""
         names: dict[str, str | None] = {str(code): name for code, name in enumerate(self.expressions)}
         names |= dict.fromkeys(WITHOUT_EXPRESSION)
         reason = pl.col("code").replace_strict(WITHOUT_EXPRESSION, default=None, return_dtype=pl.String)
@@ -261,7 +261,7 @@ class AffectNet(Database):
         )
 
     def _scan_set(self, root: DatabaseRoot, folder: str) -> pl.DataFrame:
-        """The faces of one set in the order of their numbers, each with what its annotation files say."""
+        """The faces of one set in the order of their numbers, each with the labels of its annotation files."""
         files = numpy_annotations(root, folder)
         faces = files.group_by("image", maintain_order=True).first().select("image", "source_file", "source_line")
         for label in ("expression", "valence", "arousal"):
@@ -282,7 +282,7 @@ class AffectNet(Database):
 
 
 def _folder(root: DatabaseRoot, place: str) -> str | None:
-    """The relative path of a folder whose names are matched whatever their case; None where there is none."""
+    """The relative path of a folder, matched without regard to case; None if there is none."""
     folder = ""
     for part in PurePosixPath(place).parts:
         found = root.one_of(part, under=folder)
@@ -305,7 +305,7 @@ def _absent_list(root: DatabaseRoot, places: Sequence[str], name: str) -> None:
 
 
 def _image_folder(root: DatabaseRoot, places: Sequence[str]) -> str:
-    """The first of the folders that holds numbered folders; a defect where none does."""
+    """The first of the folders that holds numbered folders; a defect if none does."""
     for place in places:
         folder = _folder(root, place)
         if folder is not None and any(name.isdigit() for name in root.entries(folder)):
@@ -321,7 +321,7 @@ def _image_folder(root: DatabaseRoot, places: Sequence[str]) -> str:
 
 
 def _header_lines(root: DatabaseRoot, path: str) -> int | None:
-    """How many lines the header of a list takes: 0 or 1; None, and a defect, where it names other columns."""
+    """How many lines the header of a list takes, 0 or 1; None, and a defect, if it names other columns."""
     first = root.first_line(path)
     if LIST_COLUMNS[0].lower() not in first.lower():
         return 0
@@ -344,14 +344,14 @@ def _listed_faces(root: DatabaseRoot, listed: FileList, header_lines: int) -> pl
 
 
 def _with_number(root: DatabaseRoot, faces: pl.DataFrame, label: str) -> pl.DataFrame:
-    """The faces with valence or arousal as a number, null where -2 stands; `no_<label>` says where it does."""
+    """The faces with valence or arousal as a number; -2 becomes null, and `no_<label>` marks it."""
     stands = pl.col(label).str.strip_chars().cast(pl.Float64, strict=False) == NO_VALUE
     marked = faces.with_columns(stands.fill_null(value=False).alias(f"no_{label}"))
     return root.numbers(marked, [label], -1, 1, missing=(NO_VALUE,))
 
 
 def _labelled(root: DatabaseRoot, faces: pl.DataFrame) -> pl.DataFrame:
-    """The faces that have an expression or valence and arousal; the others become failures, and -2 out of place a defect."""
+    """The faces that have an expression, or valence and arousal; the others become failures, and a misplaced -2 is a defect."""
     _check_no_value(root, faces)
     no_va = pl.col("valence").is_null() | pl.col("arousal").is_null()
     no_face = pl.col("code").eq_missing(pl.lit(NO_FACE))
@@ -364,7 +364,7 @@ def _labelled(root: DatabaseRoot, faces: pl.DataFrame) -> pl.DataFrame:
 
 
 def _check_no_value(root: DatabaseRoot, faces: pl.DataFrame) -> None:
-    """Records -2 in valence or arousal alone, or in both with a class that must have them, as a defect."""
+    """Records a defect for -2 in only one of valence and arousal, or in both with a class that must have them."""
     both = pl.col("no_valence") & pl.col("no_arousal")
     half = (pl.col("no_valence") & pl.col("arousal").is_not_null()) | (
         pl.col("no_arousal") & pl.col("valence").is_not_null()

@@ -1,4 +1,4 @@
-"""What whole copies of AffectNet hold."""
+"""What complete copies of AffectNet hold."""
 
 from collections.abc import Mapping
 from types import MappingProxyType

@@ -1,1 +1,1 @@
-"""Aff-Wild2, as the editions of the ABAW competition release it."""
+"""Aff-Wild2, as released by the editions of the ABAW competition."""

@@ -24,7 +24,7 @@ class Crops:
 
     Attributes:
         folder: relative to the root.
-        tracks: track to its folder, relative to the root.
+        tracks: from each track to its folder, relative to the root.
     """
 
     folder: str
@@ -32,10 +32,10 @@ class Crops:
 
 
 def find_crops(root: DatabaseRoot, preferred: str | None) -> Crops | None:
-    """The folders of cropped faces, also where they lie in `batch1` and `batch2`; None where there are none.
+    """The folders of cropped faces, also inside of `batch1` and `batch2`; None if there are none.
 
     Args:
-        root: a track in two batches is recorded as a defect.
+        root: of the database; a track in two batches is recorded as a defect.
         preferred: ``cropped_aligned`` or ``cropped``; by default the first of them that exists.
     """
     folder = root.one_of(*([preferred] if preferred else CROP_FOLDERS))
@@ -59,7 +59,7 @@ def find_crops(root: DatabaseRoot, preferred: str | None) -> Crops | None:
 
 
 def list_frames(root: DatabaseRoot, crops: Crops, tracks: Iterable[str]) -> pl.DataFrame:
-    """The cropped faces of the given tracks: `track, frame, image`. A name that is no frame number from 00001 is a defect of its folder."""
+    """The cropped faces of the given tracks: `track, frame, image`. A file whose name is no frame number from 00001 is a defect of its folder."""
     folders = [(track, crops.tracks[track]) for track in tracks if track in crops.tracks]
     listing = pl.DataFrame(
         [(track, folder, sorted(root.entries(folder))) for track, folder in folders],
@@ -83,7 +83,7 @@ def list_frames(root: DatabaseRoot, crops: Crops, tracks: Iterable[str]) -> pl.D
 
 
 def match_images(root: DatabaseRoot, crops: Crops, rows: pl.DataFrame, frames: pl.DataFrame) -> pl.DataFrame:
-    """The rows that have a cropped face, with `image`; those without one fail, by whether their track has any."""
+    """The rows that have a cropped face, with `image`; the others become failures, with a reason by whether their track has any face."""
     rows = rows.join(frames, on=["track", "frame"], how="left", maintain_order="left")
     named = pl.format("{}/{}/{}.jpg", pl.lit(crops.folder), "track", pl.col("frame").cast(pl.String).str.zfill(5))
     lost = rows.filter(pl.col("image").is_null()).with_columns(named.alias("image"))
@@ -94,7 +94,7 @@ def match_images(root: DatabaseRoot, crops: Crops, rows: pl.DataFrame, frames: p
 
 
 def lose_tracks(root: DatabaseRoot, tracks: Sequence[str], frames: pl.DataFrame) -> None:
-    """Records the labelled tracks of which no frame has a cropped face."""
+    """Records the labelled tracks without a single cropped face."""
     if lost := sorted(set(tracks) - set(frames["track"])):
         more = f" and {len(lost) - 5} more" if len(lost) > 5 else ""
         root.lose(f"no cropped face of {len(lost)} of {len(tracks)} tracks: {', '.join(lost[:5])}{more}")
@@ -103,11 +103,11 @@ def lose_tracks(root: DatabaseRoot, tracks: Sequence[str], frames: pl.DataFrame)
 def check_lengths(root: DatabaseRoot, files: pl.DataFrame, frames: pl.DataFrame, tolerance: int) -> None:
     """Records a defect for each annotation file that ends more than `tolerance` frames before the last crop of its track.
 
-    Label lines exceed the crops where no face was found. The other way round one or two are usual, because video decoders disagree about the last
-    frames; more means that lines or frames belong to something else.
+    More label lines than crops are usual: no face was found in some frames. One or two crops more than lines are usual too, because video decoders
+    disagree about the last frames. More than that means that lines or frames belong to something else.
 
     Args:
-        root: takes the defects, and a note on the crops within the tolerance.
+        root: records the defects, and a note on crops within the tolerance.
         files: `track, source_file, lines` of each annotation file.
         frames: `track, frame` of each crop.
         tolerance: frames.

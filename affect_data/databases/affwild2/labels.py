@@ -23,7 +23,7 @@ PARTLY_ANNOTATED: Final = "some action units not annotated"
 ROW_REFUSED: Final = "an action unit of the row is not annotated"
 REPEATED: Final = "repeats the frame of an earlier line"
 
-# A row's source is the line of the first of these tasks that lists its frame.
+# The source of a row is the line of the first of these tasks that lists its frame.
 JOIN_ORDER: Final[tuple[Task, ...]] = ("va", "expression", "au")
 
 _KEY: Final = ("track", "frame")
@@ -38,9 +38,9 @@ class Labelled:
     """The labels of Aff-Wild2.
 
     Attributes:
-        rows: one row for each (track, frame), in that order: `track, frame, source_file, source_line`, the labels with null for missing, the reasons
-            `<task>_masked` and `split_<task>`.
-        files: one row for each track and task of the per-task form: `task, track, split, source_file, lines` (label lines; 0 in an empty file).
+        rows: a row for each (track, frame), in that order: `track, frame, source_file, source_line`, the labels (null if missing), the reasons
+            `<task>_masked`, and `split_<task>`.
+        files: a row for each track and task of the per-task form: `task, track, split, source_file, lines` (label lines; 0 in an empty file).
     """
 
     rows: pl.DataFrame
@@ -53,11 +53,11 @@ def read_labels(
     """The labels of one release.
 
     Args:
-        root: takes the defects and the repeated lines.
+        root: records the defects and the repeated lines.
         annotations: the files.
         release: their columns and classes.
-        partial_action_units: whether the annotated action units of a row count where others are not annotated; else the whole row
-            is refused, which is the rule of the competition.
+        partial_action_units: whether the annotated action units of a row count if others of the row are not annotated; otherwise all are refused,
+            which is the rule of the competition.
     """
     if annotations.multi_task:
         labelled = Labelled(_multi_task_rows(root, annotations, release), pl.DataFrame(schema=_FILES_SCHEMA))
@@ -80,7 +80,7 @@ def _action_unit_columns(release: Release) -> list[str]:
 
 
 def _parsed(root: DatabaseRoot, lines: pl.DataFrame, task: Task, release: Release) -> pl.DataFrame:
-    """The lines with the columns of one task as labels, and `<task>_masked` where its sentinel stands."""
+    """The lines with the columns of one task as labels, and `<task>_masked` where they have its sentinel."""
     if task == "va":
         lines = root.numbers(lines, ("valence", "arousal"), -1, 1, missing=(-5,))
         missing = pl.sum_horizontal(pl.col("valence", "arousal").is_null())
@@ -126,7 +126,7 @@ def _joined_rows(root: DatabaseRoot, annotations: Annotations, release: Release)
     rows = rows.with_columns(pl.coalesce(f"{task}_{source}" for task in JOIN_ORDER).alias(source) for source in sources)
     rows = rows.drop(f"{task}_{source}" for task in JOIN_ORDER for source in sources)
     for task in JOIN_ORDER:
-        # The split is the track's, also for a frame that the file of this task does not reach.
+        # The split belongs to the track: frames that the file of this task does not reach have it too.
         splits = files[task].select("track", pl.col("split").alias(f"split_{task}"))
         rows = rows.join(splits, on="track", how="left")
         lines = tasks[task].group_by("track").agg(pl.col("frame").max().alias("lines"))
@@ -140,7 +140,7 @@ def _joined_rows(root: DatabaseRoot, annotations: Annotations, release: Release)
 
 
 def _files_of_task(root: DatabaseRoot, annotations: Annotations, task: Task, release: Release) -> pl.DataFrame:
-    """The files of one task whose header fits, one a track: `source_file, track, split`."""
+    """The files of one task whose header fits, one for each track: `source_file, track, split`."""
     by_track: dict[str, tuple[str, str]] = {}
     for split, paths in annotations.tasks.get(task, {}).items():
         for path in files_with_header(root, annotations, paths, release.header(task)):
@@ -158,7 +158,7 @@ def _task_rows(root: DatabaseRoot, task: Task, files: pl.DataFrame, release: Rel
     columns = task_columns(task, release)
     lines = root.table(files["source_file"].to_list(), columns, skip_lines=1) if len(files) else _no_lines(columns)
     rows = _parsed(root, lines, task, release).join(files.select("source_file", "track"), on="source_file", how="left")
-    # The header is line 1, so that line n + 1 belongs to image n; images are numbered from 1.
+    # The header is line 1 and images are numbered from 1, so line n + 1 belongs to image n.
     frame = (pl.col("source_line") - 1).cast(pl.Int32)
     sources = (pl.col(name).alias(f"{task}_{name}") for name in ("source_file", "source_line"))
     return rows.select("track", frame.alias("frame"), *columns, f"{task}_masked", *sources)
@@ -183,7 +183,7 @@ def _two_splits(root: DatabaseRoot, path: str, line: int, track: str, other: str
 
 
 def _multi_task_rows(root: DatabaseRoot, annotations: Annotations, release: Release) -> pl.DataFrame:
-    """The rows of the multi-task files, in which a name of the header stands for twelve action units and frames may be repeated."""
+    """The rows of the multi-task files. One name in their header stands for twelve action units, and frames may be repeated."""
     columns = ["image", *label_columns(release)]
     parts = []
     for split, path in annotations.multi_task.items():
@@ -201,7 +201,7 @@ def _multi_task_rows(root: DatabaseRoot, annotations: Annotations, release: Rele
 
 
 def _with_frame(root: DatabaseRoot, lines: pl.DataFrame) -> pl.DataFrame:
-    """The lines with `track` and `frame` from the name of the image; another form of name is a defect."""
+    """The lines with `track` and `frame` from the name of the image; a name of another form is a defect."""
     rows = lines.with_columns(
         pl.col("image").str.extract(_FRAME_IMAGE, 1).alias("track"),
         pl.col("image").str.extract(_FRAME_IMAGE, 2).cast(pl.Int32, strict=False).alias("frame"),

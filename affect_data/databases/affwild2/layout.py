@@ -1,4 +1,4 @@
-"""Where the annotations of Aff-Wild2 lie, which release they are, and where the cropped faces lie."""
+"""Where the annotations of Aff-Wild2 are, and which release they are."""
 
 import re
 from collections import Counter
@@ -19,12 +19,12 @@ EXPRESSIONS: Final = ("neutral", "anger", "disgust", "fear", "happiness", "sadne
 
 @dataclass(frozen=True)
 class Release:
-    """What one edition of the ABAW competition codes.
+    """The labels of one edition of the ABAW competition.
 
     Attributes:
         action_units: FACS numbers in the order of the columns.
         expressions: class names in the order of the codes.
-        multi_task: whether one file holds all tasks (s-Aff-Wild2), instead of one file a track and task.
+        multi_task: whether one file holds all tasks (s-Aff-Wild2); otherwise there is one for each track and task.
     """
 
     action_units: tuple[int, ...] = ACTION_UNITS_12
@@ -104,12 +104,12 @@ class Annotations:
     """One set of annotation files.
 
     Attributes:
-        folder: the folder that holds it, relative to the root.
-        possible: the releases that it can be, the likeliest first.
-        tasks: for each task the files of each split; empty for the multi-task form.
-        multi_task: for each split the multi-task file; empty for the per-task form.
+        folder: the folder that holds the set, relative to the root.
+        possible: the releases that the files can be, likeliest first.
+        tasks: the files of each task and split; empty for the multi-task form.
+        multi_task: the multi-task file of each split; empty for the per-task form.
         headers: the first line of each file, as lower-case names.
-        defects: what contradicts the documented layout.
+        defects: contradictions to the documented layout.
     """
 
     folder: str
@@ -124,7 +124,7 @@ class Annotations:
 
 
 def find_annotations(root: DatabaseRoot) -> list[Annotations]:
-    """Every set of annotations under a root; the root records nothing."""
+    """Every set of annotations under a root, which records nothing yet."""
     return [found for folder in _annotation_folders(root) for found in _annotations_in(root, folder)]
 
 
@@ -140,7 +140,7 @@ def choose_annotations(
 
     Raises:
         UnknownNameError: no release has this name.
-        UsageError: the release is not there, or several are and the recipe names none.
+        UsageError: the release is missing; or there are several, and the recipe names none.
     """
     if release is not None and release not in RELEASES:
         raise UnknownNameError("release of affwild2", release, RELEASES)
@@ -162,7 +162,7 @@ def choose_annotations(
 
 
 def _annotation_folders(root: DatabaseRoot) -> Iterator[str]:
-    """The root itself and the folders called annotations below it, down to two levels."""
+    """The root itself, and folders with "annotation" in their name up to two levels below it."""
     yield ""
     for name in _folders_of_annotations(root, ""):
         yield name
@@ -178,7 +178,7 @@ def _annotations_in(root: DatabaseRoot, folder: str) -> Iterator[Annotations]:
     per_task = _per_task_annotations(root, folder)
     if per_task is not None:
         yield per_task
-    # The multi-task files lie beside the per-task folders, or in a folder of their own.
+    # The multi-task files are beside the per-task folders, or in a folder of their own.
     for place in [folder, *_folders(root, MULTI_TASK_FOLDERS, folder)]:
         for train, validation, releases in MULTI_TASK_FILES:
             found = {"train": root.one_of(train, under=place), "validation": root.one_of(validation, under=place)}
@@ -198,7 +198,7 @@ def _per_task_annotations(root: DatabaseRoot, folder: str) -> Annotations | None
         if named is None:
             continue
         folders[task] = named
-        # The release of 2019 keeps videos and annotations apart below the folder of the task.
+        # The release of 2019 has separate folders for videos and annotations below the folder of the task.
         inner = root.one_of("annotations", under=named) or named
         tasks[task] = {split: _track_files(root, split, inner, defects) for split in SPLIT_FOLDERS}
     if not any(paths for splits in tasks.values() for paths in splits.values()):
@@ -273,7 +273,7 @@ def _releases_of_names(
 
 
 def _narrowed(names: Iterable[str], evidence: Iterable[set[str]]) -> tuple[str, ...]:
-    """The names that all the evidence allows; a piece of evidence that would leave none is passed over."""
+    """The names that all evidence allows; evidence that would leave no name is ignored."""
     possible = tuple(names)
     for allowed in evidence:
         possible = tuple(name for name in possible if name in allowed) or possible
@@ -310,7 +310,7 @@ def _multi_task_annotations(
 
 
 def header_of(root: DatabaseRoot, path: str) -> tuple[str, ...]:
-    """The names in the first line of a file, in lower case, without the spaces around them."""
+    """The names in the first line of a file, in lower case, without surrounding spaces."""
     root.confined.check(path)
     with (root.path / path).open("rb") as file:
         line = file.readline(4096).decode("utf-8-sig", errors="replace")
@@ -320,7 +320,7 @@ def header_of(root: DatabaseRoot, path: str) -> tuple[str, ...]:
 def files_with_header(
     root: DatabaseRoot, annotations: Annotations, paths: Sequence[str], expected: tuple[str, ...]
 ) -> list[str]:
-    """Those of the files whose header is the expected one; each other file is a defect."""
+    """The files that have the expected header; every other file is a defect."""
     for path in paths:
         if annotations.headers[path] != expected:
             found = ",".join(annotations.headers[path])

@@ -1,4 +1,4 @@
-"""Aff-Wild2, as the editions of the ABAW competition release it."""
+"""Reads Aff-Wild2, as released by the editions of the ABAW competition."""
 
 from collections.abc import Sequence
 from typing import ClassVar, Final, Literal
@@ -73,14 +73,14 @@ class AffWild2(Database):
         <annotations>/MTL_Challenge/train_set.txt and validation_set.txt
         <annotations>/training_set_annotations.txt and validation_set_annotations.txt
 
-    A per-task file has a header and one line a frame: line n after the header belongs to the image ``%05d.jpg`` of n, so that
+    A per-task file has a header and a line for each frame: line n after the header belongs to image n (``00001.jpg`` and so on), so that
     `frame` counts from 1. Frames without a detected face have lines but no image. The three tasks are joined on (track, frame);
-    a row's source is its first line in the order VA, expression, AU. A track may be train in one task and validation in another,
-    hence a split for each task.
+    the source of a row is its first line in the order VA, expression, AU. A track may be train in one task and validation in another,
+    so there is a split for each task.
 
-    ``_left`` and ``_right`` at the end of a track tell two people of one video apart. `subject` is a group that must not be torn
-    apart between splits, not an identity, which Aff-Wild2 does not publish: the name without that ending and without the number
-    of a part, ``video45`` for ``video45_5``.
+    ``_left`` and ``_right`` at the end of a track distinguish two people of one video. Aff-Wild2 publishes no identities: `subject` is a
+    group of tracks that must stay in one split, the name without that ending and without the number of a part (``video45`` for
+    ``video45_5``).
 
     Lists and examples of test sets are never read: the examples of ABAW6 hold dummy labels.
     """
@@ -112,7 +112,7 @@ class AffWild2(Database):
     )
     totals = TOTALS
     counted_as = "frames"
-    # Frames without a detected face have lines and no crop: 2 % of the lines with an expression, in official copies.
+    # Frames without a detected face have lines but no crop: 2 % of the lines with an expression in official copies.
     tolerated_missing_pictures = 0.05
     picture_reasons = (NO_TRACK_FOLDER, NO_CROP)
     releases = tuple(RELEASES)
@@ -124,11 +124,11 @@ class AffWild2(Database):
     options: AffWild2Options
 
     def scan(self, root: DatabaseRoot) -> pl.DataFrame:
-        """One row for each labelled frame of a track that has a cropped face.
+        """A row for each labelled frame that has a cropped face.
 
         Raises:
             DatabaseNotFoundError: there are no annotations, or no faces for any of them.
-            UsageError: several releases are there and the recipe names none, or names one that is not.
+            UsageError: there are several releases and the recipe names none, or the named release is missing.
         """
         annotations, release = self._annotations(root)
         crops = find_crops(root, self.options.crops)
@@ -157,7 +157,7 @@ class AffWild2(Database):
         return rows.with_columns(_people_of_track().alias("subject"))
 
     def release_of(self, root: DatabaseRoot) -> str:
-        """The release by the names of the folders and the headers of the files, which the recipe's release must fit.
+        """The release, from the names of folders and the headers of files; a release that the recipe names must fit them.
 
         Raises:
             DatabaseNotFoundError: there are no annotations.
@@ -166,7 +166,7 @@ class AffWild2(Database):
         return self._annotations(root)[1]
 
     def missing_images(self, root: DatabaseRoot, images: Sequence[str]) -> list[str]:  # noqa: ARG002
-        """None: the scan takes the images from the folders' listings."""
+        """An empty list: the scan takes images from the listings of folders, so all of them exist."""
         return []
 
     def _annotations(self, root: DatabaseRoot) -> tuple[Annotations, str]:
@@ -207,7 +207,7 @@ def _note_annotations(root: DatabaseRoot, annotations: Annotations, release: str
 
 
 def _count(root: DatabaseRoot, annotations: Annotations, release: str, labelled: Labelled) -> None:
-    """Counts tracks and labelled frames by task and split; a task that an edition codes and these files do not is lost."""
+    """Counts tracks and labelled frames by task and split; a task that the edition codes but the files lack is recorded as lost."""
     for task in JOIN_ORDER:
         labelled_here = pl.any_horizontal(pl.col(task_columns(task, RELEASES[release])).is_not_null())
         refused = (pl.col(f"{task}_masked") == ROW_REFUSED).fill_null(value=False)

@@ -1,4 +1,4 @@
-"""What whole copies of the editions hold, and what else the editions are called."""
+"""What complete copies of the editions hold, and other names of the editions."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -66,4 +66,4 @@ EDITION_ALIASES: Final[Mapping[str, str]] = MappingProxyType(
         **{f"{number}th ABAW": f"abaw{number}_mtl" for number in (4, 7)},
     }
 )
-"""Other names of the editions; the fourth and the seventh have the multi-task form alone."""
+"""Other names of the editions; the fourth and the seventh exist only in the multi-task form."""

@@ -35,7 +35,7 @@ class Pictures:
 
 
 def find_occurrence_files(root: DatabaseRoot, sequences: Collection[str]) -> dict[str, str]:
-    """The path of the occurrence file of each sequence that has one; a file of an unknown sequence is a defect."""
+    """The path of the occurrence file, by sequence; a file of an unknown sequence is a defect."""
     coding = root.one_of("AUCoding")
     candidates = [root.one_of("AU_OCC", "AUCoding", under=coding), coding] if coding else [root.one_of("AU_OCC")]
     for folder in candidates:
@@ -49,9 +49,9 @@ def find_occurrence_files(root: DatabaseRoot, sequences: Collection[str]) -> dic
 def find_intensity_files(
     root: DatabaseRoot, sequences: Collection[str], action_units: Collection[int]
 ) -> dict[tuple[str, int], str]:
-    """The path of the intensity file of each sequence and action unit that has one.
+    """The path of the intensity file, by sequence and action unit.
 
-    An unknown sequence, an action unit that BP4D codes no intensity of, and a second file of one sequence are defects.
+    An unknown sequence, an action unit without coded intensities in BP4D, and a second file of one sequence are defects.
     """
     found: dict[tuple[str, int], str] = {}
     for folder, unit in _unit_folders(root):
@@ -75,7 +75,7 @@ def find_intensity_files(
 
 
 def find_pictures(root: DatabaseRoot, sequences: Collection[str]) -> dict[str, Pictures]:
-    """The pictures of each sequence that has a folder with some; two pictures of one number are a defect."""
+    """The pictures of each sequence that has any; two pictures with one number are a defect."""
     containers = [found for name in CONTAINERS if (found := root.one_of(name) if name else "") is not None]
     pictures: dict[str, Pictures] = {}
     for track in sorted(sequences):
@@ -91,7 +91,7 @@ def find_pictures(root: DatabaseRoot, sequences: Collection[str]) -> dict[str, P
 
 
 def find_videos(root: DatabaseRoot) -> list[str]:
-    """Videos such as ``2F01_01.avi``, which some distributions hold instead of pictures."""
+    """The paths of videos such as ``2F01_01.avi``, which some distributions hold instead of pictures."""
     folders = ["", *(entry for entry in sorted(root.entries()) if (root.path / entry).is_dir())]
     return [
         f"{folder}/{name}".lstrip("/")
@@ -102,7 +102,7 @@ def find_videos(root: DatabaseRoot) -> list[str]:
 
 
 def _is_known(root: DatabaseRoot, folder: str, name: str, sequences: Collection[str]) -> bool:
-    """Whether a file is of a sequence of BP4D; it is a defect where it is not."""
+    """Whether a file belongs to a sequence of BP4D; if not, a defect is recorded."""
     track = "_".join(name.upper().split(".")[0].split("_")[:2])
     if track in sequences:
         return True

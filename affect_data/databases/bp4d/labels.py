@@ -1,4 +1,4 @@
-"""Reads the code files of BP4D: which action units occur in a frame, and how intense five of them are."""
+"""Reads the code files of BP4D: which action units occur in each frame, and the intensity of five of them."""
 
 from collections.abc import Mapping, Sequence
 from typing import Final
@@ -10,7 +10,7 @@ from affect_data.vocabulary import ACTION_UNITS
 
 NOT_CODED: Final = 9
 OCCLUDED: Final = 99
-"""The column that says 1 where the face is hidden."""
+"""The column that is 1 if the face is hidden."""
 
 _OCCURRENCE: Final = "occurrence of AU{}"
 _INTENSITY: Final = "intensity of AU{}"
@@ -27,9 +27,9 @@ _NO_OCCURRENCES: Final = pl.DataFrame(
 
 
 def read_occurrences(root: DatabaseRoot, files: Mapping[str, str]) -> pl.DataFrame:
-    """The lines of the occurrence files, one row a frame: track, frame, au_<n>, occluded, source_file, source_line.
+    """The lines of the occurrence files, a row for each frame: track, frame, au_<n>, occluded, source_file, source_line.
 
-    `au_<n>` is Int8 for every action unit of the vocabulary: 0, 1, 9 (not coded), or null where the file has no column of it.
+    `au_<n>` is Int8 for every action unit of the vocabulary: 0, 1, 9 (not coded), or null if the file has no column for it.
     A header that does not name action units, a repeated frame and any other value are defects.
     """
     by_header: dict[tuple[int, ...], list[str]] = {}
@@ -56,10 +56,10 @@ def read_occurrences(root: DatabaseRoot, files: Mapping[str, str]) -> pl.DataFra
 def read_intensities(
     root: DatabaseRoot, files: Mapping[tuple[str, int], str], action_units: Sequence[int]
 ) -> pl.DataFrame:
-    """The lines of the intensity files, one row a frame: track, frame, au_intensity_<n>, source_file, source_line.
+    """The lines of the intensity files, a row for each frame: track, frame, au_intensity_<n>, source_file, source_line.
 
-    `au_intensity_<n>` is Int8: 0 to 5, 9 (not coded), or null where no line of the action unit lists the frame. The source is the
-    first line that lists it.
+    `au_intensity_<n>` is Int8: 0 to 5, 9 (not coded), or null if no line of the action unit lists the frame. The source is the first line that
+    lists the frame.
     """
     tables = []
     for unit in action_units:
@@ -77,7 +77,7 @@ def read_intensities(
 
 
 def _columns_named(root: DatabaseRoot, path: str) -> tuple[int, ...]:
-    """The action unit of every column but the first, which holds the frame; none where the header does not name them."""
+    """The action unit of every column after the first, which holds the frame; empty, and a defect, if the header does not name them."""
     names = [name.strip().strip('"') for name in root.first_line(path).split(",")[1:]]
     numbers = tuple(int(name) for name in names if name.isdecimal())
     if names and len(set(numbers)) == len(names) and all(1 <= number <= OCCLUDED for number in numbers):
@@ -91,7 +91,7 @@ def _columns_named(root: DatabaseRoot, path: str) -> tuple[int, ...]:
 
 
 def _unique_frames(root: DatabaseRoot, lines: pl.DataFrame) -> pl.DataFrame:
-    """The lines with `frame` as Int32; what is no frame number, and a frame that its file has already, is a defect."""
+    """The lines with `frame` as Int32; a value that is no frame number, and a frame that is repeated in its file, are defects."""
     text = pl.col("frame").str.strip_chars()
     number = pl.when(text.str.contains(r"^0*[1-9]\d{0,8}$")).then(text).cast(pl.Int32)
     lines = lines.with_columns(number.alias("number"))

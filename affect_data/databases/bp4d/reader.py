@@ -109,7 +109,7 @@ class Bp4d(Database):
         }
     )
     counted_as = "coded frames"
-    # BP4D+, coded in the same laboratory, names these; which of them a file of BP4D codes, it says itself.
+    # The action units of BP4D+, which was coded in the same laboratory; each file of BP4D states which of them it codes.
     action_units = (
         *(1, 2, 4, 5, 6, 7, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 22, 23, 24, 27),
         *(28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39),
@@ -120,7 +120,7 @@ class Bp4d(Database):
     options: Bp4dOptions
 
     def scan(self, root: DatabaseRoot) -> pl.DataFrame:
-        """One row a coded frame: image, subject, track, frame, au_*, au_intensity_*, au_masked.
+        """A row for each coded frame: image, subject, track, frame, au_*, au_intensity_*, au_masked.
 
         Raises:
             DatabaseNotFoundError: there are no code files, or no pictures of any sequence.
@@ -157,11 +157,11 @@ class Bp4d(Database):
         return occurrence + [f"au_intensity_{unit}" for unit in self.action_unit_intensities]
 
     def _labels(self) -> list[pl.Expr]:
-        """The codes that are labels, null where one means not coded."""
+        """The codes as labels; null where the code means "not coded"."""
         return [pl.when(pl.col(column) != NOT_CODED).then(pl.col(column)).alias(column) for column in self._columns()]
 
     def _labelled(self, root: DatabaseRoot, rows: pl.DataFrame) -> pl.DataFrame:
-        """The rows with a label that may be used; the others are failures."""
+        """The rows with a usable label; the others become failures."""
         if not self.options.keep_occluded:
             root.fail(rows.filter("occluded"), FACE_OCCLUDED)
             rows = rows.filter(~pl.col("occluded"))
@@ -206,7 +206,7 @@ class Bp4d(Database):
         return pl.when(reason != "").then(reason).alias("au_masked")
 
     def _frame_offset(self, root: DatabaseRoot, frames: pl.DataFrame, pictures: Mapping[str, Pictures]) -> int:
-        """What is added to a frame's number to get its picture's; where the pictures speak against the default, a defect."""
+        """The offset from a frame's number to that of its picture; if the pictures contradict the default, a defect is recorded."""
         if self.options.frame_offset is not None:
             return self.options.frame_offset
         numbers = _numbers(pictures).select("track", frame="number")
@@ -226,13 +226,13 @@ class Bp4d(Database):
 
 
 def _where(reason: str, conditions: Sequence[pl.Expr]) -> pl.Expr:
-    """The reason where any of the conditions holds, else null."""
-    # Single codes of 9 are many: with the action units named, each combination would be a reason of its own.
+    """The reason where any of the conditions holds, otherwise null."""
+    # Action units are not named here: single codes of 9 are frequent, and every combination would become a reason of its own.
     return pl.when(pl.any_horizontal(conditions) if conditions else False).then(pl.lit(reason))
 
 
 def _naming(template: str, holds: Mapping[int, pl.Expr]) -> pl.Expr:
-    """The template with the action units for which a condition holds, null where it holds for none."""
+    """The template with the action units whose condition holds; null if none does."""
     units = [pl.when(condition).then(pl.lit(f"AU{unit}")) for unit, condition in holds.items()]
     if not units:
         return pl.lit(None, dtype=pl.String)
@@ -241,7 +241,7 @@ def _naming(template: str, holds: Mapping[int, pl.Expr]) -> pl.Expr:
 
 
 def _joined(occurrences: pl.DataFrame, intensities: pl.DataFrame) -> pl.DataFrame:
-    """One row for each frame that an occurrence or an intensity file lists, with the occurrence line as its source where there is one."""
+    """A row for each frame in an occurrence or an intensity file; its source is the occurrence line if there is one."""
     frames = occurrences.with_columns(in_occurrences=pl.lit(value=True)).join(
         intensities, on=["track", "frame"], how="full", coalesce=True
     )
@@ -261,7 +261,7 @@ def _numbers(pictures: Mapping[str, Pictures]) -> pl.DataFrame:
 def _with_images(
     root: DatabaseRoot, frames: pl.DataFrame, pictures: Mapping[str, Pictures], offset: int
 ) -> pl.DataFrame:
-    """The frames with `image`: the picture of that number, or the path at which it is missed."""
+    """The frames with `image`: the picture of that number, or the path at which it is missing."""
     tracks = frames["track"].unique().sort().to_list()
     places = [
         (track, pictures[track].folder, pictures[track].digits)

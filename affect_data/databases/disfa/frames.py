@@ -1,4 +1,4 @@
-"""Finds the frames that were extracted from the videos of DISFA, and by which number they count."""
+"""Finds the frames that were extracted from the videos of DISFA, and whether they are numbered from 0 or from 1."""
 
 import re
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ class FrameFolder:
 
     Attributes:
         path: relative to the root.
-        files: file number to file name.
+        files: from file number to file name.
         first: the file number of the video's first frame, 0 or 1.
     """
 
@@ -30,7 +30,7 @@ class FrameFolder:
     first: int
 
     def pattern(self) -> tuple[str, int, str]:
-        """How its files are named: what stands before the number, how many digits that has at least, what stands after it."""
+        """The pattern of the file names: text before the number, smallest number of digits, text after the number."""
         name = self.files[min(self.files)]
         match = FRAME_FILE.fullmatch(name)
         assert match is not None, name
@@ -38,13 +38,13 @@ class FrameFolder:
 
 
 def find_frame_folders(root: DatabaseRoot, first_frame: int | None) -> dict[str, FrameFolder]:
-    """The folder of extracted frames of each subject that has one: plain before left camera before right camera.
+    """The folder of extracted frames of each subject that has one; plain folders come before the left camera and the right camera.
 
-    A folder whose numbering cannot be told, or that holds two files of one number, is a defect.
+    A folder with an unclear numbering, or with two files of one number, is a defect.
 
     Args:
-        root: the database root.
-        first_frame: the file number of a video's first frame; None recognises it by whether a file number 0 exists.
+        root: of the database.
+        first_frame: the file number of a video's first frame; None: 0 if there is a file with that number, otherwise 1.
     """
     numbered: dict[str, tuple[str, dict[int, str]]] = {}
     for subject, path in _candidates(root):
@@ -70,7 +70,7 @@ def find_frame_folders(root: DatabaseRoot, first_frame: int | None) -> dict[str,
 
 
 def find_videos(root: DatabaseRoot) -> dict[str, str]:
-    """The video of each subject, relative to the root: the left camera's where both exist."""
+    """The video of each subject, relative to the root; that of the left camera if there are both."""
     videos: dict[str, str] = {}
     for container in CONTAINERS:
         folder = root.one_of(container)
@@ -82,7 +82,7 @@ def find_videos(root: DatabaseRoot) -> dict[str, str]:
 
 
 def _candidates(root: DatabaseRoot) -> list[tuple[str, str]]:
-    """Subject and path of every folder that is named like one of frames, best first."""
+    """Subject and path of every folder whose name is that of a folder of frames, best first."""
     found: list[tuple[int, str, str, str]] = []
     for rank, container in enumerate(CONTAINERS):
         folder = root.one_of(container)

@@ -92,7 +92,7 @@ class Disfa(Database):
     options: DisfaOptions
 
     def scan(self, root: DatabaseRoot) -> pl.DataFrame:
-        """One row a labelled frame: image, subject, track, frame, au_*, au_intensity_*, au_masked.
+        """A row for each labelled frame: image, subject, track, frame, au_*, au_intensity_*, au_masked.
 
         Raises:
             DatabaseNotFoundError: there are no label files, or no extracted frames of any subject.
@@ -114,7 +114,7 @@ class Disfa(Database):
         return rows.with_columns(track="subject")
 
     def _label_files(self, root: DatabaseRoot) -> pl.DataFrame:
-        """The label files: source_file, subject, action_unit; by subject, then by action unit."""
+        """The label files: source_file, subject, action_unit; sorted by subject, then by action unit."""
         labels = root.one_of(LABELS)
         if labels is None:
             raise self.not_found(root, because=f"there is no folder {LABELS}")
@@ -160,7 +160,7 @@ class Disfa(Database):
         return [(path, subject, unit) for unit, path in found.items()]
 
     def _frames(self, intensities: pl.DataFrame) -> pl.DataFrame:
-        """One row a subject and frame: au_intensity_* (null where no file lists the frame), with the first line that lists it."""
+        """A row for each subject and frame: au_intensity_* (null if no file lists the frame), and the first line that lists it."""
         frame = ["subject", "frame"]
         first = intensities.unique(frame, keep="first", maintain_order=True)
         frames = first.select(*frame, "source_file", "source_line")
@@ -191,7 +191,7 @@ def _units(units: list[int]) -> str:
 
 
 def _read_intensities(root: DatabaseRoot, files: pl.DataFrame) -> pl.DataFrame:
-    """All lines of the label files: subject, action_unit, frame, intensity; what is no frame, or the same frame again, is a defect."""
+    """All lines of the label files: subject, action_unit, frame, intensity; a value that is no frame, and a repeated frame, are defects."""
     lines = root.table(files["source_file"].to_list(), ["frame", "intensity"])
     lines = root.integers(lines, ["intensity"], range(6))
     text = pl.col("frame").str.strip_chars()
@@ -206,7 +206,7 @@ def _read_intensities(root: DatabaseRoot, files: pl.DataFrame) -> pl.DataFrame:
 
 
 def _with_images(root: DatabaseRoot, frames: pl.DataFrame, folders: Mapping[str, FrameFolder]) -> pl.DataFrame:
-    """The frames with `image`: the file of that number, or the path at which it is missed."""
+    """The frames with `image`: the file of that number, or the path at which it is missing."""
     found = pl.DataFrame(
         [(subject, number, name) for subject, folder in folders.items() for number, name in folder.files.items()],
         {"subject": pl.String, "number": pl.Int32, "name": pl.String},
@@ -232,7 +232,7 @@ def _with_images(root: DatabaseRoot, frames: pl.DataFrame, folders: Mapping[str,
 
 
 def _extraction(root: DatabaseRoot, subject: str) -> str:
-    """What to run to get the frames of a subject, where its video is there."""
+    """The command that extracts the frames of a subject; empty if its video is missing."""
     videos = find_videos(root)
     if subject not in videos:
         return ""

@@ -1,4 +1,4 @@
-"""Reads the three forms of EmotioNet's lists to one frame of strings: workbook, csv export, text lists of the challenge."""
+"""Reads the three forms of EmotioNet's lists into one frame of strings: workbook, csv export, text lists of the challenge."""
 
 import re
 from collections.abc import Sequence
@@ -27,8 +27,8 @@ _EXPECTED_HEADER: Final = "one column each of URL, URL orig, 'AU 1' to 'AU 60'"
 def sheet_lines(root: DatabaseRoot, path: str) -> pl.DataFrame:
     """The lines of a workbook or of its csv export, with `LINE_COLUMNS`; lines without any value are left out.
 
-    Where a workbook has several sheets, ``source_file`` names the sheet too, as ``list.xlsx[Sheet1]``. What is no workbook, or has a header that does
-    not fit, is a defect.
+    If a workbook has several sheets, ``source_file`` names the sheet too, as in ``list.xlsx[Sheet1]``. A file that is no workbook, or has another
+    header, is a defect.
     """
     parts = _workbook(root, path) if path.lower().endswith(".xlsx") else [_csv(root, path)]
     lines = pl.concat([_no_lines(), *parts])
@@ -66,7 +66,7 @@ def _csv(root: DatabaseRoot, path: str) -> pl.DataFrame:
 
 
 def _columns_of(root: DatabaseRoot, source: str, header: Sequence[str]) -> list[str] | None:
-    """The names among `COLUMNS` that a header gives, in its order; None, and a defect, where it does not name each once."""
+    """The names of `COLUMNS` in the order of a header; None, and a defect, if the header does not name each once."""
     spellings = [re.sub(r"[\s'\"_]", "", cell).lower() for cell in header]
     names = [_BY_SPELLING.get(spelling, "") for spelling in spellings]
     unknown = [cell for cell, name in zip(header, names, strict=True) if not name]

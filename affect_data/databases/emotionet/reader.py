@@ -30,7 +30,7 @@ CODED: Final = {
     "2018": (1, 2, 4, 5, 6, 9, 12, 17, 20, 25, 26, 43),
     "2020": (1, 2, 4, 5, 6, 9, 10, 12, 15, 17, 18, 20, 24, 25, 26, 28, 43),
 }
-"""The action units that annotators looked for, by release. 2020 has six turns and tilts of the head (51 to 56) besides, which are not read."""
+"""The action units that annotators looked for, by release. 2020 also has six turns and tilts of the head (51 to 56), which are not read."""
 CODED_BY_ALGORITHM: Final = CODED["2018"]
 
 
@@ -95,16 +95,16 @@ class EmotioNet(Database):
     options: EmotioNetOptions
 
     def release_of(self, root: DatabaseRoot) -> str:
-        """The recipe's release, else 2020 where the sheet's name says so, else 2018."""
+        """The recipe's release; by default 2020 if the sheet's name says so, otherwise 2018."""
         if self.options.release is not None:
             return self.options.release
         return "2020" if any("2020" in path for path in _sheets(root)) else "2018"
 
     def scan(self, root: DatabaseRoot) -> pl.DataFrame:
-        """One row for each listed image with an action unit: image, au_* and why some of them are unknown; split where text lists are read.
+        """A row for each listed image with an action unit: image, au_*, why some are unknown, and split if text lists are read.
 
         Raises:
-            DatabaseNotFoundError: there is neither a sheet nor a text list, or no coded set for the recipe's release.
+            DatabaseNotFoundError: there is neither a sheet nor a text list, or the recipe names an unknown release.
         """
         release = self.release_of(root)
         if release not in CODED:
@@ -133,7 +133,7 @@ class EmotioNet(Database):
         return pl.concat(parts, how="diagonal")
 
     def _sheet(self, root: DatabaseRoot, release: str) -> str | None:
-        """The sheet to read, of several the one of the release, and a workbook before its export; the others are noted."""
+        """The sheet to read: of several sheets the one of the release, and a workbook before its export; the others are noted."""
         found = sorted(
             _sheets(root),
             key=lambda path: (("2020" in path) != (release == "2020"), path.lower().endswith("csv"), path),
@@ -143,7 +143,7 @@ class EmotioNet(Database):
         return found[0] if found else None
 
     def _text_lists(self, root: DatabaseRoot) -> list[str]:
-        """The text lists to read: all of them, where the recipe asks for them; otherwise none."""
+        """The text lists to read: all if the recipe asks for them, otherwise none."""
         lists = _texts(root)
         if lists and not self.options.automatic:
             root.note(
@@ -193,7 +193,7 @@ def _image_folder(root: DatabaseRoot) -> str:
 
 
 def _with_empty_cells_unknown(root: DatabaseRoot, sheet: str, lines: pl.DataFrame) -> pl.DataFrame:
-    """The lines with the code for unknown in the empty cells of the action units, whose number is noted."""
+    """The lines with the code for "unknown" in empty cells of action units; their number is noted."""
     empty = pl.col(UNITS).str.strip_chars() == ""
     if count := sum(lines.select(empty.sum()).row(0)):
         root.note(f"{sheet}: {count:,} empty cells, read as unknown")
@@ -201,7 +201,7 @@ def _with_empty_cells_unknown(root: DatabaseRoot, sheet: str, lines: pl.DataFram
 
 
 def _faces(root: DatabaseRoot, named: str, lines: pl.DataFrame, folder: str, coded: Sequence[int]) -> pl.DataFrame:
-    """The listed faces: image, the coded action units as `au_<n>`, null where unknown, and `au_masked`; each image once."""
+    """The listed faces, each image once: image, the coded action units as `au_<n>` (null if unknown), and `au_masked`."""
     faces = root.integers(_with_images(root, lines, folder), UNITS, allowed=(0, 1), missing=UNKNOWN)
     root.note(f"{named}: {len(faces):,} faces, {len(coded)} coded action units; images in {folder}")
     _note_columns(root, named, faces, coded)
@@ -213,7 +213,7 @@ def _faces(root: DatabaseRoot, named: str, lines: pl.DataFrame, folder: str, cod
 
 
 def _with_images(root: DatabaseRoot, lines: pl.DataFrame, folder: str) -> pl.DataFrame:
-    """The lines with `image`, the place of the URL's file under the folder; a URL that names no image is a defect."""
+    """The lines with `image`, the path of the URL's file under the folder; a URL that names no image is a defect."""
     address = pl.col(URL).str.strip_chars(" \t'\"")
     place, stem, ending = (address.str.extract(IMAGE_URL, group) for group in (1, 2, 3))
     lines = lines.with_columns(place=place, file=pl.when(place == stem).then(pl.format("{}_{}", stem, ending)))
@@ -227,7 +227,7 @@ def _with_images(root: DatabaseRoot, lines: pl.DataFrame, folder: str) -> pl.Dat
 
 
 def _note_columns(root: DatabaseRoot, named: str, faces: pl.DataFrame, coded: Sequence[int]) -> None:
-    """Notes the coded action units that are unknown in all lines, and the others that are marked present somewhere."""
+    """Notes coded action units that are unknown in every line, and other action units that some line marks as present."""
     known = faces.select(pl.col([f"AU {number}" for number in coded]).count()).row(0, named=True)
     never = [unit for unit, count in known.items() if not count]
     if never and len(faces):
@@ -240,7 +240,7 @@ def _note_columns(root: DatabaseRoot, named: str, faces: pl.DataFrame, coded: Se
 
 
 def _labelled(root: DatabaseRoot, faces: pl.DataFrame, units: Sequence[str]) -> pl.DataFrame:
-    """The faces with an action unit, and `au_masked`, which says where others are unknown; the rest become failures."""
+    """The faces with a known action unit, and `au_masked` if others are unknown; the rest become failures."""
     unlabelled = pl.all_horizontal(pl.col(units).is_null())
     root.fail(faces.filter(unlabelled), ALL_UNKNOWN)
     partly = pl.any_horizontal(pl.col(units).is_null())

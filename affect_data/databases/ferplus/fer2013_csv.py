@@ -1,4 +1,4 @@
-"""The pictures of FER2013 as its one big CSV file holds them: a line of 2,304 numbers each."""
+"""The pictures of FER2013 in its one big CSV file: a line of 2,304 numbers for each picture."""
 
 import io
 from collections.abc import Callable, Iterator
@@ -24,7 +24,7 @@ class PixelError(ValueError):
 
 @dataclass(frozen=True)
 class FerLine:
-    """One line of the file: its 1-based number, and its fields as they stand."""
+    """One line of the file: its 1-based number, and its fields as written."""
 
     number: int
     count: int
@@ -34,14 +34,14 @@ class FerLine:
 
 
 def header_of(path: Path) -> list[str]:
-    """The column names in the first line, stripped of the blanks that one edition has."""
+    """The column names in the first line, without the blanks that one edition has."""
     with path.open("rb") as file:
         first = next(lines_of(file, path.name), b"")
     return [name.strip() for name in first.decode("utf-8-sig", errors="replace").split(",")]
 
 
 def read_lines(path: Path) -> Iterator[FerLine]:
-    """The lines after the header, one at a time, without blank ones; a line of another number of fields has its `count` only."""
+    """The lines after the header, one at a time, without blank ones; of a line with another number of fields only `count` is set."""
     places = _places(header_of(path))
     with path.open("rb") as file:
         for number, line in enumerate(lines_of(file, path.name), start=1):
@@ -60,7 +60,7 @@ def decode_pixels(field: bytes) -> bytes:
     """The 2,304 grey values of a picture, row by row.
 
     Raises:
-        PixelError: the field holds another number of values, or one that is no whole number from 0 to 255.
+        PixelError: the field has another number of values, or a value that is no integer from 0 to 255.
     """
     values = field.split()
     if len(values) != SIDE * SIDE:
@@ -72,7 +72,7 @@ def decode_pixels(field: bytes) -> bytes:
 
 
 def encode_png(pixels: bytes) -> bytes:
-    """An uncompressed grey PNG of 48 by 48 pixels, the same bytes as the authors' own extraction gives."""
+    """An uncompressed grey PNG of 48 by 48 pixels, with the same bytes as from the authors' own extraction."""
     buffer = io.BytesIO()
     Image.frombytes("L", (SIDE, SIDE), pixels).save(buffer, format="PNG", compress_level=0)
     return buffer.getvalue()

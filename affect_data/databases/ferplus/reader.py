@@ -110,7 +110,7 @@ class FerPlus(Database):
     options: FerPlusOptions
 
     def release_of(self, root: DatabaseRoot) -> str:
-        """The form of the files: "folders" where a part folder holds pictures, or there is no picture file; else "csv"."""
+        """The form of the files: "folders" if the folder of a part holds pictures or there is no picture file, otherwise "csv"."""
         if self.options.release:
             return self.options.release
         folders = _part_folders(root)
@@ -118,7 +118,7 @@ class FerPlus(Database):
         return "folders" if has_pictures or (folders and _pictures_file(root) is None) else "csv"
 
     def scan(self, root: DatabaseRoot) -> pl.DataFrame:
-        """One row a face: image, split, expression, votes_*; expression_masked says why there is no expression.
+        """A row for each face: image, split, expression, votes_*, and expression_masked if there is no expression.
 
         Raises:
             DatabaseNotFoundError: there are neither folders of pictures, nor both CSV files.
@@ -132,11 +132,11 @@ class FerPlus(Database):
         return faces.drop("usage", "name", "box", *CANDIDATES, strict=False)
 
     def missing_images(self, root: DatabaseRoot, images: Sequence[str]) -> list[str]:
-        """Those of the images that are files and do not exist; what `fer2013.csv` holds was checked while reading."""
+        """The images that should be files and do not exist; pictures in `fer2013.csv` were checked while reading."""
         return root.missing_images(image for image in images if ADDRESS.fullmatch(image) is None)
 
     def open_images(self, path: Path) -> Callable[[str], bytes]:
-        """A function from a row's ``image`` to its bytes: the file, or a PNG of the pixels that `fer2013.csv` holds."""
+        """A function from a row's ``image`` to its bytes: the file, or a PNG of the pixels in `fer2013.csv`."""
         openers: dict[str, Callable[[int], bytes]] = {}
 
         def open_image(image: str) -> bytes:
@@ -191,7 +191,7 @@ def _no_faces() -> pl.DataFrame:
 
 
 def _part_folders(root: DatabaseRoot) -> dict[str, str]:
-    """The folders of the parts that are there, by Usage."""
+    """The folders of the parts that exist, by Usage."""
     data = root.one_of("data") or ""
     found = {usage: root.one_of(name) or (data and root.one_of(name, under=data)) for usage, name in PARTS.items()}
     return {usage: folder for usage, folder in found.items() if folder and root.entries(folder)}
@@ -211,12 +211,12 @@ def _pictures_file(root: DatabaseRoot) -> str | None:
 
 
 def _read_part(root: DatabaseRoot, usage: str, folder: str) -> pl.DataFrame | None:
-    """The faces of one folder, a line of its ``label.csv`` each; None and a defect where that is missing."""
+    """The faces of one folder, one for each line of its ``label.csv``; None, and a defect, if that is missing."""
     path = root.one_of("label.csv", under=folder)
     if path is None:
         root.defect(f"{folder}/label.csv", 0, "no such file", "the votes on the pictures of the folder", GET_VOTES)
         return None
-    # The authors' script once wrote the file without boxes.
+    # An older version of the authors' script wrote the file without boxes.
     has_box = '"' in root.first_line(path)
     columns = ["name", *(["box"] if has_box else []), *CANDIDATES]
     faces = root.integers(root.table(path, columns, quoted=True), CANDIDATES, range(ANNOTATORS + 1))
@@ -233,7 +233,7 @@ def _read_part(root: DatabaseRoot, usage: str, folder: str) -> pl.DataFrame | No
 
 
 def _first_of_each_name(root: DatabaseRoot, faces: pl.DataFrame) -> pl.DataFrame:
-    """The faces without repeated names, which are failures; a repeated name with other votes is a defect."""
+    """The faces without repeated names, which become failures; a repeated name with other votes is a defect."""
     again = ~pl.col("name").is_first_distinct()
     contradicting = again & pl.struct("name", *CANDIDATES).is_first_distinct()
     root.refuse(faces, contradicting, "{name} again, with other votes", "one line for each picture")
@@ -242,7 +242,7 @@ def _first_of_each_name(root: DatabaseRoot, faces: pl.DataFrame) -> pl.DataFrame
 
 
 def _read_votes_file(root: DatabaseRoot, path: str) -> pl.DataFrame:
-    """The lines of ``fer2013new.csv``: usage, name ("" where there is none), split, and the votes."""
+    """The lines of ``fer2013new.csv``: usage, name (empty if there is none), split, and the votes."""
     header = [name.strip() for name in root.first_line(path).split(",")]
     if header != list(VOTES_HEADER):
         root.defect(path, 1, f"the header {','.join(header)!r}", ",".join(VOTES_HEADER), GET_VOTES)
@@ -253,7 +253,7 @@ def _read_votes_file(root: DatabaseRoot, path: str) -> pl.DataFrame:
 
 
 def _account_for_votes_file(root: DatabaseRoot, folders: dict[str, str]) -> None:
-    """Lines of ``fer2013new.csv`` that no ``label.csv`` has become failures; names that only one of the two has are a defect."""
+    """Records lines of ``fer2013new.csv`` that no ``label.csv`` has as failures; a name that only one of the two has is a defect."""
     path = _votes_file(root)
     if path is None:
         root.note(f"no {VOTES_FILE}: the 173 pictures without a name are not accounted for")
@@ -297,7 +297,7 @@ def _account_for_part(root: DatabaseRoot, path: str, folder: str, lines: pl.Data
 
 
 def _names_and_votes(root: DatabaseRoot, label: str) -> pl.DataFrame:
-    """Name and votes (as text) of every line of a ``label.csv``, those that the recipe excludes too."""
+    """Name and votes (as text) of every line of a ``label.csv``, lines that the recipe excludes included."""
     lines = pl.Series("line", root.read_text(label).split("\n"), dtype=pl.String)
     lines = lines.filter(lines.str.contains(","))
     return pl.DataFrame(
@@ -309,7 +309,7 @@ def _names_and_votes(root: DatabaseRoot, label: str) -> pl.DataFrame:
 
 
 def _aligned_with_pictures(root: DatabaseRoot, faces: pl.DataFrame, votes: str, pictures: str) -> pl.DataFrame:
-    """The faces with the address of their picture: the same line of the file of pictures."""
+    """The faces with the address of their picture, which is in the same line of the file of pictures."""
     lines = _read_pictures(root, pictures, set(faces["source_line"].to_list()), votes)
     if lines is None:
         return _no_faces()
@@ -330,7 +330,7 @@ def _aligned_with_pictures(root: DatabaseRoot, faces: pl.DataFrame, votes: str, 
 
 
 def _read_pictures(root: DatabaseRoot, path: str, used: set[int], votes: str) -> pl.DataFrame | None:
-    """The lines of the file of pictures: source_line, picture_usage. Pixels are checked in the lines that are used, and not kept."""
+    """The lines of the file of pictures: source_line, picture_usage. The pixels of used lines are checked, and not kept."""
     root.confined.check(path)
     file = root.path / path
     root.annotation_files.add(path)
@@ -352,7 +352,7 @@ def _read_pictures(root: DatabaseRoot, path: str, used: set[int], votes: str) ->
 
 
 def _problem_of(line: fer2013_csv.FerLine) -> tuple[str, str] | None:
-    """What is found and what was expected, where a line of the file of pictures is none."""
+    """What was found and what was expected if a line of the file of pictures is invalid; None if it is valid."""
     if line.count != len(fer2013_csv.FIELDS):
         return f"{line.count} field(s)", "3 field(s): emotion,pixels,Usage"
     if line.emotion not in {str(code) for code in range(7)}:
@@ -365,7 +365,7 @@ def _problem_of(line: fer2013_csv.FerLine) -> tuple[str, str] | None:
 
 
 def _with_plausible_votes(root: DatabaseRoot, faces: pl.DataFrame) -> pl.DataFrame:
-    """The faces with their votes; a line without votes, or with more than there were annotators, is a defect."""
+    """The faces with their votes; a line without votes, or with more votes than annotators, is a defect."""
     total = pl.sum_horizontal(pl.col(name).cast(pl.Int32) for name in CANDIDATES)
     faces = faces.with_columns(total=total).filter(pl.all_horizontal(pl.col(CANDIDATES).is_not_null()))
     wrong = ~pl.col("total").is_between(1, ANNOTATORS)

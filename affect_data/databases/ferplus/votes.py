@@ -1,4 +1,4 @@
-"""Turns the votes of FER+ into one expression, or into the reason why there is none."""
+"""Turns the votes of FER+ into an expression, or into the reason why there is none."""
 
 from collections.abc import Sequence
 from typing import Final, Literal
@@ -24,15 +24,15 @@ VOTED_NOT_A_FACE: Final = "voted not a face"
 
 
 def decide(votes: pl.DataFrame, rule: VotingRule) -> pl.DataFrame:
-    """The expression that annotators agree on: columns ``expression`` (null where they do not) and ``expression_masked`` (why not).
+    """The expression that annotators agree on: columns ``expression`` (null if they do not agree) and ``expression_masked`` (why not).
 
-    A single vote is taken for a slip and does not count. Of what remains, ``majority`` wants more than half of the votes on one expression, as the
-    training mode "majority" of the authors' code does. ``plurality`` wants more votes than any other candidate has. No rule breaks a tie.
+    A single vote counts as a slip and is ignored. ``majority`` asks for more than half of the remaining votes, like the training mode "majority" of
+    the authors' code. ``plurality`` asks for more votes than any other candidate has. No rule breaks a tie.
 
-    Masked as `TIE_OF_TWO` are the rows that "CNTK" cleaning as in mcnDatasets would keep beside those with a majority, and label by column order.
+    `TIE_OF_TWO` masks rows that the "CNTK" cleaning in mcnDatasets would keep, labelled by column order.
 
     Args:
-        votes: integer columns `CANDIDATES`, in the order of rows that is returned.
+        votes: integer columns `CANDIDATES`; the result has the same order of rows.
         rule: how many votes decide.
 
     Source:
@@ -68,7 +68,7 @@ def decide(votes: pl.DataFrame, rule: VotingRule) -> pl.DataFrame:
 
 
 def shares(votes: pl.DataFrame) -> pl.DataFrame:
-    """Columns ``votes_<expression>``: the share of all annotators, those who chose "unknown" or "not a face" included, 0 to 1."""
+    """Columns ``votes_<expression>``: shares of all votes, 0 to 1; votes for "unknown" and "not a face" count in the total."""
     total = pl.sum_horizontal(pl.col(name).cast(pl.Int32) for name in CANDIDATES)
     return votes.select((pl.col(name) / total).alias(f"votes_{name}") for name in EXPRESSIONS)
 

@@ -1,4 +1,4 @@
-"""Reads the copies of RAF-DB's basic part in which numbered folders stand for the labels."""
+"""Reads copies of RAF-DB's basic part in which numbered folders are the labels."""
 
 from typing import Final
 
@@ -18,7 +18,7 @@ PICTURES: Final = (".jpg", ".jpeg", ".png")
 
 
 def class_folders(root: DatabaseRoot) -> dict[str, str]:
-    """The numbered folders of pictures, each with the split that the folder above it names."""
+    """The numbered folders of pictures, each with its split, which is the name of the folder above."""
     found: dict[str, str] = {}
     for above in (root.one_of(name) if name else "" for name in ABOVE):
         for name, split in SPLITS.items():
@@ -29,7 +29,7 @@ def class_folders(root: DatabaseRoot) -> dict[str, str]:
 
 
 def faces_of_class_folders(root: DatabaseRoot, class_order: tuple[str, ...]) -> pl.DataFrame:
-    """One row for each picture of the numbered folders: image, split, expression; the picture is its own annotation line.
+    """A row for each picture in the numbered folders: image, split, expression; the picture itself is its source.
 
     Args:
         root: with folders such as ``train/1``.
@@ -63,7 +63,7 @@ def faces_of_class_folders(root: DatabaseRoot, class_order: tuple[str, ...]) -> 
 
 
 def _refuse_other_splits(root: DatabaseRoot, faces: pl.DataFrame) -> None:
-    """A defect for each picture whose official name says train and whose folder says test, or the other way round."""
+    """Records a defect for each picture whose official name says train and whose folder says test, or vice versa."""
     official = pl.col("image").str.extract(r"/(train|test)_[^/]*$")
     wrong = (official != pl.col("split")) & (pl.col("split") != "validation")
     expected = "a picture in the folder of its split"

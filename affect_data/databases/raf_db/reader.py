@@ -70,9 +70,9 @@ class Subset:
 
     Attributes:
         name: of the part.
-        column: of the rows that takes its labels.
-        classes: their names; the first has the code 1.
-        picture: what the list's picture names match; the number of digits differs between the parts.
+        column: column of the rows for its labels.
+        classes: names of the classes; the first has the code 1.
+        picture: pattern of the picture names in its list; the number of digits differs between the parts.
         example: two such names.
     """
 
@@ -84,7 +84,7 @@ class Subset:
 
     @property
     def folders(self) -> tuple[str, ...]:
-        """Names under which users unpack the part."""
+        """The folder names under which users unpack the part."""
         return (self.name, f"raf-{self.name}", f"raf_{self.name}")
 
 
@@ -180,7 +180,7 @@ class RafDb(Database):
     options: RafDbOptions
 
     def scan(self, root: DatabaseRoot) -> pl.DataFrame:
-        """One row for each line of the lists: image, split, expression or compound_expression, and face_box for original photographs.
+        """A row for each line of the lists: image, split, expression or compound_expression, and face_box for original photographs.
 
         Raises:
             DatabaseNotFoundError: there is no list, and no class folders whose order the recipe names.
@@ -231,7 +231,7 @@ class RafDb(Database):
 
 
 def _listed(root: DatabaseRoot, subset: Subset, folder: str) -> pl.DataFrame:
-    """The lines of a part's list: picture, its label by name under the subset's column, source_file, source_line."""
+    """The lines of a part's list: picture, its label by name in the part's column, source_file, source_line."""
     listed = root.one_of(*LISTS, under=root.one_of("EmoLabel", under=folder) or folder)
     if listed is None:
         root.defect(
@@ -252,7 +252,7 @@ def _listed(root: DatabaseRoot, subset: Subset, folder: str) -> pl.DataFrame:
 
 
 def _subset_folders(root: DatabaseRoot) -> dict[str, str]:
-    """The folder of each part that is there; the root itself where it holds one part, which its first picture's name tells."""
+    """The folder of each part that exists; it is the root itself if that holds one part, recognised by the name of its first picture."""
     folders = {name: root.one_of(*subset.folders) for name, subset in SUBSETS.items()}
     found = {name: folder for name, folder in folders.items() if folder is not None}
     listed = root.one_of(*LISTS, under=root.one_of("EmoLabel") or "")
@@ -263,7 +263,7 @@ def _subset_folders(root: DatabaseRoot) -> dict[str, str]:
 
 
 def _checked_pictures(root: DatabaseRoot, faces: pl.DataFrame, subset: Subset, listed: str) -> pl.DataFrame:
-    """The faces without those whose picture's name is not of the part, or was there before; both are defects."""
+    """The faces whose picture name belongs to the part and is not repeated; the others are defects."""
     fits = faces["picture"].str.contains(subset.picture)
     for other in SUBSETS.values():
         if len(faces) and other is not subset and faces["picture"].str.contains(other.picture).all():
@@ -282,7 +282,7 @@ def _checked_pictures(root: DatabaseRoot, faces: pl.DataFrame, subset: Subset, l
 
 
 def _image_folder(root: DatabaseRoot, folder: str, images: Images) -> str:
-    """The folder of a part's pictures, relative to the root; a defect where there is none."""
+    """The folder of a part's pictures, relative to the root; a defect if there is none."""
     places = {kind: _place(root, folder, kind) for kind in IMAGES}
     place = places[images]
     if place is not None:
@@ -333,7 +333,7 @@ def _with_boxes(root: DatabaseRoot, faces: pl.DataFrame, folder: str) -> pl.Data
 
 
 def _read_boxes(root: DatabaseRoot, paths: list[str]) -> pl.DataFrame:
-    """The box in each file: source_file, source_line and the sides as numbers; what is no box is a defect."""
+    """The box in each file: source_file, source_line and the sides as numbers; a file without a valid box is a defect."""
     texts = pl.Series([root.read_text(path) for path in paths], dtype=pl.String)
     frame = pl.DataFrame({"source_file": paths, "text": texts}, schema_overrides={"source_file": pl.String})
     frame = frame.with_columns(

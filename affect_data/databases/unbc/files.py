@@ -1,4 +1,4 @@
-"""Finds the files of UNBC-McMaster: what is coded of each frame, and the pictures of each sequence with their numbers."""
+"""Finds the files of UNBC-McMaster: the codes of each frame, and the pictures of each sequence with their numbers."""
 
 import re
 from typing import Final
@@ -12,7 +12,7 @@ SUBJECTS: Final = (
     "080-bn080", "092-ch092", "095-tv095", "096-bg096", "097-gf097", "101-mg101", "103-jk103", "106-nm106", "107-hs107",
     "108-th108", "109-ib109", "115-jy115", "120-kz120", "121-vw121", "123-jh123", "124-dn124",
 )  # fmt: skip
-"""The people, as their folders are called."""
+"""The people, by the names of their folders."""
 
 SUBJECT_FOLDER: Final = re.compile(r"\d{3}-[a-z]{2}\d{3}", re.IGNORECASE)
 LABEL_SUFFIX: Final = "_facs.txt"
@@ -27,19 +27,19 @@ _PICTURES: Final = {"subject": pl.String, "track": pl.String, "frame": pl.Int32,
 
 
 def folder_named(root: DatabaseRoot, name: str) -> str | None:
-    """The path of a folder, also where a mirror has put it into another of the same name; None where there is none."""
+    """The path of a folder, also inside of another with the same name, as some mirrors nest them; None if there is none."""
     outer = root.one_of(name)
     return (root.one_of(name, under=outer) or outer) if outer else None
 
 
 def find_label_files(root: DatabaseRoot, kind: str) -> pl.DataFrame:
-    """The files of one kind, one row each: subject, track, frame, stem (the file's name without `_facs.txt`), source_file; in that order.
+    """The files of one kind, sorted: subject, track, frame, stem (the file's name without `_facs.txt`), source_file.
 
     A folder of an unknown person, a file that is not named after its sequence, and two files of one frame are defects.
 
     Args:
         root: of the database.
-        kind: ``FACS`` or ``PSPI``: the two are told apart by their folder alone.
+        kind: ``FACS`` or ``PSPI``; only the folder distinguishes the two.
     """
     labels = folder_named(root, LABELS)
     folder = root.one_of(kind, under=labels) if labels else None
@@ -72,7 +72,7 @@ def _label_files_of(root: DatabaseRoot, folder: str, track: str) -> dict[int, st
 
 
 def find_pictures(root: DatabaseRoot, sequences: pl.DataFrame) -> pl.DataFrame:
-    """The pictures of the sequences, one row each: subject, track, frame, picture (its path); two of one frame are a defect.
+    """The pictures of the sequences: subject, track, frame, picture (the path); two pictures of one frame are a defect.
 
     Args:
         root: of the database.
@@ -90,7 +90,7 @@ def find_pictures(root: DatabaseRoot, sequences: pl.DataFrame) -> pl.DataFrame:
 
 
 def with_images(files: pl.DataFrame, pictures: pl.DataFrame) -> pl.DataFrame:
-    """The label files, in their order, with `image`: the picture of the frame, or the path at which it is missed."""
+    """The label files, in their order, with `image`: the picture of the frame, or the path at which it is missing."""
     missed = pl.format(f"{IMAGES}/{{}}/{{}}/{{}}.png", "subject", "track", "stem")
     rows = files.join(pictures, on=FRAME, how="left", maintain_order="left")
     return rows.with_columns(image=pl.coalesce("picture", missed)).drop("picture")

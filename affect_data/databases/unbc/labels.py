@@ -1,4 +1,4 @@
-"""Reads what UNBC-McMaster says of a frame: its action units with intensities, and its pain score."""
+"""Reads the labels of UNBC-McMaster: action units with intensities, and the pain score, of each frame."""
 
 from collections.abc import Collection, Mapping
 from typing import Final
@@ -9,23 +9,23 @@ from affect_data.databases.root import DatabaseRoot
 from affect_data.databases.unbc.files import FRAME
 
 HIGHEST_SCORE: Final = 16
-"""5 for AU4, for AU6 or AU7, and for AU9 or AU10, and 1 for AU43."""
+"""5 for AU4, 5 for AU6 or AU7, 5 for AU9 or AU10, and 1 for AU43."""
 ROUNDING: Final = 1e-3
 
 
 def read_intensities(
     root: DatabaseRoot, files: pl.DataFrame, highest: Mapping[int, int], not_used: Collection[int]
 ) -> pl.DataFrame:
-    """The files with `au_intensity_<number>` (0 where a file does not list the action unit) and `not_used`, one row a file.
+    """A row for each file with `au_intensity_<number>` (0 if the file does not list the action unit) and `not_used`.
 
     A line that is not four numbers, an unknown action unit, an intensity out of range and an action unit listed twice are defects. A file with an
-    excluded line is left out: whatever it does not list would count as absent.
+    excluded line is left out, because the action unit of that line would count as absent.
 
     Args:
         root: of the database.
         files: with source_file and image.
-        highest: the highest intensity of each coded action unit; all are whole numbers from 0.
-        not_used: action units that files may list and that give no label; `not_used` says whether a file does.
+        highest: the highest intensity of each coded action unit; all intensities are integers from 0.
+        not_used: action units that files may list without giving a label; the column `not_used` says whether a file does.
     """
     lines = _lines(root, files)
     kept = root.drop_excluded(lines)
@@ -47,7 +47,7 @@ def read_intensities(
 
 
 def read_scores(root: DatabaseRoot, files: pl.DataFrame) -> pl.DataFrame:
-    """The files with `score_pspi`, one row a file; a file that is not one number from 0 to 16 is a defect, one that is excluded is left out.
+    """A row for each file with `score_pspi`; a file that is not one number from 0 to 16 is a defect, an excluded file is left out.
 
     Args:
         root: of the database.
@@ -68,14 +68,14 @@ def read_scores(root: DatabaseRoot, files: pl.DataFrame) -> pl.DataFrame:
 
 
 def check_scores(root: DatabaseRoot, coded: pl.DataFrame, scored: pl.DataFrame) -> None:
-    """Records frames whose pain score is not what their action units add up to, so that one of the two files is not the official one.
+    """Records a defect for frames whose pain score is not the sum of their action units: one of the two files is not official.
 
-    Files that have a defect already are not compared.
+    Files that already have a defect are not compared.
 
     Args:
-        root: takes the defects.
-        coded: what `read_intensities` gives.
-        scored: what `read_scores` gives.
+        root: records the defects.
+        coded: from `read_intensities`.
+        scored: from `read_scores`.
     """
     refused = {defect.path for defect in root.defects}
     refused |= {place.rpartition(":")[0] for defect in root.defects for place in defect.also}
@@ -96,7 +96,7 @@ def check_scores(root: DatabaseRoot, coded: pl.DataFrame, scored: pl.DataFrame) 
 
 
 def _lines(root: DatabaseRoot, files: pl.DataFrame) -> pl.DataFrame:
-    """All lines of the files: source_file, image, source_line, line without spaces at its ends; an empty file has one empty line."""
+    """All lines of the files: source_file, image, source_line, line (stripped); an empty file has one empty line."""
     texts = [root.read_text(path).rstrip("\n") for path in files["source_file"]]
     split = pl.Series("line", texts, dtype=pl.String).str.split("\n")
     lines = files.select("source_file", "image").with_columns(split)
@@ -108,7 +108,7 @@ def _lines(root: DatabaseRoot, files: pl.DataFrame) -> pl.DataFrame:
 def _listed(
     root: DatabaseRoot, lines: pl.DataFrame, highest: Mapping[int, int], not_used: Collection[int]
 ) -> pl.DataFrame:
-    """The action units that lines list: source_file, action_unit, intensity; one a file and action unit."""
+    """The action units that lines list: source_file, action_unit, intensity; a row for each file and action unit."""
     limits = {unit: highest.get(unit, 5) for unit in (*highest, *not_used)}
     fields = _with_four_fields(root, lines)
     unit, level = (pl.col("fields").list.get(place) for place in (0, 1))
@@ -132,7 +132,7 @@ def _listed(
 
 
 def _with_four_fields(root: DatabaseRoot, lines: pl.DataFrame) -> pl.DataFrame:
-    """The lines that are not empty, with `fields`; one that has not four of them is a defect and is left out."""
+    """The lines that are not empty, with `fields`; a line without exactly four is a defect and is left out."""
     filled = lines.filter(pl.col("line") != "").with_columns(fields=pl.col("line").str.extract_all(r"\S+"))
     count = pl.col("fields").list.len()
     expected = "4 numbers: action unit, intensity, and two that are not read"

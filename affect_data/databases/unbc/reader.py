@@ -92,7 +92,7 @@ class Unbc(Database):
     options: UnbcOptions
 
     def scan(self, root: DatabaseRoot) -> pl.DataFrame:
-        """One row a frame with a FACS or a PSPI file: image, subject, track, frame, au_*, au_intensity_*, au_masked, score_pspi.
+        """A row for each frame with a FACS or a PSPI file: image, subject, track, frame, au_*, au_intensity_*, au_masked, score_pspi.
 
         Raises:
             DatabaseNotFoundError: there are no FACS files, or no pictures of any sequence.
@@ -143,11 +143,11 @@ def _count(root: DatabaseRoot, facs: pl.DataFrame, pspi: pl.DataFrame) -> None:
 
 
 def _joined(coded: pl.DataFrame, scored: pl.DataFrame) -> pl.DataFrame:
-    """One row a frame of either, with its FACS file as the source where there is one."""
+    """A row for each frame with a FACS or a PSPI file; its source is the FACS file if there is one."""
     rows = coded.join(scored, on=FRAME, how="full", coalesce=True).with_columns(
         pl.coalesce(name, f"{name}_right").alias(name) for name in ("stem", "source_file", "image")
     )
-    # An empty file has no line; its first is where one would stand.
+    # An empty file has no line; line 1 stands for it.
     rows = rows.drop("stem_right", "source_file_right", "image_right").with_columns(source_line=pl.lit(1, pl.Int32))
     return rows.sort(FRAME)
 
