@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
-from affect_data.errors import DataError
+from affect_data.errors import DataError, UsageError
 from affect_data.system_errors import writing_to
 
 # ---------------------------------------------------------------- files
@@ -69,7 +69,12 @@ def link_file(existing: Path | str, target: Path | str) -> None:
 
 @contextmanager
 def written_folder(path: Path) -> Iterator[Path]:
-    """A new folder to fill; at the end of the block, it is flushed to disk and takes the place of `path`. Leftovers of a kill are removed first."""
+    """A new folder to fill; at the end of the block, it is flushed to disk and takes the place of `path`. Leftovers of a kill are removed first.
+
+    Raises:
+        UsageError: somebody is in the folder.
+    """
+    refuse_current(path)
     with writing_to(path):
         recover_folder(path)
         partial = partial_of(path)
@@ -147,6 +152,19 @@ def move_folder(folder: Path, path: Path) -> None:
 def with_a_name(path: Path) -> Path:
     """The path, resolved if it ends in ``.`` or ``..``: files beside a folder are named after it, so it needs a name."""
     return path.resolve() if path.name in ("", "..") else path
+
+
+def refuse_current(path: Path) -> None:
+    """Refuses to replace the folder that one is in, or one above it: a shell would be left in a folder that is gone.
+
+    Raises:
+        UsageError: it is.
+    """
+    if path.exists() and Path.cwd().is_relative_to(path.resolve()):
+        raise UsageError(
+            f"you are in the folder '{path.resolve()}', which would be replaced by a new one: "
+            f"go to the folder above (`cd '{path.resolve().parent}'`), and name it as '{path.resolve().name}'"
+        )
 
 
 def partial_of(path: Path) -> Path:

@@ -35,7 +35,15 @@ from affect_data.dataset.schema import SCHEMA_VERSION
 from affect_data.dataset.view import LabelView
 from affect_data.dataset.writing import write_manifest
 from affect_data.errors import DataError
-from affect_data.files import commit_folder, exclusive, restore_folder, with_a_name, write_text, written_file
+from affect_data.files import (
+    commit_folder,
+    exclusive,
+    refuse_current,
+    restore_folder,
+    with_a_name,
+    write_text,
+    written_file,
+)
 from affect_data.leaks.leaks import guard_parts
 from affect_data.processes import map_jobs
 from affect_data.system_errors import writing_to
@@ -101,10 +109,13 @@ def build(
         IncompleteError: a database has lost a part, and neither the call nor the recipe accepts that.
         LeakError: a subject or a track is in two splits, and the policy is not ``follow_task``.
         OutputTakenError: `out` holds something else.
+        UsageError: `out` would be replaced, and is the folder that one is in.
     """
     out = with_a_name(out)
     restore_folder(out)
     existing = existing_dataset(out)
+    if existing is None:
+        refuse_current(out)
     decisions = [decision for path in recipe.decisions for decision in read_decisions(Path(path))]
     read = read_databases(recipe, roots, progress, follow_links=follow_links)
     refuse_losses(read, accept_incomplete=accept_incomplete)
@@ -131,6 +142,7 @@ def build(
             )
         if not overwrite:
             raise OutputTakenError(out, *in_the_way(existing, found, _reports_of(existing, read), recipe.content()))
+    refuse_current(out)
     # Nobody adds to a dataset while it is replaced: what was added would be lost.
     with exclusive(staging), exclusive(out, new=False) if existing is not None else nullcontext(), writing_to(out):
         now = existing_dataset(out)

@@ -128,6 +128,11 @@ def lock_at(path: Path) -> dict[str, Any]:
         DataError: there is none that can be read.
     """
     file = path / LOCK if path.is_dir() else path
+    if path.is_dir() and not file.exists():
+        because = "it is a folder of something else"
+        if (path / MANIFEST).exists():
+            because = "it is lost, and nobody knows what the dataset was made from"
+        raise NotADatasetError(path.resolve(), f"it holds no {LOCK}: {because}", "Name a dataset folder or a lock file")
     try:
         with reading(file):
             loaded = read_json(file)

@@ -15,7 +15,7 @@ from typing import Any, Final
 import polars as pl
 import pyarrow as pa
 
-from affect_data.bounds import read_json
+from affect_data.bounds import BoundError, read_json
 from affect_data.databases.base import IMAGE_MISSING, DatabaseOptions
 from affect_data.databases.clips import NO_FRAMES
 from affect_data.databases.registry import DATABASES
@@ -129,17 +129,21 @@ class ShardRecord:
     reused: bool = False
 
 
+_Read = bytes | str | None
+"""The bytes of a picture; why its file is not read; None where there is none."""
+
+
 @dataclass(frozen=True)
 class _Named:
     """A row and the pictures that it names.
 
     Attributes:
         row: the columns of `_PLACE`.
-        pictures: path and bytes of each, None where there is no file: those of a clip in order, one of any other row.
+        pictures: path of each and what was read: those of a clip in order, one of any other row.
     """
 
     row: Mapping[str, Any]
-    pictures: Sequence[tuple[str, bytes | None]]
+    pictures: Sequence[tuple[str, _Read]]
 
 
 @dataclass(frozen=True)
@@ -205,6 +209,8 @@ def _pack_picture(named: _Named, examine_once: Callable[[bytes], Examined]) -> _
     (image, data), row = named.pictures[0], named.row
     if data is None:
         return _Packed(None, reason=IMAGE_MISSING)
+    if isinstance(data, str):
+        return _Packed(None, reason=UNDECODABLE, detail=data)
     picture = examine_once(data)
     if picture.because:
         return _Packed(None, reason=UNDECODABLE, detail=picture.because)
@@ -219,10 +225,10 @@ def _pack_clip(named: _Named) -> _Packed:
     frames: list[dict[str, bytes | str]] = []
     left_out: list[str] = []
     for path, data in named.pictures:
-        because = "there is no such file" if data is None else examine(data).because
-        if data is None or because:
+        because = examine(data).because if isinstance(data, bytes) else data or "there is no such file"
+        if because:
             left_out.append(f"{path}: {because}")
-        else:
+        elif isinstance(data, bytes):
             frames.append({"bytes": data, "path": f"{named.row['database']}/{path}"})
     if not frames:
         return _Packed(None, reason=NO_FRAMES, detail=f"none of {len(left_out):,} can be decoded; {left_out[0]}")
@@ -232,25 +238,27 @@ def _pack_clip(named: _Named) -> _Packed:
 
 
 def picture_digests(job: ShardJob) -> bytes:
-    """sha256 of the bytes of every picture that the shard names, in order, 32 bytes each; a missing one counts as empty."""
+    """sha256 of the bytes of every picture that the shard names, in order, 32 bytes each; one that is missing or not read counts as empty."""
     return b"".join(map(_digests, _named_pictures(job)))
 
 
 def _digests(named: _Named) -> bytes:
-    return b"".join(hashlib.sha256(data or b"").digest() for _, data in named.pictures)
+    return b"".join(hashlib.sha256(data if isinstance(data, bytes) else b"").digest() for _, data in named.pictures)
 
 
 def _named_pictures(job: ShardJob) -> Iterator[_Named]:
-    """The shard's rows with the bytes of their pictures; a picture of several faces is read once."""
+    """The shard's rows with their pictures; a picture of several faces is read once."""
     openers: dict[str, Callable[[str], bytes]] = {}
-    last: tuple[tuple[str, str], bytes | None] | None = None
+    last: tuple[tuple[str, str], _Read] | None = None
 
-    def read(name: str, image: str) -> bytes | None:
+    def read(name: str, image: str) -> _Read:
         if name not in openers:
             openers[name] = DATABASES[name](job.options[name]).open_images(job.roots[name])
         with reading(job.roots[name] / image):
             try:
                 return openers[name](image)
+            except BoundError as error:
+                return f"{error.found}; {error.expected} are read: {error.remedy}"
             except (FileNotFoundError, IsADirectoryError):
                 return None
 

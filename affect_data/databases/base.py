@@ -18,6 +18,7 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
 from affect_data.bounds import PICTURE_BYTES, read_file
+from affect_data.databases.refusal import combined
 from affect_data.databases.root import EXCLUDED, DatabaseRoot
 from affect_data.databases.totals import Totals
 from affect_data.errors import DatabaseNotFoundError, Defect
@@ -228,7 +229,7 @@ class Database(ABC):
         return Scan(
             rows,
             failures,
-            tuple(sorted(root.defects)),
+            tuple(combined(root.defects)),
             tuple(sorted(root.annotation_files)),
             len(rows) + len(failures),
             tuple(root.notes),

@@ -10,6 +10,7 @@ from pydantic import Field
 from affect_data.databases.base import DatabaseOptions, Licence, Tier
 from affect_data.databases.clips import ClipDatabase, ClipOptions, frames_in
 from affect_data.databases.root import FIX_FILE, DatabaseRoot
+from affect_data.databases.spelling import whole_numbers
 from affect_data.databases.totals import Totals
 from affect_data.databases.workbook import filled_sheets
 
@@ -108,15 +109,12 @@ class Dfew(ClipDatabase):
         clips = root.table(path, HEADER, skip_lines=1)
         root.refuse_empty(path, clips, "no clip", "one line for each clip")
         root.count(f"{part} clips", len(clips))
-        is_number = pl.col("video_name").str.contains(r"^\d{1,5}$")
-        clips = root.refuse(
-            clips, ~is_number, "video_name = {video_name!r}", "the number of a clip, at most five digits"
-        )
+        clips = _with_track(root, clips, "video_name")
         codes: Mapping[str, str | None] = {str(code): name for code, name in enumerate(self.expressions, start=1)}
         return root.classes(clips, "label", codes).select(
             "source_file",
             "source_line",
-            track=pl.col("video_name").str.zfill(5),
+            "track",
             expression="label",
             split=pl.lit(part),
         )
@@ -177,14 +175,20 @@ def _votes(root: DatabaseRoot, expressions: tuple[str, ...]) -> pl.DataFrame:
     lines = root.refuse(lines, ~pl.col("total").is_between(1, ANNOTATORS), "{total} votes", f"1 to {ANNOTATORS} votes")
     if fewer := int((lines["total"] < ANNOTATORS).sum()):
         root.note(f"{path}: {fewer:,} clips with fewer than {ANNOTATORS} votes")
-    is_number = pl.col(CLIP).str.contains(r"^\d{1,5}$")
-    lines = root.refuse(lines, ~is_number, CLIP + " = {order!r}", "the number of a clip, at most five digits")
-    lines = lines.with_columns(track=pl.col(CLIP).str.zfill(5))
+    lines = _with_track(root, lines, CLIP)
     again = "clip {track} again (first in line {first_line})"
     lines = root.refuse_repeated(lines, "track", again, "one line for each clip")
     root.note(f"{path}: votes on {len(lines):,} clips")
     shares = [(pl.col(column) / pl.col("total")).alias(name) for column, name in zip(columns, names, strict=True)]
     return lines.select("track", *shares)
+
+
+def _with_track(root: DatabaseRoot, lines: pl.DataFrame, column: str) -> pl.DataFrame:
+    """The lines with `track`, the clip's number as its folder has it; what is no number of a clip is a defect."""
+    number = whole_numbers(lines[column])
+    lines = lines.with_columns(number.cast(pl.String).str.zfill(5).alias("track"))
+    wrong = ~number.is_between(0, 99_999).fill_null(value=False)
+    return root.refuse(lines, wrong, f"{column} = {{{column}!r}}", "the number of a clip, at most five digits")
 
 
 def _vote_lines(root: DatabaseRoot, path: str) -> pl.DataFrame | None:
@@ -205,5 +209,4 @@ def _vote_lines(root: DatabaseRoot, path: str) -> pl.DataFrame | None:
         source_line=pl.int_range(1, pl.len() + 1, dtype=pl.Int32),
     )
     lines = lines.slice(1).filter(~pl.all_horizontal(pl.col(wanted) == ""))
-    whole = pl.col(wanted).str.strip_chars().str.replace(r"\.0+$", "")
-    return root.drop_excluded(lines.with_columns(whole))
+    return root.drop_excluded(lines)

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from affect_data.databases.base import Database, DatabaseOptions, Licence, Tier
 from affect_data.databases.root import BOX, DatabaseRoot
+from affect_data.databases.spelling import whole_numbers
 from affect_data.databases.totals import Totals
 
 LABEL_COLUMNS: Final = ("photograph", "face", "top", "left", "right", "bottom", "confidence", "expression")
@@ -129,6 +130,7 @@ def _checked_names(root: DatabaseRoot, faces: pl.DataFrame) -> pl.DataFrame:
     """The faces with `face` as an integer; a photograph that is no file name, and a face that is no integer, are defects."""
     is_name = pl.col("photograph").str.contains(r"^[^/\\]+\.\w+$")
     root.refuse(faces, ~is_name, "photograph = {photograph!r}", "a file name with its extension")
-    is_number = pl.col("face").str.contains(r"^\d{1,4}$")
-    root.refuse(faces, ~is_number, "face = {face!r}", "a whole number from 0 to 9999")
-    return faces.with_columns(pl.col("face").cast(pl.Int32, strict=False))
+    number = whole_numbers(faces["face"])
+    fits = number.is_between(0, 9999).fill_null(value=False)
+    root.refuse(faces, ~fits, "face = {face!r}", "a whole number from 0 to 9999")
+    return faces.with_columns(number.set(~fits, None).alias("face"))

@@ -1,6 +1,6 @@
 """Defects of rows: one for each row that contradicts the documentation, or one for all if many rows have the same defect."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from string import Formatter
 from typing import Final
 
@@ -38,6 +38,23 @@ def row_defects(rows: pl.DataFrame, found: str, expected: str, remedy: str) -> l
     first, others = defects[0], rows.select(PLACE).slice(1, PLACES_SHOWN - 1)
     also = tuple(f"{file}:{line}" for file, line in others.iter_rows())
     return [Defect(first.path, first.line, first.found, first.expected, first.remedy, len(rows), also)]
+
+
+def combined(defects: Iterable[Defect]) -> list[Defect]:
+    """The defects, sorted; more than `REPEATED` places where the same was found are one."""
+    alike: dict[tuple[str, str, str], list[Defect]] = {}
+    for defect in sorted(defects):
+        alike.setdefault((defect.found, defect.expected, defect.remedy), []).append(defect)
+    found = []
+    for group in alike.values():
+        if len(group) <= REPEATED:
+            found += group
+            continue
+        first = group[0]
+        also = [f"{defect.path}:{defect.line}" if defect.line else defect.path for defect in group[1:PLACES_SHOWN]]
+        count = sum(defect.count for defect in group)
+        found.append(Defect(first.path, first.line, first.found, first.expected, first.remedy, count, tuple(also)))
+    return sorted(found)
 
 
 class _Text(str):

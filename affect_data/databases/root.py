@@ -3,7 +3,6 @@
 Every annotation file is read through it, so that each row knows its line, and each contradiction is recorded with its line.
 """
 
-import csv
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
@@ -15,7 +14,9 @@ import polars as pl
 
 from affect_data.bounds import ANNOTATION_BYTES, JSON_BYTES, LINE_BYTES, BoundError, Limit, read_file, read_lines_file
 from affect_data.confinement import ConfinedFolder
-from affect_data.databases.refusal import row_defects
+from affect_data.databases.delimited import after_lines, quoted_rows, stripped
+from affect_data.databases.refusal import PLACE, row_defects
+from affect_data.databases.spelling import numbers, plain
 from affect_data.errors import Defect
 
 FAILURE_SCHEMA: Final = pl.Schema(
@@ -173,12 +174,12 @@ class DatabaseRoot:
         Args:
             paths: relative to the root.
             columns: one name for each field.
-            separator: one character.
+            separator: one character; a blank stands for any number of blanks and tabs, and those at the ends of a line do not count.
             skip_lines: header lines at the top of every file.
             quoted: whether fields may be quoted with ``"``.
         """
         names = [paths] if isinstance(paths, str) else list(paths)
-        texts = [_after_lines(self.read_text(name).rstrip("\n"), skip_lines) for name in names]
+        texts = [after_lines(self.read_text(name).rstrip("\n"), skip_lines) for name in names]
         filled = [(name, text) for name, text in zip(names, texts, strict=True) if text]
         counts = [text.count("\n") + 1 for _, text in filled]
         lines = (
@@ -196,11 +197,11 @@ class DatabaseRoot:
         )
         frame = self.drop_excluded(frame)
         if quoted:
-            rows = _quoted_rows(frame["line"], separator, len(columns))
+            rows = quoted_rows(frame["line"], separator, len(columns))
             widths = pl.Series([count for count, _ in rows], dtype=pl.UInt32)
         else:
-            stripped = frame["line"].str.strip_chars("\r")
-            widths = stripped.str.count_matches(separator, literal=True) + 1
+            even = stripped(frame["line"], separator, len(columns))
+            widths = even.str.count_matches(separator, literal=True) + 1
         expected = f"{len(columns)} field(s): {separator.join(columns)}"
         found = "{count} field(s): {line!r}"
         self.refuse(frame.with_columns(count=widths), pl.col("count") != len(columns), found, expected)
@@ -209,7 +210,7 @@ class DatabaseRoot:
         if quoted:
             fields = pl.Series([row for _, row in rows if row is not None], dtype=pl.List(pl.String))
         else:
-            fields = stripped.filter(fits).str.split(separator)
+            fields = even.filter(fits).str.split(separator)
         split = fields.list.to_struct(fields=list(columns)).struct.unnest()
         return split.with_columns(frame.filter(fits)["source_file", "source_line"].get_columns())
 
@@ -237,25 +238,25 @@ class DatabaseRoot:
             missing: the documented codes for "not annotated".
         """
         known = {str(value): value for value in allowed} | {str(value): None for value in missing}
-        for column in columns:
-            text = frame[column].str.strip_chars()
-            self._refuse_values(frame, ~text.is_in(list(known)), column, f"one of {', '.join(known)}")
-            parsed = text.replace_strict(list(known), list(known.values()), default=None, return_dtype=pl.Int8)
-            frame = frame.with_columns(parsed.alias(column))
-        return frame
+        texts = {column: plain(frame[column], known) for column in columns}
+        wrong = {column: ~text.is_in(list(known)) for column, text in texts.items()}
+        self._refuse_values(frame, wrong, f"one of {', '.join(known)}")
+        return frame.with_columns(
+            text.replace_strict(list(known), list(known.values()), default=None, return_dtype=pl.Int8).alias(column)
+            for column, text in texts.items()
+        )
 
     def numbers(
         self, frame: pl.DataFrame, columns: Sequence[str], low: float, high: float, missing: Collection[float] = ()
     ) -> pl.DataFrame:
         """The frame with string columns parsed to Float64; a missing code becomes null, any other value outside of [low, high] is a defect."""
-        for column in columns:
-            value = frame[column].str.strip_chars().cast(pl.Float64, strict=False)
-            is_missing = value.is_in(pl.Series(missing, dtype=pl.Float64).implode()).fill_null(value=False)
-            in_range = value.is_between(low, high).fill_null(value=False)
-            codes = f", or {', '.join(f'{code:g}' for code in missing)} for missing" if missing else ""
-            self._refuse_values(frame, ~(is_missing | in_range), column, f"a number in [{low:g}, {high:g}]{codes}")
-            frame = frame.with_columns(pl.when(in_range & ~is_missing).then(value).alias(column))
-        return frame
+        values = pl.DataFrame([numbers(frame[column]) for column in columns])
+        is_missing = pl.all().is_in(pl.Series(missing, dtype=pl.Float64).implode()).fill_null(value=False)
+        in_range = pl.all().is_between(low, high).fill_null(value=False)
+        codes = f", or {', '.join(f'{code:g}' for code in missing)} for missing" if missing else ""
+        wrong = values.select(~(is_missing | in_range)).to_dict()
+        self._refuse_values(frame, wrong, f"a number in [{low:g}, {high:g}]{codes}")
+        return frame.with_columns(values.select(pl.when(in_range & ~is_missing).then(pl.all()).name.keep()))
 
     def classes(self, frame: pl.DataFrame, column: str, names: Mapping[str, str | None]) -> pl.DataFrame:
         """The frame with a column of native codes turned into class names; null if the code means "missing"; an unknown code is a defect.
@@ -265,8 +266,8 @@ class DatabaseRoot:
             column: string column of native codes.
             names: native code to a name of the vocabulary, or to None.
         """
-        text = frame[column].str.strip_chars()
-        self._refuse_values(frame, ~text.is_in(list(names)), column, f"one of the codes {', '.join(names)}")
+        text = plain(frame[column], names)
+        self._refuse_values(frame, {column: ~text.is_in(list(names))}, f"one of the codes {', '.join(names)}")
         return frame.with_columns(
             text.replace_strict(list(names), list(names.values()), default=None, return_dtype=pl.String).alias(column)
         )
@@ -286,8 +287,14 @@ class DatabaseRoot:
         self.refuse(frame, flat, found, "left < right and top < bottom", remedy)
         return frame.with_columns(pl.col(BOX).cast(pl.Float32))
 
-    def _refuse_values(self, frame: pl.DataFrame, wrong: pl.Series, column: str, expected: str) -> None:
-        self.refuse(frame, wrong.fill_null(value=True), f"{column} = {{{column}!r}}", expected)
+    def _refuse_values(self, frame: pl.DataFrame, wrong: Mapping[str, pl.Series], expected: str) -> None:
+        """Records the wrong values of all columns together, so that one mistake in many columns is one finding."""
+        cells = [
+            frame.filter(where.fill_null(value=True)).select(*PLACE, column=pl.lit(column), value=column)
+            for column, where in wrong.items()
+        ]
+        if cells:
+            self.refuse(pl.concat(cells), pl.lit(value=True), "{column} = {value!r}", expected)
 
     # ---------------------------------------------------------------- refusing
 
@@ -352,6 +359,12 @@ class DatabaseRoot:
         """Records a part that a complete copy has and this one lacks. Its labels are missing, but nothing is contradicted."""
         self.losses.append(what)
 
+    def lose_unread(self, folder: str, names: Sequence[str], example: str) -> None:
+        """Records label files of a recognised folder that are named like none of the official ones, so that nothing of them is read."""
+        if names:
+            more = f" and {len(names) - 1:,} more" if len(names) > 1 else ""
+            self.lose(f"{folder}/{names[0]}{more}: not read, the official names are like {example}")
+
     def fail(self, frame: pl.DataFrame, reason: str) -> None:
         """Records lines that give no row for a documented reason.
 
@@ -383,24 +396,3 @@ class DatabaseRoot:
     def missing_images(self, images: Iterable[str]) -> list[str]:
         """The relative image paths at which there is no file."""
         return [image for image in images if PurePosixPath(image).name not in self.entries(image.rpartition("/")[0])]
-
-
-def _after_lines(text: str, count: int) -> str:
-    for _ in range(count):
-        text = text.partition("\n")[2]
-    return text
-
-
-def quoted_fields(line: str, separator: str = ",") -> list[str]:
-    """The fields of one line, which may be quoted with ``"``; empty if the line cannot be split."""
-    try:
-        return next(csv.reader([line], delimiter=separator), [])
-    except csv.Error:
-        return []
-
-
-def _quoted_rows(lines: pl.Series, separator: str, width: int) -> list[tuple[int, list[str] | None]]:
-    """The number of fields of each line, and the fields themselves if there are as many as expected."""
-    # Each line is read by itself: otherwise an unclosed quotation mark would swallow the lines after it.
-    rows = (quoted_fields(line, separator) for line in lines)
-    return [(len(row), row if len(row) == width else None) for row in rows]

@@ -1,8 +1,8 @@
 """Whether a run folder holds a run of the same recipe on the same data, so that training may go on."""
 
-import json
 from typing import Any
 
+from affect_data.bounds import BoundError, read_json
 from affect_data.errors import UsageError
 from affect_data.files import write_json
 from affect_train.recipe.recipe import Recipe, read_recipe
@@ -77,8 +77,8 @@ def check_same_run(
 
 def _contents(folder: RunFolder) -> dict[str, Any]:
     try:
-        found: dict[str, Any] = json.loads(folder.contents.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        found: dict[str, Any] = read_json(folder.contents)
+    except (BoundError, OSError, ValueError) as error:
         raise UsageError(
             f"'{folder.contents}' cannot be read, so that nobody knows which data the checkpoints were trained on ({error}). "
             "Choose another `output`, or remove the folder to start anew."

@@ -13,6 +13,7 @@ from affect_data.databases.affectnet.numpy_release import numpy_annotations
 from affect_data.databases.affectnet.totals import TOTALS
 from affect_data.databases.base import Database, DatabaseOptions, Licence, Tier
 from affect_data.databases.root import FARTHEST_PIXEL, FIX_FILE, DatabaseRoot
+from affect_data.databases.spelling import INDEX_COLUMN, bare, has_index, numbers, plain
 
 LIST_COLUMNS: Final = (
     "subDirectory_filePath",
@@ -226,7 +227,7 @@ class AffectNet(Database):
         names: dict[str, str | None] = {str(code): name for code, name in enumerate(self.expressions)}
         names |= dict.fromkeys(WITHOUT_EXPRESSION)
         reason = pl.col("code").replace_strict(WITHOUT_EXPRESSION, default=None, return_dtype=pl.String)
-        coded = faces.with_columns(code=pl.col("expression").str.strip_chars())
+        coded = faces.with_columns(code=plain(faces["expression"], names))
         return root.classes(coded, "expression", names).with_columns(expression_masked=reason)
 
     def _count(self, root: DatabaseRoot, faces: pl.DataFrame) -> None:
@@ -325,7 +326,8 @@ def _header_lines(root: DatabaseRoot, path: str) -> int | None:
     first = root.first_line(path)
     if LIST_COLUMNS[0].lower() not in first.lower():
         return 0
-    found = first.lstrip("#").replace(" ", "")
+    names = first.lstrip("#").replace(" ", "").split(",")
+    found = ",".join(names[1:] if has_index(names) else names)
     if found.lower() == ",".join(LIST_COLUMNS).lower():
         return 1
     root.defect(path, 1, f"the header {found!r}", f"the header {','.join(LIST_COLUMNS)}", FIX_FILE)
@@ -334,10 +336,12 @@ def _header_lines(root: DatabaseRoot, path: str) -> int | None:
 
 def _listed_faces(root: DatabaseRoot, listed: FileList, header_lines: int) -> pl.DataFrame:
     """The lines of a list with their `image` and `split`, without the landmarks."""
-    lines = root.table(listed.path, LIST_COLUMNS, skip_lines=header_lines).drop("facial_landmarks")
+    index = [INDEX_COLUMN] if has_index(root.first_line(listed.path).split(",")) else []
+    lines = root.table(listed.path, (*index, *LIST_COLUMNS), skip_lines=header_lines).drop("facial_landmarks", *index)
     root.refuse_empty(listed.path, lines, "no annotated line", "one line for each image")
     root.note(f"{listed.path}: {len(lines):,} lines, {'a' if header_lines else 'no'} header; images in {listed.images}")
-    path = pl.col("subDirectory_filePath").str.strip_chars()
+    lines = lines.with_columns(bare(lines["subDirectory_filePath"]))
+    path = pl.col("subDirectory_filePath")
     found = "subDirectory_filePath = {subDirectory_filePath!r}"
     root.refuse(lines, ~path.str.contains(IMAGE_PATH), found, "<number>/<image file>")
     return lines.with_columns(image=pl.format("{}/{}", pl.lit(listed.images), path), split=pl.lit(listed.split))
@@ -345,7 +349,7 @@ def _listed_faces(root: DatabaseRoot, listed: FileList, header_lines: int) -> pl
 
 def _with_number(root: DatabaseRoot, faces: pl.DataFrame, label: str) -> pl.DataFrame:
     """The faces with valence or arousal as a number; -2 becomes null, and `no_<label>` marks it."""
-    stands = pl.col(label).str.strip_chars().cast(pl.Float64, strict=False) == NO_VALUE
+    stands = numbers(faces[label]) == NO_VALUE
     marked = faces.with_columns(stands.fill_null(value=False).alias(f"no_{label}"))
     return root.numbers(marked, [label], -1, 1, missing=(NO_VALUE,))
 

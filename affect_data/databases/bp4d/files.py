@@ -42,6 +42,11 @@ def find_occurrence_files(root: DatabaseRoot, sequences: Collection[str]) -> dic
         names = sorted(root.entries(folder)) if folder else []
         matches = [(match[1].upper(), name) for name in names if (match := OCCURRENCE_FILE.fullmatch(name))]
         if folder and matches:
+            root.lose_unread(
+                folder,
+                [name for name in names if _is_table(name) and not OCCURRENCE_FILE.fullmatch(name)],
+                "F001_T1.csv",
+            )
             return {track: f"{folder}/{name}" for track, name in matches if _is_known(root, folder, name, sequences)}
     return {}
 
@@ -59,7 +64,11 @@ def find_intensity_files(
             known = ", ".join(f"AU{number:02d}" for number in sorted(action_units))
             root.defect(folder, 0, f"intensities of AU{unit}", f"folders {known}", "remove the folder")
             continue
-        for name in sorted(root.entries(folder)):
+        names = sorted(root.entries(folder))
+        root.lose_unread(
+            folder, [name for name in names if _is_table(name) and not INTENSITY_FILE.fullmatch(name)], "F001_T1.csv"
+        )
+        for name in names:
             match = INTENSITY_FILE.fullmatch(name)
             if match is None or not _is_known(root, folder, name, sequences):
                 continue
@@ -99,6 +108,10 @@ def find_videos(root: DatabaseRoot) -> list[str]:
         for name in sorted(root.entries(folder))
         if VIDEO.fullmatch(name)
     ]
+
+
+def _is_table(name: str) -> bool:
+    return name.lower().endswith(".csv")
 
 
 def _is_known(root: DatabaseRoot, folder: str, name: str, sequences: Collection[str]) -> bool:

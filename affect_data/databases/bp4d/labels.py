@@ -6,6 +6,7 @@ from typing import Final
 import polars as pl
 
 from affect_data.databases.root import DatabaseRoot
+from affect_data.databases.spelling import whole_numbers
 from affect_data.vocabulary import ACTION_UNITS
 
 NOT_CODED: Final = 9
@@ -92,9 +93,7 @@ def _columns_named(root: DatabaseRoot, path: str) -> tuple[int, ...]:
 
 def _unique_frames(root: DatabaseRoot, lines: pl.DataFrame) -> pl.DataFrame:
     """The lines with `frame` as Int32; a value that is no frame number, and a frame that is repeated in its file, are defects."""
-    text = pl.col("frame").str.strip_chars()
-    number = pl.when(text.str.contains(r"^0*[1-9]\d{0,8}$")).then(text).cast(pl.Int32)
-    lines = lines.with_columns(number.alias("number"))
+    lines = lines.with_columns(number=whole_numbers(lines["frame"], 1))
     lines = root.refuse(lines, pl.col("number").is_null(), "frame = {frame!r}", "a frame number from 1")
     lines = root.refuse_repeated(lines, ("source_file", "number"), "frame {number} again", "one line for each frame")
     return lines.drop("frame").rename({"number": "frame"})

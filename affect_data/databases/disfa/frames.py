@@ -8,7 +8,7 @@ from typing import Final
 from affect_data.databases.root import DatabaseRoot
 
 CONTAINERS: Final = (
-    "Images", "Frames", "Videos_LeftCamera", "Video_LeftCamera", "Videos_RightCamera", "Video_RightCamera",
+    "Images", "Image", "Img", "Frames", "Videos_LeftCamera", "Video_LeftCamera", "Videos_RightCamera", "Video_RightCamera",
 )  # fmt: skip
 FRAME_FOLDER: Final = re.compile(r"(left|right|)(?:video)?(SN\d{3})(?:_comp)?", re.IGNORECASE)
 FRAME_FILE: Final = re.compile(r"(?:.*\D)?(\d{1,9})\.(?:jpe?g|png|bmp)", re.IGNORECASE)

@@ -11,6 +11,7 @@ from pydantic import Field
 from affect_data.databases.base import Database, DatabaseOptions, Licence, Tier
 from affect_data.databases.disfa.frames import FrameFolder, find_frame_folders, find_videos
 from affect_data.databases.root import DatabaseRoot
+from affect_data.databases.spelling import whole_numbers
 from affect_data.databases.totals import Totals
 
 FOLDS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
@@ -44,7 +45,7 @@ class Disfa(Database):
 
         ActionUnit_Labels/SN001/SN001_au1.txt      frame,intensity (no header; frames from 1, intensities 0 to 5)
         ActionUnit_Labels/SN001/SN001_au2.txt      and 4 5 6 9 12 15 17 20 25 26: twelve files a subject
-        Images/SN001/00001.jpg                     frames extracted from the videos, numbered from 1 or from 0; or
+        Images/SN001/00001.jpg                     frames extracted from the videos, numbered from 1 or from 0 (also in image or img); or
         Videos_LeftCamera/LeftVideoSN001_comp/     such a folder beside each video
         Videos_LeftCamera/LeftVideoSN001_comp.avi  the official videos; frames are not part of the release
 
@@ -135,9 +136,11 @@ class Disfa(Database):
             )
             return []
         found: dict[int, str] = {}
+        unread: list[str] = []
         for name in sorted(root.entries(folder)):
             match = LABEL_FILE.fullmatch(name)
             if match is None:
+                unread += [name] if name.lower().endswith(".txt") else []
                 continue
             unit = int(match[2])
             if match[1].upper() != subject or unit not in self.action_units or unit in found:
@@ -148,6 +151,7 @@ class Disfa(Database):
                 )  # fmt: skip
                 continue
             found[unit] = f"{folder}/{name}"
+        root.lose_unread(folder, unread, f"{subject}_au1.txt")
         absent = [unit for unit in self.action_units if unit not in found]
         if not found:
             root.defect(folder, 0, "no label file", f"{subject}_au1.txt and eleven more", f"unpack {LABELS}.zip again")
@@ -194,10 +198,7 @@ def _read_intensities(root: DatabaseRoot, files: pl.DataFrame) -> pl.DataFrame:
     """All lines of the label files: subject, action_unit, frame, intensity; a value that is no frame, and a repeated frame, are defects."""
     lines = root.table(files["source_file"].to_list(), ["frame", "intensity"])
     lines = root.integers(lines, ["intensity"], range(6))
-    text = pl.col("frame").str.strip_chars()
-    lines = lines.with_columns(
-        pl.when(text.str.contains(r"^0*[1-9]\d{0,8}$")).then(text).cast(pl.Int32).alias("number")
-    )
+    lines = lines.with_columns(number=whole_numbers(lines["frame"], 1))
     lines = root.refuse(lines, pl.col("number").is_null(), "frame = {frame!r}", "a frame number from 1")
     lines = root.refuse_repeated(lines, ("source_file", "number"), "frame {number} again", "one line for each frame")
     return lines.join(files, on="source_file", how="left", maintain_order="left").select(

@@ -6,7 +6,9 @@ from typing import Final
 
 import polars as pl
 
-from affect_data.databases.root import FIX_FILE, DatabaseRoot, quoted_fields
+from affect_data.databases.delimited import quoted_fields
+from affect_data.databases.root import FIX_FILE, DatabaseRoot
+from affect_data.databases.spelling import INDEX_COLUMN, has_index
 from affect_data.databases.workbook import filled_sheets
 
 URL: Final = "URL"
@@ -66,7 +68,10 @@ def _csv(root: DatabaseRoot, path: str) -> pl.DataFrame:
 
 
 def _columns_of(root: DatabaseRoot, source: str, header: Sequence[str]) -> list[str] | None:
-    """The names of `COLUMNS` in the order of a header; None, and a defect, if the header does not name each once."""
+    """The names of `COLUMNS` in the order of a header, after an index column; None, and a defect, if the header does not name each once."""
+    if has_index(header):
+        names = _columns_of(root, source, header[1:])
+        return None if names is None else [INDEX_COLUMN, *names]
     spellings = [re.sub(r"[\s'\"_]", "", cell).lower() for cell in header]
     names = [_BY_SPELLING.get(spelling, "") for spelling in spellings]
     unknown = [cell for cell, name in zip(header, names, strict=True) if not name]

@@ -12,12 +12,13 @@ from pydantic import Field
 from affect_data.databases.base import Database, DatabaseOptions, Licence, Tier
 from affect_data.databases.emotionet.lists import UNITS, URL, sheet_lines, text_lines
 from affect_data.databases.root import DatabaseRoot
+from affect_data.databases.spelling import bare
 from affect_data.databases.totals import Totals
 
 SHEET_NAME: Final = re.compile(r"EmotioNet_FACS.*\.(xlsx|csv)", re.IGNORECASE)
 SHEET_FOLDERS: Final = ("", "labels")
 TEXT_LISTS: Final = ("dataFile_*.txt", "emotioNet_challenge_files*/*.txt")
-IMAGE_FOLDERS: Final = ("images", "imgs")
+IMAGE_FOLDERS: Final = ("images", "imgs", "Aligned")
 IMAGE_URL: Final = r"^https?://\S+/(N_\d+)/(N_\d+)_(\d+\.jpe?g)$"
 
 UNKNOWN: Final = (999, -1)
@@ -50,7 +51,7 @@ class EmotioNet(Database):
 
         EmotioNet_FACS_aws_2020_24600.xlsx     annotated by hand; header URL, URL orig, 'AU 1', ..., 'AU 60' with the quotes
         EmotioNet_FACS_aws_2020_24600.csv      or its export; one of the two is enough
-        images/N_0000000001/N_0000000001_00001.jpg        downloaded from the URLs (or all images directly in images)
+        images/N_0000000001/N_0000000001_00001.jpg        downloaded from the URLs (or all images directly in images, imgs or Aligned)
         emotioNet_challenge_files_server_challenge_1.2_aws/dataFile_0001.txt
                                                annotated by an algorithm; URL, original URL and 60 action units, separated by tabs,
                                                no header; read where the recipe says `automatic: true`
@@ -194,10 +195,11 @@ def _image_folder(root: DatabaseRoot) -> str:
 
 def _with_empty_cells_unknown(root: DatabaseRoot, sheet: str, lines: pl.DataFrame) -> pl.DataFrame:
     """The lines with the code for "unknown" in empty cells of action units; their number is noted."""
-    empty = pl.col(UNITS).str.strip_chars() == ""
-    if count := sum(lines.select(empty.sum()).row(0)):
+    stripped = lines.with_columns(bare(lines[unit]) for unit in UNITS)
+    empty = pl.col(UNITS) == ""
+    if count := sum(stripped.select(empty.sum()).row(0)):
         root.note(f"{sheet}: {count:,} empty cells, read as unknown")
-    return lines.with_columns(pl.when(empty).then(pl.lit(str(UNKNOWN[0]))).otherwise(pl.col(UNITS)).name.keep())
+    return stripped.with_columns(pl.when(empty).then(pl.lit(str(UNKNOWN[0]))).otherwise(pl.col(UNITS)).name.keep())
 
 
 def _faces(root: DatabaseRoot, named: str, lines: pl.DataFrame, folder: str, coded: Sequence[int]) -> pl.DataFrame:

@@ -15,6 +15,8 @@ from affect_data.bounds import lines_of
 
 SIDE: Final = 48
 FIELDS: Final = frozenset({"emotion", "pixels", "Usage"})
+EMOTIONS: Final = ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral")
+"""What the codes of FER2013's own label mean."""
 GREY_VALUES: Final = {str(value).encode(): value for value in range(256)}
 
 
@@ -24,13 +26,14 @@ class PixelError(ValueError):
 
 @dataclass(frozen=True)
 class FerLine:
-    """One line of the file: its 1-based number, and its fields as written."""
+    """One line of the file: its 1-based number, how many fields it has, whether the header has as many, and the fields as written."""
 
     number: int
     count: int
-    emotion: str
-    usage: str
-    pixels: bytes
+    fits: bool
+    emotion: str = ""
+    usage: str = ""
+    pixels: bytes = b""
 
 
 def header_of(path: Path) -> list[str]:
@@ -41,19 +44,37 @@ def header_of(path: Path) -> list[str]:
 
 
 def read_lines(path: Path) -> Iterator[FerLine]:
-    """The lines after the header, one at a time, without blank ones; of a line with another number of fields only `count` is set."""
-    places = _places(header_of(path))
+    """The lines after the header, one at a time, without blank ones; a line with another number of fields has no fields, only their `count`."""
+    header = header_of(path)
+    places = _places(header)
     with path.open("rb") as file:
         for number, line in enumerate(lines_of(file, path.name), start=1):
             if number > 1 and line.strip():
                 fields = line.split(b",")
-                if len(fields) != len(FIELDS):
-                    yield FerLine(number, len(fields), "", "", b"")
+                if len(fields) != len(header):
+                    yield FerLine(number, len(fields), fits=False)
                     continue
                 emotion, usage, pixels = (
                     fields[places[name]].strip(b' "\r\n') for name in ("emotion", "Usage", "pixels")
                 )
-                yield FerLine(number, len(fields), emotion.decode("latin-1"), usage.decode("latin-1"), pixels)
+                yield FerLine(
+                    number,
+                    len(fields),
+                    fits=True,
+                    emotion=emotion.decode("latin-1"),
+                    usage=usage.decode("latin-1"),
+                    pixels=pixels,
+                )
+
+
+@lru_cache(maxsize=64)
+def emotion_named(code: str) -> str | None:
+    """What a code of FER2013's own label means; None where it is none."""
+    try:
+        number = float(code)
+    except ValueError:
+        return None
+    return EMOTIONS[int(number)] if number in range(len(EMOTIONS)) else None
 
 
 def decode_pixels(field: bytes) -> bytes:

@@ -12,8 +12,10 @@ from pydantic import Field
 from affect_data.bounds import PICTURE_BYTES, read_file
 from affect_data.databases.base import Database, DatabaseOptions, Licence, Tier
 from affect_data.databases.ferplus import fer2013_csv
+from affect_data.databases.ferplus.order import refuse_other_order
 from affect_data.databases.ferplus.votes import CANDIDATES, EXPRESSIONS, VotingRule, decide, shares
 from affect_data.databases.root import DatabaseRoot
+from affect_data.databases.spelling import INDEX_COLUMN, bare, has_index
 from affect_data.databases.totals import Totals
 
 VOTES_FILE: Final = "fer2013new.csv"
@@ -244,11 +246,14 @@ def _first_of_each_name(root: DatabaseRoot, faces: pl.DataFrame) -> pl.DataFrame
 def _read_votes_file(root: DatabaseRoot, path: str) -> pl.DataFrame:
     """The lines of ``fer2013new.csv``: usage, name (empty if there is none), split, and the votes."""
     header = [name.strip() for name in root.first_line(path).split(",")]
+    index = [INDEX_COLUMN] if has_index(header) else []
+    header = header[len(index) :]
     if header != list(VOTES_HEADER):
         root.defect(path, 1, f"the header {','.join(header)!r}", ",".join(VOTES_HEADER), GET_VOTES)
         return _no_faces()
-    faces = root.integers(root.table(path, VOTES_COLUMNS, skip_lines=1), CANDIDATES, range(ANNOTATORS + 1))
-    faces = faces.with_columns(pl.col("usage", "name").str.strip_chars())
+    lines = root.table(path, (*index, *VOTES_COLUMNS), skip_lines=1).drop(index)
+    lines = lines.with_columns(bare(lines["usage"]), bare(lines["name"]))
+    faces = root.integers(lines, CANDIDATES, range(ANNOTATORS + 1))
     return root.classes(faces.with_columns(split="usage"), "split", dict(SPLIT_NAMES))
 
 
@@ -325,37 +330,42 @@ def _aligned_with_pictures(root: DatabaseRoot, faces: pl.DataFrame, votes: str, 
     expected = "{picture_usage!r}, as in line {source_line} of {pictures}"
     remedy = "restore both files: they belong together line by line"
     root.refuse(faces, pl.col("usage") != pl.col("picture_usage"), "Usage = {usage!r}", expected, remedy)
+    refuse_other_order(root, faces, remedy)
     row = (pl.col("source_line") - 2).cast(pl.String).str.zfill(7)
     return faces.with_columns(image=pl.format("{}#{}.png", pl.lit(pictures), row)).select(_no_faces().columns)
 
 
 def _read_pictures(root: DatabaseRoot, path: str, used: set[int], votes: str) -> pl.DataFrame | None:
-    """The lines of the file of pictures: source_line, picture_usage. The pixels of used lines are checked, and not kept."""
+    """The lines of the file of pictures: source_line, picture_usage, and `emotion`, FER2013's own label.
+
+    The pixels of used lines are checked, and not kept.
+    """
     root.confined.check(path)
     file = root.path / path
     root.annotation_files.add(path)
     header = fer2013_csv.header_of(file)
-    if sorted(header) != sorted(fer2013_csv.FIELDS):
+    if sorted(header[1:] if has_index(header) else header) != sorted(fer2013_csv.FIELDS):
         root.defect(
             path, 1, f"the header {','.join(header)[:60]!r}", "emotion,pixels,Usage", "restore the file from Kaggle"
         )
         return None
-    lines: list[tuple[int, str]] = []
+    lines: list[tuple[int, str, str | None]] = []
     for line in fer2013_csv.read_lines(file):
-        lines.append((line.number, line.usage))
+        lines.append((line.number, line.usage, fer2013_csv.emotion_named(line.emotion)))
         if line.number in used:
             problem = _problem_of(line)
             if problem:
                 remedy = f"restore the line, or name `{votes}:{line.number}` under `exclude` in the recipe"
                 root.defect(path, line.number, problem[0], problem[1], remedy)
-    return pl.DataFrame(lines, {"source_line": pl.Int32, "picture_usage": pl.String}, orient="row")
+    columns = {"source_line": pl.Int32, "picture_usage": pl.String, "emotion": pl.String}
+    return pl.DataFrame(lines, columns, orient="row")
 
 
 def _problem_of(line: fer2013_csv.FerLine) -> tuple[str, str] | None:
     """What was found and what was expected if a line of the file of pictures is invalid; None if it is valid."""
-    if line.count != len(fer2013_csv.FIELDS):
+    if not line.fits:
         return f"{line.count} field(s)", "3 field(s): emotion,pixels,Usage"
-    if line.emotion not in {str(code) for code in range(7)}:
+    if fer2013_csv.emotion_named(line.emotion) is None:
         return f"emotion = {line.emotion[:60]!r}", "one of the codes 0, 1, 2, 3, 4, 5, 6"
     try:
         fer2013_csv.decode_pixels(line.pixels)

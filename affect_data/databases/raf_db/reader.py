@@ -8,7 +8,12 @@ import polars as pl
 from pydantic import Field, field_validator
 
 from affect_data.databases.base import Database, DatabaseOptions, Licence, Tier
-from affect_data.databases.raf_db.class_folders import class_folders, faces_of_class_folders
+from affect_data.databases.raf_db.class_folders import (
+    class_folders,
+    classes_by_name,
+    classes_by_number,
+    faces_of_class_folders,
+)
 from affect_data.databases.root import BOX, FIX_FILE, DatabaseRoot
 from affect_data.databases.totals import Totals
 from affect_data.vocabulary import expression_named
@@ -131,7 +136,8 @@ class RafDb(Database):
         - The two parts have different pictures under like names: test_0001.jpg is of the basic part, train_0001.jpg of the compound part.
           A name that does not belong to its part is a defect.
         - The split is the beginning of the picture's name. There is no validation split, and no subjects.
-        - Copies in numbered class folders are in RAF-DB's order or in AffectNet's; they are read only with the option class_order.
+        - Copies in class folders, train/Surprise, are read by their names. Numbers are in RAF-DB's order or in AffectNet's: they are read only
+          with the option class_order.
         - A photograph may show several people; the box says whom the label describes. Aligned pictures need none.
         - Landmarks, gender, race and age (Annotation/manual, Annotation/auto) and the files of the annotators' votes
           (EmoLabel/distribution_*.txt) are not read.
@@ -196,13 +202,16 @@ class RafDb(Database):
                 [self._faces(root, SUBSETS[name], folder) for name, folder in found.items()], how="diagonal_relaxed"
             )
         if self.options.subset != "compound" and class_folders(root):
+            named = classes_by_name(root, BASIC)
+            if named is not None:
+                return faces_of_class_folders(root, named)
             if self.options.class_order is None:
                 raise self.not_found(
                     root,
                     because="the numbers of class folders do not say which expression they mean (RAF-DB's order and AffectNet's are both in use); "
                     f"name the expressions in the folders' order, for example `class_order: [{', '.join(BASIC)}]`",
                 )
-            return faces_of_class_folders(root, self.options.class_order)
+            return faces_of_class_folders(root, classes_by_number(root, self.options.class_order))
         wanted = f"{self.options.subset or 'basic'}/EmoLabel/{LISTS[0]}"
         raise self.not_found(root, because=f"there is no {wanted}")
 
@@ -258,7 +267,7 @@ def _subset_folders(root: DatabaseRoot) -> dict[str, str]:
     listed = root.one_of(*LISTS, under=root.one_of("EmoLabel") or "")
     if found or listed is None:
         return found
-    first = pl.Series([root.first_line(listed).split(" ")[0]])
+    first = pl.Series([root.first_line(listed).partition("\t")[0].partition(" ")[0]])
     return {name: "" for name, subset in SUBSETS.items() if first.str.contains(subset.picture).all()} or {"basic": ""}
 
 
@@ -336,9 +345,7 @@ def _read_boxes(root: DatabaseRoot, paths: list[str]) -> pl.DataFrame:
     """The box in each file: source_file, source_line and the sides as numbers; a file without a valid box is a defect."""
     texts = pl.Series([root.read_text(path) for path in paths], dtype=pl.String)
     frame = pl.DataFrame({"source_file": paths, "text": texts}, schema_overrides={"source_file": pl.String})
-    frame = frame.with_columns(
-        source_line=pl.lit(1, dtype=pl.Int32), fields=pl.col("text").str.strip_chars().str.split(" ")
-    )
+    frame = frame.with_columns(source_line=pl.lit(1, dtype=pl.Int32), fields=pl.col("text").str.extract_all(r"\S+"))
     frame = frame.with_columns(count=pl.col("fields").list.len())
     found = "{count} field(s): {text!r}"
     frame = root.refuse(frame, pl.col("count") != len(BOX), found, f"4 field(s): {' '.join(BOX)}", FIX_FILE)

@@ -122,6 +122,19 @@ def test_what_is_no_lock_is_refused(tmp_path: Path, text: str) -> None:
         lock_at(tmp_path / "gone.json")
 
 
+def test_a_folder_without_a_lock_says_what_it_is_and_what_to_name(
+    one: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(
+        NotADatasetError, match=rf"'{tmp_path}' is no .* it is a folder of something else. Name a dataset folder"
+    ):
+        diff(Path(), Path())
+    (one / "dataset.lock.json").unlink()
+    with pytest.raises(NotADatasetError, match="it is lost, and nobody knows what the dataset was made from"):
+        lock_at(one)
+
+
 def test_an_unfinished_dataset_is_refused(one: Path) -> None:
     (one / "dataset.json").unlink()
     with pytest.raises(NotADatasetError, match="was not built to its end"):

@@ -19,6 +19,7 @@ from affect_data.dataset.folder import DatasetFolder, open_dataset
 from affect_data.dataset.kinds.balance import BALANCE
 from affect_data.dataset.kinds.features import FEATURES
 from affect_data.dataset.writing import add_group
+from affect_data.errors import UsageError
 from affect_data.vocabulary import EXPRESSIONS
 
 Make = Callable[..., Path]
@@ -157,12 +158,16 @@ def test_shards_that_finish_in_another_order_are_the_same_dataset(
     assert built(root, tmp_path / "merged", shard_rows=4).unchanged
 
 
-def test_the_folder_that_one_is_in_can_be_built_into(
-    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "merged").mkdir()
-    monkeypatch.chdir(tmp_path / "merged")
-    assert built(root, Path()).dataset.path == tmp_path / "merged"
-    # The folder that it was in has been replaced.
-    monkeypatch.chdir(tmp_path / "merged")
+def test_the_folder_that_one_is_in_is_not_replaced(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "merged/below").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "merged/below")
+    for out in (Path(), tmp_path / "merged/below"):
+        with pytest.raises(UsageError, match=r"you are in the folder '.*below'.* go to the folder above"):
+            built(root, out)
+    assert not any(Path().iterdir())
+    monkeypatch.chdir(tmp_path)
+    built(root, tmp_path / "dataset")
+    monkeypatch.chdir(tmp_path / "dataset")
     assert built(root, Path()).unchanged
+    with pytest.raises(UsageError, match="which would be replaced by a new one"):
+        built(root, Path(), expw={"exclude": ["label/label.lst:1"]}, overwrite=True)

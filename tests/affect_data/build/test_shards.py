@@ -101,6 +101,25 @@ def test_faces_of_one_photograph_have_the_same_bytes_and_digest(job: ShardJob) -
     assert {image["bytes"] for image in written(job, IMAGES)["image"].to_pylist()} == {picture(job, 0).read_bytes()}
 
 
+def test_a_picture_file_over_the_limit_is_quarantined_and_names_the_variable(
+    job: ShardJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    size = picture(job, 2).stat().st_size
+    with picture(job, 2).open("ab") as file:
+        file.truncate(size + 4096)
+    monkeypatch.setenv("AFFECT_MAX_PICTURE_BYTES", str(size + 1024))
+    record = pack_shard(job)
+    assert (record.rows, [(failure["image"], failure["reason"]) for failure in record.failures]) == (
+        5, [(job.rows["image"][2], "image cannot be decoded")],
+    )  # fmt: skip
+    assert record.failures[0]["detail"] == (
+        f"{size + 4096:,} bytes; at most {size + 1024:,} are read: set the environment variable AFFECT_MAX_PICTURE_BYTES to accept it"
+    )
+    assert pack_shard(job).reused
+    monkeypatch.delenv("AFFECT_MAX_PICTURE_BYTES")
+    assert pack_shard(job).rows == 6
+
+
 def test_a_row_that_breaks_a_rule_is_never_written(job: ShardJob) -> None:
     broken = replace(job, rows=job.rows.with_columns(pl.lit(12, pl.Int64).alias("expression")))
     with pytest.raises(SchemaError, match="expression_is_a_class_or_masked"):

@@ -169,7 +169,7 @@ def test_landmarks_of_another_form_are_a_defect(tmp_path, landmarks):
 @pytest.mark.parametrize(
     ("value", "found"),
     [
-        (10.5, "'10.5'"), (11.0, "'11'"), (-11, "'-11'"), (0.3, "'0.3'"), (5.0000001, "'5.0000001'"), ("5", "'\"5\"'"),
+        (10.5, "'10.5'"), (11.0, "'11'"), (-11, "'-11'"), (0.3, "'0.3'"), (5.0000001, "'5.0000001'"), ("x", "'\"x\"'"),
         (True, "'true'"), (None, "'missing'"), ([5], "'[5]'"), (float("nan"), "'NaN'"), (float("inf"), "'Infinity'"),
     ],
 )  # fmt: skip

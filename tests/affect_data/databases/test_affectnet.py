@@ -259,7 +259,8 @@ def test_absent_images_are_one_defect(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "header", [HEADER.replace("valence,arousal", "arousal,valence"), f",{HEADER}", "subDirectory_filePath,expression"]
+    "header",
+    [HEADER.replace("valence,arousal", "arousal,valence"), f"face,{HEADER}", "subDirectory_filePath,expression"],
 )
 def test_a_header_that_does_not_fit_is_one_defect(tmp_path: Path, header: str) -> None:
     write_lists(tmp_path, [])
@@ -273,7 +274,7 @@ def test_a_header_that_does_not_fit_is_one_defect(tmp_path: Path, header: str) -
     ("bad", "found", "expected"),
     [
         (line(code=11), "expression = '11'", "one of the codes 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10"),
-        (line(code="1.0"), "expression = '1.0'", "one of the codes 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10"),
+        (line(code="1.5"), "expression = '1.5'", "one of the codes 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10"),
         (line(va="1.01,0"), "valence = '1.01'", "a number in [-1, 1], or -2 for missing"),
         (line(va="0,nan"), "arousal = 'nan'", "a number in [-1, 1], or -2 for missing"),
         (line(va="-5,-5"), "valence = '-5'", "a number in [-1, 1], or -2 for missing"),
@@ -373,6 +374,18 @@ def test_any_invalid_token_gives_exactly_one_defect_with_its_line(field: str, to
     assert [(defect.path, defect.line) for defect in scan.defects] == [(f"{LISTS}/training.csv", 3)]
 
 
+def test_a_list_that_pandas_wrote_reads_as_the_official_one(tmp_path: Path) -> None:
+    lines = [line("1/a.jpg"), line("1/b.jpg", code=10, va="-2,-2"), line("1/c.jpg", code=7)]
+    plain = read(write_lists(tmp_path, lines))
+    spelt = [f"{row},{text}" for row, text in enumerate(lines)]
+    spelt = [text.replace(",10,-2,-2", ",10.0,-2.0,-2.0").replace(",7,", ",7.0,") for text in spelt]
+    (tmp_path / LISTS / "training.csv").write_text("\n".join([f",{HEADER}", *spelt]))
+    scan = read(tmp_path)
+    assert scan.defects == ()
+    assert scan.rows.equals(plain.rows)
+    assert scan.failures.equals(plain.failures)
+
+
 # ---------------------------------------------------------------- the npy release
 
 
@@ -458,6 +471,23 @@ def test_a_picture_may_have_another_extension_than_jpg(tmp_path: Path) -> None:
 def test_other_files_beside_the_annotations_are_named_and_not_read(tmp_path: Path) -> None:
     (write_sets(tmp_path) / "train_set/annotations/12_expr.npy").write_bytes(b"")
     assert "train_set/annotations: 1 file(s) not read, among them 12_expr.npy" in read(tmp_path).notes
+
+
+@pytest.mark.parametrize("value", ["3.0", 3.0, b"3", " 3 "])
+def test_an_expression_of_the_npy_release_is_a_number_however_it_is_spelt(tmp_path: Path, value: object) -> None:
+    np.save(write_sets(tmp_path) / "train_set/annotations/12_exp.npy", np.array(value))
+    scan = read(tmp_path)
+    assert scan.defects == ()
+    assert scan.rows.filter(pl.col("image") == "train_set/images/12.jpg")["expression"].to_list() == ["surprise"]
+
+
+def test_one_thing_wrong_with_very_many_files_is_one_finding(tmp_path: Path) -> None:
+    folder = write_sets(tmp_path) / "train_set/annotations"
+    for number in range(100, 130):
+        np.save(folder / f"{number}_exp.npy", np.zeros(2))
+    (defect,) = read(tmp_path).defects
+    assert (defect.path, defect.count) == ("train_set/annotations/100_exp.npy", 30)
+    assert defect.also[0] == "train_set/annotations/101_exp.npy:1"
 
 
 @pytest.mark.parametrize(

@@ -60,6 +60,25 @@ def only_defect(scan: Scan) -> str:
 # ---------------------------------------------------------------- what the codes mean
 
 
+def test_a_number_is_a_number_however_it_is_spelt(root):
+    plain = read(root).rows
+    spelt = [
+        HEADER,
+        *(",".join(f"{field}.0" for field in text.split(",")) for text in (line(2440, FIRST), line(2441, SECOND))),
+    ]
+    write(root / OCCURRENCE, spelt)
+    write(root / INTENSITY, ['"2440", 3.00', "2441.0,9.0"])
+    scan = read(root)
+    assert scan.defects == ()
+    assert scan.rows.equals(plain)
+
+
+@pytest.mark.parametrize("name", [f"{INTENSITY[:-4]}_v2.csv", f"{OCCURRENCE[:-4]}_v2.csv"])
+def test_a_code_file_with_a_version_in_its_name_is_a_loss_that_names_it(root, name):
+    write(root / name, ["2440,3"])
+    assert read(root).losses == (f"{name}: not read, the official names are like F001_T1.csv",)
+
+
 def test_column_n_is_action_unit_n_and_nine_is_neither_present_nor_absent(root):
     scan = read(root)
     assert scan.defects == ()

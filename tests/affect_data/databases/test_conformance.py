@@ -1,7 +1,9 @@
 """What holds for every registered database: it says what it must, and reads its own demo files to exactly the truth that was drawn."""
 
 import json
+import os
 import re
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -342,3 +344,37 @@ def test_reading_again_gives_the_same_rows(written: Written) -> None:
     assert again.rows.equals(written.scan.rows)
     assert again.failures.equals(written.scan.failures)
     assert again.notes == written.scan.notes
+
+
+# ---------------------------------------------------------------- how values are spelt
+
+SPELT_APART = re.compile(r"-?\d+")
+
+
+def respelt(text: str) -> str:
+    """The text of a list with every whole number as a float's, and blanks as tabs with one at the end of a line."""
+    lines = []
+    for line in text.split("\n"):
+        separator = next((mark for mark in "\t," if mark in line), " ")
+        fields = [f"{field}.0" if SPELT_APART.fullmatch(field) else field for field in line.split(separator)]
+        is_header = fields[:3] == ["0.0", "1.0", "2.0"]
+        lines.append(
+            line if is_header else "\t".join(fields) + " " if separator == " " and line else separator.join(fields)
+        )
+    return "\n".join(lines)
+
+
+def test_another_spelling_of_numbers_changes_no_row(written: Written, tmp_path: Path) -> None:
+    root = Path(shutil.copytree(written.root, tmp_path / "root", copy_function=os.link))
+    for name in written.scan.annotation_files:
+        data = (root / name).read_bytes()
+        (root / name).unlink()
+        if name.endswith(".json"):
+            changed = re.sub(rb'("(?:valence|arousal)": )(-?[\d.]+)', rb'\1"\2"', data)
+        else:
+            changed = data if name.endswith(".xlsx") else respelt(data.decode()).encode()
+        (root / name).write_bytes(changed)
+    scan = written.database.read(DatabaseRoot(root))
+    assert scan.defects == ()
+    assert scan.rows.equals(written.scan.rows)
+    assert scan.failures.equals(written.scan.failures)

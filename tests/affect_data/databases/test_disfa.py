@@ -196,6 +196,8 @@ def test_two_files_of_one_number_are_a_defect(root):
         "Video_RightCamera/RightVideoSN001_Comp",
         "Videos_RightCamera/rightVideoSN001_comp",
         "frames/SN001",
+        "img/SN001",
+        "image/SN001",
     ],
 )
 def test_frame_folders_beside_the_videos_are_found_whatever_their_spelling(tmp_path, folder):
@@ -276,7 +278,7 @@ def test_a_wrong_root_shows_the_expected_layout(tmp_path, prepare, because):
         ("3,6", "SN001_au5.txt:3: found intensity = '6'; expected one of 0, 1, 2, 3, 4, 5; to fix: correct the line"),
         ("3,-1", "SN001_au5.txt:3: found intensity = '-1'"),
         ("3,", "SN001_au5.txt:3: found intensity = ''"),
-        ("3,2.0", "SN001_au5.txt:3: found intensity = '2.0'"),
+        ("3,2.5", "SN001_au5.txt:3: found intensity = '2.5'"),
         ("0,2", "SN001_au5.txt:3: found frame = '0'; expected a frame number from 1"),
         ("x,2", "SN001_au5.txt:3: found frame = 'x'"),
         ("2,2", "SN001_au5.txt:3: found frame 2 again; expected one line for each frame"),
@@ -325,6 +327,14 @@ def test_a_label_file_that_does_not_belong_is_a_defect(root, path, message):
     file.parent.mkdir(exist_ok=True)
     file.write_text("1,0\n")
     assert message in only_defect(read(root))
+
+
+def test_a_label_file_with_another_name_is_a_loss_that_names_it(root):
+    (root / "ActionUnit_Labels/SN001/SN001_au1_v2.txt").write_text("1,0\n")
+    (root / "ActionUnit_Labels/SN001/readme.md").write_text("")
+    assert read(root).losses == (
+        "ActionUnit_Labels/SN001/SN001_au1_v2.txt: not read, the official names are like SN001_au1.txt",
+    )
 
 
 def test_a_label_folder_inside_itself_is_read(root):

@@ -126,6 +126,23 @@ def test_0_and_1_are_labels_and_999_and_minus_1_are_none(tmp_path: Path, form: s
     assert scan.rows["au_masked"].to_list() == ["some action units unknown"] * 2
 
 
+def test_a_sheet_that_pandas_wrote_reads_as_the_official_one(tmp_path: Path) -> None:
+    rows = [cells("N_0000000001_00001", AU1=1, AU2=0), cells("N_0000000001_00002", AU12=0)]
+    plain = read(write_list(tmp_path, "csv", rows))
+    spelt = [[number, *row[:2], *(f"{code}.0" for code in row[2:])] for number, row in enumerate(rows)]
+    write_csv(tmp_path / f"{SHEET}.csv", [["", *HEADER], *spelt])
+    scan = read(tmp_path)
+    assert scan.defects == ()
+    assert scan.rows.equals(plain.rows)
+
+
+@pytest.mark.parametrize("folder", ["Aligned", "imgs"])
+def test_pictures_are_found_in_the_folders_of_public_loaders(tmp_path: Path, folder: str) -> None:
+    images(tmp_path, "N_0000000001_00001", folder=folder)
+    write_csv(tmp_path / f"{SHEET}.csv", [HEADER, cells("N_0000000001_00001", AU1=1)])
+    assert read(tmp_path).rows["image"].to_list() == [f"{folder}/N_0000000001_00001.jpg"]
+
+
 def test_a_face_with_all_coded_action_units_known_is_masked_nowhere(tmp_path: Path) -> None:
     known = {f"AU{number}": number % 2 for number in CODED["2020"]}
     scan = read(write_list(tmp_path, "csv", [cells("N_0000000001_00001", **known)]))

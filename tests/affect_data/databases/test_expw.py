@@ -32,7 +32,7 @@ def write_list(root: Path, *lines: str, images: str = "image/origin", label: str
     (root / label).parent.mkdir(parents=True, exist_ok=True)
     (root / label).write_text("".join(f"{line}\n" for line in lines))
     for line in lines:
-        Image.new("RGB", (8, 8)).save(root / images / line.split(" ")[0])
+        Image.new("RGB", (8, 8)).save(root / images / line.split()[0])
     return root
 
 
@@ -160,8 +160,8 @@ def test_the_list_and_the_photographs_are_found_where_users_unpack_them(
             "8 field(s): photograph face top left right bottom confidence expression",
         ),
         (
-            "a.jpg  0 1 2 30 40 5.0 3",
-            "9 field(s): 'a.jpg  0 1 2 30 40 5.0 3'",
+            "a b.jpg 0 1 2 30 40 5.0 3",
+            "9 field(s): 'a b.jpg 0 1 2 30 40 5.0 3'",
             "8 field(s): photograph face top left right bottom confidence expression",
         ),
     ],
@@ -173,6 +173,13 @@ def test_one_bad_line_is_one_defect_that_names_it(tmp_path: Path, bad: str, foun
     assert [str(defect) for defect in read(tmp_path).defects] == [
         f"label/label.lst:5: found {found}; expected {expected}; to fix: correct the line, or name it under `exclude` in the recipe"
     ]
+
+
+def test_tabs_and_blanks_at_the_end_of_a_line_are_blanks(tmp_path: Path) -> None:
+    plain = read(write_list(tmp_path / "plain", *LINES))
+    other = read(write_list(tmp_path / "other", *(line.replace(" ", "\t") + " \t" for line in LINES)))
+    assert other.defects == ()
+    assert other.rows.equals(plain.rows)
 
 
 def test_the_same_face_twice_is_a_defect_that_names_both_lines(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 import io
 import os
+import random
 from pathlib import Path
 
 import polars as pl
@@ -10,6 +11,7 @@ from PIL import Image
 from pydantic import ValidationError
 
 from affect_data.databases.base import Scan
+from affect_data.databases.ferplus.fer2013_csv import EMOTIONS
 from affect_data.databases.ferplus.reader import FerPlus, FerPlusOptions
 from affect_data.databases.ferplus.votes import CANDIDATES, EXPRESSIONS, decide, shares
 from affect_data.databases.root import DatabaseRoot
@@ -48,6 +50,14 @@ def write_pictures(root: Path, usages: list[str], *, name="fer2013.csv", header=
         lines.append(",".join(fields[place] for place in places) + "\n")
     (root / name).parent.mkdir(exist_ok=True)
     (root / name).write_text(header + "\n" + "".join(lines))
+
+
+def write_emotions(root: Path, names: list[str]) -> None:
+    """A file of pictures with FER2013's own labels."""
+    codes = {name: code for code, name in enumerate(EMOTIONS)}
+    pixels = " ".join(["9"] * 2304)
+    lines = "".join(f"{row},{codes[name]},{pixels},Training\n" for row, name in enumerate(names))
+    (root / "fer2013.csv").write_text(",emotion,pixels,Usage\n" + lines)
 
 
 def read(root: Path, exclude: tuple[str, ...] = (), **options: object) -> Scan:
@@ -601,3 +611,38 @@ def test_the_published_counts_of_cntk_cleaning_come_out_of_the_votes_file():
     result = votes.select("Usage").hstack(decide(votes, "majority"))
     kept = result.filter(pl.col("expression").is_not_null() | (pl.col("expression_masked") == "tie of two"))
     assert kept.group_by("Usage").len().sort("Usage").rows() == [("PublicTest", 3_318), ("Training", 26_196)]
+
+
+# ---------------------------------------------------------------- whether the two files are in one order
+
+
+def voted(name: str) -> str:
+    return ",".join("9" if other == name else "0" for other in CANDIDATES)
+
+
+def labels_of(faces: int) -> tuple[list[str], list[str]]:
+    """What was voted of faces, and FER2013's own labels, which agree in two of three."""
+    rng = random.Random(0)
+    votes = rng.choices(EMOTIONS, k=faces)
+    return votes, [name if rng.random() < 2 / 3 else rng.choice(EMOTIONS) for name in votes]
+
+
+def test_votes_and_emotions_in_one_order_are_no_defect(tmp_path: Path) -> None:
+    votes, emotions = labels_of(1200)
+    write_votes(tmp_path, [("Training", f"fer{row:07d}.png", voted(name)) for row, name in enumerate(votes)])
+    write_emotions(tmp_path, emotions)
+    scan = read(tmp_path)
+    assert (scan.defects, len(scan.rows)) == ((), 1200)
+
+
+@pytest.mark.parametrize("moved", [range(1200), range(600, 1200)], ids=["all", "half"])
+def test_votes_that_somebody_sorted_are_a_defect(tmp_path: Path, moved: range) -> None:
+    votes, emotions = labels_of(1200)
+    votes[moved.start : moved.stop] = sorted(votes[moved.start : moved.stop])
+    write_votes(tmp_path, [("Training", f"fer{row:07d}.png", voted(name)) for row, name in enumerate(votes)])
+    write_emotions(tmp_path, emotions)
+    defects = read(tmp_path).defects
+    assert [(defect.path, defect.line) for defect in defects] == [
+        ("fer2013new.csv", line) for line in ([2, 502] if len(moved) == 1200 else [502])
+    ]
+    assert defects[0].expected == "most faces to agree, as those of one picture do"

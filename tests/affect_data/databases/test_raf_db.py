@@ -132,6 +132,17 @@ def test_a_part_is_found_under_the_names_that_users_give_it(tmp_path: Path, part
     assert scan.rows["image"][0] == f"{part}/Image/aligned/train_00001_aligned.jpg"
 
 
+def test_tabs_and_blanks_around_the_fields_are_blanks(tmp_path: Path) -> None:
+    plain = read(write_part(tmp_path / "plain", "basic", *BASIC_LINES), images="original")
+    other = write_part(tmp_path / "other", "basic", *BASIC_LINES)
+    (other / BASIC_LIST).write_text("".join(line.replace(" ", "\t") + "  \n" for line in BASIC_LINES))
+    for box in (other / "basic/Annotation/boundingbox").iterdir():
+        box.write_text("\t" + box.read_text().replace(" ", " \t"))
+    scan = read(other, images="original")
+    assert scan.defects == ()
+    assert scan.rows.equals(plain.rows)
+
+
 def test_the_misspelt_name_of_the_list_may_be_spelt_right(tmp_path: Path) -> None:
     scan = read(write_part(tmp_path, "basic", *BASIC_LINES, list_name="list_partition_label.txt"))
     assert (scan.defects, len(scan.rows)) == ((), 5)
@@ -208,8 +219,8 @@ def test_a_photograph_without_a_box_file_is_its_own_face_and_noted(tmp_path: Pat
     ("text", "found", "expected"),
     [
         ("1.0 2.0 3.0 ", "3 field(s): '1.0 2.0 3.0 '", "4 field(s): left top right bottom"),
-        ("", "1 field(s): ''", "4 field(s): left top right bottom"),
-        ("1.0 2.0 3.0 4.0\n1.0 2.0 3.0 4.0\n", "7 field(s)", "4 field(s): left top right bottom"),
+        ("", "0 field(s): ''", "4 field(s): left top right bottom"),
+        ("1.0 2.0 3.0 4.0\n1.0 2.0 3.0 4.0\n", "8 field(s)", "4 field(s): left top right bottom"),
         ("1.0 2.0 wide 4.0 ", "right = 'wide'", "a number in [-100000, 100000]"),
         ("nan 2.0 3.0 4.0 ", "left = 'nan'", "a number in [-100000, 100000]"),
         ("9.0 2.0 3.0 4.0 ", "left = 9, top = 2, right = 3, bottom = 4", "left < right and top < bottom"),
@@ -298,6 +309,26 @@ def test_class_folders_in_the_order_of_raf_db_and_of_affectnet_give_other_labels
     assert scan.notes[0].endswith(
         "class folders: 0 = neutral, 1 = happiness, 2 = sadness, 3 = surprise, 4 = fear, 5 = disgust, 6 = anger"
     )
+
+
+@pytest.mark.parametrize("names", [("Surprise", "neutral"), ("1_surprised", "7 - NEUTRAL")])
+def test_class_folders_with_names_need_no_order(tmp_path: Path, names: tuple[str, str]) -> None:
+    for place in (f"train/{names[0]}/train_00001_aligned.jpg", f"test/{names[1]}/test_0001_aligned.jpg"):
+        (tmp_path / place).parent.mkdir(parents=True)
+        Image.new("RGB", (8, 8)).save(tmp_path / place)
+    scan = read(tmp_path)
+    assert scan.defects == ()
+    assert scan.rows.select("split", "expression").rows() == [("train", "surprise"), ("test", "neutral")]
+    assert scan.notes[0] == f"2 faces in 2 class folders: {names[0]} = surprise, {names[1]} = neutral"
+
+
+def test_a_class_folder_with_another_name_is_a_defect(tmp_path: Path) -> None:
+    for place in ("train/Surprise", "train/Contempt", "train/1"):
+        (tmp_path / place).mkdir(parents=True)
+    assert [(defect.path, defect.found) for defect in read(tmp_path).defects] == [
+        ("train/1", "a folder that is called after no class"),
+        ("train/Contempt", "a folder that is called after no class"),
+    ]
 
 
 def test_class_folders_of_another_number_are_a_defect(tmp_path: Path) -> None:

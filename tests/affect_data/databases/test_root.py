@@ -174,11 +174,27 @@ def test_integers_are_the_documented_ones_and_missing_codes_are_null(tmp_path: P
     assert root.defects == []
 
 
-@pytest.mark.parametrize("code", ["2", "9", "999", "-5", "1.0", "+1", "01", "", "null", "nan", "x", None])
+@pytest.mark.parametrize("code", ["2", "9", "999", "-5", "1.5", "+-1", "1'", "", "null", "nan", "x", None])
 def test_an_integer_that_is_not_documented_is_a_defect_and_never_a_label(tmp_path: Path, code: str | None) -> None:
     root = DatabaseRoot(tmp_path)
     assert root.integers(frame("1", code), ["code"], allowed=(0, 1), missing=(-1,))["code"].to_list() == [1, None]
     assert defects(root) == [f"a.txt:2: found code = {code or ''!r}; expected one of 0, 1, -1; {TO_FIX}"]
+
+
+@pytest.mark.parametrize("code", ["1.0", "+1", "01", "1.", " 1e0 ", '"1"', "'1.00'"])
+def test_an_integer_may_be_spelt_as_another_program_writes_it(tmp_path: Path, code: str) -> None:
+    root = DatabaseRoot(tmp_path)
+    assert root.integers(frame("1", code), ["code"], allowed=(0, 1))["code"].to_list() == [1, 1]
+    assert root.classes(frame("1", code), "code", {"1": "fear"})["code"].to_list() == ["fear", "fear"]
+    assert root.numbers(frame("1", code), ["code"], 0, 1)["code"].to_list() == [1, 1]
+    assert root.defects == []
+
+
+def test_one_wrong_code_in_many_columns_is_one_finding(tmp_path: Path) -> None:
+    root = DatabaseRoot(tmp_path)
+    lines = frame("1").with_columns(pl.lit("7").alias(f"AU {number}") for number in range(30))
+    root.integers(lines, [f"AU {number}" for number in range(30)], allowed=(0, 1))
+    assert [(defect.found, defect.count) for defect in root.defects] == [("AU 0 = '7'", 30)]
 
 
 def test_numbers_are_in_range_and_missing_codes_are_null(tmp_path: Path) -> None:

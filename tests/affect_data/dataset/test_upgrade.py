@@ -24,7 +24,7 @@ from affect_data.dataset.kinds.registry import stale_groups
 from affect_data.dataset.kinds.soft_labels import SOFT_LABELS
 from affect_data.dataset.schema import IMAGES, LABEL_COLUMNS, LABELS, features
 from affect_data.dataset.upgrade import upgrade
-from affect_data.errors import DataError, NotADatasetError
+from affect_data.errors import DataError, NotADatasetError, UsageError
 from affect_data.files import exclusive
 
 FINGERPRINT = "0123456789abcdef"
@@ -141,7 +141,12 @@ def test_upgrading_again_changes_nothing(old: Path, digests: Callable[[Path], di
     assert digests(old) == before
 
 
-def test_the_folder_that_one_is_in_can_be_upgraded(old: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_folder_that_one_is_in_is_not_replaced(old: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(old)
+    with pytest.raises(UsageError, match="you are in the folder"):
+        upgrade(".")
+    monkeypatch.chdir(old.parent)
+    assert upgrade(old.name).path == Path(old.name)
     monkeypatch.chdir(old)
     assert upgrade(".").path == old
 

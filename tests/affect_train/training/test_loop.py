@@ -203,6 +203,11 @@ def test_another_dataset_of_the_same_name_is_not_taken_for_the_one_that_was_trai
     other = world.write_dataset(tmp_path / "other" / "merged", rows)
     with pytest.raises(UsageError, match=r"contents of dataset: was 'merged' \(\w+\), now 'merged' \(\w+\)\n"):
         train(recipe(f"dataset={other}"))
+    (tmp_path / "run" / "contents.json").write_text("[" * 200 + "]" * 200)
+    with pytest.raises(
+        UsageError, match=r"contents.json' cannot be read, so that nobody knows which data .*at most 100 brackets"
+    ):
+        train(recipe())
 
 
 def test_a_backbone_is_known_again_by_its_files(recipe: Callable[..., Recipe], tmp_path: Path, backbone: Path) -> None:
