@@ -1,7 +1,7 @@
-"""Clips: databases whose labels hold for a whole clip, which is one row and names its frames in order.
+"""Clips: databases whose labels hold for whole clips. A clip is one row, which names its frames in order.
 
-A reader gives the frames that it lists; what becomes of them is the same for all such databases: a clip without frames is a failure, the recipe may
-keep some of very many, and the middle frame is the picture that stands for the clip.
+A reader only gives the frames of each clip. The rest is the same for all such databases: a clip without frames is a failure, the recipe may keep only
+some frames, and the middle frame is the picture of the clip.
 """
 
 import re
@@ -42,14 +42,14 @@ class ClipDatabase(Database):
 
     @abstractmethod
     def scan_clips(self, root: DatabaseRoot) -> pl.DataFrame:
-        """The listed clips, with columns of `ROW_COLUMNS`: a track, and `clip_frames`, null where the clip has no folder; no image.
+        """The listed clips, with columns of `ROW_COLUMNS`: a track, `clip_frames` (null if the clip has no folder), but no image.
 
         Raises:
             DatabaseNotFoundError: nothing under the root looks like this database.
         """
 
     def scan(self, root: DatabaseRoot) -> pl.DataFrame:
-        """One row a clip that has a frame: what `scan_clips` gives, the frames that are kept, and the middle one of these as its image."""
+        """A row for each clip that has a frame: the columns of `scan_clips`, the kept frames, and the middle one as its image."""
         clips = _refuse_frames_outside(root, _with_some_frame(root, self.scan_clips(root)))
         most, listed = self.options.frames, clips["clip_frames"]
         kept = [evenly(frames, most) for frames in listed.to_list()]
@@ -66,7 +66,7 @@ class ClipDatabase(Database):
 
 
 def evenly(frames: Sequence[str], most: int | None) -> list[str]:
-    """At most that many of the frames: the middle one of each of as many equal parts; all where there are no more, or where `most` is None."""
+    """At most `most` of the frames: the middle one of each of `most` equal parts; all frames if there are no more, or if `most` is None."""
     count = len(frames)
     if most is None or count <= most:
         return list(frames)
@@ -74,9 +74,9 @@ def evenly(frames: Sequence[str], most: int | None) -> list[str]:
 
 
 def frames_in(root: DatabaseRoot, folders: Sequence[str], pattern: re.Pattern[str] = FRAME_NAME) -> pl.Series:
-    """The frames in each of some folders by their number, as paths; null where there is no such folder.
+    """The frames in each folder, as paths in the order of their numbers; null if there is no such folder.
 
-    Two frames of one number are a defect. Numbers that are left out are noted: the frames that are there keep their order.
+    Two frames with one number are a defect. Missing numbers are noted; the other frames keep their order.
 
     Args:
         root: of the database.
@@ -110,7 +110,7 @@ def _with_some_frame(root: DatabaseRoot, clips: pl.DataFrame) -> pl.DataFrame:
 
 
 def _refuse_frames_outside(root: DatabaseRoot, clips: pl.DataFrame) -> pl.DataFrame:
-    """The clips of which no frame leaves the root; one that has such a frame is a defect."""
+    """The clips whose frames all stay inside the root; a clip with another frame is a defect."""
     outside = [
         next((f"{frame!r}, which {because}" for frame in frames if (because := root.confined.leaves(frame))), None)
         for frames in clips["clip_frames"].to_list()

@@ -102,7 +102,7 @@ class Dfew(ClipDatabase):
         return self._with_votes(root, clips.with_columns(frames_in(root, paths)))
 
     def _listed(self, root: DatabaseRoot, part: str, path: str) -> pl.DataFrame:
-        """The lines of a list: track, expression, split and their places."""
+        """The lines of a list: track, expression, split, source_file and source_line."""
         header = root.first_line(path)
         if tuple(header.split(",")) != HEADER:
             root.defect(path, 1, f"the header {header[:60]!r}", ",".join(HEADER), FIX_FILE)
@@ -141,7 +141,7 @@ class Dfew(ClipDatabase):
 
 
 def _lists(root: DatabaseRoot, fold: int) -> dict[str, str]:
-    """The lists of a fold that are there, by part."""
+    """The existing lists of a fold, by part."""
     above = root.one_of("EmoLabel_DataSplit") or ""
     folders = {part: root.one_of(f"{part}(single-labeled)", under=above) for part in PARTS}
     found = {part: folder and root.one_of(f"set_{fold}.csv", under=folder) for part, folder in folders.items()}
@@ -149,7 +149,7 @@ def _lists(root: DatabaseRoot, fold: int) -> dict[str, str]:
 
 
 def _clip_folder(root: DatabaseRoot) -> str:
-    """The folder of the clips' folders, relative to the root; a defect where there is none."""
+    """The folder that holds the folders of clips, relative to the root; a defect if there is none."""
     folder = root.one_of("clip_224x224", under=root.one_of("Clip") or "") or root.one_of("clip_224x224")
     if folder is None:
         remedy = "unpack the archive of the cut clips there"
@@ -158,7 +158,7 @@ def _clip_folder(root: DatabaseRoot) -> str:
 
 
 def _votes(root: DatabaseRoot, expressions: tuple[str, ...]) -> pl.DataFrame:
-    """The shares of the votes by track: ``votes_<expression>``; no line where there is no workbook, which is a loss."""
+    """The shares of the votes by track: ``votes_<expression>``; without a workbook, which is recorded as a loss, it is empty."""
     names = [f"votes_{name}" for name in expressions]
     none = pl.DataFrame(schema={"track": pl.String, **dict.fromkeys(names, pl.Float64)})
     path = root.one_of("annotation.xlsx", under=root.one_of("Annotation") or "") or root.one_of("annotation.xlsx")
@@ -192,7 +192,7 @@ def _with_track(root: DatabaseRoot, lines: pl.DataFrame, column: str) -> pl.Data
 
 
 def _vote_lines(root: DatabaseRoot, path: str) -> pl.DataFrame | None:
-    """The lines of the workbook as strings: the columns of votes in DFEW's order, `CLIP`, and their places; None, and a defect, without these."""
+    """The lines of the workbook as strings: votes in DFEW's order, `CLIP`, and their places; None, and a defect, if a column is missing."""
     expected = "columns 1happy, 2sad, 3neutral, 4angry, 5surprise, 6disgust, 7fear and " + CLIP
     sheets = filled_sheets(root, path, expected)
     if not sheets:

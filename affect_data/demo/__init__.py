@@ -1,1 +1,1 @@
-"""The demo world: drawn faces whose truth is known, written in the official layouts of the databases."""
+"""The demo world: drawn faces with known truth, written in the official layouts of the databases."""

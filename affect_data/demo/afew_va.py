@@ -30,7 +30,7 @@ EYES, BROWS, MOUTH = 0.36, 0.38, 0.02
 
 
 def write(root: Path, sampler: FaceSampler, faces: int) -> DemoFiles:
-    """The files written under `root` and the truth of their faces: clips of one face each, two of every actor.
+    """The files written under `root` and the truth of their faces: clips of one face each, two clips of every actor.
 
     Official quirks: whole numbers as decimals, landmarks corrected by hand to whole pixels, a clip without an actor's name, a clip with landmarks
     in a wider frame than its pictures, and a folder that is no clip, as some copies have.
@@ -73,7 +73,7 @@ def _write_clip(folder: Path, video: list[DemoFace], *, actor: str, stretch: flo
 
 
 def _framed(face: Image.Image, left: int, top: int) -> Image.Image:
-    """A picture of the official aspect, 5:4, with the face somewhere in it; the face's outermost pixels run on to the borders."""
+    """A picture of the official aspect, 5:4, with the face somewhere in it; the outermost pixels of the face continue to the borders."""
     across = np.clip(np.arange(WIDTH) - left, 0, face.width - 1)
     down = np.clip(np.arange(HEIGHT) - top, 0, face.height - 1)
     return Image.fromarray(np.asarray(face)[down][:, across])

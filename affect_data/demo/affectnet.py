@@ -47,7 +47,7 @@ FACE_ARCS: Final = (
 
 
 class Line(NamedTuple):
-    """What one line of a csv list says of one image."""
+    """One line of a csv list: an image and its labels."""
 
     path: str
     box: tuple[int, int, int, int] | None  # x, y, width, height
@@ -91,7 +91,7 @@ def write(root: Path, sampler: FaceSampler, faces: int) -> DemoFiles:
 
 
 def write_numpy(root: Path, sampler: FaceSampler, faces: int) -> DemoFiles:
-    """The files written under `root` and the truth of their faces in the layout of the numpy release: crops, with one tiny array a label.
+    """The files written under `root` and the truth of their faces in the layout of the numpy release: crops with a tiny array for each label.
 
     Official quirks: expressions as text in arrays without dimensions, numbers with gaps, an image that is missing in the validation set. One face
     lacks its arousal, another its expression.
@@ -133,7 +133,7 @@ def _face(sampler: FaceSampler, index: int, *, is_balanced: bool) -> DemoFace:
 
 
 def _line(face: DemoFace, index: int, rng: np.random.Generator, *, has_box: bool) -> Line:
-    """What the annotators say of a face: at some positions no expression, and then, but for None, no valence and arousal."""
+    """The labels of a face: at some positions no expression and, except for None, no valence and arousal either."""
     place = index % WITHOUT_EXPRESSION_EVERY
     code = {3: NONE, 7: UNCERTAIN, 9: NO_FACE}.get(place, AffectNet.expressions.index(face.expression))
     digest = hashlib.sha224(rng.bytes(16)).hexdigest()
@@ -145,7 +145,7 @@ def _line(face: DemoFace, index: int, rng: np.random.Generator, *, has_box: bool
 
 
 def _photograph(face: DemoFace, line: Line, rng: np.random.Generator) -> bytes:
-    """The bytes of a picture somewhat larger than the face; without a face for No-Face, and with one that fills it for lines without a box."""
+    """The bytes of a picture somewhat larger than the face. For No-Face it has no face; for lines without a box the face fills it."""
     grain = rng.integers(40, 216, (4, 4, 3), dtype=np.uint8)
     picture = Image.fromarray(grain).resize((PICTURE_SIZE, PICTURE_SIZE), Image.Resampling.BILINEAR)
     if line.code != NO_FACE:

@@ -61,9 +61,9 @@ class Track:
 
     Attributes:
         name: name of the track.
-        video: which person is seen: tracks with one number show one person.
+        video: number of the person: tracks with the same number show the same person.
         splits: the split of each task that labels the track.
-        lines_beyond: how many label lines more than frames there are.
+        lines_beyond: how many more label lines than frames there are.
     """
 
     name: str
@@ -72,7 +72,7 @@ class Track:
     lines_beyond: int = 0
 
 
-# Every family of names, both people of one video, the parts of one video, and a track whose tasks disagree about the split.
+# Every form of name, two people of one video, parts of one video, and a track whose tasks are in different splits.
 FIRST_TRACKS: Final = (
     Track("12-24-1920x1080", 0, {"va": "train"}, lines_beyond=1),
     Track("105", 1, {"expression": "train"}),
@@ -95,10 +95,10 @@ TRAIN_TASKS: Final[tuple[tuple[Task, ...], ...]] = (
 
 
 def write(root: Path, sampler: FaceSampler, faces: int) -> DemoFiles:
-    """The files of about `faces` faces written under `root`, with the truth, as ABAW3 releases Aff-Wild2.
+    """The files written under `root`, with about `faces` faces, and their truth, in the layout of ABAW3.
 
-    Videos of about 50 frames; tracks for training mostly carry the labels of one task, those for validation mostly of all three. Some frames have no
-    image, some lines no label, some files a line more or less than frames; a test track has no labels at all.
+    Videos have about 50 frames. Most training tracks have labels of one task, most validation tracks of all three. Some frames have no image, some
+    lines no label, some files one line more or less than frames. A test track has no labels.
     """
     tracks = _tracks(max(len(FIRST_TRACKS), round(faces / FRAMES_PER_TRACK)))
     people = sampler.subjects(1 + max(track.video for track in tracks))
@@ -127,10 +127,10 @@ def write(root: Path, sampler: FaceSampler, faces: int) -> DemoFiles:
 
 
 def write_mtl(root: Path, sampler: FaceSampler, faces: int, edition: Literal[3, 4] = 4) -> DemoFiles:
-    """The files of about `faces` faces written under `root`, with the truth, as s-Aff-Wild2: one file a split, a frame with all three tasks a line.
+    """The files written under `root`, with about `faces` faces, and their truth, in the layout of s-Aff-Wild2.
 
-    Frames are sparse; a line has labels of one, two or three tasks, or of none. Edition 3 repeats some frames and keeps its files in
-    ``MTL_Challenge``.
+    There is a file for each split, with the labels of a frame in all three tasks on each line. Frames are sparse; a line has labels of up to three
+    tasks. Edition 3 repeats some frames and has its files in ``MTL_Challenge``.
     """
     folder, names = MULTI_TASK_FILES[edition]
     placed: list[PlacedFace] = []
@@ -151,7 +151,7 @@ def write_mtl(root: Path, sampler: FaceSampler, faces: int, edition: Literal[3, 
 def _write_multi_task_track(
     root: Path, track: str, video: list[DemoFace], missing: float
 ) -> tuple[list[str], list[PlacedFace]]:
-    """The lines of a track whose frames are sparse, and its labelled faces; the second frame has no image."""
+    """The lines and labelled faces of a track with sparse frames; the second frame has no image."""
     rng = np.random.default_rng(zlib.crc32(track.encode()))
     numbers = np.cumsum(rng.integers(1, 10, len(video))).tolist()
     labels = [
@@ -167,7 +167,7 @@ def _write_multi_task_track(
 
 
 def _tracks(count: int) -> list[Track]:
-    """Tracks of which about one in four is for validation."""
+    """Tracks, about one in four of them for validation."""
     tracks = list(FIRST_TRACKS)
     for index in range(len(FIRST_TRACKS), count):
         name = (f"{index + 20}-30-1280x720", str(index + 98), f"video{index + 52}")[index % 3]
@@ -180,7 +180,7 @@ def _tracks(count: int) -> list[Track]:
 
 
 def _lines(video: list[DemoFace], task: Task, rng: np.random.Generator, missing: float = 0.04) -> list[str]:
-    """The label line of each frame, some of them without a label; a track always has one line with a label for a part of its task alone."""
+    """The label line of each frame, some without a label; in every track, one line labels only a part of the task."""
     lines = [_line(face, task) for face in video]
     part = int(rng.integers(len(video) // 2))
     if task == "au":
@@ -204,7 +204,7 @@ def _has_label(task: Task, line: str) -> bool:
 
 
 def _frames_without_face(frames: int, rng: np.random.Generator) -> set[int]:
-    """The frames of a gap, in most tracks, in which no face was detected."""
+    """The frames in which no face was detected: in most tracks a gap, in some none."""
     start, length = int(rng.integers(2, frames)), int(rng.integers(0, max(2, frames // 8)))
     return set(range(start, min(frames, start + length)))
 

@@ -1,4 +1,4 @@
-"""Writes BP4D's official layout with demo faces: sequences of which a part is coded, and pictures beyond it."""
+"""Writes BP4D's official layout with demo faces: partly coded sequences, with pictures before and after the coded part."""
 
 import zlib
 from pathlib import Path
@@ -22,11 +22,11 @@ FRAMES_OF_SEQUENCE: Final = 20
 FEWEST_SEQUENCES: Final = 6
 COLUMNS: Final = range(1, 100)
 CODED: Final = tuple(unit for unit in DEMO_ACTION_UNITS if unit in Bp4d.action_units)
-"""What demo faces do not show is 9, not coded: its absence could not be compared with a truth."""
+"""The coded action units. Those that demo faces do not show are 9 (not coded), because there is no truth to compare them with."""
 LACKS_INTENSITY: Final = (1, 17)
-"""The sequence, and the action unit of whose intensity it has no file."""
+"""A sequence, and the action unit whose intensity file it lacks."""
 LACKS_PICTURE: Final = 2
-"""The sequence of which the picture of the fifth coded frame is missing."""
+"""The sequence that lacks the picture of its fifth coded frame."""
 _FROM_ALL_PARTS: Final = tuple(subject for subjects in zip(*FOLDS.values(), strict=False) for subject in subjects)
 SUBJECT_ORDER: Final = tuple(dict.fromkeys(("F001", "M010", "M009", *_FROM_ALL_PARTS, *SUBJECTS)))
 
@@ -85,7 +85,7 @@ def _write_intensities(path: Path, faces: dict[int, DemoFace], unit: int, rng: n
 
 
 def _skipped(faces: dict[int, DemoFace], rng: np.random.Generator) -> range:
-    """The frames of a sequence in which an action unit is not coded, often none."""
+    """The frames of a sequence in which an action unit is not coded; often there are none."""
     start = int(rng.choice(list(faces)))
     return range(start, start + int(rng.integers(0, 4)))
 
@@ -102,7 +102,7 @@ def _draw(folder: Path, faces: dict[str, DemoFace]) -> None:
 
 
 def _heightened(face: Image.Image) -> Image.Image:
-    """A picture of the official aspect, about 3:4, with the face in its middle; the face's borders run on above and below."""
+    """A picture of the official aspect, about 3:4, with the face in its middle; the borders of the face continue above and below."""
     top = (HEIGHT - face.height) // 2
     picture = Image.new("RGB", (WIDTH, HEIGHT))
     picture.paste(face.crop((0, 0, WIDTH, 1)).resize((WIDTH, top)), (0, 0))

@@ -1,7 +1,7 @@
 """A picture that is drawn on in face coordinates, and the curves and colours that the parts of a face share.
 
-Face coordinates: the origin is the middle of the head, x points to the viewer's right, y points down, and a
-standard head reaches from y = -1 (crown) to y = 1 (chin). `side` is -1 for what lies left in the picture, 1 for right.
+Face coordinates: the origin is the middle of the head, x points to the viewer's right, y points down, and a standard head reaches from y = -1 (crown)
+to y = 1 (chin). `side` is -1 for the left of the picture, 1 for the right.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Point: TypeAlias = tuple[float, float]
 
 SIDES = (-1, 1)
 
-# A face that shows AU 12 or 14 on one side only is the sign of contempt; the other muscles here work in pairs.
+# AU 12 or 14 on one side only is the sign of contempt; all other muscles here work in pairs.
 ONE_SIDED_ACTION_UNITS = frozenset({12, 14})
 
 _TURN = np.linspace(0.0, 2.0 * math.pi, 28, endpoint=False)
@@ -51,12 +51,12 @@ class Muscles:
     """How strongly each action unit acts on each side of a face, from 0 to 1."""
 
     def __init__(self, strengths: Mapping[int, float], only_side: int = 0) -> None:
-        """Takes strengths by action unit number; where `only_side` is -1 or 1, AU 12 and 14 act on that side alone."""
+        """Takes strengths by action unit number; if `only_side` is -1 or 1, AU 12 and 14 act only on that side."""
         self._strengths = strengths
         self._only_side = only_side
 
     def __call__(self, number: int, side: int = 0) -> float:
-        """The strength of an action unit, 0 where it is not given; `side` 0 asks for the mean of both sides."""
+        """The strength of an action unit, 0 if it is not given; `side` 0 gives the mean of both sides."""
         strength = self._strengths.get(number, 0.0)
         if self._only_side == 0 or number not in ONE_SIDED_ACTION_UNITS:
             return strength
@@ -90,7 +90,7 @@ class Canvas:
         self._origin = self._centre
 
     def move_to_depth(self, depth: float) -> None:
-        """Draws from here on at a distance before the head's centre: what is nearer moves more as the head turns."""
+        """Draws from now on at a distance in front of the head's centre: nearer parts move more as the head turns."""
         self._origin = self._centre + (self._parallax * depth) @ self._axes
 
     def polygon(self, points: ArrayLike, fill: Colour) -> None:

@@ -21,13 +21,13 @@ SIZE: Final = 48
 SHORTEST, LENGTHS = 5, 4
 """Clips have 5 to 8 frames."""
 WEAKEST: Final = 0.4
-"""Of the expression's full strength, at the ends of a clip."""
+"""The share of the expression's full strength at the ends of a clip."""
 FIRST_FRAME: Final = 7
 """Frames have the numbers 7 to 14, so that a list by name would put 10 before 9."""
 NO_FOLDER, NO_FRAME, CONTRADICTED, WITH_A_GAP = 3, 4, 5, 6
-"""Positions of the clip that is not in the archive, of that without frames, of that whose class is not the most voted, and of that with a gap."""
+"""Positions of a clip that is not in the archive, one without frames, one whose class is not the most voted, and one with a gap in its frames."""
 UNLISTED: Final = 3
-"""Clips at the end that annotators do not agree on: they have votes, and are in no list."""
+"""How many clips at the end have votes without agreement, and are in no list."""
 AGREED: Final = 7
 """The fewest votes for the class of a listed clip."""
 COLUMNS: Final = ("1happy", "2sad", "3neutral", "4angry", "5surprise", "6disgust", "7fear", CLIP)
@@ -43,10 +43,10 @@ class _Clip:
 
 
 def write(root: Path, sampler: FaceSampler, faces: int) -> DemoFiles:
-    """The files written under `root` and the truth of their faces, one a clip: that of its middle frame, where the expression is strongest.
+    """The files written under `root` and the truth of one face for each clip: that of its middle frame, where the expression is strongest.
 
-    Official quirks: clips with votes that are in no list, a listed clip that is not in the archive, one without frames, one whose numbers of frames
-    have a gap, and one whose class is not the most voted.
+    Official quirks: clips with votes that are in no list, a listed clip that is not in the archive, one without frames, one with a gap in the numbers
+    of its frames, and one whose class is not the most voted.
     """
     clips = _clips(sampler, faces)
     folder = root / "Clip" / "clip_224x224"
@@ -89,7 +89,7 @@ def _photograph(sampler: FaceSampler) -> DemoFace:
 
 
 def _votes(face: DemoFace, rng: np.random.Generator) -> dict[str, int]:
-    """Votes on the seven expressions, of which the face's own has `AGREED` at least."""
+    """Votes on the seven expressions, with at least `AGREED` for the face's own."""
     votes = {name: count for name, count in face.votes(rng, ANNOTATORS).items() if name in Dfew.expressions}
     others = {name: count for name, count in votes.items() if name != face.expression}
     while sum(others.values()) > ANNOTATORS - AGREED:
@@ -98,7 +98,7 @@ def _votes(face: DemoFace, rng: np.random.Generator) -> dict[str, int]:
 
 
 def _write_frames(folder: Path, face: DemoFace, position: int) -> Path | None:
-    """Writes the frames of a clip, in which the expression rises and falls; returns the middle one, None where there is none."""
+    """The middle frame of a clip, None if it has none; writes the frames, in which the expression rises and falls."""
     folder.mkdir()
     if position == NO_FRAME:
         return None

@@ -24,9 +24,9 @@ SUBJECT_ORDER: Final = tuple(dict.fromkeys((SUBJECTS[0], WITHOUT_FILE[0], ONE_LA
 
 
 def write(root: Path, sampler: FaceSampler, faces: int) -> DemoFiles:
-    """The files written under `root` and the truth of their faces: a video of each of up to 27 subjects, extracted to frames numbered from 1.
+    """The files written under `root` and the truth of their faces: videos of up to 27 subjects, extracted to frames numbered from 1.
 
-    Official quirks: Windows line ends, a missing label file, and one subject with a label less than frames.
+    Official quirks: Windows line ends, a missing label file, and a subject with one label fewer than frames.
     """
     subjects = SUBJECT_ORDER[: min(max(faces // FRAMES_OF_SUBJECT, 3), len(SUBJECTS))]
     placed: list[PlacedFace] = []
@@ -48,7 +48,7 @@ def _write_frames(folder: Path, video: list[DemoFace]) -> None:
 
 
 def _widened(face: Image.Image) -> Image.Image:
-    """A picture of the official aspect, 4:3, with the face in its middle; the face's borders run on to the sides."""
+    """A picture of the official aspect, 4:3, with the face in its middle; the borders of the face continue to the sides."""
     left = (WIDTH - face.width) // 2
     picture = Image.new("RGB", (WIDTH, HEIGHT))
     picture.paste(face.crop((0, 0, 1, HEIGHT)).resize((left, HEIGHT)), (0, 0))

@@ -30,19 +30,19 @@ IMAGES_IN_FOLDER: Final = 40
 LINES_IN_TEXT_LIST: Final = 100
 SMALLEST_FACE, LARGEST_FACE = 80, 96
 HEAD_TURNS: Final = range(51, 57)
-"""Columns for the turns and tilts of the head, annotated though they are no action units of the face."""
+"""Columns for the turns and tilts of the head, which are annotated although they are no action units of the face."""
 
 UNKNOWN: Final = 999
 UNKNOWN_SHARE: Final = 0.03
 """Share of the coded action units that the annotators could not see."""
 DEAD_EVERY: Final = 20
-"""One URL in so many is dead: it is listed, and has no image."""
+"""One URL in so many is dead: it is listed but has no image."""
 ALL_UNKNOWN: Final = 7
 """Position in the list of the image without any known action unit."""
 
 
 class Line(NamedTuple):
-    """What a list says of one image."""
+    """One line of a list: an image and its codes."""
 
     url: str
     original: str
@@ -97,7 +97,7 @@ def _units(face: DemoFace, coded: tuple[int, ...], rng: np.random.Generator, *, 
 
 
 def _photograph(face: DemoFace, rng: np.random.Generator) -> Image.Image:
-    """A picture somewhat larger than the face, which is in it somewhere."""
+    """A picture somewhat larger than the face, with the face somewhere in it."""
     size = int(rng.integers(SMALLEST_FACE, LARGEST_FACE + 1))
     width, height = (size + int(margin) for margin in rng.integers(0, 24, 2))
     grain = rng.integers(40, 216, (4, 4, 3), dtype=np.uint8)

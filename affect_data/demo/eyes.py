@@ -27,7 +27,7 @@ def draw_upper_face(canvas: Canvas, identity: Identity, muscles: Muscles) -> Non
 
 
 def eye_middle(identity: Identity, side: int) -> float:
-    """Where an eye lies across the face."""
+    """The x coordinate of an eye."""
     return side * 0.36 * identity.eye_distance
 
 
@@ -63,7 +63,7 @@ def _disc(centre: tuple[float, float], radius: float) -> Points:
 
 
 def _draw_cheek(canvas: Canvas, identity: Identity, muscles: Muscles, side: int) -> None:
-    """What a raised cheek (6) does to the skin: a bulge under the eye and crow's feet beside it."""
+    """The effect of a raised cheek (6) on the skin: a bulge under the eye and crow's feet beside it."""
     raised = muscles(6)
     if raised < 0.02:
         return
@@ -83,7 +83,7 @@ def _draw_brow(canvas: Canvas, identity: Identity, muscles: Muscles, side: int) 
     outer = muscles(2) * (1 - 0.55 * frown)
     sunk = 0.25 * muscles(9)
     height = EYE_HEIGHT - 0.25 * identity.brow_height
-    # Where 1 and 4 act together the frown cannot pull the inner end down: the brow turns oblique, as in sadness and fear.
+    # If 1 and 4 act together, the frown cannot pull the inner end down: the brow turns oblique, as in sadness and fear.
     pull = frown * max(0.0, 1 - 1.3 * inner)
     start_x = 0.15 - 0.055 * frown
     start_y = height + 0.03 - 0.15 * inner + 0.15 * pull + 0.12 * sunk

@@ -1,4 +1,4 @@
-"""Draws a face from action units: Pillow primitives three times too large, scaled down, then light, blur and grain."""
+"""Draws a face from action units: with Pillow at three times the size, scaled down, then with light, blur and grain."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SMALLEST, LARGEST = 16, 1024
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """How a face was photographed: pose, light, background and what the camera did. All that carries no truth."""
+    """How a face was photographed: pose, light, background and camera. None of this is part of the truth."""
 
     rotation: float = 0.0  # degrees, clockwise
     shift: tuple[float, float] = (0.0, 0.0)  # of the picture's side
@@ -56,7 +56,7 @@ def draw_face(
         view: How it was photographed.
         size: Side in pixels, 16 to 1024.
         colour: False gives a grey picture.
-        only_side: -1 or 1 has action units 12 and 14 act on that side of the picture alone.
+        only_side: -1 or 1 makes action units 12 and 14 act only on that side of the picture.
 
     Raises:
         ValueError: the size is out of range.
@@ -82,7 +82,7 @@ def draw_face(
 
 
 def _background(colours: tuple[Colour, ...], side: int) -> Image.Image:
-    """A plain colour, or a patchwork that was out of focus."""
+    """A plain colour, or a patchwork out of focus."""
     if len(colours) == 1:
         return Image.new("RGB", (side, side), colours[0])
     rows = round(len(colours) ** 0.5)

@@ -32,7 +32,7 @@ SPECIAL_VOTES: Final[tuple[dict[str, int], ...]] = (
     {"happiness": 4, "neutral": 3, "contempt": 3},
     {"happiness": 9},
 )
-"""Votes as the official files have them besides the plain ones: ties, "unknown", "not a face", no majority, and one vote too few."""
+"""Special votes that occur in the official files: ties, "unknown", "not a face", no majority, and one vote too few."""
 
 
 @dataclass(frozen=True)
@@ -41,12 +41,12 @@ class _Entry:
 
     Attributes:
         usage: part of FER2013.
-        name: of the picture; "" where there is none.
+        name: of the picture; empty if there is none.
         votes: of each candidate.
-        picture: 48 by 48, grey.
-        truth: the face on it; None where there is none.
-        first_copy: votes on the first copy of this picture, where it is not that one.
-        name_again: whether an earlier line has the name already.
+        picture: 48 by 48 pixels, grey.
+        truth: the face in the picture; None if there is none.
+        first_copy: votes on the first copy of this picture; None if this is the first.
+        name_again: whether an earlier line has the same name.
     """
 
     usage: str
@@ -126,7 +126,7 @@ def _entries(sampler: FaceSampler, faces: int) -> list[_Entry]:
 
 
 def _with_a_vote_moved(votes: dict[str, int]) -> dict[str, int]:
-    """Other votes, as a second round of annotators gives them."""
+    """Slightly different votes, as from a second round of annotators."""
     most = max(votes, key=lambda name: votes[name])
     return {**votes, most: votes[most] - 1, "unknown": votes.get("unknown", 0) + 1}
 

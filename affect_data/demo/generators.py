@@ -1,4 +1,4 @@
-"""The generators of the databases' official layouts: one module a database, beside this one and of the database's name."""
+"""The generators of the databases' official layouts: a module for each database, in this package and with the database's name."""
 
 import importlib
 from pathlib import Path
@@ -12,14 +12,14 @@ from affect_data.errors import UnknownNameError
 
 
 class Generator(Protocol):
-    """What the module of a generator holds."""
+    """The content of a generator's module."""
 
     @property
     def STYLE(self) -> Style:  # noqa: N802 - a constant of the module
         """What sets the pictures of the database apart."""
 
     def write(self, root: Path, sampler: FaceSampler, faces: int) -> DemoFiles:
-        """What was written under `root`: about `faces` faces in the official layout, with its quirks."""
+        """The files written under `root`, with about `faces` faces in the official layout and its quirks, and their truth."""
 
 
 def generator_of(name: str) -> Generator:

@@ -1,4 +1,4 @@
-"""Draws what frames a face: neck, clothes, hair, ears, the head itself and the nose."""
+"""Draws everything around eyes and mouth: neck, clothes, hair, ears, the head itself and the nose."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _ANGLES = np.linspace(-np.pi / 2, np.pi / 2, 15)
 
 
 def chin_height(muscles: Muscles) -> float:
-    """Where the chin ends: lower as the jaw drops (26), higher as the chin is pushed up (17)."""
+    """The y coordinate of the chin: lower as the jaw drops (26), higher as the chin is pushed up (17)."""
     return 0.98 + 0.22 * muscles(26) - 0.05 * muscles(17)
 
 
@@ -66,7 +66,7 @@ def draw_head(canvas: Canvas, identity: Identity, muscles: Muscles) -> None:
 
 
 def draw_hair(canvas: Canvas, identity: Identity) -> None:
-    """The hair over the forehead, and the bands of light in it."""
+    """The hair over the forehead, with bands of light in it."""
     if identity.haircut == "bald":
         return
     canvas.move_to_depth(0.1)
@@ -109,7 +109,7 @@ def _drape(identity: Identity, width: float, bottom: float) -> Points:
 
 
 def draw_nose(canvas: Canvas, identity: Identity, muscles: Muscles) -> None:
-    """The nose: it is drawn up and wrinkles as 9 acts, and its wings rise and widen with 9 and 10."""
+    """The nose: 9 draws it up and wrinkles it; 9 and 10 raise and widen its wings."""
     canvas.move_to_depth(1.4)
     wrinkled = muscles(9)
     tip = 0.24 * identity.nose_length - 0.07 * wrinkled - 0.02 * muscles(10)

@@ -1,4 +1,4 @@
-"""Who a demo face belongs to: proportions, colours and hair, which no expression changes."""
+"""The person of a demo face: proportions, colours and hair, which no expression changes."""
 
 from __future__ import annotations
 

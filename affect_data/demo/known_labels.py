@@ -1,4 +1,4 @@
-"""A dataset of drawn faces with every label that the demo world knows, where its databases said little: what models are judged by."""
+"""A dataset of drawn faces with every label that the demo world knows, not only those of its databases, for evaluating models."""
 
 import shutil
 from collections.abc import Sequence
@@ -29,14 +29,14 @@ from affect_data.vocabulary import ACTION_UNIT_SLOTS, ACTION_UNITS, COMPOUND_EXP
 KEYS: Final = ("database", "image", "face")
 
 UNKNOWN_SHARE: Final = 0.05
-"""Share of the rows that may show something else than a drawn face, such as the pictures that FER+ calls no face."""
+"""The share of rows that may show no drawn face, such as the pictures that FER+ calls "not a face"."""
 
 
 def reveal(dataset: Path, truth: Path, out: Path) -> DatasetFolder:
-    """Writes the same rows and pictures with the truth as their labels: all drawn action units, what the face shows, valence and arousal.
+    """A new dataset with the same rows and pictures and the truth as labels: all drawn action units, the shown expression, valence and arousal.
 
-    A picture that shows no face has no label. The pictures are links to those of the dataset, not copies. Other column groups are left out:
-    they belong to the other labels.
+    A picture that shows no face has no label. The pictures are links to those of the dataset, not copies. Other column groups are left out, because
+    they belong to the old labels.
 
     Args:
         dataset: built from demo databases.
@@ -78,13 +78,13 @@ def reveal(dataset: Path, truth: Path, out: Path) -> DatasetFolder:
 
 
 def _layout_of_truth(layout: Layout) -> Layout:
-    """The layout of the same rows with everything labelled that is drawn."""
+    """The layout of the same rows with labels for everything that is drawn."""
     known = {"action_units": tuple(sorted(DEMO_ACTION_UNITS)), "intensities": (), "side": (COMPOUND,), "declared": ()}
     return layout.model_copy(update=known)
 
 
 def _write(folder: Path, rows: pl.DataFrame, layout: Layout, group: str, split: str) -> str:
-    """Writes a column group as one shard; returns the fingerprint of the shard."""
+    """The fingerprint of a column group, which is written as one shard."""
     stored, described = layout.stored(rows, group), layout.features(group)
     fingerprint = content_hash(stored)
     write_shard(folder / shard_name(0, 1), stored, described, LABELS_PER_BATCH)

@@ -33,12 +33,12 @@ class Mouth:
 
     @property
     def opening(self) -> float:
-        """How far the lips are apart in the middle."""
+        """The distance between the lips in the middle."""
         middle = len(_ACROSS) // 2
         return float(self.lower_opening[middle, 1] - self.upper_opening[middle, 1])
 
     def corner(self, side: int) -> tuple[float, float]:
-        """Where the lips meet on one side."""
+        """The point where the lips meet on one side."""
         x, y = self.upper_opening[0 if side < 0 else -1]
         return float(x), float(y)
 
@@ -47,7 +47,7 @@ def shape_mouth(identity: Identity, muscles: Muscles) -> Mouth:
     """The lips as the action units move them."""
     smile, stretch, tight, press = muscles(12), muscles(20), muscles(23), muscles(24)
     parted, jaw, chin, raised = muscles(25), muscles(26), muscles(17), muscles(10)
-    # The jaw can drop behind closed lips, and pressed lips let little of it be seen.
+    # The jaw can drop behind closed lips, and pressed lips hide most of the opening.
     shown = min(1.0, parted / 0.25) * (1 - 0.85 * press)
     opening = 0.11 * parted * (1 - 0.85 * press) + 0.3 * jaw * shown
 
@@ -95,7 +95,7 @@ def _draw_lips(canvas: Canvas, identity: Identity, muscles: Muscles, mouth: Mout
 
 
 def _draw_teeth(canvas: Canvas, muscles: Muscles, mouth: Mouth) -> None:
-    """Upper teeth under the upper lip, more of them in a smile; the lower ones where the lips are stretched."""
+    """The upper teeth under the upper lip, more of them in a smile; the lower teeth if the lips are stretched."""
     smile, stretch = muscles(12), muscles(20)
     gap = mouth.lower_opening - mouth.upper_opening
     if muscles(26) > 0.25 and mouth.opening > 0.2:
@@ -112,7 +112,7 @@ def _draw_teeth(canvas: Canvas, muscles: Muscles, mouth: Mouth) -> None:
 
 
 def _draw_cheek_folds(canvas: Canvas, identity: Identity, muscles: Muscles, mouth: Mouth, side: int) -> None:
-    """The fold from the nose to the mouth's corner (10 and 12), the dimple (14) and what lies below the corner (15, 20)."""
+    """The fold from the nose to the corner of the mouth (10 and 12), the dimple (14) and the folds below the corner (15, 20)."""
     smile, raised, dimple = muscles(12, side), muscles(10), muscles(14, side)
     x, y = mouth.corner(side)
     x = abs(x)

@@ -28,8 +28,8 @@ SMALLEST_FACE, LARGEST_FACE = 64, 80
 def write(root: Path, sampler: FaceSampler, faces: int) -> DemoFiles:
     """The files written under `root` and the truth of their faces: aligned faces, the photographs that they are cut from, lists and face boxes.
 
-    Official quirks: classes count from 1, picture numbers have another width in each split and part, a box file is one line with a space at its end
-    and no line end. Each split of the compound part starts with one face of every class.
+    Official quirks: classes count from 1, the number of digits in picture names differs between splits and parts, a box file is one line with a space
+    at its end and no line end. Each split of the compound part starts with one face of every class.
     """
     rng = np.random.default_rng(zlib.crc32(repr(sampler.photograph().view).encode()))
     compound = round(COMPOUND_SHARE * faces)
@@ -41,7 +41,7 @@ def write(root: Path, sampler: FaceSampler, faces: int) -> DemoFiles:
 def _write_part(
     root: Path, part: str, faces: int, rng: np.random.Generator, draw: Callable[[int], tuple[DemoFace, int]]
 ) -> list[PlacedFace]:
-    """One part of the database; `draw` gives a split's face of an index, and its class."""
+    """The faces of one part of the database, which is written; `draw` gives the face and class at an index of a split."""
     folder = root / part
     for name in ("EmoLabel", "Image/aligned", "Image/original", "Annotation/boundingbox"):
         (folder / name).mkdir(parents=True)
@@ -74,7 +74,7 @@ def _basic(sampler: FaceSampler) -> tuple[DemoFace, int]:
 
 
 def _compound(sampler: FaceSampler, rng: np.random.Generator, index: int) -> tuple[DemoFace, int]:
-    """A face with a compound expression of RAF-DB, and its code: the first faces of all classes in turn, then as often as in the database."""
+    """A face with a compound expression of RAF-DB, and its code: first every class once, then as often as in the database."""
     while True:
         weights = np.array(COMPOUND_WEIGHTS)
         number = index if index < len(COMPOUND) else int(rng.choice(len(COMPOUND), p=weights / weights.sum()))
@@ -86,7 +86,7 @@ def _compound(sampler: FaceSampler, rng: np.random.Generator, index: int) -> tup
 def _photograph(
     aligned: Image.Image, rng: np.random.Generator
 ) -> tuple[Image.Image, tuple[float, float, float, float]]:
-    """A photograph that shows the aligned face smaller and off its middle, and the box of the face: left, top, right, bottom."""
+    """A photograph with the aligned face, smaller and off the middle, and the face's box: left, top, right, bottom."""
     size = int(rng.integers(SMALLEST_FACE, LARGEST_FACE + 1))
     width, height = (size + int(extra) for extra in rng.integers(8, 40, 2))
     red, green, blue = (int(level) for level in rng.integers(60, 200, 3))

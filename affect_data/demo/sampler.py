@@ -1,7 +1,7 @@
-"""The demo world: who is photographed, what the face shows, and what its annotators would say.
+"""The demo world: who is photographed, what the face shows, and how annotators would label it.
 
-An expression is drawn first, then its action units from the published relation table, then valence and arousal from
-the expression's place in the circumplex. So every task tells something about the others, with noise.
+An expression is drawn first, then its action units from the published relation table, then valence and arousal from the expression's place in the
+circumplex. So every task says something about the others, with noise.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ CIRCUMPLEX: Final[Mapping[str, tuple[float, float]]] = MappingProxyType(
 )
 """Valence and arousal of an expression at full strength."""
 
-# Du 2014 has no contempt; FACS codes it as 12 and 14 on one side of the face.
+# Du et al. (2014) have no contempt; FACS codes it as 12 and 14 on one side of the face.
 _CONTEMPT: Final[Mapping[int, float]] = MappingProxyType({12: 1.0, 14: 1.0})
 _CONFUSED_WITH: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
@@ -110,7 +110,7 @@ def relation(expression: str) -> Mapping[int, float]:
 
 
 def expression_shares(imbalance: float) -> list[float]:
-    """How often each of DEMO_EXPRESSIONS is shown: FREQUENCIES to a power, in all 1."""
+    """How often each of DEMO_EXPRESSIONS is shown: FREQUENCIES to a power, scaled to a sum of 1."""
     if imbalance == 1.0:
         return [FREQUENCIES[name] for name in DEMO_EXPRESSIONS]
     powers = [FREQUENCIES[name] ** imbalance for name in DEMO_EXPRESSIONS]
@@ -143,14 +143,14 @@ class DemoFace:
         return self.strengths[DEMO_ACTION_UNITS.index(number)]
 
     def action_unit(self, number: int) -> int:
-        """1 where an action unit is present (its strength is above 0.15), else 0."""
+        """1 if an action unit is present (its strength is above 0.15), otherwise 0."""
         return int(self.strength(number) > PRESENT_ABOVE)
 
     def intensity(self, number: int) -> int:
-        """FACS intensity, 0 to 5 (A to E are 1 to 5).
+        """The FACS intensity of an action unit, 0 to 5 (A to E are 1 to 5).
 
-        0 up to a strength of 0.05, 1 (a trace) up to 0.15, then 2, 3, 4 and 5 up to 0.4, 0.6, 0.8 and 1. So DISFA's
-        rule, present from intensity 2, gives exactly `action_unit`.
+        It is 0 up to a strength of 0.05, 1 (a trace) up to 0.15, then 2, 3, 4 and 5 up to 0.4, 0.6, 0.8 and 1. So DISFA's rule, present from an
+        intensity of 2 on, gives exactly `action_unit`.
         """
         return bisect_left(_INTENSITY_LIMITS, self.strength(number))
 
@@ -182,7 +182,7 @@ class DemoFace:
 
 
 class FaceSampler:
-    """Draws faces; the same seed and the same calls in the same order give the same faces."""
+    """Draws faces. The same seed and the same calls in the same order give the same faces."""
 
     def __init__(self, seed: int, style: Style | None = None, label_noise: float = 0.0, imbalance: float = 1.0) -> None:
         """Opens a world.
@@ -203,7 +203,7 @@ class FaceSampler:
         self._named: dict[str, int] = {}
 
     def subjects(self, count: int, prefix: str = "person") -> list[str]:
-        """Names of that many new people: "person0000", "person0001" and on; no name is given twice."""
+        """The names of `count` new people: "person0000", "person0001" and so on; no name is given twice."""
         first = self._named.get(prefix, 0)
         self._named[prefix] = first + count
         return [f"{prefix}{number:04d}" for number in range(first, first + count)]
@@ -216,9 +216,8 @@ class FaceSampler:
         Args:
             subject: Who is photographed.
             expression: One of DEMO_EXPRESSIONS.
-            compound: One of DEMO_COMPOUND_EXPRESSIONS, instead of a basic expression. The face's `expression` is
-                then the dominant part: the one of the two whose own action units act more, by the shares of the
-                relation table. Valence and arousal lie around the middle between both parts.
+            compound: One of DEMO_COMPOUND_EXPRESSIONS, instead of a basic expression. The face's `expression` is then the dominant part, whose own
+                action units act more, weighted by the relation table. Valence and arousal are around the middle between both parts.
 
         Raises:
             ValueError: a basic and a compound expression are both given, or the demo draws no such compound.
@@ -240,8 +239,7 @@ class FaceSampler:
     def video(self, frames: int, subject: str | None = None) -> list[DemoFace]:
         """The frames of a video of one person: expressions rise, hold and decay; pose and light drift slowly.
 
-        A frame is labelled with its expression while that is at more than a quarter of its full strength, and
-        neutral before and after.
+        A frame is labelled with its expression while that has more than a quarter of its full strength, and as neutral before and after.
         """
         subject = subject or self.subjects(1)[0]
         poses = drift_view(draw_view(self._style, self._rng), frames, self._style, self._rng)
@@ -353,7 +351,7 @@ class FaceSampler:
 
 
 def _mean_strength(strengths: tuple[float, ...], expression: str) -> float:
-    """The mean strength of an expression's acting muscles, 0 where none acts."""
+    """The mean strength of an expression's acting muscles; 0 if none acts."""
     related = relation(expression)
     acting = [s for number, s in zip(DEMO_ACTION_UNITS, strengths, strict=True) if number in related and s > 0]
     return sum(acting) / len(acting) if acting else 0.0

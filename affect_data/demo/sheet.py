@@ -11,7 +11,7 @@ INK: Final = (40, 40, 40)
 
 
 def contact_sheet(seed: int = 0, people: int = 8, size: int = 80) -> Image.Image:
-    """Faces in a grid: one row an expression, one column a person; RGB.
+    """Faces in a grid with a row for each expression and a column for each person; RGB.
 
     Args:
         seed: decides every face.

@@ -15,9 +15,9 @@ from affect_data.demo.faces import View
 
 @dataclass(frozen=True, slots=True)
 class Style:
-    """The domain of a database: its light, its camera, its background, how freely its people move.
+    """The domain of a database: light, camera, background, and how freely people move.
 
-    The defaults are ordinary snapshots; a laboratory has little of everything, photographs from the web have much.
+    The defaults are ordinary snapshots; laboratory pictures vary less, photographs from the web more.
     """
 
     rotation: float = 6.0  # standard deviation, degrees
@@ -35,7 +35,7 @@ class Style:
     noise: float = 5.0  # standard deviation, in grey levels
 
     def moved(self, shift: float) -> Style:
-        """The style `shift` times as far from ordinary snapshots; 1 is this one, 0 the ordinary one."""
+        """The style `shift` times as far from ordinary snapshots: 1 gives this style, 0 the ordinary one."""
         if shift == 1.0:
             return self
         ordinary = Style()
@@ -46,7 +46,7 @@ class Style:
         return replace(self, **moved, tint=(red, green, blue), brightness=_between(1.0, self.brightness, shift))
 
     def harder(self, nuisance: float) -> Style:
-        """The style with everything that hides a face's expression multiplied by `nuisance`."""
+        """The style with everything that hides an expression (pose, light, blur, noise) multiplied by `nuisance`."""
         if nuisance == 1.0:
             return self
         harder: dict[str, Any] = {name: getattr(self, name) * nuisance for name in _SPREADS}
@@ -72,7 +72,7 @@ def _between(ordinary: float, own: float, shift: float) -> float:
 
 
 def draw_view(style: Style, rng: np.random.Generator) -> View:
-    """One photograph's pose, light and background."""
+    """A random view: pose, light and background of one photograph."""
     shift_x, shift_y = rng.normal(0.0, style.shift, 2).clip(-0.06, 0.06)
     red, green, blue = np.array(style.tint) * rng.normal(1.0, style.tint_spread, 3)
     return View(
@@ -93,7 +93,7 @@ def draw_view(style: Style, rng: np.random.Generator) -> View:
 
 
 def drift_view(view: View, frames: int, style: Style, rng: np.random.Generator) -> list[View]:
-    """One view a frame, each close to the one before; the background stays, the noise is new in every frame."""
+    """A view for each frame, close to that of the frame before; the background stays, the noise is new in every frame."""
     rotation, turn, nod, across, down = smooth_noise(rng, frames, 5).T
     grains = rng.integers(2**32, size=frames)
     return [
@@ -113,7 +113,7 @@ def drift_view(view: View, frames: int, style: Style, rng: np.random.Generator) 
 
 
 def smooth_noise(rng: np.random.Generator, frames: int, columns: int) -> NDArray[np.float64]:
-    """Noise of about unit variance that changes slowly with time (an autoregressive process): (frames, columns)."""
+    """Noise of about unit variance that changes slowly with time, float64 [frames, columns]: an autoregressive process."""
     memory = 0.95
     shocks = rng.standard_normal((frames, columns))
     noise = np.empty((frames, columns))

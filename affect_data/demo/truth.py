@@ -1,4 +1,4 @@
-"""The whole truth of demo faces, beside the little that their database says."""
+"""The whole truth about demo faces, of which their databases say only a part."""
 
 from dataclasses import dataclass
 
@@ -7,12 +7,12 @@ from affect_data.demo.sampler import DemoFace
 
 @dataclass(frozen=True)
 class PlacedFace:
-    """A demo face and where a database holds it.
+    """A demo face and its place in a database.
 
     Attributes:
-        image: path of the picture relative to the database root, as the reader names it.
-        face: which face of the picture, as the reader numbers it; -1 where pictures hold one face.
-        truth: the face that was drawn there.
+        image: path of the picture relative to the database root, as the reader gives it.
+        face: number of the face in the picture, as the reader gives it; -1 if pictures have one face.
+        truth: the drawn face.
     """
 
     image: str
@@ -25,9 +25,9 @@ class DemoFiles:
     """What a generator has written.
 
     Attributes:
-        faces: those that have a picture and a label.
-        listed: how many faces the annotation files list, those without a picture or label too: a reader makes a row or a failure of each.
-        rounding: how far valence and arousal in the files may be from the truth, half of the last digit that the format writes.
+        faces: the faces that have a picture and a label.
+        listed: how many faces the annotation files list, also without a picture or label: each becomes a row or a failure of the reader.
+        rounding: how far valence and arousal in the files may be from the truth: half of the last digit in the files.
     """
 
     faces: list[PlacedFace]

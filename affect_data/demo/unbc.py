@@ -1,4 +1,4 @@
-"""Writes UNBC-McMaster's official layout with demo faces: sequences whose frames have a file of action units and one of the pain score each."""
+"""Writes UNBC-McMaster's official layout with demo faces: sequences with a file of action units and a file of the pain score for each frame."""
 
 from pathlib import Path
 from typing import Final
@@ -19,14 +19,14 @@ WIDTH, HEIGHT = 88, 66
 FRAMES_OF_SEQUENCE: Final = 20
 FEWEST_SEQUENCES: Final = 4
 LISTED: Final = tuple(unit for unit in (4, 6, 7, 9, 10, 12, 20, 25, 26, 43) if unit in DEMO_ACTION_UNITS)
-"""All but 43: demo faces never close their eyes."""
+"""The listed action units: all but 43, because demo faces never close their eyes."""
 MOVEMENTS: Final = ("aa", "ae", "af", "ai")
 LACKS_FACS: Final = (0, 4)
-"""The sequence, and the frame of it that has no file of action units."""
+"""A sequence, and its frame that has no file of action units."""
 LACKS_SCORE: Final = (1, 2)
 LACKS_PICTURE: Final = (2, 5)
 NOT_CODED: Final = (1, 7)
-"""A picture of which there is neither file."""
+"""A sequence, and its frame that has a picture but neither file."""
 
 
 def write(root: Path, sampler: FaceSampler, faces: int) -> DemoFiles:
@@ -53,7 +53,7 @@ def write(root: Path, sampler: FaceSampler, faces: int) -> DemoFiles:
 
 
 def _write_frame(root: Path, folder: str, stem: str, face: DemoFace, place: tuple[int, int]) -> str:
-    """Writes the files of one frame; returns the path of its picture, empty where a reader gives no row for it."""
+    """The path of a frame's picture, empty if a reader gives no row for it; writes the files of the frame."""
     image = f"Images/{folder}/{stem}.png"
     if place != LACKS_PICTURE:
         _save(root / image, face)
@@ -75,7 +75,7 @@ def _pain_score(intensities: dict[int, int]) -> int:
 
 
 def _line(*numbers: int) -> str:
-    """Numbers as MATLAB saves them."""
+    """A line of numbers as MATLAB saves them."""
     return "".join(f"{number:16.7e}" for number in numbers) + "\n"
 
 
@@ -85,7 +85,7 @@ def _write(path: Path, lines: list[str]) -> None:
 
 
 def _save(path: Path, face: DemoFace) -> None:
-    """Saves a picture of the official aspect, 4:3, with the face in its middle; the face's borders run on to the sides."""
+    """Saves a picture of the official aspect, 4:3, with the face in its middle; the borders of the face continue to the sides."""
     path.parent.mkdir(parents=True, exist_ok=True)
     drawn = face.draw(HEIGHT)
     left = (WIDTH - HEIGHT) // 2

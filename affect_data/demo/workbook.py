@@ -11,7 +11,7 @@ LINKS: Final = "http://schemas.openxmlformats.org/officeDocument/2006/relationsh
 PACKAGE: Final = "http://schemas.openxmlformats.org/package/2006"
 KINDS: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml"
 OLDEST: Final = (1980, 1, 1, 0, 0, 0)
-"""The time that all parts bear, so that the same cells give the same file."""
+"""The time stamp of all parts, so that the same cells give the same file."""
 
 
 def write_workbook(path: Path, rows: Sequence[Sequence[str | int | None]], sheet: str = "Sheet1") -> None:

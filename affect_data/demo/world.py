@@ -1,4 +1,4 @@
-"""Writes the demo databases: the official layouts, each with only the labels which that database has, and the whole truth apart."""
+"""Writes the demo databases: official layouts, each with only the labels of that database, and the whole truth in a file of its own."""
 
 import zlib
 from collections.abc import Callable, Mapping
@@ -28,7 +28,7 @@ FACES: Final = 9000
 SHARES: Final[Mapping[str, float]] = MappingProxyType(
     {"affwild2": 0.34, "affectnet": 0.16, "disfa": 0.14, "expw": 0.13, "afew_va": 0.13, "ferplus": 0.10}
 )
-"""How the faces are divided among the databases."""
+"""The share of the faces for each database."""
 
 
 @dataclass(frozen=True)
@@ -36,11 +36,11 @@ class World:
     """What a demo world holds, and how hard it is.
 
     Attributes:
-        shares: the databases, and how the faces are divided among them (any positive numbers).
-        label_noise: share of the expression labels that are another's, by database; 0 where a database is not named.
-        shift: how far the styles of the databases are from an ordinary snapshot, 1 as their generators say, 0 all alike.
-        nuisance: what pose, light, blur and noise are multiplied by.
-        imbalance: power of the expressions' frequencies, 0 all equally often.
+        shares: the databases, each with its share of the faces (any positive numbers).
+        label_noise: share of wrong expression labels, by database; 0 for databases that are not named.
+        shift: how far the styles of the databases are from ordinary snapshots: 1 as their generators state, 0 all alike.
+        nuisance: factor of pose, light, blur and noise.
+        imbalance: power of the expressions' frequencies; 0 makes all equally frequent.
     """
 
     shares: Mapping[str, float] = field(default_factory=lambda: SHARES)
@@ -67,12 +67,12 @@ class World:
         return generator_of(name).STYLE.moved(self.shift).harder(self.nuisance)
 
     def sampler(self, name: str, seed: int) -> FaceSampler:
-        """What draws the faces of a database."""
+        """The sampler that draws the faces of a database."""
         own_seed = seed * 1009 + zlib.crc32(name.encode()) % 1009
         return FaceSampler(own_seed, self.style(name), self.label_noise.get(name, 0.0), self.imbalance)
 
     def faces_of(self, faces: int) -> dict[str, int]:
-        """How many of the faces each database gets; at least 24."""
+        """The number of faces of each database, at least 24."""
         whole = sum(self.shares.values())
         return {name: max(24, round(faces * share / whole)) for name, share in self.shares.items()}
 
@@ -85,21 +85,21 @@ def write_demo(
     progress: Callable[[str, int, int], None] = lambda *_: None,
     world: World | None = None,
 ) -> pl.DataFrame:
-    """Writes ``out/<database>/`` for every database of a world, ``out/truth.parquet``, and a picture of some faces, ``out/faces.png``.
+    """The truth of all faces. Writes ``out/<database>/`` for every database of a world, ``out/truth.parquet`` and some faces, ``out/faces.png``.
 
     The folder appears when all of it is written.
 
     Args:
-        out: folder that is new or empty.
+        out: a new or empty folder.
         seed: decides every face.
         faces: about how many faces in all.
         workers: processes that draw.
-        progress: told about every finished database.
+        progress: is called after every database.
         world: what is drawn; by default the six databases of `SHARES`.
 
     Returns:
-        The truth: `database, image, face, subject, expression, shown, compound, valence, arousal`, and `au_<n>`, `strength_<n>` for the drawn
-        action units. ``expression`` is the label, ``shown`` what the face shows: they differ where labels are noisy.
+        The columns `database, image, face, subject, expression, shown, compound, valence, arousal`, and `au_<n>`, `strength_<n>` for the drawn action
+        units. ``expression`` is the label, ``shown`` what the face shows; they differ where labels are noisy.
 
     Raises:
         DataError: the folder is not empty.
@@ -108,7 +108,7 @@ def write_demo(
         raise DataError(f"'{out}' is not empty; name a new folder for the demo databases")
     world = world or World()
     with written_folder(out) as partial:
-        # The samplers, because a world's read-only mappings cannot be sent to other processes.
+        # Samplers are sent to the processes, because the read-only mappings of a world cannot be pickled.
         jobs = [
             (partial, name, seed, count, world.sampler(name, seed)) for name, count in world.faces_of(faces).items()
         ]
@@ -132,13 +132,13 @@ def _write_database(job: tuple[Path, str, int, int, FaceSampler]) -> pl.DataFram
 
 
 def totals_of(name: str, root: Path) -> Totals:
-    """What a database that was just drawn holds, as its reader counts it; what the official release lacks on purpose is no loss."""
+    """The totals of a freshly drawn database, as its reader counts them; parts that are missing on purpose are no losses."""
     scan = DATABASES[name]().read(DatabaseRoot(root))
     return Totals(scan.counts, "", scan.missing_pictures, scan.losses)
 
 
 def truth_table(database: str, placed: list[PlacedFace]) -> pl.DataFrame:
-    """The truth of a database's faces, one row each, with the columns that `write_demo` describes."""
+    """The truth of a database's faces, a row for each, with the columns that `write_demo` describes."""
     columns: dict[str, list[object]] = {
         "database": [database] * len(placed),
         "image": [face.image for face in placed],
