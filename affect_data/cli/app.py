@@ -6,7 +6,7 @@ Every command prints people's text, or one JSON document on stdout with ``--json
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -17,11 +17,9 @@ from affect_data.cli import hub as cli_hub
 from affect_data.cli import report as cli_report
 from affect_data.cli import review as cli_review
 from affect_data.cli.common import Debug, Json, out_console, print_json
+from affect_data.cli.roots import FollowLinks, Root, Roots, named_roots
 from affect_data.entry import ending, without_debug
 from affect_data.progress import progress_bars
-
-if TYPE_CHECKING:
-    from affect_data.build.recipe import DataRecipe
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -32,18 +30,6 @@ app = typer.Typer(
 )
 
 RecipePath = Annotated[Path, typer.Argument(metavar="RECIPE", help="A data recipe (YAML).")]
-Root = Annotated[
-    list[str], typer.Option("--root", metavar="NAME=PATH", help="The folder of a database; may be repeated.")
-]
-Roots = Annotated[
-    Path | None,
-    typer.Option(
-        "--roots", metavar="FOLDER", help="A folder that holds one folder a database, named as in the recipe."
-    ),
-]
-FollowLinks = Annotated[
-    bool, typer.Option("--follow-links", help="Read files to which symbolic links lead out of a database's folder.")
-]
 
 
 def main() -> None:
@@ -55,22 +41,6 @@ def main() -> None:
 @app.callback()
 def _options(debug: Debug = False) -> None:
     """Merge facial-affect databases into one trustworthy dataset."""
-
-
-def _roots(recipe: "DataRecipe", named: list[str], folder: Path | None) -> dict[str, Path]:
-    from affect_data.build.recipe import parse_roots, refuse_unused, root_in_environment, roots_under
-
-    own = parse_roots(named)
-    refuse_unused(recipe, own)
-    if folder is None:
-        return own
-    # A database that no other option places is looked for below --roots, so that the message says what is there.
-    missed = {
-        name: folder / name
-        for name, options in recipe.databases.items()
-        if not options.root and not root_in_environment(name)
-    }
-    return {**missed, **roots_under(folder), **own}
 
 
 @app.command(epilog="Example: `affect-data databases disfa`")
@@ -112,7 +82,7 @@ def check(
     from affect_data.cli.tables import describe_check
 
     validated = read_recipe(recipe)
-    checks = run_check(validated, _roots(validated, root, roots), follow_links=follow_links)
+    checks = run_check(validated, named_roots(validated, root, roots), follow_links=follow_links)
     if as_json:
         print_json(
             {
@@ -154,7 +124,7 @@ def build(
     with progress_bars() as progress:
         report = run_build(
             validated,
-            _roots(validated, root, roots),
+            named_roots(validated, root, roots),
             out,
             overwrite=overwrite,
             follow_links=follow_links,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from affect_data.cli.common import Json, out_console, print_json
+from affect_data.cli.roots import FollowLinks, Root, Roots, named_roots
 from affect_data.progress import progress_bars
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 def register(app: typer.Typer) -> None:
     """Adds the commands to the application."""
     app.command(epilog="Example: `affect-data publish merged anna/faces --dry-run`")(publish)
+    app.command(epilog="Example: `affect-data rebuild hf://anna/faces merged --roots databases`")(rebuild)
 
 
 def publish(
@@ -97,3 +99,42 @@ def describe_plan(plan: "Plan") -> str:
     for name, terms in plan.terms.items():
         lines.append(f"  {name}: drawn faces, none holds" if terms.drawn else f"  {name}: {terms.clause} ({terms.url})")
     return "\n".join(lines)
+
+
+def rebuild(
+    repository: Annotated[str, typer.Argument(metavar="REPO", help="hf://user/name, or a folder that was downloaded.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="The dataset folder to make.")],
+    root: Root = [],  # noqa: B006 - typer copies
+    roots: Roots = None,
+    allow_differences: Annotated[
+        bool, typer.Option("--allow-differences", help="Build what can be built, where a source differs.")
+    ] = False,
+    follow_links: FollowLinks = False,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that pack images.")] = 1,
+    as_json: Json = False,
+) -> None:
+    """Build a published dataset again from your own databases, prove that it is the same, and attach what was made from it."""
+    from affect_data.hub.rebuild import published_recipe
+    from affect_data.hub.rebuild import rebuild as run_rebuild
+    from affect_data.hub.repository import open_repository
+
+    opened = open_repository(repository)
+    recipe = published_recipe(opened, workers)
+    with progress_bars() as progress:
+        report = run_rebuild(
+            opened, recipe, named_roots(recipe, root, roots), out,
+            allow_differences=allow_differences, follow_links=follow_links, progress=progress,
+        )  # fmt: skip
+    if as_json:
+        print_json(report.to_json())
+        return
+    rows = ", ".join(f"{split} {report.dataset.rows(split):,}" for split in report.dataset.splits)
+    lines = [f"built {out}: {rows}; fingerprint {report.dataset.fingerprint}"]
+    lines += [f"left out: {name}: its folder is not there" for name in report.without]
+    lines += [f"differs: {difference}" for difference in report.differences]
+    if not report.differences:
+        lines.append(f"proven: the same bytes as {opened.name}")
+    if report.attached:
+        lines.append(f"attached again: {', '.join(report.attached)}")
+    lines += [f"does not fit any more: {group}: {because}" for group, because in report.lost.items()]
+    out_console.print("\n".join(lines), markup=False)

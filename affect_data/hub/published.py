@@ -45,6 +45,7 @@ class Config(BaseModel):
         group: column group that it holds; empty for pictures and labels, and for the findings of audits.
         splits: paths of its tables by split, in row order.
         columns: Arrow types of its columns by name.
+        half: columns that the dataset holds as half floats; they are published as floats, which every reader knows.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -52,6 +53,7 @@ class Config(BaseModel):
     group: str = ""
     splits: dict[str, list[str]]
     columns: dict[str, str]
+    half: tuple[str, ...] = ()
 
     def patterns(self) -> dict[str, str]:
         """By split, the pattern that its tables have in common, and no other file."""

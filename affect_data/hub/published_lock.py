@@ -45,7 +45,7 @@ def published_lock(folder: DatasetFolder) -> dict[str, Any]:
         "rows": folder.manifest.rows,
         "databases": _databases(folder, lock),
         "content": _content(lock),
-        "decisions": int((lock.get("decisions") or {}).get("applied", 0)),
+        "decisions": {"applied": int((lock.get("decisions") or {}).get("applied", 0))},
         "shards": shards,
         "files": _files(folder, shards),
     }

@@ -188,7 +188,9 @@ def _write_group(folder: DatasetFolder, group: DerivedGroup, tables: _Tables, pr
             splits.setdefault(split, []).append(path)
         progress(f"writing {group.config}", done, len(group.splits))
     table = splits[group.splits[0]][0]
-    return Config(group=group.group, splits=splits, columns=columns_of(tables.folder / table))
+    features = folder.load(group.splits[0], [group.group]).features
+    half = tuple(name for name, feature in features.items() if "float16" in str(feature))
+    return Config(group=group.group, splits=splits, columns=columns_of(tables.folder / table), half=half)
 
 
 def _write_findings(folder: DatasetFolder, tier: Tier, tables: _Tables) -> tuple[Config | None, str]:

@@ -1,0 +1,48 @@
+"""Options that name the folders of databases."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from affect_data.build.recipe import DataRecipe
+
+Root = Annotated[
+    list[str], typer.Option("--root", metavar="NAME=PATH", help="The folder of a database; may be repeated.")
+]
+Roots = Annotated[
+    Path | None,
+    typer.Option(
+        "--roots", metavar="FOLDER", help="A folder that holds one folder a database, named as in the recipe."
+    ),
+]
+FollowLinks = Annotated[
+    bool, typer.Option("--follow-links", help="Read files to which symbolic links lead out of a database's folder.")
+]
+
+
+def named_roots(recipe: "DataRecipe", named: list[str], folder: Path | None) -> dict[str, Path]:
+    """Folders by database name, as the options name them.
+
+    Args:
+        recipe: whose databases they are.
+        named: arguments ``name=PATH``.
+        folder: holds one folder a database; None where no such option is given.
+
+    Raises:
+        UsageError: an argument has another form, or names a database that the recipe does not merge.
+    """
+    from affect_data.build.recipe import parse_roots, refuse_unused, root_in_environment, roots_under
+
+    own = parse_roots(named)
+    refuse_unused(recipe, own)
+    if folder is None:
+        return own
+    # A database that no other option places is looked for below --roots, so that the message says what is there.
+    missed = {
+        name: folder / name
+        for name, options in recipe.databases.items()
+        if not options.root and not root_in_environment(name)
+    }
+    return {**missed, **roots_under(folder), **own}

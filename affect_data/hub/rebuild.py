@@ -1,0 +1,225 @@
+"""A published dataset is made again from the same databases, proven against its lock, and what was made from it attached again."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, Final
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from affect_data.build.build import build
+from affect_data.build.databases import Progress
+from affect_data.build.existing import OutputTakenError, existing_dataset
+from affect_data.build.recipe import DataRecipe, recipe_from
+from affect_data.dataset.folder import DatasetFolder, open_dataset
+from affect_data.dataset.kinds.registry import KINDS
+from affect_data.dataset.writing import add_group
+from affect_data.errors import DatabaseNotFoundError, DataError
+from affect_data.files import move_folder, with_a_name
+from affect_data.hub.derived import PICTURE_KEY, UID, picture_keys
+from affect_data.hub.differences import Difference, DifferencesError, find_differences
+from affect_data.hub.published import LOCK, RECIPE, Config, Published
+from affect_data.hub.published_lock import published_lock
+from affect_data.hub.repository import Repository
+from affect_data.yaml12 import NotYamlError, read_yaml
+
+if TYPE_CHECKING:
+    from datasets import Features
+
+HIDDEN: Final = ".{}.rebuilding"
+
+
+@dataclass(frozen=True)
+class RebuildReport:
+    """What a rebuild did.
+
+    Attributes:
+        dataset: that was made.
+        differences: from what was published; none: the bytes are proven to be the same.
+        without: databases that were left out, because no folder of theirs is there.
+        attached: column groups that were attached again.
+        lost: column groups that no longer fit, with the reason.
+    """
+
+    dataset: DatasetFolder
+    differences: tuple[Difference, ...]
+    without: tuple[str, ...]
+    attached: tuple[str, ...]
+    lost: dict[str, str]
+
+    def to_json(self) -> dict[str, Any]:
+        """The same as plain lists and dictionaries."""
+        return {
+            "dataset": str(self.dataset.path),
+            "fingerprint": self.dataset.fingerprint,
+            "proven": not self.differences,
+            "differences": [vars(difference) for difference in self.differences],
+            "without": list(self.without),
+            "attached": list(self.attached),
+            "lost": self.lost,
+        }
+
+
+def published_recipe(repository: Repository, workers: int = 1) -> DataRecipe:
+    """The data recipe of a published dataset.
+
+    Raises:
+        DataError: it is no YAML.
+        RecipeError: it does not validate.
+    """
+    try:
+        values = read_yaml(repository.read(RECIPE).decode(errors="replace")).values
+    except NotYamlError as error:
+        raise DataError(f"{repository.name}: {RECIPE} is no YAML ({error}); publish the dataset again") from None
+    where = f"{RECIPE} of {repository.name}"
+    return recipe_from(values, where).model_copy(update={"workers": workers})
+
+
+def rebuild(
+    repository: Repository,
+    recipe: DataRecipe,
+    roots: Mapping[str, Path],
+    out: Path,
+    *,
+    allow_differences: bool = False,
+    follow_links: bool = False,
+    progress: Progress = lambda *_: None,
+) -> RebuildReport:
+    """Builds the dataset of a repository and proves that it is the same.
+
+    Args:
+        repository: that it was published to.
+        recipe: of `published_recipe`.
+        roots: folder by database name.
+        out: dataset folder to make.
+        allow_differences: whether to build what can be built, where it differs.
+        follow_links: whether symbolic links may lead out of the databases' folders.
+        progress: told about every step.
+
+    Raises:
+        DifferencesError: what was built is not what was published; says which files, shards and rows differ.
+        DatabaseNotFoundError: the folder of a database is not there.
+        OutputTakenError: `out` holds something else.
+        DataError: see `affect_data.build.build.build`.
+    """
+    out = with_a_name(out)
+    lock = repository.json(LOCK)
+    hidden = out.parent / HIDDEN.format(out.name)
+    there = existing_dataset(out)
+    without: tuple[str, ...] = ()
+    if there is None:
+        if allow_differences:
+            recipe, without = _without_missing(recipe, roots)
+        # What a copy has lost is found below, against what was published.
+        report = build(
+            recipe, roots, hidden, overwrite=True, follow_links=follow_links, accept_incomplete=True, progress=progress
+        )
+        folder = report.dataset
+    else:
+        folder = there
+    found = find_differences(lock, published_lock(folder))
+    if found and there is not None:
+        raise OutputTakenError(out, f"holds another dataset ({found[0]})", "Choose another folder")
+    if found and not allow_differences:
+        raise DifferencesError(repository.name, found, str(hidden))
+    attached, lost = attach_groups(repository, folder)
+    if there is None:
+        if out.exists():
+            # Empty, as `existing_dataset` made sure of.
+            out.rmdir()
+        move_folder(hidden, out)
+    return RebuildReport(open_dataset(out), tuple(found), without, attached, lost)
+
+
+def attach_groups(repository: Repository, folder: DatasetFolder) -> tuple[tuple[str, ...], dict[str, str]]:
+    """Attaches every published column group of which each row fits; returns their names, and why others do not fit."""
+    published = repository.published
+    attached, lost = [], {}
+    for config in published.configs.values():
+        if not config.group or all(config.group in folder.groups(split) for split in config.splits):
+            continue
+        because = _attach(repository, folder, config, published)
+        folder = open_dataset(folder.path)
+        if because:
+            lost[config.group] = because
+        else:
+            attached.append(config.group)
+    return tuple(attached), lost
+
+
+def _without_missing(recipe: DataRecipe, roots: Mapping[str, Path]) -> tuple[DataRecipe, tuple[str, ...]]:
+    """The recipe without databases whose folder is not there, and their names."""
+    missing = []
+    for name in recipe.databases:
+        try:
+            if not recipe.root_of(name, roots).is_dir():
+                missing.append(name)
+        except DatabaseNotFoundError:
+            missing.append(name)
+    kept = {name: options for name, options in recipe.databases.items() if name not in missing}
+    if not kept:
+        raise DataError(f"none of the databases is there: {', '.join(missing)}. Name their folders by --root NAME=PATH")
+    return recipe.model_copy(update={"databases": kept}), tuple(missing)
+
+
+def _attach(repository: Repository, folder: DatasetFolder, config: Config, published: Published) -> str:
+    """Attaches one column group; returns why it does not fit, empty where it does."""
+    kind = next((kind for kind in KINDS if kind.provenance is not None and kind.owns(config.group)), None)
+    if kind is None:
+        return "this version of affectkit knows no such groups"
+    provenance = dict(published.provenance[config.group])
+    made_from = dict(provenance.get("made_from", {}))
+    changed = [name for name in kind.changed(folder, made_from) if name != "pictures"]
+    if changed:
+        return f"made from other {' and '.join(changed)}"
+    if set(config.splits) - set(folder.splits):
+        return f"the dataset has no {', '.join(sorted(set(config.splits) - set(folder.splits)))} rows"
+    tables, described = [], None
+    for split, paths in config.splits.items():
+        parts = [repository.read_with(path, _table) for path in paths]
+        table, unmatched = _in_order(pa.concat_tables(parts), picture_keys(folder, split))
+        if unmatched:
+            return f"{unmatched:,} of {folder.rows(split):,} {split} rows have another picture, or were not part of it"
+        table, described = _narrowed(table, config)
+        tables.append((split, table))
+    assert described is not None
+    # Every row was found by its picture and box: what was made from these fits, whatever rows are gone.
+    provenance["made_from"] = made_from | kind.made_from(folder)
+    add_group(folder, config.group, tables, described, provenance)
+    return ""
+
+
+def _table(file: IO[bytes]) -> pa.Table:
+    return pq.read_table(file)
+
+
+def _in_order(published: pa.Table, keys: pa.Table) -> tuple[pa.Table, int]:
+    """The published rows in the order of the dataset, and how many of its rows are not among them with the same picture."""
+    places = {
+        pair: place
+        for place, pair in enumerate(zip(published[UID].to_pylist(), published[PICTURE_KEY].to_pylist(), strict=True))
+    }
+    order = [places.get(pair) for pair in zip(keys[UID].to_pylist(), keys[PICTURE_KEY].to_pylist(), strict=True)]
+    unmatched = order.count(None)
+    if unmatched:
+        return published, unmatched
+    return published.take(pa.array(order, pa.int64())).drop_columns([UID, PICTURE_KEY]).combine_chunks(), 0
+
+
+def _narrowed(table: pa.Table, config: Config) -> "tuple[pa.Table, Features]":
+    """A table with the half floats that it was published from, and its features."""
+    from datasets import Features, List, Value
+
+    def half(feature: object) -> object:
+        return List(half(feature.feature), length=feature.length) if isinstance(feature, List) else Value("float16")
+
+    described = Features.from_arrow_schema(table.schema)
+    own = Features(
+        {
+            name: half(feature) if name in config.half else feature
+            for name, feature in described.items()
+            if name in table.column_names
+        }
+    )
+    return table.cast(own.arrow_schema), own
