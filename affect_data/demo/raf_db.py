@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 from PIL import Image
 
+from affect_data.databases.raf_db.attributes import ATTRIBUTES, ENDING, FOLDER, LANDMARKS
 from affect_data.databases.raf_db.reader import BASIC, COMPOUND
 from affect_data.demo.sampler import DemoFace, FaceSampler
 from affect_data.demo.style import Style
@@ -26,10 +27,11 @@ SMALLEST_FACE, LARGEST_FACE = 64, 80
 
 
 def write(root: Path, sampler: FaceSampler, faces: int) -> DemoFiles:
-    """The files written under `root` and the truth of their faces: aligned faces, the photographs that they are cut from, lists and face boxes.
+    """The files written under `root` and the truth of their faces: aligned faces, the photographs that they are cut from, lists, boxes, attributes.
 
     Official quirks: classes count from 1, the number of digits in picture names differs between splits and parts, a box file is one line with a space
-    at its end and no line end. Each split of the compound part starts with one face of every class.
+    at its end and no line end. Each split of the compound part starts with one face of every class. The attributes are made up: drawn faces are
+    nobody's.
     """
     rng = np.random.default_rng(zlib.crc32(repr(sampler.photograph().view).encode()))
     compound = round(COMPOUND_SHARE * faces)
@@ -43,7 +45,7 @@ def _write_part(
 ) -> list[PlacedFace]:
     """The faces of one part of the database, which is written; `draw` gives the face and class at an index of a split."""
     folder = root / part
-    for name in ("EmoLabel", "Image/aligned", "Image/original", "Annotation/boundingbox"):
+    for name in ("EmoLabel", "Image/aligned", "Image/original", "Annotation/boundingbox", FOLDER):
         (folder / name).mkdir(parents=True)
     test = round(TEST_SHARE * faces)
     placed: list[PlacedFace] = []
@@ -60,6 +62,7 @@ def _write_part(
             (folder / "Annotation" / "boundingbox" / f"{stem}_boundingbox.txt").write_text(
                 "".join(f"{side:.6f} " for side in box), encoding="utf-8"
             )
+            (folder / FOLDER / f"{stem}{ENDING}").write_text(_attributes(f"{part}/{stem}", box), encoding="utf-8")
             placed.append(PlacedFace(f"{part}/Image/aligned/{stem}_aligned.jpg", -1, truth))
     (folder / "EmoLabel" / "list_patition_label.txt").write_text("".join(lines), encoding="utf-8")
     return placed
@@ -95,3 +98,12 @@ def _photograph(
     photograph.paste(aligned.resize((size, size)), (left, top))
     inset = rng.uniform(0.0, 2.0, 4)
     return photograph, (left + inset[0], top + inset[1], left + size - inset[2], top + size - inset[3])
+
+
+def _attributes(face: str, box: tuple[float, float, float, float]) -> str:
+    """The lines of a file of attributes: landmarks within the box, and a number for each of `ATTRIBUTES`."""
+    rng = np.random.default_rng(zlib.crc32(face.encode()))
+    left, top, right, bottom = box
+    across, down = rng.uniform(left, right, LANDMARKS), rng.uniform(top, bottom, LANDMARKS)
+    places = "".join(f"{x:.6f}\t{y:.6f}\n" for x, y in zip(across, down, strict=True))
+    return places + "".join(f"{rng.integers(len(words))}\n" for words in ATTRIBUTES.values())

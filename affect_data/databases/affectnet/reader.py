@@ -33,6 +33,20 @@ NO_VALUE: Final = -2
 NO_BOX: Final = -1
 UNCERTAIN, NO_FACE = "9", "10"
 WITHOUT_EXPRESSION: Final = {"8": "none", UNCERTAIN: "uncertain", NO_FACE: "no face"}
+NATIVE: Final = (
+    "Neutral",
+    "Happy",
+    "Sad",
+    "Surprise",
+    "Fear",
+    "Disgust",
+    "Anger",
+    "Contempt",
+    "None",
+    "Uncertain",
+    "No-Face",
+)
+"""The classes as AffectNet calls them; the position is the code."""
 
 MANUAL_NAMES: Final = {"train": "training.csv", "validation": "validation.csv"}
 AUTOMATIC_NAME: Final = "automatically_annotated.csv"
@@ -111,6 +125,7 @@ class AffectNet(Database):
         - A list may lack its header (``validation.csv`` often does), or its header may start with ``#``.
         - Folders are also called ``Manually_Annotated_compressed`` and ``Automatically_Annotated_file_lists``, and lists lie beside the images.
         - The classes 8 None, 9 Uncertain and 10 No-Face are no expressions. None keeps its valence and arousal; the other two have -2 for both.
+          A row's own class stays in the side group `native`.
           Lines of No-Face, and of Uncertain without valence and arousal, give no row.
         - Where no face was detected the list says NULL for the corner of the box and -1 for its size; the row then has no box.
         - Extensions come in any case, and some images are TIFF; at least one is broken.
@@ -146,7 +161,9 @@ class AffectNet(Database):
     )
     totals = TOTALS
     releases = ("csv", "npy")
+    reader_version = 2
     expressions = ("neutral", "happiness", "sadness", "surprise", "fear", "disgust", "anger", "contempt")
+    native_expressions = NAMES
     valence_arousal = "-1..1 numbers; -2 where not annotated"
     # The paper gives only the region of happiness, as an example.
     tool_regions: ClassVar[Mapping[str, tuple[float, float, float, float]]] = MappingProxyType(
@@ -220,15 +237,16 @@ class AffectNet(Database):
         faces = _labelled(root, root.refuse_repeated(faces, "image", again, "one line for each image"))
         self._count(root, faces)
         columns = ("image", "source_file", "source_line", "split", "face_box", "expression", "expression_masked")
-        return _with_boxes(root, faces).select(*columns, "valence", "arousal")
+        return _with_boxes(root, faces).select(*columns, "native_expression", "valence", "arousal")
 
     def _with_expressions(self, root: DatabaseRoot, faces: pl.DataFrame) -> pl.DataFrame:
-        """The faces with `expression` by name, its native `code`, and `expression_masked`."""
+        """The faces with `expression` by name, its native `code` and word, and `expression_masked`."""
         names: dict[str, str | None] = {str(code): name for code, name in enumerate(self.expressions)}
         names |= dict.fromkeys(WITHOUT_EXPRESSION)
         reason = pl.col("code").replace_strict(WITHOUT_EXPRESSION, default=None, return_dtype=pl.String)
         coded = faces.with_columns(code=plain(faces["expression"], names))
-        return root.classes(coded, "expression", names).with_columns(expression_masked=reason)
+        native = pl.col("code").replace_strict(NATIVE, default=None, return_dtype=pl.String)
+        return root.classes(coded, "expression", names).with_columns(expression_masked=reason, native_expression=native)
 
     def _count(self, root: DatabaseRoot, faces: pl.DataFrame) -> None:
         for split in MANUAL_NAMES:
@@ -256,6 +274,7 @@ class AffectNet(Database):
             "split",
             "expression",
             "expression_masked",
+            "native_expression",
             "valence",
             "arousal",
             "va_masked",

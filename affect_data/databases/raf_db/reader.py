@@ -8,6 +8,7 @@ import polars as pl
 from pydantic import Field, field_validator
 
 from affect_data.databases.base import Database, DatabaseOptions, Licence, Tier
+from affect_data.databases.raf_db.attributes import ATTRIBUTES, with_attributes
 from affect_data.databases.raf_db.class_folders import (
     class_folders,
     classes_by_name,
@@ -129,6 +130,7 @@ class RafDb(Database):
         basic/Image/aligned/train_00001_aligned.jpg                   faces of 100 x 100 pixels; test_0001_aligned.jpg and on
         basic/Image/original/train_00001.jpg                          photographs (recipe option images: original)
         basic/Annotation/boundingbox/train_00001_boundingbox.txt      left top right bottom in the photograph
+        basic/Annotation/manual/train_00001_manu_attri.txt            five landmarks, then gender, race and age, a line each (optional)
         compound/...                                                  the same with classes 1..11, train_0001.jpg and test_001.jpg
 
     Traps:
@@ -139,8 +141,9 @@ class RafDb(Database):
         - Copies in class folders, train/Surprise, are read by their names. Numbers are in RAF-DB's order or in AffectNet's: they are read only
           with the option class_order.
         - A photograph may show several people; the box says whom the label describes. Aligned pictures need none.
-        - Landmarks, gender, race and age (Annotation/manual, Annotation/auto) and the files of the annotators' votes
-          (EmoLabel/distribution_*.txt) are not read.
+        - Gender, race and age stand in one file a photograph, as numbers after the landmarks. They are what annotators saw in the picture, and "unsure"
+          is one of the answers.
+        - Landmarks and the files of the annotators' votes (EmoLabel/distribution_*.txt) are not read.
     """
 
     name = "raf_db"
@@ -180,13 +183,15 @@ class RafDb(Database):
         {"2017": Totals(TOTALS, "the official lists; of the compound part, the test faces alone")}
     )
     releases = ("2017",)
+    reader_version = 2
     expressions = BASIC
     compound_expressions = COMPOUND
+    people = ATTRIBUTES
     Options: ClassVar[type[DatabaseOptions]] = RafDbOptions
     options: RafDbOptions
 
     def scan(self, root: DatabaseRoot) -> pl.DataFrame:
-        """A row for each line of the lists: image, split, expression or compound_expression, and face_box for original photographs.
+        """A row for each line of the lists: image, split, expression or compound_expression, people, and face_box for original photographs.
 
         Raises:
             DatabaseNotFoundError: there is no list, and no class folders whose order the recipe names.
@@ -225,7 +230,8 @@ class RafDb(Database):
             image=pl.concat_str(pl.lit(f"{place}/"), stem, pl.lit(ending)),
             split=pl.col("picture").str.extract(r"^(train|test)_"),
         )
-        columns = ["image", "source_file", "source_line", "split", subset.column]
+        faces = with_attributes(root, faces, folder)
+        columns = ["image", "source_file", "source_line", "split", subset.column, *ATTRIBUTES]
         if self.options.images == "original":
             faces = _with_boxes(root, faces, folder)
             columns.append("face_box")

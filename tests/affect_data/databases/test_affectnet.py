@@ -132,6 +132,17 @@ def test_class_none_has_no_expression_and_keeps_its_valence_and_arousal(tmp_path
     assert (found["valence"], found["arousal"]) == (-0.1, 0.3)
 
 
+def test_the_own_class_of_a_row_is_kept_beside_what_it_becomes(tmp_path: Path) -> None:
+    lines = [line("1/a.jpg", code=1), line("1/b.jpg", code=8), line("1/c.jpg", code=9), line("1/d.jpg", code=7)]
+    scan = read(write_lists(tmp_path, lines))
+    assert scan.rows.select("expression", "native_expression").rows()[:4] == [
+        ("happiness", "Happy"),
+        (None, "None"),
+        (None, "Uncertain"),
+        ("contempt", "Contempt"),
+    ]
+
+
 def test_uncertain_and_no_face_lines_are_failures_by_reason(tmp_path: Path) -> None:
     lines = [
         line(),

@@ -92,7 +92,9 @@ def test_both_parts_are_read_with_their_own_labels_and_splits(tmp_path: Path) ->
     ]
     assert scan.annotation_files == (BASIC_LIST, "compound/EmoLabel/list_patition_label.txt")
     assert scan.notes == (
+        "no files in basic/Annotation/manual: nothing is said of people",
         "basic part: 3 train, 2 test; pictures in basic/Image/aligned",
+        "no files in compound/Annotation/manual: nothing is said of people",
         "compound part: 2 train, 2 test; pictures in compound/Image/aligned",
     )
     assert not {"subject", "track", "face", "face_box"} & set(scan.rows.columns)
@@ -465,6 +467,53 @@ def test_any_invalid_token_gives_exactly_one_defect_with_its_line(field: int, to
 # ---------------------------------------------------------------- the demo database
 
 
+# ---------------------------------------------------------------- people
+
+
+def write_attributes(root: Path, stem: str, *numbers: object, landmarks: int = 5) -> Path:
+    path = root / "basic" / "Annotation" / "manual" / f"{stem}_manu_attri.txt"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("12.500000\t33.250000\n" * landmarks + "".join(f"{number}\n" for number in numbers))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("numbers", "words"),
+    [
+        ((0, 0, 0), ("male", "Caucasian", "0-3")),
+        ((1, 1, 3), ("female", "African-American", "40-69")),
+        ((2, 2, 4), ("unsure", "Asian", "70+")),
+    ],
+)
+def test_gender_race_and_age_stand_after_the_landmarks(
+    tmp_path: Path, numbers: tuple[int, ...], words: tuple[str, ...]
+) -> None:
+    write_part(tmp_path, "basic", "train_00001.jpg 5", "train_00002.jpg 1")
+    write_attributes(tmp_path, "train_00001", *numbers)
+    scan = read(tmp_path, subset="basic")
+    assert scan.defects == ()
+    assert scan.rows.select("sex", "ethnicity", "age_band").rows() == [words, (None, None, None)]
+    assert scan.notes[0] == "1 photographs without a file in basic/Annotation/manual: nothing is said of their people"
+    assert "basic/Annotation/manual/train_00001_manu_attri.txt" in scan.annotation_files
+
+
+@pytest.mark.parametrize(
+    ("numbers", "landmarks", "message"),
+    [
+        ((3, 0, 0), 5, ":6: found sex = '3'; expected one of the codes 0, 1, 2; to fix: replace the file by the official one"),
+        ((0, 0, "x"), 5, ":8: found age_band = 'x'; expected one of the codes 0, 1, 2, 3, 4"),
+        ((0, 0, 0), 4, ":1: found 7 line(s); expected 5 landmarks, then sex, ethnicity, age_band, a line each"),
+    ],
+)  # fmt: skip
+def test_a_file_of_attributes_of_another_form_is_a_defect(
+    tmp_path: Path, numbers: tuple[object, ...], landmarks: int, message: str
+) -> None:
+    write_part(tmp_path, "basic", "train_00001.jpg 5")
+    path = write_attributes(tmp_path, "train_00001", *numbers, landmarks=landmarks)
+    (defect,) = read(tmp_path, subset="basic").defects
+    assert f"{path.relative_to(tmp_path)}{message}" in str(defect)
+
+
 @pytest.fixture(scope="module")
 def demo_database(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[demo.PlacedFace]]:
     root = tmp_path_factory.mktemp("raf_db")
@@ -506,6 +555,10 @@ def test_the_demo_has_every_class_in_each_split_and_the_official_quirks(
     lines = (root / "compound" / "EmoLabel" / "list_patition_label.txt").read_text().splitlines()
     assert lines[0] == "train_0001.jpg 1"
     assert lines[-1].startswith("test_012.jpg ")
+    assert rows["sex"].value_counts()["count"].sum() == 150
+    assert set(rows["age_band"]) == {"0-3", "4-19", "20-39", "40-69", "70+"}
+    attributes = (root / "basic/Annotation/manual/train_00001_manu_attri.txt").read_text().splitlines()
+    assert [len(line.split("\t")) for line in attributes] == [2] * 5 + [1] * 3
     with Image.open(root / "basic/Image/aligned/train_00001_aligned.jpg") as picture:
         assert picture.size == (100, 100)
 
