@@ -13,10 +13,11 @@ from affect_data.bounds import PICTURE_BYTES, read_file
 from affect_data.databases.base import Database, DatabaseOptions, Licence, Tier
 from affect_data.databases.ferplus import fer2013_csv
 from affect_data.databases.ferplus.order import refuse_other_order
-from affect_data.databases.ferplus.votes import CANDIDATES, EXPRESSIONS, VotingRule, decide, shares
+from affect_data.databases.ferplus.votes import CANDIDATES, EXPRESSIONS, decide, shares
 from affect_data.databases.root import DatabaseRoot
 from affect_data.databases.spelling import INDEX_COLUMN, bare, has_index
 from affect_data.databases.totals import Totals
+from affect_data.databases.voting import VotingOptions
 
 VOTES_FILE: Final = "fer2013new.csv"
 VOTES_HEADER: Final = ("Usage", "Image name", *EXPRESSIONS, "unknown", "NF")
@@ -34,13 +35,12 @@ NO_FOLDER: Final = "picture folder missing"
 GET_VOTES: Final = "get the file from https://github.com/microsoft/FERPlus"
 
 
-class FerPlusOptions(DatabaseOptions):
+class FerPlusOptions(VotingOptions):
     """What a data recipe may say of FER+."""
 
     release: Literal["folders", "csv"] | None = Field(
         None, description="which form to read; by default the folders where they hold pictures, else the CSV files"
     )
-    rule: VotingRule = Field("majority", description="how many of the votes decide on the expression")
 
 
 class FerPlus(Database):
@@ -127,7 +127,9 @@ class FerPlus(Database):
         """
         faces = self._scan_folders(root) if self.release_of(root) == "folders" else self._scan_csv(root)
         faces = _with_plausible_votes(root, faces)
-        faces = faces.with_columns(decide(faces, self.options.rule).get_columns() + shares(faces).get_columns())
+        faces = faces.with_columns(
+            decide(faces, self.options.rule, self.options.minimum_share).get_columns() + shares(faces).get_columns()
+        )
         root.note(
             f"{len(faces):,} faces, {faces['expression'].count():,} with an expression by the rule '{self.options.rule}'"
         )

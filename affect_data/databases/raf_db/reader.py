@@ -141,8 +141,8 @@ class RafDb(Database):
         - Copies in class folders, train/Surprise, are read by their names. Numbers are in RAF-DB's order or in AffectNet's: they are read only
           with the option class_order.
         - A photograph may show several people; the box says whom the label describes. Aligned pictures need none.
-        - Gender, race and age stand in one file a photograph, as numbers after the landmarks. They are what annotators saw in the picture, and "unsure"
-          is one of the answers.
+        - Gender, race and age stand in one file a photograph, as numbers after the landmarks. They are what annotators saw in the picture, and
+          "unsure" is one of the answers.
         - Landmarks and the files of the annotators' votes (EmoLabel/distribution_*.txt) are not read.
     """
 
