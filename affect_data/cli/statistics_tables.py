@@ -31,6 +31,7 @@ def describe_full_statistics(found: Statistics) -> str:
         _section("Lift of action units by expression", _expression_lift(found.action_units_by_expression)),
         *(_plane(split, counts) for split, counts in found.va_histograms.items() if counts.any()),
         _section("Agreement of annotators", found.agreement),
+        _section("Beside the labels: rows with a value, by value", found.side),
     ]
     return "\n\n".join(part for part in parts if part)
 

@@ -1,5 +1,6 @@
 """The facts that databases state about themselves, for the command line and for pages."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from affect_data.databases.base import DatabaseOptions
@@ -25,6 +26,11 @@ def facts(name: str) -> dict[str, Any]:
         "compound_expressions": list(database.compound_expressions),
         "expression_votes": database.has_expression_votes,
         "valence_arousal": database.valence_arousal,
+        "people": {name: list(words) for name, words in database.people.items()},
+        "action_unit_sides": list(database.action_unit_sides),
+        "native_expressions": list(database.native_expressions),
+        "rater_labels": list(database.rater_labels),
+        "timestamps": database.has_timestamps,
         "scores": dict(database.scores),
         "aliases": list(database.aliases),
         "releases": list(database.releases),
@@ -76,7 +82,7 @@ def describe_database(name: str) -> str:
         labels.append("compound expressions: " + ", ".join(entry["compound_expressions"]))
     if entry["valence_arousal"]:
         labels.append(f"valence and arousal, native range: {entry['valence_arousal']}")
-    labels += [f"{name}, a column group of its own: {meaning}" for name, meaning in entry["scores"].items()]
+    labels += _beside_labels(entry)
     read = (
         f"read on {entry['licence_read_on']}"
         if entry["licence_read_on"]
@@ -100,3 +106,21 @@ def describe_database(name: str) -> str:
     ]
     lines += [f"homepage: {entry['homepage']}", "", "expected layout:", entry["layout"], "", entry["citation"]]
     return "\n".join(lines)
+
+
+def _beside_labels(entry: Mapping[str, Any]) -> list[str]:
+    """What a database says beside its labels, each in a column group of its own."""
+    said = [
+        f"{name.replace('_', ' ')}: {', '.join(words) if words else 'a number'}"
+        for name, words in entry["people"].items()
+    ]
+    lines = [f"people, a column group of its own: {'; '.join(said)}"] if said else []
+    if entry["action_unit_sides"]:
+        lines.append(f"au_side, a column group of its own: of AU {' '.join(map(str, entry['action_unit_sides']))}")
+    if entry["rater_labels"]:
+        lines.append(f"raters, a column group of its own: {', '.join(entry['rater_labels'])} by annotator")
+    if entry["native_expressions"]:
+        lines.append(f"native, a column group of its own: its classes {', '.join(entry['native_expressions'])}")
+    if entry["timestamps"]:
+        lines.append("time, a column group of its own: seconds")
+    return lines + [f"{name}, a column group of its own: {meaning}" for name, meaning in entry["scores"].items()]

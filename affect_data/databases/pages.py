@@ -56,6 +56,7 @@ def labels_of(database: type[Database]) -> str:
         "compound expression" if database.compound_expressions else "",
         "VA" if database.valence_arousal else "",
         *(f"{score} score" for score in database.scores),
+        "people" if database.people else "",
     ]
     return ", ".join(label for label in labels if label)
 

@@ -14,6 +14,7 @@ from affect_data.dataset.label_chunks import LabelChunk, label_chunks
 from affect_data.statistics.agreement import AgreementCounter
 from affect_data.statistics.imbalance import Imbalance, co_occurrence, imbalance, label_counts, lift_by_class
 from affect_data.statistics.label_patterns import PATTERN_COLUMNS, PatternCounter, unpack
+from affect_data.statistics.side import side_values
 from affect_data.statistics.subjects import SubjectCounter
 from affect_data.statistics.va_plane import BINS, histogram
 from affect_data.vocabulary import ACTION_UNITS, COMPOUND_EXPRESSIONS, EXPRESSIONS
@@ -47,6 +48,7 @@ class Statistics:
         action_units_by_expression: `expression, action_unit, annotated, present, rate, lift` over the rows that have both.
         va_histograms: by split, rows by bin over [-1, 1] x [-1, 1]: [valence bin][arousal bin].
         agreement: from `agreement.AgreementCounter.table`.
+        side: from `side.side_values`.
     """
 
     coverage: pl.DataFrame
@@ -66,6 +68,7 @@ class Statistics:
     action_units_by_expression: pl.DataFrame
     va_histograms: dict[str, npt.NDArray[np.int64]]
     agreement: pl.DataFrame
+    side: pl.DataFrame
 
     def to_json(self) -> dict[str, object]:
         """The statistics as plain lists and dictionaries; undefined values are null."""
@@ -119,6 +122,7 @@ def statistics(dataset: DatasetFolder, annotators: Mapping[str, int] | None = No
         action_units_by_expression=_by_expression(patterns),
         va_histograms={split: plane.counts.astype(np.int64) for split, plane in planes.items()},
         agreement=votes.table(),
+        side=side_values(dataset),
     )
 
 

@@ -27,6 +27,8 @@ from affect_data.databases.root import DatabaseRoot
 from affect_data.databases.totals import DRAWN_MARKER
 from affect_data.dataset.folder import LOCK, DatasetFolder, open_dataset
 from affect_data.errors import DataError, DefectsFoundError, UnknownNameError
+from affect_data.report.page import write_report
+from affect_data.statistics.statistics import statistics
 
 GIVEN = {
     "age": pl.Float64, "age_band": pl.String, "sex": pl.String, "ethnicity": pl.String, "side_12": pl.String, "side_1": pl.String,
@@ -230,8 +232,39 @@ def test_a_lost_group_is_named_and_built_again(
     assert build(recipe, roots, dataset.path, overwrite=True).dataset.manifest == dataset.manifest
 
 
-def test_audits_run_over_a_dataset_with_side_groups(dataset: DatasetFolder) -> None:
+def test_statistics_count_what_is_said_beside_the_labels(dataset: DatasetFolder) -> None:
+    assert statistics(dataset).side.rows() == [
+        ("panel", "train", column, value, rows)
+        for column, value, rows in (
+            ("age", "", 1),
+            ("age_band", "old", 1),
+            ("sex", "female", 1),
+            ("sex", "unsure", 1),
+            ("ethnicity", "B", 1),
+            ("au_side", "AU12 left", 1),
+            ("raters", "", 2),
+            ("native_expression", "bored", 1),
+            ("native_expression", "delighted", 1),
+            ("timestamp", "", 2),
+            ("comfort", "", 1),
+        )
+    ]
+
+
+def test_an_origin_of_a_row_comes_back_as_text(dataset: DatasetFolder) -> None:
+    row = next(row for row in affect_data.load_dataset(dataset.path, "train") if row["uid"] == "panel:t/1")
+    assert dataset.origin(row) == {
+        "database": "panel",
+        "release": "",
+        "subject": "s",
+        "track": "t",
+        "source_file": "rows.json",
+    }
+
+
+def test_audits_and_the_report_run_over_a_dataset_with_side_groups(dataset: DatasetFolder, tmp_path: Path) -> None:
     run_audits(dataset)
+    write_report(dataset, tmp_path / "report.html")
 
 
 # ---------------------------------------------------------------- bad input
