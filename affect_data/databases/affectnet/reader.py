@@ -33,7 +33,7 @@ NO_VALUE: Final = -2
 NO_BOX: Final = -1
 UNCERTAIN, NO_FACE = "9", "10"
 WITHOUT_EXPRESSION: Final = {"8": "none", UNCERTAIN: "uncertain", NO_FACE: "no face"}
-NATIVE: Final = (
+NAMES: Final = (
     "Neutral",
     "Happy",
     "Sad",
@@ -46,7 +46,8 @@ NATIVE: Final = (
     "Uncertain",
     "No-Face",
 )
-"""The classes as AffectNet calls them; the position is the code."""
+NATIVE: Final = {str(code): name for code, name in enumerate(NAMES)}
+"""The classes as AffectNet calls them, by code."""
 
 MANUAL_NAMES: Final = {"train": "training.csv", "validation": "validation.csv"}
 AUTOMATIC_NAME: Final = "automatically_annotated.csv"
