@@ -37,7 +37,10 @@ def carry_groups(old: DatasetFolder, staging: Path, manifest: Manifest) -> tuple
             lost.append(f"{group} ({', '.join(changed)})")
             continue
         for split in (split for split in old.splits if group in old.groups(split)):
-            shutil.copytree(old.group_folder(split, group), staging / split / group, copy_function=link_file)
+            target = staging / split / group
+            # A build that was killed may have got this far.
+            shutil.rmtree(target, ignore_errors=True)
+            shutil.copytree(old.group_folder(split, group), target, copy_function=link_file)
             manifest.groups[split][group] = old.manifest.groups[split][group]
         manifest.provenance[group] = described
         kept.append(group)

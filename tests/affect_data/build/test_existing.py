@@ -1,6 +1,7 @@
 """A build where a dataset stands already: equal is equal whatever the recipe says, and what differs is named."""
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +20,8 @@ from affect_data.dataset.folder import DatasetFolder, open_dataset
 from affect_data.dataset.kinds.balance import BALANCE
 from affect_data.dataset.kinds.features import FEATURES
 from affect_data.dataset.writing import add_group
-from affect_data.errors import UsageError
+from affect_data.errors import DataError, UsageError
+from affect_data.files import exclusive
 from affect_data.vocabulary import EXPRESSIONS
 
 Make = Callable[..., Path]
@@ -130,6 +132,35 @@ def test_overwriting_keeps_what_still_fits_and_names_what_does_not(root: Path, t
     ]
     assert FEATURES.fitting(report.dataset) == ("dino",)
     assert report.dataset.load("train", ["features.dino"]).num_rows == 12
+
+
+def test_an_overwrite_that_is_killed_between_its_renames_keeps_the_groups_when_it_is_run_again(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_features(built(root, tmp_path / "merged").dataset)
+    lines = (root / "label/label.lst").read_text().splitlines(keepends=True)
+    (root / "label/label.lst").write_text("".join([lines[0].rstrip()[:-1] + "5\n", *lines[1:]]))
+    rename = os.rename
+
+    def killed(source: Path, target: Path) -> None:
+        if Path(source).name == ".merged.building":
+            raise KeyboardInterrupt
+        rename(source, target)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "rename", killed)
+        with pytest.raises(KeyboardInterrupt):
+            built(root, tmp_path / "merged", overwrite=True)
+    assert not (tmp_path / "merged").exists()
+    report = built(root, tmp_path / "merged", overwrite=True)
+    assert report.groups_kept == ("features.dino",)
+    assert FEATURES.fitting(report.dataset) == ("dino",)
+
+
+def test_nobody_adds_to_a_dataset_while_it_is_replaced(root: Path, tmp_path: Path) -> None:
+    built(root, tmp_path / "merged")
+    with exclusive(tmp_path / "merged"), pytest.raises(DataError, match="is being written by another process"):
+        built(root, tmp_path / "merged", overwrite=True, expw={"holdout": 0.5})
 
 
 def test_decisions_that_were_applied_before_the_recipe_named_them_make_no_other_dataset(
