@@ -17,6 +17,7 @@ def register(app: typer.Typer) -> None:
     """Adds the commands to the application."""
     app.command(epilog="Example: `affect-data publish merged anna/faces --dry-run`")(publish)
     app.command(epilog="Example: `affect-data rebuild hf://anna/faces merged --roots databases`")(rebuild)
+    app.command(epilog="Example: `affect-data verify hf://anna/faces`")(verify)
 
 
 def publish(
@@ -138,3 +139,26 @@ def rebuild(
         lines.append(f"attached again: {', '.join(report.attached)}")
     lines += [f"does not fit any more: {group}: {because}" for group, because in report.lost.items()]
     out_console.print("\n".join(lines), markup=False)
+
+
+def verify(
+    address: Annotated[str, typer.Argument(metavar="PATH|hf://REPO", help="A dataset folder or a repository.")],
+    deep: Annotated[bool, typer.Option("--deep", help="Read all values and pictures, not only metadata.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Prove a dataset or a published repository against what it says of itself; ends with 1 where something is wrong."""
+    from affect_data.hub.verify import verify as run_verify
+
+    found = run_verify(address, deep=deep)
+    if as_json:
+        print_json(found.to_json())
+    else:
+        rows = ", ".join(f"{split} {count:,}" for split, count in found.rows.items())
+        how = "every value" if deep else "metadata"
+        lines = [str(finding) for finding in found.findings]
+        lines.append(
+            f"{found.name}: {len(lines)} defect(s); {found.kind} with {rows}, {found.files} files, {how} looked at"
+        )
+        out_console.print("\n".join(lines), markup=False)
+    if found.findings:
+        raise typer.Exit(1)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from affect_data.errors import DataError, UsageError
 
 if TYPE_CHECKING:
-    from huggingface_hub import HfApi
+    from huggingface_hub import HfApi, HfFileSystem
 
 AGAIN: Final = "Run the same command again: what has arrived is not sent a second time"
 
@@ -130,17 +130,21 @@ def remote_files(api: "HfApi", repository: str, revision: str) -> dict[str, Remo
     }
 
 
-def open_remote(api: "HfApi", repository: str, path: str, revision: str) -> Any:  # noqa: ANN401 - a file of fsspec
-    """A file of a dataset repository, opened for reading; only the parts that are read are fetched."""
+def file_system(api: "HfApi") -> "HfFileSystem":
+    """The Hub as a file system: of a file that is opened, only the parts that are read are fetched."""
     from huggingface_hub import HfFileSystem
 
-    system = HfFileSystem(endpoint=api.endpoint, token=api.token, skip_instance_cache=True)
+    return HfFileSystem(endpoint=api.endpoint, token=api.token, skip_instance_cache=True)
+
+
+def open_remote(system: "HfFileSystem", repository: str, path: str, revision: str) -> Any:  # noqa: ANN401 - a file of fsspec
+    """A file of a dataset repository, opened for reading."""
     return system.open(f"datasets/{repository}@{revision}/{path}", "rb", block_size=1 << 20)
 
 
 def read_remote(api: "HfApi", repository: str, path: str, revision: str) -> bytes:
     """The bytes of a file of a dataset repository."""
-    with hub_errors(repository), open_remote(api, repository, path, revision) as file:
+    with hub_errors(repository), open_remote(file_system(api), repository, path, revision) as file:
         data: bytes = file.read()
         return data
 

@@ -9,7 +9,17 @@ from typing import IO, Any, Final, TypeVar
 
 from affect_data.bounds import parse_json
 from affect_data.errors import DataError, UsageError
-from affect_data.hub.client import SCHEME, HubError, RemoteFile, check_name, hub, hub_errors, look, open_remote
+from affect_data.hub.client import (
+    SCHEME,
+    NoRepositoryError,
+    RemoteFile,
+    check_name,
+    file_system,
+    hub,
+    hub_errors,
+    look,
+    open_remote,
+)
 from affect_data.hub.published import PUBLISHED, Published, read_published
 from affect_data.system_errors import reading
 
@@ -111,12 +121,11 @@ class HubRepository(Repository):
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self._api = hub()
-        remote = look(self._api, name)
+        api = hub()
+        self._system = file_system(api)
+        remote = look(api, name)
         if not remote.exists:
-            raise HubError(
-                f"{name}: there is no such dataset repository, or your token may not see it. Check the name, and `hf auth whoami`"
-            )
+            raise NoRepositoryError(name)
         self.private, self.revision, self._files = remote.private, remote.head, remote.files
 
     def files(self) -> dict[str, RemoteFile]:
@@ -125,7 +134,7 @@ class HubRepository(Repository):
 
     def read_with(self, path: str, reader: Callable[[IO[bytes]], Result]) -> Result:
         """See `Repository.read_with`."""
-        with hub_errors(self.name), open_remote(self._api, self.name, path, self.revision) as file:
+        with hub_errors(self.name), open_remote(self._system, self.name, path, self.revision) as file:
             return reader(file)
 
 

@@ -171,6 +171,9 @@ class _Handler(BaseHTTPRequestHandler):
     """One connection of a client."""
 
     protocol_version = "HTTP/1.1"
+    # An answer is one packet: written in pieces, each would wait for the client's delayed acknowledgement.
+    wbufsize = -1
+    disable_nagle_algorithm = True
     hub: LoopbackHub
 
     def log_message(self, *_: object) -> None:

@@ -1,0 +1,116 @@
+"""The defects that `verify` can find: each has a code that stays, a sentence, and a remedy."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+REBUILD: Final = "build the dataset again"
+REPUBLISH: Final = "publish the dataset again"
+
+
+@dataclass(frozen=True)
+class Code:
+    """What a code stands for.
+
+    Attributes:
+        sentence: what is wrong, in general.
+        remedy: what to do.
+    """
+
+    sentence: str
+    remedy: str
+
+
+CODES: Final[Mapping[str, Code]] = {
+    "D101": Code(
+        "a column group is not the one that the manifest names, or lacks a file", f"write the group again, or {REBUILD}"
+    ),
+    "D102": Code("a column group has another number of rows than its split", f"write the group again, or {REBUILD}"),
+    "D103": Code("the columns of a group are not those of the dataset's layout", REBUILD),
+    "D104": Code("fingerprints in the manifest contradict one another", REBUILD),
+    "D105": Code("the lock is of another dataset than the manifest", REBUILD),
+    "D106": Code("a column group has no provenance, or one that cannot be read", "write the group again"),
+    "D201": Code("stored values are not those of their fingerprint", REBUILD),
+    "D202": Code("a picture is not the one of its digest", REBUILD),
+    "D203": Code("a row breaks a rule of the schema", REBUILD),
+    "R101": Code("a file is missing", REPUBLISH),
+    "R102": Code("a file has another size or digest than is stated", REPUBLISH),
+    "R103": Code("a table is not listed, and would be loaded all the same", "delete it, or publish the dataset again"),
+    "R104": Code("a table cannot be read", REPUBLISH),
+    "R105": Code("a table has another number of rows than is stated", REPUBLISH),
+    "R106": Code("a configuration does not have one row for each row of the dataset", REPUBLISH),
+    "R107": Code("the columns of a table are not those that are stated", REPUBLISH),
+    "R108": Code("a table with pictures has large row groups or no page index, which viewers need", REPUBLISH),
+    "R109": Code("the configurations in the head of the card are not those of the tables", REPUBLISH),
+    "R110": Code("the card says other than the files", REPUBLISH),
+    "R111": Code("croissant.json says other than the files", REPUBLISH),
+    "R112": Code("the lock contradicts what the repository says of itself", REPUBLISH),
+    "R113": Code(
+        "a table holds what its tier keeps in", "make the repository private, delete the table and its history"
+    ),
+    "R114": Code("anybody can read what a licence keeps in", "make the repository private"),
+    "R201": Code(
+        "a document or a table holds what must not be published",
+        "make the repository private, publish again and squash its history",
+    ),
+    "R202": Code("a picture is not the one of its digest", REPUBLISH),
+    "R203": Code("rows of a configuration name faces that the dataset does not have, or one twice", REPUBLISH),
+}
+"""Codes with 1 are found from metadata alone, those with 2 by `--deep`; D are of dataset folders, R of repositories. A code is never used again."""
+
+
+@dataclass(frozen=True, order=True)
+class Finding:
+    """A defect.
+
+    Attributes:
+        code: of `CODES`.
+        where: file, group or split.
+        found: what exactly is wrong there.
+    """
+
+    code: str
+    where: str
+    found: str
+
+    def __str__(self) -> str:
+        return (
+            f"{self.code} {self.where}: {self.found} ({CODES[self.code].sentence}). To fix: {CODES[self.code].remedy}"
+        )
+
+    def to_json(self) -> dict[str, str]:
+        """With the sentence and the remedy of its code."""
+        return {**vars(self), "sentence": CODES[self.code].sentence, "remedy": CODES[self.code].remedy}
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What a verification found.
+
+    Attributes:
+        name: of the dataset or repository.
+        kind: ``dataset`` or ``repository``.
+        deep: whether all values were read.
+        rows: by split.
+        files: how many were looked at.
+        findings: all defects; none: it is what it says.
+    """
+
+    name: str
+    kind: str
+    deep: bool
+    rows: Mapping[str, int]
+    files: int
+    findings: Sequence[Finding]
+
+    def to_json(self) -> dict[str, Any]:
+        """The same as plain lists and dictionaries."""
+        return {
+            "name": self.name,
+            "kind": self.kind,
+            "deep": self.deep,
+            "rows": dict(self.rows),
+            "files": self.files,
+            "right": not self.findings,
+            "findings": [finding.to_json() for finding in self.findings],
+        }
