@@ -30,7 +30,7 @@ from affect_data.databases.base import SPLITS
 from affect_data.dataset.hashing import dataset_fingerprint
 from affect_data.dataset.kinds.soft_labels import SOFT_LABELS
 from affect_data.dataset.layout import ORIGIN_COLUMNS, Layout, group_of, stored_columns
-from affect_data.dataset.schema import IMAGES, LABEL_COLUMNS, LABELS, SCHEMA_VERSION
+from affect_data.dataset.schema import LABEL_COLUMNS, LABELS, SCHEMA_VERSION
 from affect_data.dataset.view import LabelView
 from affect_data.errors import DataError, NotADatasetError, UnknownNameError
 from affect_data.files import was_moved_away
@@ -167,8 +167,8 @@ class DatasetFolder:
         staged = staged_group(place)
         return staged if is_sealed(staged, self.manifest.groups[split][group]) else place
 
-    def load(self, split: str, groups: Sequence[str] = (LABELS, IMAGES)) -> "Dataset":
-        """The named column groups of a split side by side, over memory maps.
+    def load(self, split: str, groups: Sequence[str] | None = None) -> "Dataset":
+        """The named column groups of a split side by side, over memory maps; without names, labels and pictures.
 
         Raises:
             UnknownNameError: the dataset has no such split or group.
@@ -177,7 +177,7 @@ class DatasetFolder:
         from datasets import concatenate_datasets, load_from_disk
 
         parts = []
-        for group in groups:
+        for group in (LABELS, *self.manifest.layout.pictures) if groups is None else groups:
             if group not in self.manifest.groups[self._known_split(split)]:
                 raise UnknownNameError(f"column group of split '{split}' in '{self.path}'", group, self.groups(split))
             place = self.group_folder(split, group)

@@ -9,12 +9,13 @@ from numpy.typing import NDArray
 
 from affect_data.errors import UsageError
 from affect_data.files import write_json, write_text
+from affect_train.clips import pooling_of
 from affect_train.evaluation.intervals import Clusters, confidence_intervals
 from affect_train.evaluation.metrics import best_thresholds, evaluate_predictions
 from affect_train.evaluation.reliability import reliability
 from affect_train.inference.inference import Logits, infer, open_model, predictions
 from affect_train.inference.inputs import split_of
-from affect_train.inputs.labels import LabelArrays, check_labels, column_array, load_folds, text_codes
+from affect_train.inputs.labels import LabelArrays, check_labels, clips_in, column_array, load_folds, text_codes
 from affect_train.inputs.preprocess import Preprocessing
 from affect_train.inputs.source import Source, folder_of, open_source
 from affect_train.inputs.split import Split
@@ -91,8 +92,10 @@ def score(
     names = dataset.features["database"].names
     counted = np.arange(len(labels)) if chosen is None else chosen
     present = np.unique(databases[counted]).tolist()
+    clips = int(clips_in(dataset)[counted].sum())
     return {
         "rows": len(counted),
+        **({"clips": pooling_of(clips, model.config.clip_frames)} if clips else {}),
         "overall": metrics(counted),
         "databases": {names[code]: metrics(counted[databases[counted] == code]) for code in present},
         "reliability": reliability(

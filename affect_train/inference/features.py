@@ -17,6 +17,7 @@ from affect_data.dataset.writing import add_group
 from affect_data.errors import DataError
 from affect_train.errors import ModelMismatchError
 from affect_train.inference.inference import infer_features, open_model
+from affect_train.inputs.labels import clips_of
 from affect_train.inputs.loading import FaceImages
 from affect_train.inputs.preprocess import Preprocessing
 from affect_train.inputs.source import open_own_folder
@@ -70,12 +71,14 @@ def store_features(
     model.to(runtime.accelerator.device)
     features: dict[str, NDArray[np.float16]] = {}
     for split in folder.splits:
-        images = FaceImages(folder.load(split), preprocessing)
+        images = FaceImages(folder.load(split), preprocessing, clip_frames=model.config.clip_frames)
         with runtime.reporter.bar(f"features {split}", len(images)) as advance:
             found = infer_features(model, images, runtime, advance=advance)
         if found is not None:
             features[split] = _finite(found, split)
-        runtime.reporter.say(f"features of {split}: {len(images):,} rows")
+        clips = clips_of(folder, split)
+        pooled = f"; {clips:,} clips have the mean of up to {model.config.clip_frames} frames" if clips else ""
+        runtime.reporter.say(f"features of {split}: {len(images):,} rows{pooled}")
     written = None
     if runtime.accelerator.is_main_process:
         provenance = FeatureProvenance(

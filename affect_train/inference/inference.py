@@ -11,6 +11,7 @@ from accelerate import Accelerator
 from numpy.typing import NDArray
 from torch import Tensor
 
+from affect_train.clips import pooled
 from affect_train.errors import NotAModelError
 from affect_train.inputs.batch import FaceBatch
 from affect_train.inputs.inputs import Inputs
@@ -89,7 +90,7 @@ def infer(
 
     def outputs(faces: FaceBatch) -> dict[str, Tensor]:
         shown = faces.to(device)
-        return logits_of(model(shown.inputs, shown.places))
+        return logits_of(model(shown.inputs, shown.places, shown.counts))
 
     with inference_of(model, runtime.accelerator):
         return compute_rows(outputs, inputs, runtime, rows=rows, advance=advance)
@@ -108,9 +109,14 @@ def infer_features(
     The arguments are those of `infer`; the inputs are pictures.
     """
     device = next(model.parameters()).device
+
+    def features(faces: FaceBatch) -> dict[str, Tensor]:
+        shown = faces.to(device)
+        return {"features": pooled(model.features(shown.inputs), shown.counts)}
+
     with inference_of(model, runtime.accelerator):
         found = compute_rows(
-            lambda faces: {"features": model.features(faces.to(device).inputs)},
+            features,
             inputs,
             runtime,
             dtype=torch.float16,

@@ -41,7 +41,7 @@ def split_of(model: "AffectModel", preprocessing: Preprocessing, source: Source,
         UnknownNameError: there is no such split.
         DataError: the rows cannot be read.
     """
-    tasks, view = model.config.task_set(), View(preprocessing)
+    tasks, view = model.config.task_set(), View(preprocessing, clip_frames=model.config.clip_frames)
     if model.config.temporal is None:
         return source.split(name, tasks, view)
     folder = folder_of(source, "a model with a recurrent stage reads the videos of a dataset folder")
@@ -64,9 +64,10 @@ def inputs_of(
         runtime: of this process.
     """
     if model.config.temporal is None:
-        return FaceImages(folder.load(split), preprocessing)
+        return FaceImages(folder.load(split), preprocessing, clip_frames=model.config.clip_frames)
     dataset = rows_of(folder, split)
-    return _windows(model, FaceImages(dataset, preprocessing), dataset, folder, split, runtime)
+    pictures = FaceImages(dataset, preprocessing, clip_frames=model.config.clip_frames)
+    return _windows(model, pictures, dataset, folder, split, runtime)
 
 
 def evaluation_windows(dataset: "Dataset", features: FeatureRows, options: TemporalOptions) -> FeatureWindows:

@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from affect_train.clips import pictures_of
+
 
 def _tensors_on(device: torch.device | str, values: "SoftTargets | AffectBatch") -> dict[str, Any]:
     found = {item.name: getattr(values, item.name) for item in fields(values)}
@@ -55,6 +57,7 @@ class AffectBatch:
         va_mask: bool [N].
         soft: teacher outputs by the name of their column group.
         places: int64 [N], the place of each frame in its window; None if rows are in no window.
+        counts: int64 [N], as in `FaceBatch`.
     """
 
     inputs: Tensor
@@ -69,6 +72,7 @@ class AffectBatch:
     va_mask: Tensor
     soft: Mapping[str, SoftTargets] = field(default_factory=dict)
     places: Tensor | None = None
+    counts: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.uids)
@@ -123,6 +127,8 @@ class FaceBatch(NamedTuple):
         pools: int64 [N], the number of the pool that each row was drawn from; None if rows were not drawn.
         places: int64 [N], the place of each frame in its window, whose frames follow one another; None if rows are in no window.
         undecoded: picks whose pictures cannot be decoded. `FaceLoader` replaces them, so that none reaches a model.
+        counts: int64 [N], how many inputs each row has, those of a clip next to each other and M in all, which stands for N in `inputs` and `places`;
+            None: one each.
     """
 
     rows: Tensor
@@ -131,19 +137,39 @@ class FaceBatch(NamedTuple):
     pools: Tensor | None = None
     places: Tensor | None = None
     undecoded: Sequence[UndecodedPick] = ()
+    counts: Tensor | None = None
 
     def to(self, device: torch.device | str) -> "FaceBatch":
-        """The same batch, with inputs and places on `device`."""
-        places = None if self.places is None else self.places.to(device, non_blocking=True)
-        return self._replace(inputs=self.inputs.to(device, non_blocking=True), places=places)
+        """The same batch, with what a model reads on `device`."""
+        places, counts = (
+            None if values is None else values.to(device, non_blocking=True) for values in (self.places, self.counts)
+        )
+        return self._replace(inputs=self.inputs.to(device, non_blocking=True), places=places, counts=counts)
 
     def select(self, chosen: Tensor) -> "FaceBatch":
         """The faces at some positions, int64 [M]."""
-        pools, places = (
-            None if values is None else values[chosen.to(values.device)] for values in (self.pools, self.places)
+        own = chosen if self.counts is None else pictures_of(self.counts, chosen.to(self.counts.device))
+        pools, places, inputs, counts = (
+            None if values is None else values[which.to(values.device)]
+            for values, which in ((self.pools, chosen), (self.places, own), (self.inputs, own), (self.counts, chosen))
         )
+        assert inputs is not None
         uids = [self.uids[position] for position in chosen.tolist()]
-        return FaceBatch(self.rows[chosen], uids, self.inputs[chosen.to(self.inputs.device)], pools, places)
+        return FaceBatch(self.rows[chosen], uids, inputs, pools, places, counts=counts)
+
+    def with_row(self, position: int, other: "FaceBatch") -> "FaceBatch":
+        """The same batch with the one row of another in the place of one of its own."""
+        before, after = (self.select(torch.arange(*ends)) for ends in ((position,), (position + 1, len(self.uids))))
+        parts = (before, other, after)
+        counts = [
+            torch.ones(len(part.uids), dtype=torch.int64) if part.counts is None else part.counts for part in parts
+        ]
+        return self._replace(
+            rows=torch.cat([part.rows for part in parts]),
+            uids=[*before.uids, *other.uids, *after.uids],
+            inputs=torch.cat([part.inputs for part in parts]),
+            counts=torch.cat(counts),
+        )
 
 
 def drawn_from(picks: Sequence[Pick]) -> Tensor:

@@ -168,6 +168,10 @@ class FaceLoader:
         uids = list(faces.uids)
         for undecoded in faces.undecoded:
             other, position = self._other(undecoded), undecoded.position
+            if faces.counts is not None or other.counts is not None:
+                faces = faces.with_row(position, other)
+                uids = list(faces.uids)
+                continue
             faces.rows[position], faces.inputs[position], uids[position] = other.rows[0], other.inputs[0], other.uids[0]
         return faces._replace(uids=uids, undecoded=())
 

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from affect_data.dataset.kinds.folds import FOLDS
 from affect_data.dataset.kinds.soft_labels import SOFT_LABELS, SoftLabelProvenance
-from affect_data.dataset.schema import MISSING_CLASS
-from affect_data.vocabulary import ACTION_UNITS, unit_name
+from affect_data.dataset.schema import LABELS, MISSING_CLASS
+from affect_data.vocabulary import ACTION_UNITS, CLIP_SCOPE, LABEL_SCOPES, unit_name
 from affect_train.errors import ModelMismatchError
 from affect_train.inputs.batch import AffectBatch, FaceBatch, SoftTargets
 from affect_train.tasks import TaskSet
@@ -93,6 +93,21 @@ def text_codes(dataset: "Dataset", name: str) -> NDArray[np.int64]:
     found = np.full(len(column), -1, dtype=np.int64)
     found[known] = np.argsort(np.argsort(first))[place]
     return found
+
+
+def clips_in(dataset: "Dataset") -> NDArray[np.bool_]:
+    """Which rows are whole clips, bool [rows]."""
+    if "label_scope" not in dataset.column_names:
+        return np.zeros(len(dataset), dtype=np.bool_)
+    found: NDArray[np.bool_] = column_array(dataset, "label_scope") == LABEL_SCOPES.index(CLIP_SCOPE)
+    return found
+
+
+def clips_of(folder: "DatasetFolder", split: str) -> int:
+    """How many rows of a split are whole clips."""
+    if not folder.manifest.layout.clips:
+        return 0
+    return int(clips_in(folder.load(split, [LABELS])).sum())
 
 
 @dataclass(frozen=True)
@@ -252,6 +267,7 @@ class LabelArrays:
         return AffectBatch(
             inputs=faces.inputs,
             places=faces.places,
+            counts=faces.counts,
             uids=faces.uids,
             rows=faces.rows,
             au=torch.from_numpy(np.where(au_mask, self.au[rows], 0).astype(np.float32)),
@@ -325,8 +341,7 @@ def rows_of(folder: "DatasetFolder", split: str, groups: Sequence[str] = ()) -> 
     """
     from datasets import Dataset, concatenate_datasets
 
-    from affect_data.dataset.schema import IMAGES
-
-    stored = folder.load(split, [*folder.manifest.layout.groups, IMAGES, *groups])
+    layout = folder.manifest.layout
+    stored = folder.load(split, [*layout.groups, *layout.pictures, *groups])
     codes = pa.table({name: folder.codes(split, name).astype(np.int32) for name in ("subject", "track")})
     return concatenate_datasets([stored, Dataset(codes)], axis=1)

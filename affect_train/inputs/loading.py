@@ -15,6 +15,7 @@ import torch
 
 from affect_data.errors import DataError, UsageError
 from affect_data.pictures import PictureError
+from affect_train.clips import CLIP_FRAMES, frame_draws, shown_frames
 from affect_train.inputs.augment import Augmentation, augmentation_key
 from affect_train.inputs.batch import FaceBatch, Pick, UndecodedPick, drawn_from
 from affect_train.inputs.inputs import IndexedInputs
@@ -41,9 +42,10 @@ class FaceImages(IndexedInputs):
         threads: how many decode, in each loader process.
         faces: the rows, if `dataset` does not come from a dataset folder.
         skipped: notes the rows that cannot be decoded, which are then left out; None: such a row is an error.
+        clip_frames: how many frames of a clip are shown: with an augmentation, one at random of each of as many equal parts, else the middle ones.
 
     Raises:
-        UsageError: the decoded faces do not fit into the cache.
+        UsageError: the decoded faces do not fit into the cache, or there are clips, which are not kept there.
     """
 
     def __init__(
@@ -57,12 +59,19 @@ class FaceImages(IndexedInputs):
         threads: int = 1,
         faces: "StoredFaces | None" = None,
         skipped: SkippedRows | None = None,
+        clip_frames: int = CLIP_FRAMES,
     ) -> None:
         self.skipped = skipped
+        self.clip_frames = clip_frames
+        self._draws_frames = augmentation is not None
         self.preprocessing = preprocessing
         self.augmentation = augmentation or Augmentation()
         self.seed = seed
         self._stored = StoredFaces(dataset) if faces is None else faces
+        if cache and self._stored.has_clips:
+            raise UsageError(
+                "batches.cache: the dataset has clips, whose frames are not kept in memory; set it to false"
+            )
         self._cache = FaceCache(len(dataset), preprocessing.image_size) if cache else None
         self._decoders = Decoders(threads)
 
@@ -73,39 +82,54 @@ class FaceImages(IndexedInputs):
         """The picked faces; an error is returned, because one that a loader process raises reaches the user as a traceback."""
         rows = [pick.row for pick in picks]
         size = self.preprocessing.image_size
-        pixels = np.empty((len(rows), size, size, 3), dtype=np.uint8)
         undecoded: dict[int, str] = {}
 
-        def decode(position: int) -> None:
+        def decode(number: int) -> None:
+            position, data = pictures[number]
             try:
-                self._decode(faces[position], pixels[position])
+                self._decode(faces[position], data, pixels[number])
             except PictureError as error:
                 if self.skipped is None:
                     face = faces[position]
                     raise DataError(f"row {face.row} ({face.uid}): {error}. {self._stored.remedy}") from error
-                undecoded[position], pixels[position] = str(error), 0
+                undecoded[position], pixels[number] = str(error), 0
 
         try:
             faces = self._stored.rows(rows)
-            self._decoders.run(decode, len(rows))
+            keys = [
+                augmentation_key(self.seed, pick.epoch, pick.occurrence, face.uid)
+                for pick, face in zip(picks, faces, strict=True)
+            ]
+            shown = [self._shown(face, key) for face, key in zip(faces, keys, strict=True)]
+            pictures = [(position, data) for position, own in enumerate(shown) for data in own]
+            pixels = np.empty((len(pictures), size, size, 3), dtype=np.uint8)
+            self._decoders.run(decode, len(pictures))
         except DataError as error:
             return error
-        keys = [
-            augmentation_key(self.seed, pick.epoch, pick.occurrence, face.uid)
-            for pick, face in zip(picks, faces, strict=True)
-        ]
-        images = self.augmentation(torch.from_numpy(pixels).permute(0, 3, 1, 2), keys)
+        # All frames of a clip are augmented alike.
+        images = self.augmentation(
+            torch.from_numpy(pixels).permute(0, 3, 1, 2), [keys[position] for position, _ in pictures]
+        )
         broken = [
             UndecodedPick(position, picks[position], faces[position].uid, undecoded[position])
             for position in sorted(undecoded)
         ]
-        return FaceBatch(torch.tensor(rows), [face.uid for face in faces], images, drawn_from(picks), undecoded=broken)
+        counts = torch.tensor([len(own) for own in shown]) if len(pictures) > len(rows) else None
+        uids = [face.uid for face in faces]
+        return FaceBatch(torch.tensor(rows), uids, images, drawn_from(picks), undecoded=broken, counts=counts)
 
-    def _decode(self, face: "StoredFace", out: Pixels) -> None:
+    def _shown(self, face: "StoredFace", key: str) -> "Sequence[memoryview]":
+        """The picture of a face, or the frames of a clip that are shown."""
+        if not face.frames:
+            return (face.data,)
+        draws = frame_draws(key, self.clip_frames) if self._draws_frames else None
+        return [face.frames[number] for number in shown_frames(len(face.frames), self.clip_frames, draws)]
+
+    def _decode(self, face: "StoredFace", data: memoryview, out: Pixels) -> None:
         if self._cache is not None and self._cache.holds(face.row):
             out[...] = self._cache.pixels[face.row]
             return
-        self.preprocessing(face.data, face.box, out)
+        self.preprocessing(data, face.box, out)
         if self._cache is not None:
             self._cache.store(face.row, out)
 
@@ -121,6 +145,7 @@ class View:
         cache: keep the decoded faces in memory.
         threads: how many decode, in each loader process.
         skipped: notes the rows that cannot be decoded and are left out; None: such a row is an error.
+        clip_frames: how many frames of a clip are shown.
     """
 
     preprocessing: Preprocessing
@@ -129,6 +154,7 @@ class View:
     cache: bool = False
     threads: int = 1
     skipped: SkippedRows | None = None
+    clip_frames: int = CLIP_FRAMES
 
     def images(self, dataset: "Dataset", faces: StoredFaces | None = None) -> FaceImages:
         """The pictures of a split; `faces` are its rows if `dataset` does not come from a dataset folder."""
@@ -141,6 +167,7 @@ class View:
             threads=self.threads,
             faces=faces,
             skipped=self.skipped,
+            clip_frames=self.clip_frames,
         )
 
 

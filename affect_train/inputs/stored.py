@@ -22,12 +22,14 @@ class StoredFace(NamedTuple):
         uid: unique name.
         box: x0, y0, x1, y1 in pixels of the image; NaN if there is none.
         data: the image file.
+        frames: the image files of a clip's frames, in order; none if the row is no clip.
     """
 
     row: int
     uid: str
     box: Sequence[float]
     data: memoryview
+    frames: "ByteStrings | tuple[()]" = ()
 
 
 class StoredFaces:
@@ -43,12 +45,13 @@ class StoredFaces:
     )
 
     def __init__(self, dataset: "Dataset") -> None:
-        names = [name for name in ("uid", "face_box", "image") if name in dataset.column_names]
+        names = [name for name in ("uid", "face_box", "image", "frames") if name in dataset.column_names]
+        self.has_clips = "frames" in names
         self._dataset = dataset.select_columns(names).with_format("arrow")
         self._columns: tuple[ChunkedColumn, ...] = ()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"_dataset": self._dataset, "_columns": ()}
+        return {**vars(self), "_columns": ()}
 
     def __len__(self) -> int:
         return len(self._dataset)
@@ -62,16 +65,40 @@ class StoredFaces:
                 ChunkedColumn([ByteStrings(chunk) for chunk in filter(len, table["uid"].chunks)]),
                 ChunkedColumn([Boxes(chunk, len(table)) for chunk in boxes if chunk is None or len(chunk)]),
                 ChunkedColumn([self.pictures(chunk) for chunk in filter(len, table["image"].chunks)]),
+                *(
+                    [ChunkedColumn([Clips(chunk) for chunk in filter(len, table["frames"].chunks)])]
+                    if self.has_clips
+                    else []
+                ),
             )
         columns = (column.items(numbers) for column in self._columns)
         return [
-            StoredFace(number, str(uid, "utf-8"), box, data)
-            for number, uid, box, data in zip(numbers, *columns, strict=True)
+            StoredFace(number, str(uid, "utf-8"), *others)
+            for number, uid, *others in zip(numbers, *columns, strict=True)
         ]
 
     def pictures(self, chunk: pa.Array) -> Any:  # noqa: ANN401 - views of bytes by row
         """The image files of a part of the column ``image``, by row."""
         return ByteStrings(chunk.field("bytes"))
+
+
+class Clips:
+    """The frames of clips by row; a row that is no clip has none.
+
+    Args:
+        array: an Arrow array of lists of structs with ``bytes``.
+    """
+
+    def __init__(self, array: pa.ListArray) -> None:
+        self._offsets = array.offsets.to_numpy()
+        self._bytes = array.values.field("bytes")
+
+    def __len__(self) -> int:
+        return len(self._offsets) - 1
+
+    def __getitem__(self, item: int) -> "ByteStrings | tuple[()]":
+        start, stop = self._offsets[item], self._offsets[item + 1]
+        return ByteStrings(self._bytes.slice(start, stop - start)) if stop > start else ()
 
 
 class Boxes:

@@ -63,6 +63,11 @@ class FoldTeachers(Teacher):
         """How every teacher sees the pictures; one recipe made them all."""
         return self.teachers[0].view
 
+    @property
+    def clip_frames(self) -> int:
+        """How many frames of a clip every teacher sees; one recipe made them all."""
+        return self.teachers[0].clip_frames
+
     def inputs(self, folder: DatasetFolder, split: str, runtime: Runtime) -> IndexedInputs:
         """The inputs of every teacher: a track, and so a window, lies within one fold."""
         return self.teachers[0].inputs(folder, split, runtime)

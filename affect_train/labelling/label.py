@@ -13,9 +13,11 @@ import torch
 from affect_data.dataset.folder import DatasetFolder
 from affect_data.dataset.kinds.soft_labels import SOFT_LABELS, SoftLabelProvenance
 from affect_data.dataset.soft_labels import ROWS_PER_BATCH, RowRange, SoftLabelWriter
+from affect_train.clips import describe_pooling
 from affect_train.inference import inference
 from affect_train.inference.inference import Logits
 from affect_train.inputs.batch import Pick
+from affect_train.inputs.labels import clips_of
 from affect_train.inputs.source import open_own_folder
 from affect_train.labelling.teachers import Teacher, open_teacher
 from affect_train.labelling.teachers.own import weights_digest
@@ -68,7 +70,9 @@ def label_with(teacher: Teacher, folder: DatasetFolder, name: str, runtime: Runt
             if accelerator.is_main_process:
                 writer.commit()
         for split, count in rows.items():
-            reporter.say(f"labelled {split}: {count:,} rows")
+            clips = clips_of(folder, split)
+            pooled = f"; {describe_pooling(clips, teacher.clip_frames)}" if clips else ""
+            reporter.say(f"labelled {split}: {count:,} rows{pooled}")
     accelerator.wait_for_everyone()
     if not accelerator.is_main_process:
         return None
@@ -162,6 +166,12 @@ def rows_per_range(rows: int, batch: int) -> int:
     return min(largest, max(1, -(-rows // (RANGES * batch))) * batch)
 
 
+def view_of(teacher: Teacher, folder: DatasetFolder) -> str:
+    """How the teacher sees the pictures of a dataset, in words, and what it does with its clips."""
+    pooled = f", clips by the mean logits of up to {teacher.clip_frames} frames"
+    return teacher.view + (pooled if folder.manifest.layout.clips else "")
+
+
 def provenance_of(teacher: Teacher, name: str, folder: DatasetFolder) -> SoftLabelProvenance:
     """The provenance of a teacher's soft labels: where they come from, and what their columns mean."""
     return SoftLabelProvenance(
@@ -169,7 +179,7 @@ def provenance_of(teacher: Teacher, name: str, folder: DatasetFolder) -> SoftLab
         teacher_id=teacher.name,
         teacher_revision=teacher.revision,
         made_from=SOFT_LABELS.made_from(folder),
-        view=teacher.view,
+        view=view_of(teacher, folder),
         out_of_fold=teacher.out_of_fold,
         action_units=teacher.tasks.action_units,
         expressions=teacher.tasks.expressions,

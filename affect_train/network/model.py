@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, PretrainedConfig, PreTrainedModel
 from transformers.utils import ModelOutput
 
+from affect_train.clips import CLIP_FRAMES, pooled
 from affect_train.errors import BackboneError, NotAModelError
 from affect_train.losses import expectation
 from affect_train.network.backbones import (
@@ -52,6 +53,7 @@ class AffectConfig(PretrainedConfig):
         preprocessing: how the input was cropped and scaled.
         preprocessing_hash: identifies `preprocessing`.
         thresholds: for every action unit, the probability from which on it counts as present.
+        clip_frames: how many frames of a clip are shown; its outputs are the mean over them.
         temporal: values of the recipe's section ``model.temporal``, the recurrent stage before the heads; None for none.
     """
 
@@ -79,6 +81,7 @@ class AffectConfig(PretrainedConfig):
         preprocessing_hash: str = "",
         thresholds: Sequence[float] | None = None,
         temporal: Mapping[str, Any] | None = None,
+        clip_frames: int = CLIP_FRAMES,
         **kwargs: Any,  # noqa: ANN401
     ) -> None:
         if isinstance(backbone_config, Mapping):
@@ -108,6 +111,7 @@ class AffectConfig(PretrainedConfig):
         self.preprocessing_hash = preprocessing_hash
         self.thresholds = list(thresholds) if thresholds is not None else [DEFAULT_THRESHOLD] * len(self.action_units)
         self.temporal = dict(temporal) if temporal is not None else None
+        self.clip_frames = clip_frames
         if self.expressions:
             kwargs["id2label"] = dict(enumerate(self.expressions))
             kwargs["label2id"] = {name: position for position, name in enumerate(self.expressions)}
@@ -135,6 +139,12 @@ class AffectOutput(ModelOutput):
     valence_logits: Tensor | None = None
     arousal_logits: Tensor | None = None
     features: Tensor | None = None
+
+
+def _pooled(output: AffectOutput, counts: Tensor | None) -> AffectOutput:
+    return (
+        output if counts is None else AffectOutput(**{name: pooled(values, counts) for name, values in output.items()})
+    )
 
 
 class AffectModel(PreTrainedModel):
@@ -204,19 +214,20 @@ class AffectModel(PreTrainedModel):
             self.backbone.eval()
         return self
 
-    def forward(self, inputs: Tensor, places: Tensor | None = None) -> AffectOutput:
-        """The logits of every head.
+    def forward(self, inputs: Tensor, places: Tensor | None = None, counts: Tensor | None = None) -> AffectOutput:
+        """The logits of every head; of a clip, the mean of those of its frames.
 
         Args:
             inputs: RGB pictures, uint8 [N, 3, S, S], S being the configuration's ``image_size``; or, if the backbone is frozen, its features,
                 float [N, D].
             places: only with features, as for `classify`.
+            counts: int64 [rows], how many of the inputs belong to each row, those of one row next to each other; None: one each.
 
         Raises:
             ValueError: the inputs are neither.
         """
         if inputs.ndim == 2 and self.config.freeze_backbone:
-            return self.classify(inputs, places)
+            return _pooled(self.classify(inputs, places), counts)
         size = self.config.image_size
         if inputs.dtype != torch.uint8 or inputs.shape[1:] != (3, size, size):
             raise ValueError(
@@ -224,7 +235,7 @@ class AffectModel(PreTrainedModel):
             )
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.config.freeze_backbone):
             features = self.features(inputs)
-        return self.classify(features)
+        return _pooled(self.classify(features), counts)
 
     def classify(self, features: Tensor, places: Tensor | None = None) -> AffectOutput:
         """The logits of every head from pooled features.
@@ -313,6 +324,7 @@ class AffectModel(PreTrainedModel):
             preprocessing=preprocessing,
             preprocessing_hash=preprocessing_hash,
             temporal=options.temporal.model_dump(mode="json") if options.temporal is not None else None,
+            clip_frames=options.clip_frames,
         )
         model = cls(config, loaded.model)
         for name in options.head.zero:

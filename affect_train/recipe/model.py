@@ -8,6 +8,7 @@ from pydantic import Field, field_serializer, field_validator
 from pydantic_core.core_schema import ValidationInfo
 
 from affect_data.vocabulary import slot_of
+from affect_train.clips import CLIP_FRAMES
 from affect_train.recipe.section import Count, Name, Section, Share
 from affect_train.tasks import TaskSet, expression_set
 
@@ -135,6 +136,10 @@ class ModelOptions(Section):
     )
     features: Name | None = Field(
         None, description="train the heads on stored features of this name: no image is decoded or augmented"
+    )
+    clip_frames: Count = Field(
+        CLIP_FRAMES,
+        description="how many frames of a clip are shown, evenly spread; its outputs are the mean over them",
     )
     temporal: TemporalOptions | None = Field(
         None, description="a recurrent stage over windows of frames; takes stored `features`"

@@ -8,6 +8,8 @@ import numpy as np
 from accelerate import Accelerator
 from numpy.typing import NDArray
 
+from affect_data.errors import UsageError
+from affect_train.clips import describe_pooling
 from affect_train.inference.inputs import evaluation_windows
 from affect_train.inputs.augment import Augmentation
 from affect_train.inputs.batch import AffectBatch
@@ -15,6 +17,7 @@ from affect_train.inputs.features import StoredFeatures
 from affect_train.inputs.foreign.source import StreamedForeign
 from affect_train.inputs.foreign.stream_batches import StreamLoader
 from affect_train.inputs.inputs import IndexedInputs
+from affect_train.inputs.labels import clips_in
 from affect_train.inputs.loading import View
 from affect_train.inputs.pools import pools_of, taught_by_pool
 from affect_train.inputs.sampler import Pool, batch_order
@@ -198,7 +201,23 @@ def _drawn(recipe: Recipe, source: Source, train: LoadedSplit) -> _Drawn:
             (describe_windows(windows),),
         )
     rows = np.arange(len(train.labels)) if kept is None else np.flatnonzero(kept)
-    return _Drawn(train.inputs if features is None else features, pools, kept, rows)
+    clips = int(clips_in(train.dataset)[rows].sum())
+    if clips and recipe.model.clip_frames > 1 and features is None:
+        _refuse_clips(recipe)
+    notes = (describe_pooling(clips, recipe.model.clip_frames),) if clips else ()
+    return _Drawn(train.inputs if features is None else features, pools, kept, rows, notes)
+
+
+def _refuse_clips(recipe: Recipe) -> None:
+    """Refuses clips where the method takes each row for one picture.
+
+    Raises:
+        UsageError: it does.
+    """
+    because = recipe.method.refuses.get("clips")
+    if because is not None:
+        remedy = "set `model.clip_frames: 1`, which shows one frame of each clip"
+        raise UsageError(f"method.name: {recipe.method.name!r} {because}, and '{recipe.dataset}' holds clips; {remedy}")
 
 
 def _validation(recipe: Recipe, source: Source, split: LoadedSplit) -> LoadedSplit:
@@ -220,7 +239,14 @@ def _features(recipe: Recipe, source: Source, split: str) -> StoredFeatures | No
 def plain_view(recipe: Recipe) -> View:
     """How the pictures of a run are shown for evaluation."""
     cached = recipe.batches.cache and recipe.model.features is None
-    return View(preprocessing_of(recipe), None, recipe.seed, cached, recipe.batches.threads)
+    return View(
+        preprocessing_of(recipe),
+        None,
+        recipe.seed,
+        cached,
+        recipe.batches.threads,
+        clip_frames=recipe.model.clip_frames,
+    )
 
 
 def training_view(recipe: Recipe) -> View:

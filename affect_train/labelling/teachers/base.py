@@ -10,6 +10,7 @@ from torch import Tensor
 
 from affect_data.dataset.folder import DatasetFolder
 from affect_data.errors import DataError
+from affect_train.clips import CLIP_FRAMES, pooled
 from affect_train.inputs.batch import FaceBatch
 from affect_train.inputs.inputs import IndexedInputs
 from affect_train.inputs.loading import FaceImages
@@ -68,9 +69,14 @@ class Teacher(ABC):
         """Whether the logits of a frame depend on the frames around it."""
         return False
 
+    @property
+    def clip_frames(self) -> int:
+        """How many frames of a clip it sees."""
+        return CLIP_FRAMES
+
     def inputs(self, folder: DatasetFolder, split: str, runtime: Runtime) -> IndexedInputs:  # noqa: ARG002 - for those who take more than pictures
         """The teacher's inputs for a split; all processes call it."""
-        return FaceImages(folder.load(split), self.preprocessing)
+        return FaceImages(folder.load(split), self.preprocessing, clip_frames=self.clip_frames)
 
     @abstractmethod
     def logits(self, pixels: Tensor) -> TeacherLogits:
@@ -82,8 +88,9 @@ class Teacher(ABC):
 
     def label(self, split: str, faces: FaceBatch) -> TeacherLogits:  # noqa: ARG002 - for teachers that differ by row
         """The logits of rows of a dataset."""
+        shown = faces.to(self.device)
         with torch.inference_mode():
-            return self.logits(faces.to(self.device).inputs)
+            return {head: pooled(values, shown.counts) for head, values in self.logits(shown.inputs).items()}
 
 
 def files_digest(files: Iterable[Path]) -> str:

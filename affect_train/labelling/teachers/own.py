@@ -52,6 +52,11 @@ class AffectTeacher(Teacher):
         options = TemporalOptions(**self.model.config.temporal)
         return f"{super().view}, windows of {options.window} frames every {options.strides[1]}"
 
+    @property
+    def clip_frames(self) -> int:
+        """How many frames of a clip the model was trained on."""
+        return int(self.model.config.clip_frames)
+
     def inputs(self, folder: DatasetFolder, split: str, runtime: Runtime) -> IndexedInputs:
         """Pictures, or windows of features if the model has a recurrent stage."""
         return inputs_of(self.model, self.preprocessing, folder, split, runtime)
@@ -64,7 +69,7 @@ class AffectTeacher(Teacher):
         """The logits of rows of a dataset; the frames of a window are read together."""
         shown = faces.to(self.device)
         with torch.inference_mode():
-            return logits_of(self.model(shown.inputs, shown.places))
+            return logits_of(self.model(shown.inputs, shown.places, shown.counts))
 
 
 def weights_digest(source: Path) -> str:

@@ -57,6 +57,7 @@ class MetaAuxiliaryOptions(MethodOptions):
 
     refuses: ClassVar[Mapping[Refusable, str]] = {
         "streaming": "looks at the labels of all rows before the first step",
+        "clips": "judges its steps by rows of one picture",
         "windows": "judges its steps by rows, but a recurrent stage draws windows",
         "accumulation": _MOVES_WEIGHTS,
         "fp16": _MOVES_WEIGHTS,

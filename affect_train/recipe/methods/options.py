@@ -13,7 +13,7 @@ from affect_train.recipe.methods.registry import load, register, registered
 from affect_train.recipe.section import HeldOutOptions, Mistake, Section, Sections, Weight, trained_tasks
 
 Refusable = Literal[
-    "streaming", "windows", "accumulation", "fp16", "compile", "gradient_checkpointing", "divided_weights"
+    "streaming", "clips", "windows", "accumulation", "fp16", "compile", "gradient_checkpointing", "divided_weights"
 ]
 """What a recipe or a launch may ask for, and a method may be unable to do."""
 

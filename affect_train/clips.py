@@ -1,0 +1,69 @@
+"""Clips: which frames of one a model is shown, and the one output that it has for all of them."""
+
+import hashlib
+from typing import Any, Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+CLIP_FRAMES: Final = 8
+"""How many frames of a clip are shown, where nothing else is said."""
+
+
+def shown_frames(count: int, most: int, draws: NDArray[np.float64] | None = None) -> list[int]:
+    """Which frames of a clip are shown, ascending: one of each of as many equal parts, or all frames if there are no more than `most`.
+
+    Args:
+        count: frames of the clip.
+        most: frames that are shown.
+        draws: float64 [most] in [0, 1), which frame of each part; None: the middle one.
+    """
+    parts = min(count, most)
+    if parts == count:
+        return list(range(count))
+    if draws is None:
+        return [(2 * part + 1) * count // (2 * parts) for part in range(parts)]
+    starts = [part * count // parts for part in range(parts + 1)]
+    return [starts[part] + int(draws[part] * (starts[part + 1] - starts[part])) for part in range(parts)]
+
+
+def frame_draws(key: str, most: int) -> NDArray[np.float64]:
+    """Uniform numbers in [0, 1), float64 [most], which follow from the key alone."""
+    digest = hashlib.blake2b(f"{key} frames".encode(), digest_size=8).digest()
+    return np.random.Generator(np.random.PCG64(int.from_bytes(digest, "little"))).random(most)
+
+
+def pooled(values: Tensor, counts: Tensor | None) -> Tensor:
+    """The mean over the pictures of each row, [N, ...]; `values` themselves if every row has one picture.
+
+    Args:
+        values: float [M, ...], the pictures of a row next to each other.
+        counts: int64 [N], how many pictures each row has, 1 or more, M in all; None: one each.
+    """
+    return values if counts is None else torch.segment_reduce(values, "mean", lengths=counts, unsafe=False)
+
+
+def pictures_of(counts: Tensor, rows: Tensor) -> Tensor:
+    """Where the pictures of some rows lie among those of all, int64.
+
+    Args:
+        counts: int64 [N], how many pictures each row has.
+        rows: int64 [R], the places of rows among the N.
+    """
+    ends = counts.cumsum(0)
+    own = counts[rows]
+    begins = (ends[rows] - own).repeat_interleave(own)
+    within = torch.arange(int(own.sum()), device=counts.device) - (own.cumsum(0) - own).repeat_interleave(own)
+    return begins + within
+
+
+def pooling_of(clips: int, most: int) -> dict[str, Any]:
+    """What reports say of the clips of a split: how many there are, and how they became one output each."""
+    return {"rows": clips, "frames": most, "pooling": "mean of the frames' logits"}
+
+
+def describe_pooling(clips: int, most: int) -> str:
+    """The same in words."""
+    return f"{clips:,} rows are clips: each has the mean logits of up to {most} frames"
