@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+POOLING: Final = "mean of the frames' logits"
 CLIP_FRAMES: Final = 8
 """How many frames of a clip are shown, where nothing else is said."""
 
@@ -59,9 +60,15 @@ def pictures_of(counts: Tensor, rows: Tensor) -> Tensor:
     return begins + within
 
 
-def pooling_of(clips: int, most: int) -> dict[str, Any]:
-    """What reports say of the clips of a split: how many there are, and how they became one output each."""
-    return {"rows": clips, "frames": most, "pooling": "mean of the frames' logits"}
+def pooling_of(clips: int, most: int | None) -> dict[str, Any]:
+    """What reports say of the clips of a split: how many there are, and how they became one output each.
+
+    Args:
+        clips: how many rows are clips; an empty report without any.
+        most: how many frames are shown; None: each of several models has its own number.
+    """
+    shown = {} if most is None else {"frames": most}
+    return {"clips": {"rows": clips, **shown, "pooling": POOLING}} if clips else {}
 
 
 def describe_pooling(clips: int, most: int) -> str:

@@ -15,7 +15,9 @@ def describe_evaluation(split: str, evaluation: Mapping[str, Any]) -> str:
     found = {column: dict(_main_metrics(metrics)) for column, metrics in columns.items()}
     names = list(dict.fromkeys(name for cells in found.values() for name in cells))
     rows = [[name, *(found[column].get(name, "-") for column in columns)] for name in names]
-    lines = [f"{split}: {evaluation['rows']:,} rows", *aligned([["metric", *columns], *rows])]
+    clips = evaluation.get("clips")
+    pooled = f", {clips['rows']:,} of them clips, each judged by the {clips['pooling']}" if clips else ""
+    lines = [f"{split}: {evaluation['rows']:,} rows{pooled}", *aligned([["metric", *columns], *rows])]
     overall = evaluation["overall"]
     if "intervals" in overall:
         lines += ["", _describe_intervals(overall["intervals"])]

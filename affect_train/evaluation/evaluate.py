@@ -95,7 +95,7 @@ def score(
     clips = int(clips_in(dataset)[counted].sum())
     return {
         "rows": len(counted),
-        **({"clips": pooling_of(clips, model.config.clip_frames)} if clips else {}),
+        **pooling_of(clips, model.config.clip_frames),
         "overall": metrics(counted),
         "databases": {names[code]: metrics(counted[databases[counted] == code]) for code in present},
         "reliability": reliability(

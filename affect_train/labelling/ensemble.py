@@ -16,11 +16,12 @@ from affect_data.dataset.folder import DatasetFolder
 from affect_data.dataset.kinds.soft_labels import SOFT_LABELS, SoftLabelProvenance
 from affect_data.dataset.soft_labels import RowRange, SoftLabelWriter
 from affect_data.errors import UsageError
+from affect_train.clips import pooling_of
 from affect_train.evaluation.metrics import best_thresholds, evaluate_predictions
 from affect_train.evaluation.reliability import reliability
 from affect_train.inference import inference
 from affect_train.inference.inference import Logits
-from affect_train.inputs.labels import LabelArrays, check_labels, column_array, load_labels
+from affect_train.inputs.labels import LabelArrays, check_labels, clips_in, column_array, load_labels
 from affect_train.inputs.source import open_own_folder
 from affect_train.labelling.averaging import Weights, equal_weights, fit_weights, merge, merged_tasks, predictions_of
 from affect_train.labelling.label import provenance_of, rows_per_range, split_logits
@@ -231,6 +232,7 @@ def _evaluation(
     databases, names = column_array(dataset, "database"), dataset.features["database"].names
     return {
         "rows": len(labels),
+        **pooling_of(int(clips_in(dataset).sum()), None),
         "overall": metrics(slice(None)),
         "databases": {
             names[code]: metrics(np.flatnonzero(databases == code)) for code in np.unique(databases).tolist()
