@@ -202,22 +202,26 @@ def _drawn(recipe: Recipe, source: Source, train: LoadedSplit) -> _Drawn:
         )
     rows = np.arange(len(train.labels)) if kept is None else np.flatnonzero(kept)
     clips = int(clips_in(train.dataset)[rows].sum())
-    if clips and recipe.model.clip_frames > 1 and features is None:
-        _refuse_clips(recipe)
+    check_clips(recipe, clips)
     notes = (describe_pooling(clips, recipe.model.clip_frames),) if clips else ()
     return _Drawn(train.inputs if features is None else features, pools, kept, rows, notes)
 
 
-def _refuse_clips(recipe: Recipe) -> None:
+def check_clips(recipe: Recipe, clips: int) -> None:
     """Refuses clips where the method takes each row for one picture.
 
+    Args:
+        recipe: of the run.
+        clips: how many of the rows that are trained on are clips.
+
     Raises:
-        UsageError: it does.
+        UsageError: it does, and several frames of each clip are shown.
     """
     because = recipe.method.refuses.get("clips")
-    if because is not None:
-        remedy = "set `model.clip_frames: 1`, which shows one frame of each clip"
-        raise UsageError(f"method.name: {recipe.method.name!r} {because}, and '{recipe.dataset}' holds clips; {remedy}")
+    if because is None or not clips or recipe.model.clip_frames == 1 or recipe.model.features is not None:
+        return
+    remedy = "set `model.clip_frames: 1`, which shows one frame of each clip"
+    raise UsageError(f"method.name: {recipe.method.name!r} {because}, and '{recipe.dataset}' holds clips; {remedy}")
 
 
 def _validation(recipe: Recipe, source: Source, split: LoadedSplit) -> LoadedSplit:
