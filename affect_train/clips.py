@@ -8,9 +8,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from affect_data.frames import parts_of
+
 POOLING: Final = "mean of the frames' logits"
-CLIP_FRAMES: Final = 8
-"""How many frames of a clip are shown, where nothing else is said."""
+"""How a clip's frames become one output, in words."""
 
 
 def shown_frames(count: int, most: int, draws: NDArray[np.float64] | None = None) -> list[int]:
@@ -21,13 +22,10 @@ def shown_frames(count: int, most: int, draws: NDArray[np.float64] | None = None
         most: frames that are shown.
         draws: float64 [most] in [0, 1), which frame of each part; None: the middle one.
     """
-    parts = min(count, most)
-    if parts == count:
-        return list(range(count))
+    parts = parts_of(count, most)
     if draws is None:
-        return [(2 * part + 1) * count // (2 * parts) for part in range(parts)]
-    starts = [part * count // parts for part in range(parts + 1)]
-    return [starts[part] + int(draws[part] * (starts[part + 1] - starts[part])) for part in range(parts)]
+        return [(start + stop) // 2 for start, stop in parts]
+    return [start + int(draw * (stop - start)) for draw, (start, stop) in zip(draws, parts, strict=False)]
 
 
 def frame_draws(key: str, most: int) -> NDArray[np.float64]:

@@ -15,6 +15,7 @@ from pydantic import Field
 
 from affect_data.databases.base import IMAGE_MISSING, Database, DatabaseOptions
 from affect_data.databases.root import DatabaseRoot
+from affect_data.frames import evenly
 from affect_data.vocabulary import CLIP_SCOPE
 
 FRAME_NAME: Final = re.compile(r"(\d+)\.(?:jpe?g|png|bmp)", re.IGNORECASE)
@@ -63,14 +64,6 @@ class ClipDatabase(Database):
             pl.Series("image", [frames[len(frames) // 2] for frames in kept], pl.String),
             label_scope=pl.lit(CLIP_SCOPE),
         )
-
-
-def evenly(frames: Sequence[str], most: int | None) -> list[str]:
-    """At most `most` of the frames: the middle one of each of `most` equal parts; all frames if there are no more, or if `most` is None."""
-    count = len(frames)
-    if most is None or count <= most:
-        return list(frames)
-    return [frames[(2 * part + 1) * count // (2 * most)] for part in range(most)]
 
 
 def frames_in(root: DatabaseRoot, folders: Sequence[str], pattern: re.Pattern[str] = FRAME_NAME) -> pl.Series:

@@ -16,7 +16,8 @@ from affect_train.errors import NotAModelError
 from affect_train.inputs.batch import FaceBatch
 from affect_train.inputs.inputs import Inputs
 from affect_train.inputs.preprocess import Preprocessing
-from affect_train.network.model import AffectModel, AffectOutput, load_model
+from affect_train.network.model import AffectModel, load_model
+from affect_train.network.output import AffectOutput
 from affect_train.runtime import Runtime
 
 Logits = dict[str, NDArray[Any]]

@@ -15,13 +15,14 @@ import torch
 
 from affect_data.errors import DataError, UsageError
 from affect_data.pictures import PictureError
-from affect_train.clips import CLIP_FRAMES, frame_draws, shown_frames
+from affect_train.clips import frame_draws, shown_frames
 from affect_train.inputs.augment import Augmentation, augmentation_key
 from affect_train.inputs.batch import FaceBatch, Pick, UndecodedPick, drawn_from
 from affect_train.inputs.inputs import IndexedInputs
 from affect_train.inputs.preprocess import Pixels, Preprocessing
 from affect_train.inputs.stored import StoredFace, StoredFaces
 from affect_train.inputs.undecodable import SkippedRows
+from affect_train.recipe.model import CLIP_FRAMES
 
 if TYPE_CHECKING:
     from datasets import Dataset

@@ -15,7 +15,7 @@ from affect_train.tasks import TaskSet
 
 if TYPE_CHECKING:
     from affect_train.inputs.batch import AffectBatch
-    from affect_train.network.model import AffectOutput
+    from affect_train.network.output import AffectOutput
 
 NOT_SHARED = -1e4
 """The logit of a class that a distribution leaves out: its exponential is 0."""

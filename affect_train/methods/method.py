@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from affect_train.inputs.batch import AffectBatch
     from affect_train.inputs.inputs import IndexedInputs
     from affect_train.inputs.labels import LabelArrays
-    from affect_train.network.model import AffectOutput
+    from affect_train.network.output import AffectOutput
 
 METHODS: dict[str, type["Method"]] = {}
 """The methods whose modules are loaded, by the name that a recipe gives."""

@@ -10,7 +10,7 @@ from affect_train.methods.terms import ConcordanceTerm, LossTerm, Term
 
 if TYPE_CHECKING:
     from affect_train.inputs.batch import AffectBatch
-    from affect_train.network.model import AffectOutput
+    from affect_train.network.output import AffectOutput
 
 AXES = ("valence", "arousal")
 

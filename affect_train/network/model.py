@@ -2,16 +2,13 @@
 
 import copy
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, PretrainedConfig, PreTrainedModel
-from transformers.utils import ModelOutput
 
-from affect_train.clips import CLIP_FRAMES, pooled
 from affect_train.errors import BackboneError, NotAModelError
 from affect_train.losses import expectation
 from affect_train.network.backbones import (
@@ -24,8 +21,9 @@ from affect_train.network.backbones import (
     pooling_of,
     prefix_tokens,
 )
+from affect_train.network.output import AffectOutput, mean_over_clips
 from affect_train.network.recurrent import WindowEncoder
-from affect_train.recipe.model import ModelOptions
+from affect_train.recipe.model import CLIP_FRAMES, ModelOptions
 from affect_train.tasks import TaskSet
 
 DEFAULT_THRESHOLD = 0.5
@@ -122,31 +120,6 @@ class AffectConfig(PretrainedConfig):
         return TaskSet(tuple(self.action_units), tuple(self.expressions), self.valence_arousal_bins)
 
 
-@dataclass
-class AffectOutput(ModelOutput):
-    """The logits of a model for N faces; None where it has no such head.
-
-    Attributes:
-        au_logits: float [N, A].
-        expression_logits: float [N, C].
-        valence_logits: float [N, B] over bins.
-        arousal_logits: float [N, B] over bins.
-        features: float [N, D], the pooled features of the backbone.
-    """
-
-    au_logits: Tensor | None = None
-    expression_logits: Tensor | None = None
-    valence_logits: Tensor | None = None
-    arousal_logits: Tensor | None = None
-    features: Tensor | None = None
-
-
-def _pooled(output: AffectOutput, counts: Tensor | None) -> AffectOutput:
-    return (
-        output if counts is None else AffectOutput(**{name: pooled(values, counts) for name, values in output.items()})
-    )
-
-
 class AffectModel(PreTrainedModel):
     """A backbone, one pooled feature vector for a face, and a head for every task of the configuration."""
 
@@ -227,7 +200,7 @@ class AffectModel(PreTrainedModel):
             ValueError: the inputs are neither.
         """
         if inputs.ndim == 2 and self.config.freeze_backbone:
-            return _pooled(self.classify(inputs, places), counts)
+            return mean_over_clips(self.classify(inputs, places), counts)
         size = self.config.image_size
         if inputs.dtype != torch.uint8 or inputs.shape[1:] != (3, size, size):
             raise ValueError(
@@ -235,7 +208,7 @@ class AffectModel(PreTrainedModel):
             )
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.config.freeze_backbone):
             features = self.features(inputs)
-        return _pooled(self.classify(features), counts)
+        return mean_over_clips(self.classify(features), counts)
 
     def classify(self, features: Tensor, places: Tensor | None = None) -> AffectOutput:
         """The logits of every head from pooled features.

@@ -2,15 +2,17 @@
 
 import difflib
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, field_serializer, field_validator
 from pydantic_core.core_schema import ValidationInfo
 
 from affect_data.vocabulary import slot_of
-from affect_train.clips import CLIP_FRAMES
 from affect_train.recipe.section import Count, Name, Section, Share
 from affect_train.tasks import TaskSet, expression_set
+
+CLIP_FRAMES: Final = 8
+"""How many frames of a clip are shown, where nothing else is said."""
 
 
 class ValenceArousalOptions(Section):

@@ -13,7 +13,7 @@ from affect_train.inputs.batch import FaceBatch
 from affect_train.inputs.labels import LabelArrays, SoftLabelArrays
 from affect_train.inputs.pools import taught_by_pool
 from affect_train.methods import build_method
-from affect_train.network.model import AffectOutput
+from affect_train.network.output import AffectOutput
 from affect_train.recipe.recipe import read_recipe
 
 STUDENT = Path(__file__).parents[2] / "recipes" / "vu2021" / "student.yaml"

@@ -10,11 +10,12 @@ from torch import Tensor
 
 from affect_data.dataset.folder import DatasetFolder
 from affect_data.errors import DataError
-from affect_train.clips import CLIP_FRAMES, pooled
+from affect_train.clips import pooled
 from affect_train.inputs.batch import FaceBatch
 from affect_train.inputs.inputs import IndexedInputs
 from affect_train.inputs.loading import FaceImages
 from affect_train.inputs.preprocess import Preprocessing
+from affect_train.recipe.model import CLIP_FRAMES
 from affect_train.runtime import Runtime
 from affect_train.tasks import TaskSet
 

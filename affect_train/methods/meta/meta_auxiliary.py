@@ -21,7 +21,7 @@ from affect_train.tasks import TaskSet
 if TYPE_CHECKING:
     from affect_train.inputs.batch import AffectBatch
     from affect_train.inputs.labels import LabelArrays
-    from affect_train.network.model import AffectOutput
+    from affect_train.network.output import AffectOutput
 
 
 class MetaAuxiliary(Supervised):

@@ -35,7 +35,7 @@ from affect_train.recipe.recipe import Recipe
 
 if TYPE_CHECKING:
     from affect_train.inputs.batch import AffectBatch
-    from affect_train.network.model import AffectOutput
+    from affect_train.network.output import AffectOutput
 
 WEIGHTS = "weights.parquet"
 NETWORK = "weight_network.safetensors"

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
-    from affect_train.network.model import AffectModel, AffectOutput
+    from affect_train.network.model import AffectModel
+    from affect_train.network.output import AffectOutput
 
 Weights = list[Tensor]
 RandomState = tuple[Tensor, Tensor | None]

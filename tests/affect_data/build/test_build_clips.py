@@ -144,7 +144,7 @@ def test_a_dataset_without_clips_has_neither_the_column_nor_the_group(
 
 def test_fewer_frames_are_kept_if_the_recipe_says_so_and_the_lock_tells_how_many(drawn: Path, tmp_path: Path) -> None:
     dataset = built(drawn, tmp_path / "merged", frames=2).dataset
-    # Seven frames from 7 on in two parts of 3 1/2: their middles lie in the second and the sixth.
+    # Seven frames from 7 on in parts of 3 and 4, of which the middle ones are the second and the sixth.
     assert [Path(frame["path"]).stem for frame in frames_of(dataset, "dfew:00003")] == ["8", "12"]
     lock = json.loads((dataset.path / "dataset.lock.json").read_text())
     assert lock["recipe"]["databases"]["dfew"]["frames"] == 2

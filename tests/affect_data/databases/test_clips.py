@@ -1,6 +1,7 @@
 """Clips of any database: the order of their frames, which of them are kept, and the clips that are none."""
 
 import re
+from itertools import pairwise
 from pathlib import Path
 
 import polars as pl
@@ -9,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from affect_data.databases.base import Licence, Scan, Tier
-from affect_data.databases.clips import ClipDatabase, ClipOptions, evenly, frames_in
+from affect_data.databases.clips import ClipDatabase, ClipOptions, frames_in
 from affect_data.databases.root import DatabaseRoot
+from affect_data.frames import evenly
 
 
 class Films(ClipDatabase):
@@ -102,9 +104,9 @@ def test_a_frame_that_leaves_the_folder_is_a_defect_of_its_clip(tmp_path: Path) 
 def test_an_option_keeps_some_frames_evenly_spaced_and_says_how_many_it_leaves_out(tmp_path: Path) -> None:
     names = [f"{number}.jpg" for number in range(1, 11)]
     scan = read(tmp_path, {"a": names, "b": ["1.jpg"]}, frames=3)
-    # Ten frames in three parts of 3 1/3: their middles lie in frames 2, 6 and 9.
-    assert scan.rows["clip_frames"].to_list() == [["a/2.jpg", "a/6.jpg", "a/9.jpg"], ["b/1.jpg"]]
-    assert scan.rows["image"].to_list() == ["a/6.jpg", "b/1.jpg"]
+    # Ten frames in parts of 3, 3 and 4, of which the middle ones are the second, the fifth and the ninth.
+    assert scan.rows["clip_frames"].to_list() == [["a/2.jpg", "a/5.jpg", "a/9.jpg"], ["b/1.jpg"]]
+    assert scan.rows["image"].to_list() == ["a/5.jpg", "b/1.jpg"]
     assert scan.notes[-1] == "7 more frames are not kept: `frames: 3` keeps that many of a clip"
 
 
@@ -115,9 +117,10 @@ def test_kept_frames_rise_and_are_one_of_each_of_equal_parts(count: int, most: i
         assert kept == list(range(count))
         return
     assert len(kept) == most
-    assert all(part * count <= most * number < (part + 1) * count for part, number in enumerate(kept))
-    # Kept from the other end, they are the same to within a frame: no end is favoured.
-    assert all(abs(number + other - count + 1) <= 1 for number, other in zip(kept, reversed(kept), strict=True))
+    gaps = [later - number for number, later in pairwise(kept)]
+    assert all(abs(gap - count / most) <= 1 for gap in gaps)
+    # No end is favoured by more than a frame.
+    assert abs(kept[0] - (count - 1 - kept[-1])) <= 1
 
 
 def test_a_pattern_of_its_own_numbers_frames_by_its_first_group(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from affect_train.inputs.batch import AffectBatch
-from affect_train.network.model import AffectOutput
+from affect_train.network.output import AffectOutput
 from affect_train.tasks import TaskSet
 
 TASKS = TaskSet((1, 2, 12), ("neutral", "anger", "happiness"), 4)

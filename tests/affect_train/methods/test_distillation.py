@@ -6,7 +6,7 @@ import torch
 from affect_train.inputs.batch import SoftTargets
 from affect_train.methods import build_method, total_loss
 from affect_train.methods.distillation import mean_probabilities
-from affect_train.network.model import AffectOutput
+from affect_train.network.output import AffectOutput
 from affect_train.recipe.methods.distillation import DistillationOptions
 from affect_train.tasks import TaskSet
 

@@ -16,7 +16,7 @@ from affect_data.errors import RecipeError
 from affect_train.inputs.batch import AffectBatch
 from affect_train.methods import METHODS, PlainStep, build_method, total_loss
 from affect_train.methods.supervised import Supervised
-from affect_train.network.model import AffectOutput
+from affect_train.network.output import AffectOutput
 from affect_train.recipe.methods import registry
 from affect_train.recipe.recipe import Recipe, read_recipe, recipe_from
 from affect_train.runtime import build_accelerator

@@ -7,7 +7,7 @@ from batch_parts import part_of
 from affect_data.errors import UnknownNameError
 from affect_train.inputs.batch import SoftTargets
 from affect_train.methods import METHODS, ConcordanceTerm, build_method, total_loss
-from affect_train.network.model import AffectOutput
+from affect_train.network.output import AffectOutput
 from affect_train.recipe.methods.distillation import DistillationOptions
 from affect_train.recipe.methods.supervised import SupervisedOptions
 from affect_train.tasks import TaskSet

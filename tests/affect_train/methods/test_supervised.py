@@ -6,7 +6,7 @@ import torch
 from sklearn.metrics import log_loss
 
 from affect_train.methods import build_method, total_loss
-from affect_train.network.model import AffectOutput
+from affect_train.network.output import AffectOutput
 from affect_train.recipe.methods.supervised import SupervisedOptions
 from affect_train.tasks import TaskSet
 

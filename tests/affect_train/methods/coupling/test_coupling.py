@@ -16,7 +16,7 @@ from affect_train.methods import all_terms, build_method, total_loss
 from affect_train.methods.coupling.coupling import Coupled
 from affect_train.methods.coupling.relations import co_occurrence
 from affect_train.methods.distillation import Distillation
-from affect_train.network.model import AffectOutput
+from affect_train.network.output import AffectOutput
 from affect_train.recipe.methods.distillation import DistillationOptions
 from affect_train.recipe.methods.supervised import SupervisedOptions
 from affect_train.recipe.recipe import read_recipe, recipe_from
