@@ -20,6 +20,7 @@ from collections.abc import Iterator  # noqa: E402
 from pathlib import Path  # noqa: E402
 
 import pytest  # noqa: E402
+import unflushed  # noqa: E402, F401 - by being imported
 from hypothesis import settings  # noqa: E402
 from pickles import pickles_in  # noqa: E402
 from python_processes import loaded_processes  # noqa: E402
@@ -27,9 +28,6 @@ from python_processes import loaded_processes  # noqa: E402
 # A shell starts background jobs with Ctrl-C ignored, and what they start inherits that: tests that interrupt would wait for ever.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
-
-# Flushing takes milliseconds of a disk, thousands of times; no test cuts the power. Programs that tests kill flush for real.
-os.fsync = lambda descriptor: None
 
 settings.register_profile("affectkit", deadline=None, max_examples=40, print_blob=True)
 settings.load_profile("affectkit")

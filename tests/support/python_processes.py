@@ -13,11 +13,15 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from multiprocessing import forkserver
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
 from subprocess import CompletedProcess
+from unittest.mock import patch
 
 LOADED = (
+    "unflushed",
+    "quick_start",
     "affect_data.cli.app",
     "affect_data.report",
     "affect_train.cli.app",
@@ -59,6 +63,9 @@ PATIENCE = 600.0
 def loaded_processes() -> ForkServerContext:
     """The context of `multiprocessing` whose processes are forked from the server."""
     _FORK_SERVER.set_forkserver_preload(list(LOADED))
+    # Python 3.11 does not tell the server where this process looks for modules.
+    with patch.dict(os.environ, {"PYTHONPATH": os.pathsep.join(sys.path)}):
+        forkserver.ensure_running()
     return _FORK_SERVER
 
 

@@ -319,7 +319,7 @@ def test_a_killed_command_leaves_labels_that_can_be_read_and_is_put_right_by_the
     labels = {dataset.fingerprint: dataset.labels("validation")}
     applied = apply_decisions(dataset.path, file).dataset
     labels[applied.fingerprint] = applied.labels("validation")
-    for count in range(1, 200, 5):
+    for count in range(1, 200, 7):
         if command == "apply":
             undo_version(dataset.path)
         if run_python(["-c", KILLED_AT + CORRECTING, count, command, dataset.path, file]).returncode == 0:
@@ -343,7 +343,7 @@ def test_an_undo_that_is_started_again_after_a_kill_undoes_one_version(
     apply_decisions(dataset.path, write(correction, name="first.jsonl"))
     first = digests(dataset.path)
     file = write(correction, decide("validation", row, "mask", {"expression": old}, {"expression": None}))
-    for count in range(1, 200, 3):
+    for count in range(1, 200, 5):
         apply_decisions(dataset.path, file)
         if run_python(["-c", KILLED_AT + CORRECTING, count, "undo", dataset.path, file]).returncode == 0:
             break

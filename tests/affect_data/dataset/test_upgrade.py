@@ -1,11 +1,8 @@
 """Datasets of format 1 become datasets of format 2: the same rows and pictures, and what was made from them."""
 
 import json
-import os
 import shutil
 import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -188,12 +185,7 @@ def test_an_upgrade_that_is_killed_leaves_one_of_the_two_and_ends_with_the_same_
             KILLED_AT
             + "from affect_data.dataset.upgrade import upgrade\nkilled_at(int(sys.argv[2]), (sys.argv[1],))\nupgrade(sys.argv[3])\n"
         )
-        done = subprocess.run(
-            [sys.executable, "-c", code, call, str(number), str(cut)],
-            check=False,
-            capture_output=True,
-            env={**os.environ},
-        )
+        done = run_python(["-c", code, call, number, cut])
         if done.returncode == 0:
             assert number > 1
             break
