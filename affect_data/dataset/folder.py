@@ -10,7 +10,7 @@
       train/images/  train/frames/  train/labels/  train/votes/  train/<score>/  train/soft.<teacher>/
       validation/...
 
-What the manifest does not name is no part of the dataset, so that a write which was interrupted changes nothing.
+Files that the manifest does not name are not part of the dataset, so an interrupted write changes nothing.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -68,10 +68,10 @@ BUILD_REMEDY: Final = "Build it with `affect-data build RECIPE {path}`"
 
 
 class Fingerprints(BaseModel):
-    """What a dataset consists of, hashed apart, so that a change makes stale what depends on it and nothing else.
+    """Separate hashes of what a dataset consists of, so that a change makes only those groups stale that depend on it.
 
     Attributes:
-        pictures: of the digests of the pictures, row by row, and of those of the frames of clips.
+        pictures: of the digests of the pictures and of the frames of clips, row by row.
         labels: of the labels and their side groups.
         people: of who is where: database, subject, track, frame and face, row by row.
     """
@@ -94,13 +94,13 @@ class Manifest(BaseModel):
         format: always `FORMAT`.
         format_version: layout of the folder.
         schema_version: column contract.
-        fingerprints: hashes of the pictures, of the labels, and of who is where in them; what is made from one is bound to it.
+        fingerprints: hashes of the pictures, of the labels, and of who is where in them; a group is bound to those that it was made from.
         layout: how the labels are stored.
         origins: fingerprint of the table of origins by database.
         rows: number of rows by split.
         groups: fingerprint of each column group by split.
         shards: fingerprints of the shards of the groups that the build wrote, and of their people, in order, by split.
-        provenance: what made a group, by group name, where it is not the build.
+        provenance: what made a group, by group name, for groups that the build did not make.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -162,13 +162,13 @@ class DatasetFolder:
         return tuple(sorted(self.manifest.groups[self._known_split(split)]))
 
     def group_folder(self, split: str, group: str) -> Path:
-        """Where the column group that the manifest names lies: in its place, or beside it where a kill came before it was put there."""
+        """The folder of the column group that the manifest names: its place, or the staged one if a kill came before it was moved there."""
         place = self.path / split / group
         staged = staged_group(place)
         return staged if is_sealed(staged, self.manifest.groups[split][group]) else place
 
     def load(self, split: str, groups: Sequence[str] | None = None) -> "Dataset":
-        """The named column groups of a split side by side, over memory maps; without names, labels and pictures.
+        """The named column groups of a split side by side, over memory maps; by default labels and pictures.
 
         Raises:
             UnknownNameError: the dataset has no such split or group.
@@ -224,7 +224,7 @@ class DatasetFolder:
         return {"database": name, **{column: texts[column] for column in ORIGIN_COLUMNS}}
 
     def codes(self, split: str, column: str) -> npt.NDArray[np.int64]:
-        """A number for every different text of a column within its database, int64 [rows], as they come; -1 where it is empty.
+        """A number for every different text of a column and database, int64 [rows], in order of appearance; -1 for an empty text.
 
         Args:
             split: its name.
@@ -255,7 +255,7 @@ def open_dataset(path: Path | str) -> DatasetFolder:
     """The dataset folder at a path.
 
     Raises:
-        NotADatasetError: there is none, or it is unfinished; the message names the command that builds one.
+        NotADatasetError: there is no dataset, or it is unfinished; the message names the command that builds one.
         ForeignVersionError: another version of affectkit wrote it.
     """
     path = Path(path)
@@ -282,7 +282,7 @@ def open_dataset(path: Path | str) -> DatasetFolder:
 
 
 class _Origins(Mapping[str, pa.Table]):
-    """The tables of origins of a dataset, opened when they are asked for.
+    """The tables of origins of a dataset, each opened at its first use.
 
     Args:
         folder: the dataset.
@@ -325,7 +325,7 @@ def load_dataset(path: Path | str, split: str, soft_labels: Sequence[str] = (), 
         side: side groups that databases declare, such as ``people`` or ``pspi``.
 
     Raises:
-        NotADatasetError: the folder is no finished dataset.
+        NotADatasetError: the folder is not a finished dataset.
         UnknownNameError: it has no such split, teacher or group.
     """
     folder = open_dataset(path)
@@ -334,12 +334,12 @@ def load_dataset(path: Path | str, split: str, soft_labels: Sequence[str] = (), 
 
 
 def staged_group(place: Path) -> Path:
-    """Where a column group is written, beside the place that it takes when the manifest names it."""
+    """The folder in which a column group is written, beside the place that it takes once the manifest names it."""
     return place.with_name(f".{place.name}.new")
 
 
 def group_files(folder: Path) -> tuple[str, ...]:
-    """Names of the files of a sealed column group, in row order; none where the folder is not one."""
+    """Names of the files of a sealed column group, in row order; empty if the folder is not one."""
     return _seal(folder)[1]
 
 
@@ -357,7 +357,7 @@ def _seal(folder: Path) -> tuple[str, tuple[str, ...]]:
 
 
 def _broken_because(folder: Path, fingerprint: str) -> str:
-    """Why a folder is not the sealed column group with this fingerprint; empty where it is."""
+    """Why a folder is not the sealed column group with this fingerprint; empty if it is."""
     if not is_sealed(folder, fingerprint):
         return f"is not the one that {MANIFEST} names, as after an interrupted write"
     lost = next((name for name in group_files(folder) if not (folder / name).is_file()), None)

@@ -33,7 +33,7 @@ def content_hash(table: pa.Table, seed: str = "") -> str:
             values = pa.chunked_array([part.flatten() for part in column.chunks], column.type.value_type)
             digest.update(content_hash(pa.table({name: values})).encode())
             continue
-        # Numbers follow one another whatever the chunks; the lengths of texts come before all of their bytes.
+        # The bytes of numbers do not depend on chunks. Of texts all lengths are hashed before all bytes, so that takes one chunk.
         for array in (
             column.chunks if _is_numeric(column.type) else [pa.concat_arrays(column.chunks)] if len(table) else []
         ):
@@ -55,7 +55,7 @@ def _is_numeric(kind: pa.DataType) -> bool:
 
 
 def combined_hash(hashes: Iterable[str], seed: str = "") -> str:
-    """sha256 over hashes in their order: what is hashed in parts has it without being read as a whole."""
+    """sha256 over hashes in their order, so that content hashed in parts need not be read as a whole."""
     return hashlib.sha256("\n".join((seed, *hashes)).encode()).hexdigest()
 
 

@@ -1,4 +1,4 @@
-"""The labels of a split as arrays, a part at a time, straight from the memory map: so counting needs little memory, however many rows there are."""
+"""The labels of a split as arrays, chunk by chunk from the memory map, so that counting needs little memory for any number of rows."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,7 @@
-"""How the columns of the schema are stored: no slot for an action unit that no merged database codes, no text that many rows share.
+"""How the columns of the schema are stored in one dataset: without slots for action units that no merged database codes, and shared texts only once.
 
-The schema (`affect_data.dataset.schema`) says what a row means; a layout says which bytes hold it, for one dataset. `stored` goes from the one to
-the other, `affect_data.dataset.view` back.
+The schema (`affect_data.dataset.schema`) says what a row means; a layout says which bytes hold it. `Layout.stored` turns columns of the schema into
+stored ones, and `affect_data.dataset.view` turns them back.
 """
 
 from collections.abc import Iterable, Sequence
@@ -35,35 +35,35 @@ VOTES: Final = "votes"
 COMPOUND: Final = "compound"
 
 ORIGIN_COLUMNS: Final = ("release", "subject", "track", "source_file")
-"""What rows of one origin share, as text."""
+"""The texts that all rows of an origin share."""
 
 PEOPLE: Final = "who is where"
 """Among fingerprints of column groups, that of `PEOPLE_COLUMNS`; no group can have this name."""
 PEOPLE_COLUMNS: Final = ("database", "subject", "track", "frame", "face")
-"""What says whose face a row shows, and in which video."""
+"""The columns that say whose face a row shows, and in which video."""
 
 DIGEST_BYTES: Final = 32
 MISSING_STEP: Final = -1
-"""Stands for no intensity where intensities are whole steps."""
+"""No intensity, if intensities are whole steps."""
 
 SIDE_COLUMNS: Final = {
     VOTES: ("expression_votes",),
     COMPOUND: ("compound_expression", "compound_expression_mask"),
 }
-"""The columns of the schema that a side group holds; a dataset without such labels has no such group."""
+"""The columns of the schema by the side group that holds them; a dataset without such labels has no such group."""
 
 
 class Layout(BaseModel):
-    """What the databases of a dataset can say, which decides what is stored.
+    """What a dataset stores; it follows from what its databases code.
 
     Attributes:
         databases: alphabetical.
-        action_units: whose occurrence some database codes, rising.
-        intensities: whose intensity some database codes, rising.
+        action_units: whose occurrence any database codes, ascending.
+        intensities: whose intensity any database codes, ascending.
         whole_intensities: whether all intensities are whole steps.
-        boxes: whether some row has a face box, and whether all boxes are whole pixels.
+        boxes: whether any row has a face box, and whether all boxes are in whole pixels.
         side: the side groups of labels.
-        clips: whether some database labels whole clips.
+        clips: whether any database labels whole clips.
         declared: the columns of the other side groups, which databases declare, group by group.
     """
 
@@ -89,7 +89,7 @@ class Layout(BaseModel):
 
     @classmethod
     def of(cls, databases: "Iterable[type[Database]]", rows: Iterable[pl.DataFrame]) -> "Layout":
-        """The layout of a dataset: places for what its databases code, in the smallest numbers that hold what its rows say.
+        """The layout of a dataset: places for what its databases code, in the smallest types that hold the values of its rows.
 
         Args:
             databases: that are merged.
@@ -120,12 +120,12 @@ class Layout(BaseModel):
 
     @property
     def pictures(self) -> tuple[str, ...]:
-        """The column groups of pictures: one a row, and the frames of clips."""
+        """The column groups of pictures: one picture for each row, and the frames of clips."""
         return (IMAGES, FRAMES) if self.clips else (IMAGES,)
 
     @property
     def side_groups(self) -> tuple[str, ...]:
-        """The column groups of what databases declare beside the labels; no decision changes them."""
+        """The column groups that databases declare in addition to the labels; decisions never change them."""
         return tuple(dict.fromkeys(column.group for column in self.declared))
 
     def columns_of(self, group: str) -> tuple[SideColumn, ...]:
@@ -185,7 +185,7 @@ class Layout(BaseModel):
 
         Args:
             name: ``au``, ``au_intensity``, ``expression``, ``compound_expression`` or ``va``.
-            unit: number of the action unit, where it is about one.
+            unit: number of the action unit, if the label is about one.
             value: of the label.
         """
         if name == "au":
@@ -200,7 +200,7 @@ class Layout(BaseModel):
 
         Args:
             rows: the columns of the schema with `database` by name or by code, and `origin`; action units as arrays over the slots of the vocabulary.
-                What is declared is in the unified form of `affect_data.dataset.side.base`; a column that is not there has no value.
+                Declared columns are in the unified form of `affect_data.dataset.side.base`; a missing column has no value.
             group: `LABELS`, or one of `side` or of `side_groups`.
 
         Raises:
@@ -218,7 +218,7 @@ class Layout(BaseModel):
         return pa.table([self._column(rows, field) for field in schema], schema=schema)
 
     def _check_absent(self, rows: pl.DataFrame) -> None:
-        """Refuses rows with a label whose column is not stored at all: it would be lost without a word."""
+        """Refuses rows with a label whose column is not stored at all, because it would be lost silently."""
         absent = {
             "au_mask": not self.action_units,
             "au_intensity_mask": not self.intensities,
@@ -262,14 +262,14 @@ class Layout(BaseModel):
 
     def _boxes(self, boxes: npt.NDArray[np.float32], kind: pa.DataType) -> pa.Array:
         if self.boxes == "whole":
-            # A box without area stands for none.
+            # A box without area means no box.
             whole = _whole(boxes, "a face box is not in whole pixels", 0, np.int16)
             return pa.FixedSizeListArray.from_arrays(pa.array(whole.reshape(-1)), type=kind)
         return pa.FixedSizeListArray.from_arrays(pa.array(boxes.reshape(-1)), type=kind)
 
 
 def shown_hash(rows: pl.DataFrame) -> str:
-    """Hash of what a model can be shown of the rows: their pictures, and where the faces are in these."""
+    """Hash of what a model sees of the rows: their pictures and face boxes."""
     return content_hash(rows.select("image_digest", "face_box").to_arrow())
 
 
@@ -277,13 +277,13 @@ def frames_hash(digests: Iterable[Sequence[str]]) -> str:
     """Hash of the frames of clips.
 
     Args:
-        digests: of the frames of each row, in order; none where a row is no clip.
+        digests: of the frames of each row, in order; empty for a row that is not a clip.
     """
     return combined_hash((" ".join(frames) for frames in digests), seed=FRAMES)
 
 
 def units_named_in(masks: pl.Series) -> set[int]:
-    """The action units that some row has a label of.
+    """The action units of which any row has a label.
 
     Args:
         masks: arrays of bool over the slots of the vocabulary.
@@ -293,7 +293,7 @@ def units_named_in(masks: pl.Series) -> set[int]:
 
 
 def origins_of(rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Rows of one database with their `origin`, and the table of `ORIGIN_COLUMNS` that it counts in, in the order in which origins come.
+    """Rows of one database with their `origin`, and the table of `ORIGIN_COLUMNS` of which `origin` is the row; origins in order of appearance.
 
     Args:
         rows: with `ORIGIN_COLUMNS`, in the order in which a dataset stores them.
@@ -311,9 +311,9 @@ def origin_features() -> "Features":
 
 
 def stored_columns(columns: Sequence[str]) -> tuple[str, ...]:
-    """The stored columns of labels that columns of the schema are read from; those of side groups are left out.
+    """The stored columns of labels from which columns of the schema are read, without those of side groups.
 
-    ``database`` is always among them: where a layout stores nothing else of the columns, it says how many rows there are.
+    ``database`` is always among them: if a layout stores none of the others, it still gives the number of rows.
     """
     side = {name for names in SIDE_COLUMNS.values() for name in names}
     found: dict[str, None] = {"database": None}
@@ -331,7 +331,7 @@ def group_of(column: str) -> str:
 
 
 def _exactness(column: pl.Series) -> Literal["none", "whole", "exact"]:
-    """Whether numbers of a column of arrays, NaN where there is none, are all whole and small."""
+    """What a column of arrays holds: ``none``, only NaN; ``whole``, only whole numbers that fit int16; ``exact``, others."""
     values = column.to_numpy()
     known = values[~np.isnan(values)]
     if not known.size:
@@ -345,7 +345,7 @@ def _exactness(column: pl.Series) -> Literal["none", "whole", "exact"]:
 
 
 def _struct(values: npt.NDArray[np.generic], kind: pa.StructType) -> pa.StructArray:
-    """One child a column of the values."""
+    """A struct with one child for each column of the values."""
     children = [
         pa.array(np.ascontiguousarray(column)).cast(field.type) for column, field in zip(values.T, kind, strict=True)
     ]

@@ -1,10 +1,10 @@
-"""Soft labels: a teacher's logits for every row, written back as a column group of their own.
+"""Soft labels: a teacher's logits for every row, written back as a column group.
 
 Logits are stored, not probabilities: the student chooses temperature and mixture. They are bound to the dataset by its fingerprint, and to the
 teacher's heads by name: action units by number, expressions by class name.
 
-They are written range by range, by any number of processes: each range is one Arrow file in a hidden folder of the dataset, and becomes a file of the
-column group without being copied once all are there. A range that is there after a kill is not made again.
+They are written range by range, by any number of processes. Each range is one Arrow file in a hidden folder of the dataset; once all exist, they are
+linked into the column group without a copy. A range that exists after a kill is not made again.
 """
 
 import hashlib
@@ -34,7 +34,7 @@ ROWS_PER_BATCH: Final = 16_384
 
 @dataclass(frozen=True)
 class RowRange:
-    """Neighbouring rows of a split, whose logits are one file.
+    """Consecutive rows of a split, whose logits are one file.
 
     Attributes:
         split: their split.
@@ -55,14 +55,14 @@ class RowRange:
 
 
 class SoftLabelWriter:
-    """Soft labels that come range by range, and become a column group once all are there.
+    """Writes soft labels range by range, and makes them a column group once all ranges exist.
 
     Several processes may write different ranges of the same group at once; one of them, inside `owned`, commits.
 
     Args:
         path: dataset folder.
         provenance: what the columns mean and where they come from.
-        rows_per_range: rows of a file; None: one file a split.
+        rows_per_range: rows of a file; None: one file for each split.
 
     Raises:
         StaleGroupError: the provenance names another dataset.
@@ -79,12 +79,12 @@ class SoftLabelWriter:
         self._rows_per_range = rows_per_range
         origin = provenance.model_copy(update={"created": ""}).model_dump_json()
         key = hashlib.sha256(f"{origin} {rows_per_range}".encode()).hexdigest()[:16]
-        # One hidden folder a group: the ranges of another teacher of the same name are told apart by the key, and leave with the commit.
+        # One hidden folder for each group. The key distinguishes ranges of another teacher with the same name; the commit removes them.
         self._staging = self.folder.path / f".{self.group}"
         self._ranges = self._staging / key
 
     def ranges(self) -> list[RowRange]:
-        """All ranges of all splits, in row order; the same whatever the number of processes."""
+        """All ranges of all splits, in row order; the same for any number of processes."""
         found = []
         for split in self.folder.splits:
             rows = self.folder.rows(split)
@@ -96,11 +96,11 @@ class SoftLabelWriter:
         return found
 
     def missing(self) -> list[RowRange]:
-        """The ranges that were not written yet."""
+        """The ranges that have not been written yet."""
         return [part for part in self.ranges() if not self._file(part).exists()]
 
     def is_committed(self) -> bool:
-        """Whether the dataset has this group already, from the same teacher and whole."""
+        """Whether the dataset already has this group, complete and from the same teacher."""
         try:
             stored = SOFT_LABELS.described(open_dataset(self.folder.path), self.provenance.name)
         except (UnknownNameError, DataError):
@@ -134,7 +134,7 @@ class SoftLabelWriter:
             yield
 
     def commit(self) -> DatasetFolder:
-        """Makes the ranges a column group of the dataset; where it has the same group with the same logits, nothing is changed.
+        """The dataset with the ranges as a column group; nothing changes if it already has the group with the same logits.
 
         Raises:
             StaleGroupError: pictures changed in the meantime.
@@ -161,7 +161,7 @@ class SoftLabelWriter:
         return open_dataset(self.folder.path)
 
     def discard(self) -> None:
-        """Removes the ranges that were written and not committed, those of other teachers of this name too."""
+        """Removes written ranges that were not committed, including those of other teachers with this name."""
         shutil.rmtree(self._staging, ignore_errors=True)
 
     def _file(self, part: RowRange) -> Path:
@@ -189,7 +189,7 @@ class SoftLabelWriter:
             staged.mkdir()
             files = [self._file(part) for part in self.ranges() if part.split == split]
             for file in files:
-                # Moved away, a range would be lost to a kill before the manifest names the group.
+                # Linked, not moved: a moved range would be lost if a kill came before the manifest names the group.
                 link_file(file, staged / file.name)
             seal_group(staged, [file.name for file in files], features, fingerprint, split)
 
@@ -211,7 +211,7 @@ def write_soft_labels(
     Args:
         path: dataset folder.
         provenance: what the columns mean and where they come from.
-        logits: by split, then by head of `HEADS`: float16 arrays [rows, width] in the row order of the split. Every split, every head of the teacher.
+        logits: for every split, by every head of the teacher (`HEADS`): float16 [rows, width] in the row order of the split.
 
     Returns:
         The dataset with the group.
@@ -232,7 +232,7 @@ def write_soft_labels(
                 writer.write(part, logits[part.split])
             return writer.commit()
         finally:
-            # Arrays in memory are not told apart by their origin: nothing of them may be taken up by a later call.
+            # The key does not cover arrays in memory, so a later call must not find ranges of this one.
             writer.discard()
 
 
@@ -246,7 +246,7 @@ def _logits(heads: Mapping[str, Any], head: str, width: int, part: RowRange) -> 
         raise DataError(
             f"soft labels '{head}' of split '{part.split}' have shape {list(values.shape)}, expected {[len(part), width]}"
         )
-    # The largest exponent stands for infinity and NaN; looking at the bits takes a tenth of the time of isfinite.
+    # Infinity and NaN have the largest exponent; comparing its bits takes a tenth of the time of isfinite.
     if values.size and int((values.view(np.uint16) & 0x7C00).max()) == 0x7C00:
         row = part.start + int(np.argwhere(~np.isfinite(values))[0, 0])
         raise DataError(

@@ -1,4 +1,4 @@
-"""Pictures of faces as a person looks at them: cut out by the face box, small, re-encoded."""
+"""Small pictures of faces to look at: cut out by the face box, resized, re-encoded."""
 
 import io
 import math
@@ -12,11 +12,11 @@ from affect_data.errors import DataError, UnknownNameError
 from affect_data.pictures import PictureError, decode_rgb
 
 MARGIN: Final = 0.3
-"""Of the longer side of the face box, to every side."""
+"""Added on every side of the face box, as a share of its longer side."""
 
 
 def image_bytes(folder: DatasetFolder, split: str, row: int) -> bytes | None:
-    """The picture of a row as found; None where the dataset holds no pictures."""
+    """The bytes of a row's picture as found; None if the dataset holds no pictures."""
     try:
         images = folder.load(split, [IMAGES])
     except (DataError, UnknownNameError):
@@ -29,12 +29,12 @@ def face_picture(data: bytes, box: list[float], size: int, *, whole: bool = Fals
 
     Args:
         data: the picture as found.
-        box: x0 y0 x1 y1 in its pixels, NaN where there is none.
-        size: longest side in pixels, at most; small faces are enlarged to it.
+        box: x0 y0 x1 y1 in its pixels; NaN: no box.
+        size: of the longest side in pixels, at most; small faces are enlarged to it.
         whole: whether to show the whole picture.
 
     Raises:
-        DataError: the bytes are no picture.
+        DataError: the bytes are not a picture.
     """
     try:
         picture = decode_rgb(data)
@@ -48,7 +48,7 @@ def face_picture(data: bytes, box: list[float], size: int, *, whole: bool = Fals
         margin = MARGIN * max(box[2] - box[0], box[3] - box[1])
         left, top = max(0, math.floor(box[0] - margin)), max(0, math.floor(box[1] - margin))
         right, bottom = math.ceil(box[2] + margin), math.ceil(box[3] + margin)
-        # A box that lies outside of its picture shows the whole picture.
+        # If the box lies outside the picture, the whole picture is shown.
         if left < min(right, picture.width) and top < min(bottom, picture.height):
             picture = picture.crop((left, top, min(right, picture.width), min(bottom, picture.height)))
     scale = size / max(picture.size)

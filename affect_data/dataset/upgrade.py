@@ -1,9 +1,8 @@
-"""A dataset folder of format 1 becomes one of format 2: labels are stored anew, pictures and other column groups keep their files.
+"""Turns a dataset folder of format 1 into one of format 2: labels are stored anew, pictures and other column groups keep their files.
 
 Format 1 stored the columns of the schema as they are: a slot for each action unit of the vocabulary, every text in every row, votes and compound
-expressions in every dataset, and one fingerprint for all. Everything is written to a hidden folder beside the dataset, in which the files that stay
-are second names of the same bytes; it takes the dataset's place when it is whole. A kill on the way leaves the old dataset, and the next start begins
-anew or ends what is left.
+expressions in every dataset, and one fingerprint for all. The new dataset is written to a hidden folder beside the old one, where unchanged files are
+hard links, and replaces it when complete. A kill leaves the old dataset; the next start begins again or finishes what is left.
 """
 
 import shutil
@@ -99,17 +98,17 @@ class _Old:
 
 
 def upgrade(path: Path | str) -> DatasetFolder:
-    """The dataset at a path in the present format; one that is in it already is left alone.
+    """The dataset at a path, upgraded to the present format if necessary.
 
     Raises:
-        NotADatasetError: there is no dataset of format 1.
+        NotADatasetError: there is no dataset, or its format is unknown.
         DataError: another process writes to it.
     """
     path = with_a_name(Path(path))
     restore_folder(path)
     if _version(path) == FORMAT_VERSION and not has_leftovers(path):
         return open_dataset(path)
-    # What another upgrade is writing lies beside the dataset: nobody touches it without the lock.
+    # Another upgrade may be writing beside the dataset; only the holder of the lock may touch that.
     with exclusive(path, new=False):
         recover_folder(path)
         if _version(path) == UPGRADED_FROM:
@@ -123,7 +122,7 @@ def _version(path: Path) -> int:
     """The format of a dataset.
 
     Raises:
-        NotADatasetError: there is none, or its format is not known.
+        NotADatasetError: there is no dataset, or its format is unknown.
     """
     version = _manifest(path).get("format_version")
     if version not in (UPGRADED_FROM, FORMAT_VERSION):
@@ -145,7 +144,7 @@ def _manifest(path: Path) -> dict[str, Any]:
 
 
 def _opened(path: Path, manifest: Mapping[str, Any]) -> _Old:
-    """What the labels of all splits need: a layout, and a number for every origin, in the order in which origins come."""
+    """The old dataset with the layout that its labels need, and all origins in order of appearance."""
     databases = tuple(manifest["databases"])
     units: set[int] = set()
     intensities: set[int] = set()
@@ -188,7 +187,7 @@ def _opened(path: Path, manifest: Mapping[str, Any]) -> _Old:
 
 
 def _label_files(folder: Path, databases: Iterable[str]) -> Iterator[pl.DataFrame]:
-    """The rows of every file of labels of format 1, in order, ``database`` by name; it knew no clips."""
+    """The rows of every file of labels of format 1, in order, ``database`` by name; all of scope frame, because it had no clips."""
     names = dict(enumerate(sorted(databases)))
     for name in group_files(folder):
         frame = pl.from_arrow(pa.ipc.open_stream(pa.memory_map(str(folder / name))).read_all())
@@ -229,7 +228,7 @@ def _fill(old: _Old, new: Path) -> None:
 
 
 def _write_labels(old: _Old, folder: Path, target: Path, split: str) -> Shards:
-    """Writes the labels of a split with their side groups; returns the fingerprints of all shards, those of pictures and people among them."""
+    """Writes the labels of a split with their side groups; returns the fingerprints of all shards, including those of pictures and people."""
     layout = old.layout
     found: Shards = {name: [] for name in (IMAGES, PEOPLE, *layout.groups)}
     names = group_files(folder)
@@ -279,7 +278,7 @@ def _all(shards: Mapping[str, Shards], name: str) -> str:
 
 
 def _provenance(old: _Old, manifest: Manifest) -> dict[str, dict[str, Any]]:
-    """What made the groups, by what they are made from: pictures and people of a dataset of format 1 never changed, labels may have."""
+    """The provenance of the groups, with fingerprints of what they were made from. In format 1 labels could change, pictures and people could not."""
     new, found = DatasetFolder(old.path, manifest), {}
     for group, described in old.manifest.get("provenance", {}).items():
         values = dict(described)
@@ -294,7 +293,7 @@ def _provenance(old: _Old, manifest: Manifest) -> dict[str, dict[str, Any]]:
 
 
 def _write_versions(old: _Old, new: Path) -> None:
-    """The labels that decisions replaced, which stand beside those in force."""
+    """Writes the previous labels, which decisions replaced, under ``versions``."""
     root = old.path / VERSIONS
     for kept in sorted(root.iterdir()) if root.is_dir() else ():
         if not kept.name.isdigit():
@@ -315,7 +314,7 @@ def _write_versions(old: _Old, new: Path) -> None:
 
 
 def _copy_rest(old: _Old, new: Path, manifest: Manifest) -> None:
-    """The lock, which says what was upgraded, the audit, and all other files of the folder."""
+    """Writes the lock, which records the upgrade, the audit, and all other files of the folder."""
     for path in sorted(old.path.iterdir()):
         if path.is_file() and path.name not in (MANIFEST, LOCK, AUDIT, ".lock"):
             link_file(path, new / path.name)

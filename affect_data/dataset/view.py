@@ -1,4 +1,4 @@
-"""Stored labels as the columns of the schema: text where a person reads it, a slot for every action unit, fills where a layout stores nothing."""
+"""Stored labels as the columns of the schema: texts instead of origins, a slot for every action unit, fills for what a layout does not store."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -33,14 +33,14 @@ class LabelView:
         """Columns of the schema, with its Arrow types; ``database`` is a code.
 
         Args:
-            stored: has the stored columns of `layout.stored_columns`, and those of the side groups that the columns stand in, where there are such.
+            stored: has the columns of `layout.stored_columns`, and those of the side groups that hold any of the columns.
             columns: of the schema.
         """
         stored = stored.combine_chunks()
         return pa.table({name: self._column(stored, name) for name in columns})
 
     def frame(self, stored: pa.Table, columns: Sequence[str]) -> pl.DataFrame:
-        """Columns of the schema as a polars frame; ``database`` is by name. Arguments as for `table`."""
+        """Columns of the schema as a polars frame, ``database`` by name; the arguments are those of `table`."""
         frame = pl.from_arrow(self.table(stored, columns))
         assert isinstance(frame, pl.DataFrame)
         if "database" not in columns:
@@ -49,7 +49,7 @@ class LabelView:
         return frame.with_columns(pl.col("database").replace_strict(names, return_dtype=pl.String))
 
     def side(self, stored: pa.Table, group: str) -> pl.DataFrame:
-        """The columns of a side group that databases declare: words for classes, ``""`` where there is none, and the masks.
+        """The columns of a side group that databases declare: words for classes, ``""`` for none, and the masks.
 
         Args:
             stored: has the columns of the group.
@@ -58,7 +58,7 @@ class LabelView:
         return pl.concat([column.shown(stored) for column in self.layout.columns_of(group)], how="horizontal")
 
     def codes(self, stored: pa.Table, column: str) -> npt.NDArray[np.int64]:
-        """A number for every different text of a column within its database, int64 [rows], as they come; -1 where it is empty.
+        """A number for every different text of a column and database, int64 [rows], in order of appearance; -1 for an empty text.
 
         Args:
             stored: with ``database`` and ``origin``.
@@ -69,7 +69,7 @@ class LabelView:
             names = pl.Series(texts)
             ranks = names.rank("dense").cast(pl.Int64).to_numpy() + (found.max(initial=-1) + 1)
             found[rows] = np.where(names.to_numpy() == "", -1, ranks)[origin]
-        # Numbers follow the order of the rows, whatever the texts are.
+        # The numbers follow the order of the rows, not of the texts.
         known = found >= 0
         _, first, place = np.unique(found[known], return_index=True, return_inverse=True)
         found[known] = np.argsort(np.argsort(first))[place]
@@ -124,7 +124,7 @@ def side_by_side(tables: Sequence[pa.Table]) -> pa.Table:
 
 
 _ABSENT: Final = {"compound_expression": MISSING_CLASS, "label_scope": LABEL_SCOPES.index(FRAME_SCOPE)}
-"""What stands for a column that is not stored, where that is no mask."""
+"""The fill of each column that may be absent and is not a mask."""
 
 Reader = Callable[[Layout, pa.Array | None, int, pa.DataType], pa.Array]
 
@@ -134,7 +134,7 @@ def _fixed(values: npt.NDArray[Any], kind: pa.DataType) -> pa.Array:
 
 
 def _units(fill: float, dtype: type[np.generic]) -> Reader:
-    """From one child an action unit to an array over the slots of the vocabulary."""
+    """A reader from structs with one child for each action unit to arrays over the slots of the vocabulary."""
 
     def read(layout: Layout, column: pa.Array | None, rows: int, kind: pa.DataType) -> pa.Array:
         values = np.full((rows, len(ACTION_UNITS)), fill, dtype=dtype)

@@ -1,4 +1,4 @@
-"""How a dataset folder is written: shards, sealed groups, the manifest last; all atomic and flushed to disk."""
+"""Writes a dataset folder: shards, sealed groups, and the manifest last; all atomic and flushed to disk."""
 
 import json
 import shutil
@@ -17,13 +17,13 @@ from affect_data.dataset.hashing import content_hash, dataset_fingerprint
 from affect_data.files import exclusive, flush, move_folder, write_text, written_file
 
 ROWS_PER_BATCH: Final = 1000
-"""Of pictures."""
+"""Rows of a record batch of pictures."""
 
 CLIPS_PER_BATCH: Final = 8
-"""Of clips, so that reading one at random reads few others."""
+"""Rows of a record batch of clips; few, because reading one clip reads its whole batch."""
 
 LABELS_PER_BATCH: Final = 1 << 16
-"""Of everything smaller: the batch's own bytes then count for nothing."""
+"""Rows of a record batch of everything else; so many that the overhead of a batch is negligible."""
 
 
 def shard_name(index: int, count: int) -> str:
@@ -58,7 +58,7 @@ def _exact(array: pa.Array) -> pa.Array:
 
 
 def seal_group(folder: Path, shards: Sequence[str], features: "Features", fingerprint: str, split: str) -> None:
-    """Makes a folder of shards a dataset that ``datasets.load_from_disk`` opens, and flushes it to disk with its name.
+    """Makes a folder of shards a dataset that ``datasets.load_from_disk`` opens, and flushes it and its name to disk.
 
     Args:
         folder: holds the shards.
@@ -109,7 +109,7 @@ def add_group(
     Args:
         folder: the dataset.
         name: of the group.
-        tables: one table a split, in the row order of the split.
+        tables: one table for each split, in the row order of the split.
         features: of the group.
         provenance: what made it; kept in the manifest.
 
@@ -143,10 +143,10 @@ def add_group(
 
 
 def settle_groups(path: Path, manifest: Manifest) -> None:
-    """Puts the column groups that were staged and that the manifest names in their places, and removes those that it does not name.
+    """Moves staged column groups that the manifest names into place, and removes those that it does not name.
 
     A group is replaced in three steps: the new one is written beside it and sealed, the manifest names it, and it takes the place of the old one. A
-    kill between them leaves a dataset that can be read; whoever writes to it next, under its lock, takes the last step by this function.
+    kill between them leaves a readable dataset; the next command that writes to it, under its lock, takes the last step by this function.
     """
     for split, groups in manifest.groups.items():
         for staged in sorted((path / split).glob(".*.new")):

@@ -1,1 +1,1 @@
-"""The kinds of column groups that stand beside a dataset's labels and pictures."""
+"""The kinds of column groups that a dataset can have besides labels and pictures."""

@@ -1,4 +1,4 @@
-"""A balance as a column group: how often each training row is drawn, one column a pool."""
+"""A balance as a column group: how often each training row is drawn, one column for each pool."""
 
 from typing import Any, Final
 

@@ -1,4 +1,4 @@
-"""What is common to every kind of column group: how it is named, found, read, and refused."""
+"""What all kinds of column groups have in common: how they are named, found, read, and refused."""
 
 import re
 from collections.abc import Mapping, Sequence, Set
@@ -12,11 +12,11 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from affect_data.errors import DataError, UnknownNameError, UsageError
 
 NAME: Final = r"[A-Za-z0-9][A-Za-z0-9_-]*"
-"""What the name of a group may look like: a part of a folder's name, and of a column's."""
+"""Pattern of the name of a group, which is part of the names of a folder and of columns."""
 
 
 class Dependency(StrEnum):
-    """What a column group can be made from, and so be stale against."""
+    """What a column group can be made from; it is stale when that has changed."""
 
     PICTURES = "pictures"
     LABELS = "labels"
@@ -41,11 +41,11 @@ class Fingerprints(Protocol):
 
 
 class Manifest(Protocol):
-    """What a kind asks of ``dataset.json``."""
+    """What a kind needs of ``dataset.json``."""
 
     @property
     def provenance(self) -> Mapping[str, Mapping[str, Any]]:
-        """What made a group, by group name, where it is not the build."""
+        """What made a group, by group name, for groups that the build did not make."""
 
     @property
     def fingerprints(self) -> Fingerprints:
@@ -53,7 +53,7 @@ class Manifest(Protocol):
 
 
 class Folder(Protocol):
-    """What a kind asks of a dataset folder, so that the folder itself can name groups by their kind."""
+    """What a kind needs of a dataset folder. It is a protocol because the folder's module imports this one."""
 
     @property
     def path(self) -> Path:
@@ -100,12 +100,12 @@ class GroupKind(Generic[Provenance]):
     """One kind of column group.
 
     Attributes:
-        called: how people call such a group, in the plural.
-        prefix: what the names of its groups begin with.
+        called: a word for such groups in messages, in the plural.
+        prefix: of the names of its groups.
         depends_on: what it is made from.
-        provenance: what ``dataset.json`` says of such a group; None where the build makes it, whose lock says all.
-        command: what writes it; ``{name}`` and the fields of the provenance are filled in, or stand there in capitals.
-        pattern: what follows the prefix.
+        provenance: the type of what ``dataset.json`` says of such a group; None if the build makes it, which the lock describes.
+        command: writes it; ``{name}`` and the fields of the provenance are filled in, unknown ones by their names in capitals.
+        pattern: of the name after the prefix.
     """
 
     called: str
@@ -119,7 +119,7 @@ class GroupKind(Generic[Provenance]):
         """The name, if such a group can have it.
 
         Raises:
-            UsageError: it would leave the dataset's folder, or is no name of a column.
+            UsageError: it could lead out of the dataset's folder, or cannot be part of a column name.
         """
         if not re.fullmatch(self.pattern, name):
             raise UsageError(
@@ -128,10 +128,10 @@ class GroupKind(Generic[Provenance]):
         return name
 
     def group(self, name: str) -> str:
-        """The column group of a name, and its column where it has one alone.
+        """The column group of a name, which is also its column if it has only one.
 
         Raises:
-            UsageError: see `check_name`.
+            UsageError: the name is not allowed.
         """
         return self.prefix + self.check_name(name)
 
@@ -149,7 +149,7 @@ class GroupKind(Generic[Provenance]):
         return tuple(sorted(group.removeprefix(self.prefix) for group in groups if self.owns(group)))
 
     def fitting(self, folder: Folder) -> tuple[str, ...]:
-        """`names`, without those that are stale."""
+        """Names of the groups of this kind that a dataset has and that are not stale, alphabetical."""
         return tuple(name for name in self.names(folder) if not self.is_stale(folder, name))
 
     def made_from(self, folder: Folder) -> dict[str, str]:
@@ -200,12 +200,12 @@ class GroupKind(Generic[Provenance]):
             ) from None
 
     def read(self, folder: Folder, name: str) -> Provenance:
-        """Where a group comes from that is to be used.
+        """Where a group comes from; refuses one that is stale.
 
         Raises:
             UnknownNameError: the dataset has none of this name.
             StaleGroupError: what it was made from has changed since.
-            DataError: see `described`.
+            DataError: what ``dataset.json`` says of it is not what this affectkit writes.
         """
         found = self.described(folder, name)
         self.check_fresh(folder, name, found.made_from)
@@ -222,13 +222,13 @@ class GroupKind(Generic[Provenance]):
             raise StaleGroupError(f"{self.called} '{name}'", changed, self.remedy(name, folder))
 
     def remedy(self, name: str, folder: Folder | None = None) -> str:
-        """The command that writes a group; with the settings that wrote it, where a dataset has it."""
+        """The command that writes a group, with its settings if the dataset has it."""
         known = folder.manifest.provenance.get(self.group(name), {}) if folder is not None else {}
         return self.command.format_map(_InCapitals({**known, "name": name}))
 
 
 class _InCapitals(dict[str, object]):
-    """Fields of a command: what is not known stands there as a placeholder for people."""
+    """Fields of a command; an unknown one becomes a placeholder in capitals."""
 
     def __missing__(self, key: str) -> str:
         return key.upper()

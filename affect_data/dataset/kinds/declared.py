@@ -1,4 +1,4 @@
-"""What databases declare beside the labels, such as people or a pain score, as column groups."""
+"""What databases declare in addition to the labels, such as people or a pain score, as column groups."""
 
 import re
 from typing import Final

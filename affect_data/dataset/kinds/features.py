@@ -1,4 +1,4 @@
-"""A backbone's features as a column group: one vector a row."""
+"""A backbone's features as a column group: one vector for each row."""
 
 from typing import Any, Final
 
@@ -16,7 +16,7 @@ class FeatureProvenance(GroupProvenance):
         width: length of the vector.
         preprocessing: how a face became the backbone's input.
         preprocessing_hash: identifies it.
-        normalisation: of the pixels; empty where a release wrote the features that did not say it.
+        normalisation: of the pixels; empty if an older release wrote the features, which did not record it.
         created: ISO time.
     """
 

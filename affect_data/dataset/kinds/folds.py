@@ -1,4 +1,4 @@
-"""Folds as a column group: the fold of every row, -1 where it is in none."""
+"""Folds as a column group: the fold of every row, -1 for none."""
 
 from typing import Final
 
@@ -6,16 +6,16 @@ from affect_data.dataset.kinds.base import Dependency, GroupKind, GroupProvenanc
 
 
 class FoldProvenance(GroupProvenance):
-    """How rows were dealt out into folds.
+    """How rows were divided into folds.
 
     Attributes:
         method: ``greedy, stratified``, or ``literature`` for the published folds of a database.
-        rows: number of rows by fold, as text; ``-1`` are those in none.
+        rows: number of rows by fold, as text; ``-1``: rows in no fold.
         folds: how many there are.
-        seed: what decided among equals.
-        splits: whose rows were dealt out.
+        seed: decided among equals.
+        splits: whose rows were divided.
         disjoint_by: what no two folds share.
-        kept_apart: rows of these splits that are in no fold, because their people are in another split too.
+        kept_apart: number of rows of these splits that are in no fold, because their people are in another split too.
         database: whose published folds they are.
         parts: their published names, in the order of the folds.
     """
@@ -34,7 +34,7 @@ class FoldProvenance(GroupProvenance):
 FOLDS: Final = GroupKind(
     called="folds",
     prefix="folds.",
-    # Corrected labels leave them valid: they are stratified by labels, but parted by people and copies of pictures.
+    # They stay valid when labels are corrected: labels only stratify them, while people and copies of pictures keep them disjoint.
     depends_on={Dependency.PEOPLE, Dependency.PICTURES},
     provenance=FoldProvenance,
     command="affect-data folds DATASET --name {name}",

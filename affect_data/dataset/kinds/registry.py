@@ -1,4 +1,4 @@
-"""Every kind of column group that stands beside labels and pictures; a new one is named here."""
+"""All kinds of column groups besides labels and pictures; a new one is added here."""
 
 from typing import Any, Final
 
@@ -14,7 +14,7 @@ KINDS: Final[tuple[GroupKind[Any], ...]] = (SOFT_LABELS, FEATURES, BALANCE, FOLD
 
 
 def stale_groups(folder: DatasetFolder) -> dict[str, str]:
-    """The command that makes each stale column group again, by group, alphabetical."""
+    """For each stale column group, alphabetical, the command that makes it again."""
     stale = {
         kind.group(name): kind.remedy(name, folder)
         for kind in KINDS

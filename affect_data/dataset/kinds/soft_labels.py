@@ -18,10 +18,10 @@ class SoftLabelProvenance(GroupProvenance):
         teacher_revision: hash of the weights, or the Hub's revision.
         view: how the teacher saw the picture, for example ``centre crop, margin 0.2, 112 px``.
         out_of_fold: whether no row was labelled by a teacher that had seen it.
-        action_units: numbers, in the order of the column ``au``; empty where the teacher has none.
+        action_units: numbers, in the order of the column ``au``; empty if the teacher has no such head.
         expressions: class names, in the order of the column ``expression``.
-        valence_arousal_bins: number of equal bins over [-1, 1] in ``valence`` and ``arousal``; 0 where the teacher has none.
-        created: ISO time; of the first of several writings of the same logits.
+        valence_arousal_bins: number of equal bins over [-1, 1] in ``valence`` and ``arousal``; 0 if the teacher has no such heads.
+        created: ISO time of the first writing of these logits.
     """
 
     name: str = Field(pattern=rf"^{NAME}$")
@@ -40,7 +40,7 @@ class SoftLabelProvenance(GroupProvenance):
         return {head: width for head, width in zip(HEADS, widths, strict=True) if width}
 
     def describes_same(self, other: "SoftLabelProvenance") -> bool:
-        """Whether two provenances differ in their time at most."""
+        """Whether two provenances are equal except for their time."""
         return self.model_copy(update={"created": ""}) == other.model_copy(update={"created": ""})
 
 

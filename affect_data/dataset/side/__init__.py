@@ -1,1 +1,1 @@
-"""Side groups: what some databases say beside the labels, in column groups that only datasets of such databases have."""
+"""Side groups: what some databases give in addition to the labels, in column groups that only datasets of such databases have."""

@@ -1,7 +1,7 @@
-"""What every kind of side column can do.
+"""The interface of all kinds of side columns.
 
-A column has three forms. *Given* is what a reader gives, with nulls. *Unified* has the fills of the schema and words for classes: ``""`` for no word,
-NaN for no number, -1 for no side. *Stored* is Arrow without nulls, classes as codes, most with a mask beside.
+A column has three forms. *Given* is what a reader gives, with nulls. *Unified* has words for classes and the fills of the schema: ``""`` for no word,
+NaN for no number, -1 for no side. *Stored* is Arrow without nulls, with codes for classes and, for most kinds, a mask.
 """
 
 from abc import abstractmethod
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class WrongTypeError(TypeError):
-    """A reader gives a side column in another type than it has."""
+    """A reader gives a side column with the wrong type."""
 
 
 @dataclass(frozen=True)
@@ -28,9 +28,9 @@ class Problem:
     """What can be wrong with a reader's values.
 
     Attributes:
-        value: of a row that is wrong, null where the row is right.
-        found: what stands there, with ``{value}`` filled in.
-        expected: instead.
+        value: the wrong value of a row; null if the row is right.
+        found: describes the wrong value, with ``{value}`` filled in.
+        expected: describes a right one.
     """
 
     value: pl.Expr
@@ -53,31 +53,31 @@ class SideBase(BaseModel):
 
     @property
     def given(self) -> tuple[str, ...]:
-        """The columns of a reader's rows that it is made from."""
+        """The columns of a reader's rows from which it is made."""
         return (self.name,)
 
     @abstractmethod
     def features(self) -> "dict[str, FeatureType]":
-        """The Hugging Face features of what is stored."""
+        """The Hugging Face features of the stored form."""
 
     @abstractmethod
     def problems(self, rows: pl.DataFrame) -> Iterator[Problem]:
-        """What can be wrong with given values.
+        """Checks of given values, each with the values that fail it.
 
         Args:
             rows: a reader's, with the columns `given`.
 
         Raises:
-            WrongTypeError: a column has another type than this kind has.
+            WrongTypeError: a column does not have the type of this kind.
         """
 
     @abstractmethod
     def unified(self, rows: pl.DataFrame) -> pl.Series:
-        """Given values in the unified form, in which no problem is left."""
+        """Given values, free of problems, in the unified form."""
 
     @abstractmethod
     def absent(self, rows: int) -> pl.Series:
-        """The unified form of rows that have no value."""
+        """The unified form of as many rows without a value."""
 
     @abstractmethod
     def stored(self, values: pl.Series) -> dict[str, pa.Array]:
@@ -85,23 +85,23 @@ class SideBase(BaseModel):
 
     @abstractmethod
     def shown(self, stored: pa.Table) -> pl.DataFrame:
-        """Stored values in the unified form, with the mask beside where one is stored."""
+        """Stored values in the unified form, and the mask if one is stored."""
 
     @abstractmethod
     def rule(self) -> Rule:
-        """What unified values obey."""
+        """The rule that unified values obey."""
 
 
 def check_type(rows: pl.DataFrame, name: str, expected: type[pl.DataType]) -> None:
-    """Makes sure that a given column has its type.
+    """Makes sure that a given column has the expected type, or only nulls.
 
     Raises:
-        WrongTypeError: it has another.
+        WrongTypeError: it has another type.
     """
     if rows.schema[name] not in (expected, pl.Null):
         raise WrongTypeError(f"{name!r} as {rows.schema[name]}; it is {expected.__name__}")
 
 
 def row_by_row(expression: pl.Expr) -> Callable[[pl.DataFrame], pl.Series]:
-    """What a rule wants: from rows to whether each is right."""
+    """A function from rows to whether each is right, as `Rule.holds` needs it."""
     return lambda rows: rows.select(expression.fill_null(value=False).alias("holds"))["holds"]

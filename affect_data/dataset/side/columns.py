@@ -1,4 +1,4 @@
-"""Side columns of one value a row: a word, a number, or the sides of action units."""
+"""Side columns with one value for each row: a word, a number, or the sides of action units."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -71,8 +71,8 @@ class NumberColumn(SideBase):
     """A number.
 
     Attributes:
-        low: the least that it can be.
-        high: the most that it can be.
+        low: the smallest allowed value; None: no bound.
+        high: the largest allowed value; None: no bound.
         double: whether it is stored in 64 bits instead of 32.
         masked: whether it has a mask beside it.
     """
@@ -85,7 +85,7 @@ class NumberColumn(SideBase):
 
     @property
     def given(self) -> tuple[str, ...]:
-        """Of a score, which is a group by itself, ``score_<name>``; else the name."""
+        """``score_<name>`` for a score, which is a group of its own; otherwise the name."""
         return (f"score_{self.name}" if self.group == self.name else self.name,)
 
     @property
@@ -93,14 +93,14 @@ class NumberColumn(SideBase):
         return pl.Float64 if self.double else pl.Float32
 
     def features(self) -> "dict[str, FeatureType]":
-        """A float, and a mask where it has one."""
+        """A float, and a mask if it has one."""
         from datasets import Value
 
         mask = {f"{self.name}_mask": Value("bool")} if self.masked else {}
         return {self.name: Value("float64" if self.double else "float32"), **mask}
 
     def problems(self, rows: pl.DataFrame) -> Iterator[Problem]:
-        """What is no number, or none within the bounds."""
+        """A value that is not a finite number within the bounds."""
         (given,) = self.given
         kind = rows.schema[given]
         if not kind.is_numeric() and kind != pl.Null:
@@ -117,12 +117,12 @@ class NumberColumn(SideBase):
         return pl.repeat(MISSING_NUMBER, rows, dtype=self._type(), eager=True)
 
     def stored(self, values: pl.Series) -> dict[str, pa.Array]:
-        """The numbers, and the mask where they have one."""
+        """The numbers, and the mask if they have one."""
         mask = {f"{self.name}_mask": values.is_not_nan().to_arrow()} if self.masked else {}
         return {self.name: values.to_arrow(), **mask}
 
     def shown(self, stored: pa.Table) -> pl.DataFrame:
-        """The numbers, and the mask where one is stored."""
+        """The numbers, and the mask if one is stored."""
         values = pl.Series(self.name, stored.column(self.name))
         return pl.DataFrame([values, _mask(self.name, stored)] if self.masked else [values])
 
@@ -147,10 +147,10 @@ class NumberColumn(SideBase):
 
 
 class SidesColumn(SideBase):
-    """For each action unit whether it is on one side of the face alone.
+    """For each action unit, the side of the face that shows it.
 
     Attributes:
-        units: whose side some database says, rising.
+        units: whose side any database gives, ascending.
     """
 
     kind: Literal["sides"] = "sides"
@@ -194,7 +194,7 @@ class SidesColumn(SideBase):
         return self._slots(np.full((rows, len(ACTION_UNITS)), MISSING_CLASS, dtype=np.int8))
 
     def stored(self, values: pl.Series) -> dict[str, pa.Array]:
-        """One child an action unit."""
+        """A struct with one child for each action unit."""
         slots = values.to_numpy()
         children = [pa.array(np.ascontiguousarray(slots[:, ACTION_UNIT_SLOTS[unit]])) for unit in self.units]
         return {self.name: pa.StructArray.from_arrays(children, names=[unit_name(unit) for unit in self.units])}

@@ -1,9 +1,8 @@
-"""What databases can declare beside their labels, and the columns that follow from it.
+"""What databases can declare in addition to their labels, and the columns that follow from it.
 
-A database declares what its files hold by `people`, `action_unit_sides`, `native_expressions`, `rater_labels`, `has_timestamps` and `scores`. From
-that come the columns of a group: their types and fills, how they are stored and shown, the rules that they obey, and their part of
-``docs/schema.md``. The kinds of columns are in
-`affect_data.dataset.side.columns` and `affect_data.dataset.side.raters`.
+A database declares what its files hold by `people`, `action_unit_sides`, `native_expressions`, `rater_labels`, `has_timestamps` and `scores`. The
+columns follow from that: their types and fills, how they are stored and shown, the rules that they obey, and their part of ``docs/schema.md``. The
+kinds of columns are in `affect_data.dataset.side.columns` and `affect_data.dataset.side.raters`.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -41,7 +40,7 @@ VALUES: Final[Mapping[str, str]] = MappingProxyType(
         "timestamp": "seconds from the beginning of the track",
     }
 )
-"""What stands in the columns, for people; what is in those of scores, their databases say."""
+"""What the columns contain, for the pages; the columns of scores are described by their databases."""
 
 
 @dataclass(frozen=True)
@@ -49,10 +48,10 @@ class SideGroup:
     """What databases can declare under one name.
 
     Attributes:
-        name: of the column group; empty where each declared name is a group of its own.
+        name: of the column group; empty if each declared name is a group of its own.
         attribute: of `Database` that declares it.
-        meaning: for people.
-        columns: from the databases that are merged to the columns that they need.
+        meaning: for the pages.
+        columns: from the merged databases to the columns that they need.
     """
 
     name: str
@@ -74,7 +73,7 @@ def _people(databases: Declared) -> tuple[SideColumn, ...]:
 
 
 def _words(declared: Iterable[Mapping[str, Sequence[str]]]) -> dict[str, tuple[str, ...]]:
-    """The words of all databases by column: each database's in its own order, one that several have once."""
+    """The different words of all databases by column, in the order of the databases and of their declarations."""
     found: dict[str, dict[str, None]] = {}
     for columns in declared:
         for name, words in columns.items():
@@ -131,7 +130,7 @@ def declared_columns(databases: Iterable[type[Database]]) -> tuple[SideColumn, .
     """The columns of side groups that databases declare, group by group.
 
     Raises:
-        UnknownNameError: a database declares something of people that there is no column for.
+        UnknownNameError: a database declares a fact about people for which there is no column.
     """
     merged = sorted(databases, key=lambda database: database.name)
     return tuple(column for group in SIDE_GROUPS for column in group.columns(merged))
