@@ -84,11 +84,12 @@ class Pattern:
     secret: bool = False
 
 
-def patterns(tier: Tier, user: str | None = None, host: str | None = None) -> list[Pattern]:
+def patterns(tier: Tier, repository: str = "", user: str | None = None, host: str | None = None) -> list[Pattern]:
     """What is looked for in text.
 
     Args:
         tier: that is to be published.
+        repository: its name, whose words are no secret: many people are called the same here and on the Hub.
         user: name of the user; by default of who runs this.
         host: name of the machine; by default of this one.
     """
@@ -105,25 +106,29 @@ def patterns(tier: Tier, user: str | None = None, host: str | None = None) -> li
         Pattern("token", r"(?:^|\W)(?P<leak>AKIA[0-9A-Z]{16})", secret=True),
         Pattern("private key", r"(?P<leak>-----BEGIN [A-Z ]*PRIVATE KEY-----)", secret=True),
     ]
+    known = {*COMMON, *re.split(r"\W+", repository.lower()), *repository.lower().split("/")}
     for kind, name in (("name of this user", user or _user()), ("name of this machine", host or socket.gethostname())):
         words = dict.fromkeys((name, name.partition(".")[0]))
-        telling = [word for word in words if len(word) >= _SHORT and word.lower() not in COMMON]
+        telling = [word for word in words if len(word) >= _SHORT and word.lower() not in known]
         found += [Pattern(kind, rf"(?:^|\W)(?P<leak>{re.escape(word)})(?:$|\W)", in_bytes=False) for word in telling]
     if tier is not Tier.FULL:
         found.append(Pattern("picture", r"(?P<leak>data:image/|/9j/4AAQSkZJRg|iVBORw0KGgo)", in_bytes=False))
     return found
 
 
-def find_leaks(folder: Path, tier: Tier, *, user: str | None = None, host: str | None = None) -> list[Leak]:
+def find_leaks(
+    folder: Path, tier: Tier, repository: str = "", *, user: str | None = None, host: str | None = None
+) -> list[Leak]:
     """Everything in a folder that must not be published, by file.
 
     Args:
         folder: what is about to be published.
         tier: of it.
+        repository: that it is published to; words of its name are no leak.
         user: name of the user; by default of who runs this.
         host: name of the machine; by default of this one.
     """
-    scan = _Scan(tier, patterns(tier, user, host))
+    scan = _Scan(tier, patterns(tier, repository, user, host))
     found: list[Leak] = []
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         name = path.relative_to(folder).as_posix()

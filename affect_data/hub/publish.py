@@ -171,7 +171,7 @@ def plan(
     section = card_section(staged.published, staged.lock, staged.statistics)
     write_text(staged.folder / CARD, with_section(card, card_metadata(staged.published), section))
     write_json(staged.folder / CROISSANT, croissant(staged.published, staged.lock))
-    leaks = [leak for leak in find_leaks(staged.folder, tier) if leak.file != KEYS]
+    leaks = [leak for leak in find_leaks(staged.folder, tier, repository) if leak.file != KEYS]
     if leaks:
         raise LeaksFoundError(leaks)
     files = {path: staged.folder / path for path in (*staged.published.files, PUBLISHED, CARD, CROISSANT)}

@@ -212,7 +212,7 @@ def _leaks(repository: Repository) -> Iterator[Finding]:
             place = Path(folder) / path
             place.parent.mkdir(parents=True, exist_ok=True)
             place.write_bytes(repository.read_with(path, lambda file: file.read()))
-            for leak in find_leaks(Path(folder), repository.published.tier):
+            for leak in find_leaks(Path(folder), repository.published.tier, repository.published.name):
                 yield Finding("R201", path, f"{leak.field}: {leak.kind}: {leak.found}")
 
 

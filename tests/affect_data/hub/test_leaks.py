@@ -82,6 +82,12 @@ def test_what_is_harmless_is_not_found(tmp_path: Path, text: str) -> None:
     assert found(tmp_path) == []
 
 
+def test_a_user_may_be_called_the_same_on_the_hub(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text(json.dumps({"name": "annabell/faces", "host": "laptop7"}))
+    leaks = find_leaks(tmp_path, Tier.DERIVED, "Annabell/faces", user="annabell", host="laptop7")
+    assert [leak.field for leak in leaks] == ["host"]
+
+
 def test_secrets_are_not_repeated(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text(json.dumps({"token": TOKEN}))
     (leak,) = find_leaks(tmp_path, Tier.FULL)

@@ -1,0 +1,153 @@
+"""Publishes, rebuilds and verifies a demo dataset against a Hub on loopback, and prints what was typed and what was answered.
+
+python benchmarks/publishing.py                      # prints the transcript
+python benchmarks/publishing.py docs/publishing.md   # writes it into the page
+"""
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(REPOSITORY), str(REPOSITORY / "tests" / "support")]
+
+from loopback_hub import Account, LoopbackHub  # noqa: E402
+
+from affect_data.dataset.folder import open_dataset  # noqa: E402
+from affect_data.dataset.kinds.soft_labels import SOFT_LABELS, SoftLabelProvenance  # noqa: E402
+from affect_data.dataset.soft_labels import write_soft_labels  # noqa: E402
+from affect_data.pages import with_part  # noqa: E402
+
+RECIPE = "databases: {{{}}}\n"
+FEWER, MORE = "disfa: {}, expw: {holdout: 0.2}", "disfa: {}, expw: {holdout: 0.2}, ferplus: {}"
+TOKEN = "hf_anna"
+SHORT = r"parquet|file\(s\)|^published|^plan"
+"""The lines of a publishing that its transcript shows."""
+
+
+class Transcript:
+    """What is typed in a folder, and what is answered.
+
+    Args:
+        folder: where commands run.
+        hub: that they talk to.
+    """
+
+    def __init__(self, folder: Path, hub: LoopbackHub) -> None:
+        self.folder = folder
+        self.hub = hub
+        self.lines: list[str] = []
+        self._environment = {
+            **os.environ, "PYTHONPATH": str(REPOSITORY), "HF_ENDPOINT": hub.endpoint, "HF_TOKEN": TOKEN, "HF_HUB_DISABLE_XET": "1",
+            "HF_HUB_OFFLINE": "0", "HF_HOME": str(folder / ".home"), "HF_HUB_DISABLE_PROGRESS_BARS": "1", "COLUMNS": "160", "LOGNAME": "anna",
+        }  # fmt: skip
+
+    def say(self, text: str) -> None:
+        """Adds a sentence."""
+        self.lines += ["", text, ""]
+
+    def run(self, command: str, status: int = 0, show: str = "") -> None:
+        """Runs a command and adds what it answers.
+
+        Args:
+            command: as it is typed.
+            status: that it ends with.
+            show: regular expression of the lines that are shown; all where it is empty.
+        """
+        program, *arguments = command.split()
+        module = {"affect-data": ["-m", "affect_data"], "hf": ["-m", "huggingface_hub.cli.hf"]}[program]
+        before = self.hub.uploaded.total()
+        ran = subprocess.run(
+            [sys.executable, *module, *arguments],
+            cwd=self.folder,
+            env=self._environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if ran.returncode != status:
+            sys.exit(f"{command} ended with {ran.returncode}: {ran.stdout}{ran.stderr}")
+        answer = [
+            line
+            for line in (ran.stdout + ran.stderr).replace(f"{self.folder}/", "").splitlines()
+            if not show or re.search(show, line)
+        ]
+        self.lines += [f"    $ {command}", *(f"    {line}".rstrip() for line in answer), ""]
+        sent = self.hub.uploaded.total() - before
+        if sent:
+            self.lines += [f"The Hub received {sent:,} bytes.", ""]
+
+    def text(self) -> str:
+        """The whole transcript as Markdown."""
+        return re.sub(r"\n{3,}", "\n\n", "\n".join(self.lines)).strip("\n")
+
+
+def write_teacher(path: Path) -> None:
+    """Soft labels of an expression head, as `affect-train label` writes them; the numbers are drawn."""
+    folder = open_dataset(path)
+    provenance = SoftLabelProvenance(
+        name="teacher", teacher_id="anna/teacher", teacher_revision="1", made_from=SOFT_LABELS.made_from(folder), view="whole picture",
+        expressions=("neutral", "happiness", "sadness"),
+    )  # fmt: skip
+    numbers = np.random.default_rng(0)
+    logits = {
+        split: {"expression": numbers.normal(size=(folder.rows(split), 3)).astype(np.float16)}
+        for split in folder.splits
+    }
+    write_soft_labels(path, provenance, logits)
+
+
+def write_transcript(folder: Path, hub: LoopbackHub) -> str:
+    """Everything in order: three tiers, a rebuild, one more teacher, one more database, verification."""
+    said = Transcript(folder, hub)
+    (folder / "recipe.yaml").write_text(RECIPE.format(FEWER))
+    said.run("affect-data demo databases --databases disfa,expw,ferplus --faces 120")
+    said.run("affect-data build recipe.yaml merged --roots databases", show="^built")
+    said.say("Tier recipe, first as a plan, then for good:")
+    said.run("affect-data publish merged anna/faces --dry-run")
+    said.run("affect-data publish merged anna/faces", show="^published")
+    said.say("On another machine with the same databases:")
+    said.run("affect-data rebuild hf://anna/faces again --roots databases")
+    said.say("Tier full, since these faces are drawn; then soft labels and folds are added, and only they are sent:")
+    said.run("affect-data publish merged anna/faces-full --tier full", show=SHORT)
+    write_teacher(folder / "merged")
+    said.run("affect-data folds merged --count 3 --name cv3")
+    said.run("affect-data publish merged anna/faces-full --tier full", show=SHORT)
+    said.say(
+        "One more database: its tables are new, those of the others stay, and what was made from the others alone does not fit any more."
+    )
+    (folder / "recipe.yaml").write_text(RECIPE.format(MORE))
+    said.run(
+        "affect-data build recipe.yaml merged --roots databases --overwrite",
+        show="^built|fit",
+    )
+    said.run("affect-data publish merged anna/faces-full --tier full", show=SHORT)
+    said.say("Whether the repository is what it says:")
+    said.run("affect-data verify hf://anna/faces-full")
+    said.run("hf download anna/faces-full --repo-type dataset --local-dir downloaded --quiet", show="^downloaded")
+    said.run("affect-data verify downloaded --deep")
+    (folder / "downloaded" / "recipe.yaml").unlink()
+    said.run("affect-data verify downloaded", status=1)
+    return said.text()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Publishes a demo dataset to a Hub on loopback.")
+    parser.add_argument("page", nargs="?", type=Path, help="the page whose transcript is written")
+    page = parser.parse_args().page
+    with tempfile.TemporaryDirectory() as folder, LoopbackHub({TOKEN: Account("anna", writes=True)}) as hub:
+        text = write_transcript(Path(folder), hub)
+    if page is None:
+        print(text)
+    else:
+        page.write_text(with_part(page.read_text(encoding="utf-8"), "transcript", text), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
