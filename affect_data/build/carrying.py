@@ -8,7 +8,9 @@ from typing import Any
 from affect_data.corrections.decisions import read_decisions
 from affect_data.corrections.versions import decision_files
 from affect_data.dataset.folder import DatasetFolder, Manifest
+from affect_data.dataset.kinds.base import Dependency
 from affect_data.dataset.kinds.registry import KINDS
+from affect_data.dataset.layout import PEOPLE_COLUMNS
 from affect_data.dataset.schema import LABELS
 from affect_data.files import link_file
 
@@ -30,11 +32,13 @@ def carry_groups(old: DatasetFolder, staging: Path, manifest: Manifest) -> tuple
         kind = next((kind for kind in KINDS if kind.provenance is not None and kind.owns(group)), None)
         if group == LABELS or kind is None:
             continue
-        changed = [f"other {name}" for name in kind.changed(new, described.get("made_from", {}))]
+        changed = kind.changed(new, described.get("made_from", {}))
         if old.manifest.rows != manifest.rows:
-            changed.append("other rows")
+            changed = (*changed, "rows")
+        elif not kind.changed(old, described.get("made_from", {})):
+            changed = tuple(name for name in changed if not _is_same(old, new, name))
         if changed:
-            lost.append(f"{group} ({', '.join(changed)})")
+            lost.append(f"{group} ({', '.join(f'other {name}' for name in changed)})")
             continue
         for split in (split for split in old.splits if group in old.groups(split)):
             target = staging / split / group
@@ -42,9 +46,22 @@ def carry_groups(old: DatasetFolder, staging: Path, manifest: Manifest) -> tuple
             shutil.rmtree(target, ignore_errors=True)
             shutil.copytree(old.group_folder(split, group), target, copy_function=link_file)
             manifest.groups[split][group] = old.manifest.groups[split][group]
-        manifest.provenance[group] = described
+        manifest.provenance[group] = {**described, "made_from": kind.made_from(new)}
         kept.append(group)
     return tuple(kept), tuple(lost)
+
+
+def _is_same(old: DatasetFolder, new: DatasetFolder, name: str) -> bool:
+    """Whether two datasets of as many rows have the same pictures or people, although their fingerprints differ: files may be cut elsewhere."""
+    columns = {Dependency.PICTURES: ("image_digest", "face_box"), Dependency.PEOPLE: PEOPLE_COLUMNS}.get(
+        Dependency(name)
+    )
+    if columns is None or old.manifest.layout.clips or new.manifest.layout.clips:
+        return False
+    # Column by column: of a large dataset, two are enough to hold.
+    return all(
+        old.labels(split, [column]).equals(new.labels(split, [column])) for split in old.splits for column in columns
+    )
 
 
 def applied_decisions(folder: DatasetFolder, lock: Mapping[str, Any]) -> set[str]:

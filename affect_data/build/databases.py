@@ -254,6 +254,11 @@ def rows_per_shard(database: ReadDatabase) -> int:
     if database.reader.has_clips:
         # The frames of a clip are about as large as its middle one, which is stored twice.
         mean, least = mean * (1 + float(rows["clip_frames"].list.len().mean() or 0)), CLIPS_AT_LEAST  # type: ignore[arg-type]
+    return rows_of_size(mean, least)
+
+
+def rows_of_size(mean: float, least: int = ROWS_AT_LEAST) -> int:
+    """Rows of a shard whose pictures take `mean` bytes each: `least` times a power of two, together at most `SHARD_BYTES` where that is possible."""
     return least << max(0, int(math.log2(max(1.0, SHARD_BYTES / mean / least))))
 
 

@@ -134,6 +134,20 @@ def test_overwriting_keeps_what_still_fits_and_names_what_does_not(root: Path, t
     assert report.dataset.load("train", ["features.dino"]).num_rows == 12
 
 
+def test_what_fits_stays_although_the_files_are_cut_elsewhere(root: Path, tmp_path: Path) -> None:
+    first = with_features(built(root, tmp_path / "merged", shard_rows=5).dataset)
+    lines = (root / "label/label.lst").read_text().splitlines(keepends=True)
+    (root / "label/label.lst").write_text("".join([lines[0].rstrip()[:-1] + "5\n", *lines[1:]]))
+    report = built(root, tmp_path / "merged", overwrite=True)
+    assert report.dataset.manifest.fingerprints.pictures != first.manifest.fingerprints.pictures
+    assert (report.groups_kept, report.groups_lost) == (("features.dino",), ("balance.even (other labels)",))
+    assert FEATURES.fitting(report.dataset) == ("dino",)
+    pictures = sorted((root / "image/origin").iterdir())
+    shutil.copy(pictures[0], pictures[1])
+    report = built(root, tmp_path / "merged", overwrite=True, shard_rows=5)
+    assert report.groups_lost == ("features.dino (other pictures)",)
+
+
 def test_an_overwrite_that_is_killed_between_its_renames_keeps_the_groups_when_it_is_run_again(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
