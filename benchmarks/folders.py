@@ -47,7 +47,7 @@ def write_dataset(path: Path, layout: Layout, splits: Mapping[str, tuple[int, Sh
         names = [shard_name(index, count) for index in range(count)]
         written[split], rows[split] = {}, 0
         for name, (labels, images) in zip(names, shards, strict=True):
-            parts = _parts(layout, _with_origins(_filled(labels), origins), images)
+            parts = _parts(layout, _with_origins(filled(labels), origins), images)
             for group, (fingerprint, table) in parts.items():
                 written[split].setdefault(group, []).append(fingerprint)
                 if table is not None:
@@ -85,7 +85,7 @@ def _parts(layout: Layout, labels: pl.DataFrame, images: pa.Array | None) -> dic
     return found
 
 
-def _filled(labels: pl.DataFrame) -> pl.DataFrame:
+def filled(labels: pl.DataFrame) -> pl.DataFrame:
     """The rows with all columns of labels but ``image_digest``, which they must have."""
     absent = (column for column in LABEL_COLUMNS if column.name not in labels.columns)
     return labels.with_columns(_missing(column, len(labels)) for column in absent)
