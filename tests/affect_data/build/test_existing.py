@@ -80,7 +80,10 @@ def decide_about() -> Callable[..., Path]:
 
 def files(folder: Path) -> dict[str, tuple[tuple[int, int], bytes]]:
     found = (path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != ".lock")
-    return {path.relative_to(folder).as_posix(): ((path.stat().st_ino, path.stat().st_mtime_ns), path.read_bytes()) for path in found}
+    return {
+        path.relative_to(folder).as_posix(): ((path.stat().st_ino, path.stat().st_mtime_ns), path.read_bytes())
+        for path in found
+    }
 
 
 @pytest.mark.parametrize(
