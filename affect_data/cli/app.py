@@ -206,8 +206,8 @@ def upgrade(
 @app.command(epilog="Example: `affect-data schema`")
 def schema(as_json: Json = False) -> None:
     """Print the schema of a merged dataset: columns, fills and named rules."""
-    from affect_data.dataset.kinds.registry import describe_kinds
-    from affect_data.dataset.schema import COLUMNS, RULES, SCHEMA_VERSION, describe
+    from affect_data.dataset.schema import COLUMNS, RULES, SCHEMA_VERSION
+    from affect_data.dataset.schema_page import schema_page, side_entries
 
     if as_json:
         columns = [
@@ -215,9 +215,9 @@ def schema(as_json: Json = False) -> None:
             for c in COLUMNS
         ]
         rules = [{"name": rule.name, "description": rule.description} for rule in RULES]
-        print_json({"version": SCHEMA_VERSION, "columns": columns, "rules": rules})
+        print_json({"version": SCHEMA_VERSION, "columns": columns, "side": side_entries(), "rules": rules})
     else:
-        sys.stdout.write(describe() + describe_kinds())
+        sys.stdout.write(schema_page())
 
 
 cli_balance.register(app)

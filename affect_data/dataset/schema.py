@@ -292,32 +292,3 @@ def check_rules(labels: pl.DataFrame, rules: Sequence[Rule] = RULES) -> None:
                 .to_list()
             )
             raise SchemaError(rule.name, rule.description, examples, len(broken))
-
-
-def describe() -> str:
-    """The page ``docs/schema.md``: every column and every rule, as Markdown."""
-    lines = [
-        "# The schema",
-        "",
-        "One row is one face in one image, frame or clip. This page is generated from `affect_data/dataset/schema.py` (`make docs`).",
-        "",
-        f"Schema version {SCHEMA_VERSION}. Action units, in slot order: {', '.join(map(str, ACTION_UNITS))}.",
-        "",
-        "## Columns",
-        "",
-        "| column | type | group | missing | values |",
-        "|---|---|---|---|---|",
-    ]
-    for column in COLUMNS:
-        missing = "never" if column.missing is None else f"`{column.missing}`" if column.missing != "" else '`""`'
-        lines.append(f"| `{column.name}` | `{column.type}` | {column.group} | {missing} | {column.values} |")
-    lines += [
-        "",
-        "## Rules",
-        "",
-        "Every row of every build is held against these; a row that breaks one stops the build.",
-        "",
-    ]
-    lines += ["| rule | what holds |", "|---|---|"]
-    lines += [f"| `{rule.name}` | {rule.description} |" for rule in RULES]
-    return "\n".join(lines) + "\n"

@@ -117,7 +117,7 @@ class RatersColumn(SideBase):
         """Every annotator has an id, and one entry a row."""
         rater = pl.element().struct.field("rater")
         right = pl.col(self.name).list.eval((rater != "") & ~rater.is_duplicated()).list.all()
-        what = f"each entry of `{self.name}` has an id of its own, and labels of the schema or their fills"
+        what = f"each entry of `{self.name}` has an id of its own"
         return Rule(f"{self.name}_have_ids", what, row_by_row(right))
 
     def _told(self, rows: pl.DataFrame) -> Sequence[pl.Field]:

@@ -15,7 +15,6 @@ from typer.main import get_command
 from affect_data.build.build import BuildReport
 from affect_data.cli.app import app
 from affect_data.databases.registry import DATABASES
-from affect_data.dataset.kinds.registry import describe_kinds
 from affect_data.demo.world import SHARES
 
 Run = Callable[..., CompletedProcess[str]]
@@ -113,12 +112,14 @@ def test_an_unknown_database_is_the_fault_of_the_call(affect_data: Run) -> None:
 
 
 def test_the_schema_as_page_and_as_json(affect_data: Run) -> None:
-    from affect_data.dataset.schema import COLUMNS, RULES, describe
+    from affect_data.dataset.schema import COLUMNS, RULES
+    from affect_data.dataset.schema_page import schema_page
 
-    assert affect_data("schema").stdout == describe() + describe_kinds()
+    assert affect_data("schema").stdout == schema_page()
     found = json.loads(affect_data("schema", "--json").stdout)
     assert [column["name"] for column in found["columns"]] == [column.name for column in COLUMNS]
     assert [rule["name"] for rule in found["rules"]] == [rule.name for rule in RULES]
+    assert {"name": "sex", "group": "people", "type": "int64"}.items() <= found["side"][2].items()
 
 
 # ---------------------------------------------------------------- demo, check, build, stats
