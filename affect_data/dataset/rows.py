@@ -4,8 +4,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from affect_data.errors import UnknownNameError
+from affect_data.errors import UnknownNameError, UsageError
 from affect_data.vocabulary import ACTION_UNIT_NAMES, ACTION_UNIT_SLOTS, ACTION_UNITS, SIDES, unit_name
+
+
+class UnknownActionUnitError(UnknownNameError):
+    """A number that is no action unit of the vocabulary; the nearest ones and all others are named."""
+
+    def __init__(self, number: int) -> None:
+        first, second = sorted(sorted(ACTION_UNITS, key=lambda unit: abs(unit - number))[:2])
+        known = ", ".join(map(str, ACTION_UNITS))
+        UsageError.__init__(self, f"unknown action unit {number}; did you mean {first} or {second}? known: {known}")
 
 
 @dataclass(frozen=True)
@@ -39,10 +48,10 @@ def action_unit(row: Mapping[str, Any], number: int) -> ActionUnit:
         number: of FACS.
 
     Raises:
-        UnknownNameError: the vocabulary has no such action unit.
+        UnknownActionUnitError: the vocabulary has no such action unit.
     """
     if number not in ACTION_UNIT_SLOTS:
-        raise UnknownNameError("action unit", unit_name(number), map(unit_name, ACTION_UNITS))
+        raise UnknownActionUnitError(number)
     occurrence, intensity, side = (_value(row.get(name), number) for name in ("au", "au_intensity", "au_side"))
     present = None if occurrence is None else int(occurrence)
     where = None if side is None or present != 1 else SIDES[int(side)]

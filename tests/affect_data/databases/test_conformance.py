@@ -15,6 +15,7 @@ import pytest
 
 from affect_data.build.harmonise import harmonise
 from affect_data.build.recipe import SplitOptions
+from affect_data.build.side_columns import side_defects, unified_side_columns
 from affect_data.databases.base import SPLITS, TASKS, Database, DatabaseOptions, Scan, Tier
 from affect_data.databases.catalogue import facts
 from affect_data.databases.registry import DATABASES, database_named
@@ -301,6 +302,14 @@ def test_its_scores_are_columns_of_numbers_and_no_columns_of_the_schema(written:
         assert name not in (*COLUMNS_BY_NAME, LABELS, IMAGES)
         assert len(meaning) > 10
         assert written.scan.rows[f"score_{name}"].drop_nulls().is_finite().sum() > FACES / 2
+
+
+def test_what_it_declares_beside_the_labels_is_given_and_contradicts_nothing(written: Written) -> None:
+    rows = written.scan.rows
+    assert side_defects(rows, written.database) == []
+    for column in unified_side_columns(rows, written.database):
+        none = pl.DataFrame([column]).select((pl.all() == "") if column.dtype == pl.String else pl.all().is_nan())
+        assert not none.to_series().all(), f"{column.name} is declared, and no row has it"
 
 
 def test_no_person_who_was_drawn_has_two_subject_names(written: Written) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 import pyarrow as pa
 import pytest
-from datasets import DatasetInfo
+from datasets import DatasetInfo, Features, Value
 from python_processes import KILLED_AT, run_python
 
 from affect_data.build.build import BuildReport
@@ -101,7 +101,10 @@ def test_labels_pictures_and_groups_are_those_of_before(demo_report: BuildReport
     before = pictures(old)
     upgraded = upgrade(old)
     assert pictures(old) == before
-    assert upgraded.manifest.layout == demo_report.dataset.manifest.layout
+    # Format 1 had no side groups but scores: the classes of AffectNet are not there.
+    layout = demo_report.dataset.manifest.layout
+    assert layout.side_groups == ("native",)
+    assert upgraded.manifest.layout == layout.model_copy(update={"declared": ()})
     assert upgraded.manifest.fingerprints == demo_report.dataset.manifest.fingerprints
     for split in upgraded.splits:
         assert upgraded.labels(split).equals(demo_report.dataset.labels(split), null_equal=True)
@@ -114,6 +117,29 @@ def test_labels_pictures_and_groups_are_those_of_before(demo_report: BuildReport
         "format_version": 1,
         "fingerprint": FINGERPRINT,
     }
+
+
+def test_scores_of_format_1_are_the_side_groups_that_their_database_declares(
+    demo_report: BuildReport, tmp_path: Path
+) -> None:
+    old = as_format_1(demo_report.dataset, tmp_path / "merged")
+    manifest = json.loads((old / "dataset.json").read_text())
+    manifest["databases"].append("unbc")
+    known = {split: [float(row) for row in range(rows)] for split, rows in manifest["rows"].items()}
+    for split, scores in known.items():
+        place = old / split / "pspi"
+        place.mkdir()
+        described = Features({"pspi": Value("float32")})
+        table = pa.table({"pspi": pa.array(scores, pa.float32())}, schema=described.arrow_schema)
+        with pa.OSFile(str(place / "data.arrow"), "wb") as sink, pa.ipc.new_stream(sink, table.schema) as writer:
+            writer.write_table(table)
+        DatasetInfo(features=described).write_to_directory(str(place))
+        manifest["groups"][split]["pspi"] = f"pspi{split:*<60}"
+        seal(place, manifest["groups"][split]["pspi"], split)
+    (old / "dataset.json").write_text(json.dumps(manifest))
+    upgraded = upgrade(old)
+    assert upgraded.manifest.layout.side_groups == ("pspi",)
+    assert {split: upgraded.labels(split, side=["pspi"])["pspi"].to_list() for split in known} == known
 
 
 def test_no_picture_is_written_where_files_can_have_two_names(old: Path) -> None:
