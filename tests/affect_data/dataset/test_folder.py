@@ -124,7 +124,7 @@ def test_labels_as_a_polars_frame_have_the_database_by_name(demo_report: BuildRe
 
 def test_splits_are_named_train_first(demo_report: BuildReport) -> None:
     assert demo_report.dataset.splits == ("train", "validation")
-    assert demo_report.dataset.groups("train") == (IMAGES, LABELS, VOTES)
+    assert demo_report.dataset.groups("train") == (IMAGES, LABELS, "native", VOTES)
 
 
 @pytest.mark.parametrize(
@@ -229,7 +229,7 @@ def test_a_shard_that_was_lost_is_named(dataset: DatasetFolder) -> None:
 
 def test_a_group_is_joined_to_its_rows_and_opens_alone(dataset: DatasetFolder) -> None:
     changed = add_group(dataset, "balance.demo", numbers(dataset), NUMBERS, {"plan": "demo"})
-    assert changed.groups("train") == ("balance.demo", IMAGES, LABELS, VOTES)
+    assert changed.groups("train") == ("balance.demo", IMAGES, LABELS, "native", VOTES)
     joined = changed.load("train", [LABELS, "balance.demo"])
     assert joined["number"][:] == list(range(dataset.rows("train")))
     assert len(load_from_disk(str(dataset.path / "validation" / "balance.demo"))) == dataset.rows("validation")
@@ -270,7 +270,7 @@ def test_a_group_with_another_number_of_rows_is_refused_and_leaves_no_trace(
         match=rf"group 'x' has {dataset.rows('validation') - 1:,} rows for split 'validation', the dataset has {dataset.rows('validation'):,}",
     ):
         add_group(dataset, "x", tables, NUMBERS, {})
-    assert open_dataset(dataset.path).groups("train") == (IMAGES, LABELS, VOTES)
+    assert open_dataset(dataset.path).groups("train") == (IMAGES, LABELS, "native", VOTES)
     assert digests(dataset.path) == before
 
 

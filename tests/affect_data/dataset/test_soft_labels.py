@@ -177,7 +177,7 @@ def test_an_unknown_key_in_a_provenance_is_refused(provenance: SoftLabelProvenan
 def refusal(dataset: DatasetFolder, provenance: SoftLabelProvenance, logits: Logits) -> str:
     with pytest.raises(DataError) as caught:
         write_soft_labels(dataset.path, provenance, logits)
-    assert open_dataset(dataset.path).groups("train") == ("images", "labels", "votes")
+    assert open_dataset(dataset.path).groups("train") == ("images", "labels", "native", "votes")
     return str(caught.value)
 
 
