@@ -1,4 +1,4 @@
-"""A data recipe and the folders of its databases become one dataset folder: atomic, resumable, with every row accounted for."""
+"""Builds one dataset folder from a data recipe and the folders of its databases: atomic, resumable, with every row accounted for."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -58,13 +58,13 @@ class BuildReport:
     Attributes:
         dataset: the finished dataset.
         databases: report by database name.
-        unchanged: whether the dataset was there already, byte for byte.
-        shards_reused: shards that an interrupted or earlier build had finished.
-        shards: all shards.
+        unchanged: whether the dataset already existed, byte for byte.
+        shards_reused: number of shards that an interrupted or earlier build had finished.
+        shards: number of all shards.
         leaks: subjects and tracks in two splits, which only the policy ``follow_task`` accepts.
-        decisions: what became of the recipe's decisions, see `Matching.summary`; None where it names none.
-        groups_kept: column groups of the dataset that was replaced which fit the new one, and stay.
-        groups_lost: those that do not, and why.
+        decisions: what became of the recipe's decisions, as `Matching.summary`; None if it names none.
+        groups_kept: column groups of the replaced dataset that fit the new one and were taken over.
+        groups_lost: its column groups that do not fit, and why.
     """
 
     dataset: DatasetFolder
@@ -90,26 +90,26 @@ def build(
 ) -> BuildReport:
     """Builds the dataset of a recipe.
 
-    Everything is written to a hidden folder beside `out` and renamed when it is whole; a killed build goes on where it stopped and ends with the
-    same bytes. Where `out` already is this dataset, nothing is written.
+    Everything is written to a hidden folder beside `out`, which is renamed when it is complete. A killed build continues where it stopped and ends
+    with the same bytes. If `out` already is this dataset, nothing is written.
 
     Args:
         recipe: what to merge.
-        roots: folder by database name, before environment and recipe.
+        roots: folder by database name; takes precedence over environment and recipe.
         out: dataset folder to make.
         overwrite: whether another dataset at `out` may be replaced.
         follow_links: whether symbolic links may lead out of the databases' folders.
-        accept_incomplete: whether databases that have lost a part are built as they are; the lock says so.
+        accept_incomplete: whether incomplete databases are built as they are; the lock says so.
         progress: told about every step.
 
     Raises:
-        DecisionsError: a line of the recipe's decisions is none.
+        DecisionsError: a line of the recipe's decisions is not a decision.
         DefectsFoundError: a database contradicts its documentation; nothing is written.
-        DatabaseNotFoundError: a root is not there.
-        IncompleteError: a database has lost a part, and neither the call nor the recipe accepts that.
+        DatabaseNotFoundError: a root does not exist, or is not that of its database.
+        IncompleteError: a database is incomplete, and neither the call nor the recipe accepts that.
         LeakError: a subject or a track is in two splits, and the policy is not ``follow_task``.
         OutputTakenError: `out` holds something else.
-        UsageError: `out` would be replaced, and is the folder that one is in.
+        UsageError: `out` would be replaced, and the current folder is in it.
     """
     out = with_a_name(out)
     restore_folder(out)
@@ -143,7 +143,7 @@ def build(
         if not overwrite:
             raise OutputTakenError(out, *in_the_way(existing, found, _reports_of(existing, read), recipe.content()))
     refuse_current(out)
-    # Nobody adds to a dataset while it is replaced: what was added would be lost.
+    # The lock keeps others from adding to a dataset while it is replaced: their work would be lost.
     with exclusive(staging), exclusive(out, new=False) if existing is not None else nullcontext(), writing_to(out):
         now = existing_dataset(out)
         if existing is None and now is not None:
@@ -162,7 +162,7 @@ def _write(
     existing: DatasetFolder | None,
     progress: Progress,
 ) -> dict[str, Any]:
-    """Writes the whole dataset to the staging folder of the jobs; returns what `BuildReport` says of it."""
+    """Writes the whole dataset to the staging folder of the jobs; returns fields of `BuildReport`."""
     staging, layout = jobs[0].staging, jobs[0].layout
     _remove_foreign_shards(staging, jobs)
     records = []
@@ -200,7 +200,7 @@ def _write(
 
 
 def _reports_of(existing: DatasetFolder, read: dict[str, ReadDatabase]) -> dict[str, DatabaseReport]:
-    """What became of each database when the existing dataset was built of the same."""
+    """The report of each database for an existing dataset that was built of the same content."""
     counted = read_lock(existing.path).get("databases", {})
     frames = {name: (own.get("frames", 0), own.get("frames_left_out", 0)) for name, own in counted.items()}
     return database_reports(read, existing.failures(), frames)

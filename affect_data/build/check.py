@@ -19,16 +19,16 @@ class DatabaseCheck:
 
     Attributes:
         database: its name.
-        release: release profile, as far as it was recognised.
+        release: release profile, if it was recognised.
         notes: what was found.
         expected: the official layout.
         lines: annotated faces that the files list.
         rows: faces that a build would pack, before their pictures are decoded.
         failures: lines without a row, by reason.
-        masked: labels that stand in the files and would not be used.
+        masked: labels in the files that would not be used.
         defects: contradictions to the documentation.
-        problem: why the database could not be read at all; empty where it could.
-        losses: what the files lack of what the release holds.
+        problem: why the database could not be read at all; empty if it could.
+        losses: what the files lack.
         accepted: whether the recipe accepts an incomplete copy.
     """
 
@@ -47,7 +47,7 @@ class DatabaseCheck:
 
     @property
     def verdict(self) -> Verdict:
-        """Broken where the files contradict their documentation, cannot be read or give no row; else incomplete where they lack a part."""
+        """Broken if the files contradict their documentation, cannot be read or give no row; otherwise incomplete if they lack a part; else whole."""
         if self.defects or self.problem or not self.rows:
             return Verdict.BROKEN
         return Verdict.INCOMPLETE if self.losses else Verdict.WHOLE

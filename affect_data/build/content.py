@@ -1,4 +1,4 @@
-"""What a dataset holds, however its recipe is worded, and in what two datasets differ."""
+"""What a dataset holds, independent of the wording of its recipe, and how two datasets differ."""
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -18,14 +18,14 @@ _NOT_CONTENT: Final = ("origin",)
 
 @dataclass(frozen=True)
 class Content:
-    """What decides the bytes of a dataset but for how it is cut into files, by split and database.
+    """What decides the bytes of a dataset apart from their division into files, by split and database.
 
     Attributes:
-        rows: that the annotation files give.
+        rows: number of rows from the annotation files.
         labels: hash of these rows with all their labels.
         failures: hash of the lines without a row, by database.
         drawn: whether the faces were drawn by `affect-data demo`, by database.
-        pictures: hash of the bytes of all pictures; None where they were not read.
+        pictures: hash of the bytes of all pictures; None if they were not read.
     """
 
     rows: dict[str, dict[str, int]]
@@ -38,10 +38,10 @@ class Content:
     def of(
         cls, labels: Mapping[str, pl.DataFrame], failures: Mapping[str, pl.DataFrame], drawn: Mapping[str, bool]
     ) -> "Content":
-        """The content of databases that were read, by name, without their pictures.
+        """The content of databases, all arguments by name, without their pictures.
 
         Args:
-            labels: unified rows, with their split and image.
+            labels: unified rows, with split and image.
             failures: lines without a row.
             drawn: whether the faces were drawn.
         """
@@ -57,12 +57,12 @@ class Content:
         return cls(rows, hashes, failed, dict(drawn))
 
     def without_pictures(self) -> "Content":
-        """The same of the annotation files alone."""
+        """The content of the annotation files alone."""
         return replace(self, pictures=None)
 
     @classmethod
     def from_lock(cls, lock: Mapping[str, Any]) -> "Content | None":
-        """What a lock says of it; None where it was written before locks did."""
+        """The content that a lock states; None if the lock is older than this statement."""
         found = lock.get("content")
         return cls(**found) if isinstance(found, dict) else None
 
@@ -72,7 +72,7 @@ def hashed_pictures(jobs: Sequence[ShardJob], digests: Iterable[bytes]) -> dict[
 
     Args:
         jobs: of all shards, in order.
-        digests: of each job's pictures, 32 bytes a row; a missing picture counts as empty.
+        digests: of each job's pictures, 32 bytes for each row; a missing picture counts as empty.
     """
     running: dict[str, dict[str, Any]] = {}
     for job, found in zip(jobs, digests, strict=True):
@@ -82,9 +82,9 @@ def hashed_pictures(jobs: Sequence[ShardJob], digests: Iterable[bytes]) -> dict[
 
 
 def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
-    """In what two locks differ, a sentence each, what weighs most first; empty where they say the same.
+    """The differences between two locks, a sentence each, the most important first; empty if there are none.
 
-    Where both name their rows, labels and pictures, these decide: databases, files and options are named only to explain them.
+    If both state their rows, labels and pictures, only these count; databases, files and options are named to explain them.
     """
     old, new = Content.from_lock(before), Content.from_lock(after)
     found = [*_of_content(old, new), *_of_decisions(before, after)]
@@ -96,7 +96,7 @@ def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str
 
 
 def wording(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
-    """In what the recipes and files of two locks differ, a sentence each, whether or not that makes another dataset."""
+    """The differences between the recipes and files of two locks, a sentence each, whether or not the datasets differ."""
     old, new = before.get("databases", {}), after.get("databases", {})
     return [
         *(f"{name} is gone" for name in sorted(old.keys() - new.keys())),

@@ -1,4 +1,4 @@
-"""The databases of a recipe as a build reads them: their rows and failures, the shards to pack, and what became of every line."""
+"""Reads the databases of a recipe for a build: their rows and failures, the shards to pack, and what became of every line."""
 
 import hashlib
 import json
@@ -26,13 +26,13 @@ FILES_LISTED: Final = 1000
 LINES_LISTED: Final = 10_000
 
 SHARD_BYTES: Final = 256 * 2**20
-"""Of the pictures of a shard."""
+"""Size of the pictures of a shard, about."""
 PICTURES_WEIGHED: Final = 64
 ROWS_AT_LEAST: Final = 1000
 CLIPS_AT_LEAST: Final = 16
 
 Progress = Callable[[str, int, int], None]
-"""Called with what is being done, how much of it is done, and how much there is."""
+"""Called with the name of a step, how much of it is done, and how much there is."""
 
 
 class SeveralProblemsError(DataError):
@@ -47,7 +47,7 @@ class SeveralProblemsError(DataError):
 
 @dataclass(frozen=True)
 class DatabaseReport:
-    """What became of one database: `lines = rows + failures`, before rows of two splits are counted twice.
+    """What became of one database: `lines = rows + failures`, not counting `rows_in_two_splits`.
 
     Attributes:
         release: release profile.
@@ -56,12 +56,12 @@ class DatabaseReport:
         rows: rows that were written.
         rows_in_two_splits: rows that were written a second time (split policy ``follow_task``).
         failures: lines without a row, by reason.
-        masked: labels that stand in the files and are not used: task, reason, rows.
-        annotation_files: digests of the files that were read, see `digest_files`.
+        masked: labels in the files that are not used: task, reason, rows.
+        annotation_files: digests of the files that were read, from `digest_files`.
         drawn: whether its faces were drawn by `affect-data demo`.
         verdict: `whole`, or `incomplete`, which was accepted.
         losses: what the files lack.
-        frames: of clips, that were written.
+        frames: number of frames of clips that were written.
         frames_left_out: frames of these clips that cannot be decoded.
     """
 
@@ -88,10 +88,10 @@ class ReadDatabase:
         reader: of the database.
         root: its folder.
         release: release profile.
-        scan: what its files say.
+        scan: the content of its files.
         unified: its rows in the schema.
-        annotation_files: digests of the files that were read, see `digest_files`.
-        losses: what the files lack, see `find_losses`.
+        annotation_files: digests of the files that were read, from `digest_files`.
+        losses: what the files lack, from `find_losses`.
     """
 
     reader: Database
@@ -109,8 +109,8 @@ def read_databases(
     """All databases of a recipe, by name; defects of all of them are reported together.
 
     Raises:
-        SeveralProblemsError: of several databases.
-        AffectError: of one.
+        SeveralProblemsError: several databases have problems.
+        AffectError: one database has a problem.
     """
     read: dict[str, ReadDatabase] = {}
     problems: list[AffectError] = []
@@ -137,7 +137,7 @@ def read_databases(
 def scan_database(
     database: Database, root: Path, others: Mapping[str, Path], *, follow_links: bool = False
 ) -> tuple[Scan, str, dict[str, str]]:
-    """What a database's files say, its release profile, and the digests of `digest_files`.
+    """The content of a database's files, its release profile, and the digests of `digest_files`.
 
     Args:
         database: its reader.
@@ -147,7 +147,7 @@ def scan_database(
 
     Raises:
         DatabaseNotFoundError: the folder holds something else; says what, and what to type instead.
-        AffectError: see `Database.read`.
+        AffectError: the files cannot be read.
     """
     with reading(root):
         opened = DatabaseRoot(root, database.options.exclude, follow_links=follow_links)
@@ -162,11 +162,11 @@ def scan_database(
 
 
 def refuse_losses(read: Mapping[str, ReadDatabase], *, accept_incomplete: bool) -> None:
-    """Refuses databases of which no row is left, and those that have lost a part, unless that is accepted.
+    """Refuses databases without any row, and incomplete ones unless they are accepted.
 
     Raises:
-        DataError: no row of one of them is left.
-        IncompleteError: a part of one of them is lost.
+        DataError: a database has no row.
+        IncompleteError: a database is incomplete.
     """
     empty = [name for name, database in read.items() if database.unified.labels.is_empty()]
     if empty:
@@ -182,9 +182,9 @@ def refuse_losses(read: Mapping[str, ReadDatabase], *, accept_incomplete: bool) 
 
 
 def digest_files(root: Path, paths: Sequence[str]) -> dict[str, str]:
-    """sha256 by relative path; a folder of more than `FILES_LISTED` files has one line ``folder/*`` over the digests of all of them.
+    """sha256 by relative path; a folder of more than `FILES_LISTED` files has one entry ``folder/*`` over the digests of all of them.
 
-    So has every folder where the others together would have more than `LINES_LISTED` lines, as of a database with a file a frame.
+    If there would still be more than `LINES_LISTED` entries, as with a file for each frame, every folder has only one.
     """
     by_folder: dict[str, dict[str, str]] = {}
     for path in sorted(paths):
@@ -204,17 +204,17 @@ def digest_files(root: Path, paths: Sequence[str]) -> dict[str, str]:
 
 
 def layout_of(read: Mapping[str, ReadDatabase]) -> Layout:
-    """The layout of a dataset of these read."""
+    """The layout of a dataset of these databases."""
     return Layout.of(
         [type(database.reader) for database in read.values()], [database.unified.labels for database in read.values()]
     )
 
 
 def shard_jobs(recipe: DataRecipe, read: dict[str, ReadDatabase], layout: Layout, staging: Path) -> list[ShardJob]:
-    """The shards of all splits. A shard holds rows of one database, so that a change in one leaves the shards of the others alone.
+    """The shards of all splits. A shard holds rows of only one database, so that a change in one database leaves the shards of others as they are.
 
     Raises:
-        DataError: there is no row.
+        DataError: there are no rows.
     """
     jobs: list[ShardJob] = []
     lengths = {name: recipe.shard_rows or rows_per_shard(database) for name, database in read.items()}
@@ -291,7 +291,7 @@ def all_failures(read: dict[str, ReadDatabase], records: list[ShardRecord]) -> p
 
 
 def frames_of(jobs: Sequence[ShardJob], records: Sequence[ShardRecord]) -> dict[str, tuple[int, int]]:
-    """How many frames of the clips of each database were written, and how many left out; `records` in the order of the jobs."""
+    """By database: how many frames of its clips were written, and how many were left out; `records` are in the order of the jobs."""
     found: dict[str, tuple[int, int]] = {}
     for job, record in zip(jobs, records, strict=True):
         (name,) = job.roots
@@ -303,7 +303,7 @@ def frames_of(jobs: Sequence[ShardJob], records: Sequence[ShardRecord]) -> dict[
 def database_reports(
     read: dict[str, ReadDatabase], failures: pl.DataFrame, frames: Mapping[str, tuple[int, int]]
 ) -> dict[str, DatabaseReport]:
-    """What became of each database, given `all_failures` and `frames_of`."""
+    """The report of each database, from `all_failures` and `frames_of`."""
     reports = {}
     for name, database in read.items():
         own = failures.filter(pl.col("database") == name)

@@ -1,4 +1,4 @@
-"""In what two datasets differ, each a folder or the lock of one."""
+"""How two datasets differ, each given by its folder or its lock."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -13,11 +13,11 @@ from affect_data.dataset.folder import DatasetFolder, ForeignVersionError, open_
 
 @dataclass(frozen=True)
 class Difference:
-    """What two datasets are to each other.
+    """The differences between two datasets.
 
     Attributes:
-        found: in what they differ, a sentence each, what weighs most first; empty where they have the same rows, labels and pictures.
-        wording: in what their recipes and files differ although that makes no difference.
+        found: a sentence for each, the most important first; empty if they have the same rows, labels and pictures.
+        wording: differences between their recipes and files that do not change the dataset.
     """
 
     found: tuple[str, ...]
@@ -26,12 +26,12 @@ class Difference:
 
 @dataclass(frozen=True)
 class _Described:
-    """A dataset as far as it is there.
+    """What is known of a dataset.
 
     Attributes:
-        path: as it was named.
-        lock: what it was made from; its decisions are those that are in force.
-        fingerprints: by which it may be known, that of format 1 among them.
+        path: as given.
+        lock: what it was made from; its decisions are those in force.
+        fingerprints: all that identify it, including that of format 1.
     """
 
     path: Path
@@ -40,15 +40,15 @@ class _Described:
 
 
 def diff(before: Path, after: Path) -> Difference:
-    """In what two datasets differ.
+    """The differences between two datasets.
 
     Args:
-        before: a dataset folder, or its ``dataset.lock.json``; a folder tells of decisions that were applied after its build.
+        before: a dataset folder, or its ``dataset.lock.json``; a folder also has the decisions that were applied after its build.
         after: another.
 
     Raises:
-        DataError: there is no lock that can be read.
-        NotADatasetError: a folder is no finished dataset.
+        DataError: there is no readable lock.
+        NotADatasetError: a folder is not a finished dataset.
     """
     old, new = _described(before), _described(after)
     explained = wording(old.lock, new.lock)
@@ -78,7 +78,7 @@ def _described(path: Path) -> _Described:
 
 
 def _opened(path: Path) -> DatasetFolder | None:
-    """The dataset; None where it has another format, and its lock must do."""
+    """The dataset; None if it has another format, so that only its lock can be read."""
     try:
         return open_dataset(path)
     except ForeignVersionError:
@@ -86,7 +86,7 @@ def _opened(path: Path) -> DatasetFolder | None:
 
 
 def _of_failures(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
-    """Databases whose lines without a row are others, as far as both locks say."""
+    """Databases whose lines without a row differ, if both locks state them."""
     old, new = Content.from_lock(before), Content.from_lock(after)
     if old is not None and new is not None:
         yield from (name for name in old.failures if old.failures[name] != new.failures.get(name))

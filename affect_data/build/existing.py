@@ -1,4 +1,4 @@
-"""The dataset that stands where one is to be built: whether it is the same, and what differs."""
+"""The dataset at the place of a build: whether it is the same, and what differs."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
@@ -27,7 +27,7 @@ class OutputTakenError(DataError):
 
 
 def existing_dataset(out: Path) -> DatasetFolder | None:
-    """The dataset at a path; None where there is nothing.
+    """The dataset at a path; None if there is nothing.
 
     Raises:
         OutputTakenError: something else is there.
@@ -55,7 +55,7 @@ def compared(
     workers: int,
     progress: Progress,
 ) -> list[str]:
-    """Why the existing dataset is not what a build would give, a sentence each; empty where it is."""
+    """Why the existing dataset is not what the build would give, a sentence for each reason; empty if it is."""
     lock = read_lock(existing.path)
     known = Content.from_lock(lock)
     if known is None:
@@ -83,7 +83,7 @@ def compared(
 
 
 def _numbered_digests(numbered: tuple[int, ShardJob]) -> tuple[int, bytes]:
-    """The number with the digests, since jobs come back in the order in which they finish."""
+    """The number of the job and its digests, because jobs come back in the order in which they finish."""
     return numbered[0], picture_digests(numbered[1])
 
 
@@ -94,7 +94,7 @@ def in_the_way(
 
     Args:
         existing: the dataset that is there.
-        found: why it is another one, from `compared`.
+        found: why it differs, from `compared`.
         reports: of the databases of the build.
         recipe: its content.
     """
@@ -113,7 +113,7 @@ def in_the_way(
 
 
 def read_lock(path: Path) -> dict[str, Any]:
-    """What the lock of a dataset says; empty where it cannot be read."""
+    """The lock of a dataset; empty if it cannot be read."""
     try:
         loaded = read_json(path / LOCK)
     except (FileNotFoundError, ValueError):
@@ -122,10 +122,10 @@ def read_lock(path: Path) -> dict[str, Any]:
 
 
 def lock_at(path: Path) -> dict[str, Any]:
-    """The lock of a dataset folder, or the lock file itself.
+    """The lock in a dataset folder or a lock file.
 
     Raises:
-        DataError: there is none that can be read.
+        DataError: there is no readable lock.
     """
     file = path / LOCK if path.is_dir() else path
     if path.is_dir() and not file.exists():

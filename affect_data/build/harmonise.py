@@ -1,4 +1,4 @@
-"""A database's rows become unified rows: names to classes, nulls to fills with masks, one uid each, and a count of every label that was masked."""
+"""Turns a reader's rows into unified rows: classes for names, fills and masks for nulls, a uid for each row; counts every masked label."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -55,11 +55,11 @@ class Unified:
     """The unified rows of one database.
 
     Attributes:
-        labels: label columns of the schema but for `image_digest`, with the class `database` still by name, and beside them `origin`, `image` (path
-            relative to the root), `clip_frames` (paths of a clip's frames) where the database has clips, `split`, and what the database declares, in
-            the unified form of `affect_data.dataset.side.base`.
-        origins: what the rows' `origin` counts in, with the columns of `layout.ORIGIN_COLUMNS`.
-        masked: `task, reason, rows`: labels that stand in the files and are not used.
+        labels: the label columns of the schema except `image_digest`, with `database` still by name. In addition `origin`, `image` (path relative to
+            the root), `split`, `clip_frames` (paths of a clip's frames) if the database has clips, and the columns that the database declares, in the
+            unified form of `affect_data.dataset.side.base`.
+        origins: the table of which the rows' `origin` is the row, with the columns of `layout.ORIGIN_COLUMNS`.
+        masked: `task, reason, rows`: labels in the files that are not used.
     """
 
     labels: pl.DataFrame
@@ -68,7 +68,7 @@ class Unified:
 
 
 def harmonise(scan: Scan, database: Database, release: str, splits: SplitOptions) -> Unified:
-    """The unified rows of what a reader found, in the order of the split, then of the files.
+    """The unified rows of a scan, ordered by split, then as in the files.
 
     Raises:
         DefectsFoundError: the scan or a side column has defects, or two rows share a uid.
@@ -80,7 +80,7 @@ def harmonise(scan: Scan, database: Database, release: str, splits: SplitOptions
     if defects := side_defects(found, database):
         raise DefectsFoundError(database.name, defects)
     rows = assign_splits(found, database, splits)
-    # A row of two splits stands twice among `rows`, its masked labels stand once in the files.
+    # A row of two splits is twice in `rows`, but its masked labels are only once in the files.
     masked = count_masked(found if splits.policy == "follow_task" else rows)
     clips = ("clip_frames",) if database.has_clips else ()
     labels = rows.select(
@@ -155,7 +155,7 @@ def count_masked(rows: pl.DataFrame) -> pl.DataFrame:
 def _uid(database: str) -> pl.Expr:
     in_track = (pl.col("track") != "") & pl.col("frame").is_not_null()
     place = pl.when(in_track).then(pl.format("{}/{}", "track", "frame")).otherwise(pl.col("image"))
-    # Which frame of a clip is the middle one may change with the frames that are kept; whose clip it is does not.
+    # The middle frame of a clip changes with the frames that are kept; its track does not.
     place = pl.when(pl.col("label_scope") == CLIP_SCOPE).then("track").otherwise(place)
     face = pl.when(pl.col("face").is_not_null()).then(pl.format("#{}", "face")).otherwise(pl.lit(""))
     return pl.concat_str(pl.lit(f"{database}:"), place, face).alias("uid")

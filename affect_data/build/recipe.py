@@ -45,7 +45,7 @@ class DataRecipe(BaseModel):
     decisions: tuple[str, ...] = Field((), description="files of `affect-data review`, relative to the recipe")
 
     def content(self) -> dict[str, Any]:
-        """What decides the built bytes: everything but roots, the number of workers, and what stands in the decisions."""
+        """What decides the built bytes: everything except roots, the number of workers, and the text of the decisions."""
         return {
             "databases": {
                 name: options.model_dump(mode="json", exclude=set(NOT_CONTENT))
@@ -64,10 +64,10 @@ class DataRecipe(BaseModel):
         return {name: DATABASES[name](options) for name, options in sorted(self.databases.items())}
 
     def root_of(self, name: str, roots: Mapping[str, Path]) -> Path:
-        """The folder of a database: from `roots`, else ``AFFECT_ROOT_<NAME>`` or that of an alias, else the recipe.
+        """The folder of a database: from `roots`, otherwise from ``AFFECT_ROOT_<NAME>`` or that of an alias, otherwise from the recipe.
 
         Raises:
-            DatabaseNotFoundError: none of them names one.
+            DatabaseNotFoundError: none of them names a folder.
         """
         named = roots.get(name) or root_in_environment(name) or self.databases[name].root
         if named is None:
@@ -75,7 +75,7 @@ class DataRecipe(BaseModel):
         return Path(named).expanduser()
 
     def other_roots(self, name: str, roots: Mapping[str, Path]) -> dict[str, Path]:
-        """The folders of the other databases, as far as they are named."""
+        """The folders of the other databases for which one is named."""
         others = {}
         for other in self.databases:
             with contextlib.suppress(DatabaseNotFoundError):
@@ -88,7 +88,7 @@ def read_recipe(path: Path) -> DataRecipe:
 
     Raises:
         UsageError: the file does not exist.
-        RecipeError: it is no data recipe, or does not validate; lists every mistake, with its line.
+        RecipeError: it is not a data recipe, or not valid; lists every mistake, with its line.
     """
     return _validated(read_recipe_text(path, DATA_RECIPE), path.parent)
 
@@ -98,16 +98,16 @@ def recipe_from(values: object, name: str = "recipe") -> DataRecipe:
 
     Args:
         values: a mapping.
-        name: stands for them in errors.
+        name: of the recipe in errors.
 
     Raises:
-        RecipeError: they do not validate; lists every mistake.
+        RecipeError: they are not valid; lists every mistake.
     """
     return _validated(RecipeText.of(values, name), Path())
 
 
 def _validated(text: RecipeText, folder: Path) -> DataRecipe:
-    """The recipe that a text in a folder says."""
+    """The recipe of a text; its decisions are relative to the folder."""
     databases, mistakes = _databases(text)
     found = validation(DataRecipe, replace(text, values={**text.values, "databases": {}}))
     named = found.sections.get("decisions", ())
@@ -124,7 +124,7 @@ def _validated(text: RecipeText, folder: Path) -> DataRecipe:
 
 
 def _databases(text: RecipeText) -> tuple[dict[str, DatabaseOptions], list[str]]:
-    """The options of each database, by its name, and what is wrong with them: each has a class of options of its own."""
+    """The options of each database, each of its own class, by name, and the mistakes in them."""
     named = text.values.get("databases")
     if not isinstance(named, dict) or not named:
         return {}, [text.mistake(("databases",), "name at least one, for example `databases: {expw: {}}`")]
@@ -163,7 +163,7 @@ def parse_roots(arguments: list[str]) -> dict[str, Path]:
     """Folders by database name, from arguments ``name=PATH``.
 
     Raises:
-        UsageError: an argument has another form, names an unknown database, or one a second time.
+        UsageError: an argument has another form, or names an unknown database or one for the second time.
     """
     roots: dict[str, Path] = {}
     for argument in arguments:
@@ -180,10 +180,10 @@ def parse_roots(arguments: list[str]) -> dict[str, Path]:
 
 
 def roots_under(folder: Path) -> dict[str, Path]:
-    """The folders of databases in a folder, each named like its database, however that is spelt.
+    """The folders of databases in a folder, each named like its database in any spelling.
 
     Raises:
-        UsageError: the folder does not exist, or two folders in it are named like one database.
+        UsageError: the folder does not exist, or two folders in it are named like the same database.
     """
     if not folder.is_dir():
         raise UsageError(f"--roots {folder}: the folder does not exist")
@@ -200,7 +200,7 @@ def roots_under(folder: Path) -> dict[str, Path]:
 
 
 def root_in_environment(name: str) -> str | None:
-    """What ``AFFECT_ROOT_<NAME>`` says for a database, else a variable of one of its aliases."""
+    """The value of ``AFFECT_ROOT_<NAME>`` for a database, otherwise of the variable of one of its aliases; None if there is none."""
     exact = os.environ.get(f"{VARIABLE}{name.upper()}")
     aliases = (variable for variable in sorted(os.environ) if variable.startswith(VARIABLE))
     return exact or next((os.environ[v] for v in aliases if canonical(v.removeprefix(VARIABLE)) == name), None)
@@ -210,7 +210,7 @@ def refuse_unused(recipe: DataRecipe, roots: Mapping[str, Path]) -> None:
     """Refuses roots of databases that a recipe does not merge.
 
     Raises:
-        UsageError: there is one.
+        UsageError: there is such a root.
     """
     unused = sorted(set(roots) - set(recipe.databases))
     if unused:

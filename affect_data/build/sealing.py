@@ -1,4 +1,4 @@
-"""Packed shards become the column groups of a dataset, and the manifest that names them."""
+"""Turns packed shards into the column groups of a dataset, and the manifest that names them."""
 
 import shutil
 from collections import Counter
@@ -27,10 +27,10 @@ from affect_data.dataset.writing import LABELS_PER_BATCH, labels_fingerprint, se
 def apply_to_shards(
     decisions: Sequence[Decision], staging: Path, view: LabelView, records: list[ShardRecord]
 ) -> tuple[dict[str, Any], list[ShardRecord]]:
-    """Corrects the packed labels by decisions; only now are the digests known by which rows are found.
+    """Corrects the packed labels by decisions. These find rows by digests, which are known only after packing.
 
     Returns:
-        What became of them, and the records with the fingerprints of the corrected labels.
+        What became of the decisions, and the records with the fingerprints of the corrected labels.
     """
     counts = Counter(record.split for record in records)
     shards = [
@@ -44,7 +44,7 @@ def apply_to_shards(
         )
         for record in records
     ]
-    # A build that is killed from here on must not take the corrected labels for the files' own.
+    # After a kill from here on, the next build must not take corrected labels for those of the files.
     forget = [staging / record.split / f"{record.index:05d}.json" for record in records]
     summary, written = correct(shards, view.layout.databases, decisions, lambda number: forget[number].unlink())
     return summary, [

@@ -1,7 +1,7 @@
-"""Image bytes, as found, into Arrow shards; what cannot be decoded is quarantined.
+"""Packs labels and the bytes of pictures, as found, into Arrow shards; rows whose pictures cannot be decoded become failures.
 
-A shard is a function of its rows and of the pictures that they name, of nothing else: it can be packed by any process on any machine, and a finished
-shard is used again exactly when the same rows and the same bytes would go into it.
+A shard is a function of only its rows and the pictures that they name. So any process on any machine can pack it, and a finished shard is used again
+exactly when the same rows and bytes would go into it.
 """
 
 import hashlib
@@ -38,7 +38,7 @@ UNDECODABLE: Final = "image cannot be decoded"
 BOX_OUTSIDE: Final = "face box outside its image"
 
 USABLE: Final = 2
-"""Version of what makes a row usable; shards of another are packed again."""
+"""Version of what makes a row usable; shards of another version are packed again."""
 
 _PLACE: Final = ("database", "source_file", "source_line", "image", "face_box")
 
@@ -53,10 +53,10 @@ class ShardJob:
         split: of the dataset.
         index: position among the shards of the split.
         count: how many shards the split has.
-        rows: label columns without `image_digest`, the database by name, `origin`, `image`, `clip_frames` where the database has clips, and
+        rows: label columns without `image_digest`, the database by name, `origin`, `image`, `clip_frames` if the database has clips, and
             its side columns.
         layout: of the dataset.
-        roots: folder by database name; no part of the content.
+        roots: folder by database name; not part of the content.
         options: recipe options by database name.
         staging: folder that receives ``<split>/<group>/<shard>``.
     """
@@ -71,7 +71,7 @@ class ShardJob:
     staging: Path
 
     def key(self) -> str:
-        """sha256 of what decides the shard, but for the bytes of the pictures."""
+        """sha256 of what decides the shard, except the bytes of the pictures."""
         readers = [f"{name} {DATABASES[name].reader_version}" for name in self.rows["database"].unique().sort()]
         layout = self.layout.model_dump_json()
         place = f"schema {SCHEMA_VERSION}; usable {USABLE}; {self.split}; {layout}; {','.join(readers)}"
@@ -79,7 +79,7 @@ class ShardJob:
 
     @property
     def groups(self) -> tuple[str, ...]:
-        """The column groups of the dataset: pictures, labels with their side groups, and those of what its databases declare beside them."""
+        """The column groups of the dataset: pictures, labels with their side groups, and those that its databases declare in addition."""
         return (*self.layout.pictures, *self.layout.groups, *self.layout.side_groups)
 
     @property
@@ -92,11 +92,11 @@ class ShardJob:
         return self.staging / self.split / group / shard_name(self.index, self.count)
 
     def digests_path(self) -> Path:
-        """Where the digests of all pictures that it names are written, those of lost ones too."""
+        """Where the digests of all named pictures are written, including those of missing ones."""
         return self.staging / self.split / f"{self.index:05d}.digests"
 
     def record_path(self) -> Path:
-        """Where the record of the finished shard is written, last of its files."""
+        """Where the record of the finished shard is written, as the last of its files."""
         return self.staging / self.split / f"{self.index:05d}.json"
 
 
@@ -108,11 +108,11 @@ class ShardRecord:
         split: of the dataset.
         index: position among the shards of the split.
         key: `ShardJob.key`.
-        rows: rows that were written.
+        rows: number of rows that were written.
         pictures: sha256 over `picture_digests`.
         fingerprints: content hash of the shard by column group, and of `PEOPLE`.
         failures: rows that were not written, with the columns of `FAILURE_COLUMNS`.
-        frames: of clips, that were written.
+        frames: number of frames of clips that were written.
         frames_left_out: frames of these clips that cannot be decoded, and why.
         reused: whether an earlier build had finished it.
     """
@@ -130,7 +130,7 @@ class ShardRecord:
 
 
 _Read = bytes | str | None
-"""The bytes of a picture; why its file is not read; None where there is none."""
+"""The bytes of a picture, or why its file cannot be read, or None if there is no file."""
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,7 @@ class _Named:
 
     Attributes:
         row: the columns of `_PLACE`.
-        pictures: path of each and what was read: those of a clip in order, one of any other row.
+        pictures: path and content of each: all frames of a clip in order, or the one picture of another row.
     """
 
     row: Mapping[str, Any]
@@ -151,11 +151,11 @@ class _Packed:
     """What becomes of a row.
 
     Attributes:
-        image: bytes and path of the picture that stands for it; None where the row is not written.
+        image: bytes and path of its picture, for a clip the middle frame; None if the row is not written.
         frames: bytes and path of the frames of a clip.
         digests: of the frames.
         digest: of the picture.
-        reason: why the row is not written; empty where it is.
+        reason: why the row is not written; empty if it is.
         detail: what exactly is wrong.
         left_out: the frames of a clip that cannot be decoded, and why.
     """
@@ -205,7 +205,7 @@ def pack_shard(job: ShardJob) -> ShardRecord:
 
 
 def _pack_picture(named: _Named, examine_once: Callable[[bytes], Examined]) -> _Packed:
-    """What becomes of a row of one picture; a picture of several faces is examined once."""
+    """What becomes of a row with one picture; a picture of several faces is examined only once."""
     (image, data), row = named.pictures[0], named.row
     if data is None:
         return _Packed(None, reason=IMAGE_MISSING)
@@ -221,7 +221,7 @@ def _pack_picture(named: _Named, examine_once: Callable[[bytes], Examined]) -> _
 
 
 def _pack_clip(named: _Named) -> _Packed:
-    """What becomes of a clip: it is kept with the frames that can be decoded, where there is one; the middle one of them stands for it."""
+    """What becomes of a clip: it is written with the frames that can be decoded, if there are any; the middle one is its picture."""
     frames: list[dict[str, bytes | str]] = []
     left_out: list[str] = []
     for path, data in named.pictures:
@@ -238,7 +238,7 @@ def _pack_clip(named: _Named) -> _Packed:
 
 
 def picture_digests(job: ShardJob) -> bytes:
-    """sha256 of the bytes of every picture that the shard names, in order, 32 bytes each; one that is missing or not read counts as empty."""
+    """sha256 of the bytes of every picture that the shard names, in order, 32 bytes each; a missing or unreadable one counts as empty."""
     return b"".join(map(_digests, _named_pictures(job)))
 
 
@@ -247,7 +247,7 @@ def _digests(named: _Named) -> bytes:
 
 
 def _named_pictures(job: ShardJob) -> Iterator[_Named]:
-    """The shard's rows with their pictures; a picture of several faces is read once."""
+    """The shard's rows with their pictures; a picture of several faces is read only once."""
     openers: dict[str, Callable[[str], bytes]] = {}
     last: tuple[tuple[str, str], _Read] | None = None
 
@@ -273,7 +273,7 @@ def _named_pictures(job: ShardJob) -> Iterator[_Named]:
 
 
 def _finished(job: ShardJob, key: str) -> ShardRecord | None:
-    """The record of the shard, where it was finished with the same rows and the pictures still have the same bytes."""
+    """The record of the shard if it was finished with the same rows and the pictures still have the same bytes; otherwise None."""
     try:
         record = ShardRecord(**read_json(job.record_path()))
     except (FileNotFoundError, ValueError, TypeError):
@@ -308,7 +308,7 @@ def _write(job: ShardJob, rows: pl.DataFrame, packed: Sequence[_Packed]) -> dict
 
 
 def _frames(packed: Sequence[_Packed]) -> pa.Table:
-    """The frames of all rows, in pieces of few rows: the frames of very many clips are more than one array can hold."""
+    """The frames of all rows, in chunks of few rows, because one array cannot hold the frames of very many clips."""
     starts = range(0, len(packed), CLIPS_PER_BATCH)
     pieces = [
         pa.array([row.frames for row in packed[start : start + CLIPS_PER_BATCH]], type=pa.list_(PICTURE))

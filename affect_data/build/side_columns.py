@@ -1,4 +1,4 @@
-"""A reader's side columns become unified ones: what is undeclared, of a wrong type or out of its classes is refused."""
+"""Turns a reader's side columns into unified ones; refuses undeclared columns, wrong types and wrong values."""
 
 from collections.abc import Iterator, Sequence
 from typing import Final
@@ -20,7 +20,7 @@ SIDE_COLUMNS: Final = {
     "raters": "rater_labels",
     "timestamp": "has_timestamps",
 }
-"""Columns that a reader may give where its class declares them, with the attribute that does."""
+"""Side columns that a reader may give, with the attribute by which its class must declare each."""
 
 TIMESTAMP: Final = "timestamp"
 
@@ -31,20 +31,20 @@ def given_columns(database: Database) -> tuple[str, ...]:
 
 
 def why_unknown(name: str) -> str:
-    """What is said of a column that a reader gives and may not: that it declares it nowhere, or that there is no such column."""
+    """The part of a message on a column that a reader must not give: its name and, for a side column, the missing declaration."""
     attribute = "scores" if name.startswith("score_") else SIDE_COLUMNS.get(name)
     return f"{name} (a side column, which its class must declare by `{attribute}`)" if attribute else name
 
 
 def side_defects(rows: pl.DataFrame, database: Database) -> list[Defect]:
-    """What in a reader's side columns contradicts the documentation.
+    """The values in a reader's side columns that contradict the documentation.
 
     Args:
-        rows: a reader's.
-        database: that they are of.
+        rows: of the reader.
+        database: their database.
 
     Raises:
-        DataError: a column has another type than its kind has.
+        DataError: a column does not have the type of its kind.
     """
     defects: list[Defect] = []
     for column in declared_columns([type(database)]):
@@ -58,7 +58,7 @@ def side_defects(rows: pl.DataFrame, database: Database) -> list[Defect]:
 
 
 def unified_side_columns(rows: pl.DataFrame, database: Database) -> list[pl.Series]:
-    """The unified side columns of a reader's rows, in which `side_defects` finds nothing."""
+    """The unified side columns of a reader's rows, which must be free of `side_defects`."""
     return [
         column.unified(rows) if _is_given(column, rows) else column.absent(len(rows)).alias(column.name)
         for column in declared_columns([type(database)])
@@ -76,7 +76,7 @@ def _defects(column: SideColumn, rows: pl.DataFrame) -> Iterator[Defect]:
 
 
 def _running_backwards(rows: pl.DataFrame) -> list[Defect]:
-    """A defect for each row whose time is before that of the row before it in its track, by frame, or by line where there are no frames."""
+    """A defect for each row whose time is before that of the previous row of its track, by frame, or by line if there are no frames."""
     track: Sequence[str] = [name for name in ("track", "face") if name in rows.columns]
     if "track" not in track:
         return []

@@ -1,4 +1,4 @@
-"""Which split a row belongs to: official splits, group-disjoint holdouts, and what happens where a database's tasks disagree.
+"""Which split a row belongs to: official splits, group-disjoint holdouts, and what happens if a database's tasks disagree.
 
 Databases such as Aff-Wild2 publish one split per task, so that a video can be training data for valence-arousal and validation data for expressions.
 Merged into rows, such a video would leak from one split into the other.
@@ -20,7 +20,7 @@ STRICT_REASON: Final = "{} label of a {} track (split policy strict)"
 
 
 class SplitConflictError(DataError):
-    """Tracks that are in different splits for different tasks, where the policy is to refuse them."""
+    """Tracks are in different splits for different tasks, and the policy refuses that."""
 
     def __init__(self, database: str, tracks: list[str]) -> None:
         shown = ", ".join(tracks[:10]) + (f" and {len(tracks) - 10} more" if len(tracks) > 10 else "")
@@ -51,10 +51,11 @@ def _labelled(rows: pl.DataFrame, task: Task) -> pl.Expr:
 def assign_splits(rows: pl.DataFrame, database: Database, options: SplitOptions) -> pl.DataFrame:
     """A reader's rows with one column ``split`` instead of the official splits per task.
 
-    Where splits are per task: under ``strict`` all tracks of a person take the strictest of their splits (test before
-    validation before train) and labels from their other splits are masked with a reason; under ``follow_task`` a row with
-    labels of two splits becomes a row in each; ``official`` refuses such tracks.
-    Rows without an official split are train, or a group-disjoint holdout where the recipe asks for one.
+    If a database has a split for each task, the policy decides. Under ``strict`` all tracks of a person take the strictest of their splits (test
+    before validation before train), and labels from their other splits are masked with a reason. Under ``follow_task`` a row with labels of two
+    splits becomes a row in each. ``official`` refuses such tracks.
+
+    Rows without an official split are train, or a group-disjoint holdout if the recipe asks for one.
 
     Raises:
         SplitConflictError: the policy is ``official`` and tasks disagree about a track.
@@ -81,7 +82,7 @@ def assign_splits(rows: pl.DataFrame, database: Database, options: SplitOptions)
 
 
 def _with_split_per_task(rows: pl.DataFrame) -> pl.DataFrame:
-    """Rows with ``split_<task>``, null where the row has no label of the task or the database no official split."""
+    """Rows with ``split_<task>``, null if the row has no label of the task or the database no official split."""
     given: dict[Task, pl.Expr] = {}
     for task in TASKS:
         source = next((name for name in (f"split_{task}", "split") if name in rows.columns), None)
@@ -106,7 +107,7 @@ def _with_holdout(rows: pl.DataFrame, database: Database, seed: int) -> pl.DataF
 
 
 def _unit() -> pl.Expr:
-    """What must not be torn between splits: the person, else the video, else the picture."""
+    """What must not be divided between splits: the person, otherwise the video, otherwise the picture."""
     return pl.coalesce(pl.col(name).replace({"": None}) for name in ("subject", "track", "image"))
 
 
@@ -130,7 +131,7 @@ def _mask_other_splits(rows: pl.DataFrame, task: Task) -> pl.DataFrame:
 
 def _follow_task(rows: pl.DataFrame) -> pl.DataFrame:
     per_task = [f"split_{task}" for task in TASKS]
-    # A label without a split of its own stays with its row; it must not come into two splits.
+    # A task without a split of its own takes that of another task of the row; its labels must not be in two splits.
     rows = rows.with_columns(pl.coalesce(column, *per_task).alias(column) for column in per_task)
     parts = []
     for split in SPLITS:

@@ -1,4 +1,4 @@
-"""Whether a database is whole: what its files hold against what its release is known to hold."""
+"""Whether a database is whole: compares what its files hold with the published numbers of its release."""
 
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
@@ -16,7 +16,7 @@ NO_ROW_LEFT: Final = "no row is left"
 
 
 class Verdict(StrEnum):
-    """What a check says of a database."""
+    """The result of checking a database."""
 
     WHOLE = "whole"
     INCOMPLETE = "incomplete"
@@ -29,7 +29,7 @@ def worst(verdicts: Iterable[Verdict]) -> Verdict:
 
 
 class IncompleteError(DataError):
-    """Databases have lost a part, and nobody has accepted that."""
+    """Databases are incomplete, and that was not accepted."""
 
     def __init__(self, losses: Mapping[str, tuple[str, ...]]) -> None:
         self.losses = dict(losses)
@@ -49,12 +49,12 @@ def headline(losses: tuple[str, ...]) -> str:
 
 
 def find_losses(database: Database, release: str, root: Path, scan: Scan) -> tuple[str, ...]:
-    """What a copy has lost, the gravest first; empty where it is whole.
+    """What a copy has lost, the gravest first; empty if it is whole.
 
     Args:
         database: its reader.
         release: the release profile of the files.
-        root: their folder; drawn databases state there what they hold.
+        root: their folder, in which drawn databases state what they hold.
         scan: what the reader found.
     """
     drawn = drawn_totals(root)
@@ -72,11 +72,11 @@ def find_losses(database: Database, release: str, root: Path, scan: Scan) -> tup
 
 
 def _too_few(scan: Scan, totals: Totals) -> list[tuple[int, int, str]]:
-    """How many were found and expected of what, for each total that is not reached; what is gone altogether comes first."""
+    """For each total that is not reached: the number found, the number expected, and of what; entirely missing ones first."""
     short = [
         (scan.counts[what], expected, what)
         for what, expected in totals.counts.items()
-        # Lines that the recipe excludes were there.
+        # Lines that the recipe excludes are not missing.
         if what in scan.counts and scan.counts[what] + scan.excluded < expected
     ]
     return sorted(short, key=lambda item: item[0] > 0)
