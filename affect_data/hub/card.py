@@ -1,4 +1,4 @@
-"""The card of a published dataset: everything in it is read from files of the repository, and what a person wrote beside it stays."""
+"""The card of a published dataset. Our part is written from files of the repository; text that people add outside it stays."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
@@ -26,7 +26,7 @@ emotions, the people whom it sees must be told (article 50)."""
 
 
 def card_metadata(published: Published) -> dict[str, Any]:
-    """The head of the card, as the Hub reads it."""
+    """The YAML header of the card, as the Hub reads it."""
     total = sum(published.rows.values())
     sources = [source for source in published.sources.values() if not source.drawn]
     links = {source.url for source in sources}
@@ -50,7 +50,7 @@ def card_metadata(published: Published) -> dict[str, Any]:
             for name, config in published.configs.items()
         ]
     else:
-        # Counts and a lock are no rows that a viewer could show.
+        # There are no rows that a viewer could show, only counts and a lock.
         metadata["viewer"] = False
     return metadata
 
@@ -77,15 +77,15 @@ def card_section(published: Published, lock: Mapping[str, Any], statistics: Mapp
 
 
 def with_section(before: str, metadata: Mapping[str, Any], section: str) -> str:
-    """A card with our part in its place: keys of the head and text that a person wrote stay.
+    """The card with our part replaced; keys of the header and text that a person wrote stay.
 
     Args:
-        before: the card as it is; empty where there is none.
-        metadata: ours.
-        section: ours.
+        before: the present card; empty if there is none.
+        metadata: our keys of the header.
+        section: our part of the text.
 
     Raises:
-        DataError: the head of the card is no YAML mapping, or a marker stands without the other.
+        DataError: the header of the card is not a YAML mapping, or one of the two markers is missing.
     """
     head, body = _parted(before)
     tags = dict.fromkeys([*head.get("tags", []), *metadata["tags"]])
@@ -107,17 +107,17 @@ def with_section(before: str, metadata: Mapping[str, Any], section: str) -> str:
 
 
 def section_of(card: str) -> str | None:
-    """Our part of a card; None where it has none."""
+    """Our part of a card; None if it has none."""
     _, begun, rest = card.partition(f"{BEGIN}\n\n")
     section, ended, _ = rest.partition(f"\n\n{END}")
     return section if begun and ended else None
 
 
 def head_of(card: str) -> dict[str, Any]:
-    """The head of a card.
+    """The YAML header of a card.
 
     Raises:
-        DataError: it is no YAML mapping.
+        DataError: it is not a YAML mapping.
     """
     return _parted(card)[0]
 
@@ -126,7 +126,7 @@ _OURS: Final = (
     "license", "license_name", "license_link", "annotations_creators", "source_datasets", "size_categories", "task_categories", "tags",
     "configs", "viewer", "dataset_info",
 )  # fmt: skip
-"""Keys of the head that facts decide; what a person wrote there is replaced."""
+"""Keys of the header that follow from facts; values that a person wrote there are replaced."""
 
 
 def _parted(card: str) -> tuple[dict[str, Any], str]:
@@ -197,7 +197,7 @@ def _loading(published: Published) -> str:
 
 
 def _slots(published: Published) -> str:
-    """What stands where in the lists of action units and votes, where a configuration has them."""
+    """Names the slots of the lists of action units and votes; empty if no configuration has them."""
     if not any("au" in config.columns for config in published.configs.values()):
         return ""
     units, names = ", ".join(map(str, ACTION_UNITS)), ", ".join(EXPRESSIONS)

@@ -1,4 +1,4 @@
-"""The Hub as affectkit sees it: what is in a repository, and its refusals as errors of ours that say what to do."""
+"""Access to the Hub: the content of a repository, and refusals as our own errors that say what to do."""
 
 import re
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ AGAIN: Final = "Run the same command again: what has arrived is not sent a secon
 
 SCHEME: Final = "hf://"
 _HTTP: Final = ("httpx", "httpx2", "httpcore", "httpcore2")
-"""Packages whose errors tell that a connection broke off."""
+"""Packages whose errors mean that a connection broke."""
 _NAME: Final = re.compile(r"[A-Za-z0-9][\w-]{0,95}/[A-Za-z0-9][\w.-]{0,94}\w")
 
 
@@ -25,7 +25,7 @@ class HubError(DataError):
 
 
 class NoRepositoryError(HubError):
-    """A dataset repository that is not there, or that the token may not see."""
+    """A dataset repository does not exist, or the token may not see it."""
 
     def __init__(self, repository: str) -> None:
         super().__init__(
@@ -39,7 +39,7 @@ class RemoteFile:
 
     Attributes:
         bytes: its size.
-        sha256: of its bytes, where it is stored as a large file; else empty.
+        sha256: of its bytes if it is stored as a large file; otherwise empty.
         blob: git's name of it.
     """
 
@@ -50,11 +50,11 @@ class RemoteFile:
 
 @dataclass(frozen=True)
 class Remote:
-    """A repository as it is before something is published to it.
+    """The state of a repository before something is published to it.
 
     Attributes:
-        exists: whether it is there.
-        head: its newest commit; empty where it is not there.
+        exists: whether it exists.
+        head: its newest commit; empty if it does not exist.
         private: whether it is private.
         files: by path.
     """
@@ -76,7 +76,7 @@ def check_name(repository: str) -> str:
     """The name of a repository without ``hf://``, if it can be one.
 
     Raises:
-        UsageError: it has another form than ``user/name``.
+        UsageError: it does not have the form ``user/name``.
     """
     name = repository.removeprefix(SCHEME).removeprefix("datasets/")
     if not _NAME.fullmatch(name) or "--" in name or ".." in name:
@@ -87,7 +87,7 @@ def check_name(repository: str) -> str:
 
 
 def check_writer(api: "HfApi", repository: str) -> None:
-    """Makes sure that the token may write somewhere.
+    """Makes sure that there is a token which may write.
 
     Raises:
         HubError: there is no token, it is not valid, or it may only read.
@@ -103,7 +103,7 @@ def check_writer(api: "HfApi", repository: str) -> None:
 
 
 def look(api: "HfApi", repository: str) -> Remote:
-    """What is in a dataset repository.
+    """The present state of a dataset repository.
 
     Raises:
         HubError: the Hub refuses.
@@ -131,7 +131,7 @@ def remote_files(api: "HfApi", repository: str, revision: str) -> dict[str, Remo
 
 
 def file_system(api: "HfApi") -> "HfFileSystem":
-    """The Hub as a file system: of a file that is opened, only the parts that are read are fetched."""
+    """The Hub as a file system; of an opened file only the parts that are read are fetched."""
     from huggingface_hub import HfFileSystem
 
     return HfFileSystem(endpoint=api.endpoint, token=api.token, skip_instance_cache=True)
@@ -151,7 +151,7 @@ def read_remote(api: "HfApi", repository: str, path: str, revision: str) -> byte
 
 @contextmanager
 def without_bars() -> Iterator[None]:
-    """Lets the client show no progress of its own in the block."""
+    """Hides the client's own progress bars in the block."""
     from huggingface_hub.utils.tqdm import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
 
     shown = not are_progress_bars_disabled()
@@ -165,7 +165,7 @@ def without_bars() -> Iterator[None]:
 
 @contextmanager
 def hub_errors(repository: str) -> Iterator[None]:
-    """Turns what the client raises in the block into errors of ours.
+    """Turns errors of the client in the block into our own.
 
     Raises:
         NoRepositoryError: there is no such repository, or the token may not see it.
@@ -181,7 +181,7 @@ def hub_errors(repository: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        # The client wraps what ends an upload.
+        # The client wraps the error that ended an upload.
         cause = error.__cause__ if isinstance(error, RuntimeError) and error.__cause__ is not None else error
         if isinstance(cause, RepositoryNotFoundError):
             raise NoRepositoryError(repository) from None

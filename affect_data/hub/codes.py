@@ -1,4 +1,4 @@
-"""The defects that `verify` can find: each has a code that stays, a sentence, and a remedy."""
+"""The defects that `verify` can find, each with a permanent code, a sentence, and a remedy."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ REPUBLISH: Final = "publish the dataset again"
 
 @dataclass(frozen=True)
 class Code:
-    """What a code stands for.
+    """The meaning of a code.
 
     Attributes:
         sentence: what is wrong, in general.
@@ -56,7 +56,7 @@ CODES: Final[Mapping[str, Code]] = {
     "R202": Code("a picture is not the one of its digest", REPUBLISH),
     "R203": Code("rows of a configuration name faces that the dataset does not have, or one twice", REPUBLISH),
 }
-"""Codes with 1 are found from metadata alone, those with 2 by `--deep`; D are of dataset folders, R of repositories. A code is never used again."""
+"""D: of dataset folders, R: of repositories; 1xx: found from metadata alone, 2xx: found by `--deep`. A code never changes its meaning."""
 
 
 @dataclass(frozen=True, order=True)
@@ -66,7 +66,7 @@ class Finding:
     Attributes:
         code: of `CODES`.
         where: file, group or split.
-        found: what exactly is wrong there.
+        found: what exactly is wrong.
     """
 
     code: str
@@ -79,7 +79,7 @@ class Finding:
         )
 
     def to_json(self) -> dict[str, str]:
-        """With the sentence and the remedy of its code."""
+        """The finding with the sentence and the remedy of its code."""
         return {**vars(self), "sentence": CODES[self.code].sentence, "remedy": CODES[self.code].remedy}
 
 
@@ -92,8 +92,8 @@ class Verification:
         kind: ``dataset`` or ``repository``.
         deep: whether all values were read.
         rows: by split.
-        files: how many were looked at.
-        findings: all defects; none: it is what it says.
+        files: how many were checked.
+        findings: all defects.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""``croissant.json``: the repository in the words of Croissant 1.1 with its responsible-AI fields, for catalogues and their tools."""
+"""``croissant.json``: the description of a repository in Croissant 1.1 with its responsible-AI fields, for catalogues and their tools."""
 
 import re
 from collections.abc import Mapping
@@ -53,14 +53,14 @@ CONTEXT: Final[Mapping[str, Any]] = {
     "subField": "cr:subField",
     "transform": "cr:transform",
 }
-"""As the standard gives it."""
+"""The ``@context`` of the standard."""
 
 _MEDIA: Final = {".json": "application/json", ".yaml": "application/yaml"}
 _LIST: Final = re.compile(r"^(?:fixed_size_|large_)?list<\w+: (?P<value>.+?)(?: not null)?>(?:\[(?P<length>\d+)\])?$")
 
 
 def croissant(published: Published, lock: Mapping[str, Any]) -> dict[str, Any]:
-    """The document.
+    """The document as plain dictionaries and lists.
 
     Args:
         published: of the repository.
@@ -90,7 +90,7 @@ def croissant(published: Published, lock: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _responsible(published: Published, lock: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of responsible AI that facts fill."""
+    """The responsible-AI fields that can be filled from facts."""
     lost = sum(sum(report["failures"].values()) for report in lock["databases"].values())
     masked = sum(entry["rows"] for report in lock["databases"].values() for entry in report["masked"])
     teachers = [str(own["teacher_id"]) for own in published.provenance.values() if own.get("teacher_id")]

@@ -1,6 +1,6 @@
-"""What was made from a dataset, as tables that stand without it: each row names its face by uid and by a key of its picture.
+"""Tables of what was made from a dataset, to be published without it: each row names its face by uid and by a key of its picture.
 
-Who owns the databases builds the dataset and attaches the tables again; the key says whether the picture and the face box are still the same.
+Owners of the databases build the dataset and attach the tables again; the key shows whether the picture and the face box are still the same.
 """
 
 import hashlib
@@ -23,12 +23,12 @@ UID: Final = "uid"
 PICTURE_KEY: Final = "picture_key"
 ROWS_PER_FILE: Final = 500_000
 FLAGS: Final = ("uid", "check", "severity", "score")
-"""Columns of the findings that say nothing of a label."""
+"""Columns of the findings that do not reveal a label."""
 
 
 @dataclass(frozen=True)
 class DerivedGroup:
-    """A column group that is to be published.
+    """A column group to publish.
 
     Attributes:
         group: its name in the dataset.
@@ -46,7 +46,7 @@ def derived_groups(folder: DatasetFolder, features: Sequence[str] = ()) -> tuple
 
     Args:
         folder: the dataset.
-        features: names of the features that are asked for; a face can be recognised by features, so no others are published.
+        features: names of the features to publish. No others are published, because a face can be recognised by its features.
     """
     found: list[DerivedGroup] = []
     left_out: dict[str, str] = {}
@@ -66,7 +66,7 @@ def derived_groups(folder: DatasetFolder, features: Sequence[str] = ()) -> tuple
 
 
 def write_group(folder: DatasetFolder, group: DerivedGroup, split: str, part: tuple[int, int], path: Path) -> None:
-    """Writes rows of a column group, from the first to before the last of `part`, with their uid and picture key."""
+    """Writes rows of a column group, from ``part[0]`` to before ``part[1]``, with their uid and picture key."""
     from datasets import Features, Value
 
     first, stop = part
@@ -91,7 +91,7 @@ def picture_keys(folder: DatasetFolder, split: str) -> pa.Table:
 
 
 def findings(folder: DatasetFolder, *, with_evidence: bool) -> tuple[pl.DataFrame | None, str]:
-    """The findings of the audits, and why there are none; the evidence, which tells labels, only where it is asked for."""
+    """The findings of the audits, or None and why there are none; with the evidence, which reveals labels, only on request."""
     if not (folder.path / AUDIT_FILE).is_file():
         return None, ""
     try:

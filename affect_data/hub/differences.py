@@ -1,4 +1,4 @@
-"""In what a rebuilt dataset differs from the one that was published: databases, options, annotation files, rows, shards, bytes."""
+"""How a rebuilt dataset differs from the published one: databases, options, annotation files, rows, shards, bytes."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ SHOWN: Final = 40
 
 @dataclass(frozen=True)
 class Difference:
-    """One thing in which two datasets differ.
+    """One difference between two datasets.
 
     Attributes:
         kind: ``database``, ``option``, ``file``, ``rows``, ``shard`` or ``bytes``.
@@ -29,7 +29,7 @@ class Difference:
 
 
 class DifferencesError(DataError):
-    """A rebuilt dataset that is not the one that was published."""
+    """A rebuilt dataset differs from the published one."""
 
     def __init__(self, name: str, found: Sequence[Difference], kept_at: str) -> None:
         self.differences = tuple(found)
@@ -43,11 +43,11 @@ class DifferencesError(DataError):
 
 
 def find_differences(published: Mapping[str, Any], built: Mapping[str, Any]) -> list[Difference]:
-    """In what a dataset differs, what weighs most first.
+    """The differences of a rebuilt dataset, the most important first.
 
     Args:
-        published: the lock that was published, see `affect_data.hub.published_lock`.
-        built: that of the rebuilt dataset.
+        published: the published lock, from `affect_data.hub.published_lock`.
+        built: the same of the rebuilt dataset.
     """
     found = [
         *_databases(published, built),
@@ -141,7 +141,7 @@ def _numbered(lock: Mapping[str, Any]) -> dict[tuple[str, str, int], Mapping[str
 
 
 def _bytes(published: Mapping[str, Any], built: Mapping[str, Any]) -> Iterator[Difference]:
-    """Files of other bytes, where all values are the same: another version of a library wrote them."""
+    """Files with other bytes, although all values may be the same: another version of a library wrote them."""
     if published["fingerprint"] != built["fingerprint"]:
         yield Difference("bytes", "fingerprint", f"{published['fingerprint']}, here {built['fingerprint']}")
     before, after = published["files"], built["files"]

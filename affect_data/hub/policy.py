@@ -1,4 +1,4 @@
-"""What the licences of a dataset's databases let out: the strictest decides, and nothing is let out by silence."""
+"""What the licences of a dataset's databases allow to publish: the strictest decides, and silence allows nothing."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from affect_data.dataset.folder import DatasetFolder
 from affect_data.errors import UnknownNameError, UsageError
 
 ORDER: Final = tuple(Tier)
-"""Strictest first."""
+"""The tiers, strictest first."""
 
 HOLDS: Final[Mapping[Tier, str]] = {
     Tier.RECIPE: "the recipe, the lock, counts and a card; no picture, no label",
@@ -22,15 +22,15 @@ HOLDS: Final[Mapping[Tier, str]] = {
 
 @dataclass(frozen=True)
 class Terms:
-    """What one database of a dataset lets out.
+    """What the licence of one database allows to publish.
 
     Attributes:
         database: its name.
         clause: the essence of its licence.
-        publishes: the most that may be published.
-        url: where the licence stands.
-        read_on: ISO date on which it was read; empty where only secondary sources were.
-        drawn: whether its faces were drawn by `affect-data demo`, so that no licence holds.
+        publishes: the loosest tier that is allowed.
+        url: of the licence.
+        read_on: ISO date on which it was read; empty if only secondary sources were.
+        drawn: whether its faces were drawn by `affect-data demo`, so that no licence applies.
     """
 
     database: str
@@ -41,12 +41,12 @@ class Terms:
     drawn: bool = False
 
     def permits(self, tier: Tier) -> bool:
-        """Whether the licence lets a tier out."""
+        """Whether the licence allows a tier."""
         return self.drawn or ORDER.index(tier) <= ORDER.index(self.publishes)
 
 
 class NotPermittedError(UsageError):
-    """A tier that a licence does not let out."""
+    """A licence does not allow a tier."""
 
     def __init__(self, tier: Tier, terms: Mapping[str, Terms], *, public: bool) -> None:
         self.databases = tuple(terms)
@@ -69,7 +69,7 @@ def tier_named(name: str) -> Tier:
     """The tier of a name.
 
     Raises:
-        UnknownNameError: there is none.
+        UnknownNameError: there is no such tier.
     """
     if name not in ORDER:
         raise UnknownNameError("tier", name, map(str, ORDER))
@@ -77,7 +77,7 @@ def tier_named(name: str) -> Tier:
 
 
 def terms_of(folder: DatasetFolder) -> dict[str, Terms]:
-    """The terms of every database of a dataset, by name; of one that this version does not know, the strictest."""
+    """The terms of every database of a dataset, by name; the strictest for a database that this version does not know."""
     built_from = read_lock(folder.path).get("databases", {})
     found = {}
     for name in folder.manifest.databases:
@@ -91,24 +91,24 @@ def terms_of(folder: DatasetFolder) -> dict[str, Terms]:
 
 
 def strictest(terms: Mapping[str, Terms]) -> Tier:
-    """The most that all of the databases let out."""
+    """The loosest tier that all of the databases allow."""
     return next(tier for tier in reversed(ORDER) if all(own.permits(tier) for own in terms.values()))
 
 
 def check_permitted(
     terms: Mapping[str, Terms], tier: Tier, acknowledged: Collection[str] = (), *, public: bool = False
 ) -> None:
-    """Refuses a tier that is more than a licence lets out.
+    """Refuses a tier that a licence does not allow.
 
     Args:
         terms: of the databases.
         tier: to be published.
-        acknowledged: databases whose licence somebody takes responsibility for; of no use for a public repository.
+        acknowledged: databases for whose licence the user takes responsibility; without effect for a public repository.
         public: whether anybody may read the repository.
 
     Raises:
-        UnknownNameError: an acknowledged database is none of the dataset.
-        NotPermittedError: names every database that is in the way, with the clause.
+        UnknownNameError: an acknowledged database is not in the dataset.
+        NotPermittedError: names every database that forbids it, with the clause.
     """
     for name in acknowledged:
         if name not in terms:

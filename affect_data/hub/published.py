@@ -1,4 +1,4 @@
-"""``affectkit.json``: what a published repository says of itself, for `rebuild`, for `verify` and for the next publishing."""
+"""``affectkit.json``: the description that a published repository has of itself, for `rebuild`, `verify` and the next `publish`."""
 
 from typing import Any, Final
 
@@ -28,7 +28,7 @@ class FileFacts(BaseModel):
     Attributes:
         bytes: its size.
         sha256: of its bytes.
-        rows: of a table; None where it is none.
+        rows: of a table; None for other files.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -42,10 +42,10 @@ class Config(BaseModel):
     """One configuration of ``datasets.load_dataset``.
 
     Attributes:
-        group: column group that it holds; empty for pictures and labels, and for the findings of audits.
+        group: the column group that it holds; empty for pictures and labels, and for the findings of audits.
         splits: paths of its tables by split, in row order.
         columns: Arrow types of its columns by name.
-        half: columns that the dataset holds as half floats; they are published as floats, which every reader knows.
+        half: columns that the dataset stores as half floats; they are published as float32, which every reader supports.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -56,16 +56,16 @@ class Config(BaseModel):
     half: tuple[str, ...] = ()
 
     def patterns(self) -> dict[str, str]:
-        """By split, the pattern that its tables have in common, and no other file."""
+        """By split, a pattern that matches its tables and no other file."""
         return {split: f"{files[0].rpartition('/')[0]}/*.parquet" for split, files in self.splits.items()}
 
 
 class Source(BaseModel):
-    """What is to be known of a database to use what is made from it.
+    """What users of a published dataset must know of one of its databases.
 
     Attributes:
         title, homepage, citation: of the database.
-        clause, publishes, url, read_on: of its licence, see `affect_data.databases.base.Licence`.
+        clause, publishes, url, read_on: of its licence, as in `affect_data.databases.base.Licence`.
         drawn: whether its faces were drawn by `affect-data demo`.
     """
 
@@ -82,12 +82,12 @@ class Source(BaseModel):
 
 
 class Published(BaseModel):
-    """What ``affectkit.json`` says.
+    """The content of ``affectkit.json``.
 
     Attributes:
         format, format_version: `FORMAT` and `FORMAT_VERSION`.
         affectkit_version: that published it.
-        name: what the card calls it.
+        name: of the repository in the card.
         tier: what it holds.
         fingerprints: of the dataset: pictures, labels, people.
         rows: of the dataset by split.
@@ -95,7 +95,7 @@ class Published(BaseModel):
         configs: by name; none at tier recipe.
         provenance: what made each published column group, as ``dataset.json`` says.
         left_out: column groups that were not published, and why.
-        files: every file but this one and those that are written from it, the card and ``croissant.json``.
+        files: every file except this one and those that are written from it, the card and ``croissant.json``.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -114,19 +114,19 @@ class Published(BaseModel):
     files: dict[str, FileFacts]
 
     def text(self) -> str:
-        """As the file holds it."""
+        """The text of the file."""
         return self.model_dump_json(indent=1) + "\n"
 
 
 def read_published(data: bytes, where: str) -> Published:
-    """What a repository says of itself.
+    """The description in a repository.
 
     Args:
         data: bytes of its ``affectkit.json``.
         where: names the repository in errors.
 
     Raises:
-        DataError: it is not one that this affectkit reads.
+        DataError: this version of affectkit cannot read it.
     """
     try:
         values = parse_json(data, PUBLISHED)

@@ -1,7 +1,6 @@
-"""The lock as it may be published: what proves a rebuilt dataset, and nothing from which one face can be told.
+"""The publishable part of a lock: enough to prove a rebuilt dataset, and nothing that identifies a single face.
 
-A digest of few faces can be tested against a picture by anybody who has that picture; so no digest that is published covers fewer than
-`FEWEST_FACES`.
+Anybody who has a picture can compare it with a digest of few faces. So every published digest covers at least `FEWEST_FACES`.
 """
 
 import hashlib
@@ -20,19 +19,19 @@ from affect_data.dataset.schema import LABELS
 
 FEWEST_FACES: Final = 5
 SMALL_FILES: Final = "*"
-"""Stands for the annotation files of a database that describe fewer than `FEWEST_FACES` faces each."""
+"""Key of the common digest of those annotation files of a database that describe fewer than `FEWEST_FACES` faces each."""
 
 
 def published_lock(folder: DatasetFolder) -> dict[str, Any]:
-    """What may be published of a dataset's lock.
+    """The publishable part of a dataset's lock.
 
     Returns:
         `affectkit_version`, `recipe`, `fingerprints`, `rows`, `databases` (releases, reader versions, counts, digests of annotation files), `content`
-        (as `Content`), `decisions` (how many were applied), `shards` (a line each: split, index, database, first row, rows, fingerprints by group),
+        (as `Content`), `decisions` (how many were applied), `shards` (for each: split, index, database, first row, rows, fingerprints by group),
         and `files` (sha256 of the files that a build writes).
 
     Raises:
-        DataError: the dataset has no lock that can be read.
+        DataError: the dataset has no readable lock.
     """
     lock = lock_at(folder.path)
     shards = shards_of(folder)
@@ -58,7 +57,7 @@ def built_groups(folder: DatasetFolder, split: str) -> tuple[str, ...]:
 
 
 def shards_of(folder: DatasetFolder) -> list[dict[str, Any]]:
-    """The shards of a dataset, in order; fingerprints only where a shard holds at least `FEWEST_FACES` rows."""
+    """The shards of a dataset, in order; with fingerprints only if a shard holds at least `FEWEST_FACES` rows."""
     found = []
     for split in folder.splits:
         first = 0
@@ -104,7 +103,7 @@ def _large_files(digests: Mapping[str, str], faces: Mapping[str, int], rows: int
     Args:
         digests: sha256 by path.
         faces: rows by path, of the files that rows name.
-        rows: of the database; tell how many faces a file has which no row names, on average over its folder.
+        rows: of the database. A file that no row names is taken to have these rows divided by the number of files in its folder.
     """
     beside: dict[str, int] = {}
     for path in digests:
@@ -144,7 +143,7 @@ def _content(lock: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _files(folder: DatasetFolder, shards: list[dict[str, Any]]) -> dict[str, str]:
-    """sha256 of the files that a build writes, by path, but for shards of too few rows."""
+    """sha256 of the files that a build writes, by path, except for shards of too few rows."""
     few = {(shard["split"], shard["index"]) for shard in shards if shard["rows"] < FEWEST_FACES}
     paths = [
         folder.path / ORIGINS / name / file

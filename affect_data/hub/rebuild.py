@@ -1,4 +1,4 @@
-"""A published dataset is made again from the same databases, proven against its lock, and what was made from it attached again."""
+"""Builds a published dataset again from the same databases, proves it against its lock, and attaches published column groups again."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -35,9 +35,9 @@ class RebuildReport:
     """What a rebuild did.
 
     Attributes:
-        dataset: that was made.
-        differences: from what was published; none: the bytes are proven to be the same.
-        without: databases that were left out, because no folder of theirs is there.
+        dataset: the rebuilt one.
+        differences: from the published one; if empty, the bytes are proven to be the same.
+        without: databases that were left out because their folders are missing.
         attached: column groups that were attached again.
         lost: column groups that no longer fit, with the reason.
     """
@@ -65,8 +65,8 @@ def published_recipe(repository: Repository, workers: int = 1) -> DataRecipe:
     """The data recipe of a published dataset.
 
     Raises:
-        DataError: it is no YAML.
-        RecipeError: it does not validate.
+        DataError: it is not YAML.
+        RecipeError: it is not valid.
     """
     try:
         values = read_yaml(repository.read(RECIPE).decode(errors="replace")).values
@@ -89,19 +89,19 @@ def rebuild(
     """Builds the dataset of a repository and proves that it is the same.
 
     Args:
-        repository: that it was published to.
-        recipe: of `published_recipe`.
+        repository: where it was published.
+        recipe: from `published_recipe`.
         roots: folder by database name.
         out: dataset folder to make.
-        allow_differences: whether to build what can be built, where it differs.
+        allow_differences: whether to accept a dataset that differs, and to leave out databases whose folders are missing.
         follow_links: whether symbolic links may lead out of the databases' folders.
         progress: told about every step.
 
     Raises:
-        DifferencesError: what was built is not what was published; says which files, shards and rows differ.
-        DatabaseNotFoundError: the folder of a database is not there.
+        DifferencesError: the rebuilt dataset differs; says which files, shards and rows differ.
+        DatabaseNotFoundError: the folder of a database is missing.
         OutputTakenError: `out` holds something else.
-        DataError: see `affect_data.build.build.build`.
+        DataError: `affect_data.build.build.build` fails.
     """
     out = with_a_name(out)
     lock = repository.json(LOCK)
@@ -111,7 +111,7 @@ def rebuild(
     if there is None:
         if allow_differences:
             recipe, without = _without_missing(recipe, roots)
-        # What a copy has lost is found below, against what was published.
+        # Losses of a copy are found below, in the comparison with the published lock.
         report = build(
             recipe, roots, hidden, overwrite=True, follow_links=follow_links, accept_incomplete=True, progress=progress
         )
@@ -126,14 +126,14 @@ def rebuild(
     attached, lost = attach_groups(repository, folder)
     if there is None:
         if out.exists():
-            # Empty, as `existing_dataset` made sure of.
+            # It is empty: `existing_dataset` made sure of that.
             out.rmdir()
         move_folder(hidden, out)
     return RebuildReport(open_dataset(out), tuple(found), without, attached, lost)
 
 
 def attach_groups(repository: Repository, folder: DatasetFolder) -> tuple[tuple[str, ...], dict[str, str]]:
-    """Attaches every published column group of which each row fits; returns their names, and why others do not fit."""
+    """Attaches every published column group whose rows all fit; returns their names, and why others do not fit."""
     published = repository.published
     attached, lost = [], {}
     for config in published.configs.values():
@@ -149,7 +149,7 @@ def attach_groups(repository: Repository, folder: DatasetFolder) -> tuple[tuple[
 
 
 def _without_missing(recipe: DataRecipe, roots: Mapping[str, Path]) -> tuple[DataRecipe, tuple[str, ...]]:
-    """The recipe without databases whose folder is not there, and their names."""
+    """The recipe without databases whose folders are missing, and the names of these."""
     missing = []
     for name in recipe.databases:
         try:
@@ -164,7 +164,7 @@ def _without_missing(recipe: DataRecipe, roots: Mapping[str, Path]) -> tuple[Dat
 
 
 def _attach(repository: Repository, folder: DatasetFolder, config: Config, published: Published) -> str:
-    """Attaches one column group; returns why it does not fit, empty where it does."""
+    """Attaches one column group; returns why it does not fit, empty if it does."""
     kind = next((kind for kind in KINDS if kind.provenance is not None and kind.owns(config.group)), None)
     if kind is None:
         return "this version of affectkit knows no such groups"
@@ -184,7 +184,7 @@ def _attach(repository: Repository, folder: DatasetFolder, config: Config, publi
         table, described = _narrowed(table, config)
         tables.append((split, table))
     assert described is not None
-    # Every row was found by its picture and box: what was made from these fits, whatever rows are gone.
+    # Every row was found by its picture and box, so what was made from these fits even if the dataset has fewer rows.
     provenance["made_from"] = made_from | kind.made_from(folder)
     add_group(folder, config.group, tables, described, provenance)
     return ""
@@ -195,7 +195,7 @@ def _table(file: IO[bytes]) -> pa.Table:
 
 
 def _in_order(published: pa.Table, keys: pa.Table) -> tuple[pa.Table, int]:
-    """The published rows in the order of the dataset, and how many of its rows are not among them with the same picture."""
+    """The published rows in the order of the dataset, and how many rows of the dataset have no published row with the same picture."""
     places = {
         pair: place
         for place, pair in enumerate(zip(published[UID].to_pylist(), published[PICTURE_KEY].to_pylist(), strict=True))
@@ -208,7 +208,7 @@ def _in_order(published: pa.Table, keys: pa.Table) -> tuple[pa.Table, int]:
 
 
 def _narrowed(table: pa.Table, config: Config) -> "tuple[pa.Table, Features]":
-    """A table with the half floats that it was published from, and its features."""
+    """A table with the half floats that the dataset had before publishing, and its features."""
     from datasets import Features, List, Value
 
     def half(feature: object) -> object:

@@ -1,4 +1,4 @@
-"""A published repository, opened for reading: on the Hub, or as a folder that was downloaded from it."""
+"""A published repository, opened for reading: on the Hub, or downloaded to a folder."""
 
 import hashlib
 from abc import ABC, abstractmethod
@@ -24,33 +24,33 @@ from affect_data.hub.published import PUBLISHED, Published, read_published
 from affect_data.system_errors import reading
 
 DOCUMENT_BYTES: Final = 64 * 2**20
-"""More than any document of a repository has."""
+"""Largest allowed document of a repository, in bytes; more than any that affectkit writes."""
 
 Result = TypeVar("Result")
 
 
 class Repository(ABC):
-    """Files by path.
+    """The files of a repository.
 
     Attributes:
-        name: how messages call it.
+        name: of the repository in messages.
     """
 
     name: str
 
     @abstractmethod
     def files(self) -> dict[str, RemoteFile]:
-        """All files by path; their digests where these are known without reading them."""
+        """All files by path; with digests if these are known without reading the files."""
 
     @abstractmethod
     def read_with(self, path: str, reader: Callable[[IO[bytes]], Result]) -> Result:
-        """What a function makes of an opened file; only the parts that it reads are fetched."""
+        """The result of a function of an opened file; only the parts that it reads are fetched."""
 
     def read(self, path: str) -> bytes:
         """The bytes of a document.
 
         Raises:
-            DataError: it is not there, or larger than any document.
+            DataError: it is missing, or too large.
         """
         if path not in self.files():
             raise DataError(f"{self.name} has no {path}; publish the dataset again, or name another repository")
@@ -62,7 +62,7 @@ class Repository(ABC):
         """A document of JSON.
 
         Raises:
-            DataError: it is not there, or holds something else.
+            DataError: it is missing, or is not such a document.
         """
         try:
             values = parse_json(self.read(path), path)
@@ -73,13 +73,13 @@ class Repository(ABC):
         return values
 
     def digest(self, path: str) -> str:
-        """sha256 of a file; it is read where the digest is not known."""
+        """sha256 of a file, which is read if the digest is not known."""
         known = self.files()[path].sha256
         return known or self.read_with(path, lambda file: _sha256(file))
 
     @cached_property
     def published(self) -> Published:
-        """What the repository says of itself.
+        """The description in the repository.
 
         Raises:
             DataError: affectkit did not publish it.
@@ -97,7 +97,7 @@ class LocalRepository(Repository):
         self.name = f"'{path}'"
 
     def files(self) -> dict[str, RemoteFile]:
-        """See `Repository.files`; hidden files and folders are of the client that downloaded them."""
+        """All files by path, without hidden ones, which the downloading client wrote."""
         found = {}
         for path in sorted(self.path.rglob("*")):
             relative = path.relative_to(self.path)
@@ -106,7 +106,7 @@ class LocalRepository(Repository):
         return found
 
     def read_with(self, path: str, reader: Callable[[IO[bytes]], Result]) -> Result:
-        """See `Repository.read_with`."""
+        """The result of a function of a file in the folder."""
         with reading(self.path / path), (self.path / path).open("rb") as file:
             return reader(file)
 
@@ -129,11 +129,11 @@ class HubRepository(Repository):
         self.private, self.revision, self._files = remote.private, remote.head, remote.files
 
     def files(self) -> dict[str, RemoteFile]:
-        """See `Repository.files`."""
+        """All files by path, as the Hub lists them."""
         return self._files
 
     def read_with(self, path: str, reader: Callable[[IO[bytes]], Result]) -> Result:
-        """See `Repository.read_with`."""
+        """The result of a function of a file on the Hub; only the parts that it reads are fetched."""
         with hub_errors(self.name), open_remote(self._system, self.name, path, self.revision) as file:
             return reader(file)
 
@@ -146,7 +146,7 @@ def open_repository(address: str) -> Repository:
 
     Raises:
         UsageError: it is neither a folder nor a name.
-        HubError: the Hub has none of this name, refuses, or does not answer.
+        HubError: the Hub has no such repository, refuses, or does not answer.
     """
     if not address.startswith(SCHEME) and Path(address).is_dir():
         return LocalRepository(Path(address))

@@ -1,4 +1,4 @@
-"""Everything that is to be published, written to a hidden folder beside the dataset; what a killed command wrote is used again."""
+"""Writes everything to be published to a hidden folder beside the dataset; what a killed command wrote is used again."""
 
 import hashlib
 import json
@@ -57,9 +57,9 @@ class Staged:
     """What is ready to be published.
 
     Attributes:
-        folder: holds every file but the card and ``croissant.json``.
-        published: what it says of itself.
-        lock, statistics: as its files hold them.
+        folder: holds every file except the card and ``croissant.json``.
+        published: its ``affectkit.json``.
+        lock, statistics: the content of these files.
     """
 
     folder: Path
@@ -70,14 +70,14 @@ class Staged:
 
 @dataclass
 class _Tables:
-    """Tables that are written once, however often the command is killed."""
+    """Writes tables only once, even if the command is killed and started again."""
 
     folder: Path
     keys: dict[str, str] = field(default_factory=dict)
     facts: dict[str, FileFacts] = field(default_factory=dict)
 
     def write(self, path: str, key: str, write: Callable[[Path], object]) -> None:
-        """Writes a table, unless it is there from the same key."""
+        """Writes a table, unless it exists with the same key."""
         place = self.folder / path
         hashed = hashlib.sha256(f"{pa.__version__} {key}".encode()).hexdigest()
         if self.keys.get(path) != hashed or not place.is_file():
@@ -88,7 +88,7 @@ class _Tables:
 
 
 def staging_folder(folder: DatasetFolder, repository: str, tier: Tier) -> Path:
-    """Where a dataset is staged for a repository: hidden, beside it."""
+    """The hidden folder, beside the dataset, in which it is staged for a repository."""
     path = with_a_name(folder.path)
     return path.parent / f".{path.name}.publishing" / f"{repository.replace('/', '--')}.{tier}"
 
@@ -100,17 +100,17 @@ def stage(
     features: Sequence[str] = (),
     progress: Progress = lambda *_: None,
 ) -> Staged:
-    """Writes everything that a tier publishes but the card.
+    """Writes everything that a tier publishes, except the card and ``croissant.json``.
 
     Args:
         folder: the dataset.
         repository: its name on the Hub.
         tier: to publish.
-        features: names of the stored features that are published too.
+        features: names of the stored features to publish as well.
         progress: told about every table.
 
     Raises:
-        DataError: the dataset cannot be read, or the disk is full; what was written is used by the next run.
+        DataError: the dataset cannot be read, or the disk is full; the next run uses what was written.
         UnknownNameError: there are no such features.
     """
     target = staging_folder(folder, repository, tier)
@@ -161,7 +161,7 @@ def columns_of(path: Path) -> dict[str, str]:
 
 
 def remove_staging(staged: Staged) -> None:
-    """Removes a staging folder, and the one around it where that is empty."""
+    """Removes a staging folder, and its parent if that is empty."""
     shutil.rmtree(staged.folder, ignore_errors=True)
     with suppress(OSError):
         staged.folder.parent.rmdir()
@@ -221,7 +221,7 @@ def _source(name: str, terms: Terms) -> Source:
 
 
 def _without_defaults(recipe: Mapping[str, Any]) -> dict[str, Any]:
-    """A recipe without what is not set."""
+    """A recipe without options that are not set."""
     databases = {
         name: {key: value for key, value in options.items() if value not in (None, [])}
         for name, options in recipe.get("databases", {}).items()
@@ -240,7 +240,7 @@ def _json(values: Mapping[str, Any]) -> str:
 
 
 def _remove_foreign(folder: Path, planned: set[str]) -> None:
-    """Removes what an earlier publishing left in the folder."""
+    """Removes files of the folder that are not part of this publishing."""
     for path in _files(folder):
         if path.relative_to(folder).as_posix() not in planned:
             path.unlink()

@@ -1,7 +1,7 @@
-"""Parquet files for everybody's readers: plain types, class names, small row groups, a page index, and bytes that stay when others are added.
+"""Parquet files for all readers: plain types, class names, small row groups and a page index.
 
-A table of pictures holds the rows of one database alone, with columns whose types do not depend on what else is merged: a database that is added
-adds files, and changes none.
+A table of pictures holds rows of only one database, and the types of its columns do not depend on other databases. So adding a database adds files
+and does not change existing ones.
 """
 
 from collections.abc import Iterator, Mapping
@@ -23,20 +23,20 @@ if TYPE_CHECKING:
     from datasets import Features
 
 ROWS_PER_GROUP: Final = 100
-"""Of a table with pictures, as the viewer of the Hub wants it."""
+"""Rows of a row group in a table with pictures, as the viewer of the Hub needs it."""
 
 ROWS_PER_GROUP_OF_NUMBERS: Final = 50_000
 
 
 @dataclass(frozen=True)
 class PictureTable:
-    """A table of pictures and labels that is to be written.
+    """A table of pictures and labels to write.
 
     Attributes:
         path: in the repository.
         split: of the dataset.
-        first, rows: which rows of the split it holds.
-        key: changes where its bytes may.
+        first, rows: the first of its rows in the split, and their number.
+        key: changes whenever its bytes may change.
     """
 
     path: str
@@ -47,7 +47,7 @@ class PictureTable:
 
 
 def picture_tables(folder: DatasetFolder) -> list[PictureTable]:
-    """The tables of pictures and labels of a dataset, one a shard, in row order."""
+    """The tables of pictures and labels of a dataset, one for each shard, in row order."""
     found, numbers = [], dict[tuple[str, str], int]()
     described = str(sorted(str(item) for item in _described(folder).items()))
     known = folder.manifest.shards
@@ -63,7 +63,7 @@ def picture_tables(folder: DatasetFolder) -> list[PictureTable]:
 
 
 def write_picture_table(folder: DatasetFolder, table: PictureTable, path: Path) -> None:
-    """Writes a table of pictures and labels: every column of the schema, then what the dataset has beyond it."""
+    """Writes a table of pictures and labels: every column of the schema, then the other columns of the dataset."""
     described = _described(folder)
     stored = folder.stored_labels(table.split)
     beyond = {group: folder.load(table.split, [group]).data.table for group in _beyond(folder, table.split)}
@@ -85,7 +85,7 @@ def write_parquet(path: Path, parts: Iterator[pa.Table], described: "Features", 
 
 
 def _described(folder: DatasetFolder) -> "Features":
-    """The features of the tables of pictures: those of the schema as they are, so that another database changes none."""
+    """The features of the tables of pictures: those of the schema, unchanged, so that another database does not change them."""
     from datasets import Features, Value
 
     described = dict(schema_features(LABELS, folder.manifest.databases))
@@ -97,7 +97,7 @@ def _described(folder: DatasetFolder) -> "Features":
 
 
 def _beyond(folder: DatasetFolder, split: str) -> list[str]:
-    """The column groups with columns that the labels of the schema do not give: pictures, scores, side groups of databases."""
+    """The column groups with columns that are not labels of the schema: pictures, scores, side groups of databases."""
     return [group for group in built_groups(folder, split) if not _is_of_schema(folder, group)]
 
 
@@ -108,7 +108,7 @@ def _is_of_schema(folder: DatasetFolder, group: str) -> bool:
 
 
 def _rows(folder: DatasetFolder, stored: pa.Table, beyond: Mapping[str, pa.Table]) -> pa.Table:
-    """Rows as they are published, from those of the stored labels and of the groups beyond them."""
+    """Published rows from stored labels and the other groups."""
     table = folder.view.table(stored, LABEL_NAMES)
     names = pa.array(folder.manifest.databases)
     database = names.take(table.column("database").combine_chunks())
@@ -121,7 +121,7 @@ def _rows(folder: DatasetFolder, stored: pa.Table, beyond: Mapping[str, pa.Table
 
 
 def plain(table: pa.Table, described: "Features") -> tuple[pa.Table, "Features"]:
-    """A table without half floats, which many readers of Parquet do not know; the numbers stay the same."""
+    """A table with float32 instead of half floats, which many readers of Parquet do not support; the numbers stay the same."""
     from datasets import Features, List, Value
 
     def widened(feature: object) -> object:

@@ -1,4 +1,4 @@
-"""A dataset folder proven against its own manifest and lock: from metadata, or value by value."""
+"""Checks a dataset folder against its own manifest and lock: from metadata, or value by value."""
 
 import hashlib
 from collections.abc import Iterator
@@ -19,14 +19,14 @@ from affect_data.hub.codes import Finding, Verification
 
 
 def verify_dataset(path: Path, *, deep: bool = False) -> Verification:
-    """What is wrong with a dataset folder.
+    """All defects of a dataset folder.
 
     Args:
         path: the folder.
         deep: whether to read all values and pictures, too.
 
     Raises:
-        NotADatasetError: it is no dataset at all.
+        NotADatasetError: it is not a dataset.
     """
     folder = open_dataset(path)
     found = [*_manifest(folder), *_lock(folder)]
@@ -43,7 +43,7 @@ def verify_dataset(path: Path, *, deep: bool = False) -> Verification:
 
 
 def _manifest(folder: DatasetFolder) -> Iterator[Finding]:
-    """What follows from the fingerprints of the shards alone."""
+    """Contradictions among fingerprints, found without reading values."""
     manifest = folder.manifest
     for split, shards in manifest.shards.items():
         for group, hashes in shards.items():
@@ -116,7 +116,7 @@ def _provenance(folder: DatasetFolder, group: str, where: str) -> Iterator[Findi
 
 
 def _values(folder: DatasetFolder, split: str) -> Iterator[Finding]:
-    """The groups of labels whose values are not those of their fingerprints, shard by shard."""
+    """The groups of labels whose values do not have their fingerprints, shard by shard."""
     hashes = folder.manifest.shards[split]
     for group in (*folder.manifest.layout.groups, *folder.manifest.layout.side_groups):
         place = folder.group_folder(split, group)
@@ -150,7 +150,7 @@ def _pictures(folder: DatasetFolder, split: str) -> Iterator[Finding]:
 
 
 def _frames(folder: DatasetFolder, split: str) -> Iterator[Finding]:
-    """The shards of clips whose frames are not those of their fingerprints."""
+    """The shards of clips whose frames do not have their fingerprints."""
     if FRAMES not in folder.groups(split):
         return
     place, hashes = folder.group_folder(split, FRAMES), folder.manifest.shards[split][FRAMES]
