@@ -1,4 +1,4 @@
-"""Clips: which frames of one a model is shown, and the one output that it has for all of them."""
+"""Clips: which of its frames a model is shown, and how their outputs become one."""
 
 import hashlib
 from typing import Any, Final
@@ -20,7 +20,7 @@ def shown_frames(count: int, most: int, draws: NDArray[np.float64] | None = None
     Args:
         count: frames of the clip.
         most: frames that are shown.
-        draws: float64 [most] in [0, 1), which frame of each part; None: the middle one.
+        draws: float64 [most] in [0, 1), the position of the frame in each part; None: the middle one.
     """
     parts = parts_of(count, most)
     if draws is None:
@@ -45,7 +45,7 @@ def pooled(values: Tensor, counts: Tensor | None) -> Tensor:
 
 
 def pictures_of(counts: Tensor, rows: Tensor) -> Tensor:
-    """Where the pictures of some rows lie among those of all, int64.
+    """The places of the pictures of some rows among those of all rows, int64.
 
     Args:
         counts: int64 [N], how many pictures each row has.
@@ -59,10 +59,10 @@ def pictures_of(counts: Tensor, rows: Tensor) -> Tensor:
 
 
 def pooling_of(clips: int, most: int | None) -> dict[str, Any]:
-    """What reports say of the clips of a split: how many there are, and how they became one output each.
+    """The entry of a report on the clips of a split: how many there are, and how their frames became one output. Empty without clips.
 
     Args:
-        clips: how many rows are clips; an empty report without any.
+        clips: how many rows are clips.
         most: how many frames are shown; None: each of several models has its own number.
     """
     shown = {} if most is None else {"frames": most}

@@ -83,7 +83,7 @@ def publish(
 
 
 def describe_plan(plan: "Plan") -> str:
-    """A plan for people."""
+    """The lines that show a plan."""
     from affect_data.cli.tables import table
 
     there = "exists" if plan.remote.exists else "new"
@@ -108,7 +108,7 @@ def rebuild(
     root: Root = [],  # noqa: B006 - typer copies
     roots: Roots = None,
     allow_differences: Annotated[
-        bool, typer.Option("--allow-differences", help="Build what can be built, where a source differs.")
+        bool, typer.Option("--allow-differences", help="Accept a dataset that differs or lacks a database.")
     ] = False,
     follow_links: FollowLinks = False,
     workers: Annotated[int, typer.Option(min=1, help="Processes that pack images.")] = 1,
@@ -146,7 +146,7 @@ def verify(
     deep: Annotated[bool, typer.Option("--deep", help="Read all values and pictures, not only metadata.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Prove a dataset or a published repository against what it says of itself; ends with 1 where something is wrong."""
+    """Check a dataset or a published repository against its own statements; ends with 1 if something is wrong."""
     from affect_data.hub.verify import verify as run_verify
 
     found = run_verify(address, deep=deep)

@@ -1,8 +1,8 @@
-"""What a database says of itself, and what it must be able to do.
+"""The base class of all readers of databases.
 
 A reader is one module that subclasses `Database`: class attributes state facts (labels, coded action units, class names, licence, citation),
-and `Database.scan` turns the official files into a polars frame with any of the columns in `ROW_COLUMNS`. Missing is a null there; the fills and
-the masks of the schema are made in one place, `affect_data.build.harmonise`.
+and `Database.scan` turns the official files into a polars frame with any of the columns in `ROW_COLUMNS`. A missing value is a null there; the fills
+and the masks of the schema are made in one place, `affect_data.build.harmonise`.
 """
 
 import inspect
@@ -57,7 +57,7 @@ au_masked, expression_masked, va_masked     str: why a label that stands in the 
 
 
 class Tier(StrEnum):
-    """What may leave the machine, strictest first."""
+    """What may be published, strictest first."""
 
     RECIPE = "recipe"
     DERIVED = "derived"
@@ -70,9 +70,9 @@ class Licence:
 
     Attributes:
         terms: the essence in one line.
-        publishes: the most that may be published.
-        url: where the terms stand.
-        read_on: ISO date on which the terms were read, or "" where only secondary sources were.
+        publishes: the loosest tier that is allowed.
+        url: of the terms.
+        read_on: ISO date on which the terms were read, or "" if only secondary sources were.
     """
 
     terms: str
@@ -82,7 +82,7 @@ class Licence:
 
 
 class DatabaseOptions(BaseModel):
-    """What a data recipe may say of any database."""
+    """The options that every database has in a data recipe."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
@@ -105,16 +105,16 @@ class Scan:
     """What a reader found under a root.
 
     Attributes:
-        rows: one row a face, with columns of `ROW_COLUMNS`.
+        rows: one row for each face or clip, with columns of `ROW_COLUMNS`.
         failures: `source_file, source_line, image, reason`: lines of the annotation files that gave no row.
         defects: what contradicts the documentation; a dataset is never built while there is one.
-        annotation_files: relative paths of every annotation file that was read.
-        lines: how many annotated faces the files list: always `len(rows) + len(failures)` when there are no defects.
+        annotation_files: relative paths of all annotation files that were read.
+        lines: number of annotated faces in the files: `len(rows) + len(failures)`.
         notes: what was found, for `affect-data check`.
-        counts: how many of what the files list, see `DatabaseRoot.count`.
-        losses: parts that are not there, see `DatabaseRoot.lose`.
-        missing_pictures: lines that failed because their picture is not there.
-        excluded: lines that the recipe excludes.
+        counts: numbers of what the files list, by word, from `DatabaseRoot.count`.
+        losses: missing parts, from `DatabaseRoot.lose`.
+        missing_pictures: number of lines that failed because their picture is missing.
+        excluded: number of lines that the recipe excludes.
     """
 
     rows: pl.DataFrame
@@ -132,8 +132,8 @@ class Scan:
 class Database(ABC):
     """One facial-affect database.
 
-    Subclasses state facts as class attributes; their docstring's first line describes the database and the block after ``Official layout::`` is what
-    users are shown when files are not found.
+    Subclasses state facts as class attributes. The first line of their docstring describes the database; the block after ``Official layout::`` is
+    shown when files are not found.
     """
 
     name: ClassVar[str]
@@ -145,51 +145,51 @@ class Database(ABC):
     source_family: ClassVar[str]
     """Databases of one family share pictures or people (Aff-Wild within Aff-Wild2, DISFA+ within DISFA): splits and leak checks group by it."""
     reader_version: ClassVar[int] = 1
-    """Raised whenever the same files would give other rows."""
+    """To be raised whenever the same files would give other rows."""
 
     aliases: ClassVar[tuple[str, ...]] = ()
-    """Other names that people write, besides those that differ in case or in signs alone."""
+    """Other names in use, besides those that differ only in case or punctuation."""
     signs: ClassVar[tuple[str, ...]] = ()
-    """Relative paths of which a folder of this database has at least one, as `DatabaseRoot.holds` takes them."""
+    """Relative paths, for `DatabaseRoot.holds`; a folder of this database has at least one of them."""
     totals: ClassVar[Mapping[str, Totals]] = MappingProxyType({})
-    """What a whole copy holds, by release, as far as that was published or counted in official files."""
+    """What a whole copy holds, by release, if that was published or counted in official files."""
     counted_as: ClassVar[str] = "faces"
-    """What a line of the annotations is called where all of them are counted; empty where a recipe decides which of them are read."""
+    """The word for a line of the annotations in `Scan.counts`; empty if they are not counted, because a recipe decides which are read."""
     tolerated_missing_pictures: ClassVar[float] = 0.01
-    """The share of the rows without a picture up to which a copy passes for whole."""
+    """The largest share of rows without a picture in a whole copy."""
     picture_reasons: ClassVar[tuple[str, ...]] = (IMAGE_MISSING,)
-    """The reasons of failures that mean that a picture is not there."""
+    """The reasons of failures that mean that a picture is missing."""
 
     releases: ClassVar[tuple[str, ...]] = ()
     release_aliases: ClassVar[Mapping[str, str]] = MappingProxyType({})
-    """Other names of releases, each with the release's own."""
+    """The release by each of its other names."""
     action_units: ClassVar[tuple[int, ...]] = ()
-    """AUs whose occurrence is coded (all releases together)."""
+    """AUs whose occurrence is coded in any release."""
     action_unit_intensities: ClassVar[tuple[int, ...]] = ()
     expressions: ClassVar[tuple[str, ...]] = ()
-    """Classes by name, in the native order: the position is the native code, where the database has codes."""
+    """Names of the classes in native order; the position is the native code, if the database has codes."""
     compound_expressions: ClassVar[tuple[str, ...]] = ()
     has_expression_votes: ClassVar[bool] = False
     has_clips: ClassVar[bool] = False
-    """Whether labels hold for whole clips: see `databases.clips.ClipDatabase`."""
+    """Whether labels hold for whole clips, as in `databases.clips.ClipDatabase`."""
     annotators: ClassVar[int | None] = None
-    """How many people voted on the expression of every face, where that number is known and the same for all."""
+    """How many people voted on the expression of each face; None if that is unknown or differs between faces."""
     people: ClassVar[Mapping[str, tuple[str, ...]]] = MappingProxyType({})
-    """What the files say of people: ``age`` (in years, no words), and the database's own words for ``age_band``, ``sex`` and ``ethnicity``."""
+    """Facts about people in the files: ``age`` (in years, no words), and the database's own words for ``age_band``, ``sex`` and ``ethnicity``."""
     action_unit_sides: ClassVar[tuple[int, ...]] = ()
-    """AUs for which the files say on which side of the face they are."""
+    """AUs for which the files give the side of the face."""
     native_expressions: ClassVar[tuple[str, ...]] = ()
-    """The database's own classes in its own words, where it has some that are lost among `expressions`."""
+    """The database's own words for its classes, if `expressions` merges or loses some of them."""
     rater_labels: ClassVar[tuple[Task, ...]] = ()
-    """What the files say of each annotator alone."""
+    """The tasks for which the files give the labels of each annotator."""
     has_timestamps: ClassVar[bool] = False
-    """Whether the files count in time, besides or instead of frames."""
+    """Whether the files give times, besides or instead of frame numbers."""
     scores: ClassVar[Mapping[str, str]] = MappingProxyType({})
-    """What the files say of a face beyond the schema, a number each: its name and what it means. A dataset has it as a column group of that name."""
+    """Numbers of a face that the schema does not have: the meaning of each, by the name of the column group that holds it."""
     valence_arousal: ClassVar[str] = ""
-    """The native range, for example "-10..10 integers"; empty where VA is not labelled."""
+    """The native range, for example "-10..10 integers"; empty if VA is not labelled."""
     literature_folds: ClassVar[Mapping[str, tuple[str, ...]]] = MappingProxyType({})
-    """The subjects of each part of the cross-validation that papers share, by the part's name; empty where there is none."""
+    """The subjects of each part of the cross-validation that papers share, by the name of the part; empty if there is none."""
     tool_regions: ClassVar[Mapping[str, tuple[float, float, float, float]]] = MappingProxyType({})
     """What the annotation tool offered for an expression: valence above the first number to the second, arousal from the third to the fourth."""
     Options: ClassVar[type[DatabaseOptions]] = DatabaseOptions
@@ -199,9 +199,9 @@ class Database(ABC):
 
     @abstractmethod
     def scan(self, root: DatabaseRoot) -> pl.DataFrame:
-        """The rows that the official files under `root` hold, with columns of `ROW_COLUMNS`.
+        """The rows of the official files under `root`, with columns of `ROW_COLUMNS`.
 
-        Contradictions are recorded by `root.defect`, lines without a row by `root.fail`; both go on, so that a check lists everything at once.
+        Contradictions are recorded by `root.defect`, lines without a row by `root.fail`; neither stops the scan, so a check lists everything at once.
 
         Raises:
             DatabaseNotFoundError: nothing under the root looks like this database.
@@ -212,7 +212,7 @@ class Database(ABC):
         return self.options.release or (self.releases[-1] if self.releases else "")
 
     def read(self, root: DatabaseRoot) -> Scan:
-        """Everything that the files under `root` say: rows, failures, defects.
+        """Everything that was found under `root`: rows, failures, defects.
 
         A row whose image file does not exist becomes a failure with the reason ``image file missing``.
 
@@ -244,13 +244,13 @@ class Database(ABC):
         return any(root.holds(sign) for sign in self.signs)
 
     def missing_images(self, root: DatabaseRoot, images: Sequence[str]) -> list[str]:
-        """Those of the images that the files do not hold; by default an image is a file under the root."""
+        """The images that do not exist; by default an image is a file under the root."""
         return root.missing_images(images)
 
     def open_images(self, path: Path) -> Callable[[str], bytes]:
-        """A function from a row's ``image`` to its bytes, as found; overridden where pictures are no files of their own.
+        """A function from a row's ``image`` to its bytes, as found; overridden by databases whose pictures are not single files.
 
-        It is called in worker processes, once a shard, with the root's path.
+        It is called in worker processes, once for each shard, with the root's path.
         """
         return lambda image: read_file(path / image, PICTURE_BYTES, image)
 
@@ -297,7 +297,7 @@ class Database(ABC):
 
 
 def _with_images_inside(root: DatabaseRoot, rows: pl.DataFrame) -> pl.DataFrame:
-    """The rows whose image stays inside the root; an image that leaves it is a defect."""
+    """The rows whose image lies inside the root; one outside is a defect."""
     images = rows["image"].unique(maintain_order=True).to_list()
     outside = {image: because for image in images if (because := root.confined.leaves(image))}
     for because in sorted(set(outside.values())):

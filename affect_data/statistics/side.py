@@ -1,4 +1,4 @@
-"""What a dataset says beside its labels: how many rows have a value in each column of its side groups, and which."""
+"""Counts the values in the columns of a dataset's side groups."""
 
 from collections import Counter
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What a model says of some faces."""
+"""The output of a model for some faces."""
 
 from dataclasses import dataclass
 
