@@ -18,6 +18,7 @@ from affect_data.audit.run import run_audits
 from affect_data.build.build import OutputTakenError, build
 from affect_data.build.check import check
 from affect_data.build.content import differences
+from affect_data.build.diff import diff
 from affect_data.build.recipe import DataRecipe, recipe_from
 from affect_data.corrections.decisions import Decision, Labels
 from affect_data.corrections.versions import apply_decisions, undo_version
@@ -193,12 +194,14 @@ def test_the_same_files_are_the_same_dataset_and_another_age_is_told(
 ) -> None:
     assert build(recipe, roots, dataset.path).unchanged
     before = json.loads((dataset.path / LOCK).read_text())
+    kept = shutil.copy(dataset.path / LOCK, dataset.path.with_name("before.lock.json"))
     (roots["panel"] / "rows.json").write_text(json.dumps(changed(0, raters=[BEN, ANN])))
     with pytest.raises(OutputTakenError, match="labels of train: panel"):
         build(recipe, roots, dataset.path)
     after = build(recipe, roots, dataset.path, overwrite=True).dataset
     assert "labels of train: panel" in differences(before, json.loads((after.path / LOCK).read_text()))
     assert after.manifest.fingerprints == dataset.manifest.fingerprints, "the unified labels are the same"
+    assert diff(kept, after.path).found[-2:] == ("labels of train: panel", "column groups of train: raters")
     told = after.labels("train", ["uid"], side=["raters"]).filter(pl.col("uid").str.starts_with("panel"))["raters"]
     assert [[each["rater"] for each in row] for row in told] == [["ben", "ann"], ["ben"], []]
 

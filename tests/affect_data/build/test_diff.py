@@ -15,6 +15,7 @@ from affect_data.build.recipe import recipe_from
 from affect_data.corrections.decisions import Decision, Labels
 from affect_data.corrections.versions import apply_decisions, undo_version
 from affect_data.dataset.folder import open_dataset
+from affect_data.demo.world import World, write_demo
 from affect_data.errors import DataError, NotADatasetError
 from affect_data.vocabulary import EXPRESSIONS
 
@@ -111,6 +112,15 @@ def test_lines_without_a_row_are_named_where_all_rows_are_equal(one: Path, tmp_p
     other = built(tmp_path / "expw", tmp_path / "other")
     assert open_dataset(other).fingerprint == open_dataset(one).fingerprint
     assert "lines without a row: expw" in diff(one, other).found
+
+
+def test_column_groups_that_one_has_alone_are_named(one: Path, tmp_path: Path) -> None:
+    write_demo(tmp_path / "world", faces=12, world=World(shares={"ferplus": 1.0}))
+    recipe = recipe_from({"databases": {"ferplus": {}}, "workers": 1}, "data.yaml")
+    two = build(recipe, {"ferplus": tmp_path / "world/ferplus"}, tmp_path / "two").dataset.path
+    assert diff(one, two).found[:2] == ("expw is gone", "ferplus is new")
+    assert "train: the column group votes is new" in diff(one, two / "dataset.lock.json").found
+    assert "train: the column group votes is gone" in diff(two, one).found
 
 
 @pytest.mark.parametrize("text", ["{", "[]", "{}"])
