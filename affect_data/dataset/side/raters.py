@@ -44,8 +44,9 @@ class RatersColumn(SideBase):
 
     def problems(self, rows: pl.DataFrame) -> Iterator[Problem]:
         """An annotator without an id or twice, and labels that are none."""
-        told = self._told(rows)
-        each, fields = pl.element().struct, {field.name for field in told}
+        each, fields = pl.element().struct, {field.name for field in self._told(rows)}
+        if not fields:
+            return
 
         def first(wrong: pl.Expr, value: pl.Expr) -> pl.Expr:
             found = pl.when(wrong.fill_null(value=False)).then(value)
@@ -71,20 +72,18 @@ class RatersColumn(SideBase):
 
     def unified(self, rows: pl.DataFrame) -> pl.Series:
         """Lists of structs with fills; expressions as codes, since lists of words would be read one by one."""
-        given = self._told(rows)
-        each = pl.element().struct
+        each, known = pl.element().struct, {field.name for field in self._told(rows)}
+        if not known:
+            return self.absent(len(rows))
         codes = {name: code for code, name in enumerate(EXPRESSIONS)}
-        fields: list[pl.Expr] = [each.field("rater")]
-        known = {field.name for field in given}
-        for name, kind in self._numbers():
-            if name not in known:
-                fields.append(pl.lit(None, dtype=kind).alias(name))
-            elif name == "expression":
-                fields.append(each.field(name).replace_strict(codes, return_dtype=kind))
-            else:
-                fields.append(each.field(name).cast(kind))
-        fields = [field.fill_null(_fill(kind)) for field, (_, kind) in zip(fields[1:], self._numbers(), strict=True)]
-        flat = pl.struct(each.field("rater"), *fields)
+
+        def filled(name: str, kind: pl.DataType) -> pl.Expr:
+            value = each.field(name) if name in known else pl.lit(None, dtype=kind)
+            if name == "expression" and name in known:
+                value = value.cast(pl.String).replace_strict(codes, return_dtype=kind)
+            return value.cast(kind).fill_null(_fill(kind)).alias(name)
+
+        flat = pl.struct(each.field("rater"), *(filled(name, kind) for name, kind in self._numbers()))
         lists = rows.select(pl.col(self.name).fill_null([]).list.eval(flat)).to_series()
         return lists.cast(self._type())
 
@@ -121,12 +120,14 @@ class RatersColumn(SideBase):
         return Rule(f"{self.name}_have_ids", what, row_by_row(right))
 
     def _told(self, rows: pl.DataFrame) -> Sequence[pl.Field]:
-        """The fields of the given structs.
+        """The fields of the given structs; none where no row names an annotator.
 
         Raises:
             WrongTypeError: they are not lists of such structs.
         """
         kind = rows.schema[self.name]
+        if kind in (pl.Null, pl.List(pl.Null)):
+            return ()
         inner = kind.inner if isinstance(kind, pl.List) else None
         allowed = {"rater", *(name for name, _ in self._numbers())}
         if not isinstance(inner, pl.Struct) or not {"rater"} <= {field.name for field in inner.fields} <= allowed:

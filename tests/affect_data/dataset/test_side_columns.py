@@ -96,6 +96,21 @@ def test_values_come_back_from_storage_as_they_went_in(rows: list[dict[str, Any]
         assert len(wider.shown(pa.table(wider.stored(none)))) == 3
 
 
+@pytest.mark.parametrize(
+    "raters", [[None, None], [[], None], [[{"rater": "a", "expression": None, "au_12": None}], []]]
+)
+def test_columns_without_a_value_have_no_type_and_are_fills(raters: list[Any]) -> None:
+    none = [None, None]
+    rows = pl.DataFrame({"sex": none, "age": none, "side_1": none, "side_12": none, "raters": raters})
+    for column in (SEX, AGE, SIDE, RATERS):
+        for problem in column.problems(rows):
+            assert rows.select(problem.value.alias("x"))["x"].null_count() == 2
+        assert len(column.shown(pa.table(column.stored(column.unified(rows))))) == 2
+    assert SEX.unified(rows).to_list() == ["", ""]
+    assert AGE.unified(rows).is_nan().all()
+    assert [len(told or []) for told in raters] == RATERS.unified(rows).list.len().to_list()
+
+
 def _schema(column: Any) -> pa.Schema:
     from datasets import Features
 
