@@ -51,7 +51,7 @@ def labels_of(database: type[Database]) -> str:
     units, levels = set(database.action_units), set(database.action_unit_intensities)
     graded = "" if not levels else " with intensity" if levels >= units else f", {len(levels)} of them with intensity"
     labels = [
-        f"AU{graded}" if units or levels else "",
+        f"AU{graded}{' with side' if database.action_unit_sides else ''}" if units or levels else "",
         f"expression{' with votes' if database.has_expression_votes else ''}" if database.expressions else "",
         "compound expression" if database.compound_expressions else "",
         "VA" if database.valence_arousal else "",

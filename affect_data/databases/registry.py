@@ -10,6 +10,7 @@ from affect_data.databases.disfa.reader import Disfa
 from affect_data.databases.emotionet.reader import EmotioNet
 from affect_data.databases.expw import ExpW
 from affect_data.databases.ferplus.reader import FerPlus
+from affect_data.databases.raf_au import RafAu
 from affect_data.databases.raf_db.reader import RafDb
 from affect_data.databases.unbc.reader import Unbc
 from affect_data.errors import UnknownNameError
@@ -24,6 +25,7 @@ DATABASES: dict[str, type[Database]] = {
     "emotionet": EmotioNet,
     "bp4d": Bp4d,
     "raf_db": RafDb,
+    "raf_au": RafAu,
     "unbc": Unbc,
     "dfew": Dfew,
 }

@@ -21,6 +21,7 @@ from affect_data.databases.catalogue import facts
 from affect_data.databases.registry import DATABASES, database_named
 from affect_data.databases.root import FAILURE_SCHEMA, DatabaseRoot
 from affect_data.dataset.schema import COLUMNS_BY_NAME, IMAGES, LABELS
+from affect_data.dataset.side.groups import declared_columns
 from affect_data.demo.generators import generator_of
 from affect_data.demo.sampler import DEMO_ACTION_UNITS, DemoFace, FaceSampler
 from affect_data.demo.truth import DemoFiles, PlacedFace
@@ -307,9 +308,10 @@ def test_its_scores_are_columns_of_numbers_and_no_columns_of_the_schema(written:
 def test_what_it_declares_beside_the_labels_is_given_and_contradicts_nothing(written: Written) -> None:
     rows = written.scan.rows
     assert side_defects(rows, written.database) == []
-    for column in unified_side_columns(rows, written.database):
-        none = pl.DataFrame([column]).select((pl.all() == "") if column.dtype == pl.String else pl.all().is_nan())
-        assert not none.to_series().all(), f"{column.name} is declared, and no row has it"
+    declared = declared_columns([type(written.database)])
+    for column, values in zip(declared, unified_side_columns(rows, written.database), strict=True):
+        none = column.absent(len(rows))
+        assert not values.equals(none), f"{column.name} is declared, and no row has it"
 
 
 def test_no_person_who_was_drawn_has_two_subject_names(written: Written) -> None:

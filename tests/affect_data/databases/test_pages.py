@@ -32,6 +32,7 @@ def test_the_table_of_the_readme_is_the_one_that_the_code_writes(request: pytest
         ("unbc", "AU with intensity, pspi score"),
         ("ferplus", "expression with votes"),
         ("raf_db", "expression, compound expression, people"),
+        ("raf_au", "AU with side"),
     ],
 )
 def test_the_table_says_what_a_database_labels(name: str, labels: str) -> None:
