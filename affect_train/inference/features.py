@@ -16,8 +16,9 @@ from affect_data.dataset.kinds.features import FEATURES, FeatureProvenance
 from affect_data.dataset.writing import add_group
 from affect_data.errors import DataError
 from affect_train.errors import ModelMismatchError
-from affect_train.inference.inference import infer_features, open_model
-from affect_train.inputs.labels import clips_of
+from affect_train.inference.inference import infer_clip_features, infer_features, open_model
+from affect_train.inputs.features import ClipFeatures, frames_column
+from affect_train.inputs.labels import clip_rows
 from affect_train.inputs.loading import FaceImages
 from affect_train.inputs.preprocess import Preprocessing
 from affect_train.inputs.source import open_own_folder
@@ -70,14 +71,22 @@ def store_features(
     model, preprocessing = _open(source, image_size, margin)
     model.to(runtime.accelerator.device)
     features: dict[str, NDArray[np.float16]] = {}
+    frames: dict[str, ClipFeatures] = {}
+    has_clips = folder.manifest.layout.clips
     for split in folder.splits:
         images = FaceImages(folder.load(split), preprocessing, clip_frames=model.config.clip_frames)
         with runtime.reporter.bar(f"features {split}", len(images)) as advance:
             found = infer_features(model, images, runtime, advance=advance)
+        clips = clip_rows(folder, split)
+        of_clips = infer_clip_features(model, images, clips, runtime) if len(clips) else None
         if found is not None:
             features[split] = _finite(found, split)
-        clips = clips_of(folder, split)
-        pooled = f"; {clips:,} clips have the mean of up to {model.config.clip_frames} frames" if clips else ""
+            frames[split] = (
+                ClipFeatures.of(of_clips, clips, len(found)) if of_clips is not None else ClipFeatures.none(found)
+            )
+        pooled = (
+            f"; {len(clips):,} clips have the mean of up to {model.config.clip_frames} frames" if len(clips) else ""
+        )
         runtime.reporter.say(f"features of {split}: {len(images):,} rows{pooled}")
     written = None
     if runtime.accelerator.is_main_process:
@@ -89,11 +98,12 @@ def store_features(
             width=next(iter(features.values())).shape[1],
             preprocessing=preprocessing.to_dict(),
             preprocessing_hash=preprocessing.digest(),
+            clip_frames=model.config.clip_frames if has_clips else None,
             normalisation=normalisation_of(model),
             made_from=FEATURES.made_from(folder),
             created=datetime.now(UTC).isoformat(timespec="seconds"),
         )
-        _write(folder, provenance, features)
+        _write(folder, provenance, features, frames if has_clips else {})
         written = {
             "name": name,
             "dataset": folder.path.name,
@@ -135,25 +145,31 @@ def _finite(features: NDArray[np.float16], split: str) -> NDArray[np.float16]:
     return features
 
 
-def _write(folder: DatasetFolder, provenance: FeatureProvenance, features: dict[str, NDArray[np.float16]]) -> None:
+def _write(
+    folder: DatasetFolder,
+    provenance: FeatureProvenance,
+    features: dict[str, NDArray[np.float16]],
+    frames: dict[str, ClipFeatures],
+) -> None:
     from datasets import Features, List, Value
 
-    column = FEATURES.group(provenance.name)
-    tables = [
-        (
-            split,
-            pa.table(
-                {
-                    column: pa.FixedSizeListArray.from_arrays(
-                        pa.array(np.ascontiguousarray(values).reshape(-1)), provenance.width
-                    )
-                }
-            ),
-        )
-        for split, values in features.items()
-    ]
-    described = Features({column: List(Value("float16"), length=provenance.width)})
-    add_group(folder, column, tables, described, provenance.model_dump(mode="json"))
+    column, width = FEATURES.group(provenance.name), provenance.width
+    described = {column: List(Value("float16"), length=width)}
+    if frames:
+        described[frames_column(provenance.name)] = List(List(Value("float16"), length=width))
+    tables = []
+    for split, values in features.items():
+        columns = {column: _vectors(values)}
+        if frames:
+            own = frames[split]
+            offsets = pa.array(np.concatenate([[0], own.ends]).astype(np.int32))
+            columns[frames_column(provenance.name)] = pa.ListArray.from_arrays(offsets, _vectors(own.values))
+        tables.append((split, pa.table(columns)))
+    add_group(folder, column, tables, Features(described), provenance.model_dump(mode="json"))
+
+
+def _vectors(values: NDArray[np.float16]) -> pa.Array:
+    return pa.FixedSizeListArray.from_arrays(pa.array(np.ascontiguousarray(values).reshape(-1)), values.shape[1])
 
 
 def check_features(model: AffectModel, provenance: FeatureProvenance) -> None:
@@ -173,7 +189,9 @@ def check_features(model: AffectModel, provenance: FeatureProvenance) -> None:
 
 def differences(model: AffectModel, provenance: FeatureProvenance) -> list[tuple[str, str, str]]:
     """How the model differs from the one that gave the stored features: name, stored value and own value of each difference."""
+    shown = str(model.config.clip_frames)
     compared = [
+        ("frames of a clip", shown if provenance.clip_frames is None else str(provenance.clip_frames), shown),
         ("backbone weights", provenance.backbone_digest, backbone_digest(model.backbone)),
         ("pooling", provenance.pooling, model.config.pooling),
         ("preprocessing", provenance.preprocessing_hash, model.config.preprocessing_hash),

@@ -14,7 +14,7 @@ from torch import Tensor
 from affect_train.clips import pooled
 from affect_train.errors import NotAModelError
 from affect_train.inputs.batch import FaceBatch
-from affect_train.inputs.inputs import Inputs
+from affect_train.inputs.inputs import IndexedInputs, Inputs
 from affect_train.inputs.preprocess import Preprocessing
 from affect_train.network.model import AffectModel, load_model
 from affect_train.network.output import AffectOutput
@@ -125,6 +125,32 @@ def infer_features(
             advance=advance,
         )
     return None if found is None else found["features"]
+
+
+def infer_clip_features(
+    model: AffectModel, inputs: IndexedInputs, clips: NDArray[np.int64], runtime: Runtime
+) -> NDArray[np.float16] | None:
+    """The features of the frames of clips, float16 [clips, frames, D], NaN where one has no more, on the main process; None on the others.
+
+    Args:
+        model: as for `infer`.
+        inputs: pictures of the split.
+        clips: int64, the rows that are clips, ascending; one at least.
+        runtime: of this process.
+    """
+    device, most = next(model.parameters()).device, int(model.config.clip_frames)
+
+    def features(faces: FaceBatch) -> dict[str, Tensor]:
+        shown = faces.to(device)
+        found = model.features(shown.inputs)
+        counts = torch.ones_like(faces.rows, device=device) if shown.counts is None else shown.counts
+        frames = found.new_full((len(counts), most, found.shape[1]), torch.nan)
+        frames[torch.arange(most, device=device) < counts[:, None]] = found
+        return {"frames": frames.flatten(1)}
+
+    with inference_of(model, runtime.accelerator):
+        found = compute_rows(features, inputs.showing(clips), runtime, dtype=torch.float16, rows=clips)
+    return None if found is None else found["frames"].reshape(len(clips), most, -1)
 
 
 @contextmanager

@@ -7,10 +7,10 @@ import torch
 
 from affect_data.dataset.folder import DatasetFolder
 from affect_train.inference.features import features_of
-from affect_train.inference.inference import infer_features
-from affect_train.inputs.features import FeatureArray, StoredFeatures, uids_of
+from affect_train.inference.inference import infer_clip_features, infer_features
+from affect_train.inputs.features import ClipFeatures, FeatureArray, StoredFeatures, uids_of
 from affect_train.inputs.inputs import IndexedInputs
-from affect_train.inputs.labels import rows_of
+from affect_train.inputs.labels import clip_rows, rows_of
 from affect_train.inputs.loading import FaceImages, View
 from affect_train.inputs.preprocess import Preprocessing
 from affect_train.inputs.source import OwnFolder, Source, folder_of
@@ -20,8 +20,10 @@ from affect_train.recipe.model import TemporalOptions
 from affect_train.runtime import Runtime
 
 if TYPE_CHECKING:
+    import numpy as np
     import pyarrow as pa
     from datasets import Dataset
+    from numpy.typing import NDArray
 
     from affect_train.network.model import AffectModel
 
@@ -79,11 +81,15 @@ def evaluation_windows(dataset: "Dataset", features: FeatureRows, options: Tempo
         options: of the recurrent stage.
     """
     windows = track_windows(dataset, options.window, options.strides[1])
-    return FeatureWindows(features, every_row(windows))
+    return FeatureWindows(features, every_row(windows), options.window)
 
 
 def computed_features(
-    model: "AffectModel", pictures: IndexedInputs, uids: "pa.Array | pa.ChunkedArray", runtime: Runtime
+    model: "AffectModel",
+    pictures: IndexedInputs,
+    uids: "pa.Array | pa.ChunkedArray",
+    runtime: Runtime,
+    clips: "NDArray[np.int64] | None" = None,
 ) -> FeatureArray:
     """The features of pictures, in the form in which they are stored, on all processes.
 
@@ -92,13 +98,19 @@ def computed_features(
         pictures: of a split.
         uids: of its rows.
         runtime: of this process.
+        clips: int64, the rows that are clips; None: none.
     """
+    has_clips = clips is not None and len(clips) > 0
     with runtime.reporter.bar("features", len(pictures)) as advance:
         values = [infer_features(model, pictures, runtime, advance=advance)]
+    frames = [infer_clip_features(model, pictures, clips, runtime) if clips is not None and has_clips else None]
     if runtime.accelerator.num_processes > 1:
         torch.distributed.broadcast_object_list(values, src=0)
+        torch.distributed.broadcast_object_list(frames, src=0)
     assert values[0] is not None
-    return FeatureArray(values[0], uids)
+    if clips is None or frames[0] is None:
+        return FeatureArray(values[0], uids)
+    return FeatureArray(values[0], uids, ClipFeatures.of(frames[0], clips, len(values[0])))
 
 
 def _windows(
@@ -116,5 +128,5 @@ def _windows(
         runtime.reporter.say(
             f"the dataset has no features of this model's backbone: computing those of {len(pictures):,} rows (`affect-train features` stores them)"
         )
-        features = computed_features(model, pictures, uids_of(dataset), runtime)
+        features = computed_features(model, pictures, uids_of(dataset), runtime, clip_rows(folder, split))
     return evaluation_windows(dataset, features, TemporalOptions(**model.config.temporal))

@@ -52,7 +52,7 @@ def predict(
     if sequence:
         options = TemporalOptions(**model.config.temporal)
         features = computed_features(model, inputs, pa.array(map(str, images)), runtime)
-        inputs = FeatureWindows(features, one_run(len(images), options.window, options.strides[1]))
+        inputs = FeatureWindows(features, one_run(len(images), options.window, options.strides[1]), options.window)
     logits = infer(model, inputs, runtime)
     if logits is None:
         return None

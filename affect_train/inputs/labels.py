@@ -103,11 +103,11 @@ def clips_in(dataset: "Dataset") -> NDArray[np.bool_]:
     return found
 
 
-def clips_of(folder: "DatasetFolder", split: str) -> int:
-    """How many rows of a split are whole clips."""
+def clip_rows(folder: "DatasetFolder", split: str) -> NDArray[np.int64]:
+    """The rows of a split that are whole clips, int64, ascending."""
     if not folder.manifest.layout.clips:
-        return 0
-    return int(clips_in(folder.load(split, [LABELS])).sum())
+        return np.empty(0, dtype=np.int64)
+    return np.flatnonzero(clips_in(folder.load(split, [LABELS])))
 
 
 @dataclass(frozen=True)

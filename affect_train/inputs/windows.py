@@ -102,7 +102,11 @@ def one_run(frames: int, window: int, stride: int) -> Windows:
 
 def every_row(windows: Windows) -> Windows:
     """The same windows, followed by a window of one frame for each row that is in none."""
-    alone = np.setdiff1d(np.arange(windows.rows), windows.order)
+    return with_alone(windows, np.setdiff1d(np.arange(windows.rows), windows.order))
+
+
+def with_alone(windows: Windows, alone: Rows) -> Windows:
+    """The same windows, followed by a window of its own for each of some rows, int64, that are in none."""
     return Windows(
         order=np.concatenate([windows.order, alone]),
         starts=np.concatenate([windows.starts, len(windows.order) + np.arange(len(alone))]),
@@ -121,18 +125,24 @@ class FeatureRows(Protocol):
         """The features of some rows, float32 [N, D]."""
         ...
 
+    def take_frames(self, rows: Rows, most: int) -> FaceBatch:
+        """The same, with the features of the frames of clips, at most `most` of each."""
+        ...
+
 
 class FeatureWindows(IndexedInputs):
     """Windows of features; the row of a pick is the number of a window.
 
     Args:
-        features: of every row.
+        features: of every row; those of the frames of a clip are the frames of its window.
         windows: of the same split.
+        longest: the most frames of a window.
     """
 
-    def __init__(self, features: FeatureRows, windows: Windows) -> None:
+    def __init__(self, features: FeatureRows, windows: Windows, longest: int) -> None:
         self.features = features
         self.windows = windows
+        self.longest = longest
 
     def __len__(self) -> int:
         return len(self.windows)
@@ -149,4 +159,9 @@ class FeatureWindows(IndexedInputs):
     def __getitems__(self, picks: Sequence[Pick]) -> FaceBatch:
         """The features of the frames of the picked windows, one window after the other, and their places."""
         rows, places = self.windows.rows_of([pick.row for pick in picks])
-        return self.features.take(rows)._replace(places=torch.from_numpy(places))
+        faces = self.features.take_frames(rows, self.longest)
+        if faces.counts is not None:
+            counts = faces.counts.numpy()
+            within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+            places = np.repeat(places, counts) + within
+        return faces._replace(places=torch.from_numpy(places))

@@ -17,7 +17,7 @@ from affect_train.clips import describe_pooling
 from affect_train.inference import inference
 from affect_train.inference.inference import Logits
 from affect_train.inputs.batch import Pick
-from affect_train.inputs.labels import clips_of
+from affect_train.inputs.labels import clip_rows
 from affect_train.inputs.source import open_own_folder
 from affect_train.labelling.teachers import Teacher, open_teacher
 from affect_train.labelling.teachers.own import weights_digest
@@ -70,7 +70,7 @@ def label_with(teacher: Teacher, folder: DatasetFolder, name: str, runtime: Runt
             if accelerator.is_main_process:
                 writer.commit()
         for split, count in rows.items():
-            clips = clips_of(folder, split)
+            clips = len(clip_rows(folder, split))
             pooled = f"; {describe_pooling(clips, teacher.clip_frames)}" if clips else ""
             reporter.say(f"labelled {split}: {count:,} rows{pooled}")
     accelerator.wait_for_everyone()

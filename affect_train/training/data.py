@@ -194,17 +194,22 @@ def _drawn(recipe: Recipe, source: Source, train: LoadedSplit) -> _Drawn:
         windows = training_windows(recipe, train.dataset, kept)
         # Windows consist of kept rows only.
         return _Drawn(
-            FeatureWindows(features, windows),
+            FeatureWindows(features, windows, recipe.model.temporal.window),
             pools_of_windows(recipe, pools, windows),
             None,
             np.sort(windows.order),
-            (describe_windows(windows),),
+            (describe_windows(windows), *_describe_clips(recipe, train, windows.order)),
         )
     rows = np.arange(len(train.labels)) if kept is None else np.flatnonzero(kept)
+    notes = _describe_clips(recipe, train, rows)
+    return _Drawn(train.inputs if features is None else features, pools, kept, rows, notes)
+
+
+def _describe_clips(recipe: Recipe, train: LoadedSplit, rows: NDArray[np.int64]) -> tuple[str, ...]:
+    """A line about the clips among the rows that are trained on; none if there are none."""
     clips = int(clips_in(train.dataset)[rows].sum())
     check_clips(recipe, clips)
-    notes = (describe_pooling(clips, recipe.model.clip_frames),) if clips else ()
-    return _Drawn(train.inputs if features is None else features, pools, kept, rows, notes)
+    return (describe_pooling(clips, recipe.model.clip_frames),) if clips else ()
 
 
 def check_clips(recipe: Recipe, clips: int) -> None:

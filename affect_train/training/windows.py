@@ -7,8 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from affect_train.errors import NoWindowsError
+from affect_train.inputs.labels import clips_in
 from affect_train.inputs.sampler import Pool
-from affect_train.inputs.windows import Windows, track_windows
+from affect_train.inputs.windows import Windows, track_windows, with_alone
 from affect_train.recipe.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def training_windows(recipe: Recipe, dataset: "Dataset", kept: NDArray[np.bool_] | None = None) -> Windows:
-    """The windows of the training split.
+    """The windows of the training split; a clip is a window of its frames.
 
     Args:
         recipe: of a model with a recurrent stage.
@@ -24,11 +25,13 @@ def training_windows(recipe: Recipe, dataset: "Dataset", kept: NDArray[np.bool_]
         kept: bool [rows], the rows that are trained on; None: all.
 
     Raises:
-        NoWindowsError: no row has a track and a frame number.
+        NoWindowsError: no row has a track and a frame number, or is a clip.
     """
     options = recipe.model.temporal
     assert options is not None
     windows = track_windows(dataset, options.window, options.strides[0], kept)
+    clips = clips_in(dataset)
+    windows = with_alone(windows, np.flatnonzero(clips if kept is None else clips & kept))
     if not len(windows):
         raise NoWindowsError(recipe.dataset, recipe.training.split)
     return windows

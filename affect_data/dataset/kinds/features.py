@@ -16,6 +16,7 @@ class FeatureProvenance(GroupProvenance):
         width: length of the vector.
         preprocessing: how a face became the backbone's input.
         preprocessing_hash: identifies it.
+        clip_frames: how many frames of a clip were shown, whose mean is the row's vector; None if the dataset has no clips.
         normalisation: of the pixels; empty if an older release wrote the features, which did not record it.
         created: ISO time.
     """
@@ -27,6 +28,7 @@ class FeatureProvenance(GroupProvenance):
     width: int
     preprocessing: dict[str, Any]
     preprocessing_hash: str
+    clip_frames: int | None = None
     normalisation: str = ""
     created: str
 

@@ -28,7 +28,9 @@ def inputs(request: pytest.FixtureRequest, dataset: Path) -> IndexedInputs:
     if request.param == "pictures":
         return FaceImages(rows, CROP)
     features = FeatureArray(np.arange(42, dtype=np.float16).reshape(21, 2), pa.array(rows["uid"][:]))
-    return features if request.param == "features" else FeatureWindows(features, every_row(track_windows(rows, 3, 2)))
+    if request.param == "features":
+        return features
+    return FeatureWindows(features, every_row(track_windows(rows, 3, 2)), 3)
 
 
 def rows_of(batches: list[FaceBatch]) -> list[int]:

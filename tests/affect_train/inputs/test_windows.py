@@ -1,6 +1,7 @@
 """Windows of consecutive frames against a plain walk over the rows."""
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import torch
 from datasets import Dataset, Features, Value
@@ -8,6 +9,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from affect_train.inputs.batch import FaceBatch, Pick
+from affect_train.inputs.features import ClipFeatures, FeatureArray
 from affect_train.inputs.sampler import Pool
 from affect_train.inputs.windows import FeatureWindows, Windows, cut, every_row, track_windows
 
@@ -134,12 +136,43 @@ class Numbers:
     def take(self, rows: np.ndarray) -> FaceBatch:
         return FaceBatch(torch.from_numpy(rows), [f"row{row}" for row in rows], torch.from_numpy(rows)[:, None] + 0.5)
 
+    def take_frames(self, rows: np.ndarray, most: int) -> FaceBatch:
+        assert most == 2
+        return self.take(rows)
+
 
 def test_a_batch_of_windows_is_their_frames_each_behind_its_place() -> None:
-    images = FeatureWindows(Numbers(), every_row(track_windows(split_of(SEVEN), 2, 2)))
+    images = FeatureWindows(Numbers(), every_row(track_windows(split_of(SEVEN), 2, 2)), 2)
     assert (len(images), images.rows) == (5, 6)
     batch = images.__getitems__([Pick(4), Pick(0)])
     assert batch.uids == ["row5", "row0", "row1"]
     assert batch.rows.tolist() == [5, 0, 1]
     assert batch.inputs.tolist() == [[5.5], [0.5], [1.5]]
     assert batch.places.tolist() == [0, 0, 1]
+
+
+def test_a_clip_is_a_window_of_its_frames_among_those_of_tracks() -> None:
+    values = np.arange(7, dtype=np.float16)[:, None]
+    # The last row is a clip of three frames.
+    frames = ClipFeatures(np.array([[10.0], [11.0], [12.0]], np.float16), np.array([0, 0, 0, 0, 0, 3]))
+    features = FeatureArray(values[:6], pa.array([f"row{row}" for row in range(6)]), frames)
+    images = FeatureWindows(features, every_row(track_windows(split_of(SEVEN), 2, 2)), 4)
+    batch = images.__getitems__([Pick(0), Pick(4), Pick(1)])
+    assert batch.uids == ["row0", "row1", "row5", "row2"]
+    assert batch.inputs.flatten().tolist() == [0, 1, 10, 11, 12, 2]
+    assert batch.places.tolist() == [0, 1, 0, 1, 2, 0]
+    assert batch.counts.tolist() == [1, 1, 3, 1]
+    chosen = batch.select(torch.tensor([2, 0]))
+    assert (chosen.inputs.flatten().tolist(), chosen.places.tolist()) == ([10, 11, 12, 0], [0, 1, 2, 0])
+    # A window of two frames shows the middle ones of two parts, the first alone and the other two.
+    shorter = FeatureWindows(features, every_row(track_windows(split_of(SEVEN), 2, 2)), 2)
+    assert shorter.__getitems__([Pick(4)]).inputs.flatten().tolist() == [10, 12]
+
+
+def test_frames_of_clips_are_kept_by_row_and_no_clip_has_none() -> None:
+    nan = np.nan
+    frames = np.array([[[1.0], [2.0], [nan]], [[3.0], [nan], [nan]]], np.float16)
+    kept = ClipFeatures.of(frames, np.array([1, 3]), 5)
+    assert kept.values.flatten().tolist() == [1, 2, 3]
+    assert [kept.numbers(row, 8) for row in range(5)] == [[], [0, 1], [], [2], []]
+    assert ClipFeatures.none(frames[:, 0]).numbers(1, 8) == []

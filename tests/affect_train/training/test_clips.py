@@ -22,15 +22,20 @@ from affect_train.clips import shown_frames
 from affect_train.evaluation.evaluate import evaluate
 from affect_train.inference.features import store_features
 from affect_train.inference.inference import open_model
+from affect_train.inference.inputs import computed_features
 from affect_train.inputs.augment import Augmentation
 from affect_train.inputs.batch import Pick
+from affect_train.inputs.features import StoredFeatures, uids_of
 from affect_train.inputs.inputs import RowsInOrder
+from affect_train.inputs.labels import clip_rows
 from affect_train.inputs.loading import FaceImages
 from affect_train.inputs.preprocess import Preprocessing
 from affect_train.inputs.undecodable import SkippedRows
 from affect_train.labelling.ensemble import ensemble
 from affect_train.labelling.label import label, label_with
 from affect_train.labelling.teachers import Teacher, TeacherLogits
+from affect_train.network.model import AffectModel
+from affect_train.recipe.model import ModelOptions
 from affect_train.recipe.recipe import Recipe, recipe_from
 from affect_train.runtime import Runtime
 from affect_train.tasks import TaskSet
@@ -177,6 +182,61 @@ def test_the_run_says_that_clips_were_pooled_and_keeps_how_many_frames(
     train(recipe_from(values(tmp_path / "run", training={"epochs": 1, "max_steps": 1, "validation_split": None})))
     assert "rows are clips: each has the mean logits of up to 3 frames" in capsys.readouterr().err
     assert json.loads((run / "model" / "config.json").read_text())["clip_frames"] == 3
+
+
+# ---------------------------------------------------------------- recurrent models
+
+
+def test_a_recurrent_stage_reads_the_frames_of_a_clip_as_one_window_and_its_logits_are_their_mean(
+    values: Callable[..., dict[str, Any]], clips: Path, backbone: Path, tmp_path: Path
+) -> None:
+    store_features(str(backbone), clips, "tiny", image_size=SIZE)
+    model = {
+        "backbone": str(backbone), "image_size": SIZE, "freeze_backbone": True, "features": "tiny",
+        "temporal": {"window": 6, "projection": 8, "hidden": 6},
+    }  # fmt: skip
+    sections = {"model": model, "augmentation": {}, "training": {"epochs": 1, "max_steps": 2, "validation_split": None}}
+    train(recipe_from(values(tmp_path / "run", **sections)))
+    stored = label(tmp_path / "run", clips, "recurrent")
+    assert stored is not None
+    folder = open_dataset(clips)
+    found = np.array(load_dataset(clips, "test", ["recurrent"])["soft.recurrent.expression"][:], dtype=np.float32)
+    network, _ = open_model(tmp_path / "run" / "model")
+    column = folder.load("test", ["features.tiny"]).data.table.column("features.tiny.frames").to_pylist()
+    pictures = folder.load("test", [FRAMES]).data.table.column("frames").to_pylist()
+    assert [len(frames) for frames in column] == [len(row) for row in pictures]
+    for logits, frames in zip(found, column, strict=True):
+        shown = torch.tensor([frames[number] for number in shown_frames(len(frames), 6)])
+        with torch.inference_mode():
+            by_frame = network.eval()(shown.float(), torch.arange(len(shown))).expression_logits
+        assert np.abs(by_frame.mean(0).numpy() - logits).max() < 2e-3
+        # It reads them together: alone, they would say something else.
+        with torch.inference_mode():
+            alone = network(shown.float(), torch.zeros(len(shown))).expression_logits
+        assert len(shown) == 1 or np.abs((alone.mean(0) - by_frame.mean(0)).numpy()).max() > 1e-6
+
+
+def test_features_that_are_computed_are_those_that_are_stored(
+    values: Callable[..., dict[str, Any]], clips: Path, backbone: Path
+) -> None:
+    store_features(str(backbone), clips, "held", image_size=SIZE)
+    folder = open_dataset(clips)
+    stored = StoredFeatures.of(folder, "train", "held")
+    network = AffectModel.build(
+        TaskSet((), (), 2), ModelOptions(backbone=str(backbone), image_size=SIZE, freeze_backbone=True)
+    )
+    pictures, rows = FaceImages(folder.load("train"), Preprocessing(SIZE)), clip_rows(folder, "train")
+    computed = computed_features(network, pictures, uids_of(folder.load("train")), Runtime.start(), rows)
+    every = np.arange(folder.rows("train"))
+    for one, other in (
+        (stored.take(every), computed.take(every)),
+        (stored.take_frames(every, 5), computed.take_frames(every, 5)),
+    ):
+        assert torch.equal(one.inputs, other.inputs)
+    counts = stored.take_frames(every, 5).counts
+    assert counts is not None
+    assert set(counts[rows].tolist()) <= {5}
+    assert counts.sum() == len(every) + 4 * len(rows)
 
 
 # ---------------------------------------------------------------- what is shown
