@@ -22,8 +22,10 @@ from affect_data.databases.totals import DRAWN_MARKER
 from affect_data.dataset.folder import DatasetFolder, open_dataset
 from affect_data.dataset.schema import FRAMES, IMAGES
 from affect_data.demo import dfew
+from affect_data.demo.known_labels import reveal
 from affect_data.demo.sampler import FaceSampler
-from affect_data.vocabulary import CLIP_SCOPE, LABEL_SCOPES
+from affect_data.demo.world import World, write_demo
+from affect_data.vocabulary import CLIP_SCOPE, EXPRESSIONS, LABEL_SCOPES
 
 CLIPS = 14
 CLIP = LABEL_SCOPES.index(CLIP_SCOPE)
@@ -149,6 +151,29 @@ def test_fewer_frames_are_kept_if_the_recipe_says_so_and_the_lock_tells_how_many
     lock = json.loads((dataset.path / "dataset.lock.json").read_text())
     assert lock["recipe"]["databases"]["dfew"]["frames"] == 2
     assert lock["databases"]["dfew"]["frames"] == 2 * (CLIPS - 2)
+
+
+def test_a_demo_world_holds_clips_by_name_and_their_truth_can_be_revealed(tmp_path: Path) -> None:
+    truth = write_demo(tmp_path / "world", faces=24, world=World({"dfew": 1.0}))
+    dataset = build(
+        recipe_from({"databases": {"dfew": {}}}), {"dfew": tmp_path / "world" / "dfew"}, tmp_path / "merged"
+    )
+    revealed = reveal(dataset.dataset.path, tmp_path / "world" / "truth.parquet", tmp_path / "revealed")
+    labels = pl.concat(revealed.labels(split) for split in revealed.splits)
+    assert (labels["label_scope"] == CLIP).all()
+    assert labels["au_mask"].to_numpy().any(axis=1).all()
+    shown = dict(truth.select("image", "shown").iter_rows())
+    found = {
+        image["path"].removeprefix("dfew/"): EXPRESSIONS[code]
+        for split in revealed.splits
+        for image, code in zip(
+            revealed.load(split, [IMAGES]).data.table.column("image").to_pylist(),
+            revealed.labels(split)["expression"],
+            strict=True,
+        )
+    }
+    assert found == shown
+    assert frames_of(revealed, labels["uid"][0]) == frames_of(dataset.dataset, labels["uid"][0])
 
 
 # ---------------------------------------------------------------- frames that cannot be decoded
