@@ -1,9 +1,10 @@
 """A backbone's features for every row, computed once and stored as a column group, so that heads train without decoding images."""
 
 import hashlib
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -70,24 +71,11 @@ def store_features(
     runtime = Runtime.start(workers=workers)
     model, preprocessing = _open(source, image_size, margin)
     model.to(runtime.accelerator.device)
-    features: dict[str, NDArray[np.float16]] = {}
-    frames: dict[str, ClipFeatures] = {}
-    has_clips = folder.manifest.layout.clips
+    features: dict[str, FeatureArrays] = {}
     for split in folder.splits:
-        images = FaceImages(folder.load(split), preprocessing, clip_frames=model.config.clip_frames)
-        with runtime.reporter.bar(f"features {split}", len(images)) as advance:
-            found = infer_features(model, images, runtime, advance=advance)
-        clips = clip_rows(folder, split)
-        of_clips = infer_clip_features(model, images, clips, runtime) if len(clips) else None
+        found = _features_of(model, preprocessing, folder, split, runtime)
         if found is not None:
-            features[split] = _finite(found, split)
-            frames[split] = (
-                ClipFeatures.of(of_clips, clips, len(found)) if of_clips is not None else ClipFeatures.none(found)
-            )
-        pooled = (
-            f"; {len(clips):,} clips have the mean of up to {model.config.clip_frames} frames" if len(clips) else ""
-        )
-        runtime.reporter.say(f"features of {split}: {len(images):,} rows{pooled}")
+            features[split] = found
     written = None
     if runtime.accelerator.is_main_process:
         provenance = FeatureProvenance(
@@ -95,15 +83,15 @@ def store_features(
             model_id=Path(source).resolve().name if Path(source).exists() else source,
             backbone_digest=backbone_digest(model.backbone),
             pooling=model.config.pooling,
-            width=next(iter(features.values())).shape[1],
+            width=next(iter(features.values())).values.shape[1],
             preprocessing=preprocessing.to_dict(),
             preprocessing_hash=preprocessing.digest(),
-            clip_frames=model.config.clip_frames if has_clips else None,
+            clip_frames=model.config.clip_frames if folder.manifest.layout.clips else None,
             normalisation=normalisation_of(model),
             made_from=FEATURES.made_from(folder),
             created=datetime.now(UTC).isoformat(timespec="seconds"),
         )
-        _write(folder, provenance, features, frames if has_clips else {})
+        _write(folder, provenance, features)
         written = {
             "name": name,
             "dataset": folder.path.name,
@@ -112,6 +100,36 @@ def store_features(
         }
     runtime.accelerator.wait_for_everyone()
     return written
+
+
+class FeatureArrays(NamedTuple):
+    """Features of a split.
+
+    Attributes:
+        values: float16 [rows, D].
+        frames: those of the frames of its clips.
+    """
+
+    values: NDArray[np.float16]
+    frames: ClipFeatures
+
+
+def _features_of(
+    model: AffectModel, preprocessing: Preprocessing, folder: DatasetFolder, split: str, runtime: Runtime
+) -> FeatureArrays | None:
+    """The features of a split, on the main process; None on the others."""
+    images = FaceImages(folder.load(split), preprocessing, clip_frames=model.config.clip_frames)
+    with runtime.reporter.bar(f"features {split}", len(images)) as advance:
+        found = infer_features(model, images, runtime, advance=advance)
+    clips = clip_rows(folder, split)
+    frames = infer_clip_features(model, images, clips, runtime) if len(clips) else None
+    pooled = f"; {len(clips):,} clips have the mean of up to {model.config.clip_frames} frames" if len(clips) else ""
+    runtime.reporter.say(f"features of {split}: {len(images):,} rows{pooled}")
+    if found is None:
+        return None
+    values = _finite(found, split)
+    none = ClipFeatures.none(values)
+    return FeatureArrays(values, none if frames is None else ClipFeatures.of(frames, clips, len(values)))
 
 
 def _open(source: str, image_size: int, margin: float) -> tuple[AffectModel, Preprocessing]:
@@ -145,25 +163,19 @@ def _finite(features: NDArray[np.float16], split: str) -> NDArray[np.float16]:
     return features
 
 
-def _write(
-    folder: DatasetFolder,
-    provenance: FeatureProvenance,
-    features: dict[str, NDArray[np.float16]],
-    frames: dict[str, ClipFeatures],
-) -> None:
+def _write(folder: DatasetFolder, provenance: FeatureProvenance, features: Mapping[str, FeatureArrays]) -> None:
     from datasets import Features, List, Value
 
-    column, width = FEATURES.group(provenance.name), provenance.width
+    column, width, has_clips = FEATURES.group(provenance.name), provenance.width, folder.manifest.layout.clips
     described = {column: List(Value("float16"), length=width)}
-    if frames:
+    if has_clips:
         described[frames_column(provenance.name)] = List(List(Value("float16"), length=width))
     tables = []
-    for split, values in features.items():
-        columns = {column: _vectors(values)}
-        if frames:
-            own = frames[split]
-            offsets = pa.array(np.concatenate([[0], own.ends]).astype(np.int32))
-            columns[frames_column(provenance.name)] = pa.ListArray.from_arrays(offsets, _vectors(own.values))
+    for split, found in features.items():
+        columns = {column: _vectors(found.values)}
+        if has_clips:
+            offsets = pa.array(np.concatenate([[0], found.frames.ends]).astype(np.int32))
+            columns[frames_column(provenance.name)] = pa.ListArray.from_arrays(offsets, _vectors(found.frames.values))
         tables.append((split, pa.table(columns)))
     add_group(folder, column, tables, Features(described), provenance.model_dump(mode="json"))
 
