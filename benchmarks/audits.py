@@ -7,7 +7,7 @@
 
 `affect-data demo` and `recipes/demo/data.yaml` make a dataset. A defect is planted in one row in twenty of those that a check can judge (planted.py
 says which, for every check). Findings that are there before anything is planted count as wrong. Budget: as many findings, worst first, as were
-planted; chance is the share of planted rows.
+planted. Chance is the share of planted rows.
 """
 
 import argparse
@@ -64,7 +64,7 @@ PLANTS: dict[str, planted.Plant] = {
 
 
 def audited(dataset: AuditedDataset, checks: list[str], seeds: int) -> dict[str, object]:
-    """Figures of every check and kind of defect, over all seeds; a check that cannot run, or has nothing planted, says so."""
+    """Figures of every check and type of defect, over all seeds; a check that cannot run, or has nothing planted, is listed with the reason."""
     report: dict[str, object] = {}
     for name in checks:
         audit, start = audit_named(name)(), time.process_time()

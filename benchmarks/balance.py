@@ -1,4 +1,4 @@
-"""Statistics and balancing plans, measured beside the same rules applied row by row.
+"""Statistics and balancing plans, compared in time with the same rules applied row by row.
 
     python benchmarks/balance.py
     python benchmarks/balance.py --statistics-rows 0      # only the plans

@@ -1,7 +1,7 @@
 """What the benchmarks share: variants in processes of their own, measured in turn, and the tables of their ratios.
 
 A variant is prepared once in a fresh process, which shows its output before anything is timed. Then every round measures each variant once, so that
-other work on the machine falls on all of them alike.
+other work on the machine affects all of them alike.
 """
 
 import gc
@@ -128,7 +128,7 @@ def run_variants(
                 variants.append(variant)
         check(variants)
         for number in range(rounds):
-            # Forwards, then backwards: none always runs behind the same neighbour.
+            # Forwards, then backwards, so that no variant always follows the same one.
             for variant in variants if number % 2 == 0 else reversed(variants):
                 variant.measure()
     finally:
@@ -186,7 +186,7 @@ def serve(prepare: Callable[[], tuple[dict[str, Any], Callable[[], Round]]]) -> 
 
 
 def anonymous_memory(process: int | str = "self") -> int:
-    """Bytes of a process's memory that no file stands behind; 0 where the system does not tell."""
+    """Bytes of a process's memory that is not mapped from a file; 0 if the system does not report it."""
     try:
         lines = Path(f"/proc/{process}/smaps_rollup").read_text().splitlines()
     except OSError:
@@ -195,12 +195,12 @@ def anonymous_memory(process: int | str = "self") -> int:
 
 
 def ratio(slow: Sequence[float], fast: Sequence[float]) -> float:
-    """The median over rounds of how many times as long the first took as the second."""
+    """The time of the first divided by that of the second, median over rounds."""
     return statistics.median(first / second for first, second in zip(slow, fast, strict=True))
 
 
 def machine() -> str:
-    """Cores and load, which every table is to be read with."""
+    """Cores and load, to be printed with every table."""
     return (
         f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} (1 min), one thread a variant unless it says otherwise"
     )

@@ -1,4 +1,4 @@
-"""Planted copies of a dataset's faces and their stored features: what `embedding_duplicates` finds of them, beside what hashes find.
+"""Planted copies of a dataset's faces: how many `embedding_duplicates` finds by stored features, compared with hashes.
 
 `duplicates.py --dataset DATASET --backbone PATH` runs it. The dataset has features of the same backbone (`affect-train features PATH DATASET`).
 Only those of the copies are computed here, in the same way, and stand among the rows' own while all are whitened.
@@ -28,7 +28,7 @@ STRONG = {"an eighth": 7 / 8, "a quarter": 3 / 4}
 
 
 def strong_copies_of(picture: Image.Image, rng: np.random.Generator) -> dict[str, Image.Image]:
-    """Copies that hashes are not made for: a window of each side's seven eighths or three quarters, anywhere; as it is and mirrored."""
+    """Copies that hashes are not made for: a window anywhere of seven eighths or three quarters of each side, plain or mirrored."""
     copies = {}
     for name, share in STRONG.items():
         side = round(share * picture.width)

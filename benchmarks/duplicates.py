@@ -1,4 +1,4 @@
-"""Perceptual hashes beside ImageHash, and the search for pairs of near hashes beside brute force and faiss.
+"""Perceptual hashes compared with ImageHash, and the search for pairs of near hashes compared with brute force and faiss.
 
     python benchmarks/duplicates.py
     python benchmarks/duplicates.py --codes 100000 --rounds 3

@@ -1,4 +1,4 @@
-"""Face detectors as a check for pictures without a face and with several, beside each other.
+"""Compares face detectors as a check for pictures without a face, and for pictures with several.
 
     python benchmarks/faces.py                            # drawn faces
     python benchmarks/faces.py --ferplus PATH             # photographs of 48 pixels: FER+ from its official folder
@@ -51,7 +51,7 @@ def drawn_faces(count: int) -> list[np.ndarray]:
 
 
 def real_faces(folder: Path, count: int) -> tuple[list[np.ndarray], list[np.ndarray], list[str]]:
-    """Faces that nobody called "not a face", pictures that several did, and the names of the latter."""
+    """Faces that no annotator called "not a face", pictures that several called so, and the names of the latter."""
     faces, doubtful = [], []
     for labels in sorted(folder.glob("FER2013*/label.csv")):
         with labels.open() as lines:
@@ -160,7 +160,7 @@ def compared(faces: list[np.ndarray], none: list[np.ndarray], doubtful: list[np.
 
 
 def processor_seconds() -> float:
-    """Of this process and of those that it has started: libfacedetection looks in one of its own."""
+    """Processor time of this process and its children, because libfacedetection runs in one of them."""
     running = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
     ticks = [Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()[11:13] for child in running]
     times = os.times()
@@ -204,7 +204,7 @@ def the_audit(faces: list[np.ndarray], none: list[np.ndarray], doubtful: list[np
 
 
 def by_features(dataset: Path, doubtful: list[str]) -> dict[str, object]:
-    """How the distance of whitened stored features from their mean ranks the pictures that were called no faces."""
+    """The ranks of the pictures called "not a face" by the distance of their whitened stored features from the mean."""
     audited = AuditedDataset(open_dataset(dataset))
     wanted = [i for i, uid in enumerate(audited.labels["uid"]) if any(name in uid for name in doubtful)]
     report: dict[str, object] = {"rows": len(audited.labels), "called so": len(wanted)}

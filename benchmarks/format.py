@@ -1,4 +1,4 @@
-"""Labels in format 1 and in format 2 of the dataset folder: bytes a row, files, how long opening takes and how much memory.
+"""Compares labels in formats 1 and 2 of the dataset folder: bytes per row, files, and time and memory of opening them.
 
     python benchmarks/format.py --rows 5000000
 
@@ -88,7 +88,7 @@ def plan(rows: int) -> list[tuple[str, int, int]]:
 
 
 def labels_of(name: str, start: int, count: int) -> pl.DataFrame:
-    """Neighbouring rows of a database, the same whenever they are asked for; columns that they have no label in are left out."""
+    """Consecutive rows of a database, the same at every call, without the columns of which they have no label."""
     database, rng = DATABASES[name], np.random.default_rng([start, len(name)])
     row = pl.Series(np.arange(start, start + count, dtype=np.int32))
     video = pl.format("video-{}", (row // VIDEO).cast(pl.String).str.pad_start(4, "0"))
@@ -171,7 +171,7 @@ def write_format_1(path: Path, shards: list[tuple[str, int, int]]) -> None:
 
 
 def check(before: Path, after: Path) -> None:
-    """Ends the program where the first or the last file of format 1 says something else than format 2."""
+    """Ends the program if the first or the last file of format 1 differs from format 2."""
     folder, files = open_dataset(after), sorted((before / "train" / LABELS).glob("*.arrow"))
     for file, last in ((files[0], False), (files[-1], True)):
         old = pl.from_arrow(pa.ipc.open_stream(pa.memory_map(str(file))).read_all())
@@ -222,7 +222,7 @@ OPENINGS: Final[dict[str, tuple[Callable[[Path], object] | None, Callable[[Path]
 
 
 def measure(opening: Callable[[Path], object], path: Path) -> dict[str, float]:
-    """Seconds, and MB by which the peak of the process's memory grew; in this process, which has done nothing else."""
+    """Seconds, and MB by which the peak of this process's memory grew; the process has done nothing else."""
     import datasets  # noqa: F401 - what is imported is not timed
 
     import affect_data.dataset.folder  # noqa: F401

@@ -1,12 +1,12 @@
-"""Images a second from storage to a batch of a given size, one process, our pipeline beside what a user would pick instead.
+"""Images per second from storage to batches, in one process: our pipeline compared with what a user might choose instead.
 
     python benchmarks/input.py
     python benchmarks/input.py --smoke                  # tiny; shows that it runs, measures nothing
 
 Every variant delivers shuffled batches of 64 with labels, float32, normalised, 112 px; the rows under "uint8" leave the normalisation to the model,
-and the limit decodes and does nothing else. Pictures are generated (`common.jpeg_pictures`) and read from warm memory. webdataset, litdata and
-pylance are measured where they are installed. The papers' code is written anew from what their public loaders do: a file a picture, Pillow,
-Resize, ToTensor, Normalize, torch's own collation.
+and the limit only decodes. Pictures are generated (`common.jpeg_pictures`) and read from warm memory. webdataset, litdata and pylance are measured
+if they are installed. The papers' code is rewritten after their public loaders: a file for each picture, Pillow, Resize, ToTensor, Normalize, torch's
+own collation.
 
 Within a decoder all outputs must be equal before anything is timed; what decoding at reduced scale changes is printed in pixels.
 """
@@ -109,7 +109,7 @@ def resized(image: Any) -> Any:  # noqa: ANN401
 
 
 def normalise(images: Tensor) -> Tensor:
-    """The pictures less the mean, divided by the deviation, as torchvision's Normalize gives them."""
+    """The pictures minus the mean, divided by the deviation, as torchvision's Normalize gives them."""
     shape = (3, 1, 1)
     return images.clone().sub_(torch.tensor(MEAN).view(shape)).div_(torch.tensor(STD).view(shape))
 
@@ -146,7 +146,7 @@ def orders(rows: int, epoch: int) -> list[list[int]]:
 
 
 class Rows(TorchDataset[Any]):
-    """One item a row through torch's DataLoader, as tutorials do it."""
+    """One item for each row through torch's DataLoader, as in tutorials."""
 
     def __init__(self, rows: int, load: Callable[[int], tuple[Tensor, Any]]) -> None:
         self.rows, self.load = rows, load
@@ -365,7 +365,7 @@ def prepare(name: str, data: Data) -> tuple[dict[str, Any], Callable[[], Round]]
 
 
 def delivered(name: str, data: Data, batches: Iterator[Batch]) -> str:
-    """The file with the pixels of the first rows; makes sure that every row comes once, with its own labels."""
+    """The file with the pixels of the first rows; makes sure that every row is delivered once, with its own labels."""
     seen: list[int] = []
     pixels = torch.zeros((min(COMPARED, data.rows), 3, OUTPUT_SIZE, OUTPUT_SIZE))
     for rows, images, units in batches:
@@ -389,7 +389,7 @@ def delivered(name: str, data: Data, batches: Iterator[Batch]) -> str:
 
 
 def check_outputs(variants: list[Variant]) -> None:
-    """Ends the program where variants with the same decoder differ, and prints what decoding at reduced scale changes."""
+    """Ends the program if variants with the same decoder differ, and prints what decoding at reduced scale changes."""
     pixels = {variant.name: np.load(variant.described["output"]) for variant in variants if variant.described["output"]}
     levels = 255 * np.array(STD)[:, None, None]
     for group, reference in ((PILLOW_GROUP, PAPERS), (set(pixels) - set(PILLOW_GROUP), OURS)):

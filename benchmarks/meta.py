@@ -1,4 +1,4 @@
-"""What a step of `meta_auxiliary` costs: time beside an ordinary step, memory beside the full second-order graph, and the error of its gradient.
+"""The cost of a step of `meta_auxiliary`: time relative to an ordinary step, memory relative to the full second-order graph, error of its gradient.
 
     python benchmarks/meta.py
     python benchmarks/meta.py --part changes [--backbone FOLDER]        # the error by how much logits change between the compared passes
@@ -6,13 +6,13 @@
 
 A ViT (12 layers, 192 wide, patches of 16, 112 px) takes steps on 16 faces with action units and 16 with an expression; the meta batch has 16 more
 faces with action units, or is a share of the first 16. The ordinary step learns the same 32 faces with fixed weights. Every variant has a process of
-its own, whose largest resident memory is read after its second step; "above" leaves out what was there before the first one. Then that process takes
-the variant's steps and ordinary ones in turn, so that other work on the machine falls on both alike; in the first line both are ordinary. Errors
+its own, whose largest resident memory is read after its second step; "above" subtracts what was resident before the first one. Then that process
+takes the variant's steps and ordinary ones in turn, so that other work on the machine affects both alike; in the first line both are ordinary. Errors
 are those of the loss's gradient by the rows' weights against the full second-order graph, on fresh networks and on a trained one. With batch
-normalisation before the heads the rows of a pass depend on one another; a step that does so is compared with the same ordinary step.
+normalisation before the heads the rows of a pass depend on one another; such a step is compared with an ordinary step with batch normalisation.
 
 Faces are bright and dark bands, which are the action units; the expression follows from three of them, and a third of the expressions is wrong, as
-the method expects. The trained network has learned one batch by heart; its errors are taken on that batch and on others.
+the method expects. The trained network has learned one batch by heart; its errors are measured on that batch and on others.
 """
 
 import argparse

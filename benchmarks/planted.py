@@ -1,7 +1,7 @@
-"""Defects planted in a dataset, in memory, one function a check: see `audits.py`.
+"""Plants defects in a dataset in memory, with one function for each check of `audits.py`.
 
-Every function changes a share of the labels or pictures that the check can judge, and says which rows it changed. Nothing is planted where a
-dataset has none of them.
+Every function changes a share of the labels or pictures that the check can judge, and returns which rows it changed. If a dataset has none of them,
+nothing is planted.
 """
 
 from collections.abc import Callable, Iterator
@@ -31,7 +31,7 @@ Rows = np.ndarray
 
 @dataclass(frozen=True)
 class Target:
-    """What was planted of one kind.
+    """The planted defects of one type.
 
     Attributes:
         wrong: uids of the changed rows.
@@ -75,7 +75,7 @@ def changed(
 
 
 def picked(rows: Rows, rng: np.random.Generator, share: float = SHARE) -> Rows:
-    """A share of rows, at least one where there is any."""
+    """A random share of rows, at least one if there are any."""
     return rng.choice(rows, min(len(rows), max(1, int(share * len(rows)))), replace=False) if len(rows) else rows
 
 

@@ -1,4 +1,4 @@
-"""Publishes, rebuilds and verifies a demo dataset against a Hub on loopback, and prints what was typed and what was answered.
+"""Publishes, rebuilds and verifies a demo dataset against a Hub on loopback, and prints the commands and their output.
 
 python benchmarks/publishing.py                      # prints the transcript
 python benchmarks/publishing.py docs/publishing.md   # writes it into the page

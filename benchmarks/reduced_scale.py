@@ -1,9 +1,9 @@
-"""What decoding large JPEG files at a fraction of their size costs a trained model.
+"""How much accuracy a trained model loses when large JPEG files are decoded at a fraction of their size.
 
     python benchmarks/reduced_scale.py RUN DATASET --split validation
 
-The same model sees the same faces decoded at reduced scale and in full; pictures which are less than twice as large as its input are the same both
-ways. Metrics are shown for each database.
+The same model sees the same faces decoded at reduced scale and in full. Pictures less than twice as large as its input are equal in both. Metrics are
+shown for each database.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""Writing a teacher's logits back: time, bytes and memory beside what `datasets` offers, and what reading them costs.
+"""Writing a teacher's logits back: time, bytes and memory compared with the ways of `datasets`, and the cost of reading them.
 
     python benchmarks/soft_labels.py FOLDER --rows 1000000 --image-bytes 1000
 
@@ -37,7 +37,7 @@ READS, READ_ROWS = 300, 256
 
 
 def labels_of(start: int, count: int) -> pl.DataFrame:
-    """Labels of neighbouring rows."""
+    """Labels of consecutive rows."""
     numbers = range(start, start + count)
     labels = pl.DataFrame(
         {
@@ -154,7 +154,7 @@ def reading(path: Path, rows: int) -> dict[str, float]:
 
 
 def peak_memory(path: Path, rows: int) -> float:
-    """MiB of private memory that writing ranges adds, logits made range by range as a teacher makes them."""
+    """MiB of private memory that writing ranges adds; the logits are made range by range, as by a teacher."""
     code = f"""
 from pathlib import Path
 import datasets, resource

@@ -8,8 +8,8 @@ of all variants must be equal. Our loop is `affect_train.training.loop.train_ste
 and with TensorBoard too; only the decoded faces come from memory. Trainer logs as often, to nowhere.
 What is timed lies between two requests for a batch.
 
-Milliseconds grow with the load of the machine, the overhead with them: read the differences beside the bare loop's own time. The quietest rounds
-(least over least) come nearest to a machine of one's own.
+Milliseconds grow with the load of the machine, and so does the overhead: compare the differences with the bare loop's time. The quietest rounds
+(least over least) come nearest to an idle machine.
 """
 
 import argparse
@@ -126,7 +126,7 @@ def batches_in_memory() -> list[Any]:
 
 
 def plain_loss(method: Any, output: Any, batch: Any) -> torch.Tensor:  # noqa: ANN401
-    """The loss of one batch of one process, without what several of them need."""
+    """The loss of one batch of one process, without what several processes or batches need."""
     from affect_train.losses import concordance
     from affect_train.methods import LossTerm
 
@@ -257,7 +257,7 @@ def prepare(name: str, folder: Path, steps: int) -> tuple[dict[str, Any], Callab
 
 
 def check_weights(variants: list[Variant]) -> None:
-    """Ends the program where the variants did not learn the same."""
+    """Ends the program if the variants did not learn the same weights."""
     states = {variant.name: load_file(variant.described["output"]) for variant in variants}
     for name, state in states.items():
         for key, values in states[BARE].items():

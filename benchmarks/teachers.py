@@ -1,4 +1,4 @@
-"""What taking a foreign classifier's classes by name is worth: accuracy by name and by number, on the same faces.
+"""Why classes of a foreign classifier are taken by name: accuracy by name and by number, on the same faces.
 
     python benchmarks/teachers.py DATASET recipes/teachers/fer.yaml recipes/teachers/facex.yaml --split validation
 

@@ -1,4 +1,4 @@
-"""What every test runs with: one thread a process, no network, no folders of licensed databases from the environment."""
+"""The surroundings of every test: one thread per process, no network, no folders of licensed databases from the environment."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""What the balancing plans are held against: the same rules, one row at a time, written from their descriptions."""
+"""References for the balancing plans: the same rules, one row at a time, written from their descriptions."""
 
 import math
 from collections import Counter

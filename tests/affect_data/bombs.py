@@ -1,4 +1,4 @@
-"""Small inputs that stand for gigabytes, and a program that reads each with its peak of memory."""
+"""Small inputs that could expand to gigabytes, and a program that reads each and measures its peak of memory."""
 
 import struct
 import zipfile

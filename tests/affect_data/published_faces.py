@@ -1,4 +1,4 @@
-"""What is made from a dataset so that it can be published with it."""
+"""Makes column groups of a dataset that can be published with it."""
 
 from pathlib import Path
 

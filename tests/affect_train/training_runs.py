@@ -1,4 +1,4 @@
-"""What tests of whole runs share: runs that are cut, and what they leave."""
+"""Helpers for tests of whole runs: runs that are interrupted, and what they leave."""
 
 import json
 from pathlib import Path

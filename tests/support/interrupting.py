@@ -1,4 +1,4 @@
-"""Sends Ctrl-C at random moments of real commands: ``python tests/support/interrupting.py --tries 400 --seed 1`` for as many as one likes.
+"""Sends Ctrl-C at random moments of real commands; ``python tests/support/interrupting.py --tries 400 --seed 1`` does so 400 times.
 
 A moment is counted from the first one at which the command itself takes Ctrl-C; before it the interpreter starts. Half of the commands start as a
 user's do and are interrupted while they import, half are forked from a server that has imported everything and are interrupted anywhere.

@@ -1,7 +1,7 @@
-"""Kills real commands at random moments: ``python tests/support/killing.py --tries 200 --seed 1`` for as many as one likes.
+"""Kills real commands at random moments; ``python tests/support/killing.py --tries 200 --seed 1`` does so 200 times.
 
 A command and all its processes get SIGKILL. What was there before must be readable at once, and the same command, started again, must end with the
-bytes of one that nobody killed.
+same bytes as a command that was never killed.
 """
 
 import argparse
@@ -86,7 +86,7 @@ class Try:
 
 
 class Torture:
-    """Commands, their inputs, and what they end with where nobody kills them.
+    """Commands, their inputs, and what they end with if they are not killed.
 
     Args:
         folder: new, for all files.

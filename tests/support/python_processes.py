@@ -1,7 +1,7 @@
-"""Python commands in processes of their own, forked from a server that has loaded the libraries: one costs milliseconds instead of seconds.
+"""Python commands in processes of their own, forked from a server that has loaded the libraries, which takes milliseconds instead of seconds.
 
-The server has imported modules and run nothing, so that a fork of it is as a fresh process is. What a test says of imports, or of variables that are
-read at import, needs a real start: `subprocess`.
+The server has only imported modules, so a fork of it is like a fresh process. Tests of imports, or of variables that are read at import, need a real
+start by `subprocess`.
 """
 
 import multiprocessing

@@ -1,4 +1,4 @@
-"""What processes of tests have done before they start: transformers has compiled what it compiles at the first model that is loaded."""
+"""Work that processes of tests inherit: transformers has compiled what it compiles when the first model is loaded."""
 
 from transformers.conversion_mapping import get_checkpoint_conversion_mapping
 

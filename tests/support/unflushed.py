@@ -1,4 +1,4 @@
-"""Flushing takes milliseconds of a disk, thousands of times, and matters only where the power fails, which no test can do: it does nothing here."""
+"""Turns flushing to disk off: it takes milliseconds, thousands of times, and matters only if the power fails, which no test can try."""
 
 import os
 
