@@ -94,6 +94,7 @@ def describe_plan(plan: "Plan") -> str:
         "",
         f"{len(plan.upload)} file(s) new or changed, {plan.unchanged} as they are, {len(plan.delete)} to delete, {plan.commits} commit(s)",
     ]
+    lines.append(f"staged in {plan.staged.folder}")
     lines += [f"delete: {path}" for path in plan.delete]
     lines += [f"left out: {group}: {because}" for group, because in plan.staged.published.left_out.items()]
     lines += ["", "licences:"]
@@ -135,6 +136,8 @@ def rebuild(
     lines += [f"differs: {difference}" for difference in report.differences]
     if not report.differences:
         lines.append(f"proven: the same bytes as {opened.name}")
+    if report.corrected:
+        lines.append(f"corrected: {report.corrected:,} rows")
     if report.attached:
         lines.append(f"attached again: {', '.join(report.attached)}")
     lines += [f"does not fit any more: {group}: {because}" for group, because in report.lost.items()]

@@ -267,8 +267,9 @@ def _lost(lock: Mapping[str, Any]) -> str:
         rows += [(name, "no row", reason, count) for reason, count in sorted(report["failures"].items())]
         rows += [(name, f"{entry['task']} masked", entry["reason"], entry["rows"]) for entry in report["masked"]]
         known += [f"- {name}: {loss}" for loss in report.get("losses", [])]
-    if lock["decisions"]["applied"]:
-        known.append(f"- {lock['decisions']['applied']:,} label(s) were corrected by people before this was published.")
+    corrected = sum(lock["decisions"].values())
+    if corrected:
+        known.append(f"- {corrected:,} label(s) were corrected by people before this was published.")
     parts = ["## What is not there"]
     parts.append(_table(("database", "what", "because", "rows"), rows) if rows else "Nothing was dropped or masked.")
     return "\n\n".join([*parts, "\n".join(known)] if known else parts)

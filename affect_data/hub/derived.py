@@ -72,16 +72,24 @@ def write_group(folder: DatasetFolder, group: DerivedGroup, split: str, part: tu
     first, stop = part
     loaded = folder.load(split, [group.group])
     table, described = plain(loaded.data.table.slice(first, stop - first), loaded.features)
-    keys = picture_keys(folder, split).slice(first, stop - first)
+    keys = picture_keys(folder, split, part)
     for place, name in enumerate((UID, PICTURE_KEY)):
         table = table.add_column(place, name, keys.column(name))
     everything = Features({UID: Value("string"), PICTURE_KEY: Value("string"), **described})
     write_parquet(path, iter([table]), everything, ROWS_PER_GROUP_OF_NUMBERS)
 
 
-def picture_keys(folder: DatasetFolder, split: str) -> pa.Table:
-    """`uid` and `picture_key` of every row of a split: 32 hexadecimal digits of sha256 over the picture's digest and the face box."""
-    rows = folder.labels(split, (UID, "image_digest", "face_box"))
+def picture_keys(folder: DatasetFolder, split: str, part: tuple[int, int] | None = None) -> pa.Table:
+    """`uid` and `picture_key` of rows of a split: 32 hexadecimal digits of sha256 over the picture's digest and the face box.
+
+    Args:
+        folder: the dataset.
+        split: of it.
+        part: the first row, and the row after the last; all where it is None.
+    """
+    names = (UID, "image_digest", "face_box")
+    first, stop = part or (0, folder.rows(split))
+    rows = folder.view.frame(folder.stored_labels(split, names).slice(first, stop - first), names)
     boxes = rows["face_box"].to_numpy()
     keys = [
         hashlib.sha256(digest.encode() + box.tobytes()).hexdigest()[:32]

@@ -15,7 +15,7 @@ ORDER: Final = tuple(Tier)
 
 HOLDS: Final[Mapping[Tier, str]] = {
     Tier.RECIPE: "the recipe, the lock, counts and a card; no picture, no label",
-    Tier.DERIVED: "also soft labels, folds, balance weights and audit flags, keyed by rows of the databases",
+    Tier.DERIVED: "also soft labels, folds, balance weights, audit flags and corrections, keyed by rows of the databases",
     Tier.FULL: "also pictures and labels",
 }
 

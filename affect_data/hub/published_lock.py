@@ -11,6 +11,7 @@ import polars as pl
 import pyarrow as pa
 
 from affect_data.build.existing import lock_at
+from affect_data.corrections.versions import read_changes
 from affect_data.dataset.folder import ORIGINS, DatasetFolder, group_files
 from affect_data.dataset.hashing import combined_hash
 from affect_data.dataset.kinds.registry import KINDS
@@ -27,8 +28,8 @@ def published_lock(folder: DatasetFolder) -> dict[str, Any]:
 
     Returns:
         `affectkit_version`, `recipe`, `fingerprints`, `rows`, `databases` (releases, reader versions, counts, digests of annotation files), `content`
-        (as `Content`), `decisions` (how many were applied), `shards` (for each: split, index, database, first row, rows, fingerprints by group),
-        and `files` (sha256 of the files that a build writes).
+        (as `Content`), `decisions` (how many the build applied, and how many labels a review changed since), `shards` (for each: split, index,
+        database, first row, rows, fingerprints by group), and `files` (sha256 of the files that a build writes).
 
     Raises:
         DataError: the dataset has no readable lock.
@@ -44,7 +45,10 @@ def published_lock(folder: DatasetFolder) -> dict[str, Any]:
         "rows": folder.manifest.rows,
         "databases": _databases(folder, lock),
         "content": _content(lock),
-        "decisions": {"applied": int((lock.get("decisions") or {}).get("applied", 0))},
+        "decisions": {
+            "applied": int((lock.get("decisions") or {}).get("applied", 0)),
+            "reviewed": len(read_changes(folder)),
+        },
         "shards": shards,
         "files": _files(folder, shards),
     }

@@ -17,6 +17,7 @@ from affect_data.dataset.kinds.registry import KINDS
 from affect_data.dataset.writing import add_group
 from affect_data.errors import DatabaseNotFoundError, DataError
 from affect_data.files import move_folder, with_a_name
+from affect_data.hub.corrections import CORRECTIONS, apply_published
 from affect_data.hub.derived import PICTURE_KEY, UID, picture_keys
 from affect_data.hub.differences import Difference, DifferencesError, find_differences
 from affect_data.hub.published import LOCK, RECIPE, Config, Published
@@ -40,6 +41,7 @@ class RebuildReport:
         without: databases that were left out because their folders are missing.
         attached: column groups that were attached again.
         lost: column groups that no longer fit, with the reason.
+        corrected: rows whose labels were corrected as they were published.
     """
 
     dataset: DatasetFolder
@@ -47,6 +49,7 @@ class RebuildReport:
     without: tuple[str, ...]
     attached: tuple[str, ...]
     lost: dict[str, str]
+    corrected: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """The same as plain lists and dictionaries."""
@@ -57,6 +60,7 @@ class RebuildReport:
             "differences": [vars(difference) for difference in self.differences],
             "without": list(self.without),
             "attached": list(self.attached),
+            "corrected": self.corrected,
             "lost": self.lost,
         }
 
@@ -115,21 +119,25 @@ def rebuild(
         report = build(
             recipe, roots, hidden, overwrite=True, follow_links=follow_links, accept_incomplete=True, progress=progress
         )
-        folder = report.dataset
+        # The published labels are corrected ones.
+        corrected, unfit = apply_published(repository, report.dataset)
+        folder = open_dataset(hidden)
     else:
-        folder = there
+        folder, corrected, unfit = there, 0, 0
     found = find_differences(lock, published_lock(folder))
     if found and there is not None:
         raise OutputTakenError(out, f"holds another dataset ({found[0]})", "Choose another folder")
     if found and not allow_differences:
         raise DifferencesError(repository.name, found, str(hidden))
     attached, lost = attach_groups(repository, folder)
+    if unfit:
+        lost[CORRECTIONS] = f"{unfit:,} of {corrected + unfit:,} rows have another picture or label, or are not there"
     if there is None:
         if out.exists():
             # It is empty: `existing_dataset` made sure of that.
             out.rmdir()
         move_folder(hidden, out)
-    return RebuildReport(open_dataset(out), tuple(found), without, attached, lost)
+    return RebuildReport(open_dataset(out), tuple(found), without, attached, lost, corrected)
 
 
 def attach_groups(repository: Repository, folder: DatasetFolder) -> tuple[tuple[str, ...], dict[str, str]]:

@@ -20,6 +20,7 @@ from affect_data.databases.base import Tier
 from affect_data.databases.registry import DATABASES
 from affect_data.dataset.folder import DatasetFolder
 from affect_data.files import with_a_name, write_text
+from affect_data.hub.corrections import CORRECTIONS, corrected_rows, write_corrections
 from affect_data.hub.derived import (
     DerivedGroup,
     derived_groups,
@@ -44,7 +45,7 @@ from affect_data.hub.published import (
     Source,
 )
 from affect_data.hub.published_lock import published_lock
-from affect_data.hub.tables import picture_tables, write_picture_table
+from affect_data.hub.tables import SplitRows, picture_tables
 from affect_data.statistics.statistics import statistics
 from affect_data.yaml12 import write_yaml
 
@@ -128,6 +129,9 @@ def stage(
         found, because = _write_findings(folder, tier, tables)
         configs |= {AUDIT: found} if found else {}
         left_out |= {"audit": because} if because else {}
+        configs |= _write_corrections(folder, tables)
+        applied = lock["decisions"]["applied"]
+        left_out |= {"decisions of the recipe": f"{applied:,}, of which the dataset keeps no file"} if applied else {}
     documents = {LOCK: _json(lock), STATISTICS: _json(counts), RECIPE: write_yaml(_without_defaults(lock["recipe"]))}
     for name, text in documents.items():
         write_text(target / name, text)
@@ -168,10 +172,10 @@ def remove_staging(staged: Staged) -> None:
 
 
 def _write_pictures(folder: DatasetFolder, tables: _Tables, progress: Progress) -> Config:
-    planned = picture_tables(folder)
+    planned, readers = picture_tables(folder), {split: SplitRows(folder, split) for split in folder.splits}
     splits: dict[str, list[str]] = {}
     for done, table in enumerate(planned, start=1):
-        tables.write(table.path, table.key, partial(write_picture_table, folder, table))
+        tables.write(table.path, table.key, partial(readers[table.split].write, table))
         splits.setdefault(table.split, []).append(table.path)
         progress("writing tables", done, len(planned))
     return Config(splits=splits, columns=columns_of(tables.folder / planned[0].path))
@@ -204,6 +208,20 @@ def _write_findings(folder: DatasetFolder, tier: Tier, tables: _Tables) -> tuple
         tables.write(path, key, partial(write_findings, found, split))
         splits[split] = [path]
     return Config(splits=splits, columns=columns_of(tables.folder / splits[folder.splits[0]][0])), ""
+
+
+def _write_corrections(folder: DatasetFolder, tables: _Tables) -> dict[str, Config]:
+    corrected = corrected_rows(folder)
+    splits: dict[str, list[str]] = {}
+    for split in corrected["split"].unique().sort():
+        path = f"{CORRECTIONS}/{split}/00000.parquet"
+        key = f"{folder.fingerprint} {split} {corrected.hash_rows().sum()}"
+        tables.write(path, key, partial(write_corrections, corrected, split))
+        splits[split] = [path]
+    if not splits:
+        return {}
+    columns = columns_of(tables.folder / next(iter(splits.values()))[0])
+    return {CORRECTIONS: Config(splits=splits, columns=columns)}
 
 
 def _source(name: str, terms: Terms) -> Source:

@@ -4,8 +4,9 @@ A table of pictures holds rows of only one database, and the types of its column
 and does not change existing ones.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -62,17 +63,50 @@ def picture_tables(folder: DatasetFolder) -> list[PictureTable]:
     return found
 
 
-def write_picture_table(folder: DatasetFolder, table: PictureTable, path: Path) -> None:
-    """Writes a table of pictures and labels: every column of the schema, then the other columns of the dataset."""
-    described = _described(folder)
-    stored = folder.stored_labels(table.split)
-    beyond = {group: folder.load(table.split, [group]).data.table for group in _beyond(folder, table.split)}
-    stop = table.first + table.rows
-    slices = ((first, min(stop, first + ROWS_PER_GROUP) - first) for first in range(table.first, stop, ROWS_PER_GROUP))
-    parts = (
-        _rows(folder, stored.slice(*own), {group: rows.slice(*own) for group, rows in beyond.items()}) for own in slices
-    )
-    write_parquet(path, parts, described, ROWS_PER_GROUP)
+class SplitRows:
+    """The rows of a split as they are published; opened once, over memory maps, for all of its tables.
+
+    Args:
+        folder: the dataset.
+        split: of it.
+    """
+
+    def __init__(self, folder: DatasetFolder, split: str) -> None:
+        self._folder = folder
+        self._split = split
+
+    @cached_property
+    def _stored(self) -> pa.Table:
+        return self._folder.stored_labels(self._split)
+
+    @cached_property
+    def _beyond(self) -> dict[str, pa.Table]:
+        return {
+            group: self._folder.load(self._split, [group]).data.table for group in _beyond(self._folder, self._split)
+        }
+
+    @cached_property
+    def _features(self) -> "Features":
+        return _described(self._folder)
+
+    def write(self, table: PictureTable, path: Path) -> None:
+        """Writes a table of pictures and labels: every column of the schema, then the other columns of the dataset."""
+        stop = table.first + table.rows
+        firsts = range(table.first, stop, ROWS_PER_GROUP)
+        parts = (self._slice(first, min(stop, first + ROWS_PER_GROUP) - first) for first in firsts)
+        write_parquet(path, parts, self._features, ROWS_PER_GROUP)
+
+    def _slice(self, first: int, rows: int) -> pa.Table:
+        table = self._folder.view.table(self._stored.slice(first, rows), LABEL_NAMES)
+        names = pa.array(self._folder.manifest.databases)
+        database = names.take(table.column("database").combine_chunks())
+        table = table.set_column(table.column_names.index("database"), "database", database)
+        for group, own in self._beyond.items():
+            for name in own.column_names:
+                taken = name in table.column_names
+                column = own.column(name).slice(first, rows)
+                table = table.append_column(f"{group}.{name}" if taken else name, column)
+        return table
 
 
 def write_parquet(path: Path, parts: Iterator[pa.Table], described: "Features", rows_per_group: int) -> None:
@@ -105,19 +139,6 @@ def _is_of_schema(folder: DatasetFolder, group: str) -> bool:
     if group not in folder.manifest.layout.groups:
         return False
     return group == LABELS or all(name in LABEL_NAMES for name in folder.manifest.layout.features(group))
-
-
-def _rows(folder: DatasetFolder, stored: pa.Table, beyond: Mapping[str, pa.Table]) -> pa.Table:
-    """Published rows from stored labels and the other groups."""
-    table = folder.view.table(stored, LABEL_NAMES)
-    names = pa.array(folder.manifest.databases)
-    database = names.take(table.column("database").combine_chunks())
-    table = table.set_column(table.column_names.index("database"), "database", database)
-    for group, own in beyond.items():
-        for name in own.column_names:
-            taken = name in table.column_names
-            table = table.append_column(f"{group}.{name}" if taken else name, own.column(name))
-    return table
 
 
 def plain(table: pa.Table, described: "Features") -> tuple[pa.Table, "Features"]:

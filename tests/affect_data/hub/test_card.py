@@ -61,7 +61,7 @@ configs:
 
 1 facial-affect database(s) merged by affectkit 0.1.0: one row a face, a mask for every label.
 
-- Tier **derived**: also soft labels, folds, balance weights and audit flags, keyed by rows of the databases.
+- Tier **derived**: also soft labels, folds, balance weights, audit flags and corrections, keyed by rows of the databases.
 - Rows: train 14, validation 10.
 - Fingerprint: `{prints.all()}` (pictures `{prints.pictures}`, labels `{prints.labels}`, people `{prints.people}`).
 

@@ -2,6 +2,8 @@
 
 import json
 import os
+import resource
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -15,10 +17,11 @@ from published_faces import add_teacher
 
 from affect_data.databases.base import Tier
 from affect_data.dataset.folder import MANIFEST, open_dataset
-from affect_data.errors import DataError, UsageError
+from affect_data.errors import DataError, FileAccessError, UsageError
 from affect_data.hub.client import HubError
 from affect_data.hub.policy import NotPermittedError
 from affect_data.hub.publish import PublishReport, RepositoryTakenError, plan, publish
+from affect_data.hub.staging import stage
 
 # The client's way to send a file is deprecated in the HTTP library that it uses.
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content:DeprecationWarning")
@@ -311,3 +314,18 @@ def test_features_are_published_only_where_they_are_asked_for(hub: LoopbackHub, 
         plan(built_faces, REPOSITORY, features=["dinov2"])
     with pytest.raises(UsageError, match="unknown features"):
         plan(built_faces, REPOSITORY, Tier.DERIVED, features=["dinov2"])
+
+
+def test_a_full_disk_while_tables_are_written_is_named_and_what_was_written_is_used(
+    built_faces: Path, tmp_path: Path
+) -> None:
+    folder = open_dataset(Path(shutil.copytree(built_faces, tmp_path / "faces")))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (6_000, hard))
+    try:
+        with pytest.raises(FileAccessError, match=r"data/train/expw-00000\.parquet.*the file would become larger than"):
+            stage(folder, REPOSITORY, Tier.FULL)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert not list(tmp_path.glob(".faces.publishing/*/data/**/*.parquet"))
+    assert len(stage(folder, REPOSITORY, Tier.FULL).published.files) == 11

@@ -1,0 +1,143 @@
+"""Corrections by people as they may leave: the new labels, never those that they replace, which are the database's.
+
+Who owns the database has the old labels, so that decisions can be made from both again, and the next one can be undone as usual.
+"""
+
+import hashlib
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import IO, Any, Final
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from affect_data.corrections.decisions import Decision, Field_, Labels
+from affect_data.corrections.label_values import labels_of
+from affect_data.corrections.versions import apply_decisions, read_changes
+from affect_data.dataset.folder import DatasetFolder, open_dataset
+from affect_data.hub.derived import PICTURE_KEY, UID, picture_keys
+from affect_data.hub.repository import Repository
+from affect_data.hub.tables import ROWS_PER_GROUP_OF_NUMBERS, write_parquet
+
+CORRECTIONS: Final = "corrections"
+NEW: Final = "new_labels"
+WHEN: Final = "decided"
+WHO: Final = "published"
+"""Stands for the reviewer, whose name stays where the review was made."""
+
+
+def corrected_rows(folder: DatasetFolder) -> pl.DataFrame:
+    """`split`, `uid`, `picture_key`, `new_labels` (JSON, as in a decision) and `decided` of every row that a review changed."""
+    merged: dict[tuple[str, str], tuple[dict[Field_, Any], str]] = {}
+    for change in read_changes(folder).iter_rows(named=True):
+        place = (change["split"], change[UID])
+        fields, _ = merged.get(place, ({}, ""))
+        merged[place] = ({**fields, **Labels.model_validate_json(change["new"]).fields()}, change["when"])
+    rows = [
+        {"split": split, UID: uid, NEW: Labels.of_fields(fields).model_dump_json(exclude_unset=True), WHEN: when}
+        for (split, uid), (fields, when) in merged.items()
+    ]
+    names = ("split", UID, NEW, WHEN)
+    corrected = pl.DataFrame(rows, schema=dict.fromkeys(names, pl.String))
+    keys = [
+        keys.with_columns(split=pl.lit(split))
+        for split in folder.splits
+        if isinstance(keys := pl.from_arrow(picture_keys(folder, split)), pl.DataFrame)
+    ]
+    return corrected.join(pl.concat(keys), on=["split", UID], how="left", maintain_order="left").select(
+        "split", UID, PICTURE_KEY, NEW, WHEN
+    )
+
+
+def write_corrections(corrected: pl.DataFrame, split: str, path: Path) -> None:
+    """Writes the corrections of a split."""
+    from datasets import Features, Value
+
+    own = corrected.filter(pl.col("split") == split).drop("split")
+    described = Features({name: Value("string") for name in own.columns})
+    write_parquet(path, iter([own.to_arrow().cast(described.arrow_schema)]), described, ROWS_PER_GROUP_OF_NUMBERS)
+
+
+def apply_published(repository: Repository, folder: DatasetFolder) -> tuple[int, int]:
+    """Applies the published corrections to a dataset as a new version of its labels.
+
+    Args:
+        repository: that they were published to.
+        folder: the dataset.
+
+    Returns:
+        How many rows were corrected, and how many corrections found no row with the same picture and box.
+    """
+    config = repository.published.configs.get(CORRECTIONS)
+    if config is None:
+        return 0, 0
+    decisions: list[Decision] = []
+    unmatched = 0
+    for split, paths in config.splits.items():
+        table = pa.concat_tables([repository.read_with(path, _table) for path in paths])
+        if split in folder.splits:
+            found, lost = _decisions(folder, split, table.to_pylist())
+            decisions += found
+            unmatched += lost
+        else:
+            unmatched += len(table)
+    if not decisions:
+        return 0, unmatched
+    with tempfile.TemporaryDirectory() as place:
+        file = Path(place) / f"{CORRECTIONS}.jsonl"
+        file.write_text("".join(decision.to_line() for decision in decisions), encoding="utf-8")
+        report = apply_decisions(folder.path, file, fitting=True)
+    lost = len(report.matching.misfits)
+    return len(decisions) - lost, unmatched + lost
+
+
+def _decisions(folder: DatasetFolder, split: str, rows: Iterable[dict[str, str]]) -> tuple[list[Decision], int]:
+    """The decisions that published corrections are for the labels of a split, and how many fit no row."""
+    keys = picture_keys(folder, split)
+    places = {
+        pair: place
+        for place, pair in enumerate(zip(*(keys.column(name).to_pylist() for name in (UID, PICTURE_KEY)), strict=True))
+    }
+    labels = folder.labels(split)
+    found, unmatched = [], 0
+    for row in rows:
+        place = places.get((row[UID], row[PICTURE_KEY]))
+        if place is None:
+            unmatched += 1
+            continue
+        own = labels.row(place, named=True)
+        before = labels_of(own).fields()
+        new = {
+            field: value
+            for field, value in Labels.model_validate_json(row[NEW]).fields().items()
+            if before[field] != value
+        }
+        if new:
+            found.append(_decision(folder, split, own, {field: before[field] for field in new}, new, row[WHEN]))
+    return found, unmatched
+
+
+def _decision(
+    folder: DatasetFolder, split: str, row: dict[str, Any], old: dict[Field_, Any], new: dict[Field_, Any], when: str
+) -> Decision:
+    masks = all(value is None for value in new.values())
+    return Decision(
+        id=hashlib.sha256(f"{row[UID]} {sorted(new)}".encode()).hexdigest()[:16],
+        uid=row[UID],
+        split=split,
+        image_digest=row["image_digest"],
+        face=row["face"],
+        database=row["database"],
+        dataset=open_dataset(folder.path).fingerprint,
+        action="mask" if masks else "correct",
+        old=Labels.of_fields(old),
+        new=Labels.of_fields(new),
+        who=WHO,
+        when=when,
+    )
+
+
+def _table(file: IO[bytes]) -> pa.Table:
+    return pq.read_table(file)
