@@ -1,7 +1,7 @@
 """A dataset becomes a repository: planned first, looked through for leaks, uploaded in one commit, read back."""
 
 import hashlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -168,14 +168,12 @@ def plan(
     manifest = _digest(dataset / MANIFEST)
     staged = stage(folder, repository, tier, features, progress)
     card = read_remote(api, repository, CARD, remote.head).decode(errors="replace") if CARD in remote.files else ""
-    section = card_section(staged.published, staged.lock, staged.statistics)
-    write_text(staged.folder / CARD, with_section(card, card_metadata(staged.published), section))
-    write_json(staged.folder / CROISSANT, croissant(staged.published, staged.lock))
+    write_documents(staged, card)
     leaks = [leak for leak in find_leaks(staged.folder, tier, repository) if leak.file != KEYS]
     if leaks:
         raise LeaksFoundError(leaks)
-    files = {path: staged.folder / path for path in (*staged.published.files, PUBLISHED, CARD, CROISSANT)}
-    changed = {path: file.stat().st_size for path, file in files.items() if not _is_same(file, remote.files.get(path))}
+    changed = _differing(staged, remote.files)
+    files = (*staged.published.files, PUBLISHED, CARD, CROISSANT)
     gone = sorted(path for path in (before.files if before else ()) if path in remote.files and path not in files)
     return Plan(
         repository, tier, remote.private if remote.exists else not public, terms, staged, dataset, remote, manifest, changed,
@@ -203,17 +201,26 @@ def publish(planned: Plan, progress: Progress = lambda *_: None) -> PublishRepor
             parent = api.repo_info(repository, repo_type="dataset").sha or ""
         commit = _commit(api, planned, parent, progress) if planned.commits else planned.remote.head
     found = remote_files(api, repository, commit)
-    files = {
-        path: planned.staged.folder / path for path in (*planned.staged.published.files, PUBLISHED, CARD, CROISSANT)
-    }
-    wrong = sorted(path for path, file in files.items() if not _is_same(file, found.get(path)))
+    wrong = sorted(_differing(planned.staged, found))
     if wrong:
         more = f" and {len(wrong) - 5:,} more" if len(wrong) > 5 else ""
         raise DataError(
             f"{repository} does not hold what was sent: {', '.join(wrong[:5])}{more}. Publish again; if that does not help, the Hub is at fault"
         )
     remove_staging(planned.staged)
-    return PublishReport(planned, commit, len(files))
+    return PublishReport(planned, commit, len(planned.upload) + planned.unchanged)
+
+
+def write_documents(staged: Staged, card: str = "") -> None:
+    """Writes the card and ``croissant.json`` of what is staged.
+
+    Args:
+        staged: gives the facts.
+        card: as it is now, whose other parts stay.
+    """
+    section = card_section(staged.published, staged.lock, staged.statistics)
+    write_text(staged.folder / CARD, with_section(card, card_metadata(staged.published), section))
+    write_json(staged.folder / CROISSANT, croissant(staged.published, staged.lock))
 
 
 def _commit(api: "HfApi", planned: Plan, parent: str, progress: Progress) -> str:
@@ -259,16 +266,20 @@ def _refuse_taken(repository: str, remote: Remote, before: Published | None, tie
         raise RepositoryTakenError(repository, "is public", remedy)
 
 
-def _is_same(file: Path, remote: RemoteFile | None) -> bool:
-    """Whether a file of the Hub has the bytes of a file here, by what the Hub says of it."""
+def _differing(staged: Staged, remote: Mapping[str, RemoteFile]) -> dict[str, int]:
+    """The staged files that a repository does not hold with the same bytes, with their sizes, by what the Hub says of its own."""
+    known = {path: facts.sha256 for path, facts in staged.published.files.items()}
+    files = [(path, staged.folder / path) for path in (*known, PUBLISHED, CARD, CROISSANT)]
+    return {path: file.stat().st_size for path, file in files if not _is_same(file, known.get(path), remote.get(path))}
+
+
+def _is_same(file: Path, digest: str | None, remote: RemoteFile | None) -> bool:
     if remote is None or remote.bytes != file.stat().st_size:
         return False
     if remote.sha256:
-        return _digest(file) == remote.sha256
-    return (
-        hashlib.sha1(f"blob {remote.bytes}\0".encode() + file.read_bytes(), usedforsecurity=False).hexdigest()
-        == remote.blob
-    )
+        return (digest or _digest(file)) == remote.sha256
+    data = f"blob {remote.bytes}\0".encode() + file.read_bytes()
+    return hashlib.sha1(data, usedforsecurity=False).hexdigest() == remote.blob
 
 
 def _digest(file: Path) -> str:

@@ -111,32 +111,24 @@ def rebuild(
     lock = repository.json(LOCK)
     hidden = out.parent / HIDDEN.format(out.name)
     there = existing_dataset(out)
-    without: tuple[str, ...] = ()
-    if there is None:
-        if allow_differences:
-            recipe, without = _without_missing(recipe, roots)
-        # Losses of a copy are found below, in the comparison with the published lock.
-        report = build(
-            recipe, roots, hidden, overwrite=True, follow_links=follow_links, accept_incomplete=True, progress=progress
-        )
-        # The published labels are corrected ones.
-        corrected, unfit = apply_published(repository, report.dataset)
-        folder = open_dataset(hidden)
-    else:
-        folder, corrected, unfit = there, 0, 0
+    if there is not None:
+        return _already(repository, there)
+    recipe, without = _without_missing(recipe, roots) if allow_differences else (recipe, ())
+    # What a copy has lost is found below, against what was published.
+    build(recipe, roots, hidden, overwrite=True, follow_links=follow_links, accept_incomplete=True, progress=progress)
+    # The published labels are corrected ones.
+    corrected, unfit = apply_published(repository, open_dataset(hidden))
+    folder = open_dataset(hidden)
     found = find_differences(lock, published_lock(folder))
-    if found and there is not None:
-        raise OutputTakenError(out, f"holds another dataset ({found[0]})", "Choose another folder")
     if found and not allow_differences:
         raise DifferencesError(repository.name, found, str(hidden))
     attached, lost = attach_groups(repository, folder)
     if unfit:
         lost[CORRECTIONS] = f"{unfit:,} of {corrected + unfit:,} rows have another picture or label, or are not there"
-    if there is None:
-        if out.exists():
-            # It is empty: `existing_dataset` made sure of that.
-            out.rmdir()
-        move_folder(hidden, out)
+    if out.exists():
+        # Empty, as `existing_dataset` made sure of.
+        out.rmdir()
+    move_folder(hidden, out)
     return RebuildReport(open_dataset(out), tuple(found), without, attached, lost, corrected)
 
 
@@ -154,6 +146,15 @@ def attach_groups(repository: Repository, folder: DatasetFolder) -> tuple[tuple[
         else:
             attached.append(config.group)
     return tuple(attached), lost
+
+
+def _already(repository: Repository, there: DatasetFolder) -> RebuildReport:
+    """The report on a dataset that was there already, with groups attached that it lacks."""
+    found = find_differences(repository.json(LOCK), published_lock(there))
+    if found:
+        raise OutputTakenError(there.path, f"holds another dataset ({found[0]})", "Choose another folder")
+    attached, lost = attach_groups(repository, there)
+    return RebuildReport(open_dataset(there.path), (), (), attached, lost)
 
 
 def _without_missing(recipe: DataRecipe, roots: Mapping[str, Path]) -> tuple[DataRecipe, tuple[str, ...]]:

@@ -120,18 +120,12 @@ def stage(
     with suppress(FileNotFoundError, ValueError):
         tables.keys = read_json(target / KEYS)
     lock, counts = published_lock(folder), _plain(statistics(folder).to_json())
-    configs, groups, left_out = dict[str, Config](), list[DerivedGroup](), dict[str, str]()
-    if tier is Tier.FULL:
-        configs[DEFAULT] = _write_pictures(folder, tables, progress)
+    configs = {DEFAULT: _write_pictures(folder, tables, progress)} if tier is Tier.FULL else {}
+    groups, left_out = derived_groups(folder, features) if tier is not Tier.RECIPE else ([], {})
     if tier is not Tier.RECIPE:
-        groups, left_out = derived_groups(folder, features)
         configs |= {group.config: _write_group(folder, group, tables, progress) for group in groups}
-        found, because = _write_findings(folder, tier, tables)
-        configs |= {AUDIT: found} if found else {}
-        left_out |= {"audit": because} if because else {}
-        configs |= _write_corrections(folder, tables)
-        applied = lock["decisions"]["applied"]
-        left_out |= {"decisions of the recipe": f"{applied:,}, of which the dataset keeps no file"} if applied else {}
+        judged, because = _write_judgements(folder, tier, tables, lock["decisions"]["applied"])
+        configs, left_out = configs | judged, left_out | because
     documents = {LOCK: _json(lock), STATISTICS: _json(counts), RECIPE: write_yaml(_without_defaults(lock["recipe"]))}
     for name, text in documents.items():
         write_text(target / name, text)
@@ -195,6 +189,17 @@ def _write_group(folder: DatasetFolder, group: DerivedGroup, tables: _Tables, pr
     features = folder.load(group.splits[0], [group.group]).features
     half = tuple(name for name, feature in features.items() if "float16" in str(feature))
     return Config(group=group.group, splits=splits, columns=columns_of(tables.folder / table), half=half)
+
+
+def _write_judgements(
+    folder: DatasetFolder, tier: Tier, tables: _Tables, applied: int
+) -> tuple[dict[str, Config], dict[str, str]]:
+    """Writes the findings of audits and the corrections of reviews; returns their configurations, and what is left out, with the reason."""
+    found, because = _write_findings(folder, tier, tables)
+    left_out = {"audit": because} if because else {}
+    if applied:
+        left_out["decisions of the recipe"] = f"{applied:,}, of which the dataset keeps no file"
+    return ({AUDIT: found} if found else {}) | _write_corrections(folder, tables), left_out
 
 
 def _write_findings(folder: DatasetFolder, tier: Tier, tables: _Tables) -> tuple[Config | None, str]:

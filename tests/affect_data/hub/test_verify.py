@@ -1,5 +1,6 @@
 """Every code of `verify` is found in a dataset or repository that was damaged so, and nothing is found in whole ones."""
 
+import hashlib
 import json
 import shutil
 import time
@@ -16,10 +17,13 @@ from loopback_hub import File, LoopbackHub
 
 from affect_data.build.build import BuildReport
 from affect_data.databases.base import Tier
+from affect_data.dataset.folder import open_dataset
 from affect_data.errors import DataError, NotADatasetError
 from affect_data.hub.codes import CODES, Finding
 from affect_data.hub.pages import publishing_page
-from affect_data.hub.publish import plan, publish
+from affect_data.hub.publish import plan, publish, write_documents
+from affect_data.hub.repository import LocalRepository
+from affect_data.hub.staging import Staged, stage
 from affect_data.hub.verify import verify
 
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content:DeprecationWarning")
@@ -44,8 +48,6 @@ def edit(name: str, change: Callable[[dict[str, Any]], None]) -> Damage:
 
 def restate(folder: Path, path: str) -> None:
     """Makes what a repository says of a file true again, so that only its content is wrong."""
-    import hashlib
-
     data = (folder / path).read_bytes()
     rows = pq.read_metadata(folder / path).num_rows if path.endswith(".parquet") else None
     facts = {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest(), "rows": rows}
@@ -128,17 +130,9 @@ DATASET: list[tuple[str, str, Damage]] = [
 @pytest.fixture(scope="module")
 def whole(built_faces: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What is published at tier full, as a folder."""
-    from affect_data.dataset.folder import open_dataset
-    from affect_data.files import write_json, write_text
-    from affect_data.hub.card import card_metadata, card_section, with_section
-    from affect_data.hub.croissant import croissant
-    from affect_data.hub.staging import stage
-
     copy = Path(shutil.copytree(built_faces, tmp_path_factory.mktemp("whole") / "faces"))
     staged = stage(open_dataset(copy), "anna/faces", Tier.FULL)
-    section = card_section(staged.published, staged.lock, staged.statistics)
-    write_text(staged.folder / "README.md", with_section("", card_metadata(staged.published), section))
-    write_json(staged.folder / "croissant.json", croissant(staged.published, staged.lock))
+    write_documents(staged)
     return staged.folder
 
 
@@ -174,15 +168,9 @@ def test_a_damaged_repository_is_found_out(whole: Path, tmp_path: Path, code: st
 
 def rewrite(folder: Path) -> None:
     """Writes the documents anew that are made from others."""
-    from affect_data.hub.card import card_metadata, card_section, with_section
-    from affect_data.hub.croissant import croissant
-    from affect_data.hub.repository import LocalRepository
-
     repository = LocalRepository(folder)
     lock, statistics = repository.json("dataset.lock.json"), repository.json("statistics.json")
-    section = card_section(repository.published, lock, statistics)
-    (folder / "README.md").write_text(with_section("", card_metadata(repository.published), section))
-    (folder / "croissant.json").write_text(json.dumps(croissant(repository.published, lock)))
+    write_documents(Staged(folder, repository.published, lock, statistics))
 
 
 @pytest.mark.parametrize(("code", "where", "damage"), DATASET, ids=[f"{code} {where}" for code, where, _ in DATASET])
