@@ -114,7 +114,7 @@ def rebuild(
     if there is not None:
         return _already(repository, there)
     recipe, without = _without_missing(recipe, roots) if allow_differences else (recipe, ())
-    # What a copy has lost is found below, against what was published.
+    # Losses of a copy are found below, in the comparison with the published lock.
     build(recipe, roots, hidden, overwrite=True, follow_links=follow_links, accept_incomplete=True, progress=progress)
     # The published labels are corrected ones.
     corrected, unfit = apply_published(repository, open_dataset(hidden))
@@ -126,7 +126,7 @@ def rebuild(
     if unfit:
         lost[CORRECTIONS] = f"{unfit:,} of {corrected + unfit:,} rows have another picture or label, or are not there"
     if out.exists():
-        # Empty, as `existing_dataset` made sure of.
+        # It is empty: `existing_dataset` made sure of that.
         out.rmdir()
     move_folder(hidden, out)
     return RebuildReport(open_dataset(out), tuple(found), without, attached, lost, corrected)
