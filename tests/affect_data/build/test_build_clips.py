@@ -24,7 +24,7 @@ from affect_data.dataset.schema import FRAMES, IMAGES
 from affect_data.demo import dfew
 from affect_data.demo.known_labels import reveal
 from affect_data.demo.sampler import FaceSampler
-from affect_data.demo.world import World, write_demo
+from affect_data.demo.world import TRUTH, truth_table
 from affect_data.vocabulary import CLIP_SCOPE, EXPRESSIONS, LABEL_SCOPES
 
 CLIPS = 14
@@ -36,7 +36,8 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Fourteen clips of drawn faces; for reading only."""
     root = tmp_path_factory.mktemp("clips") / "dfew"
     root.mkdir()
-    dfew.write(root, FaceSampler(3), CLIPS)
+    placed = dfew.write(root, FaceSampler(3), CLIPS).faces
+    truth_table("dfew", placed).write_parquet(root.parent / TRUTH)
     (root / DRAWN_MARKER).write_text("Faces drawn by a test; nobody's.\n", encoding="utf-8")
     return root
 
@@ -153,16 +154,14 @@ def test_fewer_frames_are_kept_if_the_recipe_says_so_and_the_lock_tells_how_many
     assert lock["databases"]["dfew"]["frames"] == 2 * (CLIPS - 2)
 
 
-def test_a_demo_world_holds_clips_by_name_and_their_truth_can_be_revealed(tmp_path: Path) -> None:
-    truth = write_demo(tmp_path / "world", faces=24, world=World({"dfew": 1.0}))
-    dataset = build(
-        recipe_from({"databases": {"dfew": {}}}), {"dfew": tmp_path / "world" / "dfew"}, tmp_path / "merged"
-    )
-    revealed = reveal(dataset.dataset.path, tmp_path / "world" / "truth.parquet", tmp_path / "revealed")
+def test_the_truth_of_drawn_clips_is_revealed_for_their_rows_and_their_frames_stay(
+    drawn: Path, report: BuildReport, tmp_path: Path
+) -> None:
+    revealed = reveal(report.dataset.path, drawn.parent / TRUTH, tmp_path / "revealed")
     labels = pl.concat(revealed.labels(split) for split in revealed.splits)
     assert (labels["label_scope"] == CLIP).all()
     assert labels["au_mask"].to_numpy().any(axis=1).all()
-    shown = dict(truth.select("image", "shown").iter_rows())
+    shown = dict(pl.read_parquet(drawn.parent / TRUTH).select("image", "shown").iter_rows())
     found = {
         image["path"].removeprefix("dfew/"): EXPRESSIONS[code]
         for split in revealed.splits
@@ -173,7 +172,7 @@ def test_a_demo_world_holds_clips_by_name_and_their_truth_can_be_revealed(tmp_pa
         )
     }
     assert found == shown
-    assert frames_of(revealed, labels["uid"][0]) == frames_of(dataset.dataset, labels["uid"][0])
+    assert frames_of(revealed, labels["uid"][0]) == frames_of(report.dataset, labels["uid"][0])
 
 
 # ---------------------------------------------------------------- frames that cannot be decoded

@@ -26,15 +26,18 @@ from affect_train.inference.inputs import computed_features
 from affect_train.inputs.augment import Augmentation
 from affect_train.inputs.batch import Pick
 from affect_train.inputs.features import StoredFeatures, uids_of
+from affect_train.inputs.foreign.reading import SourceError
 from affect_train.inputs.inputs import RowsInOrder
 from affect_train.inputs.labels import clip_rows
-from affect_train.inputs.loading import FaceImages
+from affect_train.inputs.loading import FaceImages, View
 from affect_train.inputs.preprocess import Preprocessing
+from affect_train.inputs.source import open_source
 from affect_train.inputs.undecodable import SkippedRows
 from affect_train.labelling.ensemble import ensemble
 from affect_train.labelling.label import label, label_with
 from affect_train.labelling.teachers import Teacher, TeacherLogits
 from affect_train.network.model import AffectModel
+from affect_train.recipe.dataset import DatasetOptions
 from affect_train.recipe.model import ModelOptions
 from affect_train.recipe.recipe import Recipe, recipe_from
 from affect_train.runtime import Runtime
@@ -308,3 +311,20 @@ def test_a_method_that_takes_rows_for_pictures_refuses_clips_unless_one_frame_is
 def test_decoded_clips_are_not_kept_in_memory(values: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
     recipe = recipe_from(values(tmp_path / "run", batches={"size": 8, "cache": True}))
     refused(recipe, "batches.cache: the dataset has clips, whose frames are not kept in memory; set it to false")
+
+
+def test_clips_of_a_dataset_that_is_no_dataset_folder_are_refused_and_its_other_rows_are_read(
+    clips: Path, tmp_path: Path
+) -> None:
+    rows = load_dataset(clips, "train").remove_columns(["frames"])
+    photographs = rows.select(np.flatnonzero(~is_clip(open_dataset(clips), "train")))
+    for name, part in (("both", rows), ("photographs", photographs)):
+        (tmp_path / name).mkdir()
+        part.to_parquet(tmp_path / name / "train.parquet")
+    tasks, view = TaskSet(expressions=("neutral", "anger")), View(Preprocessing(SIZE))
+    with pytest.raises(
+        SourceError, match=r"15 rows are whole clips, the first dfew:00001\. Train on the dataset folder itself"
+    ):
+        open_source(DatasetOptions(path=str(tmp_path / "both"))).split("train", tasks, view)
+    split = open_source(DatasetOptions(path=str(tmp_path / "photographs"))).split("train", tasks, view)
+    assert split.inputs.rows == len(photographs) == 11
