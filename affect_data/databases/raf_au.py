@@ -137,9 +137,9 @@ def _coded(root: DatabaseRoot, lines: Iterable[str]) -> list[pl.Series]:
 
 
 def _letters(line: str) -> tuple[dict[int, str], bool]:
-    """The letters of each coded action unit of a line, in capitals and alphabetical, and whether something else stands there.
+    """The letters of each coded action unit of a line, in capitals and alphabetical, and whether the line has anything else.
 
-    An action unit that stands there without a letter too has none: it is on both sides.
+    An action unit that is also listed without a letter has none: it is on both sides.
     """
     found: dict[int, set[str]] = {}
     plain: set[int] = set()

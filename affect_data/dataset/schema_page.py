@@ -161,7 +161,7 @@ def _rules() -> list[str]:
         "",
         "## Rules",
         "",
-        "Every row of every build is held against these; a row that breaks one stops the build.",
+        "Every row of every build is checked against these rules; a row that breaks one stops the build.",
         "",
         "| rule | what holds |",
         "|---|---|",

@@ -20,7 +20,7 @@ def register(app: typer.Typer, run: "RunCommand") -> None:
     @app.command(epilog="Example: `affect-train study recipes/deng2020/study.yaml runs/papers/deng2020 --workers 2`")
     def study(
         file: Annotated[Path, typer.Argument(metavar="STUDY", help="A study (YAML).")],
-        out: Annotated[Path, typer.Argument(metavar="OUT", help="Its folder; an interrupted study is gone on with.")],
+        out: Annotated[Path, typer.Argument(metavar="OUT", help="Its folder; an interrupted study is resumed.")],
         overrides: Annotated[
             list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Variables, or seeds=[0,1].")
         ] = None,

@@ -162,7 +162,7 @@ def start_or_resume(run: Run, folder: RunFolder, checkpoints: Checkpoints) -> No
         CheckpointError: the checkpoint cannot be used.
     """
     if not can_checkpoint(run.accelerator):
-        run.reporter.say("DeepSpeed keeps its state in pickles, which are not written: this run cannot be gone on with")
+        run.reporter.say("DeepSpeed keeps its state in pickles, which are not written: this run cannot be resumed")
     latest, contents = checkpoints.latest(), contents_of(run.recipe, run.data.source)
     if latest is not None:
         check_same_run(folder, run.recipe, contents, read_progress(latest), run.total_steps)

@@ -77,7 +77,7 @@ class MetaAuxiliaryOptions(MethodOptions):
     )
     gradient: Literal["central_difference", "second_order"] = Field(
         "central_difference",
-        description="how the weights' gradient is computed; `second_order` keeps the graph of the tried step: exact, slow and large",
+        description="how the weights' gradient is computed; `second_order` keeps the graph of the trial step: exact, slow and large",
     )
     every: Count = Field(1, description="steps from one update of the weight network to the next")
 
@@ -85,7 +85,7 @@ class MetaAuxiliaryOptions(MethodOptions):
     def _can_share_its_trial(self) -> Self:
         if self.trial == "shared" and self.meta_batch.size is None:
             raise ValueError(
-                "a shared trial has no rows left to be judged by: the step that is taken learns all of its batch; "
+                "a shared trial has no rows left to be judged by: the real step learns all of its batch; "
                 "give `meta_batch.size` in place of `share`"
             )
         if self.trial == "shared" and self.gradient == "second_order":
