@@ -53,9 +53,8 @@ bench: $(BIN)/.installed-dev ## Run the benchmarks (peers that are not installed
 	$(BIN)/python benchmarks/soft_labels.py $$(mktemp -d)
 
 torture: export OMP_NUM_THREADS = 1
-torture: $(BIN)/.installed-dev ## Kill and interrupt all commands at random moments, print what was lost (TRIES=200 SEED=0)
-	$(BIN)/python tests/support/killing.py --tries $(TRIES) --seed $(SEED)
-	$(BIN)/python tests/support/interrupting.py --tries $(TRIES) --seed $(SEED)
+torture: $(BIN)/.installed-dev ## Kill and interrupt all commands at random moments, write docs/reliability.md's table (TRIES=200 SEED=0)
+	$(BIN)/python tests/support/torture.py --tries $(TRIES) --seed $(SEED) --page docs/reliability.md
 
 docs: $(BIN)/.installed ## Write docs/schema.md, docs/databases.md and the generated parts of other pages from the code
 	$(BIN)/affect-data schema > docs/schema.md

@@ -1,24 +1,23 @@
-"""Kills real commands at random moments; ``python tests/support/killing.py --tries 200 --seed 1`` does so 200 times.
+"""Kills real commands at random moments.
 
-A command and all its processes get SIGKILL. What was there before must be readable at once, and the same command, started again, must end with the
-same bytes as a command that was never killed.
+A command and its processes get SIGKILL. What was there before must be readable at once, and the same command, started again, must end with the bytes
+of one that nobody killed.
 """
 
-import argparse
 import hashlib
 import json
 import os
 import random
 import shutil
 import signal
-import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from statistics import median
 
+from format_1 import as_format_1
 from interrupting import Inputs, make_inputs
 from python_processes import run_python, start
 
@@ -29,6 +28,23 @@ from affect_data.vocabulary import EXPRESSIONS
 Words = Callable[[Inputs, Path], list[object]]
 """The words of a command, the module first, that works in a folder of its own."""
 
+PATIENCE = 300.0
+"""Seconds within which what a kill waits for must come."""
+
+STUDY = {
+    "title": "Killed",
+    "seeds": [0, 1],
+    "steps": {
+        "teacher": {
+            "run": "affect-train train {recipes}/train.yaml dataset={recipes}/dataset output={run}/teacher seed={seed} "
+            "training.epochs=1 batches.workers=0"
+        }
+    },
+    "scores": {"teacher": {"run": "affect-train evaluate {run}/teacher {recipes}/dataset --split train"}},
+    "metrics": {"F1": "splits.train.overall.expression.macro_f1"},
+    "claims": [{"claim": "it learns", "better": "teacher", "above": 0}],
+}
+
 
 @dataclass(frozen=True)
 class Command:
@@ -36,35 +52,68 @@ class Command:
 
     Attributes:
         words: from the inputs and its folder.
-        starts_with: what lies in its folder before: a dataset, one with applied decisions, or nothing.
-        ends_with: glob of the files that must be equal.
+        starts_with: what lies in its folder before: a dataset, one with applied decisions, one of format 1, or nothing.
+        ends_with: globs of the files that must be equal.
+        waits_for: glob of what must be there when a moment is chosen; empty where any moment will do.
+        is_slow: whether it takes many seconds.
     """
 
     words: Words
     starts_with: str = "dataset"
-    ends_with: str = "dataset/**/*"
+    ends_with: tuple[str, ...] = ("dataset/**/*",)
+    waits_for: str = ""
+    is_slow: bool = False
+
+
+def _build(given: Inputs, out: Path, workers: int) -> list[object]:
+    recipe = given.folder / "data.yaml"
+    return ["affect_data", "build", recipe, out / "dataset", "--roots", given.databases, "--workers", workers]
+
+
+def _train(given: Inputs, out: Path, *settings: str) -> list[object]:
+    return ["affect_train", given.folder / "train.yaml", f"dataset={given.dataset}", f"output={out / 'run'}", *settings]
 
 
 COMMANDS: dict[str, Command] = {
-    "build": Command(
-        lambda given, out: ["affect_data", "build", given.folder / "data.yaml", out / "dataset", "--roots", given.databases],
-        starts_with="nothing",
-    ),
+    "build": Command(lambda given, out: _build(given, out, 1), starts_with="nothing"),
+    "build --workers 2": Command(lambda given, out: _build(given, out, 2), starts_with="nothing", is_slow=True),
+    "upgrade": Command(lambda _, out: ["affect_data", "upgrade", out / "dataset"], starts_with="format 1"),
     "audit": Command(lambda _, out: ["affect_data", "audit", out / "dataset", "--workers", "2"]),
     "balance": Command(lambda _, out: ["affect_data", "balance", out / "dataset", "deng2020_expression", "--seed", "1"]),
     "folds": Command(lambda _, out: ["affect_data", "folds", out / "dataset", "--name", "cv"]),
-    "apply": Command(lambda given, out: ["affect_data", "review", "apply", given.folder / "decisions.jsonl", out / "dataset"]),
-    "undo": Command(lambda _, out: ["affect_data", "review", "undo", out / "dataset"], starts_with="corrected"),
+    "review apply": Command(lambda given, out: ["affect_data", "review", "apply", given.folder / "decisions.jsonl", out / "dataset"]),
+    "review undo": Command(lambda _, out: ["affect_data", "review", "undo", out / "dataset"], starts_with="corrected"),
     "label": Command(lambda given, out: ["affect_train", "label", given.run, out / "dataset", "--name", "t"]),
     "features": Command(lambda given, out: ["affect_train", "features", given.run, out / "dataset", "--name", "f"]),
     "train": Command(
-        lambda given, out: ["affect_train", given.folder / "train.yaml", f"dataset={given.dataset}", f"output={out / 'run'}"],
+        lambda given, out: _train(given, out, "training.epochs=2", "batches.workers=0"),
         starts_with="nothing",
-        ends_with="run/final/*",
+        ends_with=("run/model/*", "run/checkpoints/*/*"),
+    ),
+    "train, in a save": Command(
+        lambda given, out: _train(given, out, "training.epochs=2", "training.save_every_steps=1"),
+        starts_with="nothing",
+        ends_with=("run/model/*", "run/checkpoints/*/*"),
+        waits_for="run/checkpoints/.step-*",
+        is_slow=True,
+    ),
+    "study": Command(
+        lambda given, out: ["affect_train", "study", given.folder / "killed.yaml", out / "study", "--workers", "2"],
+        starts_with="nothing",
+        ends_with=("study/study.json", "study/seed*/teacher/model/*"),
+        is_slow=True,
+    ),
+    "demo": Command(
+        lambda _, out: ["affect_data", "demo", out / "demo", "--databases", "expw", "--faces", "40"],
+        starts_with="nothing",
+        ends_with=("demo/**/*",),
     ),
 }  # fmt: skip
 
-ONCE = {"undo"}
+QUICK = tuple(name for name, command in COMMANDS.items() if not command.is_slow)
+
+CHANGES_LABELS = {"review apply", "review undo"}
+ONCE = {"review undo"}
 """Commands that do their work each time they are run: once they have done it, there is nothing to run again."""
 
 
@@ -74,7 +123,7 @@ class Try:
 
     Attributes:
         command: its name.
-        moment: seconds after its start.
+        moment: seconds after its start, or after what it waits for came.
         was_late: whether the command had ended before.
         complaints: what is wrong.
     """
@@ -95,6 +144,7 @@ class Torture:
 
     def __init__(self, folder: Path, names: Sequence[str] = tuple(COMMANDS)) -> None:
         self.given = make_inputs(folder)
+        (folder / "killed.yaml").write_text(json.dumps(STUDY), encoding="utf-8")
         self._write_decisions()
         self._seconds: dict[str, float] = {}
         self._wanted: dict[str, dict[str, str]] = {}
@@ -105,6 +155,7 @@ class Torture:
                 self._run(name, Path(out))
                 self._seconds[name] = time.monotonic() - began
                 self._wanted[name] = _content(Path(out), name)
+                assert self._wanted[name], f"{name} ends with no file"
 
     def kill(self, name: str, share: float) -> Try:
         """Kills a command after a share of the time that it takes, then lets it end; earlier, where it had ended."""
@@ -114,11 +165,14 @@ class Torture:
             before = self._prepare(name, out)
             process = start(["-m", *COMMANDS[name].words(self.given, out)], output=Path(os.devnull))
             process.join(moment)
+            until = time.monotonic() + PATIENCE
+            if COMMANDS[name].waits_for:
+                while not any(out.glob(COMMANDS[name].waits_for)) and process.is_alive() and time.monotonic() < until:
+                    time.sleep(0.0005)
             if process.exitcode is not None:
+                earlier = share > 1e-3
                 return (
-                    replace(self.kill(name, share / 2), was_late=True)
-                    if share > 1e-3
-                    else Try(name, moment, was_late=True)
+                    replace(self.kill(name, share / 2), was_late=True) if earlier else Try(name, moment, was_late=True)
                 )
             assert process.pid
             try:
@@ -133,10 +187,10 @@ class Torture:
         done = name in ONCE and _content(out, name) == self._wanted[name]
         if COMMANDS[name].starts_with != "nothing":
             try:
-                now = _labels(out / "dataset")
+                now = _state(out / "dataset")
             except Exception as error:  # whatever it is, the dataset cannot be read
                 return [f"what was there cannot be read: {error}"]
-            if name not in {"apply", "undo"} and now != before:
+            if name not in CHANGES_LABELS and now != before:
                 found.append("the labels that were there are others")
         try:
             if not done:
@@ -152,10 +206,13 @@ class Torture:
         starts = COMMANDS[name].starts_with
         if starts == "nothing":
             return ""
+        if starts == "format 1":
+            as_format_1(open_dataset(self.given.dataset), out / "dataset")
+            return _state(self.given.dataset)
         shutil.copytree(self.given.dataset, out / "dataset")
         if starts == "corrected":
-            self._run("apply", out)
-        return _labels(out / "dataset")
+            self._run("review apply", out)
+        return _state(out / "dataset")
 
     def _run(self, name: str, out: Path) -> None:
         done = run_python(["-m", *COMMANDS[name].words(self.given, out)])
@@ -189,7 +246,7 @@ class Torture:
 
 def _content(out: Path, name: str) -> dict[str, str]:
     """Hashes of the files that a command ends with; times that it wrote down do not count."""
-    files = [path for path in sorted(out.glob(COMMANDS[name].ends_with)) if path.is_file()]
+    files = sorted({path for pattern in COMMANDS[name].ends_with for path in out.glob(pattern) if path.is_file()})
     return {str(path.relative_to(out)): hashlib.sha256(_timeless(path)).hexdigest() for path in files}
 
 
@@ -205,48 +262,38 @@ def _without_times(value: object) -> object:
     return [_without_times(inner) for inner in value] if isinstance(value, list) else value
 
 
-def _labels(dataset: Path) -> str:
-    """A hash over all labels; reads every picture too."""
-    folder = open_dataset(dataset)
+def _state(dataset: Path) -> str:
+    """A hash over all labels and pictures, whatever format they are stored in."""
+    path = dataset if dataset.exists() else dataset.with_name(f".{dataset.name}.old")
+    if json.loads((path / "dataset.json").read_text(encoding="utf-8"))["format_version"] == 1:
+        # Only this affectkit's upgrade reads it; a second one beside it must give what a first one does.
+        with tempfile.TemporaryDirectory() as folder:
+            copy = Path(shutil.copytree(path, Path(folder) / "dataset"))
+            done = run_python(["-m", "affect_data", "upgrade", copy])
+            assert done.returncode == 0, done.stderr
+            return _state(copy)
+    folder_of = open_dataset(path)
     hashed = hashlib.sha256()
-    for split in folder.splits:
-        hashed.update(str(folder.labels(split).rows()).encode())
-        for row in folder.load(split, ("images",)).with_format("arrow"):
+    for split in folder_of.splits:
+        hashed.update(str(folder_of.labels(split).rows()).encode())
+        for row in folder_of.load(split, ("images",)).with_format("arrow"):
             hashed.update(str(row["image"][0].as_py()).encode())
     return hashed.hexdigest()
 
 
-def torture(folder: Path, tries: int, seed: int, names: Sequence[str] = tuple(COMMANDS)) -> list[Try]:
-    """What came of kills at random moments, spread over the commands."""
+def torture(
+    folder: Path, tries: int, seed: int, names: Sequence[str] = tuple(COMMANDS), at_once: int = 1
+) -> Iterator[Try]:
+    """What came of kills at random moments, spread over the commands.
+
+    Args:
+        folder: new, for all files.
+        tries: kills.
+        seed: of the moments.
+        names: of the commands.
+        at_once: kills at a time.
+    """
     rng, tortured = random.Random(seed), Torture(folder, names)
-    return [tortured.kill(names[number % len(names)], rng.uniform(0, 1)) for number in range(tries)]
-
-
-def table(tried: Sequence[Try]) -> str:
-    """Markdown: by command how often it was killed, and how often nothing was lost."""
-    lines = ["| command | killed | nothing lost | moment of half the kills, s |", "|---|---|---|---|"]
-    for name in dict.fromkeys(one.command for one in tried):
-        own = [one for one in tried if one.command == name]
-        good = sum(not one.complaints for one in own)
-        lines.append(f"| {name} | {len(own)} | {good} | {median(one.moment for one in own):.2f} |")
-    return "\n".join(lines) + "\n"
-
-
-def main() -> None:
-    """Prints a line for every try that went wrong, and a table; ends with 1 where there was one."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--tries", type=int, default=200)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--command", action="append", choices=list(COMMANDS), help="only this one; may be repeated")
-    options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        tried = torture(Path(folder), options.tries, options.seed, options.command or list(COMMANDS))
-    wrong = [one for one in tried if one.complaints]
-    for one in wrong:
-        sys.stdout.write(f"{one.command} at {one.moment:.3f} s: {'; '.join(one.complaints)}\n")
-    sys.stdout.write(table(tried))
-    sys.exit(1 if wrong else 0)
-
-
-if __name__ == "__main__":
-    main()
+    planned = [(names[number % len(names)], rng.uniform(0, 1)) for number in range(tries)]
+    with ThreadPoolExecutor(at_once) as pool:
+        yield from pool.map(lambda one: tortured.kill(*one), planned)

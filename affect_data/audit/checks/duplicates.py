@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 
 from affect_data.audit.base import Audit, AuditedDataset, Severity, findings
-from affect_data.audit.pictures.copies import CONFIRMED, MIRRORED
+from affect_data.audit.pictures.copies import CHANGED, CONFIRMED, MIRRORED
 
 VA_APART = 0.3
 """Copies disagree if their valence or arousal differs by more than this."""
@@ -17,7 +17,8 @@ class Duplicates(Audit):
     title = "copies of a picture"
     severity = Severity.REVIEW
     rule = (
-        f"same bytes, same decoded pixels, or a correlation after alignment of at least {CONFIRMED} ({MIRRORED} with the mirrored picture); error "
+        f"same bytes, same decoded pixels, or a correlation after alignment of at least {CONFIRMED} ({CHANGED} if one is turned, moved or brightened "
+        f"to fit, {MIRRORED} with the mirrored picture); error "
         f"where the copies are in different splits, warning where they disagree (expression, an action unit, or more than {VA_APART} of valence or "
         "arousal). Score: the correlation"
     )

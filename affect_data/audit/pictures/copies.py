@@ -15,6 +15,7 @@ from affect_data.audit.pictures.alignment import aligned_correlations
 from affect_data.audit.pictures.facts import Pictures
 from affect_data.audit.pictures.hamming import matches_within, pairs_within
 from affect_data.audit.pictures.hashing import hash_crops, hash_small
+from affect_data.audit.pictures.variants import Brightened, Resampled, brightened, turned_and_moved
 from affect_data.leaks.connected import connected_components, edges_of_keys
 
 RADIUS: Final = 8
@@ -26,16 +27,24 @@ CONFIRMED: Final = 0.95
 MIRRORED: Final = 0.98
 """The same for a picture and a mirrored one. It is stricter, because much of what two faces share is symmetric."""
 
+MIDDLE_RADIUS: Final = 6
+"""The same for the middles of turned and moved pictures, which hold less."""
+
 STEP: Final = 4
 """A frame of a track is compared with other pictures only if its hash differs in this many bits from the last compared frame."""
 
 MOST_CROPS: Final = 100_000
 """Crops are compared in datasets of up to this many pictures; in larger ones only whole pictures are."""
 
+CHANGED: Final = 0.965
+"""The same for a picture that is turned, moved or brightened to fit the other: of so many ways to fit, one may be near by chance."""
+
 BLANK: Final = 4.0
 """A picture with less contrast shows nothing that could be compared."""
 
 Rows = npt.NDArray[np.int64]
+
+_CHANGED_AT_ONCE: Final = 16_384
 
 
 @dataclass(frozen=True)
@@ -75,7 +84,7 @@ def find_copies(pictures: Pictures, labels: pl.DataFrame) -> Copies:
 def near_pairs(
     small: npt.NDArray[np.uint8], hashes: npt.NDArray[np.uint64]
 ) -> tuple[Rows, Rows, npt.NDArray[np.float32]]:
-    """Pairs of pictures that are copies, such as recompressed, resized, brightened, slightly cropped or grey ones.
+    """Pairs of pictures that are copies, such as recompressed, resized, brightened, slightly cropped, turned, moved or grey ones.
 
     Args:
         small: uint8 [pictures, SIDE, SIDE].
@@ -87,7 +96,13 @@ def near_pairs(
     first, second, _ = pairs_within(hashes, RADIUS)
     query, whole = _crops_near(small, hashes)
     first, second = _each_once(np.concatenate([first, query]), np.concatenate([second, whole]), len(hashes))
-    return _confirmed(small, small, first, second, CONFIRMED)
+    found = [_confirmed(small, small, first, second, CONFIRMED)]
+    if len(hashes) <= MOST_CROPS:
+        middles = Resampled()(small)
+        of_middles = hash_small(middles)
+        found += [_changed_near(small, change, middles, of_middles, MIDDLE_RADIUS) for change in turned_and_moved()]
+        found += [_changed_near(small, change, small, hashes, RADIUS) for change in brightened()]
+    return _best_of(found, len(hashes))
 
 
 def mirrored_pairs(
@@ -108,6 +123,35 @@ def _crops_near(small: npt.NDArray[np.uint8], hashes: npt.NDArray[np.uint64]) ->
     crops = hash_crops(small)
     query, whole, _ = matches_within(crops.reshape(-1), hashes, RADIUS)
     return query // crops.shape[1], whole
+
+
+def _changed_near(
+    small: npt.NDArray[np.uint8],
+    change: Resampled | Brightened,
+    shown: npt.NDArray[np.uint8],
+    hashes: npt.NDArray[np.uint64],
+    radius: int,
+) -> tuple[Rows, Rows, npt.NDArray[np.float32]]:
+    """Pairs of pictures of which one, changed, is a copy of the other as `shown`, and their correlations."""
+    query, other, _ = matches_within(change.hashes(small), hashes, radius)
+    query, other = query[query != other], other[query != other]
+    parts = [slice(start, start + _CHANGED_AT_ONCE) for start in range(0, len(query), _CHANGED_AT_ONCE)]
+    found = [aligned_correlations(change(small[query[part]]), shown[other[part]], CHANGED) for part in parts]
+    correlation = np.concatenate([np.empty(0, np.float32), *found])
+    sure = correlation >= CHANGED
+    query, other = query[sure], other[sure]
+    return np.minimum(query, other), np.maximum(query, other), correlation[sure]
+
+
+def _best_of(
+    found: list[tuple[Rows, Rows, npt.NDArray[np.float32]]], count: int
+) -> tuple[Rows, Rows, npt.NDArray[np.float32]]:
+    """Each pair once, with the best of its correlations."""
+    first, second, correlation = (np.concatenate([pairs[part] for pairs in found]) for part in range(3))
+    keys, place = np.unique(first * count + second, return_inverse=True)
+    best = np.full(len(keys), -1.0, np.float32)
+    np.maximum.at(best, place, correlation.astype(np.float32))
+    return keys // max(1, count), keys % max(1, count), best
 
 
 def _each_once(first: Rows, second: Rows, count: int) -> tuple[Rows, Rows]:

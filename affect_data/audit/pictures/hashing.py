@@ -111,6 +111,18 @@ def hash_crops(small: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint64]:
     return np.stack(crops[1:], axis=1)
 
 
+def hash_resampled(small: npt.NDArray[np.uint8], matrix: npt.NDArray[np.float32]) -> npt.NDArray[np.uint64]:
+    """Hashes of resampled small pictures, uint64 [pictures]; the pictures themselves are not made.
+
+    Args:
+        small: uint8 [pictures, SIDE, SIDE].
+        matrix: of the resampling, float32 [SIDE * SIDE, SIDE * SIDE], from pixels to pixels.
+    """
+    both = np.einsum("ky,lx->yxkl", _cosines(), _cosines()).reshape(SIDE * SIDE, FREQUENCIES**2)
+    flat = small.reshape(len(small), SIDE * SIDE).astype(np.float32) @ (matrix @ both)
+    return _bits(flat.reshape(len(small), FREQUENCIES, FREQUENCIES))
+
+
 def perceptual_hashes(pictures: Sequence[bytes]) -> npt.NDArray[np.uint64]:
     """Perceptual hashes of encoded pictures, uint64 [pictures].
 
