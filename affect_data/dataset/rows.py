@@ -1,4 +1,4 @@
-"""One action unit of one row, whatever form the row has."""
+"""One action unit of one row, in any form of the row."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,12 +19,12 @@ class UnknownActionUnitError(UnknownNameError):
 
 @dataclass(frozen=True)
 class ActionUnit:
-    """What a row says of one action unit.
+    """The labels of one action unit in a row.
 
     Attributes:
         number: of FACS.
-        occurrence: 1 present, 0 absent, None where there is no label.
-        intensity: 0 to 5, None where there is no label.
+        occurrence: 1 present, 0 absent, None for no label.
+        intensity: 0 to 5, None for no label.
         side: ``left``, ``right``, ``both``, ``top`` or ``bottom`` of the face, None where the row does not say it.
     """
 
@@ -35,7 +35,7 @@ class ActionUnit:
 
     @property
     def name(self) -> str:
-        """What FACS calls it, such as ``lip corner puller``."""
+        """The name in FACS, such as ``lip corner puller``."""
         return ACTION_UNIT_NAMES[self.number]
 
 
@@ -59,7 +59,7 @@ def action_unit(row: Mapping[str, Any], number: int) -> ActionUnit:
 
 
 def _value(column: Mapping[str, Any] | Sequence[Any] | None, number: int) -> Any:  # noqa: ANN401 - an int or a float of any library
-    """The value of an action unit, by its name or in its slot; None for the fills, -1 and NaN, and where there is no place for it."""
+    """The value of an action unit, by its name or in its slot; None for the fills -1 and NaN, and if the column lacks the action unit."""
     if column is None:
         return None
     found = column.get(unit_name(number)) if isinstance(column, Mapping) else column[ACTION_UNIT_SLOTS[number]]

@@ -1,7 +1,7 @@
-"""The column contract of a merged dataset: names, Arrow types, fills for what is missing, and the named rules that every row obeys.
+"""The column contract of a merged dataset: names, Arrow types, fills for missing values, and the named rules that every row obeys.
 
-Missing is a fill that cannot pass for a label (-1 for classes and action units, NaN for numbers) beside an explicit mask. Arrow nulls are not
-used: with them the dtype of a batch would change with its content.
+A missing value is a fill that cannot be mistaken for a label (-1 for classes and action units, NaN for numbers), with an explicit mask. Arrow nulls
+are not used, because with them the dtype of a batch would depend on its content.
 """
 
 import math
@@ -46,9 +46,9 @@ class Column:
         name: column name.
         type: Arrow storage type.
         group: the column group that holds it.
-        missing: the fill where there is no value, None where there always is one.
-        values: what stands in it, for people.
-        class_names: names of the classes, where the column is a ClassLabel.
+        missing: the fill for no value; None if there always is a value.
+        values: describes its values, for the pages.
+        class_names: names of the classes, if the column is a ClassLabel.
     """
 
     name: str
@@ -143,9 +143,9 @@ class Rule:
     """Something that holds for every row of a built dataset.
 
     Attributes:
-        name: how reports and errors call it.
+        name: in reports and errors.
         description: what must hold.
-        holds: from a polars frame of labels to a boolean series, True where the row is right.
+        holds: from a polars frame of labels to a boolean series, True for each row that obeys the rule.
     """
 
     name: str
@@ -270,7 +270,7 @@ RULES_BEFORE_IMAGES: Final = tuple(rule for rule in RULES if rule.name != "image
 
 
 def check_rules(labels: pl.DataFrame, rules: Sequence[Rule] = RULES) -> None:
-    """Holds every row of a labels frame against the named rules.
+    """Makes sure that every row of a labels frame obeys the rules.
 
     Args:
         labels: with the label columns, as read from Arrow by polars.

@@ -1,4 +1,4 @@
-"""What single annotators said, as a column of lists."""
+"""The labels of single annotators, as a column of lists."""
 
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class RatersColumn(SideBase):
-    """What each annotator said: a list of structs, in the order of the files.
+    """The labels of each annotator: a list of structs, in the order of the files.
 
     Attributes:
         expressions: whether some database has the expressions of single annotators.
@@ -30,7 +30,7 @@ class RatersColumn(SideBase):
     action_units: tuple[int, ...] = ()
 
     def features(self) -> "dict[str, FeatureType]":
-        """A list of structs without masks: the fills say what an annotator did not label."""
+        """A list of structs without masks; a fill means that the annotator did not label it."""
         from datasets import ClassLabel, List, Value
 
         told: dict[str, Any] = {"rater": Value("string")}
@@ -43,7 +43,7 @@ class RatersColumn(SideBase):
         return {self.name: List(told)}
 
     def problems(self, rows: pl.DataFrame) -> Iterator[Problem]:
-        """An annotator without an id or twice, and labels that are none."""
+        """An annotator without an id or listed twice, and invalid labels."""
         each, fields = pl.element().struct, {field.name for field in self._told(rows)}
         if not fields:
             return
@@ -71,7 +71,7 @@ class RatersColumn(SideBase):
                 yield Problem(first(~value.is_in([0, 1]), value), f"a rater's {name} = {{value}}", "0, 1 or null")
 
     def unified(self, rows: pl.DataFrame) -> pl.Series:
-        """Lists of structs with fills; expressions as codes, since lists of words would be read one by one."""
+        """Lists of structs with fills; expressions are codes, because lists of words would have to be read one by one."""
         each, known = pl.element().struct, {field.name for field in self._told(rows)}
         if not known:
             return self.absent(len(rows))
@@ -113,7 +113,7 @@ class RatersColumn(SideBase):
         return pl.DataFrame([pl.Series(self.name, stored.column(self.name))])
 
     def rule(self) -> Rule:
-        """Every annotator has an id, and one entry a row."""
+        """Every annotator has an id, and at most one entry in each row."""
         rater = pl.element().struct.field("rater")
         right = pl.col(self.name).list.eval((rater != "") & ~rater.is_duplicated()).list.all()
         what = f"each entry of `{self.name}` has an id of its own"
@@ -140,7 +140,7 @@ class RatersColumn(SideBase):
         return inner.fields
 
     def _numbers(self) -> list[tuple[str, pl.DataType]]:
-        """The fields of unified structs beside the id."""
+        """The fields of unified structs, without the id."""
         found: list[tuple[str, pl.DataType]] = [("expression", pl.Int64())] if self.expressions else []
         if self.valence_arousal:
             found += [("valence", pl.Float32()), ("arousal", pl.Float32())]
@@ -160,7 +160,7 @@ def _fill(kind: pl.DataType) -> float:
 
 
 def _child(told: pa.StructArray, given: set[str], name: str, kind: pa.DataType) -> pa.Array:
-    """A field of structs, filled where they lack it."""
+    """A field of structs, or its fill if they lack it."""
     if name in given:
         return told.field(name).cast(kind)
     fill = MISSING_NUMBER if pa.types.is_floating(kind) else MISSING_CLASS
