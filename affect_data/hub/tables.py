@@ -125,7 +125,7 @@ def _described(folder: DatasetFolder) -> "Features":
     described = dict(schema_features(LABELS, folder.manifest.databases))
     described["database"] = Value("string")
     for group in _beyond(folder, folder.splits[0]):
-        for name, feature in folder.load(folder.splits[0], [group]).features.items():
+        for name, feature in folder.manifest.layout.features(group).items():
             described[name if name not in described else f"{group}.{name}"] = feature
     return Features(described)
 
