@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from datasets import ClassLabel, Dataset, DatasetDict, Features, Image, List, Value, concatenate_datasets
-from loopback_hub import COMMIT, hub
+from read_only_hub import COMMIT, hub
 
 from affect_data.dataset.folder import LABEL_NAMES, load_dataset, open_dataset
 from affect_data.dataset.schema import IMAGES, LABELS, features
