@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from affect_data.dataset.folder import LABEL_NAMES, DatasetFolder
-from affect_data.dataset.schema import LABELS
+from affect_data.dataset.schema import FRAMES, LABELS
 from affect_data.dataset.schema import features as schema_features
+from affect_data.dataset.writing import CLIPS_PER_BATCH
 from affect_data.files import written_file
 from affect_data.hub.published_lock import built_groups, shards_of
 from affect_data.system_errors import writing_to
@@ -91,10 +93,17 @@ class SplitRows:
 
     def write(self, table: PictureTable, path: Path) -> None:
         """Writes a table of pictures and labels: every column of the schema, then the other columns of the dataset."""
+        size = CLIPS_PER_BATCH if self._has_clips(table) else ROWS_PER_GROUP
         stop = table.first + table.rows
-        firsts = range(table.first, stop, ROWS_PER_GROUP)
-        parts = (self._slice(first, min(stop, first + ROWS_PER_GROUP) - first) for first in firsts)
-        write_parquet(path, parts, self._features, ROWS_PER_GROUP)
+        parts = (self._slice(first, min(stop, first + size) - first) for first in range(table.first, stop, size))
+        write_parquet(path, parts, self._features, size)
+
+    def _has_clips(self, table: PictureTable) -> bool:
+        """Whether a row has frames: a hundred clips would be a row group of hundreds of megabytes."""
+        if FRAMES not in self._beyond:
+            return False
+        frames = self._beyond[FRAMES].column(FRAMES).slice(table.first, table.rows)
+        return bool((pc.max(pc.list_value_length(frames)).as_py() or 0) > 0)
 
     def _slice(self, first: int, rows: int) -> pa.Table:
         table = self._folder.view.table(self._stored.slice(first, rows), LABEL_NAMES)

@@ -21,9 +21,9 @@ from affect_data.hub.verify import verify
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> DatasetFolder:
-    """Seven clips of DFEW and some photographs of RAF-DB, whose people it describes."""
+    """Fourteen clips of DFEW and some photographs of RAF-DB, whose people it describes."""
     world = tmp_path_factory.mktemp("world")
-    for module, name, faces in ((dfew, "dfew", 7), (raf_db, "raf_db", 12)):
+    for module, name, faces in ((dfew, "dfew", 14), (raf_db, "raf_db", 12)):
         (world / name).mkdir()
         module.write(world / name, FaceSampler(5), faces)
         (world / name / DRAWN_MARKER).write_text("Faces drawn by a test; nobody's.\n", encoding="utf-8")
@@ -53,6 +53,16 @@ def test_every_frame_and_every_attribute_is_in_the_tables(folder: DatasetFolder,
         stored = folder.load("train", [group]).data.table
         assert table.select(stored.column_names).equals(stored.cast(table.select(stored.column_names).schema))
     assert "sex" in table.column_names
+
+
+def test_row_groups_of_clips_are_smaller_than_those_of_photographs(staged: Staged) -> None:
+    largest = {}
+    for path in staged.published.configs["default"].splits["train"]:
+        metadata = pq.read_metadata(staged.folder / path)
+        rows = [metadata.row_group(number).num_rows for number in range(metadata.num_row_groups)]
+        largest[path.rpartition("/")[2].partition("-")[0]] = (max(rows), metadata.num_rows)
+    assert largest["dfew"][0] <= 8 < largest["dfew"][1]
+    assert largest["raf_db"][0] == largest["raf_db"][1]
 
 
 def test_a_frame_that_rotted_is_found(folder: DatasetFolder, tmp_path: Path) -> None:
