@@ -180,7 +180,11 @@ def _write(
     manifest = seal(staging, layout, records, origins)
     if not manifest.rows:
         lost = len(failures) - failed_lines(read)
-        raise DataError(f"none of the {lost:,} pictures can be decoded, nothing was built")
+        first = next(failure for record in records for failure in record.failures)
+        raise DataError(
+            f"none of the {lost:,} pictures can be used, nothing was built: such as '{first['image']}' of {first['database']}, "
+            f"named in {first['source_file']}:{first['source_line']} ({first['detail'] or first['reason']})"
+        )
     with written_file(staging / FAILURES) as partial:
         failures.write_parquet(partial)
     lock = _lock(recipe, reports, records, manifest, replace(content, pictures=pictures), decided)

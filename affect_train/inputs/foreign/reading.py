@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from datasets import Dataset, DatasetBuilder, IterableDataset
 
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+|[\w.-]+")
+UNKNOWN_LABEL = "Invalid string class label"
+"""What ``datasets`` says of a class folder inside an archive: it takes the name of the archive's folder for the class."""
 ROWS_PER_SHARD = 1000
 SHARDS = 64
 """The most parts that a dataset on this machine is divided into, so that streaming can shuffle them."""
@@ -172,10 +174,10 @@ def explained(dataset: object) -> Iterator[None]:
         cause = error.__cause__
         if cause is not None and str(cause) not in because:
             because += f" ({' '.join(str(cause).split()).rstrip('.')})"
-        raise SourceError(dataset, because[:600].rstrip("."), _remedy(error)) from error
+        raise SourceError(dataset, because[:600].rstrip("."), _remedy(error, because)) from error
 
 
-def _remedy(error: BaseException) -> str:
+def _remedy(error: BaseException, because: str) -> str:
     from datasets.data_files import EmptyDatasetError
     from datasets.exceptions import DataFilesNotFoundError
 
@@ -188,4 +190,9 @@ def _remedy(error: BaseException) -> str:
         return "It takes parquet, arrow, csv, json or picture files"
     if isinstance(error, FileNotFoundError):
         return "Check the name and the revision; a private dataset takes `hf auth login`. A folder must exist in the working directory"
+    if UNKNOWN_LABEL in because:
+        return (
+            "Unpack its archives, if there are any: class folders are read from a folder, not from inside an archive. "
+            "Otherwise check that its labels are of its classes"
+        )
     return "Check `path`, `configuration` and `revision`, and that its files are whole"

@@ -4,6 +4,7 @@ import json
 import os
 import pickle
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -85,6 +86,25 @@ def test_folders_of_pictures_are_read(tmp_path: Path, world: SimpleNamespace) ->
         "happiness",
         "sadness",
     ]
+
+
+@pytest.mark.parametrize("streaming", [False, True], ids=["loaded", "streamed"])
+def test_class_folders_deep_inside_an_archive_are_to_be_unpacked(
+    tmp_path: Path, world: SimpleNamespace, *, streaming: bool
+) -> None:
+    for number, name in enumerate(("happy", "sad")):
+        (tmp_path / "archive/DATASET/train" / name).mkdir(parents=True)
+        (tmp_path / "archive/DATASET/train" / name / f"{number}.png").write_bytes(world.face_bytes(number))
+    shutil.make_archive(str(tmp_path / "zipped/faces"), "zip", tmp_path, "archive")
+
+    def read() -> None:
+        opened = source(tmp_path / "zipped", streaming=streaming)
+        if streaming:
+            list(StreamedFaces(opened.stream("train"), TASKS, Preprocessing(8)).in_order(2))
+        opened.load("train", TASKS)
+
+    with pytest.raises(DataError, match="Unpack its archives, if there are any: class folders are read from a folder"):
+        read()
 
 
 def test_a_table_names_picture_files_beside_it(tmp_path: Path, world: SimpleNamespace) -> None:
