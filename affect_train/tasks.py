@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from affect_data.vocabulary import ACTION_UNIT_SLOTS, EXPRESSION_SETS, EXPRESSIONS, expression_named, slot_of
 
@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 VALENCE_AROUSAL_RANGE = (-1.0, 1.0)
+AXES: Final = ("valence", "arousal")
+DEFAULT_THRESHOLD: Final = 0.5
+"""The probability from which an action unit is present, where none was tuned."""
 
 
 @dataclass(frozen=True)

@@ -100,7 +100,7 @@ def learner_of(
     options: dict[str, Any], seed: int, *, smoke: bool, state: Path | None = None, backbone: str | None = None
 ) -> Any:  # noqa: ANN401
     """The learner of a variant, and its Accelerator; the meta batches come from memory."""
-    from affect_train.methods.meta.batch import MetaRows
+    from affect_train.methods.meta.meta_rows import MetaRows
     from affect_train.recipe.recipe import recipe_from
     from affect_train.training.learner import Learner, training_accelerator
 

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from affect_data.audit.pictures.copies import Copies
     from affect_data.audit.pictures.facts import Pictures
 
+NORMAL_DEVIATION: Final = 1.4826
+"""Factor from the median absolute deviation to the standard deviation of a normal distribution."""
+
 Progress = Callable[[str, int, int], None]
 
 

@@ -18,7 +18,7 @@ _NOT_LABELS: Final = (IMAGES, FRAMES, PEOPLE)
 
 
 @dataclass(frozen=True)
-class Difference:
+class DatasetDifferences:
     """The differences between two datasets.
 
     Attributes:
@@ -45,7 +45,7 @@ class _Described:
     fingerprints: frozenset[str]
 
 
-def diff(before: Path, after: Path) -> Difference:
+def diff(before: Path, after: Path) -> DatasetDifferences:
     """The differences between two datasets.
 
     Args:
@@ -62,14 +62,14 @@ def diff(before: Path, after: Path) -> Difference:
     found = differences(old.lock, new.lock)
     # The fingerprints of a dataset leave side groups out, so that they decide only where nothing else is known.
     if old.fingerprints & new.fingerprints if unknown else not found:
-        return Difference((), tuple(explained))
+        return DatasetDifferences((), tuple(explained))
     if not unknown:
-        return Difference((*found, *_of_groups(old.lock, new.lock)))
+        return DatasetDifferences((*found, *_of_groups(old.lock, new.lock)))
     sentences = (
         f"labels and pictures are not compared: the lock of '{path}' is of an older affectkit and does not name them"
         for path in unknown
     )
-    return Difference((*found, *_of_rows(old.lock, new.lock), *sentences))
+    return DatasetDifferences((*found, *_of_rows(old.lock, new.lock), *sentences))
 
 
 def _described(path: Path) -> _Described:

@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from affect_train.tasks import TaskSet
+from affect_train.tasks import AXES, TaskSet
 
 Floats = NDArray[np.float64]
 Codes = NDArray[np.int64]
@@ -19,8 +19,6 @@ Codes = NDArray[np.int64]
 LEVEL: Final = 0.95
 BLOCK: Final = 2**22
 """How many counts (resamples times clusters) are held in memory at a time."""
-
-AXES: Final = ("valence", "arousal")
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from affect_train.tasks import TaskSet
-
-DEFAULT_THRESHOLD = 0.5
+from affect_train.tasks import AXES, DEFAULT_THRESHOLD, TaskSet
 
 Floats = NDArray[np.floating[Any]]
 Bools = NDArray[np.bool_]
@@ -152,8 +150,7 @@ def _expression_report(predicted: Integers, truth: Integers, tasks: TaskSet) -> 
 def _va_report(predictions: Mapping[str, NDArray[Any]], labels: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
     valid = labels["va_mask"]
     scores = {
-        f"{axis}_ccc": _or_none(concordance_correlation(predictions[axis][valid], labels[axis][valid]))
-        for axis in ("valence", "arousal")
+        f"{axis}_ccc": _or_none(concordance_correlation(predictions[axis][valid], labels[axis][valid])) for axis in AXES
     }
     both = list(scores.values())
     return {**scores, "mean_ccc": None if None in both else _mean(both), "labels": int(valid.sum())}
@@ -165,10 +162,7 @@ def _track_report(
     """The mean concordance over videos. A video counts if it has at least two labels, and they vary."""
     valid = labels["va_mask"] & (tracks >= 0)
     index = np.unique(tracks[valid], return_inverse=True)[1]
-    scores = {
-        axis: track_concordances(predictions[axis][valid], labels[axis][valid], index)
-        for axis in ("valence", "arousal")
-    }
+    scores = {axis: track_concordances(predictions[axis][valid], labels[axis][valid], index) for axis in AXES}
     found = {f"{axis}_ccc": _mean([_or_none(float(score)) for score in values]) for axis, values in scores.items()}
     both = list(found.values())
     counted = {f"{axis}_tracks": int(np.isfinite(values).sum()) for axis, values in scores.items()}

@@ -11,6 +11,7 @@ from accelerate import Accelerator
 from numpy.typing import NDArray
 from torch import Tensor
 
+from affect_data.dataset.kinds.soft_labels import HEADS
 from affect_train.clips import pooled
 from affect_train.errors import NotAModelError
 from affect_train.inputs.batch import FaceBatch
@@ -28,11 +29,10 @@ Outputs = Callable[[FaceBatch], Mapping[str, Tensor]]
 
 Advance = Callable[[int], None]
 
-HEADS = ("au", "expression", "valence", "arousal")
 INFERENCE_BATCH = 64
 
 
-class Part(NamedTuple):
+class ComputedRows(NamedTuple):
     """Values computed for N rows.
 
     Attributes:
@@ -165,7 +165,9 @@ def inference_of(model: AffectModel, accelerator: Accelerator) -> Iterator[None]
         model.train(training)
 
 
-def compute(outputs: Outputs, batches: Iterable[FaceBatch], dtype: torch.dtype = torch.float32) -> Iterator[Part]:
+def compute(
+    outputs: Outputs, batches: Iterable[FaceBatch], dtype: torch.dtype = torch.float32
+) -> Iterator[ComputedRows]:
     """The values of each batch, as it comes.
 
     Args:
@@ -175,7 +177,7 @@ def compute(outputs: Outputs, batches: Iterable[FaceBatch], dtype: torch.dtype =
     """
     for faces in batches:
         values = {name: tensor.to(dtype).cpu().numpy() for name, tensor in outputs(faces).items()}
-        yield Part(faces.rows.numpy(), values)
+        yield ComputedRows(faces.rows.numpy(), values)
 
 
 def compute_rows(
@@ -233,15 +235,15 @@ def predictions(model: AffectModel, logits: Logits) -> dict[str, NDArray[Any]]:
     return {name: values.cpu().numpy() for name, values in predicted.items()}
 
 
-def joined(parts: Iterable[Part]) -> Part:
+def joined(parts: Iterable[ComputedRows]) -> ComputedRows:
     """Several parts as one; without values if there are no parts."""
     parts = list(parts)
     rows = np.concatenate([np.empty(0, np.int64), *(part.rows for part in parts)])
     names = parts[0].values if parts else ()
-    return Part(rows, {name: np.concatenate([part.values[name] for part in parts]) for name in names})
+    return ComputedRows(rows, {name: np.concatenate([part.values[name] for part in parts]) for name in names})
 
 
-def in_row_order(parts: Iterable[Part], count: int) -> Logits:
+def in_row_order(parts: Iterable[ComputedRows], count: int) -> Logits:
     """The values of all processes in row order, arrays [count, width] by name; a row that was seen more than once has the mean of its values.
 
     Raises:
@@ -270,7 +272,7 @@ def in_row_order(parts: Iterable[Part], count: int) -> Logits:
     return ordered
 
 
-def _gather(own: Part, accelerator: Accelerator) -> list[Part] | None:
+def _gather(own: ComputedRows, accelerator: Accelerator) -> list[ComputedRows] | None:
     if accelerator.num_processes == 1:
         return [own]
     parts: list[Any] | None = [None] * accelerator.num_processes if accelerator.is_main_process else None
@@ -278,12 +280,12 @@ def _gather(own: Part, accelerator: Accelerator) -> list[Part] | None:
     return parts
 
 
-def _renumbered(parts: Iterable[Part], wanted: NDArray[np.int64], count: int) -> list[Part]:
+def _renumbered(parts: Iterable[ComputedRows], wanted: NDArray[np.int64], count: int) -> list[ComputedRows]:
     """The parts with the wanted rows only, each numbered by its place in `wanted`."""
     places = np.full(count, -1)
     places[wanted] = np.arange(len(wanted))
     kept = [(part, places[part.rows] >= 0) for part in parts]
     return [
-        Part(places[part.rows][keep], {name: values[keep] for name, values in part.values.items()})
+        ComputedRows(places[part.rows][keep], {name: values[keep] for name, values in part.values.items()})
         for part, keep in kept
     ]

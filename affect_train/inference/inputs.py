@@ -10,7 +10,7 @@ from affect_train.inference.features import features_of
 from affect_train.inference.inference import infer_clip_features, infer_features
 from affect_train.inputs.features import ClipFeatures, FeatureArray, StoredFeatures, uids_of
 from affect_train.inputs.inputs import IndexedInputs
-from affect_train.inputs.labels import clip_rows, rows_of
+from affect_train.inputs.labels import clip_rows, split_rows
 from affect_train.inputs.loading import FaceImages, View
 from affect_train.inputs.preprocess import Preprocessing
 from affect_train.inputs.source import OwnFolder, Source, folder_of
@@ -67,7 +67,7 @@ def inputs_of(
     """
     if model.config.temporal is None:
         return FaceImages(folder.load(split), preprocessing, clip_frames=model.config.clip_frames)
-    dataset = rows_of(folder, split)
+    dataset = split_rows(folder, split)
     pictures = FaceImages(dataset, preprocessing, clip_frames=model.config.clip_frames)
     return _windows(model, pictures, dataset, folder, split, runtime)
 

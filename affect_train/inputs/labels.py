@@ -329,11 +329,11 @@ def load_labels(
     from affect_data.dataset.kinds.soft_labels import SOFT_LABELS
 
     teachers = [SOFT_LABELS.read(folder, name) for name in soft_labels]
-    dataset = rows_of(folder, split, tuple(map(SOFT_LABELS.group, soft_labels)))
+    dataset = split_rows(folder, split, tuple(map(SOFT_LABELS.group, soft_labels)))
     return dataset, LabelArrays.load(dataset, tasks, teachers)
 
 
-def rows_of(folder: "DatasetFolder", split: str, groups: Sequence[str] = ()) -> "Dataset":
+def split_rows(folder: "DatasetFolder", split: str, groups: Sequence[str] = ()) -> "Dataset":
     """The rows of a split over memory maps: labels with their side groups, pictures, other groups, and a number for each subject and track.
 
     Raises:

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from affect_train import losses
-from affect_train.methods.supervised import AXES, Supervised, axes_of
+from affect_train.methods.supervised import Supervised, axes_of
 from affect_train.methods.terms import LossTerm, Term
 from affect_train.recipe.methods.distillation import DistillationOptions, SoftTaskOptions
-from affect_train.tasks import TaskSet
+from affect_train.tasks import AXES, TaskSet
 
 if TYPE_CHECKING:
     from affect_train.inputs.batch import AffectBatch

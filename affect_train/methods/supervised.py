@@ -7,12 +7,11 @@ from torch import Tensor
 from affect_train import losses
 from affect_train.methods.method import Method
 from affect_train.methods.terms import ConcordanceTerm, LossTerm, Term
+from affect_train.tasks import AXES
 
 if TYPE_CHECKING:
     from affect_train.inputs.batch import AffectBatch
     from affect_train.network.output import AffectOutput
-
-AXES = ("valence", "arousal")
 
 
 class Supervised(Method):

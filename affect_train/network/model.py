@@ -24,9 +24,7 @@ from affect_train.network.backbones import (
 from affect_train.network.output import AffectOutput, mean_over_clips
 from affect_train.network.recurrent import WindowEncoder
 from affect_train.recipe.model import CLIP_FRAMES, ModelOptions
-from affect_train.tasks import TaskSet
-
-DEFAULT_THRESHOLD = 0.5
+from affect_train.tasks import DEFAULT_THRESHOLD, TaskSet
 
 
 class AffectConfig(PretrainedConfig):

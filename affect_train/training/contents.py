@@ -31,7 +31,7 @@ def contents_of(recipe: Recipe, source: Source) -> dict[str, Any]:
         "name": source.name,
         "dataset": source.report() if source.folder is None else {"fingerprint": source.fingerprint},
         "groups": _groups(recipe, source),
-        "backbone": None if backbone is None else files_digest(backbone),
+        "backbone": None if backbone is None else folder_digest(backbone),
     }
 
 
@@ -54,7 +54,7 @@ def local_backbone(recipe: Recipe) -> Path | None:
     return Path(named) if isinstance(named, str) and Path(named).is_dir() else None
 
 
-def files_digest(folder: Path) -> str:
+def folder_digest(folder: Path) -> str:
     """The sha256 of the names and bytes of a folder's files, hexadecimal; hidden files do not count."""
     digest = hashlib.sha256()
     for path in sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith(".")):

@@ -43,7 +43,9 @@ def guard_training(recipe: Recipe, folder: DatasetFolder, runtime: Runtime) -> N
     if runtime.accelerator.is_main_process:
         options = recipe.training
         try:
-            leaks = guard_dataset(folder, leaks=options.leaks, copies=options.copies, parts=parts_of(recipe, folder))
+            leaks = guard_dataset(
+                folder, leaks=options.leaks, copies=options.copies, parts=guarded_parts(recipe, folder)
+            )
         except LeakError as error:
             refusal = error
         else:
@@ -89,7 +91,7 @@ def _people(split: str, dataset: "Dataset") -> pl.DataFrame:
     return pl.DataFrame({**named, **{column: dataset[column][:] for column in ("subject", "track")}})
 
 
-def parts_of(recipe: Recipe, folder: DatasetFolder) -> list[Part]:
+def guarded_parts(recipe: Recipe, folder: DatasetFolder) -> list[Part]:
     """The parts that must not share people, videos and pictures: the splits, where a held-out fold is a part of its own.
 
     Rows in no fold are in no part unless they are trained on: folds already leave out people who are also in a split that is kept apart.

@@ -177,7 +177,7 @@ def test_meta_batches_come_from_a_fold_that_is_not_trained_on(
     world: SimpleNamespace,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    from affect_train.methods.meta.batch import MetaLoader
+    from affect_train.methods.meta.meta_rows import MetaLoader
 
     path = people_dataset(world, tmp_path)
     folds = column_array(open_dataset(path).load("train", ["folds.mine"]), "folds.mine")

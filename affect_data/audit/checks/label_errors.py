@@ -7,13 +7,11 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from affect_data.audit.base import Audit, AuditedDataset, Severity, findings, no_findings
+from affect_data.audit.base import NORMAL_DEVIATION, Audit, AuditedDataset, Severity, findings, no_findings
 from affect_data.audit.predictions import LEAST_EXAMPLES, Predictions, best_predictions
 from affect_data.vocabulary import EXPRESSIONS, slot_of
 
 DEVIATIONS: Final = 3.0
-CONSISTENT: Final = 1.4826
-"""Factor from the median absolute deviation to the standard deviation of a normal distribution."""
 DOUBT_FROM: Final = 0.9
 UNIT_DOUBT_FROM: Final = 0.8
 
@@ -107,7 +105,7 @@ class LabelErrors(Audit):
         off = pl.col(dimension) - pl.col("says")
         # By database, because databases differ in how well a picture predicts their labels.
         rows = rows.with_columns((off - off.median().over("database")).abs().alias("residual"))
-        limit = DEVIATIONS * CONSISTENT * pl.col("residual").median().over("database")
+        limit = DEVIATIONS * NORMAL_DEVIATION * pl.col("residual").median().over("database")
         rows = rows.with_columns(limit.alias("limit")).filter(pl.len().over("database") >= LEAST_EXAMPLES)
         found = rows.filter(pl.col("residual") > pl.col("limit"))
         evidence = {"task": dimension, "label": pl.col(dimension), "predicted": pl.col("says"), "by": origin}

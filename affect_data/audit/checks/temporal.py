@@ -5,7 +5,7 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from affect_data.audit.base import Audit, AuditedDataset, Severity, findings, no_findings
+from affect_data.audit.base import NORMAL_DEVIATION, Audit, AuditedDataset, Severity, findings, no_findings
 from affect_data.vocabulary import ACTION_UNITS
 
 DEVIATIONS: Final = 8.0
@@ -15,9 +15,6 @@ SHORTEST_EXPRESSION: Final = 3
 SHORTEST_UNIT: Final = 2
 BLINKS: Final = (43, 45)
 """Action units that may last a single frame."""
-
-CONSISTENT: Final = 1.4826
-"""Factor from the median absolute deviation to the standard deviation of a normal distribution."""
 
 
 def frames(dataset: AuditedDataset) -> pl.DataFrame:
@@ -53,7 +50,7 @@ class Jumps(Audit):
             change = pl.when(linked).then(pl.col(dimension) - pl.col(dimension).shift(1))
             own = rows.with_columns(change.alias("change"))
             deviation = (pl.col("change") - pl.col("change").median()).abs().median().over("database")
-            own = own.with_columns((DEVIATIONS * CONSISTENT * deviation).clip(LEAST_JUMP).alias("limit"))
+            own = own.with_columns((DEVIATIONS * NORMAL_DEVIATION * deviation).clip(LEAST_JUMP).alias("limit"))
             leap = (pl.col("change").abs() > pl.col("limit")).fill_null(value=False)
             before = leap.shift(1, fill_value=False) & (pl.col("change") * pl.col("change").shift(1) < 0)
             own = own.filter(leap & ~(before & pl.col("next"))).with_columns(

@@ -140,7 +140,7 @@ class StoredRows:
         return _text(table[name]) if name in self._texts else pa.repeat(pa.scalar("", pa.string()), len(table))
 
 
-def rows_of(opened: OpenedSource, given: "Features") -> RowMapping | UnifiedRows | StoredRows:
+def mapped_rows(opened: OpenedSource, given: "Features") -> RowMapping | UnifiedRows | StoredRows:
     """The object that turns the tables of a dataset into those that training reads.
 
     Args:

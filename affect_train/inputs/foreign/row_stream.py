@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from affect_data.errors import DataError
 from affect_data.pictures import PictureError
-from affect_train.inputs.foreign.own_columns import label_dataset, rows_of
+from affect_train.inputs.foreign.own_columns import label_dataset, mapped_rows
 from affect_train.inputs.foreign.pictures import ForeignFaces, Picture, Pictures
 from affect_train.inputs.foreign.reading import OpenedSource, SourceError, explained
 from affect_train.inputs.labels import LabelArrays
@@ -51,7 +51,7 @@ class RowTable(NamedTuple):
     """Rows that were read together.
 
     Attributes:
-        labels: the columns `mapping.MADE`, as `own_columns.rows_of` gives them.
+        labels: the columns `mapping.MADE`, as `own_columns.mapped_rows` gives them.
         pictures: of the rows.
         first: number of the first row.
     """
@@ -79,7 +79,7 @@ class RowStream:
         self.split = split
         self._pictures = opened.files
         stream = opened.stream(split)
-        self._mapping = rows_of(opened, self._features(stream))
+        self._mapping = mapped_rows(opened, self._features(stream))
         self._stream = stream.select_columns(list(dict.fromkeys([*self._mapping.read, self._mapping.image])))
         self.files = int(stream.num_shards)
 

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from affect_data.dataset.hashing import content_hash
 from affect_data.recipe_file import DATASET_DESCRIPTION, read_recipe_text, validated
-from affect_train.inputs.foreign.own_columns import label_dataset, rows_of
+from affect_train.inputs.foreign.own_columns import label_dataset, mapped_rows
 from affect_train.inputs.foreign.pictures import ForeignFaces
 from affect_train.inputs.foreign.reading import OpenedSource, SourceError, open_dataset_source
 from affect_train.inputs.foreign.row_stream import RowStream
@@ -122,7 +122,7 @@ class LoadedForeign(ForeignSource):
         name, found = self.name, self.opened.load(split)
         if not len(found):
             raise SourceError(name, f"split {split} has no rows", "Name another split")
-        rows = rows_of(self.opened, found.features)
+        rows = mapped_rows(self.opened, found.features)
         table = found.select_columns(list(rows.read)).with_format("arrow")[:] if rows.read else _no_columns(len(found))
         _refuse_empty(name, split, found.select_columns([rows.image]).with_format("arrow")[:].column(0))
         labels = rows(table, lambda row: f"{name}:{split}/{row}", lambda row: f"split {split}, row {row}")

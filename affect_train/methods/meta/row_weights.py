@@ -13,8 +13,8 @@ from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from affect_train import losses
-from affect_train.methods.meta.batch import MetaLoader, divided, labelled_before
 from affect_train.methods.meta.directional import DirectionalDerivatives, OnePass, Passes, RowLosses
+from affect_train.methods.meta.meta_rows import MetaLoader, labelled_before, split_off_meta_rows
 from affect_train.methods.meta.processes import OverProcesses
 from affect_train.methods.meta.trial import Seen, Trial
 from affect_train.methods.meta.virtual_step import (
@@ -207,7 +207,7 @@ class WeightLearning(StepWrapper):
         else:
             assert self.options.meta_batch.share is not None
             before = labelled_before(self.accelerator, batch)
-            batch, meta = divided(batch, self.options.meta_batch.share, before)
+            batch, meta = split_off_meta_rows(batch, self.options.meta_batch.share, before)
         kind = losses.sum_dtype(batch.au.device)
         counts = torch.stack([self.method.au_count(meta.au_mask).to(kind), batch.expression_mask.sum().to(kind)])
         counts = self.processes.sum(counts)

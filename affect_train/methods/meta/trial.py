@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from affect_train.methods.meta.batch import MetaRows
+from affect_train.methods.meta.meta_rows import MetaRows
 from affect_train.methods.meta.virtual_step import RandomState
 
 if TYPE_CHECKING:

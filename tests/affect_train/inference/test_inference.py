@@ -24,7 +24,7 @@ from affect_data.errors import DataError, NotADatasetError, UnknownNameError, Us
 from affect_train.errors import ModelMismatchError, NotAModelError
 from affect_train.evaluation.evaluate import evaluate
 from affect_train.inference import inference
-from affect_train.inference.inference import Part, in_row_order, infer, logits_of, open_model, predictions
+from affect_train.inference.inference import ComputedRows, in_row_order, infer, logits_of, open_model, predictions
 from affect_train.inference.predict import predict
 from affect_train.inputs.batch import Pick
 from affect_train.inputs.labels import load_labels
@@ -99,8 +99,8 @@ def test_logits_stand_in_row_order_and_see_no_augmentation(
 
 def test_rows_that_two_processes_saw_are_there_once_and_missing_ones_are_noticed() -> None:
     parts = [
-        Part(np.array([0, 2]), {"au": np.array([[0.0], [2.0]])}),
-        Part(np.array([1, 2]), {"au": np.array([[1.0], [2.0]])}),
+        ComputedRows(np.array([0, 2]), {"au": np.array([[0.0], [2.0]])}),
+        ComputedRows(np.array([1, 2]), {"au": np.array([[1.0], [2.0]])}),
     ]
     assert in_row_order(parts, 3)["au"].tolist() == [[0.0], [1.0], [2.0]]
     with pytest.raises(RuntimeError, match=r"1 of 4 rows were seen by no process"):

@@ -24,7 +24,7 @@ CROP = Preprocessing(16)
 @pytest.fixture(params=["pictures", "features", "windows"])
 def inputs(request: pytest.FixtureRequest, dataset: Path) -> IndexedInputs:
     """The 21 validation rows of the tiny dataset."""
-    rows = labels.rows_of(open_dataset(dataset), "validation")
+    rows = labels.split_rows(open_dataset(dataset), "validation")
     if request.param == "pictures":
         return FaceImages(rows, CROP)
     features = FeatureArray(np.arange(42, dtype=np.float16).reshape(21, 2), pa.array(rows["uid"][:]))

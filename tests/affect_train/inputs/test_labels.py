@@ -12,7 +12,7 @@ from affect_data.dataset.kinds.soft_labels import SOFT_LABELS, SoftLabelProvenan
 from affect_data.dataset.soft_labels import write_soft_labels
 from affect_train.errors import ModelMismatchError
 from affect_train.inputs.batch import Pick
-from affect_train.inputs.labels import LabelArrays, column_array, load_labels, rows_of, text_codes
+from affect_train.inputs.labels import LabelArrays, column_array, load_labels, split_rows, text_codes
 from affect_train.inputs.loading import FaceImages
 from affect_train.inputs.preprocess import Preprocessing
 from affect_train.tasks import TaskSet
@@ -89,7 +89,7 @@ def test_action_units_that_no_database_codes_are_missing(world: SimpleNamespace,
 
 def test_people_and_videos_have_numbers_in_the_order_of_the_rows(dataset: Path) -> None:
     folder = open_dataset(dataset)
-    rows, named = rows_of(folder, "train"), folder.labels("train", ["database", "subject", "track"])
+    rows, named = split_rows(folder, "train"), folder.labels("train", ["database", "subject", "track"])
     for column in ("subject", "track"):
         pairs = list(zip(named["database"], named[column], strict=True))
         known = list(dict.fromkeys(pairs))
@@ -106,9 +106,9 @@ def test_texts_have_the_numbers_that_a_dataset_folder_gives_them() -> None:
 
 def test_the_rows_of_a_split_take_two_small_numbers_each_in_memory(dataset: Path) -> None:
     folder = open_dataset(dataset)
-    rows_of(folder, "train")
+    split_rows(folder, "train")
     before = pa.total_allocated_bytes()
-    rows = rows_of(folder, "train")
+    rows = split_rows(folder, "train")
     assert pa.total_allocated_bytes() - before <= 1024
     assert sum(rows.data.table.column(name).nbytes for name in ("subject", "track")) == 2 * 4 * 40
 

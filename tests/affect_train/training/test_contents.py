@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from affect_train.recipe.recipe import Recipe, recipe_from
-from affect_train.training.contents import files_digest, portable
+from affect_train.training.contents import folder_digest, portable
 
 
 def recipe(**values: object) -> Recipe:
@@ -29,9 +29,9 @@ def test_a_folder_is_told_by_the_names_and_bytes_of_its_files(tmp_path: Path) ->
         (folder / "config.json").write_text("{}")
         (folder / "model.safetensors").write_bytes(b"weights")
     (other / ".lock").touch()
-    assert files_digest(one) == files_digest(other)
+    assert folder_digest(one) == folder_digest(other)
     (other / "model.safetensors").write_bytes(b"weightS")
-    assert files_digest(one) != files_digest(other)
+    assert folder_digest(one) != folder_digest(other)
     (other / "model.safetensors").rename(other / "other.safetensors")
     (one / "model.safetensors").write_bytes(b"weightS")
-    assert files_digest(one) != files_digest(other)
+    assert folder_digest(one) != folder_digest(other)

@@ -19,7 +19,7 @@ from affect_data.leaks.leaks import LeakError
 from affect_train.recipe.recipe import Recipe, recipe_from
 from affect_train.reporting import Reporter
 from affect_train.runtime import Runtime
-from affect_train.training.leak_guard import guard_training, parts_of
+from affect_train.training.leak_guard import guard_training, guarded_parts
 from affect_train.training.loop import train
 
 Values = Callable[..., dict[str, Any]]
@@ -81,12 +81,12 @@ def test_rows_that_are_held_out_are_a_part_and_rows_in_no_fold_are_in_none(
     tables = [(split, pa.table({"folds.two": pa.array(values.astype(np.int8))})) for split, values in folds.items()]
     add_group(open_dataset(leaking), "folds.two", tables, Features({"folds.two": Value("int8")}), {})
     held_out = recipe("training.held_out={folds: two, fold: 0}", "training.validation_split=null")
-    parts = parts_of(held_out, open_dataset(leaking))
+    parts = guarded_parts(held_out, open_dataset(leaking))
     rows = [None if part.rows is None else part.rows.nonzero()[0].tolist() for part in parts]
     assert [part.name for part in parts] == ["train", "fold 0 of train", "validation"]
     assert rows == [list(range(8, 16)), [4, 5, 6, 7], None]
     joined = recipe("training.held_out={folds: two, fold: 0, others: trained}", "training.validation_split=null")
-    trained = parts_of(joined, open_dataset(leaking))[0].rows.nonzero()[0].tolist()
+    trained = guarded_parts(joined, open_dataset(leaking))[0].rows.nonzero()[0].tolist()
     assert trained == [*range(4), *range(8, 16)]
     with pytest.raises(LeakError, match=r"subject 's0' of affwild: \d rows in fold 0 of train and train") as refused:
         train(held_out)

@@ -13,9 +13,9 @@ from affect_data.errors import DataError, RecipeError
 from affect_train.inputs.batch import AffectBatch
 from affect_train.losses import cross_entropy_of_rows
 from affect_train.methods import total_loss
-from affect_train.methods.meta.batch import MetaRows
 from affect_train.methods.meta.directional import DirectionalDerivatives
 from affect_train.methods.meta.meta_auxiliary import MetaAuxiliary
+from affect_train.methods.meta.meta_rows import MetaRows
 from affect_train.methods.supervised import Supervised
 from affect_train.recipe.recipe import recipe_from
 from affect_train.runtime import build_accelerator

@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from affect_train.methods.meta.batch import divided
+from affect_train.methods.meta.meta_rows import split_off_meta_rows
 
 
 def batch_with_units(make_batch, labelled):
@@ -19,7 +19,7 @@ def batch_with_units(make_batch, labelled):
 def test_meta_rows_are_evenly_spread_over_the_rows_with_action_units(make_batch, share, expected):
     labelled = torch.tensor([0, 2, 3, 4, 6, 7])
     batch = batch_with_units(make_batch, labelled)
-    inner, meta = divided(batch, share, before=0)
+    inner, meta = split_off_meta_rows(batch, share, before=0)
     # of the labelled rows those with the numbers 2, 4 and 6 for a half, and so on
     rows = labelled[expected]
     assert meta.au_mask[:, 0].all()
@@ -31,17 +31,17 @@ def test_meta_rows_are_evenly_spread_over_the_rows_with_action_units(make_batch,
 
 def test_the_parts_of_a_batch_have_the_meta_rows_of_the_whole(make_batch):
     batch = batch_with_units(make_batch, torch.tensor([0, 1, 2, 4, 5, 7]))
-    whole, _ = divided(batch, 0.4, before=0)
+    whole, _ = split_off_meta_rows(batch, 0.4, before=0)
     halves = []
     for part in (slice(0, 4), slice(4, 8)):
         before = int(batch.au_mask[: part.start].any(dim=1).sum())
         own = replace(batch, au=batch.au[part], au_mask=batch.au_mask[part], inputs=batch.inputs[part])
-        halves.append(divided(own, 0.4, before)[0].au_mask)
+        halves.append(split_off_meta_rows(own, 0.4, before)[0].au_mask)
     assert torch.equal(torch.cat(halves), whole.au_mask)
 
 
 def test_rounding_does_not_lose_a_row(make_batch):
     """Ten times a tenth is one, in floating point too."""
     batch = batch_with_units(make_batch, torch.arange(8))
-    assert [len(divided(batch, 0.1, before=before)[1]) for before in (0, 1, 2, 9, 10)] == [0, 0, 1, 1, 0]
-    assert sum(len(divided(batch, 0.1, before=8 * number)[1]) for number in range(1000)) == 800
+    assert [len(split_off_meta_rows(batch, 0.1, before=before)[1]) for before in (0, 1, 2, 9, 10)] == [0, 0, 1, 1, 0]
+    assert sum(len(split_off_meta_rows(batch, 0.1, before=8 * number)[1]) for number in range(1000)) == 800

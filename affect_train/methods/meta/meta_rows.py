@@ -41,7 +41,7 @@ class MetaRows:
         return cls(batch.inputs[rows], batch.au[rows], batch.au_mask[rows])
 
 
-def divided(batch: AffectBatch, share: float, before: int) -> tuple[AffectBatch, MetaRows]:
+def split_off_meta_rows(batch: AffectBatch, share: float, before: int) -> tuple[AffectBatch, MetaRows]:
     """The batch without the action units of its meta rows, and the meta rows, evenly spread over the rows that have action units.
 
     Count the rows with action units over all processes, from 1: the j-th is a meta row where ``floor(j share) > floor((j - 1) share)``.
