@@ -27,9 +27,6 @@ CONFIRMED: Final = 0.95
 MIRRORED: Final = 0.98
 """The same for a picture and a mirrored one. It is stricter, because much of what two faces share is symmetric."""
 
-MIDDLE_RADIUS: Final = 6
-"""The same for the middles of turned and moved pictures, which hold less."""
-
 STEP: Final = 4
 """A frame of a track is compared with other pictures only if its hash differs in this many bits from the last compared frame."""
 
@@ -100,8 +97,8 @@ def near_pairs(
     if len(hashes) <= MOST_CROPS:
         middles = Resampled()(small)
         of_middles = hash_small(middles)
-        found += [_changed_near(small, change, middles, of_middles, MIDDLE_RADIUS) for change in turned_and_moved()]
-        found += [_changed_near(small, change, small, hashes, RADIUS) for change in brightened()]
+        found += [_changed_near(small, change, middles, of_middles) for change in turned_and_moved()]
+        found += [_changed_near(small, change, small, hashes) for change in brightened()]
     return _best_of(found, len(hashes))
 
 
@@ -130,10 +127,9 @@ def _changed_near(
     change: Resampled | Brightened,
     shown: npt.NDArray[np.uint8],
     hashes: npt.NDArray[np.uint64],
-    radius: int,
 ) -> tuple[Rows, Rows, npt.NDArray[np.float32]]:
     """Pairs of pictures of which one, changed, is a copy of the other as `shown`, and their correlations."""
-    query, other, _ = matches_within(change.hashes(small), hashes, radius)
+    query, other, _ = matches_within(change.hashes(small), hashes, RADIUS)
     query, other = query[query != other], other[query != other]
     parts = [slice(start, start + _CHANGED_AT_ONCE) for start in range(0, len(query), _CHANGED_AT_ONCE)]
     found = [aligned_correlations(change(small[query[part]]), shown[other[part]], CHANGED) for part in parts]

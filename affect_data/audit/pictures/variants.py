@@ -21,8 +21,8 @@ MIDDLE: Final = 0.75
 TURNS: Final = (-20.0, -15.0, -10.0, -5.0, 5.0, 10.0, 15.0, 20.0)
 """Degrees; what lies between is found with the nearest."""
 
-MOVE: Final = 0.08
-"""The share of a side by which a picture is moved, in eight directions."""
+MOVES: Final = (0.03, 0.06, 0.09)
+"""Shares of a side by which pictures are moved, in eight directions; what lies between is found with the nearest."""
 
 GAINS: Final = (1.3, 1.6)
 """Factors of the brightness: a picture that is brightened so far loses what becomes white."""
@@ -88,8 +88,9 @@ class Brightened:
 def turned_and_moved() -> Iterator[Resampled]:
     """Every turn and every move that is looked for."""
     yield from (Resampled(degrees) for degrees in TURNS)
-    moves = itertools.product((-MOVE, 0.0, MOVE), repeat=2)
-    yield from (Resampled(down=down, right=right) for down, right in moves if down or right)
+    for move in MOVES:
+        both = itertools.product((-move, 0.0, move), repeat=2)
+        yield from (Resampled(down=down, right=right) for down, right in both if down or right)
 
 
 def brightened() -> Iterator[Brightened]:

@@ -42,7 +42,7 @@ def brighter(gain: float) -> Change:
     "change",
     [
         *(turned(degrees) for degrees in (-20, -17.5, -12.5, -10, 10, 12.5, 17.5, 20)),
-        *(moved(*by) for by in ((0.08, 0), (0, -0.08), (0.08, 0.08), (-0.08, 0.08))),
+        *(moved(*by) for by in ((0.08, 0), (0, -0.08), (0.08, 0.08), (0.04, 0.04), (-0.06, 0.06))),
         brighter(1.3),
     ],
 )  # fmt: skip
