@@ -76,7 +76,15 @@ def decode_rgb(data: bytes | memoryview) -> Image.Image:
     Raises:
         PictureError: the picture cannot be decoded, or its samples have no known range.
     """
-    picture = _loaded(data)
+    return rgb(_loaded(data))
+
+
+def rgb(picture: Image.Image) -> Image.Image:
+    """A decoded picture in RGB, by the same rules.
+
+    Raises:
+        PictureError: its samples have no known range.
+    """
     if picture.mode == "F":
         raise PictureError("the image has floating-point samples, whose range is unknown")
     if picture.mode.startswith("I"):

@@ -1,7 +1,8 @@
 """The folder of a training run: the paths of its parts, its lock, and its logs."""
 
+import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ from affect_data.bounds import parse_json
 from affect_data.errors import UsageError
 from affect_data.files import try_lock, write_text
 from affect_data.system_errors import writing_to
+from affect_train.addresses import WEIGHTS, fetched, hub_address
 from affect_train.errors import NotAModelError
 
 if TYPE_CHECKING:
@@ -70,17 +72,21 @@ def agreed(accelerator: "Accelerator", verdict: int) -> bool:
 
 
 def model_folder(path: Path | str) -> Path:
-    """The folder that holds a model: `path` itself, or the model folder of the run `path`.
+    """The folder that holds a model: `path` itself, the model folder of the run `path`, or what was downloaded of a repository of the Hub.
 
     Raises:
-        NotAModelError: neither holds a model.
+        NotAModelError: none of them holds a model.
+        HubError: the Hub has no such repository, refuses, or cannot be reached.
     """
+    address = hub_address(path)
+    if address is not None:
+        return _published_model(fetched(address), str(address))
     path = Path(path)
     if not path.is_dir():
         raise NotAModelError(
             path,
             "the folder does not exist",
-            "Name a run folder or a model folder, as `affect-train train RECIPE` writes them",
+            "Name a run folder or a model folder, as `affect-train train RECIPE` writes them, or a model on the Hub as hf://user/name",
         )
     for folder in (path, RunFolder(path).model):
         if (folder / MODEL_CONFIG).is_file():
@@ -94,6 +100,35 @@ def model_folder(path: Path | str) -> Path:
     raise NotAModelError(
         path, f"it holds neither {MODEL_CONFIG} nor model/{MODEL_CONFIG}", "Name a run folder or a model folder"
     )
+
+
+def weights_digest(folder: Path) -> str:
+    """The sha256 of a model's weight files, hexadecimal.
+
+    Raises:
+        NotAModelError: there are no weight files.
+    """
+    files = sorted(folder.glob(WEIGHTS))
+    if not files:
+        raise NotAModelError(folder, f"it holds no {WEIGHTS}", "Train it again, or name another run")
+    return files_digest(files)
+
+
+def files_digest(files: Iterable[Path]) -> str:
+    """The sha256 over the sha256 of each file in order, hexadecimal."""
+    digest = hashlib.sha256()
+    for file in files:
+        with file.open("rb") as stream:
+            digest.update(hashlib.file_digest(stream, "sha256").digest())
+    return digest.hexdigest()
+
+
+def _published_model(folder: Path, address: str) -> Path:
+    if not (folder / MODEL_CONFIG).is_file() or not list(folder.glob(WEIGHTS)):
+        raise NotAModelError(
+            address, f"the repository lacks {MODEL_CONFIG} or {WEIGHTS}", "Name one that `affect-train publish` made"
+        )
+    return folder
 
 
 class LineLog:

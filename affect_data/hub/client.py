@@ -25,11 +25,11 @@ class HubError(DataError):
 
 
 class NoRepositoryError(HubError):
-    """A dataset repository does not exist, or the token may not see it."""
+    """A repository does not exist, or the token may not see it."""
 
     def __init__(self, repository: str) -> None:
         super().__init__(
-            f"{repository}: there is no such dataset repository, or your token may not see it. Check the name, and `hf auth whoami`"
+            f"{repository}: there is no such repository, or your token may not see it. Check the name, and `hf auth whoami`"
         )
 
 
@@ -102,27 +102,27 @@ def check_writer(api: "HfApi", repository: str) -> None:
         )
 
 
-def look(api: "HfApi", repository: str) -> Remote:
-    """The present state of a dataset repository.
+def look(api: "HfApi", repository: str, kind: str = "dataset") -> Remote:
+    """The present state of a repository; its kind is ``dataset`` or ``model``.
 
     Raises:
         HubError: the Hub refuses.
     """
     try:
         with hub_errors(repository):
-            info = api.repo_info(repository, repo_type="dataset")
+            info = api.repo_info(repository, repo_type=kind)
     except NoRepositoryError:
         return Remote(exists=False, head="", private=True, files={})
-    files = remote_files(api, repository, info.sha or "main")
+    files = remote_files(api, repository, info.sha or "main", kind)
     return Remote(exists=True, head=info.sha or "", private=bool(info.private), files=files)
 
 
-def remote_files(api: "HfApi", repository: str, revision: str) -> dict[str, RemoteFile]:
-    """The files of a revision of a dataset repository by path, without their bytes."""
+def remote_files(api: "HfApi", repository: str, revision: str, kind: str = "dataset") -> dict[str, RemoteFile]:
+    """The files of a revision of a repository by path, without their bytes."""
     from huggingface_hub.hf_api import RepoFile
 
     with hub_errors(repository):
-        tree = list(api.list_repo_tree(repository, recursive=True, revision=revision, repo_type="dataset"))
+        tree = list(api.list_repo_tree(repository, recursive=True, revision=revision, repo_type=kind))
     return {
         entry.path: RemoteFile(entry.size, entry.lfs.sha256 if entry.lfs else "", entry.blob_id)
         for entry in tree
@@ -173,9 +173,11 @@ def hub_errors(repository: str) -> Iterator[None]:
     """
     from huggingface_hub.errors import (
         HfHubHTTPError,
+        LocalEntryNotFoundError,
         LocalTokenNotFoundError,
         OfflineModeIsEnabled,
         RepositoryNotFoundError,
+        RevisionNotFoundError,
     )
 
     try:
@@ -185,6 +187,12 @@ def hub_errors(repository: str) -> Iterator[None]:
         cause = error.__cause__ if isinstance(error, RuntimeError) and error.__cause__ is not None else error
         if isinstance(cause, RepositoryNotFoundError):
             raise NoRepositoryError(repository) from None
+        if isinstance(cause, RevisionNotFoundError):
+            raise HubError(f"{repository}: there is no such revision. Name a branch, a tag or a commit") from None
+        if isinstance(cause, LocalEntryNotFoundError):
+            raise HubError(
+                f"{repository}: the Hub cannot be reached, and this machine has no copy from before. Check the network, and HF_HUB_OFFLINE"
+            ) from None
         if isinstance(cause, LocalTokenNotFoundError):
             raise HubError(f"{repository}: there is no token. Log in with `hf auth login`, or set HF_TOKEN") from None
         if isinstance(cause, OfflineModeIsEnabled):

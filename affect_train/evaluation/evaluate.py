@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from affect_data.errors import UsageError
 from affect_data.files import write_json, write_text
+from affect_train.addresses import hub_address
 from affect_train.clips import pooling_of
 from affect_train.evaluation.intervals import Clusters, confidence_intervals
 from affect_train.evaluation.metrics import best_thresholds, evaluate_predictions
@@ -21,7 +22,7 @@ from affect_train.inputs.source import Source, folder_of, open_source
 from affect_train.inputs.split import Split
 from affect_train.network.model import AffectModel
 from affect_train.recipe.section import HeldOutOptions
-from affect_train.run_folder import MODEL_CONFIG, RunFolder, model_folder
+from affect_train.run_folder import MODEL_CONFIG, RunFolder, model_folder, weights_digest
 from affect_train.runtime import Runtime
 from affect_train.tasks import TaskSet
 
@@ -122,7 +123,7 @@ def evaluate(
     Written to `output`, or to ``evaluation.json`` of the run where `path` is one.
 
     Args:
-        path: run folder or model folder.
+        path: run folder, model folder, or a model on the Hub.
         dataset: dataset folder, or a file that describes another dataset.
         splits: names of splits.
         workers: loader processes.
@@ -133,7 +134,8 @@ def evaluate(
 
     Raises:
         UnknownNameError: the dataset has no folds of that name.
-        UsageError: thresholds would be tuned on a split that is reported, or the model has no action units, or the fold has no row.
+        UsageError: thresholds would be tuned on a split that is reported, or of a model on the Hub, or of one without action units; or the
+            fold has no row.
         NotADatasetError: the dataset is not built.
         SourceError: a dataset described in a file cannot be read.
         NotAModelError: there is no model.
@@ -141,6 +143,10 @@ def evaluate(
     """
     source = open_source(dataset)
     counted = _counted_rows(source, splits, tune_thresholds, fold)
+    if tune_thresholds is not None and hub_address(path) is not None:
+        raise UsageError(
+            f"'{path}' is on the Hub, where no threshold can be stored: tune those of the run, then publish it again"
+        )
     saved = model_folder(path)
     runtime = Runtime.start(workers=workers)
     model, preprocessing = open_model(saved)
@@ -155,12 +161,13 @@ def evaluate(
         evaluations[name] = evaluate_split(model, split, runtime, bootstrap=bootstrap, chosen=counted[name])
     if not runtime.accelerator.is_main_process:
         return None
-    report = {**source.report(), "splits": evaluations}
+    report = {**source.report(), "weights": weights_digest(saved), "splits": evaluations}
     if fold is not None:
         report["fold"] = {"folds": fold.folds, "fold": fold.fold}
     if getattr(model.config, "thresholds_from", None) is not None:
         report["thresholds_from"] = model.config.thresholds_from
-    target = output or (RunFolder(path).evaluation if saved != Path(path) else None)
+    run = RunFolder(path)
+    target = output or (run.evaluation if saved == run.model else None)
     if target is not None:
         write_json(target, report)
     return report

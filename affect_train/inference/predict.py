@@ -1,6 +1,6 @@
 """Predictions of a trained model for picture files."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ def predict(
     orientation is turned upright first, and its entry says so.
 
     Args:
-        path: run folder or model folder.
+        path: run folder, model folder, or a model on the Hub.
         images: picture files; of an animated one, the first picture is used.
         as_is: take every picture as a crop, without checking that it is one.
         sequence: whether they are consecutive frames of one face, to be read in windows by a recurrent stage; otherwise each stands alone.
@@ -59,7 +59,7 @@ def predict(
     predicted = predictions(model, logits)
     found = []
     for row, image in enumerate(images):
-        said = _named(model.config, {name: values[row] for name, values in predicted.items()})
+        said = named(model.config, {name: values[row] for name, values in predicted.items()})
         found.append({"image": str(image), **_turned(image, runtime.reporter), **said})
     return found
 
@@ -73,14 +73,20 @@ def _turned(image: Path, reporter: Reporter) -> dict[str, int]:
     return {"exif_orientation": orientation}
 
 
-def _named(config: AffectConfig, predicted: dict[str, NDArray[np.floating[Any]]]) -> dict[str, Any]:
-    """The predictions for one picture, by the names of action units and classes."""
+def named(config: AffectConfig, predicted: Mapping[str, NDArray[np.floating[Any]]]) -> dict[str, Any]:
+    """The predictions for one picture, by the names of action units and classes.
+
+    Args:
+        config: of the model.
+        predicted: values for one face as `predictions` gives them.
+    """
     found = {name: values.tolist() for name, values in predicted.items()}
     tasks, said = config.task_set(), dict[str, Any]()
     if "au" in found:
         described = zip(tasks.action_units, found["au"], config.thresholds, strict=True)
         said["action_units"] = {
-            f"AU{number}": {"probability": value, "present": value >= limit} for number, value, limit in described
+            f"AU{number}": {"probability": value, "threshold": limit, "present": value >= limit}
+            for number, value, limit in described
         }
     if "expression" in found:
         probabilities = dict(zip(tasks.expressions, found["expression"], strict=True))

@@ -20,7 +20,7 @@ from affect_train.inputs.batch import Pick
 from affect_train.inputs.labels import clip_rows
 from affect_train.inputs.source import open_own_folder
 from affect_train.labelling.teachers import Teacher, open_teacher
-from affect_train.labelling.teachers.own import weights_digest
+from affect_train.run_folder import weights_digest
 from affect_train.runtime import Runtime
 
 __all__ = ["label", "label_with", "weights_digest"]

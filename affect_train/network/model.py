@@ -366,6 +366,9 @@ def normalised(pixels: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
         scale: float [1, 3, 1, 1].
         shift: float [1, 3, 1, 1].
     """
+    if torch.onnx.is_in_onnx_export():
+        # ONNX has no operation that writes into one of its inputs.
+        return pixels.to(scale.dtype) * scale + shift
     if pixels.is_contiguous() or not pixels.is_contiguous(memory_format=torch.channels_last):
         images = pixels.to(scale.dtype)
         return torch.addcmul(shift, images, scale, out=images)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from affect_data.bounds import read_json
 from affect_data.errors import UsageError
+from affect_train.addresses import HubAddress, described_model, hub_address
 from affect_train.errors import NotAModelError
 from affect_train.labelling.teachers.base import Teacher, TeacherError, TeacherLogits
 from affect_train.labelling.teachers.own import AffectTeacher
@@ -17,14 +18,15 @@ def open_teacher(source: str | Path | Teacher) -> Teacher:
     """The teacher that a source names.
 
     Args:
-        source: a teacher itself; a run folder or model folder of affect_train; a description (``.yaml``); a folder or Hub id of an image
-            classifier of transformers.
+        source: a teacher itself; a run folder or model folder of affect_train; a description (``.yaml``); a folder of an image classifier of
+            transformers; the Hub id of a model that affect_train published, or of an image classifier.
 
     Raises:
         NotAModelError: the source is none of these.
         UsageError: a file that a description names is missing.
         RecipeError: a description has mistakes.
         TeacherError: the model does not fit its description, or the names of its classes are not in the vocabulary.
+        HubError: the Hub has no such repository, refuses, or cannot be reached.
     """
     if isinstance(source, Teacher):
         return source
@@ -37,9 +39,8 @@ def open_teacher(source: str | Path | Teacher) -> Teacher:
         raise UsageError(
             f"'{source}': the file does not say what its outputs mean; name a YAML that does, see docs/teachers.md"
         )
-    if not path.exists() and str(source).count("/") == 1 and not path.parent.exists():
-        return _foreign(source)
-    return AffectTeacher(path)
+    address = hub_address(source)
+    return AffectTeacher(path) if address is None else _on_the_hub(address)
 
 
 def _described(path: Path) -> Teacher:
@@ -59,6 +60,16 @@ def _foreign(source: str | Path) -> Teacher:
     from affect_train.labelling.teachers.classifier import ClassifierTeacher
 
     return ClassifierTeacher(source)
+
+
+def _on_the_hub(address: HubAddress) -> Teacher:
+    if described_model(address, MODEL_CONFIG).get("model_type") == AffectConfig.model_type:
+        return AffectTeacher(str(address))
+    if address.revision:
+        raise UsageError(
+            f"'{address}' is no model of affect_train, and of others the newest revision is used: name it as {address.name}, or give a folder"
+        )
+    return _foreign(address.name)
 
 
 def _is_foreign(path: Path) -> bool:

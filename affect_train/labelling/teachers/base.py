@@ -1,9 +1,6 @@
 """The teacher: a model of any kind that labels faces, known by the names of its classes and action units."""
 
-import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
-from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -92,12 +89,3 @@ class Teacher(ABC):
         shown = faces.to(self.device)
         with torch.inference_mode():
             return {head: pooled(values, shown.counts) for head, values in self.logits(shown.inputs).items()}
-
-
-def files_digest(files: Iterable[Path]) -> str:
-    """The sha256 over the sha256 of each file in order, hexadecimal."""
-    digest = hashlib.sha256()
-    for file in files:
-        with file.open("rb") as stream:
-            digest.update(hashlib.file_digest(stream, "sha256").digest())
-    return digest.hexdigest()

@@ -11,9 +11,10 @@ from torch import Tensor
 
 from affect_data.vocabulary import expression_named, slot_of
 from affect_train.inputs.preprocess import Preprocessing
-from affect_train.labelling.teachers.base import Teacher, TeacherError, TeacherLogits, files_digest
+from affect_train.labelling.teachers.base import Teacher, TeacherError, TeacherLogits
 from affect_train.labelling.teachers.description import TeacherDescription
 from affect_train.network.backbones import in_own_memory
+from affect_train.run_folder import files_digest
 from affect_train.tasks import TaskSet
 
 ACTION_UNIT = re.compile(r"(?i)(?:au|action unit)[ _-]?0*(\d+)")

@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from affect_train.inputs.preprocess import Preprocessing
-from affect_train.labelling.teachers.base import Teacher, TeacherError, TeacherLogits, files_digest
+from affect_train.labelling.teachers.base import Teacher, TeacherError, TeacherLogits
 from affect_train.labelling.teachers.description import Input, Output, TeacherDescription, model_file
 from affect_train.labelling.teachers.graphs import Arrays, open_graph
 from affect_train.labelling.teachers.outputs import kept_columns, logits_of_classes, logits_of_numbers, logits_of_units
+from affect_train.run_folder import files_digest
 
 GREY = (0.299, 0.587, 0.114)
 """Weights of red, green and blue, as ITU-R BT.601 and the image libraries have them."""

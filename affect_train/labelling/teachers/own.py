@@ -6,21 +6,19 @@ import torch
 from torch import Tensor
 
 from affect_data.dataset.folder import DatasetFolder
-from affect_train.errors import NotAModelError
+from affect_train.addresses import hub_address
 from affect_train.inference.inference import logits_of, open_model
 from affect_train.inference.inputs import inputs_of
 from affect_train.inputs.batch import FaceBatch
 from affect_train.inputs.inputs import IndexedInputs
-from affect_train.labelling.teachers.base import Teacher, TeacherLogits, files_digest
+from affect_train.labelling.teachers.base import Teacher, TeacherLogits
 from affect_train.recipe.model import TemporalOptions
-from affect_train.run_folder import model_folder
+from affect_train.run_folder import model_folder, weights_digest
 from affect_train.runtime import Runtime
-
-WEIGHTS = "*.safetensors"
 
 
 class AffectTeacher(Teacher):
-    """The model of a run folder or model folder.
+    """The model of a run folder, of a model folder, or of a repository of the Hub.
 
     Raises:
         NotAModelError: the folder holds no model.
@@ -30,7 +28,9 @@ class AffectTeacher(Teacher):
         source = model_folder(path)
         self.model, preprocessing = open_model(source)
         run = source.resolve().parent if source.name == "model" else source.resolve()
-        super().__init__(run.name, weights_digest(source), self.model.config.task_set(), preprocessing)
+        address = hub_address(path)
+        name = run.name if address is None else address.name
+        super().__init__(name, weights_digest(source), self.model.config.task_set(), preprocessing)
         self.model.eval()
 
     def to(self, device: torch.device) -> "AffectTeacher":
@@ -70,15 +70,3 @@ class AffectTeacher(Teacher):
         shown = faces.to(self.device)
         with torch.inference_mode():
             return logits_of(self.model(shown.inputs, shown.places, shown.counts))
-
-
-def weights_digest(source: Path) -> str:
-    """The sha256 of a model's weight files, hexadecimal.
-
-    Raises:
-        NotAModelError: there are no weight files.
-    """
-    files = sorted(source.glob(WEIGHTS))
-    if not files:
-        raise NotAModelError(source, f"it holds no {WEIGHTS}", "Train it again, or name another run")
-    return files_digest(files)

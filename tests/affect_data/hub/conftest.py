@@ -2,13 +2,11 @@
 
 import json
 import shutil
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
-from loopback_hub import Account, LoopbackHub
+from hub_fixtures import hub, slept  # noqa: F401 - fixtures
 from published_faces import add_teacher
 
 from affect_data.build.build import build
@@ -17,37 +15,6 @@ from affect_data.dataset.folder import LOCK, open_dataset
 from affect_data.leaks.folds import write_folds
 
 RECIPE = recipe_from({"databases": {"expw": {"holdout": 0.3}}, "shard_rows": 8}, "faces")
-
-
-@pytest.fixture
-def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[LoopbackHub]:
-    """The Hub, with the token of a writer in the environment."""
-    from huggingface_hub import close_session, constants
-
-    accounts = {
-        "hf_writer": Account("anna", writes=True),
-        "hf_reader": Account("anna"),
-        "hf_other": Account("bert", writes=True),
-    }
-    with LoopbackHub(accounts) as server:
-        monkeypatch.setattr(constants, "ENDPOINT", server.endpoint)
-        monkeypatch.setattr(
-            constants, "HUGGINGFACE_CO_URL_TEMPLATE", server.endpoint + "/{repo_id}/resolve/{revision}/{filename}"
-        )
-        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-        monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "no-token"))
-        monkeypatch.setenv("HF_TOKEN", "hf_writer")
-        close_session()
-        yield server
-        close_session()
-
-
-@pytest.fixture
-def slept(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """How long the client would have waited between its tries; it waits for nothing."""
-    waits: list[float] = []
-    monkeypatch.setattr("huggingface_hub.utils._http.time", SimpleNamespace(**{**vars(time), "sleep": waits.append}))
-    return waits
 
 
 @pytest.fixture(scope="session")

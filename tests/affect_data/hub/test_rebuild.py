@@ -197,7 +197,7 @@ def test_the_command_reads_a_folder_too_and_says_what_is_proven(
 
 
 def test_what_is_no_repository_is_named(hub: LoopbackHub, tmp_path: Path) -> None:
-    with pytest.raises(HubError, match="there is no such dataset repository, or your token may not see it"):
+    with pytest.raises(HubError, match="there is no such repository, or your token may not see it"):
         open_repository("hf://anna/nothing")
     with pytest.raises(UsageError, match="is neither a folder nor a repository"):
         open_repository("nothing")

@@ -221,7 +221,10 @@ def test_evaluating_with_intervals_and_tuned_thresholds_on_the_command_line(
 def test_a_prediction_is_shown_in_a_line() -> None:
     result = {
         "image": "face.jpg",
-        "action_units": {"AU1": {"probability": 0.2, "present": False}, "AU12": {"probability": 0.9, "present": True}},
+        "action_units": {
+            "AU1": {"probability": 0.2, "threshold": 0.5, "present": False},
+            "AU12": {"probability": 0.9, "threshold": 0.5, "present": True},
+        },
         "expression": "happiness",
         "expression_probabilities": {"happiness": 0.8, "fear": 0.2},
         "valence": 0.5,
