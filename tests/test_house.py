@@ -11,6 +11,7 @@ import pytest
 from worked_examples import without_examples
 
 import affect_data
+import affect_train
 
 REPOSITORY = Path(__file__).parents[1]
 PACKAGES = ("affect_data", "affect_train")
@@ -36,6 +37,8 @@ PUBLIC = (
     "affect_data.balance.load_weights",
     "affect_data.leaks.leaks.guard_dataset",
     "affect_data.statistics.statistics.statistics",
+    "affect_train.hub.AffectImageProcessor",
+    "affect_train.pipeline",
 )
 """What users import."""
 
@@ -138,8 +141,9 @@ def test_what_users_import_stays(name: str) -> None:
     assert callable(find(name))
 
 
-def test_the_package_offers_what_it_lists() -> None:
+def test_the_packages_offer_what_they_list() -> None:
     assert affect_data.__all__ == ["action_unit", "load_dataset"]
+    assert affect_train.__all__ == ["pipeline"]
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)

@@ -90,9 +90,9 @@ def with_section(before: str, metadata: Mapping[str, Any], section: str) -> str:
     head, body = _parted(before)
     tags = dict.fromkeys([*head.get("tags", []), *metadata["tags"]])
     ours = {**metadata, "tags": list(tags)}
-    kept = {key: value for key, value in head.items() if key not in _OURS}
-    if kept.get("pretty_name"):
-        ours["pretty_name"] = kept["pretty_name"]
+    kept = {key: value for key, value in head.items() if key not in _OURS and key not in metadata}
+    if "pretty_name" in metadata and head.get("pretty_name"):
+        ours["pretty_name"] = head["pretty_name"]
     marked = f"{BEGIN}\n\n{section}\n\n{END}"
     if (BEGIN in body) != (END in body):
         raise DataError(
@@ -150,7 +150,8 @@ def _size(rows: int) -> str:
     return next((name for limit, name in sizes if rows < limit), "10M<n<100M")
 
 
-def _table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """A table of Markdown: numbers with their thousands apart or three decimals, a dash for None."""
     lines = [f"| {' | '.join(header)} |", "|" + "---|" * len(header)]
     lines += [f"| {' | '.join(_cell(value) for value in row)} |" for row in rows]
     return "\n".join(lines)
@@ -191,7 +192,7 @@ def _loading(published: Published) -> str:
     name = next(iter(published.configs))
     call = f'load_dataset("{published.name}"' + (")" if name == "default" else f', "{name}")')
     return (
-        f"## Loading\n\n    from datasets import load_dataset\n    faces = {call}\n\n{_table(('configuration', 'splits', 'columns'), rows)}\n\n"
+        f"## Loading\n\n    from datasets import load_dataset\n    faces = {call}\n\n{table(('configuration', 'splits', 'columns'), rows)}\n\n"
         f"Missing is -1 for classes and action units and NaN for numbers, beside a mask.{_slots(published)}"
     )
 
@@ -219,7 +220,7 @@ def _sources(published: Published, lock: Mapping[str, Any]) -> str:
                 f"[{read}]({source.url})",
             )
         )
-    return f"## Sources\n\n{_table(('database', 'release', 'rows', 'terms', 'licence'), rows)}"
+    return f"## Sources\n\n{table(('database', 'release', 'rows', 'terms', 'licence'), rows)}"
 
 
 def _labels(statistics: Mapping[str, Any]) -> str:
@@ -253,11 +254,11 @@ def _labels(statistics: Mapping[str, Any]) -> str:
         (f"AU{line['action_unit']}", line["labelled"], line["present"], line["rate"], line["with_intensity"])
         for line in statistics["action_units"]
     ]
-    parts = [f"## Labels\n\nRows with each kind of label:\n\n{_table(header, coverage)}"]
+    parts = [f"## Labels\n\nRows with each kind of label:\n\n{table(header, coverage)}"]
     if any(rows for _, rows in classes):
-        parts.append(_table(("expression", "rows"), classes))
+        parts.append(table(("expression", "rows"), classes))
     if units:
-        parts.append(_table(("action unit", "labelled", "present", "rate", "with intensity"), units))
+        parts.append(table(("action unit", "labelled", "present", "rate", "with intensity"), units))
     return "\n\n".join(parts)
 
 
@@ -271,7 +272,7 @@ def _lost(lock: Mapping[str, Any]) -> str:
     if corrected:
         known.append(f"- {corrected:,} label(s) were corrected by people before this was published.")
     parts = ["## What is not there"]
-    parts.append(_table(("database", "what", "because", "rows"), rows) if rows else "Nothing was dropped or masked.")
+    parts.append(table(("database", "what", "because", "rows"), rows) if rows else "Nothing was dropped or masked.")
     return "\n\n".join([*parts, "\n".join(known)] if known else parts)
 
 

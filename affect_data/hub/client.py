@@ -137,14 +137,15 @@ def file_system(api: "HfApi") -> "HfFileSystem":
     return HfFileSystem(endpoint=api.endpoint, token=api.token, skip_instance_cache=True)
 
 
-def open_remote(system: "HfFileSystem", repository: str, path: str, revision: str) -> Any:  # noqa: ANN401 - a file of fsspec
-    """A file of a dataset repository, opened for reading."""
-    return system.open(f"datasets/{repository}@{revision}/{path}", "rb", block_size=1 << 20)
+def open_remote(system: "HfFileSystem", repository: str, path: str, revision: str, kind: str = "dataset") -> Any:  # noqa: ANN401 - a file of fsspec
+    """A file of a repository, opened for reading."""
+    root = "datasets/" if kind == "dataset" else ""
+    return system.open(f"{root}{repository}@{revision}/{path}", "rb", block_size=1 << 20)
 
 
-def read_remote(api: "HfApi", repository: str, path: str, revision: str) -> bytes:
-    """The bytes of a file of a dataset repository."""
-    with hub_errors(repository), open_remote(file_system(api), repository, path, revision) as file:
+def read_remote(api: "HfApi", repository: str, path: str, revision: str, kind: str = "dataset") -> bytes:
+    """The bytes of a file of a repository."""
+    with hub_errors(repository), open_remote(file_system(api), repository, path, revision, kind) as file:
         data: bytes = file.read()
         return data
 

@@ -1,7 +1,7 @@
 """A dataset becomes a repository: planned first, looked through for leaks, uploaded in one commit, read back."""
 
 import hashlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -14,27 +14,22 @@ from affect_data.files import write_json, write_text
 from affect_data.hub.card import card_metadata, card_section, with_section
 from affect_data.hub.client import (
     Remote,
-    RemoteFile,
     check_name,
     check_writer,
     hub,
-    hub_errors,
     look,
     read_remote,
-    remote_files,
-    without_bars,
 )
 from affect_data.hub.croissant import croissant
 from affect_data.hub.leaks import LeaksFoundError, find_leaks
 from affect_data.hub.policy import ORDER, Terms, check_permitted, terms_of
 from affect_data.hub.published import CARD, CROISSANT, PUBLISHED, Published, read_published
 from affect_data.hub.staging import KEYS, Staged, remove_staging, stage
+from affect_data.hub.upload import differing, digest, send
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
-FILES_AT_ONCE: Final = 50
-"""Large files that are sent before the next are announced."""
 BESIDE: Final = (".gitattributes", CARD)
 """What a repository may hold that affectkit has not published to yet."""
 
@@ -165,15 +160,15 @@ def plan(
     remote = look(api, repository)
     before = _published_before(api, repository, remote)
     _refuse_taken(repository, remote, before, tier, public=public)
-    manifest = _digest(dataset / MANIFEST)
+    manifest = digest(dataset / MANIFEST)
     staged = stage(folder, repository, tier, features, progress)
     card = read_remote(api, repository, CARD, remote.head).decode(errors="replace") if CARD in remote.files else ""
     write_documents(staged, card)
     leaks = [leak for leak in find_leaks(staged.folder, tier, repository) if leak.file != KEYS]
     if leaks:
         raise LeaksFoundError(leaks)
-    changed = _differing(staged, remote.files)
-    files = (*staged.published.files, PUBLISHED, CARD, CROISSANT)
+    files = _files(staged)
+    changed = differing(files, _known(staged), remote.files)
     gone = sorted(path for path in (before.files if before else ()) if path in remote.files and path not in files)
     return Plan(
         repository, tier, remote.private if remote.exists else not public, terms, staged, dataset, remote, manifest, changed,
@@ -188,25 +183,15 @@ def publish(planned: Plan, progress: Progress = lambda *_: None) -> PublishRepor
         DataError: the dataset has changed since the plan, or the repository does not hold what was sent.
         HubError: the Hub refuses, somebody changed the repository meanwhile, or the connection broke off; run again, it goes on.
     """
-    if _digest(planned.dataset / MANIFEST) != planned.manifest:
+    if digest(planned.dataset / MANIFEST) != planned.manifest:
         raise DataError(
             f"'{planned.dataset}' has changed since the plan was made; nothing was uploaded. Run the same command again"
         )
-    api, repository = hub(), planned.repository
-    parent = planned.remote.head
-    with hub_errors(repository), without_bars():
-        if not planned.remote.exists:
-            # Never left to the Hub's default, which is public.
-            api.create_repo(repository, repo_type="dataset", private=planned.private, exist_ok=False)
-            parent = api.repo_info(repository, repo_type="dataset").sha or ""
-        commit = _commit(api, planned, parent, progress) if planned.commits else planned.remote.head
-    found = remote_files(api, repository, commit)
-    wrong = sorted(_differing(planned.staged, found))
-    if wrong:
-        more = f" and {len(wrong) - 5:,} more" if len(wrong) > 5 else ""
-        raise DataError(
-            f"{repository} does not hold what was sent: {', '.join(wrong[:5])}{more}. Publish again; if that does not help, the Hub is at fault"
-        )
+    title = f"affectkit: tier {planned.tier}, fingerprint {planned.staged.lock['fingerprint']}"
+    commit = send(
+        hub(), planned.repository, planned.remote, _files(planned.staged), planned.upload, planned.delete, title,
+        known=_known(planned.staged), private=planned.private, progress=progress,
+    )  # fmt: skip
     remove_staging(planned.staged)
     return PublishReport(planned, commit, len(planned.upload) + planned.unchanged)
 
@@ -221,26 +206,6 @@ def write_documents(staged: Staged, card: str = "") -> None:
     section = card_section(staged.published, staged.lock, staged.statistics)
     write_text(staged.folder / CARD, with_section(card, card_metadata(staged.published), section))
     write_json(staged.folder / CROISSANT, croissant(staged.published, staged.lock))
-
-
-def _commit(api: "HfApi", planned: Plan, parent: str, progress: Progress) -> str:
-    from huggingface_hub import CommitOperationAdd, CommitOperationDelete
-
-    additions = [CommitOperationAdd(path, str(planned.staged.folder / path)) for path in planned.upload]
-    for first in range(0, len(additions), FILES_AT_ONCE):
-        part = additions[first : first + FILES_AT_ONCE]
-        api.preupload_lfs_files(planned.repository, part, repo_type="dataset", free_memory=False)
-        progress("uploading", first + len(part), len(additions))
-    deletions = [CommitOperationDelete(path) for path in planned.delete]
-    title = f"affectkit: tier {planned.tier}, fingerprint {planned.staged.lock['fingerprint']}"
-    made = api.create_commit(
-        planned.repository,
-        [*additions, *deletions],
-        commit_message=title,
-        repo_type="dataset",
-        parent_commit=parent or None,
-    )
-    return str(made.oid)
 
 
 def _published_before(api: "HfApi", repository: str, remote: Remote) -> Published | None:
@@ -266,22 +231,10 @@ def _refuse_taken(repository: str, remote: Remote, before: Published | None, tie
         raise RepositoryTakenError(repository, "is public", remedy)
 
 
-def _differing(staged: Staged, remote: Mapping[str, RemoteFile]) -> dict[str, int]:
-    """The staged files that a repository does not hold with the same bytes, with their sizes, by what the Hub says of its own."""
-    known = {path: facts.sha256 for path, facts in staged.published.files.items()}
-    files = [(path, staged.folder / path) for path in (*known, PUBLISHED, CARD, CROISSANT)]
-    return {path: file.stat().st_size for path, file in files if not _is_same(file, known.get(path), remote.get(path))}
+def _files(staged: Staged) -> dict[str, Path]:
+    return {path: staged.folder / path for path in (*staged.published.files, PUBLISHED, CARD, CROISSANT)}
 
 
-def _is_same(file: Path, digest: str | None, remote: RemoteFile | None) -> bool:
-    if remote is None or remote.bytes != file.stat().st_size:
-        return False
-    if remote.sha256:
-        return (digest or _digest(file)) == remote.sha256
-    data = f"blob {remote.bytes}\0".encode() + file.read_bytes()
-    return hashlib.sha1(data, usedforsecurity=False).hexdigest() == remote.blob
-
-
-def _digest(file: Path) -> str:
-    with file.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()
+def _known(staged: Staged) -> dict[str, str]:
+    """The sha256 of staged files by path, as far as it is known."""
+    return {path: facts.sha256 for path, facts in staged.published.files.items()}

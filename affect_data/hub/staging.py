@@ -136,7 +136,7 @@ def stage(
         tier=tier,
         fingerprints=lock["fingerprints"],
         rows=folder.manifest.rows,
-        sources={name: _source(name, own) for name, own in terms_of(folder).items()},
+        sources={name: source_of(name, own) for name, own in terms_of(folder).items()},
         configs=configs,
         provenance={group.group: folder.manifest.provenance[group.group] for group in groups},
         left_out=left_out,
@@ -229,7 +229,8 @@ def _write_corrections(folder: DatasetFolder, tables: _Tables) -> dict[str, Conf
     return {CORRECTIONS: Config(splits=splits, columns=columns)}
 
 
-def _source(name: str, terms: Terms) -> Source:
+def source_of(name: str, terms: Terms) -> Source:
+    """What users of something published must know of a database."""
     reader = DATABASES.get(name)
     return Source(
         title=reader.title if reader else name,

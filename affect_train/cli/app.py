@@ -15,6 +15,7 @@ import typer
 from affect_data.entry import ending, without_debug
 from affect_data.interrupts import STATUS
 from affect_train.cli import compound as cli_compound
+from affect_train.cli import publish as cli_publish
 from affect_train.cli import separation as cli_separation
 from affect_train.cli import soft_labels as cli_soft_labels
 from affect_train.cli import study as cli_study
@@ -46,6 +47,7 @@ COMMANDS = (
     *cli_study.COMMANDS,
     *cli_compound.COMMANDS,
     *cli_separation.COMMANDS,
+    *cli_publish.COMMANDS,
 )
 
 RecipePath = Annotated[Path, typer.Argument(metavar="RECIPE", help="A training recipe (YAML).")]
@@ -53,12 +55,17 @@ Overrides = Annotated[
     list[str] | None,
     typer.Argument(metavar="[KEY=VALUE]...", help="Entries to set, for example optimizer.learning_rate=1e-4."),
 ]
-RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder or a model folder.")]
+RunPath = Annotated[
+    Path,
+    typer.Argument(
+        metavar="RUN", help="A run folder, a model folder, or a model on the Hub (user/name, user/name@revision)."
+    ),
+]
 TeacherSource = Annotated[
     str,
     typer.Argument(
         metavar="TEACHER",
-        help="A run or model folder, a description (.yaml) of an ONNX or TFLite file, or an image classifier of transformers (folder or Hub id).",
+        help="A run or model folder, a description (.yaml) of an ONNX or TFLite file, a published model or an image classifier, by Hub id or folder.",
     ),
 ]
 DatasetPath = Annotated[Path, typer.Argument(metavar="DATASET", help="A dataset folder.")]
@@ -316,6 +323,7 @@ cli_soft_labels.register(app)
 cli_study.register(app, run_command)
 cli_compound.register(app)
 cli_separation.register(app)
+cli_publish.register(app)
 
 
 def main_with_recipe(arguments: list[str]) -> list[str]:

@@ -143,11 +143,7 @@ def evaluate(
     """
     source = open_source(dataset)
     counted = _counted_rows(source, splits, tune_thresholds, fold)
-    if tune_thresholds is not None and hub_address(path) is not None:
-        raise UsageError(
-            f"'{path}' is on the Hub, where no threshold can be stored: tune those of the run, then publish it again"
-        )
-    saved = model_folder(path)
+    saved = _tunable(path) if tune_thresholds is not None else model_folder(path)
     runtime = Runtime.start(workers=workers)
     model, preprocessing = open_model(saved)
     model = model.to(runtime.accelerator.device)
@@ -171,6 +167,15 @@ def evaluate(
     if target is not None:
         write_json(target, report)
     return report
+
+
+def _tunable(path: Path | str) -> Path:
+    """The folder of a model whose thresholds can be stored with it."""
+    if hub_address(path) is not None:
+        raise UsageError(
+            f"'{path}' is on the Hub, where no threshold can be stored: tune those of the run, then publish it again"
+        )
+    return model_folder(path)
 
 
 def _counted_rows(

@@ -7,15 +7,14 @@ from typing import Any, overload
 import numpy as np
 import torch
 
-from affect_data.errors import UsageError
-from affect_train.hub.processor import Picture, face_pixels
+from affect_train.hub.processor import PICTURES, Picture, face_pixels
 from affect_train.inference.inference import INFERENCE_BATCH, open_model
 from affect_train.inference.predict import named
 from affect_train.run_folder import model_folder
 
 
 class AffectPipeline:
-    """A model that is called with pictures, each the crop of one face.
+    """A model that is called with pictures, each the crop of one face. A model with a recurrent stage takes each as a video of one frame.
 
     Args:
         source: run folder, model folder, or a model on the Hub.
@@ -24,15 +23,10 @@ class AffectPipeline:
     Raises:
         NotAModelError: there is no model.
         HubError: the Hub has no such repository, refuses, or cannot be reached.
-        UsageError: the model reads videos, not pictures.
     """
 
     def __init__(self, source: Path | str, device: str | torch.device | None = None) -> None:
         self.model, self.preprocessing = open_model(model_folder(source))
-        if self.model.config.temporal is not None:
-            raise UsageError(
-                f"'{source}' has a recurrent stage and reads videos; use `affect-train predict {source} FRAME... --sequence`"
-            )
         self.device = torch.device(device) if device is not None else _device()
         self.model.to(self.device)
 
@@ -58,7 +52,7 @@ class AffectPipeline:
             DataError: a picture is missing or cannot be decoded.
             UsageError: something is no picture.
         """
-        if isinstance(images, Picture):
+        if isinstance(images, PICTURES):
             return next(self._predictions([images]))
         parts = (images[start : start + batch_size] for start in range(0, len(images), batch_size))
         return [said for part in parts for said in self._predictions(part)]
@@ -82,7 +76,6 @@ def pipeline(source: Path | str, device: str | torch.device | None = None) -> Af
     Raises:
         NotAModelError: there is no model.
         HubError: the Hub has no such repository, refuses, or cannot be reached.
-        UsageError: the model reads videos, not pictures.
     """
     return AffectPipeline(source, device)
 

@@ -19,6 +19,7 @@ from affect_train.network.model import AffectConfig
 Picture = str | Path | bytes | Image.Image | NDArray[np.uint8]
 """A picture file, its bytes, a picture of Pillow, or uint8 [height, width, 3] in RGB."""
 
+PICTURES: Final = (str, Path, bytes, Image.Image, np.ndarray)
 INPUTS: Final = "inputs"
 
 
@@ -62,7 +63,7 @@ class AffectImageProcessor(BaseImageProcessor):
             UsageError: something is no picture.
         """
         seen = self._seen()
-        pictures = [images] if isinstance(images, Picture) else list(images)
+        pictures = [images] if isinstance(images, PICTURES) else list(images)
         pixels = [face_pixels(picture, seen) for picture in pictures]
         size = seen.image_size
         stacked = np.stack(pixels) if pixels else np.empty((0, size, size, 3), np.uint8)

@@ -1,0 +1,231 @@
+"""The card of a published model: our part is written from files of the repository; text that people add outside it stays."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from affect_data.hub.card import table
+from affect_train.hub.example import example
+from affect_train.hub.published import EVALUATION, GRAPH, PublishedModel
+from affect_train.recipe.recipe import Recipe
+
+USE: Final = """\
+The outputs say which expression a face *displays*, as the annotators of the training data would judge it. They do not say what a person feels: people
+smile without being happy, and are happy without smiling ([Barrett et al. 2019](https://doi.org/10.1177/1529100619832930)).
+
+Intended: research on displayed facial expressions and on learning from partial labels. Subgroups should be compared before any claim that holds for
+people in general: nothing here says that the model is equally right for all.
+
+Not intended, and in part unlawful: telling emotions of people at work or in education (European Union, AI Act, article 5), deciding about a person,
+identifying anybody. Wherever a system recognises emotions, the people whom it sees must be told (article 50)."""
+
+LIMITS: Final = """\
+- The input is the crop of one upright face. The model finds no face, and says something of pictures without one too.
+- Action units are judged one by one by their thresholds; a probability is not calibrated unless the evaluation says so.
+- It has seen the databases named above and nothing else: other cameras, ages and poses are other data."""
+
+METRICS: Final[Mapping[str, tuple[str, str]]] = {
+    "au.mean_f1": ("AU mean F1", "au"),
+    "au.accuracy": ("AU accuracy", "au"),
+    "expression.macro_f1": ("expression macro-F1", "expression"),
+    "expression.accuracy": ("expression accuracy", "expression"),
+    "va.valence_ccc": ("valence CCC", "va"),
+    "va.arousal_ccc": ("arousal CCC", "va"),
+}
+"""By its place in an evaluation: what a metric is called, and whose labels it counts."""
+
+
+def card_metadata(published: PublishedModel, recipe: Recipe) -> dict[str, Any]:
+    """The YAML header of the card, as the Hub reads it."""
+    sources = [source for source in published.sources.values() if not source.drawn]
+    links = {source.url for source in sources if source.url}
+    backbone = recipe.model.backbone
+    is_on_the_hub = isinstance(backbone, str) and backbone.count("/") == 1 and not backbone.startswith((".", "/", "~"))
+    return {
+        "license": "other",
+        "license_name": "terms-of-the-databases" if sources else "drawn-faces",
+        **({"license_link": links.pop()} if len(links) == 1 else {}),
+        "library_name": "transformers",
+        "pipeline_tag": "image-classification",
+        **({"base_model": backbone} if is_on_the_hub else {}),
+        "tags": ["affectkit", "facial-expression", "action-units", "valence-arousal"],
+    }
+
+
+def card_section(
+    published: PublishedModel, config: Mapping[str, Any], recipe: Recipe, evaluation: Mapping[str, Any]
+) -> str:
+    """Our part of the card, as Markdown.
+
+    Args:
+        published: ``affectkit.json`` of the repository.
+        config: its ``config.json``.
+        recipe: its ``recipe.yaml``.
+        evaluation: its ``evaluation.json``; empty if there is none.
+    """
+    parts = [
+        _head(published, config),
+        _using(published),
+        example(published, config),
+        _outputs(config),
+        _data(published),
+        _training(published, recipe),
+        *_evaluations(published, evaluation),
+        f"## Limits\n\n{LIMITS}",
+        f"## Use\n\n{USE}",
+        _citations(published),
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _head(published: PublishedModel, config: Mapping[str, Any]) -> str:
+    predicted = {
+        f"{len(config['action_units'])} action units": config["action_units"],
+        f"{len(config['expressions'])} expressions": config["expressions"],
+        "valence and arousal": config["valence_arousal_bins"],
+    }
+    lines = [
+        f"# {published.name}",
+        "",
+        f"Predicts {', '.join(name for name, heads in predicted.items() if heads)} of a face; trained by affectkit on partial labels.",
+        "",
+        f"- Backbone: `{config['backbone_config']['model_type']}`; input {config['image_size']} x {config['image_size']} pixels, RGB.",
+        f"- Crop: a square around the face box with a margin of {config['preprocessing']['margin']:g} of its longer side; "
+        f"preprocessing `{config['preprocessing_hash']}`.",
+        f"- Weights: `{published.weights}`, safetensors.",
+    ]
+    if published.opset:
+        lines.append(f"- `{GRAPH}`: opset {published.opset}, the same outputs to 1e-4.")
+    lines += [f"- Not published: {name} ({because})." for name, because in published.left_out.items()]
+    return "\n".join(lines)
+
+
+def _using(published: PublishedModel) -> str:
+    return f"""## With affectkit
+
+    affect-train predict {published.name} face.jpg
+    affect-train label {published.name} merged --name teacher
+
+```python
+import affect_train
+
+print(affect_train.pipeline("{published.name}")("face.jpg"))
+```
+
+or with transformers:
+
+```python
+import affect_train.hub  # lets transformers know these models
+from transformers import AutoImageProcessor, AutoModel
+
+model = AutoModel.from_pretrained("{published.name}").eval()
+processor = AutoImageProcessor.from_pretrained("{published.name}")
+found = model.predictions(model(**processor("face.jpg", return_tensors="pt")))
+```"""
+
+
+def _outputs(config: Mapping[str, Any]) -> str:
+    parts = ["## Outputs"]
+    if config["action_units"]:
+        pairs = zip(config["action_units"], config["thresholds"], strict=True)
+        parts.append(table(("column of `au`", "action unit", "present from"), [
+            (place, f"AU{unit}", limit) for place, (unit, limit) in enumerate(pairs)
+        ]))  # fmt: skip
+        parts.append(_thresholds(config.get("thresholds_from")))
+    if config["expressions"]:
+        rows = sorted((int(place), name) for place, name in config["id2label"].items())
+        parts.append(table(("column of `expression` (`id2label`)", "class"), rows))
+    if config["valence_arousal_bins"]:
+        parts.append(
+            f"`valence` and `arousal` lie in [-1, 1]: expectations over {config['valence_arousal_bins']} equal bins."
+        )
+    return "\n\n".join(parts)
+
+
+def _thresholds(tuned_on: Mapping[str, Any] | None) -> str:
+    if tuned_on is None:
+        return "The thresholds were not tuned."
+    return f"The thresholds were tuned for F1 on the split `{tuned_on['split']}` of `{tuned_on['dataset']}` ({tuned_on['fingerprint']})."
+
+
+def _data(published: PublishedModel) -> str:
+    trained_on = published.trained_on
+    commit = f", commit `{trained_on['commit']}`" if trained_on.get("commit") else ""
+    rows = []
+    for source in published.sources.values():
+        title = f"[{source.title}]({source.homepage})" if source.homepage else source.title
+        if source.drawn:
+            rows.append((title, "drawn faces, no licence", "–"))
+        else:
+            read = f"read {source.read_on}" if source.read_on else "not read at first hand"
+            rows.append((title, source.clause, f"[{read}]({source.url})" if source.url else "–"))
+    return (
+        f"## Training data\n\nDataset `{trained_on['name']}`, fingerprint `{trained_on['fingerprint']}`{commit}:\n\n"
+        f"{table(('database', 'terms', 'licence'), rows)}"
+    )
+
+
+def _training(published: PublishedModel, recipe: Recipe) -> str:
+    steps = recipe.training.max_steps
+    length = f"{steps:,} steps" if steps is not None else f"{recipe.training.epochs} epoch(s)"
+    lines = [
+        "## Training",
+        "",
+        f"Method `{recipe.method.name}`, {length}, batches of {recipe.batches.size}, "
+        f"learning rate {recipe.optimizer.learning_rate:g}, seed {recipe.seed}; everything else is in `recipe.yaml`.",
+    ]
+    lines += [f"- Used `{group}`, fingerprint `{fingerprint}`." for group, fingerprint in published.groups.items()]
+    return "\n".join(lines)
+
+
+def _evaluations(published: PublishedModel, evaluation: Mapping[str, Any]) -> Iterator[str]:
+    if not evaluation:
+        yield f"## Evaluation\n\nNone is published: {published.left_out[EVALUATION]}."
+        return
+    yield f"## Evaluation\n\nOn `{evaluation['dataset']}`, fingerprint `{evaluation['fingerprint']}`."
+    for split, found in evaluation["splits"].items():
+        yield f"### Split {split}: {found['rows']:,} rows"
+        yield _scores(found["overall"])
+        yield _by_name(found["overall"])
+        if len(found["databases"]) > 1:
+            databases = [(name, *(_value(own, place) for place in METRICS)) for name, own in found["databases"].items()]
+            yield table(("database", *(name for name, _ in METRICS.values())), databases)
+
+
+def _scores(overall: Mapping[str, Any]) -> str:
+    intervals = overall.get("intervals", {})
+    rows = []
+    for place, (name, task) in METRICS.items():
+        value, interval = _value(overall, place), intervals.get("metrics", {}).get(place)
+        if value is not None:
+            shown = "–" if interval is None else f"{interval[0]:.3f} to {interval[1]:.3f}"
+            rows.append((name, value, shown, overall[task]["labels"]))
+    level = f"{intervals['level']:.0%} interval" if intervals else "interval"
+    resampled = f"\n\nIntervals: bootstrap over people, {intervals['resamples']:,} resamples." if intervals else ""
+    return table(("metric", "value", level, "labels"), rows) + resampled
+
+
+def _by_name(overall: Mapping[str, Any]) -> str:
+    parts = []
+    units = overall.get("au", {}).get("by_action_unit", {})
+    if units:
+        rows = [(f"AU{unit}", own["f1"], own["labels"], own["present"]) for unit, own in units.items()]
+        parts.append(table(("action unit", "F1", "labels", "present"), rows))
+    classes = overall.get("expression", {}).get("by_class", {})
+    if classes:
+        parts.append(
+            table(("expression", "F1", "labels"), [(name, own["f1"], own["labels"]) for name, own in classes.items()])
+        )
+    return "\n\n".join(parts)
+
+
+def _value(found: Mapping[str, Any], place: str) -> float | None:
+    task, _, metric = place.partition(".")
+    value = found.get(task, {}).get(metric)
+    return None if value is None else float(value)
+
+
+def _citations(published: PublishedModel) -> str:
+    entries = dict.fromkeys(source.citation.strip() for source in published.sources.values() if source.citation)
+    if not entries:
+        return ""
+    return "## Citing\n\nCite every database:\n\n```bibtex\n" + "\n\n".join(entries) + "\n```"
