@@ -14,11 +14,13 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from format_1 import as_format_1
 from interrupting import Inputs, make_inputs
+from loopback_hub import Account, LoopbackHub
 from python_processes import run_python, start
 
 from affect_data.corrections.decisions import Decision, Labels
@@ -30,6 +32,19 @@ Words = Callable[[Inputs, Path], list[object]]
 
 PATIENCE = 300.0
 """Seconds within which what a kill waits for must come."""
+
+PUBLISH = """
+import os, sys
+from huggingface_hub import constants
+
+constants.ENDPOINT, constants.HF_HUB_OFFLINE = open(sys.argv[1]).read(), False
+os.environ["HF_TOKEN"] = "hf_writer"
+sys.argv = ["affect-data", *sys.argv[2:]]
+from affect_data.__main__ import main
+
+main()
+"""
+"""The command line, which talks to the Hub whose address is in a file."""
 
 STUDY = {
     "title": "Killed",
@@ -54,6 +69,7 @@ class Command:
         words: from the inputs and its folder.
         starts_with: what lies in its folder before: a dataset, one with applied decisions, one of format 1, or nothing.
         ends_with: globs of the files that must be equal.
+        publishes: whether the files of a Hub must be equal too.
         waits_for: glob of what must be there when a moment is chosen; empty where any moment will do.
         is_slow: whether it takes many seconds.
     """
@@ -61,6 +77,7 @@ class Command:
     words: Words
     starts_with: str = "dataset"
     ends_with: tuple[str, ...] = ("dataset/**/*",)
+    publishes: bool = False
     waits_for: str = ""
     is_slow: bool = False
 
@@ -108,6 +125,11 @@ COMMANDS: dict[str, Command] = {
         starts_with="nothing",
         ends_with=("demo/**/*",),
     ),
+    "publish": Command(
+        lambda _, out: ["-c", PUBLISH, out / "hub", "publish", out / "dataset", "anna/faces", "--tier", "full"],
+        ends_with=(),
+        publishes=True,
+    ),
 }  # fmt: skip
 
 QUICK = tuple(name for name, command in COMMANDS.items() if not command.is_slow)
@@ -146,24 +168,24 @@ class Torture:
         self.given = make_inputs(folder)
         (folder / "killed.yaml").write_text(json.dumps(STUDY), encoding="utf-8")
         self._write_decisions()
+        self._hubs: dict[Path, LoopbackHub] = {}
         self._seconds: dict[str, float] = {}
         self._wanted: dict[str, dict[str, str]] = {}
         for name in names:
-            with tempfile.TemporaryDirectory(dir=folder) as out:
-                self._prepare(name, Path(out))
+            with self._folder() as out:
+                self._prepare(name, out)
                 began = time.monotonic()
-                self._run(name, Path(out))
+                self._run(name, out)
                 self._seconds[name] = time.monotonic() - began
-                self._wanted[name] = _content(Path(out), name)
+                self._wanted[name] = self._content(out, name)
                 assert self._wanted[name], f"{name} ends with no file"
 
     def kill(self, name: str, share: float) -> Try:
         """Kills a command after a share of the time that it takes, then lets it end; earlier, where it had ended."""
         moment = share * self._seconds[name]
-        with tempfile.TemporaryDirectory(dir=self.given.folder) as folder:
-            out = Path(folder)
+        with self._folder() as out:
             before = self._prepare(name, out)
-            process = start(["-m", *COMMANDS[name].words(self.given, out)], output=Path(os.devnull))
+            process = start(self._command(name, out), output=Path(os.devnull))
             process.join(moment)
             until = time.monotonic() + PATIENCE
             if COMMANDS[name].waits_for:
@@ -184,7 +206,7 @@ class Torture:
 
     def _complaints(self, name: str, out: Path, before: str) -> list[str]:
         found = []
-        done = name in ONCE and _content(out, name) == self._wanted[name]
+        done = name in ONCE and self._content(out, name) == self._wanted[name]
         if COMMANDS[name].starts_with != "nothing":
             try:
                 now = _state(out / "dataset")
@@ -197,9 +219,35 @@ class Torture:
                 self._run(name, out)
         except AssertionError as error:
             return [*found, f"it does not go on: {error}"]
-        got, wanted = _content(out, name), self._wanted[name]
+        got, wanted = self._content(out, name), self._wanted[name]
         different = sorted(path for path in got.keys() | wanted.keys() if got.get(path) != wanted.get(path))
         return [*found, f"other bytes: {', '.join(different)}"] if different else found
+
+    @contextmanager
+    def _folder(self) -> Iterator[Path]:
+        """A new folder for a command, in which the file ``hub`` names a Hub of its own."""
+        with (
+            tempfile.TemporaryDirectory(dir=self.given.folder) as folder,
+            LoopbackHub({"hf_writer": Account("anna", writes=True)}) as hub,
+        ):
+            out = Path(folder)
+            (out / "hub").write_text(hub.endpoint, encoding="utf-8")
+            self._hubs[out] = hub
+            yield out
+            del self._hubs[out]
+
+    def _command(self, name: str, out: Path) -> list[object]:
+        words = COMMANDS[name].words(self.given, out)
+        return words if words[0] == "-c" else ["-m", *words]
+
+    def _content(self, out: Path, name: str) -> dict[str, str]:
+        """Hashes of the files that a command ends with; times that it wrote down do not count."""
+        files = sorted({path for pattern in COMMANDS[name].ends_with for path in out.glob(pattern) if path.is_file()})
+        found = {str(path.relative_to(out)): hashlib.sha256(_timeless(path)).hexdigest() for path in files}
+        if COMMANDS[name].publishes:
+            for repository in self._hubs[out].repositories.values():
+                found |= {f"hf://{path}": file.sha256 for path, file in repository.files.items()}
+        return found
 
     def _prepare(self, name: str, out: Path) -> str:
         """Makes what the command starts with; returns the hash of its labels."""
@@ -215,7 +263,7 @@ class Torture:
         return _state(out / "dataset")
 
     def _run(self, name: str, out: Path) -> None:
-        done = run_python(["-m", *COMMANDS[name].words(self.given, out)])
+        done = run_python(self._command(name, out))
         # An audit ends with 1 where it found an error.
         assert done.returncode in ((0, 1) if name == "audit" else (0,)), done.stderr
 
@@ -242,12 +290,6 @@ class Torture:
         ]
         lines = "".join(decision.to_line() for decision in decisions)
         (self.given.folder / "decisions.jsonl").write_text(lines, encoding="utf-8")
-
-
-def _content(out: Path, name: str) -> dict[str, str]:
-    """Hashes of the files that a command ends with; times that it wrote down do not count."""
-    files = sorted({path for pattern in COMMANDS[name].ends_with for path in out.glob(pattern) if path.is_file()})
-    return {str(path.relative_to(out)): hashlib.sha256(_timeless(path)).hexdigest() for path in files}
 
 
 def _timeless(path: Path) -> bytes:
