@@ -189,7 +189,13 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             self.connection.close()
             return
-        self.body = self._chunked() if self.headers.get("Transfer-Encoding") == "chunked" else self.rfile.read(length)
+        chunked = self.headers.get("Transfer-Encoding") == "chunked"
+        body = self._chunked() if chunked else self.rfile.read(length)
+        if body is None or (not chunked and len(body) < length):
+            # The client is gone: half a request is none.
+            self.close_connection = True
+            return
+        self.body = body
         if fault is not None:
             self._answer({"error": "a fault that a test asked for"}, fault.status, fault.headers)
             return
@@ -202,10 +208,13 @@ class _Handler(BaseHTTPRequestHandler):
 
     do_GET = do_POST = do_PUT = do_HEAD = do_DELETE = _serve  # noqa: N815 - the names that the base class calls
 
-    def _chunked(self) -> bytes:
+    def _chunked(self) -> bytes | None:
+        """The body; None where it breaks off."""
         parts = []
-        while size := int(self.rfile.readline().strip() or b"0", 16):
-            parts.append(self.rfile.read(size))
+        while size := int(self.rfile.readline().strip() or b"-1", 16):
+            parts.append(self.rfile.read(max(size, 0)))
+            if size < 0 or len(parts[-1]) < size:
+                return None
             self.rfile.readline()
         self.rfile.readline()
         return b"".join(parts)
