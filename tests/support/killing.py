@@ -135,7 +135,7 @@ COMMANDS: dict[str, Command] = {
 QUICK = tuple(name for name, command in COMMANDS.items() if not command.is_slow)
 
 CHANGES_LABELS = {"review apply", "review undo"}
-ONCE = {"review undo"}
+ONCE = {"review undo", "demo"}
 """Commands that do their work each time they are run: once they have done it, there is nothing to run again."""
 
 
