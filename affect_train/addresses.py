@@ -1,14 +1,15 @@
 """Models by address: a folder of this machine, or a repository of the Hub at a revision."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from affect_data.bounds import read_json
 from affect_data.errors import UsageError
-from affect_data.hub.client import check_name, hub_errors, without_bars
+from affect_data.hub.client import NoRepositoryError, check_name, hub_errors, without_bars
 
 SCHEME: Final = "hf:/"
 """How an address of the Hub begins; `Path` makes one slash of two."""
@@ -24,10 +25,27 @@ class HubAddress:
     Attributes:
         name: ``user/name``.
         revision: a branch, a tag or a commit; empty for the newest commit.
+        explicit: whether it was named as ``hf://...``, so that no folder can have been meant.
     """
 
     name: str
     revision: str = ""
+    explicit: bool = False
+
+    @contextmanager
+    def errors(self) -> Iterator[None]:
+        """Turns errors of the Hub's client in the block into our own.
+
+        Raises:
+            HubError: says what the Hub refused, and what to do.
+        """
+        try:
+            with hub_errors(str(self)), without_bars():
+                yield
+        except NoRepositoryError:
+            if self.explicit:
+                raise
+            raise NoRepositoryError(str(self), "neither such a folder here nor such a repository on the Hub") from None
 
     def __str__(self) -> str:
         return f"{self.name}@{self.revision}" if self.revision else self.name
@@ -52,7 +70,7 @@ def hub_address(source: Path | str) -> HubAddress | None:
     if at and not revision:
         raise UsageError(f"'{source}' names no revision after the '@'; give a branch, a tag or a commit")
     try:
-        return HubAddress(check_name(name), revision)
+        return HubAddress(check_name(name), revision, explicit)
     except UsageError:
         if explicit or at:
             raise
@@ -69,7 +87,7 @@ def fetched(address: HubAddress, patterns: Sequence[str] = (WEIGHTS, DOCUMENTS))
     """
     from huggingface_hub import snapshot_download
 
-    with hub_errors(str(address)), without_bars():
+    with address.errors():
         return Path(snapshot_download(address.name, revision=address.revision or None, allow_patterns=list(patterns)))
 
 
@@ -79,9 +97,16 @@ def described_model(address: HubAddress, document: str) -> dict[str, Any]:
     Raises:
         HubError: as for `fetched`.
     """
-    path = fetched(address, [document]) / document
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import RemoteEntryNotFoundError
+
     try:
-        values = read_json(path)
-    except (FileNotFoundError, json.JSONDecodeError):
+        with address.errors():
+            try:
+                path = hf_hub_download(address.name, document, revision=address.revision or None)
+            except RemoteEntryNotFoundError:
+                return {}
+        values = read_json(Path(path))
+    except json.JSONDecodeError:
         return {}
     return values if isinstance(values, dict) else {}

@@ -27,9 +27,9 @@ class HubError(DataError):
 class NoRepositoryError(HubError):
     """A repository does not exist, or the token may not see it."""
 
-    def __init__(self, repository: str) -> None:
+    def __init__(self, repository: str, what: str = "no such repository") -> None:
         super().__init__(
-            f"{repository}: there is no such repository, or your token may not see it. Check the name, and `hf auth whoami`"
+            f"{repository}: there is {what}, or your token may not see it. Check the name, and `hf auth whoami`"
         )
 
 

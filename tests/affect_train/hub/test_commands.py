@@ -73,8 +73,9 @@ def test_what_goes_wrong_ends_with_a_status_and_a_remedy(
     status, _, log = affect_train("predict", "anna/nothing", faces[0])
     assert status == 1
     assert log.splitlines()[-1] == (
-        "error: anna/nothing: there is no such repository, or your token may not see it. Check the name, and `hf auth whoami`"
+        "error: anna/nothing: there is neither such a folder here nor such a repository on the Hub, or your token may not see it. "
+        "Check the name, and `hf auth whoami`"
     )
     status, _, log = affect_train("label", "anna/nothing", dataset, "--name", "x")
     assert status == 1
-    assert "anna/nothing: there is no such repository" in log
+    assert "anna/nothing: there is neither such a folder here nor such a repository" in log

@@ -201,9 +201,11 @@ def test_evaluate_takes_a_model_of_the_hub_and_stores_nothing_there(
 
 def test_what_is_not_on_the_hub_is_said(hub: LoopbackHub, teacher: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(
-        NoRepositoryError, match=r"anna/nothing: there is no such repository, or your token may not see it"
+        NoRepositoryError, match=r"anna/nothing: there is neither such a folder here nor such a repository"
     ):
         affect_train.pipeline("anna/nothing")
+    with pytest.raises(NoRepositoryError, match=r"anna/nothing: there is no such repository, or your token may not"):
+        affect_train.pipeline("hf://anna/nothing")
     with pytest.raises(HubError, match=r"anna/teacher@v9: there is no such revision. Name a branch, a tag or a commit"):
         affect_train.pipeline("anna/teacher@v9")
     with pytest.raises(UsageError, match="'anna/teacher@' names no revision after the '@'"):
@@ -212,7 +214,7 @@ def test_what_is_not_on_the_hub_is_said(hub: LoopbackHub, teacher: str, monkeypa
     with pytest.raises(NoRepositoryError, match="or your token may not see it"):
         open_teacher("anna/teacher")
     monkeypatch.delenv("HF_TOKEN")
-    with pytest.raises(HubError, match=r"anna/teacher: (there is no such repository|there is no valid token)"):
+    with pytest.raises(HubError, match=r"anna/teacher: there is (neither such a folder|no valid token)"):
         affect_train.pipeline("anna/teacher")
 
 
