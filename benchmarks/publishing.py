@@ -61,10 +61,11 @@ class Transcript:
             show: regular expression of the lines that are shown; all where it is empty.
         """
         program, *arguments = command.split()
-        module = {"affect-data": ["-m", "affect_data"], "hf": ["-m", "huggingface_hub.cli.hf"]}[program]
+        modules = {"affect-data": "affect_data", "affect-train": "affect_train", "hf": "huggingface_hub.cli.hf"}
+        called = [sys.executable, "-m", modules[program]] if program in modules else [program]
         before = self.hub.uploaded.total()
         ran = subprocess.run(
-            [sys.executable, *module, *arguments],
+            [*called, *arguments],
             cwd=self.folder,
             env=self._environment,
             capture_output=True,
