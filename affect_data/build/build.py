@@ -24,7 +24,15 @@ from affect_data.build.databases import (
     refuse_losses,
     shard_jobs,
 )
-from affect_data.build.existing import OutputTakenError, compared, existing_dataset, in_the_way, read_lock
+from affect_data.build.erased import Tombstones, without_erased
+from affect_data.build.existing import (
+    OutputTakenError,
+    all_digests,
+    compared,
+    existing_dataset,
+    in_the_way,
+    read_lock,
+)
 from affect_data.build.recipe import DataRecipe
 from affect_data.build.sealing import apply_to_shards, seal, write_origins
 from affect_data.build.shards import ShardJob, ShardRecord, pack_shard
@@ -119,17 +127,24 @@ def build(
     decisions = [decision for path in recipe.decisions for decision in read_decisions(Path(path))]
     read = read_databases(recipe, roots, progress, follow_links=follow_links)
     refuse_losses(read, accept_incomplete=accept_incomplete)
-    leaks = guard_parts([database.unified.labels for database in read.values()], recipe.splits.policy)
     staging = out.parent / STAGING.format(out.name)
-    layout = layout_of(read)
-    jobs = shard_jobs(recipe, read, layout, staging)
+    sources = jobs = shard_jobs(recipe, read, layout_of(read), staging)
+    # What the files hold, erased or not: so a dataset is recognised whose files still list what was erased from it.
     content = Content.of(
         {name: database.unified.labels for name, database in read.items()},
         {name: database.scan.failures for name, database in read.items()},
         {name: is_drawn(database) for name, database in read.items()},
     )
+    tombstones, pictures = Tombstones.from_lock(read_lock(out)) if existing is not None else Tombstones(), None
+    if tombstones:
+        digests = all_digests(sources, recipe.workers, progress)
+        pictures = hashed_pictures(sources, digests)
+        read = without_erased(read, tombstones, sources, digests)
+        refuse_losses(read, accept_incomplete=accept_incomplete)
+        jobs = shard_jobs(recipe, read, layout_of(read), staging)
+    leaks = guard_parts([database.unified.labels for database in read.values()], recipe.splits.policy)
     if existing is not None:
-        found = compared(existing, content, jobs, decisions, recipe.workers, progress)
+        found = compared(existing, content, sources, decisions, recipe.workers, progress)
         if not found:
             return BuildReport(
                 existing,
@@ -148,7 +163,9 @@ def build(
         now = existing_dataset(out)
         if existing is None and now is not None:
             raise OutputTakenError(out, "was built by another process meanwhile", "Run the same command again")
-        written = _write(recipe, read, jobs, content, decisions, now, progress)
+        if now is not None and Tombstones.from_lock(read_lock(out)) != tombstones:
+            raise OutputTakenError(out, "had something erased from it meanwhile", "Run the same command again")
+        written = _write(recipe, read, jobs, replace(content, pictures=pictures), decisions, now, progress)
         commit_folder(staging, out)
     return BuildReport(open_dataset(out), unchanged=False, shards=len(jobs), leaks=leaks, **written)
 
@@ -170,12 +187,14 @@ def _write(
         records.append(record)
         progress("packing images", done, len(jobs))
     records.sort(key=lambda record: (SPLITS.index(record.split), record.index))
-    failures = all_failures(read, records)
+    failures = all_failures(read, jobs, records)
     reports, decided = database_reports(read, failures, frames_of(jobs, records)), None
     if recipe.decisions:
         view = LabelView(layout, {name: database.unified.origins.to_arrow() for name, database in read.items()})
         decided, records = apply_to_shards(decisions, staging, view, records)
-    pictures = hashed_pictures(jobs, [job.digests_path().read_bytes() for job in jobs])
+    if content.pictures is None:
+        pictures = hashed_pictures(jobs, [job.digests_path().read_bytes() for job in jobs])
+        content = replace(content, pictures=pictures)
     origins = write_origins(staging, {name: database.unified.origins for name, database in read.items()})
     manifest = seal(staging, layout, records, origins)
     if not manifest.rows:
@@ -187,7 +206,9 @@ def _write(
         )
     with written_file(staging / FAILURES) as partial:
         failures.write_parquet(partial)
-    lock = _lock(recipe, reports, records, manifest, replace(content, pictures=pictures), decided)
+    lock = _lock(recipe, reports, records, manifest, content, decided)
+    if existing is not None:
+        lock |= Tombstones.from_lock(read_lock(existing.path)).to_lock()
     write_text(staging / LOCK, json.dumps(lock, indent=1, sort_keys=True) + "\n")
     for path in (path for job in jobs for path in (job.record_path(), job.digests_path())):
         path.unlink(missing_ok=True)

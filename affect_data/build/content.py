@@ -87,7 +87,7 @@ def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str
     If both state their rows, labels and pictures, only these count; databases, files and options are named to explain them.
     """
     old, new = Content.from_lock(before), Content.from_lock(after)
-    found = [*_of_content(old, new), *_of_decisions(before, after)]
+    found = [*_of_content(old, new), *_of_decisions(before, after), *_of_erased(before, after)]
     return (
         []
         if old is not None and new is not None and not found
@@ -137,6 +137,15 @@ def _of_decisions(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterat
     if applied != now:
         yield f"decisions: {len(applied):,} applied, now {len(now):,}" + (
             ", others" if len(applied) == len(now) else ""
+        )
+
+
+def _of_erased(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
+    old, new = before.get("erased") or {}, after.get("erased") or {}
+    if old != new:
+        counts = [sum(len(found.get(name, ())) for name in ("subjects", "rows")) for found in (old, new)]
+        yield f"erased: {counts[0]:,} people and single rows, now {counts[1]:,}" + (
+            ", others" if counts[0] == counts[1] else ""
         )
 
 

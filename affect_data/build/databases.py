@@ -63,6 +63,7 @@ class DatabaseReport:
         losses: what the files lack.
         frames: number of frames of clips that were written.
         frames_left_out: frames of these clips that cannot be decoded.
+        erased: lines that were erased from the dataset before, and count nowhere else.
     """
 
     release: str
@@ -78,6 +79,7 @@ class DatabaseReport:
     losses: list[str] = field(default_factory=list)
     frames: int = 0
     frames_left_out: int = 0
+    erased: int = 0
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,7 @@ class ReadDatabase:
         unified: its rows in the schema.
         annotation_files: digests of the files that were read, from `digest_files`.
         losses: what the files lack, from `find_losses`.
+        erased: lines of the files that are left out, because they were erased from the dataset.
     """
 
     reader: Database
@@ -101,6 +104,7 @@ class ReadDatabase:
     unified: Unified
     annotation_files: dict[str, str]
     losses: tuple[str, ...]
+    erased: int = 0
 
 
 def read_databases(
@@ -277,17 +281,28 @@ def _no_rows(database: ReadDatabase) -> str:
     return ", ".join(f"{lines:,} lines failed: {reason}" for reason, lines in reasons) or "the files list no face"
 
 
-def all_failures(read: dict[str, ReadDatabase], records: list[ShardRecord]) -> pl.DataFrame:
-    """Lines without a row, and rows whose picture could not be packed, with `FAILURE_COLUMNS`."""
-    schema = {name: pl.Int32 if name == "source_line" else pl.String for name in FAILURE_COLUMNS}
+def all_failures(
+    read: dict[str, ReadDatabase], jobs: Sequence[ShardJob], records: Sequence[ShardRecord]
+) -> pl.DataFrame:
+    """Lines without a row, and rows whose picture could not be packed, with `FAILURE_COLUMNS`; `records` are in the order of the jobs."""
+    numbers = ("source_line", "position", "origin")
+    schema = {name: pl.Int32 if name in numbers else pl.String for name in FAILURE_COLUMNS}
+    nowhere = {"detail": "", "split": "", "position": -1, "origin": -1}
     found = [
-        database.scan.failures.with_columns(pl.lit(name).alias("database"), pl.lit("").alias("detail")).select(
-            FAILURE_COLUMNS
-        )
+        database.scan.failures.with_columns(
+            pl.lit(value).cast(schema[column]).alias(column) for column, value in {"database": name, **nowhere}.items()
+        ).select(FAILURE_COLUMNS)
         for name, database in read.items()
     ]
-    packed = pl.DataFrame([failure for record in records for failure in record.failures], schema=schema, orient="row")
-    return pl.concat([*found, packed]).sort("database", "source_file", "source_line")
+    placed: list[dict[str, str | int]] = []
+    before: dict[tuple[str, str], int] = {}
+    for job, record in zip(jobs, records, strict=True):
+        (name,) = job.roots
+        start = before.get((job.split, name), 0)
+        placed += [{**failure, "position": start + int(failure["position"])} for failure in record.failures]
+        before[job.split, name] = start + len(job.rows)
+    packed = pl.DataFrame(placed, schema=schema, orient="row")
+    return pl.concat([*found, packed]).sort("database", "source_file", "source_line", "split", "position")
 
 
 def frames_of(jobs: Sequence[ShardJob], records: Sequence[ShardRecord]) -> dict[str, tuple[int, int]]:
@@ -311,9 +326,9 @@ def database_reports(
         reports[name] = DatabaseReport(
             release=database.release,
             reader_version=database.reader.reader_version,
-            lines=database.scan.lines,
+            lines=database.scan.lines - database.erased,
             rows=written,
-            rows_in_two_splits=len(database.unified.labels) - len(database.scan.rows),
+            rows_in_two_splits=len(database.unified.labels) - database.unified.labels["uid"].n_unique(),
             failures=dict(own["reason"].value_counts().sort("reason").iter_rows()),
             masked=database.unified.masked.to_dicts(),
             annotation_files=database.annotation_files,
@@ -322,5 +337,6 @@ def database_reports(
             losses=list(database.losses),
             frames=frames.get(name, (0, 0))[0],
             frames_left_out=frames.get(name, (0, 0))[1],
+            erased=database.erased,
         )
     return reports

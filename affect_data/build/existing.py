@@ -74,12 +74,17 @@ def compared(
     matching = match(label_shards(existing), existing.manifest.databases, decisions, existing.fingerprint)
     if matching.changes:
         return [f"{len(matching.changes):,} of the recipe's decisions are not applied to it"]
+    pictures = hashed_pictures(jobs, all_digests(jobs, workers, progress))
+    return differences({"content": asdict(known)}, {"content": asdict(replace(content, pictures=pictures))})
+
+
+def all_digests(jobs: Sequence[ShardJob], workers: int, progress: Progress) -> list[bytes]:
+    """The digests of the pictures of every job, from `picture_digests`, in the order of the jobs."""
     digests = {}
     for done, (number, found) in enumerate(map_jobs(_numbered_digests, list(enumerate(jobs)), workers), start=1):
         digests[number] = found
         progress("comparing images", done, len(jobs))
-    pictures = hashed_pictures(jobs, [digests[number] for number in range(len(jobs))])
-    return differences({"content": asdict(known)}, {"content": asdict(replace(content, pictures=pictures))})
+    return [digests[number] for number in range(len(jobs))]
 
 
 def _numbered_digests(numbered: tuple[int, ShardJob]) -> tuple[int, bytes]:

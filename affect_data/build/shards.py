@@ -37,12 +37,24 @@ from affect_data.system_errors import reading
 UNDECODABLE: Final = "image cannot be decoded"
 BOX_OUTSIDE: Final = "face box outside its image"
 
-USABLE: Final = 2
+USABLE: Final = 3
 """Version of what makes a row usable; shards of another version are packed again."""
 
 _PLACE: Final = ("database", "source_file", "source_line", "image", "face_box")
 
-FAILURE_COLUMNS: Final = ("database", "source_file", "source_line", "image", "reason", "detail")
+FAILURE_COLUMNS: Final = (
+    "database",
+    "source_file",
+    "source_line",
+    "image",
+    "reason",
+    "detail",
+    "split",
+    "position",
+    "origin",
+)
+"""Columns of the failures. The last three say where a row whose picture cannot be used would be: the split, the position among the rows of its
+database there, and the origin; of a line without a row they are "" and -1."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +123,7 @@ class ShardRecord:
         rows: number of rows that were written.
         pictures: sha256 over `picture_digests`.
         fingerprints: content hash of the shard by column group, and of `PEOPLE`.
-        failures: rows that were not written, with the columns of `FAILURE_COLUMNS`.
+        failures: rows that were not written, with the columns of `FAILURE_COLUMNS`; `position` counts from the first row of the shard.
         frames: number of frames of clips that were written.
         frames_left_out: frames of these clips that cannot be decoded, and why.
         reused: whether an earlier build had finished it.
@@ -183,13 +195,14 @@ def pack_shard(job: ShardJob) -> ShardRecord:
     packed: list[_Packed] = []
     failures: list[dict[str, str | int]] = []
     examine_once = lru_cache(maxsize=1)(examine)
-    for named in _named_pictures(job):
+    for position, named in enumerate(_named_pictures(job)):
         seen += _digests(named)
         found = _pack_clip(named) if job.has_clips else _pack_picture(named, examine_once)
         packed.append(found)
         if found.image is None:
             place = {name: named.row[name] for name in ("database", "source_file", "source_line", "image")}
-            failures.append({**place, "reason": found.reason, "detail": found.detail})
+            where = {"split": job.split, "position": position, "origin": job.rows["origin"][position]}
+            failures.append({**place, "reason": found.reason, "detail": found.detail, **where})
     kept = [row for row in packed if row.image is not None]
     rows = job.rows.filter(pl.Series([row.image is not None for row in packed], dtype=pl.Boolean)).with_columns(
         pl.Series("image_digest", [row.digest for row in kept], dtype=pl.String)

@@ -13,6 +13,7 @@ import typer
 from affect_data.cli import audit as cli_audit
 from affect_data.cli import balance as cli_balance
 from affect_data.cli import demo as cli_demo
+from affect_data.cli import erase as cli_erase
 from affect_data.cli import hub as cli_hub
 from affect_data.cli import report as cli_report
 from affect_data.cli import review as cli_review
@@ -226,3 +227,4 @@ cli_audit.register(app)
 cli_review.register(app)
 cli_report.register(app)
 cli_hub.register(app)
+cli_erase.register(app)

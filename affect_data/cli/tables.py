@@ -102,6 +102,9 @@ def describe_build(report: BuildReport) -> str:
         lines += [table(["in two splits", "name", "splits", "rows"], leaks), ""]
     if report.decisions is not None:
         lines += [_decided(report.decisions), ""]
+    erased = sum(found.erased for found in report.databases.values())
+    if erased:
+        lines += [f"left out: {erased:,} lines, which were erased from this dataset before", ""]
     splits = ", ".join(f"{split} {dataset.rows(split):,}" for split in dataset.splits)
     if report.unchanged:
         lines.append(

@@ -20,6 +20,7 @@ from affect_data import load_dataset
 from affect_data.build.build import BuildReport, OutputTakenError, build
 from affect_data.build.databases import SeveralProblemsError, digest_files
 from affect_data.build.recipe import DataRecipe, recipe_from
+from affect_data.build.shards import FAILURE_COLUMNS
 from affect_data.databases.base import SPLITS
 from affect_data.databases.registry import DATABASES
 from affect_data.dataset.folder import ForeignVersionError, open_dataset
@@ -61,7 +62,7 @@ def test_every_line_of_every_database_is_a_row_or_a_failure(demo_report: BuildRe
 
 def test_failures_have_a_place_and_a_reason_and_are_as_many_as_reported(demo_report: BuildReport) -> None:
     failures = demo_report.dataset.failures()
-    assert failures.columns == ["database", "source_file", "source_line", "image", "reason", "detail"]
+    assert failures.columns == list(FAILURE_COLUMNS)
     assert len(failures) == sum(sum(found.failures.values()) for found in demo_report.databases.values()) > 0
     assert failures.select(pl.col("source_line").min()).item() >= 1
     assert (failures["source_file"].str.len_bytes() > 0).all()
