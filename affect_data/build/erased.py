@@ -113,6 +113,7 @@ def _without(database: ReadDatabase, tombstones: Tombstones, pictures: pl.Series
         database,
         scan=replace(scan, failures=scan.failures.filter(~failed)),
         unified=replace(database.unified, labels=stored, origins=origins),
+        annotation_files=files_of_others(database.annotation_files, labels["source_file"], erased),
         erased=lines,
     )
 
@@ -121,3 +122,18 @@ def files_of_erased_rows(source_files: pl.Series, erased: pl.Series) -> list[str
     """The annotation files all of whose rows were erased: their lines without a row are of nobody else."""
     rows = pl.DataFrame({"file": source_files, "erased": erased})
     return rows.group_by("file").agg(pl.col("erased").all()).filter("erased")["file"].to_list()
+
+
+def files_of_others(digests: Mapping[str, str], source_files: pl.Series, erased: pl.Series) -> dict[str, str]:
+    """The digests of annotation files without those of erased people, whose names may name the people.
+
+    Besides files all of whose rows were erased, these are the other files of a folder in which there is no row of anybody else.
+    """
+    gone = set(files_of_erased_rows(source_files, erased))
+    others = {_folder(path) for path in source_files.unique() if path not in gone}
+    theirs = {_folder(path) for path in gone} - others
+    return {path: digest for path, digest in digests.items() if path not in gone and _folder(path) not in theirs}
+
+
+def _folder(path: str) -> str:
+    return path.rpartition("/")[0]

@@ -242,7 +242,7 @@ class DatasetFolder:
         return table.select([name for name in table.column_names if name in kept])
 
     def failures(self) -> pl.DataFrame:
-        """The table of failures of the build: `database, source_file, source_line, image, reason, detail`."""
+        """The table of failures of the build: `database, source_file, source_line, image, reason, detail, split, position, origin`."""
         return pl.read_parquet(self.path / FAILURES)
 
     def _known_split(self, split: str) -> str:

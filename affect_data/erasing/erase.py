@@ -14,7 +14,7 @@ from typing import Any, Final
 import polars as pl
 
 from affect_data.build.databases import DatabaseReport
-from affect_data.build.erased import Tombstones
+from affect_data.build.erased import Tombstones, files_of_others
 from affect_data.build.existing import lock_at
 from affect_data.corrections.decisions import read_decisions
 from affect_data.corrections.versions import settle
@@ -146,12 +146,13 @@ def _shards(divided: Cut, manifest: Manifest) -> list[dict[str, Any]]:
 
 def _counted(plan: ErasePlan, divided: Cut, new: DatasetFolder, name: str, found: Mapping[str, Any]) -> dict[str, Any]:
     """The report of one database without the erased lines; how many labels of these were masked is not known, so that these counts stay."""
-    uids = pl.concat(
-        [
-            plan.folder.labels(split, ("uid", "database")).filter(mask).filter(pl.col("database") == name)["uid"]
-            for split, mask in plan.selection.masks.items()
-        ]
-    )
+    needed = ("uid", "database", "source_file")
+    parts = [
+        plan.folder.labels(split, needed).with_columns(pl.Series("erased", mask))
+        for split, mask in plan.selection.masks.items()
+    ]
+    rows = pl.concat(parts).filter(pl.col("database") == name)
+    uids = rows.filter("erased")["uid"]
     failures = divided.failures.filter(pl.col("database") == name)["reason"].value_counts().sort("reason")
     counts = dict(failures.iter_rows())
     lines = uids.n_unique() + sum(found["failures"].values()) - sum(counts.values())
@@ -163,6 +164,7 @@ def _counted(plan: ErasePlan, divided: Cut, new: DatasetFolder, name: str, found
             rows=report.rows - len(uids),
             rows_in_two_splits=report.rows_in_two_splits - (len(uids) - uids.n_unique()),
             failures=counts,
+            annotation_files=files_of_others(report.annotation_files, rows["source_file"], rows["erased"]),
             frames=_frames(new, name) if report.frames else 0,
             erased=report.erased + lines,
         )

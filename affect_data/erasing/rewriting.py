@@ -228,10 +228,14 @@ def rows_of(table: pa.Table, rows: Rows) -> pa.Table:
 
 
 def in_batches(table: pa.Table, rows: int) -> pa.Table:
-    """The table in chunks of so many rows, as a build writes them."""
+    """The table in chunks of so many rows, as a build writes them, with every value copied.
+
+    A slice would be written with what lies behind its last value in the same 64 bytes: a part of an erased row.
+    """
     if not len(table):
         return table
-    return pa.concat_tables([table.slice(at, rows).combine_chunks() for at in range(0, len(table), rows)])
+    pieces = [table.slice(at, rows).combine_chunks() for at in range(0, len(table), rows)]
+    return pa.concat_tables([piece.take(pa.array(np.arange(len(piece)))) for piece in pieces])
 
 
 def _frames_of(table: pa.Table) -> Iterator[list[dict[str, bytes]]]:
