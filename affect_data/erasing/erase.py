@@ -121,6 +121,10 @@ def _failures(folder: DatasetFolder) -> pl.DataFrame:
 def _lock(plan: ErasePlan, divided: Cut, new: DatasetFolder) -> dict[str, Any]:
     """The lock with the new counts. What it says of the files of the databases stays, because these are as they were."""
     lock, manifest = lock_at(plan.folder.path), new.manifest
+    if isinstance(lock.get("decisions"), dict) and "misfit_uids" in lock["decisions"]:
+        erased = _uids(plan)
+        stay = [uid for uid in lock["decisions"]["misfit_uids"] if uid not in erased]
+        lock["decisions"] = {**lock["decisions"], "misfit_uids": stay}
     return {
         **lock,
         "fingerprint": manifest.fingerprints.all(),
@@ -129,6 +133,12 @@ def _lock(plan: ErasePlan, divided: Cut, new: DatasetFolder) -> dict[str, Any]:
         "databases": {name: _counted(plan, divided, new, name, found) for name, found in lock["databases"].items()},
         "shards": _shards(divided, manifest),
     }
+
+
+def _uids(plan: ErasePlan) -> set[str]:
+    """The uids of the rows to erase."""
+    masks = plan.selection.masks.items()
+    return {uid for split, mask in masks for uid in plan.folder.labels(split, ("uid",))["uid"].filter(mask)}
 
 
 def _shards(divided: Cut, manifest: Manifest) -> list[dict[str, Any]]:

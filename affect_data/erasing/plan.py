@@ -142,7 +142,9 @@ def _runs(folder: DatasetFolder, named: Sequence[Path]) -> dict[str, str]:
             )
     for name in SOFT_LABELS.names(folder):
         described = folder.manifest.provenance[SOFT_LABELS.group(name)]
-        found[f"soft.{name}"] = f"labels of the teacher {described.get('teacher_id')}, which looked at every row"
+        found[SOFT_LABELS.group(name)] = (
+            f"labels of the teacher {described.get('teacher_id')}, which looked at every row"
+        )
     return found
 
 

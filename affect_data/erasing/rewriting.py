@@ -20,7 +20,7 @@ from affect_data.dataset.folder import LABEL_NAMES, DatasetFolder, Manifest, gro
 from affect_data.dataset.hashing import combined_hash, content_hash
 from affect_data.dataset.layout import PEOPLE, PEOPLE_COLUMNS, Layout, frames_hash, shown_hash
 from affect_data.dataset.schema import FRAMES, IMAGES, LABELS
-from affect_data.dataset.view import side_by_side
+from affect_data.dataset.view import LabelView, side_by_side
 from affect_data.dataset.writing import (
     CLIPS_PER_BATCH,
     LABELS_PER_BATCH,
@@ -98,11 +98,11 @@ class Rewriting:
         return content_hash(table)
 
     def _shown(self, labels: pa.Table, columns: Sequence[str]) -> pl.DataFrame:
-        from affect_data.dataset.view import LabelView
+        return self._view.frame(labels, columns)
 
-        return LabelView(self.layout, {name: known.to_arrow() for name, known in self.cut.origins.items()}).frame(
-            labels, columns
-        )
+    @cached_property
+    def _view(self) -> LabelView:
+        return LabelView(self.layout, {name: known.to_arrow() for name, known in self.cut.origins.items()})
 
     def _labels(self, split: str, rows: Rows) -> dict[str, pa.Table]:
         """The stored labels of a shard and their side groups, in the new layout and with the new origins."""

@@ -3,6 +3,7 @@
 import difflib
 import hashlib
 import json
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,8 @@ from affect_data.errors import DataError
 from affect_data.system_errors import reading
 
 NEAR_SHOWN: Final = 3
+COMPARED: Final = 2000
+"""Names before and behind a wrong one in alphabetical order that are compared with it."""
 COPIES_CHECK: Final = "duplicates"
 NEEDED: Final = ("uid", "database", "subject", "image_digest")
 
@@ -154,7 +157,9 @@ def _nobody(path: Path, column: str, kind: str, name: str, labels: Mapping[str, 
     rows = pl.concat(list(labels.values()))
     rows = rows.filter(pl.col("subject") != "") if column == "who" else rows
     texts = rows[column].unique().sort().to_list()
-    near = difflib.get_close_matches(name, texts, n=NEAR_SHOWN)
+    place = bisect_left(texts, name)
+    # Comparing millions of names would take minutes; a mistyped name mostly begins right.
+    near = difflib.get_close_matches(name, texts[max(0, place - COMPARED) : place + COMPARED], n=NEAR_SHOWN)
     if not near and column == "who":
         near = texts[:NEAR_SHOWN]
     remedy = "A person is named as database:id" if column == "who" else "A row is named by its whole uid"
