@@ -164,15 +164,18 @@ def _shard_rows(
     fixed = (read_lock(folder.path).get("recipe") or {}).get("shard_rows")
     if fixed:
         return int(fixed)
-    rows = [(part.split, row) for part in planned if part.database == name for row in part.rows[kept[part.split, name]]]
-    weighed = rows[:: max(1, len(rows) // PICTURES_WEIGHED)]
-    sizes = [_picture_bytes(folder, split, int(row)) for split, row in weighed if row != NO_ROW]
-    mean, least = max(1.0, sum(sizes) / max(1, len(sizes))), ROWS_AT_LEAST
-    frames = (
-        [_frames(folder, split, int(row)) for split, row in rows if row != NO_ROW] if _has_clips(folder, name) else []
+    own = [(part.split, part.rows[kept[part.split, name]]) for part in planned if part.database == name]
+    rows, of_part = (
+        np.concatenate([found for _, found in own]),
+        np.repeat(np.arange(len(own)), [len(f) for _, f in own]),
     )
-    if frames:
-        mean, least = mean * (1 + sum(frames) / len(frames)), CLIPS_AT_LEAST
+    step = max(1, len(rows) // PICTURES_WEIGHED)
+    weighed = [(own[part][0], int(row)) for part, row in zip(of_part[::step], rows[::step], strict=True)]
+    sizes = [_picture_bytes(folder, split, row) for split, row in weighed if row != NO_ROW]
+    mean, least = max(1.0, sum(sizes) / max(1, len(sizes))), ROWS_AT_LEAST
+    if _has_clips(folder, name):
+        frames = [_frames(folder, split, int(row)) for split, found in own for row in found if row != NO_ROW]
+        mean, least = mean * (1 + sum(frames) / max(1, len(frames))), CLIPS_AT_LEAST
     return rows_of_size(mean, least)
 
 

@@ -254,7 +254,7 @@ def test_clips_are_erased_with_their_frames(tmp_path: Path, digests: Digests) ->
     assert without_lock(digests(merged.path)) == without_lock(files)
 
 
-def test_columns_are_as_narrow_as_the_rows_that_stay_allow(
+def test_columns_are_as_narrow_and_shards_as_long_as_the_rows_that_stay_allow(
     tmp_path: Path, make_expw: Callable[..., Path], digests: Digests
 ) -> None:
     root = make_expw(tmp_path / "expw", 9)
@@ -262,7 +262,7 @@ def test_columns_are_as_narrow_as_the_rows_that_stay_allow(
     short, text = lines.read_text(), lines.read_text()
     last = text.splitlines()[-1]
     lines.write_text(text.replace(last, last.replace(" 1 2 12 13 ", " 1 2 12 12.5 ")))
-    recipe = recipe_from({"databases": {"expw": {}}, "shard_rows": 4})
+    recipe = recipe_from({"databases": {"expw": {}}})
     merged = build(recipe, {"expw": root}, tmp_path / "merged").dataset
     assert merged.manifest.layout.boxes == "exact"
     result = erase(plan_erasure(merged.path, Wanted(uids=[merged.labels("train", ("uid",))["uid"][-1]]))).dataset
