@@ -20,6 +20,9 @@ STATUS: Final = 130
 GRACE: Final = 2.5
 """Seconds that a command has to end by itself, with its locks released and its processes ended."""
 
+ASK_AGAIN: Final = 0.1
+"""Seconds after which an interrupt that came during an import is tried again."""
+
 MESSAGE: Final = "interrupted; run the same command again to go on"
 
 
@@ -98,15 +101,29 @@ def interrupts_wait() -> Iterator[None]:
             signal.raise_signal(signal.SIGINT)
 
 
-def _interrupt(number: int, _: FrameType | None) -> None:
+def _interrupt(number: int, frame: FrameType | None) -> None:
     if _state.finished:
         end_now()
+    if not _state.received and _is_importing(frame):
+        # Libraries such as torch run C++ code while they are imported, and an exception there aborts the process.
+        again = threading.Timer(ASK_AGAIN, os.kill, (os.getpid(), signal.SIGINT))
+        again.daemon = True
+        again.start()
+        return
     if _state.doorbell is not None:
         # Written here too, because a library such as asyncio may have replaced the interpreter's wake-up descriptor.
         os.write(_state.doorbell, bytes([number]))
     if not _state.received:
         _state.received = True
         raise KeyboardInterrupt
+
+
+def _is_importing(frame: FrameType | None) -> bool:
+    while frame is not None:
+        if frame.f_code.co_filename == "<frozen importlib._bootstrap>":
+            return True
+        frame = frame.f_back
+    return False
 
 
 def _end_in_time(bell: int, end_processes: Callable[[], None]) -> None:

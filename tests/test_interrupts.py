@@ -56,6 +56,19 @@ def command():
     except KeyboardInterrupt:
         raise ImportError("half a library")
 """
+IMPORTS = """
+def command():
+    import loaded
+    time.sleep(30)
+"""
+LOADED = """
+import time
+from pathlib import Path
+
+print("up", flush=True)
+time.sleep(0.4)
+Path(__file__).with_name("whole").touch()
+"""
 PROGRAM = """
 import sys, time
 from affect_data.entry import run_entry_point
@@ -104,6 +117,16 @@ def test_a_command_ends_in_time_where_the_interrupt_is_lost(
     status, log, seconds = interrupted(tmp_path, body, request.config.rootpath)
     assert (status, log) == (130, f"{MESSAGE}\n")
     assert seconds < 2 * GRACE
+
+
+def test_an_import_is_not_broken_off_because_its_c_code_would_abort(
+    tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    (tmp_path / "loaded.py").write_text(LOADED)
+    status, log, seconds = interrupted(tmp_path, IMPORTS, request.config.rootpath)
+    assert (status, log) == (130, f"{MESSAGE}\n")
+    assert (tmp_path / "whole").exists()
+    assert seconds < GRACE
 
 
 def test_an_interrupt_waits_for_the_end_of_a_block_and_then_comes() -> None:
