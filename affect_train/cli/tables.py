@@ -5,7 +5,7 @@ from typing import Any
 
 
 def describe_evaluation(split: str, evaluation: Mapping[str, Any]) -> str:
-    """The metrics of a split as text: all rows and each database side by side, then each action unit and expression.
+    """The metrics of a split as text: all rows and each database side by side, then each action unit, expression and group of people.
 
     Bootstrap intervals follow their values.
     """
@@ -30,6 +30,8 @@ def describe_evaluation(split: str, evaluation: Mapping[str, Any]) -> str:
             for name, c in classes
         ]
         lines += ["", *aligned([["expression", "F1", "labels"], *table])]
+    if evaluation.get("subgroups"):
+        lines += ["", *_subgroup_lines(evaluation)]
     return "\n".join(lines) + "\n"
 
 
@@ -42,6 +44,24 @@ def _unit_rows(overall: Mapping[str, Any]) -> list[list[str]]:
         score = _with_interval(overall, f"au.by_action_unit.{number}.f1", unit["f1"])
         table.append([f"AU{number}", score, *tuned, f"{unit['present']:,}", f"{unit['labels']:,}"])
     return table
+
+
+def _subgroup_lines(evaluation: Mapping[str, Any]) -> list[str]:
+    """A table of the groups of people, and from what size on they are scored."""
+    groups, least = evaluation["subgroups"], evaluation["subgroup_minimum"]
+    found = [dict(_main_metrics(group["metrics"])) for group in groups]
+    names = list(dict.fromkeys(name for cells in found for name in cells))
+    rows = [
+        [
+            f"{group['database']} {group['attribute']}: {group['value']}",
+            _number(group["rows"]),
+            _number(group.get("people")),
+            *(cells.get(name, "-") for name in names),
+        ]
+        for group, cells in zip(groups, found, strict=True)
+    ]
+    small = f"[groups with fewer than {least['rows']:,} labelled rows or {least['people']:,} people are not scored]"
+    return [*aligned([["group", "rows", "people", *names], *rows]), "", small]
 
 
 def _describe_intervals(intervals: Mapping[str, Any]) -> str:
@@ -78,7 +98,7 @@ def _main_metrics(metrics: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
                 part = part.get(step, {})
             if last in part:
                 yield name, _with_interval(metrics, f"{task}.{key}", part[last])
-    for name, value in metrics["abaw"].items():
+    for name, value in metrics.get("abaw", {}).items():
         yield f"ABAW {name}", _number(value)
 
 

@@ -1,6 +1,7 @@
 """Metrics of a model on the splits of a dataset: over all rows, and for each database."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from affect_train.clips import pooling_of
 from affect_train.evaluation.intervals import Clusters, confidence_intervals
 from affect_train.evaluation.metrics import best_thresholds, evaluate_predictions
 from affect_train.evaluation.reliability import reliability
+from affect_train.evaluation.subgroups import Attribute, SplitRows, attributes_of, minimum, subgroups
 from affect_train.inference.inference import Logits, infer, open_model, predictions
 from affect_train.inference.inputs import split_of
 from affect_train.inputs.labels import LabelArrays, check_labels, clips_in, column_array, load_folds, text_codes
@@ -30,7 +32,9 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
 Evaluation = dict[str, Any]
-"""Values that JSON can hold: rows, overall (from `evaluate_predictions`), databases (the same by name), reliability (from `reliability`)."""
+"""Values that JSON can hold: rows, overall (from `evaluate_predictions`), databases (the same by name), reliability (from `reliability`).
+
+Where databases say who is shown: subgroups (from `subgroups.subgroups`) and subgroup_minimum (from `subgroups.minimum`)."""
 
 
 def evaluate_split(
@@ -40,6 +44,7 @@ def evaluate_split(
     *,
     bootstrap: int = 0,
     chosen: NDArray[np.int64] | None = None,
+    attributes: Sequence[Attribute] = (),
 ) -> Evaluation | None:
     """The metrics of one split, on the main process; None on the others.
 
@@ -49,6 +54,7 @@ def evaluate_split(
         runtime: of this process.
         bootstrap: resamples behind the confidence intervals; 0 leaves them out.
         chosen: int64, numbers of the rows that count; None: all.
+        attributes: of the people on the rows, whose groups are judged too.
 
     Raises:
         ModelMismatchError: rows that were streamed have no label of any task of the model.
@@ -56,7 +62,9 @@ def evaluate_split(
     with runtime.reporter.bar("evaluate", split.inputs.rows) as advance:
         logits = infer(model, split.inputs, runtime, advance=advance)
     dataset, labels = split.passed()
-    return None if logits is None else score(model, logits, labels, dataset, bootstrap=bootstrap, chosen=chosen)
+    if logits is None:
+        return None
+    return score(model, logits, labels, dataset, bootstrap=bootstrap, chosen=chosen, attributes=attributes)
 
 
 def score(
@@ -67,44 +75,74 @@ def score(
     *,
     bootstrap: int = 0,
     chosen: NDArray[np.int64] | None = None,
+    attributes: Sequence[Attribute] = (),
 ) -> Evaluation:
     """The metrics of gathered logits, over all rows that count and for each database; with ``intervals`` if `bootstrap` is over 0."""
-    predicted, truth = predictions(model, logits), labels.numpy()
-    tasks, thresholds = model.config.task_set(), model.config.thresholds
+    tasks = model.config.task_set()
     databases, tracks = column_array(dataset, "database"), text_codes(dataset, "track")
-    videos = np.where(tracks >= 0, tracks * (int(databases.max()) + 1) + databases, -1)
-    clusters = Clusters.of(databases, text_codes(dataset, "subject"), tracks) if bootstrap else None
-
-    def metrics(rows: NDArray[np.int64]) -> dict[str, Any]:
-        chosen = {name: values[rows] for name, values in predicted.items()}
-        known = {name: values[rows] for name, values in truth.items()}
-        found = evaluate_predictions(chosen, known, tasks, thresholds, videos[rows])
-        if clusters is not None:
-            found["intervals"] = confidence_intervals(
-                chosen,
-                known,
-                tasks,
-                clusters.rows(rows),
-                thresholds=np.asarray(thresholds),
-                resamples=bootstrap,
-            )
-        return found
-
+    judged = _Judged(
+        predicted=predictions(model, logits),
+        truth=labels.numpy(),
+        tasks=tasks,
+        thresholds=model.config.thresholds,
+        videos=np.where(tracks >= 0, tracks * (int(databases.max()) + 1) + databases, -1),
+        clusters=Clusters.of(databases, text_codes(dataset, "subject"), tracks) if bootstrap or attributes else None,
+        bootstrap=bootstrap,
+    )
     names = dataset.features["database"].names
     counted = np.arange(len(labels)) if chosen is None else chosen
+    groups: dict[str, Any] = {}
+    if attributes and judged.clusters is not None:
+        rows = SplitRows(databases, names, judged.labelled(), judged.clusters, judged.metrics)
+        groups = {"subgroup_minimum": minimum(), "subgroups": subgroups(attributes, rows, counted)}
     present = np.unique(databases[counted]).tolist()
     clips = int(clips_in(dataset)[counted].sum())
     return {
         "rows": len(counted),
         **pooling_of(clips, model.config.clip_frames),
-        "overall": metrics(counted),
-        "databases": {names[code]: metrics(counted[databases[counted] == code]) for code in present},
-        "reliability": reliability(
-            {name: values[counted] for name, values in predicted.items()},
-            {name: values[counted] for name, values in truth.items()},
-            tasks,
-        ),
+        "overall": judged.metrics(counted),
+        "databases": {names[code]: judged.metrics(counted[databases[counted] == code]) for code in present},
+        "reliability": reliability(*judged.of(counted), tasks),
+        **groups,
     }
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """All rows of a split: what the model says of them, what is known of them, and which show one person or video."""
+
+    predicted: Mapping[str, NDArray[Any]]
+    truth: Mapping[str, NDArray[Any]]
+    tasks: TaskSet
+    thresholds: Sequence[float]
+    videos: NDArray[np.int64]
+    clusters: Clusters | None
+    bootstrap: int
+
+    def of(self, rows: NDArray[np.int64]) -> tuple[dict[str, NDArray[Any]], dict[str, NDArray[Any]]]:
+        """What is predicted and what is known of some rows."""
+        predicted = {name: values[rows] for name, values in self.predicted.items()}
+        return predicted, {name: values[rows] for name, values in self.truth.items()}
+
+    def metrics(self, rows: NDArray[np.int64]) -> dict[str, Any]:
+        """Of some rows; with ``intervals`` if there is a bootstrap."""
+        predicted, known = self.of(rows)
+        found = evaluate_predictions(predicted, known, self.tasks, self.thresholds, self.videos[rows])
+        if self.bootstrap and self.clusters is not None:
+            found["intervals"] = confidence_intervals(
+                predicted,
+                known,
+                self.tasks,
+                self.clusters.rows(rows),
+                thresholds=np.asarray(self.thresholds),
+                resamples=self.bootstrap,
+            )
+        return found
+
+    def labelled(self) -> dict[str, NDArray[np.bool_]]:
+        """Which rows have a label, bool [rows], by task."""
+        masks = {task: self.truth[f"{task}_mask"] for task in self.tasks.names}
+        return {task: np.asarray(mask.any(axis=1)) if mask.ndim > 1 else mask for task, mask in masks.items()}
 
 
 def evaluate(
@@ -154,19 +192,28 @@ def evaluate(
         split = split_of(model, preprocessing, source, name, runtime)
         if split.labels is not None:
             check_labels(split.labels, model.config.task_set(), source.place(name))
-        evaluations[name] = evaluate_split(model, split, runtime, bootstrap=bootstrap, chosen=counted[name])
+        attributes = attributes_of(source.folder, name)
+        evaluations[name] = evaluate_split(
+            model, split, runtime, bootstrap=bootstrap, chosen=counted[name], attributes=attributes
+        )
     if not runtime.accelerator.is_main_process:
         return None
-    report = {**source.report(), "weights": weights_digest(saved), "splits": evaluations}
-    if fold is not None:
-        report["fold"] = {"folds": fold.folds, "fold": fold.fold}
-    if getattr(model.config, "thresholds_from", None) is not None:
-        report["thresholds_from"] = model.config.thresholds_from
+    report = {**source.report(), "weights": weights_digest(saved), "splits": evaluations, **_origins(model, fold)}
     run = RunFolder(path)
     target = output or (run.evaluation if saved == run.model else None)
     if target is not None:
         write_json(target, report)
     return report
+
+
+def _origins(model: AffectModel, fold: HeldOutOptions | None) -> dict[str, Any]:
+    """The fold that counts and where the thresholds come from, each if there is one."""
+    found: dict[str, Any] = {}
+    if fold is not None:
+        found["fold"] = {"folds": fold.folds, "fold": fold.fold}
+    if getattr(model.config, "thresholds_from", None) is not None:
+        found["thresholds_from"] = model.config.thresholds_from
+    return found
 
 
 def _tunable(path: Path | str) -> Path:

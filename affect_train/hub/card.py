@@ -1,6 +1,6 @@
 """The card of a published model: our part is written from files of the repository; text that people add outside it stays."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from affect_data.hub.card import table
@@ -189,6 +189,36 @@ def _evaluations(published: PublishedModel, evaluation: Mapping[str, Any]) -> It
         if len(found["databases"]) > 1:
             databases = [(name, *(_value(own, place) for place in METRICS)) for name, own in found["databases"].items()]
             yield table(("database", *(name for name, _ in METRICS.values())), databases)
+        if found.get("subgroups"):
+            yield _subgroups(found["subgroups"], found["subgroup_minimum"])
+
+
+def _subgroups(groups: Sequence[Mapping[str, Any]], least: Mapping[str, int]) -> str:
+    """The groups of people, with the metrics that any of them has."""
+    places = [place for place in METRICS if any(_value(group["metrics"], place) is not None for group in groups)]
+    rows = [
+        (
+            group["database"],
+            f"{group['attribute'].replace('_', ' ')}: {group['value']}",
+            group["rows"],
+            group.get("people"),
+            *(_with_interval(group["metrics"], place) for place in places),
+        )
+        for group in groups
+    ]
+    said = (
+        "Groups of people. The words are the databases' own, and the model predicts none of them; ages in years are put together by tens. A task is "
+        f"scored for a group that has at least {least['rows']:,} rows with a label of it, of at least {least['people']:,} people; where a database "
+        "does not say who is shown, videos count as people, or else rows. Smaller groups are only counted."
+    )
+    return f"{said}\n\n{table(('database', 'group', 'rows', 'people', *(METRICS[place][0] for place in places)), rows)}"
+
+
+def _with_interval(found: Mapping[str, Any], place: str) -> str | None:
+    value, interval = _value(found, place), found.get("intervals", {}).get("metrics", {}).get(place)
+    if value is None:
+        return None
+    return f"{value:.3f}" + (f" ({interval[0]:.3f} to {interval[1]:.3f})" if interval else "")
 
 
 def _scores(overall: Mapping[str, Any]) -> str:

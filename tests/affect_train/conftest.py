@@ -24,6 +24,7 @@ from affect_data.dataset.layout import (
     shown_hash,
 )
 from affect_data.dataset.schema import IMAGES, LABELS, arrow_schema
+from affect_data.dataset.side.groups import SideColumn
 from affect_data.dataset.writing import labels_fingerprint, seal_group, shard_name, write_manifest, write_shard
 from affect_data.vocabulary import ACTION_UNIT_SLOTS, ACTION_UNITS, EXPRESSIONS
 
@@ -95,11 +96,15 @@ def write_dataset(
     shards: int = 2,
     face: Callable[[int], bytes] = face_bytes,
     edit: Callable[[dict[str, Any]], dict[str, Any]] = dict,
+    declared: tuple[SideColumn, ...] = (),
 ) -> Path:
-    """A dataset folder whose rows are given by number and tasks, each group in several files; `edit` changes a row's labels."""
-    labels = {split: _labels([edit(label_row(*row)) for row in rows]) for split, rows in splits.items()}
+    """A dataset folder whose rows are given by number and tasks, each group in several files.
+
+    `edit` changes a row's labels, and adds the values of the columns of side groups that are `declared`.
+    """
+    labels = {split: _labels([edit(label_row(*row)) for row in rows], declared) for split, rows in splits.items()}
     labels, origins = _with_origins(labels)
-    layout = _layout(pl.concat(labels.values()))
+    layout = _layout(pl.concat(labels.values()), declared)
     written: dict[str, dict[str, list[str]]] = {}
     for split, rows in splits.items():
         faces = [{"image": {"bytes": face(number), "path": None}} for number, _ in rows]
@@ -121,10 +126,10 @@ def write_dataset(
     return path
 
 
-def _labels(rows: list[dict[str, Any]]) -> pl.DataFrame:
+def _labels(rows: list[dict[str, Any]], declared: tuple[SideColumn, ...]) -> pl.DataFrame:
     frame = pl.from_arrow(pa.Table.from_pylist(rows, schema=arrow_schema(LABELS)))
     assert isinstance(frame, pl.DataFrame)
-    return frame
+    return frame.with_columns(pl.Series(column.name, [row[column.name] for row in rows]) for column in declared)
 
 
 def _with_origins(labels: dict[str, pl.DataFrame]) -> tuple[dict[str, pl.DataFrame], dict[str, pl.DataFrame]]:
@@ -138,7 +143,7 @@ def _with_origins(labels: dict[str, pl.DataFrame]) -> tuple[dict[str, pl.DataFra
     )
 
 
-def _layout(rows: pl.DataFrame) -> Layout:
+def _layout(rows: pl.DataFrame, declared: tuple[SideColumn, ...]) -> Layout:
     """Places for what the rows say."""
     coded = rows["au_mask"].to_numpy().any(axis=0)
     boxes = rows["face_box"].to_numpy()
@@ -147,6 +152,7 @@ def _layout(rows: pl.DataFrame) -> Layout:
         action_units=tuple(unit for unit in ACTION_UNITS if coded[ACTION_UNIT_SLOTS[unit]]),
         boxes="none" if np.isnan(boxes).all() else "whole" if (np.isnan(boxes) | (boxes % 1 == 0)).all() else "exact",
         side=(COMPOUND,) if rows["compound_expression_mask"].any() else (),
+        declared=declared,
     )
 
 
@@ -156,17 +162,18 @@ def _write_split(
     """Writes every column group of a split; returns the fingerprints of their shards, and of those of the people."""
     names = [shard_name(index, shards) for index in range(shards)]
     bounds = np.linspace(0, len(labels), shards + 1).astype(int)
-    written: dict[str, list[str]] = {group: [] for group in (IMAGES, *layout.groups, PEOPLE)}
+    groups = (*layout.groups, *layout.side_groups)
+    written: dict[str, list[str]] = {group: [] for group in (IMAGES, *groups, PEOPLE)}
     for name, start, end in zip(names, bounds, bounds[1:], strict=False):
         rows = labels[start:end]
         write_shard(folder / IMAGES / name, images.slice(start, end - start), layout.features(IMAGES))
         written[IMAGES].append(shown_hash(rows))
         written[PEOPLE].append(content_hash(rows.select(PEOPLE_COLUMNS).to_arrow()))
-        for group in layout.groups:
+        for group in groups:
             stored = layout.stored(rows, group)
             write_shard(folder / group / name, stored, layout.features(group))
             written[group].append(content_hash(stored))
-    for group in (IMAGES, *layout.groups):
+    for group in (IMAGES, *groups):
         seal_group(folder / group, names, layout.features(group), combined_hash(written[group], group), folder.name)
     return written
 

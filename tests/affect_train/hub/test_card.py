@@ -1,6 +1,7 @@
 """The card of a model, whole; and what a person wrote in one."""
 
 import json
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -233,6 +234,41 @@ def test_a_model_without_graph_and_evaluation_says_so(hub: LoopbackHub, trained:
     assert "- Not published: model.onnx (its recurrent stage reads windows of videos)." in section
     assert "## Evaluation\n\nNone is published: there is none." in section
     assert "onnxruntime" not in section
+
+
+def test_groups_of_people_have_a_table_with_the_minimum(hub: LoopbackHub, trained: Path, dataset: Path) -> None:
+    with planned(trained, "anna/teacher", dataset=dataset) as plan:
+        staged = plan.staged
+    group = {"database": "raf_db", "attribute": "age_band", "rows": 1200}
+    scored = {
+        "expression": {"macro_f1": 0.5, "accuracy": 0.625, "labels": 1100},
+        "intervals": {"level": 0.95, "metrics": {"expression.macro_f1": [0.25, 0.75], "expression.accuracy": None}},
+    }
+    groups = [
+        {**group, "value": "20-39", "people": 300, "metrics": scored},
+        {**group, "value": "70+", "rows": 7, "metrics": {}},
+    ]
+    evaluation = deepcopy(dict(staged.evaluation))
+    evaluation["splits"]["validation"] |= {"subgroups": groups, "subgroup_minimum": {"rows": 60, "people": 12}}
+    section = card_section(staged.published, staged.config, staged.recipe, evaluation)
+    without = card_section(staged.published, staged.config, staged.recipe, staged.evaluation)
+    assert (
+        section.replace(
+            """Groups of people. The words are the databases' own, and the model predicts none of them; ages in years are put together by tens. \
+A task is scored for a group that has at least 60 rows with a label of it, of at least 12 people; where a database does not say who is shown, \
+videos count as people, or else rows. Smaller groups are only counted.
+
+| database | group | rows | people | expression macro-F1 | expression accuracy |
+|---|---|---|---|---|---|
+| raf_db | age band: 20-39 | 1,200 | 300 | 0.500 (0.250 to 0.750) | 0.625 |
+| raf_db | age band: 70+ | 7 | – | – | – |
+
+""",
+            "",
+        )
+        == without
+        != section
+    )
 
 
 def test_a_backbone_of_the_hub_is_the_base_model(hub: LoopbackHub, trained: Path, dataset: Path) -> None:
