@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,6 +13,18 @@ from loopback_hub import Account, LoopbackHub
 @pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[LoopbackHub]:
     """The Hub, with the token of a writer in the environment."""
+    with running_hub(monkeypatch, tmp_path) as server:
+        yield server
+
+
+@contextmanager
+def running_hub(patch: pytest.MonkeyPatch, folder: Path) -> Iterator[LoopbackHub]:
+    """A Hub for a fixture that lives longer than a test.
+
+    Args:
+        patch: sends the clients of this process to it.
+        folder: for the cache of the client.
+    """
     from huggingface_hub import close_session, constants
 
     accounts = {
@@ -20,14 +33,14 @@ def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[LoopbackHub
         "hf_other": Account("bert", writes=True),
     }
     with LoopbackHub(accounts) as server:
-        monkeypatch.setattr(constants, "ENDPOINT", server.endpoint)
-        monkeypatch.setattr(
+        patch.setattr(constants, "ENDPOINT", server.endpoint)
+        patch.setattr(
             constants, "HUGGINGFACE_CO_URL_TEMPLATE", server.endpoint + "/{repo_id}/resolve/{revision}/{filename}"
         )
-        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub-cache"))
-        monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "no-token"))
-        monkeypatch.setenv("HF_TOKEN", "hf_writer")
+        patch.setattr(constants, "HF_HUB_OFFLINE", False)
+        patch.setattr(constants, "HF_HUB_CACHE", str(folder / "hub-cache"))
+        patch.setattr(constants, "HF_TOKEN_PATH", str(folder / "no-token"))
+        patch.setenv("HF_TOKEN", "hf_writer")
         close_session()
         yield server
         close_session()

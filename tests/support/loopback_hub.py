@@ -7,7 +7,8 @@ Repositories are private unless somebody asks for a public one. Tokens are words
         hub.faults.append(Fault("PUT", "/lfs/", drops_after=1000))      # the next upload breaks off
         HfApi(hub.endpoint, token="hf_writer").create_repo("anna/faces", repo_type="dataset")
 
-What it answers: whoami, create, validate-yaml, info, tree, paths-info, preupload, commit, LFS batch and PUT, resolve with ranges. A commit whose
+What it answers: whoami, create, validate-yaml, info, tree, paths-info, preupload, commit, commits, refs, super-squash, LFS batch and PUT,
+lists of LFS objects and their deletion, resolve with ranges. A commit whose
 parent is not the head is refused with 412, a repository that exists with 409, what a token may not see with 404 and ``X-Error-Code``.
 """
 
@@ -24,6 +25,8 @@ from urllib.parse import unquote, urlsplit
 
 LARGE = (".parquet", ".safetensors", ".onnx", ".arrow")
 """Files that are stored as LFS objects."""
+WHEN = "2026-01-01T00:00:00.000Z"
+"""When everything here happened."""
 
 
 @dataclass(frozen=True)
@@ -80,12 +83,14 @@ class File:
 
 @dataclass
 class Repository:
-    """A repository with its history, oldest first: oid, title and the files by path."""
+    """A repository with its history, oldest first: oid, title and the files by path; tags, and the LFS objects that were sent to it."""
 
     kind: str
     name: str
     private: bool
     commits: list[tuple[str, str, dict[str, File]]] = field(default_factory=list)
+    tags: list[str] = field(default_factory=list)
+    objects: set[str] = field(default_factory=set)
 
     @property
     def head(self) -> str:
@@ -101,6 +106,21 @@ class Repository:
         oid = hashlib.sha1(f"{len(self.commits)} {title}\n{content}".encode()).hexdigest()
         self.commits.append((oid, title, files))
         return oid
+
+    def squash(self, title: str) -> None:
+        """Leaves one commit, with the files of the newest."""
+        files = self.files
+        self.commits.clear()
+        self.add(title, files)
+
+    def forget(self, objects: set[str]) -> None:
+        """Takes LFS objects out, and out of every commit that has them."""
+        self.objects -= objects
+        commits, self.commits = self.commits, []
+        for _, title, files in commits:
+            self.add(
+                title, {path: file for path, file in files.items() if not file.large or file.sha256 not in objects}
+            )
 
     def at(self, revision: str) -> tuple[str, dict[str, File]] | None:
         """Oid and files of a revision; None where there is none."""
@@ -351,9 +371,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _batch(self, kind: str, name: str) -> None:
         self._writer()
-        self._repository(kind, name)
+        repository = self._repository(kind, name)
         objects = []
         for asked in json.loads(self.body)["objects"]:
+            repository.objects.add(asked["oid"])
             href = f"{self.hub.endpoint}/lfs/{asked['oid']}"
             known = asked["oid"] in self.hub.objects
             objects.append({**asked, **({} if known else {"actions": {"upload": {"href": href, "header": {}}}})})
@@ -395,6 +416,48 @@ class _Handler(BaseHTTPRequestHandler):
         oid = repository.add(title, files)
         self._answer({"success": True, "commitOid": oid, "commitUrl": f"{self.hub.endpoint}/{name}/commit/{oid}"})
 
+    def _commits(self, kind: str, name: str, revision: str) -> None:
+        repository = self._repository(kind, name)
+        self._at(repository, revision)
+        self._answer(
+            [
+                {"id": oid, "title": title, "message": "", "authors": [{"user": "anna"}], "date": WHEN}
+                for oid, title, _ in reversed(repository.commits)
+            ]
+        )
+
+    def _refs(self, kind: str, name: str) -> None:
+        repository = self._repository(kind, name)
+        main = {"name": "main", "ref": "refs/heads/main", "targetCommit": repository.head}
+        tags = [{"name": tag, "ref": f"refs/tags/{tag}", "targetCommit": repository.head} for tag in repository.tags]
+        self._answer({"branches": [main], "tags": tags, "converts": [], "pullRequests": []})
+
+    def _squash(self, kind: str, name: str, revision: str) -> None:
+        self._writer()
+        repository = self._repository(kind, name)
+        self._at(repository, revision)
+        repository.squash(json.loads(self.body)["message"])
+        self._answer({})
+
+    def _objects(self, kind: str, name: str) -> None:
+        self._writer()
+        here = sorted(self._repository(kind, name).objects & set(self.hub.objects))
+        sizes = {oid: len(self.hub.objects[oid]) for oid in here}
+        self._answer(
+            [{"fileOid": oid, "filename": oid[:8], "oid": oid, "pushedAt": WHEN, "size": sizes[oid]} for oid in here]
+        )
+
+    def _forget(self, kind: str, name: str) -> None:
+        self._writer()
+        repository, asked = self._repository(kind, name), json.loads(self.body)["deletions"]
+        if not asked["rewriteHistory"]:
+            raise _RefusedError(400, "the loopback Hub only deletes objects together with what points to them")
+        gone = set(asked["sha"]) & repository.objects
+        repository.forget(gone)
+        for oid in gone - set().union(*(other.objects for other in self.hub.repositories.values())):
+            self.hub.objects.pop(oid, None)
+        self._answer({})
+
     def _resolve(self, name: str, revision: str, path: str, kind: str = "model") -> None:
         oid, files = self._at(self._repository(kind, name), revision)
         if path not in files:
@@ -429,6 +492,11 @@ _ROUTES: tuple[tuple[str, str, Any], ...] = (
     ("POST", _API + r"/paths-info/(?P<revision>[^/]+)", _of_kind(_Handler._paths)),
     ("POST", _API + r"/preupload/(?P<revision>[^/]+)", _of_kind(_Handler._preupload)),
     ("POST", _API + r"/commit/(?P<revision>[^/]+)", _of_kind(_Handler._commit)),
+    ("GET", _API + r"/commits/(?P<revision>[^/]+)", _of_kind(_Handler._commits)),
+    ("GET", _API + r"/refs", _of_kind(_Handler._refs)),
+    ("POST", _API + r"/super-squash/(?P<revision>[^/]+)", _of_kind(_Handler._squash)),
+    ("GET", _API + r"/lfs-files", _of_kind(_Handler._objects)),
+    ("POST", _API + r"/lfs-files/batch", _of_kind(_Handler._forget)),
     ("POST", r"/(?P<kind>datasets)/(?P<name>[^/]+/[^/]+)\.git/info/lfs/objects/batch", _of_kind(_Handler._batch)),
     ("POST", r"/(?P<name>[^/]+/[^/]+)\.git/info/lfs/objects/batch", lambda handler, name: handler._batch("model", name)),
     ("PUT", r"/lfs/(?P<oid>[0-9a-f]{64})", _Handler._put),
