@@ -10,7 +10,7 @@ from affect_data.cli.roots import FollowLinks, Root, Roots, named_roots
 from affect_data.progress import progress_bars
 
 if TYPE_CHECKING:
-    from affect_data.hub.publish import Plan
+    from affect_data.hub.publish import Plan, PublishReport
 
 
 def register(app: typer.Typer) -> None:
@@ -40,6 +40,9 @@ def publish(
     features: Annotated[
         list[str], typer.Option(metavar="NAME", help="Also publish these stored features; may be repeated.")
     ] = [],  # noqa: B006 - typer copies
+    erase_history: Annotated[
+        bool, typer.Option("--erase-history", help="Also delete earlier commits and unused large files, for good.")
+    ] = False,
     planned: Annotated[
         str, typer.Option("--plan", metavar="ID", help="Only carry out this plan of a --dry-run; refuse any other.")
     ] = "",
@@ -59,6 +62,7 @@ def publish(
             public=public,
             acknowledged=acknowledge,
             features=features,
+            erases_history=erase_history,
             progress=progress,
         )
     if planned and made.id != planned:
@@ -73,13 +77,19 @@ def publish(
         return
     with progress_bars() as progress:
         report = carry_out(made, progress)
+    _print_report(report, as_json=as_json)
+
+
+def _print_report(report: "PublishReport", *, as_json: bool) -> None:
+    plan = report.plan
     if as_json:
-        print_json({**made.to_json(), "published": True, "commit": report.commit, "read_back": report.read_back})
-    else:
-        done = "published" if made.commits else "unchanged"
-        out_console.print(
-            f"{done}: {made.repository} at {report.commit[:12]}, {report.read_back} files read back", markup=False
-        )
+        print_json({**plan.to_json(), "published": True, "commit": report.commit, "read_back": report.read_back})
+        return
+    done = "published" if plan.commits else "unchanged"
+    line = f"{done}: {plan.repository} at {report.commit[:12]}, {report.read_back} files read back"
+    if plan.old is not None:
+        line += f"; the history is this commit, {len(plan.old.objects):,} large file(s) deleted for good"
+    out_console.print(line, markup=False)
 
 
 def describe_plan(plan: "Plan") -> str:
@@ -96,11 +106,26 @@ def describe_plan(plan: "Plan") -> str:
     ]
     lines.append(f"staged in {plan.staged.folder}")
     lines += [f"delete: {path}" for path in plan.delete]
+    lines += _history_lines(plan)
     lines += [f"left out: {group}: {because}" for group, because in plan.staged.published.left_out.items()]
     lines += ["", "licences:"]
     for name, terms in plan.terms.items():
         lines.append(f"  {name}: drawn faces, none holds" if terms.drawn else f"  {name}: {terms.clause} ({terms.url})")
     return "\n".join(lines)
+
+
+def _history_lines(plan: "Plan") -> list[str]:
+    if plan.old is not None:
+        return [
+            f"erase for good: {plan.old.commits:,} earlier commit(s), squashed into one; {len(plan.old.objects):,} large file(s) that are no "
+            f"longer used, {plan.old.bytes:,} bytes"
+        ]
+    if plan.keeps_erased:
+        return [
+            "stays: something was erased from this dataset, but what was published before is kept in the history and the large files of "
+            f"{plan.repository}; --erase-history deletes it"
+        ]
+    return []
 
 
 def rebuild(

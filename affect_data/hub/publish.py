@@ -7,12 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from affect_data.build.databases import Progress
+from affect_data.build.erased import Tombstones
+from affect_data.build.existing import lock_at
 from affect_data.databases.base import Tier
 from affect_data.dataset.folder import MANIFEST, open_dataset
 from affect_data.errors import DataError, UsageError
 from affect_data.files import write_json, write_text
 from affect_data.hub.card import card_metadata, card_section, with_section
 from affect_data.hub.client import (
+    HubError,
     Remote,
     check_name,
     check_writer,
@@ -21,6 +24,7 @@ from affect_data.hub.client import (
     read_remote,
 )
 from affect_data.hub.croissant import croissant
+from affect_data.hub.history import OldHistory, erase_history, old_history
 from affect_data.hub.leaks import LeaksFoundError, find_leaks
 from affect_data.hub.policy import ORDER, Terms, check_permitted, terms_of
 from affect_data.hub.published import CARD, CROISSANT, PUBLISHED, Published, read_published
@@ -56,6 +60,8 @@ class Plan:
         upload: files that are new or changed, with their sizes.
         delete: files of ours that are no longer part of it.
         unchanged: how many files stay as they are.
+        old: history and large files that are deleted for good; None if they stay.
+        erased: whether something was erased from the dataset.
     """
 
     repository: str
@@ -69,11 +75,15 @@ class Plan:
     upload: dict[str, int]
     delete: tuple[str, ...]
     unchanged: int
+    old: OldHistory | None = None
+    erased: bool = False
 
     @property
     def id(self) -> str:
         """12 hexadecimal digits that identify what is published, where, and what is there before."""
         said = f"{self.repository} {self.private} {self.remote.head} {self.staged.published.text()} {sorted(self.upload.items())} {self.delete}"
+        if self.old is not None:
+            said += f" {self.old.to_json()}"
         return hashlib.sha256(said.encode()).hexdigest()[:12]
 
     @property
@@ -85,6 +95,11 @@ class Plan:
     def commits(self) -> int:
         """How many there will be."""
         return int(bool(self.upload or self.delete))
+
+    @property
+    def keeps_erased(self) -> bool:
+        """Whether something was erased from the dataset, but not from what the repository keeps of earlier commits."""
+        return self.erased and self.remote.exists and self.old is None
 
     def to_json(self) -> dict[str, Any]:
         """The same as plain lists and dictionaries."""
@@ -99,6 +114,8 @@ class Plan:
             "delete": list(self.delete),
             "unchanged": self.unchanged,
             "commits": self.commits,
+            "erase_history": None if self.old is None else self.old.to_json(),
+            "keeps_erased": self.keeps_erased,
             "licences": {
                 name: {"terms": own.clause, "publishes": str(own.publishes), "url": own.url, "drawn": own.drawn}
                 for name, own in self.terms.items()
@@ -130,6 +147,7 @@ def plan(
     public: bool = False,
     acknowledged: Collection[str] = (),
     features: Sequence[str] = (),
+    erases_history: bool = False,
     progress: Progress = lambda *_: None,
 ) -> Plan:
     """What publishing a dataset would do; everything is written to the disk, and nothing to the Hub.
@@ -141,11 +159,13 @@ def plan(
         public: whether anybody may read it.
         acknowledged: databases for whose licence somebody takes responsibility.
         features: names of stored features that are published too.
+        erases_history: whether earlier commits, and large files that are no longer used, are deleted for good.
         progress: told about every step.
 
     Raises:
         NotPermittedError: a licence does not let the tier out.
         RepositoryTakenError: the repository holds something else, or another tier, or is public.
+        OtherReferencesError: branches, tags or pull requests keep the history that is to be erased.
         LeaksFoundError: what is to be published holds what must stay here.
         HubError: the Hub refuses, or does not answer.
     """
@@ -170,17 +190,18 @@ def plan(
     files = _files(staged)
     changed = differing(files, _known(staged), remote.files)
     gone = sorted(path for path in (before.files if before else ()) if path in remote.files and path not in files)
+    old = old_history(api, repository, remote, _used(staged, remote, gone)) if erases_history else None
     return Plan(
         repository, tier, remote.private if remote.exists else not public, terms, staged, dataset, remote, manifest, changed,
-        tuple(gone), len(files) - len(changed),
+        tuple(gone), len(files) - len(changed), old, bool(Tombstones.from_lock(lock_at(dataset))),
     )  # fmt: skip
 
 
 def publish(planned: Plan, progress: Progress = lambda *_: None) -> PublishReport:
-    """Carries a plan out: one commit, then every file is compared with what the Hub says of it.
+    """Carries a plan out: one commit, every file is compared with what the Hub says of it, and then the history is erased if that is planned.
 
     Raises:
-        DataError: the dataset has changed since the plan, or the repository does not hold what was sent.
+        DataError: the dataset has changed since the plan, the repository does not hold what was sent, or still holds what was erased.
         HubError: the Hub refuses, somebody changed the repository meanwhile, or the connection broke off; run again, it goes on.
     """
     if digest(planned.dataset / MANIFEST) != planned.manifest:
@@ -188,10 +209,18 @@ def publish(planned: Plan, progress: Progress = lambda *_: None) -> PublishRepor
             f"'{planned.dataset}' has changed since the plan was made; nothing was uploaded. Run the same command again"
         )
     title = f"affectkit: tier {planned.tier}, fingerprint {planned.staged.lock['fingerprint']}"
+    api = hub()
     commit = send(
-        hub(), planned.repository, planned.remote, _files(planned.staged), planned.upload, planned.delete, title,
+        api, planned.repository, planned.remote, _files(planned.staged), planned.upload, planned.delete, title,
         known=_known(planned.staged), private=planned.private, progress=progress,
     )  # fmt: skip
+    if planned.old is not None:
+        try:
+            commit = erase_history(api, planned.repository, planned.old, commit)
+        except HubError as error:
+            raise HubError(
+                f"{error}. The dataset is published, but what was there before may not be erased yet"
+            ) from None
     remove_staging(planned.staged)
     return PublishReport(planned, commit, len(planned.upload) + planned.unchanged)
 
@@ -238,3 +267,10 @@ def _files(staged: Staged) -> dict[str, Path]:
 def _known(staged: Staged) -> dict[str, str]:
     """The sha256 of staged files by path, as far as it is known."""
     return {path: facts.sha256 for path, facts in staged.published.files.items()}
+
+
+def _used(staged: Staged, remote: Remote, gone: Collection[str]) -> set[str]:
+    """The sha256 of every file of the planned commit, as far as the Hub stores it as a large one."""
+    files, known = _files(staged), _known(staged)
+    own = {known.get(path) or digest(file) for path, file in files.items()}
+    return own | {file.sha256 for path, file in remote.files.items() if path not in files and path not in gone}
