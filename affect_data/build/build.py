@@ -137,24 +137,14 @@ def build(
     )
     tombstones, pictures = Tombstones.from_lock(read_lock(out)) if existing is not None else Tombstones(), None
     if tombstones:
-        digests = all_digests(sources, recipe.workers, progress)
-        pictures = hashed_pictures(sources, digests)
-        read = without_erased(read, tombstones, sources, digests)
+        read, pictures = _without_erased(read, tombstones, sources, recipe, progress)
         refuse_losses(read, accept_incomplete=accept_incomplete)
         jobs = shard_jobs(recipe, read, layout_of(read), staging)
     leaks = guard_parts([database.unified.labels for database in read.values()], recipe.splits.policy)
     if existing is not None:
         found = compared(existing, content, sources, decisions, recipe.workers, progress)
         if not found:
-            return BuildReport(
-                existing,
-                _reports_of(existing, read),
-                unchanged=True,
-                shards_reused=len(jobs),
-                shards=len(jobs),
-                leaks=leaks,
-                decisions=read_lock(out).get("decisions"),
-            )
+            return _unchanged(existing, read, len(jobs), leaks)
         if not overwrite:
             raise OutputTakenError(out, *in_the_way(existing, found, _reports_of(existing, read), recipe.content()))
     refuse_current(out)
@@ -168,6 +158,33 @@ def build(
         written = _write(recipe, read, jobs, replace(content, pictures=pictures), decisions, now, progress)
         commit_folder(staging, out)
     return BuildReport(open_dataset(out), unchanged=False, shards=len(jobs), leaks=leaks, **written)
+
+
+def _without_erased(
+    read: dict[str, ReadDatabase],
+    tombstones: Tombstones,
+    sources: list[ShardJob],
+    recipe: DataRecipe,
+    progress: Progress,
+) -> tuple[dict[str, ReadDatabase], dict[str, dict[str, str]]]:
+    """The databases without what was erased from the dataset, and the hashes of all pictures, which had to be read for that."""
+    digests = all_digests(sources, recipe.workers, progress)
+    return without_erased(read, tombstones, sources, digests), hashed_pictures(sources, digests)
+
+
+def _unchanged(
+    existing: DatasetFolder, read: dict[str, ReadDatabase], shards: int, leaks: tuple[dict[str, Any], ...]
+) -> BuildReport:
+    """The report of a build that found its result in place."""
+    return BuildReport(
+        existing,
+        _reports_of(existing, read),
+        unchanged=True,
+        shards_reused=shards,
+        shards=shards,
+        leaks=leaks,
+        decisions=read_lock(existing.path).get("decisions"),
+    )
 
 
 def _write(

@@ -1,14 +1,13 @@
 """Reads AffectNet: an expression, valence and arousal for faces in web images, from the csv lists or from the numpy release."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import PurePosixPath
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import ClassVar, Final, Literal
 
 import polars as pl
 from pydantic import Field
 
+from affect_data.databases.affectnet.file_lists import MANUAL_LISTS, MANUAL_NAMES, FileList, file_lists, find_list
 from affect_data.databases.affectnet.numpy_release import numpy_annotations
 from affect_data.databases.affectnet.totals import TOTALS
 from affect_data.databases.base import Database, DatabaseOptions, Licence, Tier
@@ -49,40 +48,6 @@ NAMES: Final = (
 NATIVE: Final = {str(code): name for code, name in enumerate(NAMES)}
 """The classes as AffectNet calls them, by code."""
 
-MANUAL_NAMES: Final = {"train": "training.csv", "validation": "validation.csv"}
-AUTOMATIC_NAME: Final = "automatically_annotated.csv"
-MANUAL_LISTS: Final = (
-    "Manually_Annotated_file_lists",
-    "Manually_Annotated/Manually_Annotated_file_lists",
-    "Manually_Annotated_compressed/Manually_Annotated_file_lists",
-    "Manually_Annotated",
-    "Manually_Annotated_compressed",
-    "Manually_Annotated/Manually_Annotated_Images",
-    "Manually_Annotated_compressed/Manually_Annotated_Images",
-    "",
-)
-MANUAL_IMAGES: Final = (
-    "Manually_Annotated/Manually_Annotated_Images",
-    "Manually_Annotated_compressed/Manually_Annotated_Images",
-    "Manually_Annotated_Images",
-    "Manually_Annotated",
-    "Manually_Annotated_compressed",
-)
-AUTOMATIC_LISTS: Final = (
-    "Automatically_annotated_file_list",
-    "Automatically_annotated_file_lists",
-    "Automatically_Annotated/Automatically_annotated_file_list",
-    "Automatically_Annotated/Automatically_annotated_file_lists",
-    "Automatically_Annotated",
-    "",
-)
-AUTOMATIC_IMAGES: Final = (
-    "Automatically_Annotated/Automatically_Annotated_Images",
-    "Automatically_Annotated_compressed/Automatically_Annotated_Images",
-    "Automatically_Annotated_Images",
-    "Automatically_Annotated",
-    "Automatically_Annotated_compressed",
-)
 SETS: Final = {"train_set": "train", "val_set": "validation"}
 ABSENT: Final = "annotation file missing"
 
@@ -95,15 +60,6 @@ class AffectNetOptions(DatabaseOptions):
         default=False,
         description="whether the automatically annotated images, labelled by a network, join the training split (csv)",
     )
-
-
-@dataclass(frozen=True)
-class FileList:
-    """One csv list: its path, the folder of its images (both relative to the root), and its split."""
-
-    path: str
-    images: str
-    split: str
 
 
 class AffectNet(Database):
@@ -177,7 +133,7 @@ class AffectNet(Database):
         """The recipe's release; by default ``csv`` if a list exists, otherwise ``npy`` if a set exists, otherwise empty."""
         if self.options.release is not None:
             return self.options.release
-        if any(_find_list(root, MANUAL_LISTS, name) for name in MANUAL_NAMES.values()):
+        if any(find_list(root, MANUAL_LISTS, name) for name in MANUAL_NAMES.values()):
             return "csv"
         return "npy" if any(root.one_of(name) for name in SETS) else ""
 
@@ -188,7 +144,7 @@ class AffectNet(Database):
             DatabaseNotFoundError: there is neither release, or not the one that the recipe names.
         """
         release = self.release_of(root)
-        if release == "csv" and (lists := self._file_lists(root)):
+        if release == "csv" and (lists := file_lists(root, automatic=self.options.automatic)):
             return self._scan_lists(root, lists)
         if release == "npy" and any(root.one_of(name) for name in SETS):
             return self._scan_sets(root)
@@ -201,27 +157,6 @@ class AffectNet(Database):
         )
 
     # ---------------------------------------------------------------- the csv release
-
-    def _file_lists(self, root: DatabaseRoot) -> list[FileList]:
-        """The lists to read. A missing list is a defect, unless both manual lists are missing."""
-        manual = {split: _find_list(root, MANUAL_LISTS, name) for split, name in MANUAL_NAMES.items()}
-        if not any(manual.values()):
-            return []
-        images = _image_folder(root, MANUAL_IMAGES)
-        for split, name in MANUAL_NAMES.items():
-            if manual[split] is None:
-                _absent_list(root, MANUAL_LISTS, name)
-        lists = [FileList(path, images, split) for split, path in manual.items() if path is not None]
-        automatic = _find_list(root, AUTOMATIC_LISTS, AUTOMATIC_NAME)
-        if self.options.automatic and automatic is None:
-            _absent_list(root, AUTOMATIC_LISTS, AUTOMATIC_NAME)
-        elif self.options.automatic and automatic is not None:
-            lists.append(FileList(automatic, _image_folder(root, AUTOMATIC_IMAGES), "train"))
-        elif automatic is not None:
-            root.note(
-                f"{automatic}: not read, a network gave its labels; `automatic: true` adds them to the training split"
-            )
-        return lists
 
     def _scan_lists(self, root: DatabaseRoot, lists: list[FileList]) -> pl.DataFrame:
         frames = [
@@ -300,45 +235,6 @@ class AffectNet(Database):
             .otherwise("expression_masked"),
             va_masked=pl.when(~has_va).then(pl.lit(ABSENT)),
         )
-
-
-def _folder(root: DatabaseRoot, place: str) -> str | None:
-    """The relative path of a folder, matched without regard to case; None if there is none."""
-    folder = ""
-    for part in PurePosixPath(place).parts:
-        found = root.one_of(part, under=folder)
-        if found is None or not (root.path / found).is_dir():
-            return None
-        folder = found
-    return folder
-
-
-def _find_list(root: DatabaseRoot, places: Sequence[str], name: str) -> str | None:
-    for place in places:
-        folder = _folder(root, place)
-        if folder is not None and (path := root.one_of(name, under=folder)):
-            return path
-    return None
-
-
-def _absent_list(root: DatabaseRoot, places: Sequence[str], name: str) -> None:
-    root.defect(f"{places[0]}/{name}", 0, "no such file", f"the official list {name}", "put the official list there")
-
-
-def _image_folder(root: DatabaseRoot, places: Sequence[str]) -> str:
-    """The first of the folders that holds numbered folders; a defect if none does."""
-    for place in places:
-        folder = _folder(root, place)
-        if folder is not None and any(name.isdigit() for name in root.entries(folder)):
-            return folder
-    root.defect(
-        places[0],
-        0,
-        "no numbered folders of images",
-        "the folders 1, 2, 3, ... of the images",
-        "unpack the images there",
-    )
-    return places[0]
 
 
 def _header_lines(root: DatabaseRoot, path: str) -> int | None:
