@@ -105,7 +105,7 @@ def write_teacher(path: Path) -> None:
 
 
 def write_transcript(folder: Path, hub: LoopbackHub) -> str:
-    """Everything in order: three tiers, a rebuild, one more teacher, one more database, verification."""
+    """Everything in order: three tiers, a rebuild, one more teacher, one more database, verification, a person who is erased."""
     said = Transcript(folder, hub)
     (folder / "recipe.yaml").write_text(RECIPE.format(FEWER))
     said.run("affect-data demo databases --databases disfa,expw,ferplus --faces 120")
@@ -120,6 +120,8 @@ def write_transcript(folder: Path, hub: LoopbackHub) -> str:
     write_teacher(folder / "merged")
     said.run("affect-data folds merged --count 3 --name cv3")
     said.run("affect-data publish merged anna/faces-full --tier full", show=SHORT)
+    said.say("Tier derived is what was made, without pictures and labels:")
+    said.run("affect-data publish merged anna/faces-derived --tier derived", show=SHORT)
     said.say(
         "One more database: its tables are new, those of the others stay, and what was made from the others alone does not fit any more."
     )
@@ -135,6 +137,10 @@ def write_transcript(folder: Path, hub: LoopbackHub) -> str:
     said.run("affect-data verify downloaded --deep")
     (folder / "downloaded" / "recipe.yaml").unlink()
     said.run("affect-data verify downloaded", status=1)
+    said.say("A person is erased, here and in what the Hub keeps of earlier commits:")
+    said.run("affect-data erase merged --subject disfa:SN001 --yes")
+    said.run("affect-data publish merged anna/faces-full --tier full --erase-history", show=f"{SHORT}|histor|earlier|squash")
+    said.run("affect-data verify hf://anna/faces-full --deep")
     return said.text()
 
 
