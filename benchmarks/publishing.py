@@ -139,7 +139,9 @@ def write_transcript(folder: Path, hub: LoopbackHub) -> str:
     said.run("affect-data verify downloaded", status=1)
     said.say("A person is erased, here and in what the Hub keeps of earlier commits:")
     said.run("affect-data erase merged --subject disfa:SN001 --yes")
-    said.run("affect-data publish merged anna/faces-full --tier full --erase-history", show=f"{SHORT}|histor|earlier|squash")
+    said.run(
+        "affect-data publish merged anna/faces-full --tier full --erase-history", show=f"{SHORT}|histor|earlier|squash"
+    )
     said.run("affect-data verify hf://anna/faces-full --deep")
     return said.text()
 
