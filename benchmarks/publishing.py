@@ -10,6 +10,7 @@ import re
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -146,17 +147,24 @@ def write_transcript(folder: Path, hub: LoopbackHub) -> str:
     return said.text()
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description="Publishes a demo dataset to a Hub on loopback.")
+def show(description: str, write: Callable[[Path, LoopbackHub], str], part: str) -> None:
+    """Prints a transcript, or writes it into the page that the command line names.
+
+    Args:
+        description: of the command.
+        write: gives the transcript of what is done in a new folder, with a Hub of its own.
+        part: of the page that holds it.
+    """
+    parser = argparse.ArgumentParser(description=description)
     parser.add_argument("page", nargs="?", type=Path, help="the page whose transcript is written")
     page = parser.parse_args().page
     with tempfile.TemporaryDirectory() as folder, LoopbackHub({TOKEN: Account("anna", writes=True)}) as hub:
-        text = write_transcript(Path(folder), hub)
+        text = write(Path(folder), hub)
     if page is None:
         print(text)
     else:
-        page.write_text(with_part(page.read_text(encoding="utf-8"), "transcript", text), encoding="utf-8")
+        page.write_text(with_part(page.read_text(encoding="utf-8"), part, text), encoding="utf-8")
 
 
 if __name__ == "__main__":
-    main()
+    show("Publishes a demo dataset to a Hub on loopback.", write_transcript, "transcript")

@@ -6,18 +6,15 @@ python benchmarks/publishing_models.py docs/publishing.md   # writes it into the
 The fresh environment is a virtual environment with onnxruntime, pillow, numpy and huggingface-hub, which pip fetches from its index.
 """
 
-import argparse
 import subprocess
-import tempfile
 import venv
 from pathlib import Path
 
-from publishing import REPOSITORY, TOKEN, Transcript
+from publishing import REPOSITORY, Transcript, show
 
-from loopback_hub import Account, LoopbackHub  # isort: skip - `publishing` says where it is
+from loopback_hub import LoopbackHub  # isort: skip - `publishing` says where it is
 
 from affect_data.demo.sampler import FaceSampler
-from affect_data.pages import with_part
 
 PACKAGES = ("onnxruntime", "pillow", "numpy", "huggingface-hub")
 RECIPE = "databases: {afew_va: {}, disfa: {}, expw: {holdout: 0.2}}\n"
@@ -52,17 +49,5 @@ def example(hub: LoopbackHub) -> str:
     return card.partition("## Without affectkit")[2].partition("```python\n")[2].partition("```")[0]
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description="Publishes a demo model to a Hub on loopback.")
-    parser.add_argument("page", nargs="?", type=Path, help="the page whose transcript is written")
-    page = parser.parse_args().page
-    with tempfile.TemporaryDirectory() as folder, LoopbackHub({TOKEN: Account("anna", writes=True)}) as hub:
-        text = write_transcript(Path(folder), hub)
-    if page is None:
-        print(text)
-    else:
-        page.write_text(with_part(page.read_text(encoding="utf-8"), "models", text), encoding="utf-8")
-
-
 if __name__ == "__main__":
-    main()
+    show("Publishes a demo model to a Hub on loopback.", write_transcript, "models")

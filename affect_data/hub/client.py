@@ -17,7 +17,7 @@ AGAIN: Final = "Run the same command again: what has arrived is not sent a secon
 SCHEME: Final = "hf://"
 _HTTP: Final = ("httpx", "httpx2", "httpcore", "httpcore2")
 """Packages whose errors mean that a connection broke."""
-_NAME: Final = re.compile(r"[A-Za-z0-9][\w-]{0,95}/[A-Za-z0-9][\w.-]{0,94}\w")
+_NAME: Final = re.compile(r"[A-Za-z0-9][\w-]{0,95}/[A-Za-z0-9](?:[\w.-]{0,94}\w)?")
 
 
 class HubError(DataError):

@@ -81,7 +81,17 @@ class Source(BaseModel):
     drawn: bool
 
 
-class Published(BaseModel):
+class Description(BaseModel):
+    """What a published repository says of itself, in ``affectkit.json``."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    def text(self) -> str:
+        """The text of the file."""
+        return self.model_dump_json(indent=1) + "\n"
+
+
+class Published(Description):
     """The content of ``affectkit.json``.
 
     Attributes:
@@ -98,8 +108,6 @@ class Published(BaseModel):
         files: every file except this one and those that are written from it, the card and ``croissant.json``.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
     format: str = FORMAT
     format_version: int = FORMAT_VERSION
     affectkit_version: str
@@ -112,10 +120,6 @@ class Published(BaseModel):
     provenance: dict[str, dict[str, Any]]
     left_out: dict[str, str]
     files: dict[str, FileFacts]
-
-    def text(self) -> str:
-        """The text of the file."""
-        return self.model_dump_json(indent=1) + "\n"
 
 
 def read_published(data: bytes, where: str) -> Published:

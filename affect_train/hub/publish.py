@@ -14,9 +14,10 @@ from affect_data.hub.card import with_section
 from affect_data.hub.client import Remote, check_name, check_writer, hub, look, read_remote
 from affect_data.hub.leaks import LeaksFoundError, find_leaks
 from affect_data.hub.publish import BESIDE, RepositoryTakenError
+from affect_data.hub.published import CARD, PUBLISHED
 from affect_data.hub.upload import differing, send
 from affect_train.hub.card import card_metadata, card_section
-from affect_train.hub.published import CARD, PUBLISHED, PublishedModel, read_published_model
+from affect_train.hub.published import PublishedModel, read_published_model
 from affect_train.hub.staging import StagedModel, staged_model
 
 if TYPE_CHECKING:

@@ -1,15 +1,13 @@
 """``affectkit.json`` of a model: what a published model says of itself, for its card and for the next `publish`."""
 
-from typing import Any, Final
+from typing import Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from affect_data.bounds import parse_json
 from affect_data.errors import DataError
-from affect_data.hub.published import FileFacts, Source
+from affect_data.hub.published import PUBLISHED, Description, FileFacts, Source
 
-PUBLISHED: Final = "affectkit.json"
-CARD: Final = "README.md"
 CONFIG: Final = "config.json"
 PROCESSOR: Final = "preprocessor_config.json"
 GRAPH: Final = "model.onnx"
@@ -17,15 +15,12 @@ TEACHER: Final = "teacher.yaml"
 RECIPE: Final = "recipe.yaml"
 EVALUATION: Final = "evaluation.json"
 
-FORMAT: Final = "affectkit-model"
-FORMAT_VERSION: Final = 1
 
-
-class PublishedModel(BaseModel):
+class PublishedModel(Description):
     """The content of the file.
 
     Attributes:
-        format, format_version: `FORMAT` and `FORMAT_VERSION`.
+        format, format_version: what kind of repository this is; another kind or version is not read.
         affectkit_version: that published it.
         name: of the repository.
         weights: sha256 over the weight files, as soft labels and evaluations state it.
@@ -37,10 +32,8 @@ class PublishedModel(BaseModel):
         files: every file except this one and the card.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    format: str = FORMAT
-    format_version: int = FORMAT_VERSION
+    format: Literal["affectkit-model"] = "affectkit-model"
+    format_version: Literal[1] = 1
     affectkit_version: str
     name: str
     weights: str
@@ -50,10 +43,6 @@ class PublishedModel(BaseModel):
     opset: int
     left_out: dict[str, str]
     files: dict[str, FileFacts]
-
-    def text(self) -> str:
-        """The text of the file."""
-        return self.model_dump_json(indent=1) + "\n"
 
 
 def read_published_model(data: bytes, where: str) -> PublishedModel:

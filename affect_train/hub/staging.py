@@ -15,6 +15,7 @@ from affect_data.dataset.folder import open_dataset
 from affect_data.errors import DataError, UsageError
 from affect_data.files import exclusive, link_file, with_a_name, write_json, write_text
 from affect_data.hub.policy import Terms, terms_of
+from affect_data.hub.published import PUBLISHED
 from affect_data.hub.staging import facts_of, source_of
 from affect_data.system_errors import writing_to
 from affect_train.hub.export import OPSET, NotExportedError, export_onnx, teacher_description
@@ -24,7 +25,6 @@ from affect_train.hub.published import (
     EVALUATION,
     GRAPH,
     PROCESSOR,
-    PUBLISHED,
     RECIPE,
     TEACHER,
     PublishedModel,

@@ -18,7 +18,7 @@ from published_faces import add_teacher
 from affect_data.databases.base import Tier
 from affect_data.dataset.folder import MANIFEST, open_dataset
 from affect_data.errors import DataError, FileAccessError, UsageError
-from affect_data.hub.client import HubError
+from affect_data.hub.client import HubError, check_name
 from affect_data.hub.policy import NotPermittedError
 from affect_data.hub.publish import PublishReport, RepositoryTakenError, plan, publish
 from affect_data.hub.staging import stage
@@ -212,6 +212,10 @@ def test_a_token_without_rights_to_the_namespace_is_named(
 def test_a_name_that_is_none_is_refused(built_faces: Path, name: str) -> None:
     with pytest.raises(UsageError, match="is no name of a repository; name it as user/name"):
         plan(built_faces, name)
+
+
+def test_names_of_one_letter_are_names() -> None:
+    assert [check_name(name) for name in ("a/b", "hf://anna/f")] == ["a/b", "anna/f"]
 
 
 def test_a_dataset_that_changed_since_the_plan_is_not_sent(hub: LoopbackHub, faces: Path) -> None:

@@ -129,6 +129,7 @@ def test_a_path_of_this_machine_is_found_wherever_it_stands(hub: LoopbackHub, ru
 def test_a_repository_of_something_else_and_a_public_one_are_refused(hub: LoopbackHub, trained: Path, put: Put) -> None:
     put(trained)
     repository = hub.repositories["model", "anna/teacher"]
+    own = repository.files["affectkit.json"].data
     repository.private = False
     with pytest.raises(RepositoryTakenError, match="anna/teacher is public"):
         put(trained)
@@ -136,6 +137,11 @@ def test_a_repository_of_something_else_and_a_public_one_are_refused(hub: Loopba
     with pytest.raises(RepositoryTakenError, match=r"anna/teacher holds something else \(weights.bin\)"):
         put(trained)
     repository.add("others", {"affectkit.json": File(b'{"format": "other"}', large=False)})
+    with pytest.raises(DataError, match=r"affectkit.json is none of a model that this affectkit reads"):
+        put(trained)
+    newer = own.replace(b'"format_version": 1', b'"format_version": 2')
+    assert newer != own
+    repository.add("others", {"affectkit.json": File(newer, large=False)})
     with pytest.raises(DataError, match=r"affectkit.json is none of a model that this affectkit reads"):
         put(trained)
 
