@@ -33,9 +33,9 @@ from sklearn.metrics import roc_auc_score  # noqa: E402
 
 from affect_data.audit.base import AuditedDataset  # noqa: E402
 from affect_data.audit.checks.face_count import LEAST_SIDE, SIDE, suspicion_of  # noqa: E402
-from affect_data.audit.pictures.face_detector import LibFaceDetection  # noqa: E402
 from affect_data.dataset.folder import open_dataset  # noqa: E402
 from affect_data.demo.sampler import FaceSampler  # noqa: E402
+from affect_data.faces.detectors.libfacedetection import LibFaceDetection  # noqa: E402
 
 Score = Callable[[np.ndarray], float]
 """How surely a grey picture shows a face."""

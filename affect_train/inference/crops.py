@@ -8,8 +8,9 @@ import numpy as np
 from PIL import Image
 
 from affect_data.audit.checks.face_count import FOUND_FROM, LARGE, LEAST_SIDE, SIDE, suspicion_of
-from affect_data.audit.pictures.face_detector import Face, FaceDetector, LibFaceDetection
 from affect_data.errors import DataError
+from affect_data.faces.detection import DetectedFace, FaceDetector
+from affect_data.faces.detectors.libfacedetection import LibFaceDetection
 from affect_data.pictures import PictureError, decode_rgb
 from affect_train.inputs.files import AS_STORED, orientation_of, picture_bytes, upright
 from affect_train.inputs.preprocess import Pixels
@@ -112,7 +113,7 @@ def objection_to_shape(pixels: Pixels, orientation: int) -> str:
     return ""
 
 
-def _largest_face(picture: Image.Image, detector: FaceDetector) -> Face | None:
+def _largest_face(picture: Image.Image, detector: FaceDetector) -> DetectedFace | None:
     """The largest upright face with a sufficient score, in pixels of the picture; None if there is none."""
     for side in (SIDE, LARGE):
         if side > SIDE and min(picture.size) < side:
@@ -124,5 +125,5 @@ def _largest_face(picture: Image.Image, detector: FaceDetector) -> Face | None:
         if faces:
             largest = max(faces, key=lambda face: face.area)
             left, top, right, bottom = (value / scale for value in largest.box)
-            return Face(largest.score, (left, top, right, bottom))
+            return DetectedFace((left, top, right, bottom), largest.score)
     return None

@@ -11,8 +11,9 @@ import polars as pl
 from PIL import Image
 
 from affect_data.audit.base import Audit, AuditedDataset, Severity, findings
-from affect_data.audit.pictures.face_detector import Face, FaceDetector, LibFaceDetection, Pixels
 from affect_data.audit.pictures.facts import PictureJob, decoded_pictures, distinct_pictures, picture_jobs
+from affect_data.faces.detection import DetectedFace, FaceDetector, Pixels
+from affect_data.faces.detectors.libfacedetection import LibFaceDetection
 from affect_data.processes import map_jobs
 
 FOUND_FROM: Final = 0.6
@@ -48,7 +49,7 @@ class Suspicion:
     defect: str
     score: float
     confidence: float
-    faces: tuple[Face, ...]
+    faces: tuple[DetectedFace, ...]
 
 
 @dataclass(frozen=True)
@@ -124,7 +125,7 @@ def suspicion_of(pixels: Pixels, box: npt.NDArray[np.float32], detector: FaceDet
     x0, y0, x1, y1 = (round(value) for value in outer)
     picture = Image.fromarray(pixels[y0:y1, x0:x1]).convert("RGB")
     confidence = 0.0
-    upright: tuple[Face, ...] = ()
+    upright: tuple[DetectedFace, ...] = ()
     for number, faces in enumerate(_looks(picture, (x0, y0), detector)):
         own = tuple(face for face in faces if _within(face.centre, inner))
         if number == 0:
@@ -138,7 +139,7 @@ def suspicion_of(pixels: Pixels, box: npt.NDArray[np.float32], detector: FaceDet
     return Suspicion("several faces", second, confidence, upright) if second >= FOUND_FROM else None
 
 
-def _looks(picture: Image.Image, corner: tuple[int, int], detector: FaceDetector) -> Iterator[list[Face]]:
+def _looks(picture: Image.Image, corner: tuple[int, int], detector: FaceDetector) -> Iterator[list[DetectedFace]]:
     """The faces in each view of a part of a picture, in pixels of the whole picture; `corner` is where the part begins."""
     looks = [(SIDE, 0), *_MORE_LOOKS]
     if min(picture.size) >= LARGE:
@@ -154,24 +155,24 @@ def _looks(picture: Image.Image, corner: tuple[int, int], detector: FaceDetector
 
 
 def _turned_back(
-    face: Face, seen: tuple[int, int], size: tuple[int, int], angle: int, scale: float, corner: tuple[int, int]
-) -> Face:
+    face: DetectedFace, seen: tuple[int, int], size: tuple[int, int], angle: int, scale: float, corner: tuple[int, int]
+) -> DetectedFace:
     """A face found in a view, in pixels of the picture; if the view is turned, the centre is exact and the box upright with the same size."""
     turn = math.radians(angle)
     x, y = face.centre[0] - seen[0] / 2, face.centre[1] - seen[1] / 2
     x, y = math.cos(turn) * x - math.sin(turn) * y, math.sin(turn) * x + math.cos(turn) * y
     x, y = (x + size[0] / 2) / scale + corner[0], (y + size[1] / 2) / scale + corner[1]
     across, down = (face.box[2] - face.box[0]) / scale / 2, (face.box[3] - face.box[1]) / scale / 2
-    return Face(face.score, (x - across, y - down, x + across, y + down))
+    return DetectedFace((x - across, y - down, x + across, y + down), face.score)
 
 
-def _second(faces: tuple[Face, ...]) -> float:
+def _second(faces: tuple[DetectedFace, ...]) -> float:
     """The score of the best face besides the first, among faces of a size that counts; 0 if there is none."""
     counted = [face for face in faces if face.area >= SECOND_AREA * max(other.area for other in faces)]
     return max((face.score for face in counted[1:] if _shared(face, counted[0]) < SAME_FACE), default=0.0)
 
 
-def _shared(face: Face, other: Face) -> float:
+def _shared(face: DetectedFace, other: DetectedFace) -> float:
     """The share of the smaller box that lies in the other."""
     sides = [
         max(0.0, min(face.box[axis + 2], other.box[axis + 2]) - max(face.box[axis], other.box[axis])) for axis in (0, 1)

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from affect_data.audit.pictures.face_detector import LibFaceDetection
 from affect_data.demo.sampler import FaceSampler
 from affect_data.errors import DataError
+from affect_data.faces.detectors.libfacedetection import LibFaceDetection
 from affect_train.inference.crops import check_crops
 from affect_train.reporting import Reporter
 
@@ -83,7 +83,7 @@ def test_what_is_small_follows_from_the_margin_of_the_model(tmp_path: Path) -> N
 def test_without_a_detector_shape_and_orientation_decide_and_a_line_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("affect_data.audit.pictures.face_detector.find_spec", lambda name: None)
+    monkeypatch.setattr("affect_data.faces.detection.find_spec", lambda name: None)
     room = in_a_room(face(), 300, 200)
     square = room.crop((0, 0, 200, 200))
     taken = [written(tmp_path / "square.png", square), written(tmp_path / "tall.png", room.crop((0, 0, 130, 200)))]
@@ -99,7 +99,7 @@ def test_without_a_detector_shape_and_orientation_decide_and_a_line_says_so(
 
 
 def test_many_refused_pictures_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("affect_data.audit.pictures.face_detector.find_spec", lambda name: None)
+    monkeypatch.setattr("affect_data.faces.detection.find_spec", lambda name: None)
     path = written(tmp_path / "wide.png", Image.new("RGB", (90, 30)))
     with pytest.raises(DataError, match=r"and 5 more\nCrop"):
         check_crops([path] * 25, 0.2, Reporter())

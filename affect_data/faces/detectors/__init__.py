@@ -1,0 +1,1 @@
+"""The face detectors, each a module; `registry` names them."""
