@@ -1,0 +1,1 @@
+"""Videos: decoding them frame by frame, and the frames that a database counts."""
