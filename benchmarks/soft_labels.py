@@ -26,8 +26,9 @@ from folders import slots, write_dataset
 from affect_data.dataset.folder import load_dataset, open_dataset
 from affect_data.dataset.kinds.soft_labels import SOFT_LABELS, SoftLabelProvenance
 from affect_data.dataset.layout import Layout
+from affect_data.dataset.ranges import ROWS_PER_BATCH
 from affect_data.dataset.schema import IMAGES, LABELS
-from affect_data.dataset.soft_labels import ROWS_PER_BATCH, SoftLabelWriter
+from affect_data.dataset.soft_labels import SoftLabelWriter
 from affect_data.vocabulary import ACTION_UNITS, EXPRESSIONS
 
 WIDTHS = {"au": 12, "expression": 7, "valence": 14, "arousal": 14}

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from affect_data.dataset.folder import open_dataset
-from affect_data.dataset.soft_labels import RowRange
+from affect_data.dataset.ranges import RowRange
 from affect_data.vocabulary import EXPRESSIONS
 from affect_train.inputs.labels import load_labels
 from affect_train.labelling.label import labelled_ranges

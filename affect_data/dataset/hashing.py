@@ -15,7 +15,7 @@ def content_hash(table: pa.Table, seed: str = "") -> str:
     """sha256 of the values of a table, column by column; independent of how it is chunked.
 
     Raises:
-        TypeError: a column is of a type that label and soft-label groups do not have.
+        TypeError: a column is of a type that no column group has.
     """
     digest = hashlib.sha256(seed.encode())
     for name in table.column_names:
@@ -33,12 +33,14 @@ def content_hash(table: pa.Table, seed: str = "") -> str:
             values = pa.chunked_array([part.flatten() for part in column.chunks], column.type.value_type)
             digest.update(content_hash(pa.table({name: values})).encode())
             continue
-        # The bytes of numbers do not depend on chunks. Of texts all lengths are hashed before all bytes, so that takes one chunk.
-        for array in (
-            column.chunks if _is_numeric(column.type) else [pa.concat_arrays(column.chunks)] if len(table) else []
-        ):
-            for buffer in _value_buffers(array):
-                digest.update(buffer)
+        if _is_numeric(column.type):
+            for chunk in column.chunks:
+                digest.update(_values(chunk))
+            continue
+        # All lengths before all bytes, so that the hash does not depend on chunks.
+        parts = [_lengths_and_bytes(chunk) for chunk in column.chunks]
+        for buffer in (*(sizes for sizes, _ in parts), *(content for _, content in parts)):
+            digest.update(buffer)
     return digest.hexdigest()
 
 
@@ -65,19 +67,25 @@ def dataset_fingerprint(parts: Mapping[str, Mapping[str, str]]) -> str:
     return hashlib.sha256(f"{SCHEMA_VERSION};{joined}".encode()).hexdigest()[:16]
 
 
-def _value_buffers(array: pa.Array) -> tuple[bytes | memoryview, ...]:
-    """The values of an array without nulls, as bytes that do not depend on Arrow's offsets and paddings."""
+def _values(array: pa.Array) -> memoryview:
+    """The values of an array of numbers without nulls, as bytes that do not depend on Arrow's offsets and paddings."""
     if pa.types.is_fixed_size_list(array.type):
         array = array.flatten()
     if pa.types.is_boolean(array.type):
         array = array.cast(pa.int8())
-    if pa.types.is_primitive(array.type):
-        return (np.ascontiguousarray(array.to_numpy(zero_copy_only=False)).view(np.uint8).data,)
-    if not (
-        pa.types.is_string(array.type) or pa.types.is_large_string(array.type) or pa.types.is_string_view(array.type)
-    ):
-        raise TypeError(f"no content hash for Arrow type {array.type}")
-    text = array.cast(pa.large_string())
-    offsets = np.frombuffer(text.buffers()[1], np.int64)[text.offset : text.offset + len(text) + 1]
-    data = text.buffers()[2]
-    return np.diff(offsets).tobytes(), memoryview(data)[offsets[0] : offsets[-1]] if data is not None else b""
+    return np.ascontiguousarray(array.to_numpy(zero_copy_only=False)).view(np.uint8).data
+
+
+def _lengths_and_bytes(array: pa.Array) -> tuple[memoryview, memoryview]:
+    """The lengths of the texts or files of an array without nulls, and their bytes in a row."""
+    kind = array.type
+    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
+        array = array.cast(pa.large_binary())
+    elif pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
+        array = array.cast(pa.large_string())
+    else:
+        raise TypeError(f"no content hash for Arrow type {kind}")
+    offsets = np.frombuffer(array.buffers()[1], np.int64)[array.offset : array.offset + len(array) + 1]
+    data = array.buffers()[2]
+    content = memoryview(data)[offsets[0] : offsets[-1]] if data is not None and len(array) else memoryview(b"")
+    return np.diff(offsets).view(np.uint8).data, content

@@ -53,7 +53,9 @@ def derived_groups(folder: DatasetFolder, features: Sequence[str] = ()) -> tuple
     for kind in KINDS:
         for name in kind.names(folder) if kind.provenance is not None else ():
             group = kind.group(name)
-            if kind is FEATURES and name not in features:
+            if kind.kept_in:
+                left_out[group] = kind.kept_in
+            elif kind is FEATURES and name not in features:
                 left_out[group] = f"not asked for: --features {name}"
             elif kind.is_stale(folder, name):
                 left_out[group] = f"stale: `{kind.remedy(name, folder)}` makes it again"

@@ -14,7 +14,8 @@ from torch import Tensor
 
 from affect_data.dataset.folder import DatasetFolder
 from affect_data.dataset.kinds.soft_labels import SOFT_LABELS, SoftLabelProvenance
-from affect_data.dataset.soft_labels import RowRange, SoftLabelWriter
+from affect_data.dataset.ranges import RowRange
+from affect_data.dataset.soft_labels import SoftLabelWriter
 from affect_data.errors import UsageError
 from affect_train.clips import pooling_of
 from affect_train.evaluation.metrics import best_thresholds, evaluate_predictions

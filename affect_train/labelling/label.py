@@ -12,7 +12,8 @@ import torch
 
 from affect_data.dataset.folder import DatasetFolder
 from affect_data.dataset.kinds.soft_labels import SOFT_LABELS, SoftLabelProvenance
-from affect_data.dataset.soft_labels import ROWS_PER_BATCH, RowRange, SoftLabelWriter
+from affect_data.dataset.ranges import ROWS_PER_BATCH, RowRange
+from affect_data.dataset.soft_labels import SoftLabelWriter
 from affect_train.clips import describe_pooling
 from affect_train.inference import inference
 from affect_train.inference.inference import Logits

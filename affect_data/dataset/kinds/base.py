@@ -106,6 +106,7 @@ class GroupKind(Generic[Provenance]):
         provenance: the type of what ``dataset.json`` says of such a group; None if the build makes it, which the lock describes.
         command: writes it; ``{name}`` and the fields of the provenance are filled in, unknown ones by their names in capitals.
         pattern: of the name after the prefix.
+        kept_in: why such groups are never published; empty if they may be.
     """
 
     called: str
@@ -114,6 +115,7 @@ class GroupKind(Generic[Provenance]):
     provenance: type[Provenance] | None
     command: str
     pattern: str = NAME
+    kept_in: str = ""
 
     def check_name(self, name: str) -> str:
         """The name, if such a group can have it.

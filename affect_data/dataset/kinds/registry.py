@@ -6,11 +6,20 @@ from affect_data.dataset.folder import DatasetFolder
 from affect_data.dataset.kinds.balance import BALANCE
 from affect_data.dataset.kinds.base import GroupKind
 from affect_data.dataset.kinds.declared import DECLARED
+from affect_data.dataset.kinds.faces import FACES, SECOND_FACES
 from affect_data.dataset.kinds.features import FEATURES
 from affect_data.dataset.kinds.folds import FOLDS
 from affect_data.dataset.kinds.soft_labels import SOFT_LABELS
 
-KINDS: Final[tuple[GroupKind[Any], ...]] = (SOFT_LABELS, FEATURES, BALANCE, FOLDS, DECLARED)
+KINDS: Final[tuple[GroupKind[Any], ...]] = (
+    SOFT_LABELS,
+    FEATURES,
+    BALANCE,
+    FOLDS,
+    SECOND_FACES,
+    FACES,
+    DECLARED,
+)
 
 
 def stale_groups(folder: DatasetFolder) -> dict[str, str]:
@@ -37,6 +46,6 @@ def describe_kinds() -> str:
     ]
     for kind in KINDS:
         group = f"`{kind.prefix}<name>`" if kind.prefix else f"`{kind.pattern.replace('|', '`, `')}`"
-        command = kind.command.format_map({"name": "NAME", "plan": "PLAN"})
+        command = kind.command.format_map({"name": "NAME", "plan": "PLAN", "detector": "DETECTOR"})
         lines.append(f"| {kind.called} | {group} | {', '.join(sorted(kind.depends_on))} | `{command}` |")
     return "\n".join(lines) + "\n"

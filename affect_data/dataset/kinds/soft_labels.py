@@ -39,10 +39,6 @@ class SoftLabelProvenance(GroupProvenance):
         widths = (len(self.action_units), len(self.expressions), self.valence_arousal_bins, self.valence_arousal_bins)
         return {head: width for head, width in zip(HEADS, widths, strict=True) if width}
 
-    def describes_same(self, other: "SoftLabelProvenance") -> bool:
-        """Whether two provenances are equal except for their time."""
-        return self.model_copy(update={"created": ""}) == other.model_copy(update={"created": ""})
-
 
 SOFT_LABELS: Final = GroupKind(
     called="soft labels",

@@ -387,8 +387,8 @@ def test_the_seed_counts() -> None:
 
 
 def test_a_type_that_cannot_be_hashed_is_refused() -> None:
-    with pytest.raises(TypeError, match="no content hash for Arrow type binary"):
-        content_hash(pa.table({"a": [{"x": b"1"}]}))
+    with pytest.raises(TypeError, match="no content hash for Arrow type null"):
+        content_hash(pa.table({"a": [{"x": None}]}))
 
 
 def test_lists_are_hashed_by_what_they_hold_however_they_are_chunked() -> None:

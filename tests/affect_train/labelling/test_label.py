@@ -9,7 +9,8 @@ from python_processes import kill_when
 
 from affect_data.dataset.folder import load_dataset, open_dataset
 from affect_data.dataset.kinds.soft_labels import SOFT_LABELS
-from affect_data.dataset.soft_labels import RowRange, SoftLabelWriter
+from affect_data.dataset.ranges import RowRange
+from affect_data.dataset.soft_labels import SoftLabelWriter
 from affect_data.errors import DataError, UsageError
 from affect_train.inference import inference
 from affect_train.inputs.batch import FaceBatch

@@ -14,8 +14,9 @@ from labelled_rows import with_other
 from affect_data.build.build import BuildReport
 from affect_data.dataset.folder import DatasetFolder, open_dataset
 from affect_data.dataset.kinds.balance import BALANCE
-from affect_data.dataset.kinds.base import Dependency, GroupKind, GroupProvenance, StaleGroupError
+from affect_data.dataset.kinds.base import GroupKind, GroupProvenance, StaleGroupError
 from affect_data.dataset.kinds.declared import DECLARED
+from affect_data.dataset.kinds.faces import FACES, NAME_OF_FACES, SECOND_FACES
 from affect_data.dataset.kinds.features import FEATURES
 from affect_data.dataset.kinds.folds import FOLDS
 from affect_data.dataset.kinds.registry import KINDS, describe_kinds, stale_groups
@@ -25,6 +26,8 @@ from affect_data.dataset.writing import add_group
 from affect_data.errors import DataError, UnknownNameError, UsageError
 
 FOUND = {"name": "even", "plan": "uniform", "options": {}, "seed": 0, "pools": {}}
+FILES = (".parquet", ".csv", ".png")
+"""Names of files may begin like those of groups."""
 NAMED = [kind for kind in KINDS if kind.prefix]
 
 
@@ -43,7 +46,7 @@ def add(dataset: DatasetFolder, group: str, provenance: dict[str, object]) -> Da
 
 def test_a_group_belongs_to_one_kind_and_labels_and_images_to_none() -> None:
     groups = [kind.group("a") for kind in NAMED] + ["pspi"]
-    assert groups == ["soft.a", "features.a", "balance.a", "folds.a", "pspi"]
+    assert groups == ["soft.a", "features.a", "balance.a", "folds.a", "faces.a", "pspi"]
     for group in groups:
         assert [kind.owns(group) for kind in KINDS].count(True) == 1
     assert not [
@@ -60,14 +63,13 @@ def test_a_name_that_would_leave_the_folder_is_refused(kind: GroupKind[GroupProv
 
 
 def test_a_kind_of_one_group_a_dataset_is_a_declaration_like_the_others(dataset: DatasetFolder) -> None:
-    faces = GroupKind("faces", "faces", {Dependency.PICTURES}, GroupProvenance, "affect-data align DATASET", pattern="")
-    assert faces.group("") == "faces"
-    assert not faces.owns("faces.x")
-    dataset = add(dataset, faces.group(""), {"made_from": faces.made_from(dataset)})
-    assert faces.names(dataset) == ("",)
-    assert faces.read(dataset, "").made_from == {"pictures": dataset.manifest.fingerprints.pictures}
-    with pytest.raises(StaleGroupError, match="Make them again: `affect-data align DATASET`"):
-        faces.read(with_other(dataset, "pictures"), "")
+    assert FACES.group(NAME_OF_FACES) == "faces"
+    assert FACES.column(NAME_OF_FACES, "box") == "faces.box"
+    assert not FACES.owns("faces.x")
+    dataset = add(dataset, FACES.group(NAME_OF_FACES), {"made_from": FACES.made_from(dataset), "detector": "told"})
+    assert FACES.names(dataset) == ("faces",)
+    with pytest.raises(StaleGroupError, match="Make them again: `affect-data align DATASET --detector told`"):
+        FACES.check_fresh(with_other(dataset, "pictures"), NAME_OF_FACES, FACES.made_from(dataset))
 
 
 def test_side_groups_are_found_where_a_database_declares_them(dataset: DatasetFolder) -> None:
@@ -87,7 +89,7 @@ def test_what_a_dataset_lacks_is_named_with_what_it_has_and_the_command(
     assert kind.names(dataset) == ("a", "b")
     with pytest.raises(UnknownNameError) as caught:
         kind.read(dataset, "even")
-    command = kind.command.replace("{name}", "even").replace("{plan}", "PLAN")
+    command = kind.command.replace("{name}", "even").replace("{plan}", "PLAN").replace("{detector}", "DETECTOR")
     assert (
         str(caught.value) == f"unknown {kind.called} in '{dataset.path}' (`{command}` writes them) 'even'; known: a, b"
     )
@@ -98,6 +100,7 @@ WHAT_MAKES_STALE = {
     FEATURES.called: {"pictures"},
     BALANCE.called: {"labels"},
     FOLDS.called: {"pictures", "people"},
+    SECOND_FACES.called: {"pictures"},
 }
 
 
@@ -118,7 +121,7 @@ def test_a_group_is_stale_exactly_when_what_it_was_made_from_changed(
     dataset = with_other(dataset, name)
     stale = name in WHAT_MAKES_STALE[kind.called]
     assert (kind.names(dataset), kind.fitting(dataset)) == (("even",), () if stale else ("even",))
-    command = kind.command.replace("{name}", "even").replace("{plan}", "uniform")
+    command = kind.command.replace("{name}", "even").replace("{plan}", "uniform").replace("{detector}", "DETECTOR")
     assert stale_groups(dataset) == ({kind.group("even"): command} if stale else {})
 
 
@@ -129,7 +132,7 @@ def test_a_stale_group_is_refused_with_the_cause_and_the_command(
     before = kind.made_from(dataset)
     dataset = add(dataset, kind.group("even"), {"made_from": before, "plan": "uniform"})
     dataset = with_other(dataset, *before)
-    command = kind.command.replace("{name}", "even").replace("{plan}", "uniform")
+    command = kind.command.replace("{name}", "even").replace("{plan}", "uniform").replace("{detector}", "DETECTOR")
     with pytest.raises(StaleGroupError) as caught:
         kind.check_fresh(dataset, "even", before)
     assert str(caught.value) == (
@@ -200,6 +203,7 @@ def test_no_other_module_writes_a_prefix_by_hand() -> None:
             and isinstance(node.value, str)
             and id(node) not in prose
             and node.value.startswith(prefixes)
+            and not node.value.endswith(FILES)
             and not re.search(r"\s", node.value)
         ]
     assert found == []
