@@ -116,10 +116,7 @@ def describe_plan(plan: "Plan") -> str:
 
 def _history_lines(plan: "Plan") -> list[str]:
     if plan.old is not None:
-        return [
-            f"erase for good: {plan.old.commits:,} earlier commit(s), squashed into one; {len(plan.old.objects):,} large file(s) that are no "
-            f"longer used, {plan.old.bytes:,} bytes"
-        ]
+        return [f"erase for good: {plan.old}"]
     if plan.keeps_erased:
         return [
             "stays: something was erased from this dataset, but what was published before is kept in the history and the large files of "

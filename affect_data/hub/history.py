@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from huggingface_hub import HfApi
     from huggingface_hub.hf_api import LFSFileInfo
 
-KIND: Final = "dataset"
+DATASET: Final = "dataset"
 
 
 class OtherReferencesError(UsageError):
@@ -42,12 +42,20 @@ class OldHistory:
         """Of all these large files."""
         return sum(self.objects.values())
 
+    def __str__(self) -> str:
+        return (
+            f"{self.commits:,} earlier commit(s), squashed into one; {len(self.objects):,} large file(s) that are no longer used, "
+            f"{self.bytes:,} bytes"
+        )
+
     def to_json(self) -> dict[str, Any]:
         """The same as plain values."""
         return {"commits": self.commits, "objects": dict(sorted(self.objects.items())), "bytes": self.bytes}
 
 
-def old_history(api: "HfApi", repository: str, remote: Remote, used: Collection[str]) -> OldHistory:
+def old_history(
+    api: "HfApi", repository: str, remote: Remote, used: Collection[str], kind: str = DATASET
+) -> OldHistory:
     """What a repository has to lose; nothing is changed.
 
     Args:
@@ -55,6 +63,7 @@ def old_history(api: "HfApi", repository: str, remote: Remote, used: Collection[
         repository: its name.
         remote: its present state.
         used: sha256 of all files of the commit that is planned.
+        kind: of the repository, ``dataset`` or ``model``.
 
     Raises:
         OtherReferencesError: other references than the branch ``main`` would keep old commits.
@@ -63,18 +72,18 @@ def old_history(api: "HfApi", repository: str, remote: Remote, used: Collection[
     if not remote.exists:
         return OldHistory()
     with hub_errors(repository):
-        references = api.list_repo_refs(repository, repo_type=KIND, include_pull_requests=True)
-        commits = len(api.list_repo_commits(repository, repo_type=KIND))
+        references = api.list_repo_refs(repository, repo_type=kind, include_pull_requests=True)
+        commits = len(api.list_repo_commits(repository, repo_type=kind))
     others = [f"the branch {branch.name}" for branch in references.branches if branch.name != "main"]
     others += [f"the tag {tag.name}" for tag in references.tags]
     others += [f"the pull request {request.ref}" for request in references.pull_requests or ()]
     if others:
         raise OtherReferencesError(repository, others)
-    large = _large_files(api, repository, remote.files)
+    large = _large_files(api, repository, remote.files, kind)
     return OldHistory(commits, {found.file_oid: found.size for found in large if found.file_oid not in used})
 
 
-def erase_history(api: "HfApi", repository: str, old: OldHistory, commit: str) -> str:
+def erase_history(api: "HfApi", repository: str, old: OldHistory, commit: str, kind: str = DATASET) -> str:
     """The only commit of a repository, after its history and large files were deleted for good and both were asked for again.
 
     Args:
@@ -82,34 +91,44 @@ def erase_history(api: "HfApi", repository: str, old: OldHistory, commit: str) -
         repository: its name.
         old: what was planned. Large files that came later stay: they may belong to a commit that somebody is about to make.
         commit: the newest commit, whose files all stay.
+        kind: of the repository, ``dataset`` or ``model``.
 
     Raises:
         HubError: the Hub refuses, or somebody changed the repository meanwhile; run again, it goes on.
         DataError: the repository still holds what was deleted, or lost a file.
     """
-    files = remote_files(api, repository, commit)
-    _check_unchanged(api, repository, files, commit)
+    try:
+        return _erase(api, repository, old, commit, kind)
+    except HubError as error:
+        raise HubError(f"{error}. Everything is published, but what was there before may not be erased yet") from None
+
+
+def _erase(api: "HfApi", repository: str, old: OldHistory, commit: str, kind: str) -> str:
+    files = remote_files(api, repository, commit, kind)
+    _check_unchanged(api, repository, files, kind, commit)
     with hub_errors(repository):
-        if len(api.list_repo_commits(repository, repo_type=KIND)) > 1:
-            api.super_squash_history(repository, repo_type=KIND, commit_message="affectkit: history erased")
-    _check_unchanged(api, repository, files)
+        if len(api.list_repo_commits(repository, repo_type=kind)) > 1:
+            api.super_squash_history(repository, repo_type=kind, commit_message="affectkit: history erased")
+    _check_unchanged(api, repository, files, kind)
     kept = {file.sha256 for file in files.values()}
     doomed = [
         found
-        for found in _large_files(api, repository, files)
+        for found in _large_files(api, repository, files, kind)
         if found.file_oid in old.objects and found.file_oid not in kept
     ]
     with hub_errors(repository):
-        api.permanently_delete_lfs_files(repository, doomed, repo_type=KIND)
-    head = _check_unchanged(api, repository, files)
-    _check_erased(api, repository, old)
+        api.permanently_delete_lfs_files(repository, doomed, repo_type=kind)
+    head = _check_unchanged(api, repository, files, kind)
+    _check_erased(api, repository, old, kind)
     return head
 
 
-def _large_files(api: "HfApi", repository: str, files: Mapping[str, RemoteFile]) -> "list[LFSFileInfo]":
+def _large_files(
+    api: "HfApi", repository: str, files: Mapping[str, RemoteFile], kind: str
+) -> "list[LFSFileInfo]":
     """All large files that the Hub lists; a list without those of the newest commit is refused, since nobody could tell which are old."""
     with hub_errors(repository):
-        listed = list(api.list_lfs_files(repository, repo_type=KIND))
+        listed = list(api.list_lfs_files(repository, repo_type=kind))
     named = {found.file_oid for found in listed}
     lacking = sorted(path for path, file in files.items() if file.sha256 and file.sha256 not in named)
     if lacking:
@@ -120,13 +139,15 @@ def _large_files(api: "HfApi", repository: str, files: Mapping[str, RemoteFile])
     return listed
 
 
-def _check_unchanged(api: "HfApi", repository: str, files: Mapping[str, RemoteFile], commit: str = "") -> str:
+def _check_unchanged(
+    api: "HfApi", repository: str, files: Mapping[str, RemoteFile], kind: str, commit: str = ""
+) -> str:
     """The newest commit, which has these files.
 
     Raises:
         HubError: it has others, or is not the one that is named.
     """
-    now = look(api, repository, KIND)
+    now = look(api, repository, kind)
     if now.files != files or commit not in ("", now.head):
         raise HubError(
             f"{repository}: somebody changed the repository meanwhile. Look at what changed, then run the same command again: it plans anew"
@@ -134,10 +155,10 @@ def _check_unchanged(api: "HfApi", repository: str, files: Mapping[str, RemoteFi
     return now.head
 
 
-def _check_erased(api: "HfApi", repository: str, old: OldHistory) -> None:
+def _check_erased(api: "HfApi", repository: str, old: OldHistory, kind: str) -> None:
     with hub_errors(repository):
-        commits = len(api.list_repo_commits(repository, repo_type=KIND))
-        left = [found for found in api.list_lfs_files(repository, repo_type=KIND) if found.file_oid in old.objects]
+        commits = len(api.list_repo_commits(repository, repo_type=kind))
+        left = [found for found in api.list_lfs_files(repository, repo_type=kind) if found.file_oid in old.objects]
     if commits != 1 or left:
         raise DataError(
             f"{repository} still has {commits:,} commit(s) and {len(left):,} large file(s) that were to be deleted. Run the same command again; if "

@@ -15,7 +15,6 @@ from affect_data.errors import DataError, UsageError
 from affect_data.files import write_json, write_text
 from affect_data.hub.card import card_metadata, card_section, with_section
 from affect_data.hub.client import (
-    HubError,
     Remote,
     check_name,
     check_writer,
@@ -29,7 +28,7 @@ from affect_data.hub.leaks import LeaksFoundError, find_leaks
 from affect_data.hub.policy import ORDER, Terms, check_permitted, terms_of
 from affect_data.hub.published import CARD, CROISSANT, PUBLISHED, Published, read_published
 from affect_data.hub.staging import KEYS, Staged, remove_staging, stage
-from affect_data.hub.upload import differing, digest, send
+from affect_data.hub.upload import differing, digest, send, used_objects
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -190,7 +189,7 @@ def plan(
     files = _files(staged)
     changed = differing(files, _known(staged), remote.files)
     gone = sorted(path for path in (before.files if before else ()) if path in remote.files and path not in files)
-    old = old_history(api, repository, remote, _used(staged, remote, gone)) if erases_history else None
+    old = old_history(api, repository, remote, used_objects(files, _known(staged), remote, gone)) if erases_history else None
     return Plan(
         repository, tier, remote.private if remote.exists else not public, terms, staged, dataset, remote, manifest, changed,
         tuple(gone), len(files) - len(changed), old, bool(Tombstones.from_lock(lock_at(dataset))),
@@ -215,12 +214,7 @@ def publish(planned: Plan, progress: Progress = lambda *_: None) -> PublishRepor
         known=_known(planned.staged), private=planned.private, progress=progress,
     )  # fmt: skip
     if planned.old is not None:
-        try:
-            commit = erase_history(api, planned.repository, planned.old, commit)
-        except HubError as error:
-            raise HubError(
-                f"{error}. The dataset is published, but what was there before may not be erased yet"
-            ) from None
+        commit = erase_history(api, planned.repository, planned.old, commit)
     remove_staging(planned.staged)
     return PublishReport(planned, commit, len(planned.upload) + planned.unchanged)
 
@@ -267,10 +261,3 @@ def _files(staged: Staged) -> dict[str, Path]:
 def _known(staged: Staged) -> dict[str, str]:
     """The sha256 of staged files by path, as far as it is known."""
     return {path: facts.sha256 for path, facts in staged.published.files.items()}
-
-
-def _used(staged: Staged, remote: Remote, gone: Collection[str]) -> set[str]:
-    """The sha256 of every file of the planned commit, as far as the Hub stores it as a large one."""
-    files, known = _files(staged), _known(staged)
-    own = {known.get(path) or digest(file) for path, file in files.items()}
-    return own | {file.sha256 for path, file in remote.files.items() if path not in files and path not in gone}

@@ -108,6 +108,21 @@ def differing(files: Mapping[str, Path], known: Mapping[str, str], remote: Mappi
     }
 
 
+def used_objects(
+    files: Mapping[str, Path], known: Mapping[str, str], remote: Remote, gone: Collection[str]
+) -> set[str]:
+    """The sha256 of every file that a repository has after a commit, as far as the Hub stores it as a large one.
+
+    Args:
+        files: of the commit, by path.
+        known: sha256 of files by path, as far as it is known; the others are read.
+        remote: state of the repository before.
+        gone: paths that the commit deletes.
+    """
+    own = {known.get(path) or digest(file) for path, file in files.items()}
+    return own | {file.sha256 for path, file in remote.files.items() if path not in files and path not in gone}
+
+
 def digest(file: Path) -> str:
     """The sha256 of a file, hexadecimal."""
     with file.open("rb") as opened:

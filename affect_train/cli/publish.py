@@ -32,13 +32,18 @@ def publish(
         list[str],
         typer.Option(metavar="DATABASE", help="Its terms let a model be passed on to the public; may be repeated."),
     ] = [],  # noqa: B006 - typer copies
+    erase_history: Annotated[
+        bool, typer.Option("--erase-history", help="Also delete earlier commits and unused large files, for good.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Publish a trained model on the Hub: privately, as safetensors and ONNX, with a card from facts, planned first."""
     from affect_train.hub.publish import planned
     from affect_train.hub.publish import publish as carry_out
 
-    with planned(run, repository, dataset=dataset, public=public, acknowledged=acknowledge) as plan:
+    with planned(
+        run, repository, dataset=dataset, public=public, acknowledged=acknowledge, erases_history=erase_history
+    ) as plan:
         if not as_json:
             out_console.print(describe_plan(plan), markup=False)
         commit = ""
@@ -49,7 +54,10 @@ def publish(
             print_json({**plan.to_json(), "published": not dry_run, "commit": commit})
         elif not dry_run:
             done = "published" if plan.upload or plan.delete else "unchanged"
-            out_console.print(f"{done}: {plan.repository} at {commit[:12]}", markup=False)
+            line = f"{done}: {plan.repository} at {commit[:12]}"
+            if plan.old is not None:
+                line += f"; the history is this commit, {len(plan.old.objects):,} large file(s) deleted for good"
+            out_console.print(line, markup=False)
 
 
 def describe_plan(plan: "ModelPlan") -> str:
@@ -65,6 +73,8 @@ def describe_plan(plan: "ModelPlan") -> str:
         f"{len(plan.upload)} file(s) new or changed, {plan.unchanged} as they are, {len(plan.delete)} to delete",
     ]
     lines += [f"delete: {name}" for name in plan.delete]
+    if plan.old is not None:
+        lines.append(f"erase for good: {plan.old}")
     lines += [f"left out: {name}: {because}" for name, because in plan.staged.published.left_out.items()]
     lines += ["", "trained on:"]
     for name, terms in plan.staged.terms.items():

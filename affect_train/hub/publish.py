@@ -12,10 +12,11 @@ from affect_data.errors import UnknownNameError, UsageError
 from affect_data.files import write_text
 from affect_data.hub.card import with_section
 from affect_data.hub.client import Remote, check_name, check_writer, hub, look, read_remote
+from affect_data.hub.history import OldHistory, erase_history, old_history
 from affect_data.hub.leaks import LeaksFoundError, find_leaks
 from affect_data.hub.publish import BESIDE, RepositoryTakenError
 from affect_data.hub.published import CARD, PUBLISHED
-from affect_data.hub.upload import differing, send
+from affect_data.hub.upload import differing, send, used_objects
 from affect_train.hub.card import card_metadata, card_section
 from affect_train.hub.published import PublishedModel, read_published_model
 from affect_train.hub.staging import StagedModel, staged_model
@@ -38,6 +39,7 @@ class ModelPlan:
         upload: files that are new or changed, with their sizes.
         delete: files of ours that are no longer part of it.
         unchanged: how many files stay as they are.
+        old: history and large files that are deleted for good; None if they stay.
     """
 
     repository: str
@@ -47,6 +49,7 @@ class ModelPlan:
     upload: dict[str, int]
     delete: tuple[str, ...]
     unchanged: int
+    old: OldHistory | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The same as plain lists and dictionaries."""
@@ -58,6 +61,7 @@ class ModelPlan:
             "bytes": sum(self.upload.values()),
             "delete": list(self.delete),
             "unchanged": self.unchanged,
+            "erase_history": None if self.old is None else self.old.to_json(),
             "commits": int(bool(self.upload or self.delete)),
             "licences": {
                 name: {"terms": own.clause, "url": own.url, "drawn": own.drawn}
@@ -75,6 +79,7 @@ def planned(
     dataset: Path | None = None,
     public: bool = False,
     acknowledged: Collection[str] = (),
+    erases_history: bool = False,
 ) -> Iterator[ModelPlan]:
     """What publishing a run would do; nothing is sent. Its files lie beside the run until the end of the block.
 
@@ -84,10 +89,12 @@ def planned(
         dataset: that the run was trained on; by default where its recipe says that it is.
         public: whether anybody may read it.
         acknowledged: databases for whose licence somebody takes responsibility; needed for a public model.
+        erases_history: whether earlier commits, and large files that are no longer used, are deleted for good.
 
     Raises:
         UsageError: this is no run folder, or a public model lacks an acknowledgement.
         RepositoryTakenError: the repository holds something else, or is public.
+        OtherReferencesError: branches, tags or pull requests keep the history that is to be erased.
         LeaksFoundError: what is to be published holds what must stay here.
         DataError: the dataset is another one, or a file cannot be read.
         HubError: the Hub refuses, or does not answer.
@@ -108,22 +115,25 @@ def planned(
         changed = differing(files, _known(staged), remote.files)
         gone = sorted(name for name in (before.files if before else ()) if name in remote.files and name not in files)
         private = remote.private if remote.exists else not public
-        yield ModelPlan(repository, private, staged, remote, changed, tuple(gone), len(files) - len(changed))
+        used = used_objects(files, _known(staged), remote, gone)
+        old = old_history(api, repository, remote, used, MODEL) if erases_history else None
+        yield ModelPlan(repository, private, staged, remote, changed, tuple(gone), len(files) - len(changed), old)
 
 
 def publish(plan: ModelPlan, progress: Progress = lambda *_: None) -> str:
     """The newest commit, after the plan was carried out and every file was compared with what the Hub says of it.
 
     Raises:
-        DataError: the repository does not hold what was sent.
+        DataError: the repository does not hold what was sent, or still holds what was to be erased.
         HubError: the Hub refuses, somebody changed the repository meanwhile, or the connection broke off; run again, it goes on.
     """
     title = f"affectkit: weights {plan.staged.published.weights[:16]}"
-    files = _files(plan.staged)
-    return send(
-        hub(), plan.repository, plan.remote, files, plan.upload, plan.delete, title,
+    files, api = _files(plan.staged), hub()
+    commit = send(
+        api, plan.repository, plan.remote, files, plan.upload, plan.delete, title,
         known=_known(plan.staged), private=plan.private, kind=MODEL, progress=progress,
     )  # fmt: skip
+    return commit if plan.old is None else erase_history(api, plan.repository, plan.old, commit, MODEL)
 
 
 def _files(staged: StagedModel) -> dict[str, Path]:

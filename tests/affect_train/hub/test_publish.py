@@ -13,10 +13,11 @@ from safetensors.torch import load_file, save_file
 
 from affect_data.errors import DataError, UnknownNameError, UsageError
 from affect_data.hub.client import HubError
+from affect_data.hub.history import OtherReferencesError
 from affect_data.hub.leaks import LeaksFoundError
 from affect_data.hub.publish import RepositoryTakenError
 from affect_train.errors import NotAModelError
-from affect_train.hub.publish import planned
+from affect_train.hub.publish import planned, publish
 from affect_train.network.model import load_model
 
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content:DeprecationWarning")
@@ -72,6 +73,32 @@ def test_an_evaluation_of_other_weights_or_thresholds_is_left_out(run: Path, dat
     save_file(weights, run / "model/model.safetensors", metadata={"format": "pt"})
     with planned(run, "anna/teacher", dataset=dataset) as plan:
         assert plan.staged.published.left_out["evaluation.json"].startswith("it is of other weights")
+
+
+def test_weights_that_were_replaced_can_be_erased_from_the_hub(
+    hub: LoopbackHub, run: Path, put: Put, dataset: Path
+) -> None:
+    put(run)
+    old = files(hub)["model.safetensors"]
+    weights = load_file(run / "model/model.safetensors")
+    save_file({name: values + 1 for name, values in weights.items()}, run / "model/model.safetensors", {"format": "pt"})
+    with planned(run, "anna/teacher", dataset=dataset, erases_history=True) as plan:
+        assert plan.old is not None
+        assert plan.old.commits == 2
+        # The evaluation is left out, and no large file.
+        assert plan.old.objects.keys() == {old.sha256, files(hub)["model.onnx"].sha256}
+        commit = publish(plan)
+    repository = hub.repositories["model", "anna/teacher"]
+    assert [found for found, _, _ in repository.commits] == [commit]
+    assert old.sha256 not in hub.objects
+    assert repository.objects == {file.sha256 for file in repository.files.values() if file.large}
+
+
+def test_a_tag_keeps_earlier_weights_and_is_named(hub: LoopbackHub, trained: Path, put: Put, dataset: Path) -> None:
+    put(trained)
+    hub.repositories["model", "anna/teacher"].tags.append("v1")
+    with pytest.raises(OtherReferencesError, match="anna/teacher has the tag v1"):
+        put(trained, erases_history=True)
 
 
 def test_a_public_model_needs_a_word_for_each_licence(hub: LoopbackHub, trained: Path, put: Put) -> None:
