@@ -123,9 +123,7 @@ def _erase(api: "HfApi", repository: str, old: OldHistory, commit: str, kind: st
     return head
 
 
-def _large_files(
-    api: "HfApi", repository: str, files: Mapping[str, RemoteFile], kind: str
-) -> "list[LFSFileInfo]":
+def _large_files(api: "HfApi", repository: str, files: Mapping[str, RemoteFile], kind: str) -> "list[LFSFileInfo]":
     """All large files that the Hub lists; a list without those of the newest commit is refused, since nobody could tell which are old."""
     with hub_errors(repository):
         listed = list(api.list_lfs_files(repository, repo_type=kind))

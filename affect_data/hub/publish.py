@@ -189,7 +189,11 @@ def plan(
     files = _files(staged)
     changed = differing(files, _known(staged), remote.files)
     gone = sorted(path for path in (before.files if before else ()) if path in remote.files and path not in files)
-    old = old_history(api, repository, remote, used_objects(files, _known(staged), remote, gone)) if erases_history else None
+    old = (
+        old_history(api, repository, remote, used_objects(files, _known(staged), remote, gone))
+        if erases_history
+        else None
+    )
     return Plan(
         repository, tier, remote.private if remote.exists else not public, terms, staged, dataset, remote, manifest, changed,
         tuple(gone), len(files) - len(changed), old, bool(Tombstones.from_lock(lock_at(dataset))),

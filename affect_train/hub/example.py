@@ -1,5 +1,6 @@
 """The example in a card that runs a published graph without affectkit, torch or transformers."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,44 +17,43 @@ def example(published: PublishedModel, config: Mapping[str, Any]) -> str:
     """
     if not published.opset:
         return ""
+    box = ", box" if config["preprocessing"]["reduced_scale"] else ""
+    outputs, shown = _outputs(config)
+    named = ", ".join(outputs) if len(outputs) > 1 else f"{outputs[0]},"
     return f"""## Without affectkit
 
 `pip install onnxruntime pillow numpy huggingface-hub`; `face.jpg` is a square crop of one face:
 
 ```python
 import json, numpy, onnxruntime
-from huggingface_hub import hf_hub_download
+from huggingface_hub import hf_hub_download as fetch
 from PIL import Image, ImageOps
-session = onnxruntime.InferenceSession(hf_hub_download("{published.name}", "{GRAPH}"))
-config = json.load(open(hf_hub_download("{published.name}", "{CONFIG}")))
-size, picture = config["image_size"], Image.open("face.jpg")
-side, box = picture.width, None
-assert side == picture.height, "crop the face to a square first"
-{_reduced(config)}picture = picture.convert("RGB").resize((size, size), Image.Resampling.BILINEAR, box, reducing_gap=2.0)
-pixels = numpy.asarray(ImageOps.exif_transpose(picture)).transpose(2, 0, 1)[None]
-found = dict(zip([output.name for output in session.get_outputs()], session.run(None, {{"{PIXELS}": pixels}})))
-{_printed(config)}
+config, session = json.load(open(fetch("{published.name}", "{CONFIG}"))), onnxruntime.InferenceSession(fetch("{published.name}", "{GRAPH}"))
+picture, size = Image.open("face.jpg"), (config["image_size"], config["image_size"])
+assert picture.width == picture.height, "crop the face to a square first"
+{_reduced(config)}face = ImageOps.exif_transpose(picture.convert("RGB").resize(size, Image.Resampling.BILINEAR{box}, reducing_gap=2.0))
+{named} = session.run({json.dumps(outputs)}, {{"{PIXELS}": numpy.asarray(face).transpose(2, 0, 1)[None]}})
+print(json.dumps({{{shown}}}))
 ```
 
 A picture that is not square is made so by repeating its border; `affect-train` does that."""
 
 
 def _reduced(config: Mapping[str, Any]) -> str:
-    """Lines that decode a JPEG file at a smaller scale, if training did so; libjpeg and Pillow choose the same one."""
+    """A line that decodes a JPEG file at a smaller scale, if training did so; libjpeg and Pillow choose the same one."""
     if not config["preprocessing"]["reduced_scale"]:
         return ""
-    return """\
-if picture.draft("RGB", (size, size)):  # a JPEG file, decoded at 1/2, 1/4 or 1/8
-    box = (0, 0, *[side / round(side / picture.width)] * 2)
-"""
+    return '_, box = picture.draft("RGB", size) or (None, None)  # a JPEG file is decoded at 1/2, 1/4 or 1/8\n'
 
 
-def _printed(config: Mapping[str, Any]) -> str:
-    parts = []
-    if config["action_units"]:
-        parts.append('"action_units": dict(zip(config["action_units"], found["au"][0].tolist()))')
-    if config["expressions"]:
-        parts.append('"expressions": dict(zip(config["expressions"], found["expression"][0].tolist()))')
+def _outputs(config: Mapping[str, Any]) -> tuple[list[str], str]:
+    """The names of the outputs, and the entries of a dictionary that shows them by name."""
+    outputs, parts = [], []
+    for name, head in (("action_units", "au"), ("expressions", "expression")):
+        if config[name]:
+            outputs.append(head)
+            parts.append(f'"{name}": dict(zip(config["{name}"], {head}[0].tolist()))')
     if config["valence_arousal_bins"]:
-        parts.append('"valence": found["valence"].item(), "arousal": found["arousal"].item()')
-    return "print(json.dumps({" + ",\n    ".join(parts) + "}))"
+        outputs += ["valence", "arousal"]
+        parts.append('"valence": valence.item(), "arousal": arousal.item()')
+    return outputs, ", ".join(parts)

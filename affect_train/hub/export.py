@@ -115,8 +115,10 @@ def teacher_description(model: AffectModel, preprocessing: Preprocessing, file: 
             described = named.get(head, {"holds": head})
             outputs.append({"name": f"{head}_logits", "values": "logits", **described})
     size = {"size": preprocessing.image_size, "name": PIXELS, "scale": 1.0, "margin": preprocessing.margin}
+    # Named only where it is not the default, which an earlier affectkit reads as well.
+    full = {} if preprocessing.reduced_scale else {"reduced_scale": False}
     bins = {"bins": tasks.valence_arousal_bins} if tasks.valence_arousal_bins else {}
-    return HEADER + write_yaml({"format": "onnx", "file": file, "input": size, "outputs": outputs, **bins})
+    return HEADER + write_yaml({"format": "onnx", "file": file, "input": {**size, **full}, "outputs": outputs, **bins})
 
 
 def grey(model: AffectModel, pictures: int) -> Tensor:

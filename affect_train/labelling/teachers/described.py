@@ -2,6 +2,7 @@
 
 import hashlib
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -14,6 +15,9 @@ from affect_train.labelling.teachers.description import Input, Output, TeacherDe
 from affect_train.labelling.teachers.graphs import Arrays, open_graph
 from affect_train.labelling.teachers.outputs import kept_columns, logits_of_classes, logits_of_numbers, logits_of_units
 from affect_train.run_folder import files_digest
+
+if TYPE_CHECKING:
+    from pydantic.main import IncEx
 
 GREY = (0.299, 0.587, 0.114)
 """Weights of red, green and blue, as ITU-R BT.601 and the image libraries have them."""
@@ -39,10 +43,9 @@ class GraphTeacher(Teacher):
         self.description = description
         self.input = description.input
         self._graph = open_graph(description.format, file, self.input.name)
-        revision = hashlib.sha256(
-            f"{files_digest(self._graph.files)} {description.model_dump_json(exclude={'file'})}".encode()
-        )
-        preprocessing = Preprocessing(self.input.size, self.input.margin)
+        described = description.model_dump_json(exclude=_without_default(description))
+        revision = hashlib.sha256(f"{files_digest(self._graph.files)} {described}".encode())
+        preprocessing = Preprocessing(self.input.size, self.input.margin, self.input.reduced_scale)
         super().__init__(path.stem, revision.hexdigest(), description.task_set(), preprocessing)
         self._check_input()
         # Two grey pictures show whether the outputs fit the description, before a whole dataset is labelled.
@@ -135,6 +138,14 @@ class GraphTeacher(Teacher):
         if bool((values.abs() > 1.5).any()):
             found = f"valence or arousal reaches {values.abs().max():g}, the range is -1 to 1"
             raise TeacherError(self.name, found, "Scale the outputs in the model; other ranges are not known")
+
+
+def _without_default(description: TeacherDescription) -> "IncEx":
+    """What does not count for the revision: the file's name, and a key that descriptions have not always had, where it changes nothing."""
+    left_out: dict[str, bool | set[str]] = {"file": True}
+    if description.input is None or description.input.reduced_scale:
+        left_out["input"] = {"reduced_scale"}
+    return left_out
 
 
 def model_input(pixels: NDArray[np.uint8], given: Input) -> NDArray[np.float32]:

@@ -29,6 +29,7 @@ class Input(Section):
     mean: Channels = Field((0.0,), description="subtracted; one number, or one for each channel in the model's order")
     std: Channels = Field((1.0,), description="divided by; one number, or one for each channel")
     margin: Annotated[float, Field(ge=0.0, le=2.0)] = Field(0.0, description="around the face box, see `crop.margin`")
+    reduced_scale: bool = Field(default=True, description="see `crop.reduced_scale`")
 
 
 class Output(Section):

@@ -98,21 +98,15 @@ found = model.predictions(model(**processor("face.jpg", return_tensors="pt")))
 
 ```python
 import json, numpy, onnxruntime
-from huggingface_hub import hf_hub_download
+from huggingface_hub import hf_hub_download as fetch
 from PIL import Image, ImageOps
-session = onnxruntime.InferenceSession(hf_hub_download("anna/teacher", "model.onnx"))
-config = json.load(open(hf_hub_download("anna/teacher", "config.json")))
-size, picture = config["image_size"], Image.open("face.jpg")
-side, box = picture.width, None
-assert side == picture.height, "crop the face to a square first"
-if picture.draft("RGB", (size, size)):  # a JPEG file, decoded at 1/2, 1/4 or 1/8
-    box = (0, 0, *[side / round(side / picture.width)] * 2)
-picture = picture.convert("RGB").resize((size, size), Image.Resampling.BILINEAR, box, reducing_gap=2.0)
-pixels = numpy.asarray(ImageOps.exif_transpose(picture)).transpose(2, 0, 1)[None]
-found = dict(zip([output.name for output in session.get_outputs()], session.run(None, {{"pixels": pixels}})))
-print(json.dumps({{"action_units": dict(zip(config["action_units"], found["au"][0].tolist())),
-    "expressions": dict(zip(config["expressions"], found["expression"][0].tolist())),
-    "valence": found["valence"].item(), "arousal": found["arousal"].item()}}))
+config, session = json.load(open(fetch("anna/teacher", "config.json"))), onnxruntime.InferenceSession(fetch("anna/teacher", "model.onnx"))
+picture, size = Image.open("face.jpg"), (config["image_size"], config["image_size"])
+assert picture.width == picture.height, "crop the face to a square first"
+_, box = picture.draft("RGB", size) or (None, None)  # a JPEG file is decoded at 1/2, 1/4 or 1/8
+face = ImageOps.exif_transpose(picture.convert("RGB").resize(size, Image.Resampling.BILINEAR, box, reducing_gap=2.0))
+au, expression, valence, arousal = session.run(["au", "expression", "valence", "arousal"], {{"pixels": numpy.asarray(face).transpose(2, 0, 1)[None]}})
+print(json.dumps({{"action_units": dict(zip(config["action_units"], au[0].tolist())), "expressions": dict(zip(config["expressions"], expression[0].tolist())), "valence": valence.item(), "arousal": arousal.item()}}))
 ```
 
 A picture that is not square is made so by repeating its border; `affect-train` does that.
@@ -199,7 +193,7 @@ Cite every database:
 ```
 
 {END}
-"""
+"""  # noqa: E501 - a line of the card
     )
 
 

@@ -1,6 +1,9 @@
 """The ONNX graph of a model: equal to the model, or not there."""
 
+import json
 import sys
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -10,10 +13,16 @@ import onnx
 import onnxruntime
 import pytest
 import torch
+from loopback_hub import File, LoopbackHub, Repository
+from PIL import Image
 from torch import nn
 from transformers import AutoConfig
 
-from affect_train.hub.export import OPSET, NotExportedError, export_onnx
+from affect_train.hub.example import example
+from affect_train.hub.export import OPSET, NotExportedError, export_onnx, teacher_description
+from affect_train.hub.published import PublishedModel
+from affect_train.inputs.preprocess import Preprocessing
+from affect_train.labelling.teachers import open_teacher
 from affect_train.network.model import AffectConfig, AffectModel
 from affect_train.recipe.model import ModelOptions
 from affect_train.tasks import TaskSet
@@ -75,6 +84,46 @@ def test_heads_that_a_model_lacks_have_no_output(tmp_path: Path, world: SimpleNa
     export_onnx(built(TaskSet((12,)), backbone=world.tiny_vit), tmp_path / "model.onnx")
     session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
     assert [output.name for output in session.get_outputs()] == ["au", "au_logits"]
+
+
+@pytest.mark.parametrize("reduced_scale", [True, False])
+def test_the_description_makes_the_graph_a_teacher_of_the_same_pixels(
+    tmp_path: Path, world: SimpleNamespace, reduced_scale: bool
+) -> None:
+    model, seen = built(backbone=world.tiny_vit), Preprocessing(32, 0.3, reduced_scale)
+    export_onnx(model, tmp_path / "model.onnx")
+    (tmp_path / "teacher.yaml").write_text(teacher_description(model, seen, "model.onnx"))
+    teacher = open_teacher(tmp_path / "teacher.yaml")
+    assert teacher.preprocessing == seen
+    assert teacher.tasks == TASKS
+
+
+# The example leaves closing its files to the interpreter, which ends after it.
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("reduced_scale", [True, False])
+def test_the_example_of_the_card_fits_the_heads_and_the_pixels(
+    hub: LoopbackHub, tmp_path: Path, world: SimpleNamespace, monkeypatch: pytest.MonkeyPatch, reduced_scale: bool
+) -> None:
+    model, seen = built(TaskSet((12,)), backbone=world.tiny_vit), Preprocessing(32, 0.2, reduced_scale)
+    export_onnx(model, tmp_path / "model.onnx")
+    config = {**model.config.to_dict(), "preprocessing": seen.to_dict()}
+    shown = json.dumps({key: config[key] for key in ("image_size", "action_units")}).encode()
+    graph = File((tmp_path / "model.onnx").read_bytes(), large=True)
+    hub.objects[graph.sha256] = graph.data
+    repository = hub.repositories["model", "anna/teacher"] = Repository("model", "anna/teacher", private=True)
+    repository.add("a model", {"config.json": File(shown, large=False), "model.onnx": graph})
+    effect = Image.effect_mandelbrot((300, 300), (-2.0, -1.5, 1.0, 1.5), 40).convert("RGB")
+    effect.save(tmp_path / "face.jpg")
+    monkeypatch.chdir(tmp_path)
+    published = PublishedModel.model_construct(name="anna/teacher", opset=OPSET)
+    code = example(published, config).partition("```python\n")[2].partition("```")[0]
+    printed = StringIO()
+    with redirect_stdout(printed):
+        exec(code, {})
+    pixels = torch.from_numpy(seen((tmp_path / "face.jpg").read_bytes()).copy()).permute(2, 0, 1)[None]
+    with torch.inference_mode():
+        expected = float(model.predictions(model(pixels))["au"])
+    assert json.loads(printed.getvalue()) == {"action_units": {"12": pytest.approx(expected, abs=1e-4)}}
 
 
 def test_a_model_that_reads_videos_has_no_graph(tmp_path: Path, world: SimpleNamespace) -> None:

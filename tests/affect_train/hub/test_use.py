@@ -131,6 +131,7 @@ def test_the_example_of_the_card_needs_onnxruntime_alone_and_gives_what_predict_
 ) -> None:
     card = hub.repositories["model", "anna/teacher"].files["README.md"].data.decode()
     code = card.partition("## Without affectkit")[2].partition("```python\n")[2].partition("```")[0]
+    assert len(code.splitlines()) == 10
     pictures = tmp_path / "pictures"
     for number, face in enumerate(faces):
         (pictures / str(number)).mkdir(parents=True)
