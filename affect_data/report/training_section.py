@@ -1,6 +1,6 @@
 """The section about a training run: metrics with their intervals, reliability curves, the course of the losses."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
@@ -66,6 +66,7 @@ def _results(folder: DatasetFolder, run: Path, report: Mapping[str, Any]) -> lis
         parts += _interval_note(split, found["overall"])
         parts += _thresholds(split, found["overall"], report.get("thresholds_from"))
         parts += _per_label(split, found["overall"])
+        parts += _subgroups(split, found)
         parts += _reliability(split, found.get("reliability"))
     if not any("reliability" in found for found in splits.values()):
         parts.append(
@@ -90,10 +91,10 @@ def _interval(metrics: Mapping[str, Any], name: str) -> tuple[float, float] | No
     return None if ends is None else (float(ends[0]), float(ends[1]))
 
 
-def _scores(metrics: Mapping[str, Any]) -> list[str | float | None]:
-    """The main metrics, with their intervals if the evaluation has them."""
+def _scores(metrics: Mapping[str, Any], names: Iterable[str] = METRICS.values()) -> list[str | float | None]:
+    """Metrics by their dotted names, with their intervals if the evaluation has them."""
     cells: list[str | float | None] = []
-    for name in METRICS.values():
+    for name in names:
         value, ends = _value(metrics, name), _interval(metrics, name)
         cells.append(value if value is None or ends is None else f"{value:.3f} [{ends[0]:.2f}, {ends[1]:.2f}]")
     return cells
@@ -137,6 +138,38 @@ def _per_label(split: str, metrics: Mapping[str, Any]) -> list[Markup]:
             )
             drawings.append(figure(drawn, f"F1 on {split}; labelled rows in brackets."))
     return [grid(*drawings)] if drawings else []
+
+
+def _subgroups(split: str, found: Mapping[str, Any]) -> list[Markup]:
+    """The groups of people where databases say who is shown, with the metrics that any of them has."""
+    groups = found.get("subgroups")
+    if not groups:
+        return []
+    least = found["subgroup_minimum"]
+    shown = {
+        name: place
+        for name, place in METRICS.items()
+        if any(_value(one["metrics"], place) is not None for one in groups)
+    }
+    rows = [
+        [
+            one["database"],
+            f"{one['attribute'].replace('_', ' ')}: {one['value']}",
+            one["rows"],
+            one.get("people"),
+            *_scores(one["metrics"], shown.values()),
+        ]
+        for one in groups
+    ]
+    explained = (
+        f"{split}: groups of people, in the words of each database. A task is scored from {least['rows']:,} labelled rows of {least['people']:,} "
+        "people on; where a database does not say who is shown, videos count as people, or else rows. Smaller groups are only counted."
+    )
+    return [
+        Markup("<h3>Groups of people</h3>"),
+        paragraph(explained, quiet=True),
+        table(["database", "group", "rows", "people", *shown], rows),
+    ]
 
 
 def _reliability(split: str, found: Mapping[str, Any] | None) -> list[Markup]:

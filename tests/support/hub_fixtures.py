@@ -1,7 +1,10 @@
 """Fixtures with a Hub on loopback that the real clients of this process talk to."""
 
+import os
+import subprocess
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -44,6 +47,23 @@ def running_hub(patch: pytest.MonkeyPatch, folder: Path) -> Iterator[LoopbackHub
         close_session()
         yield server
         close_session()
+
+
+@pytest.fixture
+def hf(hub: LoopbackHub, tmp_path: Path) -> Callable[..., str]:
+    """Runs the Hub's command ``hf`` against the Hub, as the writer; gives what it prints, and fails where it fails."""
+    environment = {
+        **os.environ, "HF_ENDPOINT": hub.endpoint, "HF_TOKEN": "hf_writer", "HF_HUB_OFFLINE": "0", "HF_HUB_DISABLE_XET": "1",
+        "HF_HOME": str(tmp_path / "hf-home"),
+    }  # fmt: skip
+
+    def run(*arguments: str | Path) -> str:
+        call = [sys.executable, "-W", "ignore", "-m", "huggingface_hub.cli.hf", *map(str, arguments)]
+        ran = subprocess.run(call, capture_output=True, text=True, env=environment, check=False, timeout=120)
+        assert ran.returncode == 0, ran.stderr
+        return ran.stdout
+
+    return run
 
 
 @pytest.fixture

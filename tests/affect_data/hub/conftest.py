@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hub_fixtures import hub, slept  # noqa: F401 - fixtures
+from hub_fixtures import hf, hub, slept  # noqa: F401 - fixtures
 from published_faces import add_teacher
 
 from affect_data.build.build import build

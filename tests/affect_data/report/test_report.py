@@ -380,6 +380,34 @@ def test_intervals_thresholds_and_reliability_are_shown_where_the_evaluation_has
     assert "Reliability curves are not shown" not in texts
 
 
+def test_groups_of_people_are_shown_with_the_size_from_which_they_are_scored(
+    dataset: DatasetFolder, tmp_path: Path
+) -> None:
+    run = write_run(tmp_path / "run", dataset.fingerprint)
+    assert "Groups of people" not in report(dataset, run)
+    document = json.loads((run / "evaluation.json").read_text())
+    scored = {"expression": {"macro_f1": 0.5, "accuracy": 0.625, "labels": 1100}}
+    scored["intervals"] = {"metrics": {"expression.macro_f1": [0.25, 0.75], "expression.accuracy": None}}
+    common = {"database": "raf_db", "attribute": "age_band"}
+    document["splits"]["validation"] |= {
+        "subgroup_minimum": {"rows": 60, "people": 12},
+        "subgroups": [
+            {**common, "value": "20-39", "rows": 1200, "people": 300, "metrics": scored},
+            {**common, "value": HOSTILE, "rows": 7, "metrics": {}},
+        ],
+    }
+    (run / "evaluation.json").write_text(json.dumps(document))
+    page = report(dataset, run)
+    assert is_self_contained(page)
+    assert "A task is scored from 60 labelled rows of 12 people on" in page
+    rows = [re.findall(r"<td[^>]*>(.*?)</td>", row) for row in re.findall(r"<tr>(.*?)</tr>", page)]
+    groups = [row for row in rows if row and row[0] == "raf_db" and row[1].startswith("age band: ")]
+    assert groups == [
+        ["raf_db", "age band: 20-39", "1,200", "300", "0.500 [0.25, 0.75]", "0.625"],
+        ["raf_db", f"age band: {escape(HOSTILE).replace('/', '/<wbr>')}", "7", "–", "–", "–"],
+    ]
+
+
 def test_untuned_thresholds_are_said(dataset: DatasetFolder, tmp_path: Path) -> None:
     page = report(dataset, write_run(tmp_path / "run", dataset.fingerprint))
     assert "validation: an action unit is present from a probability of 0.5 on." in page

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from hub_fixtures import hub, slept  # noqa: F401 - fixtures
+from hub_fixtures import hf, hub, slept  # noqa: F401 - fixtures
 from loopback_hub import LoopbackHub, Repository
 from PIL import Image
 from training_runs import fresh_accelerator

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -146,6 +147,24 @@ def test_the_example_of_the_card_needs_onnxruntime_alone_and_gives_what_predict_
         assert list(found["expressions"]) == ["happiness", "neutral", "sadness"]
         flat = [*found["action_units"].values(), *found["expressions"].values(), found["valence"], found["arousal"]]
         np.testing.assert_allclose(flat, numbers(one), atol=1e-4)
+
+
+def test_a_model_that_the_hubs_own_command_downloaded_is_a_model_and_a_teacher(
+    hub: LoopbackHub, hf: Callable[..., str], teacher: str, trained: Path, faces: list[Path], tmp_path: Path
+) -> None:
+    name, _, revision = teacher.partition("@")
+    folder = tmp_path / "downloaded"
+    hf("download", name, "--revision", revision, "--local-dir", folder)
+    assert said(folder, faces[:2]) == said(trained, faces[:2])
+    model, processor = AutoModel.from_pretrained(folder).eval(), AutoImageProcessor.from_pretrained(folder)
+    with torch.inference_mode():
+        found = model.predictions(model(**processor(faces[0], return_tensors="pt")))
+    assert float(found["valence"]) == pytest.approx(said(trained, faces[:1])[0]["valence"], abs=1e-6)
+    graph, own = open_teacher(folder / "teacher.yaml"), open_teacher(folder)
+    assert (graph.tasks, graph.preprocessing) == (own.tasks, own.preprocessing)
+    hf("upload", "anna/copy", folder, ".", "--private", "--exclude", ".cache/*")
+    assert hub.repositories["model", "anna/copy"].private
+    assert said("anna/copy", faces[:1]) == said(trained, faces[:1])
 
 
 def test_predict_takes_a_revision(hub: LoopbackHub, teacher: str, trained: Path, faces: list[Path]) -> None:

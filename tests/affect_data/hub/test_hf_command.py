@@ -1,0 +1,37 @@
+"""A dataset through the Hub's own command: downloaded, used, and uploaded again by somebody who has no affectkit."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from datasets import load_dataset
+from loopback_hub import LoopbackHub
+
+from affect_data.databases.base import Tier
+from affect_data.dataset.folder import open_dataset
+from affect_data.hub.publish import plan, publish
+from affect_data.hub.rebuild import published_recipe, rebuild
+from affect_data.hub.repository import open_repository
+from affect_data.hub.verify import verify
+
+pytestmark = pytest.mark.filterwarnings("ignore:Use 'content:DeprecationWarning")
+
+Hf = Callable[..., str]
+
+
+def test_a_dataset_is_downloaded_loaded_rebuilt_and_uploaded_again(
+    hub: LoopbackHub, hf: Hf, built_faces: Path, faces_root: Path, tmp_path: Path
+) -> None:
+    publish(plan(built_faces, "anna/faces", Tier.FULL))
+    folder = tmp_path / "downloaded"
+    hf("download", "anna/faces", "--repo-type", "dataset", "--local-dir", folder)
+    assert list(verify(str(folder), deep=True).findings) == []
+    loaded = load_dataset(str(folder), split="train", cache_dir=str(tmp_path / "cache"))
+    source = open_dataset(built_faces)
+    assert loaded["uid"][:] == source.labels("train", ("uid",))["uid"].to_list()
+    opened = open_repository(str(folder))
+    report = rebuild(opened, published_recipe(opened), {"expw": faces_root}, tmp_path / "again")
+    assert (report.differences, report.attached) == ((), ("soft.teacher", "folds.cv"))
+    hf("upload", "anna/copy", folder, ".", "--repo-type", "dataset", "--private", "--exclude", ".cache/*")
+    assert hub.repositories["dataset", "anna/copy"].private
+    assert list(verify("hf://anna/copy", deep=True).findings) == []
