@@ -9,7 +9,6 @@ import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 from pathlib import Path
 from types import MappingProxyType
 from typing import ClassVar, Literal
@@ -18,6 +17,8 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
 from affect_data.bounds import PICTURE_BYTES, read_file
+from affect_data.databases.licence import Licence as Licence
+from affect_data.databases.licence import Tier as Tier
 from affect_data.databases.refusal import combined
 from affect_data.databases.root import EXCLUDED, DatabaseRoot
 from affect_data.databases.totals import Totals
@@ -54,31 +55,6 @@ timestamp                    float: seconds, where `Database.has_timestamps`
 score_<name>                 float: one of `Database.scores`
 au_masked, expression_masked, va_masked     str: why a label that stands in the files is not used (counted by reason)
 """
-
-
-class Tier(StrEnum):
-    """What may be published, strictest first."""
-
-    RECIPE = "recipe"
-    DERIVED = "derived"
-    FULL = "full"
-
-
-@dataclass(frozen=True)
-class Licence:
-    """The terms of a database, as far as they were read.
-
-    Attributes:
-        terms: the essence in one line.
-        publishes: the loosest tier that is allowed.
-        url: of the terms.
-        read_on: ISO date on which the terms were read, or "" if only secondary sources were.
-    """
-
-    terms: str
-    publishes: Tier
-    url: str
-    read_on: str = ""
 
 
 class DatabaseOptions(BaseModel):

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from affect_data.databases.base import DatabaseOptions
+from affect_data.databases.licence import Reading
 from affect_data.databases.registry import DATABASES, canonical, database_named
 
 
@@ -45,7 +46,8 @@ def facts(name: str) -> dict[str, Any]:
         },
         "licence": database.licence.terms,
         "licence_url": database.licence.url,
-        "licence_read_on": database.licence.read_on,
+        "licence_read_on": database.licence.reading.on,
+        "licence_read_in": database.licence.reading.source,
         "publishes": str(database.licence.publishes),
         "homepage": database.homepage,
         "citation": database.citation.strip(),
@@ -83,11 +85,7 @@ def describe_database(name: str) -> str:
     if entry["valence_arousal"]:
         labels.append(f"valence and arousal, native range: {entry['valence_arousal']}")
     labels += _beside_labels(entry)
-    read = (
-        f"read on {entry['licence_read_on']}"
-        if entry["licence_read_on"]
-        else "not read at first hand: check the agreement that you signed"
-    )
+    read = Reading(entry["licence_read_on"], entry["licence_read_in"])
     lines = [f"{entry['title']} ({entry['name']})", entry["description"], "", *labels, ""]
     if entry["aliases"]:
         lines.append(f"also understood: {', '.join(entry['aliases'])}")
@@ -100,7 +98,8 @@ def describe_database(name: str) -> str:
     lines += [f"option {n}: {o['description']} (default {o['default']})" for n, o in entry["options"].items()]
     lines += [
         "",
-        f"licence: {entry['licence']} ({read})",
+        f"licence: {entry['licence']}",
+        f"these terms: {read}; the agreement that you signed decides",
         f"may publish: {entry['publishes']}",
         f"licence text: {entry['licence_url']}",
     ]

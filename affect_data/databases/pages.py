@@ -14,6 +14,11 @@ from affect_data.pages import with_part
 README: Final = Path("README.md")
 PAGE: Final = Path("docs/databases.md")
 
+POLICY: Final = """\
+[Publishing](publishing.md#what-licences-allow) goes by this table. Where nothing was read, and for databases that affectkit does not know, only the
+recipe may be published. What was read are secondary sources and copies of pages: no signed agreement was at hand. Yours decides."""
+"""What stands above the table of licences."""
+
 
 def databases_page() -> str:
     """The page ``docs/databases.md``, as Markdown."""
@@ -30,6 +35,19 @@ def databases_page() -> str:
         f"{len(entry['action_unit_intensities']) or '–'} | {len(entry['expressions']) or '–'} | "
         f"{'yes' if entry['valence_arousal'] else '–'} | {entry['publishes']} |"
         for entry in catalogue()
+    ]
+    lines += [
+        "",
+        "## What may be published",
+        "",
+        POLICY,
+        "",
+        "| name | may publish | terms, in short | read |",
+        "|---|---|---|---|",
+    ]
+    lines += [
+        f"| `{name}` | {own.publishes} | [{own.terms}]({own.url}) | {own.reading} |"
+        for name, own in sorted((name, database.licence) for name, database in DATABASES.items())
     ]
     for entry in catalogue():
         lines += ["", f"## {entry['name']}", "", "```text", describe_database(entry["name"]), "```"]

@@ -10,6 +10,7 @@ import polars as pl
 from pydantic import Field
 
 from affect_data.databases.base import Database, DatabaseOptions, Licence, Tier
+from affect_data.databases.licence import Reading
 from affect_data.databases.root import DatabaseRoot
 from affect_data.databases.totals import Totals
 
@@ -66,6 +67,7 @@ class RafAu(Database):
         "on request from an academic address; non-commercial research only; neither pictures nor derived data may be passed on",
         publishes=Tier.RECIPE,
         url="http://www.whdeng.cn/raf/model3.html",
+        reading=Reading("2026-11-30", "the terms of RAF-CE, whose owners are the same (whdeng.cn/RAF/model4.html)"),
     )
     source_family = "raf"
     signs = (LIST,)

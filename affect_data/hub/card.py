@@ -13,6 +13,8 @@ from affect_data.yaml12 import NotYamlError, read_yaml, write_yaml
 BEGIN: Final = "<!-- affectkit: written from the files of this repository; write beside it, not in it -->"
 END: Final = "<!-- /affectkit -->"
 
+DECIDES: Final = "What the agreement says that you signed with a database's owners decides, not this table."
+
 USE: Final = """\
 The labels say which expression a face *displays*, as annotators judged it. They do not say what a person feels: people smile without being happy,
 and are happy without smiling ([Barrett et al. 2019](https://doi.org/10.1177/1529100619832930)).
@@ -210,17 +212,21 @@ def _sources(published: Published, lock: Mapping[str, Any]) -> str:
     for name, source in published.sources.items():
         report = lock["databases"].get(name, {})
         terms = "drawn faces, no licence" if source.drawn else source.clause
-        read = f"read {source.read_on}" if source.read_on else "not read at first hand"
         rows.append(
             (
                 f"[{source.title}]({source.homepage})",
                 report.get("release") or "–",
                 report.get("rows", 0),
                 terms,
-                f"[{read}]({source.url})",
+                "–" if source.drawn else f"[terms]({source.url}), {source.reading}",
             )
         )
-    return f"## Sources\n\n{table(('database', 'release', 'rows', 'terms', 'licence'), rows)}"
+    listed = (
+        f"## Sources\n\n{table(('database', 'release', 'rows', 'terms', 'where they stand, and what was read'), rows)}"
+    )
+    if all(source.drawn for source in published.sources.values()):
+        return listed
+    return f"{listed}\n\n{DECIDES}"
 
 
 def _labels(statistics: Mapping[str, Any]) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from affect_data.build.existing import read_lock
-from affect_data.databases.base import Tier
+from affect_data.databases.licence import NOT_READ, Reading, Tier
 from affect_data.databases.registry import DATABASES
 from affect_data.dataset.folder import DatasetFolder
 from affect_data.errors import UnknownNameError, UsageError
@@ -29,7 +29,7 @@ class Terms:
         clause: the essence of its licence.
         publishes: the loosest tier that is allowed.
         url: of the licence.
-        read_on: ISO date on which it was read; empty if only secondary sources were.
+        reading: where and when it was read.
         drawn: whether its faces were drawn by `affect-data demo`, so that no licence applies.
     """
 
@@ -37,7 +37,7 @@ class Terms:
     clause: str
     publishes: Tier
     url: str
-    read_on: str
+    reading: Reading = NOT_READ
     drawn: bool = False
 
     def permits(self, tier: Tier) -> bool:
@@ -51,7 +51,8 @@ class NotPermittedError(UsageError):
     def __init__(self, tier: Tier, terms: Mapping[str, Terms], *, public: bool) -> None:
         self.databases = tuple(terms)
         listed = "".join(
-            f"\n  {name}: {own.clause} (at most tier {own.publishes}; {own.url})" for name, own in terms.items()
+            f"\n  {name}: {own.clause} (at most tier {own.publishes}; {own.url}; {own.reading})"
+            for name, own in terms.items()
         )
         named = " ".join(f"--acknowledge {name}" for name in terms)
         remedy = (
@@ -84,9 +85,9 @@ def terms_of(folder: DatasetFolder) -> dict[str, Terms]:
         drawn = bool(built_from.get(name, {}).get("drawn"))
         licence = DATABASES[name].licence if name in DATABASES else None
         if licence is None:
-            found[name] = Terms(name, "unknown to this version of affectkit", Tier.RECIPE, "", "", drawn)
+            found[name] = Terms(name, "unknown to this version of affectkit", Tier.RECIPE, "", drawn=drawn)
         else:
-            found[name] = Terms(name, licence.terms, licence.publishes, licence.url, licence.read_on, drawn)
+            found[name] = Terms(name, licence.terms, licence.publishes, licence.url, licence.reading, drawn)
     return found
 
 

@@ -5,7 +5,7 @@ from typing import Any, Final
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from affect_data.bounds import parse_json
-from affect_data.databases.base import Tier
+from affect_data.databases.licence import Reading, Tier
 from affect_data.errors import DataError
 
 PUBLISHED: Final = "affectkit.json"
@@ -65,7 +65,7 @@ class Source(BaseModel):
 
     Attributes:
         title, homepage, citation: of the database.
-        clause, publishes, url, read_on: of its licence, as in `affect_data.databases.base.Licence`.
+        clause, publishes, url, reading: of its licence, as in `affect_data.databases.licence.Licence`.
         drawn: whether its faces were drawn by `affect-data demo`.
     """
 
@@ -77,7 +77,7 @@ class Source(BaseModel):
     clause: str
     publishes: Tier
     url: str
-    read_on: str
+    reading: Reading
     drawn: bool
 
 

@@ -239,7 +239,7 @@ def source_of(name: str, terms: Terms) -> Source:
         clause=terms.clause,
         publishes=terms.publishes,
         url=terms.url,
-        read_on=terms.read_on,
+        reading=terms.reading,
         drawn=terms.drawn,
     )
 

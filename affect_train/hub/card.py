@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from affect_data.hub.card import table
+from affect_data.hub.card import DECIDES, table
 from affect_train.hub.example import example
 from affect_train.hub.published import EVALUATION, GRAPH, PublishedModel
 from affect_train.recipe.recipe import Recipe
@@ -156,11 +156,13 @@ def _data(published: PublishedModel) -> str:
         if source.drawn:
             rows.append((title, "drawn faces, no licence", "–"))
         else:
-            read = f"read {source.read_on}" if source.read_on else "not read at first hand"
-            rows.append((title, source.clause, f"[{read}]({source.url})" if source.url else "–"))
+            where = f"[terms]({source.url}), " if source.url else ""
+            rows.append((title, source.clause, f"{where}{source.reading}"))
+    header = ("database", "terms", "where they stand, and what was read")
+    decides = "" if all(source.drawn for source in published.sources.values()) else f"\n\n{DECIDES}"
     return (
         f"## Training data\n\nDataset `{trained_on['name']}`, fingerprint `{trained_on['fingerprint']}`{commit}:\n\n"
-        f"{table(('database', 'terms', 'licence'), rows)}"
+        f"{table(header, rows)}{decides}"
     )
 
 

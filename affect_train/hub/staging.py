@@ -106,7 +106,7 @@ def _contents(run: RunFolder) -> dict[str, Any]:
 def _terms(recipe: Recipe, contents: Mapping[str, Any], dataset: Path | None) -> dict[str, Terms]:
     """The terms of the databases that a run was trained on."""
     if not isinstance(recipe.dataset, str):
-        return {contents["name"]: Terms(contents["name"], UNKNOWN, Tier.RECIPE, "", "")}
+        return {contents["name"]: Terms(contents["name"], UNKNOWN, Tier.RECIPE, "")}
     path, seen = dataset or Path(recipe.dataset), contents["dataset"]["fingerprint"]
     if dataset is None and not path.is_dir():
         raise UsageError(

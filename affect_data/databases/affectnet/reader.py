@@ -11,6 +11,7 @@ from affect_data.databases.affectnet.file_lists import MANUAL_LISTS, MANUAL_NAME
 from affect_data.databases.affectnet.numpy_release import numpy_annotations
 from affect_data.databases.affectnet.totals import TOTALS
 from affect_data.databases.base import Database, DatabaseOptions, Licence, Tier
+from affect_data.databases.licence import Reading
 from affect_data.databases.root import FARTHEST_PIXEL, FIX_FILE, DatabaseRoot
 from affect_data.databases.spelling import INDEX_COLUMN, bare, has_index, numbers, plain
 
@@ -110,6 +111,10 @@ class AffectNet(Database):
         "research only, signed by a lab manager or professor; neither images nor labels may be passed on",
         publishes=Tier.RECIPE,
         url="https://mohammadmahoor.com/pages/databases/affectnet/",
+        reading=Reading(
+            "2026-11-30",
+            "the project's page, not the agreement; what that says of passing on is reported by others",
+        ),
     )
     source_family = "affectnet"
     signs = (

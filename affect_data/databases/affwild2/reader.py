@@ -37,6 +37,7 @@ from affect_data.databases.affwild2.layout import (
 )
 from affect_data.databases.affwild2.totals import EDITION_ALIASES, LABEL_NAMES, TOTALS
 from affect_data.databases.base import Database, DatabaseOptions, Licence, Tier
+from affect_data.databases.licence import Reading
 from affect_data.databases.root import DatabaseRoot
 
 NO_LABEL: Final = "no label in any task"
@@ -98,6 +99,10 @@ class AffWild2(Database):
         "academic research only, by an agreement that a permanent academic signs; no redistribution in any form",
         publishes=Tier.RECIPE,
         url="https://ibug.doc.ic.ac.uk/resources/aff-wild2/",
+        reading=Reading(
+            "2026-11-30",
+            "the project's page, not the agreement; what that says of passing on is reported by others",
+        ),
     )
     source_family = "affwild"
     aliases = ("Aff-Wild 2", "ABAW")

@@ -14,6 +14,7 @@ from affect_data.databases.base import Database, DatabaseOptions, Licence, Tier
 from affect_data.databases.ferplus import fer2013_csv
 from affect_data.databases.ferplus.order import refuse_other_order
 from affect_data.databases.ferplus.votes import CANDIDATES, EXPRESSIONS, decide, shares
+from affect_data.databases.licence import Reading
 from affect_data.databases.root import DatabaseRoot
 from affect_data.databases.spelling import INDEX_COLUMN, bare, has_index
 from affect_data.databases.totals import Totals
@@ -88,6 +89,9 @@ class FerPlus(Database):
         "votes: MIT; pictures: FER2013, collected by web search for a public challenge, owners unknown, not to be redistributed",
         publishes=Tier.DERIVED,
         url="https://github.com/microsoft/FERPlus/blob/master/LICENSE.md",
+        reading=Reading(
+            "2026-11-30", "LICENSE.md of microsoft/FERPlus, which holds for the votes; nothing about the pictures"
+        ),
     )
     source_family = "fer2013"
     aliases = ("FER2013+", "FER2013Plus")

@@ -8,6 +8,7 @@ import polars as pl
 from pydantic import Field, field_validator
 
 from affect_data.databases.base import Database, DatabaseOptions, Licence, Tier
+from affect_data.databases.licence import Reading
 from affect_data.databases.raf_db.attributes import ATTRIBUTES, with_attributes
 from affect_data.databases.raf_db.class_folders import (
     class_folders,
@@ -171,6 +172,7 @@ class RafDb(Database):
         "on request from an academic address; non-commercial research only; neither pictures nor derived data may be passed on",
         publishes=Tier.RECIPE,
         url="http://www.whdeng.cn/raf/model1.html",
+        reading=Reading("2026-11-30", "the terms of RAF-CE, whose owners are the same (whdeng.cn/RAF/model4.html)"),
     )
     source_family = "raf"
     aliases = ("RAF", "Real-world Affective Faces")

@@ -49,7 +49,7 @@ class Panel(Database):
     title = "Panel"
     homepage = "https://panel.example/"
     citation = "@misc{doe2026panel,\n  title = {Panel},\n  author = {Doe},\n  year = {2026}\n}"
-    licence = Licence("made up for a test; may be passed on", publishes=Tier.FULL, url="https://panel.example/")
+    licence = Licence("made up for a test", publishes=Tier.RECIPE, url="https://panel.example/")
     source_family = "panel"
     action_units = (1, 12)
     expressions = ("happiness", "neutral")

@@ -32,10 +32,14 @@ def test_a_description_names_labels_licence_layout_and_citation(name: str) -> No
     assert DATABASES[name].layout() in text
 
 
-def test_a_licence_that_was_not_read_says_so() -> None:
-    for name, database in DATABASES.items():
-        text = describe_database(name)
-        assert ("not read at first hand: check the agreement that you signed" in text) == (not database.licence.read_on)
+def test_what_was_read_of_a_licence_and_when_is_said() -> None:
+    ferplus = "these terms: read 2026-11-30: LICENSE.md of microsoft/FERPlus, which holds for the votes; nothing about the pictures; the agreement"
+    assert ferplus in describe_database("ferplus")
+    assert "these terms: not read; reported by others; the agreement that you signed decides" in describe_database(
+        "disfa"
+    )
+    assert facts("disfa")["licence_read_on"] == facts("disfa")["licence_read_in"] == ""
+    assert facts("raf_db")["licence_read_on"] == "2026-11-30"
 
 
 def test_an_unknown_database_is_refused() -> None:

@@ -74,7 +74,9 @@ def test_it_says_who_made_it_and_what_its_licence_permits(name: str) -> None:
     assert database.licence.publishes in Tier
     assert re.fullmatch(r"https?://\S+", database.licence.url)
     assert re.fullmatch(r"https?://\S+", database.homepage)
-    assert re.fullmatch(r"(\d{4}-\d\d-\d\d)?", database.licence.read_on)
+    reading = database.licence.reading
+    assert re.fullmatch(r"(\d{4}-\d\d-\d\d)?", reading.on)
+    assert bool(reading.on) == bool(reading.source)
 
 
 @pytest.mark.parametrize("name", sorted(DATABASES))

@@ -113,7 +113,7 @@ class Crowd(Database):
     title = "Crowd"
     homepage = "https://crowd.example/"
     citation = "@misc{doe2026crowd,\n  title = {Crowd},\n  author = {Doe},\n  year = {2026}\n}"
-    licence = Licence("made up for a test; may be passed on", publishes=Tier.FULL, url="https://crowd.example/")
+    licence = Licence("made up for a test", publishes=Tier.RECIPE, url="https://crowd.example/")
     source_family = "crowd"
     expressions = NAMES
     has_expression_votes = True

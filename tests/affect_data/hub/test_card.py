@@ -79,9 +79,11 @@ Missing is -1 for classes and action units and NaN for numbers, beside a mask.
 
 ## Sources
 
-| database | release | rows | terms | licence |
+| database | release | rows | terms | where they stand, and what was read |
 |---|---|---|---|---|
-| [ExpW]({ExpW.homepage}) | 2018 | 24 | {ExpW.licence.terms} | [not read at first hand]({ExpW.licence.url}) |
+| [ExpW]({ExpW.homepage}) | 2018 | 24 | {ExpW.licence.terms} | [terms]({ExpW.licence.url}), not read; reported by others |
+
+What the agreement says that you signed with a database's owners decides, not this table.
 
 ## Labels
 

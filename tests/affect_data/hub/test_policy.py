@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from affect_data.databases.base import Tier
+from affect_data.databases.licence import Licence, Reading, Tier
 from affect_data.databases.registry import DATABASES
 from affect_data.dataset.folder import open_dataset
 from affect_data.errors import UnknownNameError
 from affect_data.hub.policy import NotPermittedError, Terms, check_permitted, strictest, terms_of, tier_named
 
-KEEPS = Terms("disfa", "no redistribution", Tier.RECIPE, "https://disfa.example", "2026-11-21")
-LENDS = Terms("ferplus", "votes: MIT", Tier.DERIVED, "https://ferplus.example", "")
+KEEPS = Terms("disfa", "no redistribution", Tier.RECIPE, "https://disfa.example", Reading("2026-11-21", "its page"))
+LENDS = Terms("ferplus", "votes: MIT", Tier.DERIVED, "https://ferplus.example")
 BOTH = {"disfa": KEEPS, "ferplus": LENDS}
 
 
@@ -22,6 +22,14 @@ def test_every_database_says_what_it_lets_out_and_where_that_stands() -> None:
         assert licence.publishes in tuple(Tier), name
         assert licence.url.startswith("http"), name
         assert licence.terms, name
+
+
+def test_terms_that_nobody_read_let_out_the_recipe_alone() -> None:
+    assert Licence("free for all, as they say", Tier.RECIPE, "https://x.example").reading == Reading()
+    for tier in (Tier.DERIVED, Tier.FULL):
+        with pytest.raises(ValueError, match=f"tier {tier} is allowed by terms that nobody read"):
+            Licence("free for all, as they say", tier, "https://x.example")
+        Licence("free for all", tier, "https://x.example", Reading("2026-11-30", "its page"))
 
 
 def test_the_strictest_database_decides() -> None:
@@ -36,7 +44,7 @@ def test_a_refusal_names_the_clause_and_what_may_be_published() -> None:
         check_permitted(BOTH, Tier.DERIVED)
     assert str(error.value) == (
         "the licence of 1 database(s) does not let tier derived out:\n"
-        "  disfa: no redistribution (at most tier recipe; https://disfa.example)\n"
+        "  disfa: no redistribution (at most tier recipe; https://disfa.example; read 2026-11-21: its page)\n"
         "Publish `--tier recipe`; or, where the private repository is read only by people whom your agreement covers, "
         "acknowledge each licence by name: `--acknowledge disfa`."
     )

@@ -132,10 +132,13 @@ The thresholds were tuned for F1 on the split `train` of `merged` ({fingerprint}
 
 Dataset `merged`, fingerprint `{fingerprint}`:
 
-| database | terms | licence |
+| database | terms | where they stand, and what was read |
 |---|---|---|
-| [{AffWild2.title}]({AffWild2.homepage}) | {AffWild2.licence.terms} | [not read at first hand]({AffWild2.licence.url}) |
-| [{ExpW.title}]({ExpW.homepage}) | {ExpW.licence.terms} | [not read at first hand]({ExpW.licence.url}) |
+| [{AffWild2.title}]({AffWild2.homepage}) | {AffWild2.licence.terms} | [terms]({AffWild2.licence.url}), read 2026-11-30: the project's page, not the agreement; \
+what that says of passing on is reported by others |
+| [{ExpW.title}]({ExpW.homepage}) | {ExpW.licence.terms} | [terms]({ExpW.licence.url}), not read; reported by others |
+
+What the agreement says that you signed with a database's owners decides, not this table.
 
 ## Training
 
