@@ -29,12 +29,11 @@ import imagehash  # noqa: E402
 import numpy as np  # noqa: E402
 from PIL import Image  # noqa: E402
 
-from affect_data.audit.pictures.copies import mirrored_pairs, near_pairs  # noqa: E402
+from affect_data.audit.pictures import copies  # noqa: E402
+from affect_data.audit.pictures.copies import RADIUS, mirrored_pairs, near_pairs  # noqa: E402
 from affect_data.audit.pictures.hamming import pairs_within  # noqa: E402
 from affect_data.audit.pictures.hashing import decode_grey, hash_small, perceptual_hashes, small_picture  # noqa: E402
 from affect_data.leaks.connected import connected_components  # noqa: E402
-
-RADIUS = 5
 
 
 def interleaved(variants: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
@@ -135,9 +134,9 @@ def searching(count: int, rounds: int) -> dict[str, object]:
 
 
 def faiss_range(faiss: object, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """A search that is exact for the radius: three hashes of 21 bits, one flipped bit each."""
+    """A search that is exact for the radius: three hashes of 21 bits, with as many flipped bits as that takes."""
     index = faiss.IndexBinaryMultiHash(64, 3, 21)  # type: ignore[attr-defined]
-    index.nflip = 1
+    index.nflip = RADIUS // 3
     packed = codes.view(np.uint8).reshape(-1, 8)
     index.add(packed)
     limits, _, labels = index.range_search(packed, RADIUS + 1)
@@ -206,13 +205,13 @@ def real_faces(root: Path, originals: int) -> dict[str, object]:
         for kind in dict.fromkeys(kinds)
         if kind != "original"
     }
-    copies = np.array(kinds) != "original"
-    planted = copies[first] | copies[second]
+    made = np.array(kinds) != "original"
+    planted = made[first] | made[second]
     return {
         "originals": len(faces),
-        "copies": int(copies.sum()),
+        "copies": int(made.sum()),
         "seconds": round(seconds, 1),
-        "recall": round(float((groups == grouped)[copies].mean()), 4),
+        "recall": round(float((groups == grouped)[made].mean()), 4),
         "recall_by_kind": recall,
         "precision_of_pairs": round(float((truth[first] == truth[second])[planted].mean()), 4),
         "precision_of_groups": round(_pair_precision(groups, truth), 4),
@@ -245,10 +244,15 @@ def main() -> None:
     parser.add_argument("--dataset", type=Path, help="a dataset folder with features of the backbone")
     parser.add_argument("--backbone", help="a folder of transformers or a Hub id")
     parser.add_argument("--embedded", type=int, default=400, help="faces whose copies are embedded")
+    parser.add_argument(
+        "--as-large", action="store_true", help="search for copies as in a dataset of more than 100,000 pictures"
+    )
     parser.add_argument("--copies-only", action="store_true", help="leave the timings out")
     options = parser.parse_args()
     if (options.dataset is None) != (options.backbone is None):
         parser.error("--dataset and --backbone go together")
+    if options.as_large:
+        copies.LARGE = 0  # type: ignore[misc]
     report: dict[str, object] = {}
     if not options.copies_only:
         report["hashing"] = [hashing(options.pictures, side, options.rounds) for side in (112, 224)]

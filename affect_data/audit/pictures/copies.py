@@ -30,8 +30,12 @@ MIRRORED: Final = 0.98
 STEP: Final = 4
 """A frame of a track is compared with other pictures only if its hash differs in this many bits from the last compared frame."""
 
-MOST_CROPS: Final = 100_000
-"""Crops are compared in datasets of up to this many pictures; in larger ones only whole pictures are."""
+LARGE: Final = 100_000
+"""Datasets of more pictures than this are large."""
+
+LARGE_RADIUS: Final = 4
+"""The same as `RADIUS` for pictures that are cropped, turned, moved or brightened, in a large dataset: at `RADIUS` the pairs that are near by chance
+are seven times as many (FER+), and each takes as long to refute as a copy to confirm."""
 
 CHANGED: Final = 0.965
 """The same for a picture that is turned, moved or brightened to fit the other: of so many ways to fit, one may be near by chance."""
@@ -41,7 +45,7 @@ BLANK: Final = 4.0
 
 Rows = npt.NDArray[np.int64]
 
-_CHANGED_AT_ONCE: Final = 16_384
+_PAIRS_AT_ONCE: Final = 16_384
 
 
 @dataclass(frozen=True)
@@ -94,11 +98,10 @@ def near_pairs(
     query, whole = _crops_near(small, hashes)
     first, second = _each_once(np.concatenate([first, query]), np.concatenate([second, whole]), len(hashes))
     found = [_confirmed(small, small, first, second, CONFIRMED)]
-    if len(hashes) <= MOST_CROPS:
-        middles = Resampled()(small)
-        of_middles = hash_small(middles)
-        found += [_changed_near(small, change, middles, of_middles) for change in turned_and_moved()]
-        found += [_changed_near(small, change, small, hashes) for change in brightened()]
+    middles = Resampled()(small)
+    of_middles = hash_small(middles)
+    found += [_changed_near(small, change, middles, of_middles) for change in turned_and_moved()]
+    found += [_changed_near(small, change, small, hashes) for change in brightened()]
     return _best_of(found, len(hashes))
 
 
@@ -114,12 +117,16 @@ def mirrored_pairs(
 
 
 def _crops_near(small: npt.NDArray[np.uint8], hashes: npt.NDArray[np.uint64]) -> tuple[Rows, Rows]:
-    """Pairs of a picture with a crop near a whole picture, and that picture; none if there are too many pictures."""
-    if len(hashes) > MOST_CROPS:
-        return np.empty(0, np.int64), np.empty(0, np.int64)
-    crops = hash_crops(small)
-    query, whole, _ = matches_within(crops.reshape(-1), hashes, RADIUS)
-    return query // crops.shape[1], whole
+    """Pairs of a picture with a crop near another whole picture, and that other picture."""
+    pairs = [_others(crops, hashes) for crops in hash_crops(small).T]
+    return np.concatenate([query for query, _ in pairs]), np.concatenate([whole for _, whole in pairs])
+
+
+def _others(changed: npt.NDArray[np.uint64], hashes: npt.NDArray[np.uint64]) -> tuple[Rows, Rows]:
+    """Pairs of a changed picture and another picture as it is, whose hashes are near."""
+    query, other, _ = matches_within(changed, hashes, RADIUS if len(hashes) <= LARGE else LARGE_RADIUS)
+    apart = query != other
+    return query[apart], other[apart]
 
 
 def _changed_near(
@@ -129,10 +136,10 @@ def _changed_near(
     hashes: npt.NDArray[np.uint64],
 ) -> tuple[Rows, Rows, npt.NDArray[np.float32]]:
     """Pairs of pictures of which one, changed, is a copy of the other as `shown`, and their correlations."""
-    query, other, _ = matches_within(change.hashes(small), hashes, RADIUS)
-    query, other = query[query != other], other[query != other]
-    parts = [slice(start, start + _CHANGED_AT_ONCE) for start in range(0, len(query), _CHANGED_AT_ONCE)]
-    found = [aligned_correlations(change(small[query[part]]), shown[other[part]], CHANGED) for part in parts]
+    query, other = _others(change.hashes(small), hashes)
+    found = [
+        aligned_correlations(change(small[query[part]]), shown[other[part]], CHANGED) for part in _parts(len(query))
+    ]
     correlation = np.concatenate([np.empty(0, np.float32), *found])
     sure = correlation >= CHANGED
     query, other = query[sure], other[sure]
@@ -160,9 +167,15 @@ def _each_once(first: Rows, second: Rows, count: int) -> tuple[Rows, Rows]:
 def _confirmed(
     moving: npt.NDArray[np.uint8], fixed: npt.NDArray[np.uint8], first: Rows, second: Rows, least: float
 ) -> tuple[Rows, Rows, npt.NDArray[np.float32]]:
-    correlation = aligned_correlations(moving[first], fixed[second], least)
+    found = [aligned_correlations(moving[first[part]], fixed[second[part]], least) for part in _parts(len(first))]
+    correlation = np.concatenate([np.empty(0, np.float32), *found])
     sure = correlation >= least
     return first[sure], second[sure], correlation[sure]
+
+
+def _parts(count: int) -> list[slice]:
+    """Slices of a bounded number of pairs: copies of their pictures are made."""
+    return [slice(start, start + _PAIRS_AT_ONCE) for start in range(0, count, _PAIRS_AT_ONCE)]
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ Source:
 """
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +28,9 @@ FREQUENCIES: Final = 8
 CROP: Final = 0.05
 """The share of the picture that a hashed crop leaves out on a side."""
 
+Number = TypeVar("Number", bound=np.generic)
+
+_AT_ONCE: Final = 16_384
 _JPEG: Final = b"\xff\xd8"
 _DECODED_AT_LEAST: Final = SIDE + SIDE // 2
 _LUMA: Final = np.array([19595, 38470, 7471], np.uint32)
@@ -96,7 +99,7 @@ def hash_small(small: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint64]:
         uint64 [pictures]; the most significant bit is the lowest frequency, as in ImageHash.
     """
     transform = _cosines()
-    return _bits(transform @ small.astype(np.float32) @ transform.T)
+    return by_parts(lambda part: _bits(transform @ part.astype(np.float32) @ transform.T), small)
 
 
 def hash_crops(small: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint64]:
@@ -106,9 +109,13 @@ def hash_crops(small: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint64]:
         uint64 [pictures, 15]: all combinations except the whole picture.
     """
     sides = [_cosines() @ _cropping(before, after) for before, after in itertools.product((0.0, CROP), repeat=2)]
-    pictures = small.astype(np.float32)
-    crops = [_bits(rows @ pictures @ columns.T) for rows in sides for columns in sides]
-    return np.stack(crops[1:], axis=1)
+
+    def hashes(part: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint64]:
+        pictures = part.astype(np.float32)
+        crops = [_bits(rows @ pictures @ columns.T) for rows in sides for columns in sides]
+        return np.stack(crops[1:], axis=1)
+
+    return by_parts(hashes, small)
 
 
 def hash_resampled(small: npt.NDArray[np.uint8], matrix: npt.NDArray[np.float32]) -> npt.NDArray[np.uint64]:
@@ -119,8 +126,17 @@ def hash_resampled(small: npt.NDArray[np.uint8], matrix: npt.NDArray[np.float32]
         matrix: of the resampling, float32 [SIDE * SIDE, SIDE * SIDE], from pixels to pixels.
     """
     both = np.einsum("ky,lx->yxkl", _cosines(), _cosines()).reshape(SIDE * SIDE, FREQUENCIES**2)
-    flat = small.reshape(len(small), SIDE * SIDE).astype(np.float32) @ (matrix @ both)
-    return _bits(flat.reshape(len(small), FREQUENCIES, FREQUENCIES))
+    transform = matrix @ both
+    return by_parts(lambda part: _bits(part.reshape(len(part), -1).astype(np.float32) @ transform), small)
+
+
+def by_parts(
+    compute: Callable[[npt.NDArray[np.uint8]], npt.NDArray[Number]], small: npt.NDArray[np.uint8]
+) -> npt.NDArray[Number]:
+    """What is computed from small pictures, a bounded number of them at a time: floating-point copies are four times as large."""
+    return np.concatenate(
+        [compute(small[start : start + _AT_ONCE]) for start in range(0, max(1, len(small)), _AT_ONCE)]
+    )
 
 
 def perceptual_hashes(pictures: Sequence[bytes]) -> npt.NDArray[np.uint64]:

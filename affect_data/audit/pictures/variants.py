@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from affect_data.audit.pictures.hashing import SIDE, hash_resampled, hash_small
+from affect_data.audit.pictures.hashing import SIDE, by_parts, hash_resampled, hash_small
 
 MIDDLE: Final = 0.75
 """The share of a side that the middle has; a square of it that is turned by up to 20 degrees stays in the picture."""
@@ -46,12 +46,15 @@ class Resampled:
 
     def __call__(self, small: Small) -> Small:
         """The changed pictures, as small pictures: uint8 [pictures, SIDE, SIDE]."""
-        flat = small.reshape(len(small), SIDE * SIDE).astype(np.float32) @ self.matrix
-        return np.asarray(np.rint(flat), np.uint8).reshape(len(small), SIDE, SIDE)
+        return by_parts(self._changed, small)
 
     def hashes(self, small: Small) -> npt.NDArray[np.uint64]:
         """Perceptual hashes of the changed pictures, uint64 [pictures]."""
         return hash_resampled(small, self.matrix)
+
+    def _changed(self, small: Small) -> Small:
+        flat = small.reshape(len(small), SIDE * SIDE).astype(np.float32) @ self.matrix
+        return np.asarray(np.rint(flat), np.uint8).reshape(len(small), SIDE, SIDE)
 
     @cached_property
     def matrix(self) -> npt.NDArray[np.float32]:
@@ -78,7 +81,7 @@ class Brightened:
 
     def __call__(self, small: Small) -> Small:
         """The changed pictures, uint8 [pictures, SIDE, SIDE]."""
-        return np.asarray(np.minimum(small * np.float32(self.gain), 255), np.uint8)
+        return by_parts(lambda part: np.asarray(np.minimum(part * np.float32(self.gain), 255), np.uint8), small)
 
     def hashes(self, small: Small) -> npt.NDArray[np.uint64]:
         """Perceptual hashes of the changed pictures, uint64 [pictures]."""

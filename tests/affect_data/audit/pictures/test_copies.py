@@ -57,6 +57,16 @@ def test_a_changed_copy_is_found_and_no_other_face_is_taken_for_it(faces: list[I
     assert len(set(zip(first.tolist(), second.tolist(), strict=True))) == len(first)
 
 
+@pytest.mark.parametrize("change", [turned(-15), moved(0.06, 0), brighter(1.3)])
+def test_changed_copies_are_looked_for_in_large_datasets_too(
+    faces: list[Image.Image], change: Change, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("affect_data.audit.pictures.copies.LARGE", FACES)
+    small = np.stack([small_picture(np.asarray(face)) for face in [*faces, *map(change, faces)]])
+    first, second, _ = near_pairs(small, hash_small(small))
+    assert (second - first == FACES).sum() >= 0.9 * FACES
+
+
 def test_a_middle_is_what_cropping_and_resizing_give() -> None:
     picture = np.tile(np.linspace(20, 230, SIDE), (SIDE, 1))
     margin = (1 - MIDDLE) / 2 * SIDE

@@ -40,7 +40,7 @@ def test_matches_between_two_sets_are_those_of_comparing_each_with_each(radius: 
 
 
 def test_a_crowded_chunk_is_searched_in_bounded_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("affect_data.audit.pictures.hamming._CANDIDATES_AT_ONCE", 64)
+    monkeypatch.setattr("affect_data.audit.pictures.hamming._AT_ONCE", 64)
     codes = np.arange(200, dtype=np.uint64)
     first, _, _ = pairs_within(codes, 3)
     distance = np.bitwise_count(codes[:, None] ^ codes[None])
