@@ -11,9 +11,12 @@ from transformers import AutoImageProcessor
 from transformers.image_processing_utils import BaseImageProcessor, BatchFeature
 
 from affect_data.errors import DataError, UsageError
+from affect_data.faces.detection import DetectedFace, Pixels
+from affect_data.faces.orientation import AS_STORED, orientation_of, upright, upright_pixels
 from affect_data.pictures import PictureError, rgb
-from affect_train.inputs.files import AS_STORED, orientation_of, picture_bytes, upright
-from affect_train.inputs.preprocess import Pixels, Preprocessing, crop
+from affect_train.inference.cropping import faces_as_trained
+from affect_train.inputs.files import picture_bytes
+from affect_train.inputs.preprocess import Preprocessing, crop
 from affect_train.network.model import AffectConfig
 
 Picture = str | Path | bytes | Image.Image | NDArray[np.uint8]
@@ -50,21 +53,32 @@ class AffectImageProcessor(BaseImageProcessor):
         self,
         images: Picture | Sequence[Picture],
         return_tensors: str | None = None,
+        faces: Sequence[Sequence[DetectedFace]] | None = None,
         **_: Any,  # noqa: ANN401
     ) -> BatchFeature:
         """The model's ``inputs``, uint8 [N, 3, S, S].
 
         Args:
-            images: one picture or several, each the crop of one face.
+            images: one picture or several: each the crop of one face, cut as the model was trained; or, with `faces`, whole photographs.
+            faces: the faces that were found in each photograph, in its upright pixels; they are cut as the model was trained, one after the other.
             return_tensors: ``pt`` for tensors of torch; None for arrays of numpy.
 
         Raises:
             DataError: a picture is missing or cannot be decoded, or this release would make other pixels than the model was trained on.
-            UsageError: something is no picture.
+            UsageError: something is no picture, or `faces` are not those of as many pictures.
         """
         seen = self._seen()
         pictures = [images] if isinstance(images, PICTURES) else list(images)
-        pixels = [face_pixels(picture, seen) for picture in pictures]
+        if faces is None:
+            pixels = [face_pixels(picture, seen) for picture in pictures]
+        elif len(faces) != len(pictures):
+            raise UsageError(f"faces: found those of {len(faces)} pictures; give those of each of the {len(pictures)}")
+        else:
+            pixels = [
+                face
+                for picture, found in zip(pictures, faces, strict=True)
+                for face in photograph_faces(picture, found, seen)
+            ]
         size = seen.image_size
         stacked = np.stack(pixels) if pixels else np.empty((0, size, size, 3), np.uint8)
         inputs = np.ascontiguousarray(stacked.transpose(0, 3, 1, 2))
@@ -108,12 +122,64 @@ def face_pixels(picture: Picture, preprocessing: Preprocessing) -> Pixels:
             return _decoded(picture, preprocessing) if data is None else _encoded(data, preprocessing)
     except PictureError as error:
         raise DataError(f"{name}: {error}") from error
-    if not isinstance(picture, np.ndarray) or picture.dtype != np.uint8 or picture.shape[2:] != (3,):
-        shown = f"{picture.dtype} {list(picture.shape)}" if isinstance(picture, np.ndarray) else type(picture).__name__
-        raise UsageError(
-            f"found {shown}; give a path, bytes, a picture of Pillow, or an array uint8 [height, width, 3] in RGB"
-        )
-    return _decoded(Image.fromarray(np.ascontiguousarray(picture)), preprocessing)
+    return _decoded(Image.fromarray(_array(picture)), preprocessing)
+
+
+def photograph_faces(picture: Picture, faces: Sequence[DetectedFace], preprocessing: Preprocessing) -> Pixels:
+    """The faces of a photograph as the model's input, uint8 [N, S, S, 3] in RGB, cut as in training.
+
+    Args:
+        picture: the whole photograph.
+        faces: found in it, in upright pixels.
+        preprocessing: of the model.
+
+    Raises:
+        DataError: the file is missing or cannot be decoded, or a face cannot be cut.
+        UsageError: this is no picture.
+    """
+    name = f"image '{picture}'" if isinstance(picture, str | Path) else "image"
+    data = _file_of(picture)
+    try:
+        pixels = _upright(picture) if data is None else upright_pixels(data)
+
+        def refuse(number: int, because: str) -> None:
+            remedy = "Leave it out, or use a detector that gives what the crop policy needs"
+            raise DataError(f"{name}, face {number}: {because}. {remedy}")
+
+        return faces_as_trained(pixels, faces, preprocessing, data=data, told=refuse)
+    except PictureError as error:
+        raise DataError(f"{name}: {error}") from error
+
+
+def _file_of(picture: Picture) -> bytes | None:
+    """The bytes of a picture's file; None if it has been decoded before."""
+    if isinstance(picture, str | Path):
+        return picture_bytes(Path(picture))
+    if isinstance(picture, bytes):
+        return picture
+    return _undecoded(picture) if isinstance(picture, Image.Image) else None
+
+
+def _upright(picture: Picture) -> Pixels:
+    """A decoded picture, uint8 [height, width, 3] in RGB, upright."""
+    if isinstance(picture, Image.Image):
+        turn = picture.getexif().get(ExifTags.Base.Orientation, AS_STORED)
+        return np.ascontiguousarray(upright(np.asarray(rgb(picture)), turn))
+    return _array(picture)
+
+
+def _array(picture: object) -> Pixels:
+    """The array, if it is a picture.
+
+    Raises:
+        UsageError: it is none.
+    """
+    if isinstance(picture, np.ndarray) and picture.dtype == np.uint8 and picture.shape[2:] == (3,):
+        return np.ascontiguousarray(picture)
+    shown = f"{picture.dtype} {list(picture.shape)}" if isinstance(picture, np.ndarray) else type(picture).__name__
+    raise UsageError(
+        f"found {shown}; give a path, bytes, a picture of Pillow, or an array uint8 [height, width, 3] in RGB"
+    )
 
 
 def _encoded(data: bytes, preprocessing: Preprocessing) -> Pixels:

@@ -9,11 +9,11 @@ from PIL import Image
 
 from affect_data.audit.checks.face_count import FOUND_FROM, LARGE, LEAST_SIDE, SIDE, suspicion_of
 from affect_data.errors import DataError
-from affect_data.faces.detection import DetectedFace, FaceDetector
+from affect_data.faces.detection import DetectedFace, FaceDetector, Pixels
 from affect_data.faces.detectors.libfacedetection import LibFaceDetection
+from affect_data.faces.orientation import AS_STORED, orientation_of, upright
 from affect_data.pictures import PictureError, decode_rgb
-from affect_train.inputs.files import AS_STORED, orientation_of, picture_bytes, upright
-from affect_train.inputs.preprocess import Pixels
+from affect_train.inputs.files import picture_bytes
 from affect_train.reporting import Reporter
 
 SMALL: Final = 0.5

@@ -9,10 +9,11 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from affect_data.errors import UsageError
+from affect_data.faces.orientation import AS_STORED, orientation_of
 from affect_train.inference.crops import check_crops
 from affect_train.inference.inference import infer, open_model, predictions
 from affect_train.inference.inputs import computed_features
-from affect_train.inputs.files import AS_STORED, PictureFiles, orientation_of, picture_bytes
+from affect_train.inputs.files import PictureFiles, picture_bytes
 from affect_train.inputs.inputs import IndexedInputs
 from affect_train.inputs.windows import FeatureWindows, one_run
 from affect_train.network.model import AffectConfig
@@ -47,7 +48,7 @@ def predict(
     if sequence and model.config.temporal is None:
         raise UsageError(f"'{path}' looks at every picture by itself: it has no recurrent stage, leave --sequence out")
     if not as_is:
-        check_crops(images, preprocessing.margin, runtime.reporter)
+        check_crops(images, preprocessing.shown_margin, runtime.reporter)
     inputs: IndexedInputs = PictureFiles(images, preprocessing)
     if sequence:
         options = TemporalOptions(**model.config.temporal)

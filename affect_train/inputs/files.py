@@ -1,32 +1,19 @@
 """Picture files outside of any dataset as inputs of a model, turned upright."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 import torch
-from PIL import ExifTags
 
 from affect_data.bounds import PICTURE_BYTES, read_file
 from affect_data.errors import DataError
-from affect_data.pictures import PictureError, open_picture
+from affect_data.faces.detection import Pixels
+from affect_data.faces.orientation import orientation_of, upright
+from affect_data.pictures import PictureError
 from affect_train.inputs.batch import FaceBatch, Pick
 from affect_train.inputs.inputs import IndexedInputs
-from affect_train.inputs.preprocess import Pixels, Preprocessing
-
-AS_STORED: Final = 1
-
-TURNS: Final[Mapping[int, Callable[[Pixels], Pixels]]] = {
-    2: lambda pixels: pixels[:, ::-1],
-    3: lambda pixels: pixels[::-1, ::-1],
-    4: lambda pixels: pixels[::-1],
-    5: lambda pixels: pixels.swapaxes(0, 1),
-    6: lambda pixels: np.rot90(pixels, -1),
-    7: lambda pixels: np.rot90(pixels, 2).swapaxes(0, 1),
-    8: lambda pixels: np.rot90(pixels),
-}
-"""The turn that makes a picture upright, by EXIF orientation."""
+from affect_train.inputs.preprocess import Preprocessing
 
 
 class PictureFiles(IndexedInputs):
@@ -77,25 +64,3 @@ def picture_bytes(path: Path) -> bytes:
         raise DataError(f"image '{path}' does not exist") from None
     except OSError as error:
         raise DataError(f"image '{path}' cannot be read: {error.strerror}") from error
-
-
-def orientation_of(data: bytes) -> int:
-    """The EXIF orientation by which a decoded picture has yet to be turned, 1 to 8; 1 if none is stated.
-
-    Raises:
-        PictureError: the bytes are no picture.
-    """
-    picture = open_picture(data)
-    if picture.format == "TIFF":
-        # Pillow already turns TIFF files when it decodes them.
-        return AS_STORED
-    try:
-        found = picture.getexif().get(ExifTags.Base.Orientation, AS_STORED)
-    except Exception:  # damaged EXIF makes Pillow raise nearly anything
-        return AS_STORED
-    return found if found in TURNS else AS_STORED
-
-
-def upright(pixels: Pixels, orientation: int) -> Pixels:
-    """Pixels, uint8 [H, W, 3], turned upright by their EXIF orientation, as a view."""
-    return TURNS[orientation](pixels) if orientation in TURNS else pixels

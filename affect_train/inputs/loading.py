@@ -14,12 +14,13 @@ import numpy as np
 import torch
 
 from affect_data.errors import DataError, UsageError
+from affect_data.faces.detection import Pixels
 from affect_data.pictures import PictureError
 from affect_train.clips import frame_draws, shown_frames
 from affect_train.inputs.augment import Augmentation, augmentation_key
 from affect_train.inputs.batch import FaceBatch, Pick, UndecodedPick, drawn_from
 from affect_train.inputs.inputs import IndexedInputs
-from affect_train.inputs.preprocess import Pixels, Preprocessing
+from affect_train.inputs.preprocess import Preprocessing
 from affect_train.inputs.stored import StoredFace, StoredFaces
 from affect_train.inputs.undecodable import SkippedRows
 from affect_train.recipe.model import CLIP_FRAMES
@@ -35,7 +36,7 @@ class FaceImages(IndexedInputs):
     """The faces of a split, decoded and augmented a batch at a time.
 
     Args:
-        dataset: one split, joined, without an index mapping; at least the columns uid, face_box and image.
+        dataset: one split, joined, without an index mapping; at least the columns uid, face_box and image, or uid and the policy's crops.
         preprocessing: how a face becomes the model's input.
         augmentation: None shows every face as it is.
         seed: of the augmentation.
@@ -68,7 +69,7 @@ class FaceImages(IndexedInputs):
         self.preprocessing = preprocessing
         self.augmentation = augmentation or Augmentation()
         self.seed = seed
-        self._stored = StoredFaces(dataset) if faces is None else faces
+        self._stored = StoredFaces(dataset, preprocessing.policy) if faces is None else faces
         if cache and self._stored.has_clips:
             raise UsageError(
                 "batches.cache: the dataset has clips, whose frames are not kept in memory; set it to false"

@@ -8,7 +8,7 @@ keep their upper eight bits.
 import hashlib
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
@@ -17,11 +17,15 @@ import simplejpeg
 from numpy.typing import NDArray
 from PIL import Image
 
+from affect_data.faces.detection import Pixels
+from affect_data.faces.policies import CropPolicy
+from affect_data.faces.regions import Region, cut_region
 from affect_data.pictures import JPEG_START, PictureError, box_misses, check_size, decode_rgb
 
-Pixels = NDArray[np.uint8]
-
 FORMAT_VERSION = 1
+POLICY_VERSION = 2
+"""The format version of a preprocessing with a crop policy, which earlier releases refuse."""
+
 MARGIN_LIMIT = 4
 JPEG_REDUCTIONS = (8, 4, 2)
 
@@ -47,17 +51,26 @@ class Preprocessing:
         margin: added on every side of the face box, as a share of the box's longer side. Without a box the whole image is taken, without margin.
         reduced_scale: decode JPEG at 1/2, 1/4 or 1/8 of its size if the crop stays at least as large as the output. This is faster, but not equal to
             full decoding (about 42 dB PSNR between the two).
+        policy: how the crops were cut that it is given, which it takes as a whole; None: it cuts them itself, from the whole picture by the box.
     """
 
     image_size: int
     margin: float = 0.2
     reduced_scale: bool = True
+    policy: CropPolicy | None = None
 
     def __post_init__(self) -> None:
         if self.image_size < 1:
             raise ValueError(f"image_size is {self.image_size}; it must be at least 1 pixel")
         if not 0 <= self.margin <= MARGIN_LIMIT:
             raise ValueError(f"margin is {self.margin}; it must lie in [0, {MARGIN_LIMIT}]")
+        if self.policy is not None and not self.policy.is_stored:
+            raise ValueError(f"the policy {self.policy.name} is what `margin` says without a policy")
+
+    @classmethod
+    def of_crops(cls, image_size: int, policy: CropPolicy, *, reduced_scale: bool = True) -> "Preprocessing":
+        """The preprocessing of crops that a policy has cut."""
+        return cls(image_size, 0.0, reduced_scale, policy)
 
     def __call__(
         self,
@@ -98,24 +111,39 @@ class Preprocessing:
         side = max(right - left, bottom - top) * (1 + 2 * self.margin)
         return Square((left + right - side) / 2, (top + bottom - side) / 2, side)
 
+    @property
+    def described(self) -> str:
+        """What it shows, in words."""
+        if self.policy is None:
+            return f"square crop around the face box, margin {self.margin:g}"
+        return f"crop {self.policy.name} (version {self.policy.version}, {self.policy.digest()})"
+
+    @property
+    def shown_margin(self) -> float:
+        """The margin on each side of a face in what the model sees, as a share of the face's longer side; 0 if the policy has a template."""
+        return self.margin if self.policy is None else self.policy.margin
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values that `Preprocessing.from_dict` takes back."""
-        return {"format_version": FORMAT_VERSION, **asdict(self)}
+        values = asdict(self)
+        if values.pop("policy") is None:
+            return {"format_version": FORMAT_VERSION, **values}
+        assert self.policy is not None
+        return {"format_version": POLICY_VERSION, **values, "policy": self.policy.to_dict()}
 
     @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> "Preprocessing":
+    def from_dict(cls, values: Mapping[str, Any]) -> "Preprocessing":
         """The preprocessing that `to_dict` described.
 
         Raises:
-            ValueError: the values come from another version of the preprocessing, whose pixels would differ.
+            ValueError: the values come from another version of the preprocessing or of its crop policy, whose pixels would differ.
         """
         values = dict(values)
-        version = values.pop("format_version", None)
-        if version != FORMAT_VERSION:
-            raise ValueError(
-                f"the preprocessing has format version {version}; this release makes version {FORMAT_VERSION}"
-            )
-        return cls(**values)
+        version, policy = values.pop("format_version", None), values.pop("policy", None)
+        expected = FORMAT_VERSION if policy is None else POLICY_VERSION
+        if version != expected:
+            raise ValueError(f"the preprocessing has format version {version}; this release makes version {expected}")
+        return cls(**values, policy=None if policy is None else CropPolicy.from_dict(policy))
 
     def digest(self) -> str:
         """16 hexadecimal digits that identify this preprocessing: equal digests give equal pixels."""
@@ -164,26 +192,7 @@ def crop(image: Image.Image, square: Square, size: int) -> Pixels:
     """
     if square == (0, 0, size) and image.size == (size, size):
         return np.asarray(image)
-    left, right, source_left, source_right = _visible(square.left, square.side, image.width, size)
-    top, bottom, source_top, source_bottom = _visible(square.top, square.side, image.height, size)
-    visible = image.resize(
-        (right - left, bottom - top),
-        Image.Resampling.BILINEAR,
-        box=(source_left, source_top, source_right, source_bottom),
-        reducing_gap=2.0,
-    )
-    if (left, top, right, bottom) == (0, 0, size, size):
-        return np.asarray(visible)
-    return np.pad(np.asarray(visible), ((top, size - bottom), (left, size - right), (0, 0)), mode="edge")
-
-
-def _visible(start: float, side: float, extent: int, size: int) -> tuple[int, int, float, float]:
-    """The range of output pixels that lie wholly in the image, along one axis, and the source interval that they show."""
-    step = side / size
-    first = min(max(0, math.ceil(-start / step - 1e-6)), size - 1)
-    last = max(min(size, math.floor((extent - start) / step + 1e-6)), first + 1)
-    source_first = min(max(start + first * step, 0.0), extent - 1e-3)
-    return first, last, source_first, max(min(start + last * step, float(extent)), source_first + 1e-3)
+    return cut_region(image, Region(square.left, square.top, square.side, square.side), size, size)
 
 
 def _decode_with_pillow(data: bytes | memoryview) -> Image.Image:

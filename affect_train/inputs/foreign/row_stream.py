@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, NamedTuple
 import pyarrow as pa
 
 from affect_data.errors import DataError
+from affect_data.faces.detection import Pixels
 from affect_data.pictures import PictureError
 from affect_train.inputs.foreign.own_columns import label_dataset, mapped_rows
 from affect_train.inputs.foreign.pictures import ForeignFaces, Picture, Pictures
 from affect_train.inputs.foreign.reading import OpenedSource, SourceError, explained
 from affect_train.inputs.labels import LabelArrays
 from affect_train.inputs.loading import Decoders
-from affect_train.inputs.preprocess import Pixels, Preprocessing
+from affect_train.inputs.preprocess import Preprocessing
 from affect_train.inputs.stored import Boxes
 from affect_train.tasks import TaskSet
 

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from affect_data.dataset.hashing import content_hash
 from affect_data.recipe_file import DATASET_DESCRIPTION, read_recipe_text, validated
+from affect_train.inputs.crops import refuse_crops
 from affect_train.inputs.foreign.own_columns import label_dataset, mapped_rows
 from affect_train.inputs.foreign.pictures import ForeignFaces
 from affect_train.inputs.foreign.reading import OpenedSource, SourceError, open_dataset_source
@@ -134,6 +135,7 @@ class LoadedForeign(ForeignSource):
     def split(self, name: str, tasks: TaskSet, view: View, soft_labels: Sequence[str] = ()) -> LoadedSplit:
         """A split with its labels for some heads and its pictures; raises what `load` raises."""
         assert not soft_labels, "a recipe of another dataset names no soft labels"
+        refuse_crops(view.preprocessing, self.name)
         rows = self.load(name, tasks)
         return LoadedSplit(name, rows.dataset, rows.labels, view.images(rows.dataset, rows.faces))
 
@@ -169,6 +171,7 @@ class StreamedForeign(ForeignSource):
 
     def split(self, name: str, tasks: TaskSet, view: View) -> StreamedSplit:
         """A split for evaluation, whose labels are known once its pictures have passed; raises what `stream` raises."""
+        refuse_crops(view.preprocessing, self.name)
         return StreamedSplit(name, StreamedFaces(self.stream(name), tasks, view.preprocessing, view.threads))
 
 

@@ -12,6 +12,7 @@ import pyarrow as pa
 import torch
 
 from affect_data.errors import UsageError
+from affect_data.faces.detection import Pixels
 from affect_train.errors import NoLabelsError
 from affect_train.inputs.augment import Augmentation, augmentation_key
 from affect_train.inputs.batch import AffectBatch, FaceBatch
@@ -19,7 +20,7 @@ from affect_train.inputs.foreign.reading import SourceError
 from affect_train.inputs.foreign.row_stream import RowStream, StreamedRow
 from affect_train.inputs.labels import LabelArrays, check_labels
 from affect_train.inputs.loading import Decoders
-from affect_train.inputs.preprocess import Pixels, Preprocessing
+from affect_train.inputs.preprocess import Preprocessing
 from affect_train.inputs.undecodable import SkippedRow, SkippedRows
 from affect_train.recipe.dataset import DatasetOptions
 from affect_train.tasks import TaskSet
