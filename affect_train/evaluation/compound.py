@@ -20,6 +20,7 @@ from affect_train.evaluation.few_shot import few_shot
 from affect_train.evaluation.intervals import Clusters
 from affect_train.inference.inference import infer, infer_features, open_model, predictions
 from affect_train.inference.inputs import inputs_of
+from affect_train.inputs.crops import crop_groups
 from affect_train.inputs.labels import column_array, split_rows, text_codes
 from affect_train.inputs.loading import FaceImages
 from affect_train.run_folder import model_folder
@@ -95,7 +96,7 @@ def compound_faces(
     Raises:
         ModelMismatchError: no row of the split shows any of them.
     """
-    dataset = split_rows(folder, split)
+    dataset = split_rows(folder, split, crop_groups(folder, preprocessing))
     positions = np.full(len(COMPOUND_EXPRESSIONS) + 1, -1)
     positions[[COMPOUND_EXPRESSIONS.index(name) for name in names]] = np.arange(len(names))
     stored = _compound_expressions(dataset)

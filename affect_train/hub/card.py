@@ -89,14 +89,23 @@ def _head(published: PublishedModel, config: Mapping[str, Any]) -> str:
         f"Predicts {', '.join(name for name, heads in predicted.items() if heads)} of a face; trained by affectkit on partial labels.",
         "",
         f"- Backbone: `{config['backbone_config']['model_type']}`; input {config['image_size']} x {config['image_size']} pixels, RGB.",
-        f"- Crop: a square around the face box with a margin of {config['preprocessing']['margin']:g} of its longer side; "
-        f"preprocessing `{config['preprocessing_hash']}`.",
+        f"- Crop: {_crop(config['preprocessing'])}; preprocessing `{config['preprocessing_hash']}`.",
         f"- Weights: `{published.weights}`, safetensors.",
     ]
     if published.opset:
         lines.append(f"- `{GRAPH}`: opset {published.opset}, the same outputs to 1e-4.")
     lines += [f"- Not published: {name} ({because})." for name, because in published.left_out.items()]
     return "\n".join(lines)
+
+
+def _crop(preprocessing: Mapping[str, Any]) -> str:
+    policy = preprocessing.get("policy")
+    if policy is None:
+        return f"a square around the face box with a margin of {preprocessing['margin']:g} of its longer side"
+    return (
+        f"`{policy['name']}`, version {policy['version']}, of affectkit's crop policies; `affect-train predict` and "
+        "`processor(picture, faces=...)` cut found faces by the same code, ready crops must be cut so"
+    )
 
 
 def _using(published: PublishedModel) -> str:

@@ -166,6 +166,10 @@ def _export(model: AffectModel, preprocessing: Preprocessing, folder: Path) -> d
             GRAPH: str(error),
             TEACHER: f"it would describe {GRAPH}; by its name the model is a teacher all the same",
         }
+    if preprocessing.policy is not None:
+        return {
+            TEACHER: f"descriptions know no crop policies; by its name the model is a teacher all the same, of {preprocessing.described}"
+        }
     write_text(folder / TEACHER, teacher_description(model, preprocessing, GRAPH))
     return {}
 

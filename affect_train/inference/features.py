@@ -18,6 +18,7 @@ from affect_data.dataset.writing import add_group
 from affect_data.errors import DataError
 from affect_train.errors import ModelMismatchError
 from affect_train.inference.inference import infer_clip_features, infer_features, open_model
+from affect_train.inputs.crops import shown_rows
 from affect_train.inputs.features import ClipFeatures, frames_column
 from affect_train.inputs.labels import clip_rows
 from affect_train.inputs.loading import FaceImages
@@ -118,7 +119,7 @@ def _features_of(
     model: AffectModel, preprocessing: Preprocessing, folder: DatasetFolder, split: str, runtime: Runtime
 ) -> FeatureArrays | None:
     """The features of a split, on the main process; None on the others."""
-    images = FaceImages(folder.load(split), preprocessing, clip_frames=model.config.clip_frames)
+    images = FaceImages(shown_rows(folder, split, preprocessing), preprocessing, clip_frames=model.config.clip_frames)
     with runtime.reporter.bar(f"features {split}", len(images)) as advance:
         found = infer_features(model, images, runtime, advance=advance)
     clips = clip_rows(folder, split)

@@ -8,6 +8,7 @@ import torch
 from affect_data.dataset.folder import DatasetFolder
 from affect_train.inference.features import features_of
 from affect_train.inference.inference import infer_clip_features, infer_features
+from affect_train.inputs.crops import crop_groups, shown_rows
 from affect_train.inputs.features import ClipFeatures, FeatureArray, StoredFeatures, uids_of
 from affect_train.inputs.inputs import IndexedInputs
 from affect_train.inputs.labels import clip_rows, split_rows
@@ -66,8 +67,8 @@ def inputs_of(
         runtime: of this process.
     """
     if model.config.temporal is None:
-        return FaceImages(folder.load(split), preprocessing, clip_frames=model.config.clip_frames)
-    dataset = split_rows(folder, split)
+        return FaceImages(shown_rows(folder, split, preprocessing), preprocessing, clip_frames=model.config.clip_frames)
+    dataset = split_rows(folder, split, crop_groups(folder, preprocessing))
     pictures = FaceImages(dataset, preprocessing, clip_frames=model.config.clip_frames)
     return _windows(model, pictures, dataset, folder, split, runtime)
 

@@ -318,9 +318,13 @@ def check_labels(labels: LabelArrays, tasks: TaskSet, where: str) -> None:
 
 
 def load_labels(
-    folder: "DatasetFolder", split: str, tasks: TaskSet, soft_labels: Sequence[str] = ()
+    folder: "DatasetFolder",
+    split: str,
+    tasks: TaskSet,
+    soft_labels: Sequence[str] = (),
+    groups: Sequence[str] = (),
 ) -> tuple["Dataset", LabelArrays]:
-    """One split of a dataset folder, all its column groups joined, and its labels.
+    """One split of a dataset folder, its labels, pictures and named column groups joined, and its labels as arrays.
 
     Raises:
         UnknownNameError: the dataset has no such split or teacher.
@@ -329,7 +333,7 @@ def load_labels(
     from affect_data.dataset.kinds.soft_labels import SOFT_LABELS
 
     teachers = [SOFT_LABELS.read(folder, name) for name in soft_labels]
-    dataset = split_rows(folder, split, tuple(map(SOFT_LABELS.group, soft_labels)))
+    dataset = split_rows(folder, split, (*map(SOFT_LABELS.group, soft_labels), *groups))
     return dataset, LabelArrays.load(dataset, tasks, teachers)
 
 

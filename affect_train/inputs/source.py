@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from affect_data.dataset.folder import MANIFEST, DatasetFolder, open_dataset
 from affect_data.errors import NotADatasetError, UsageError
+from affect_train.inputs.crops import crop_groups
 from affect_train.inputs.foreign.source import DESCRIPTIONS, StreamedForeign, open_foreign, read_description
 from affect_train.inputs.labels import load_labels
 from affect_train.inputs.loading import View
@@ -127,7 +128,8 @@ class OwnFolder:
 
     def split(self, name: str, tasks: TaskSet, view: View, soft_labels: Sequence[str] = ()) -> LoadedSplit:
         """A split with its labels, the outputs of teachers and its pictures, over memory maps."""
-        dataset, labels = load_labels(self.folder, name, tasks, soft_labels)
+        groups = crop_groups(self.folder, view.preprocessing)
+        dataset, labels = load_labels(self.folder, name, tasks, soft_labels, groups)
         return LoadedSplit(name, dataset, labels, view.images(dataset))
 
 

@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
+from affect_data.dataset.kinds.crops import CROPS
+from affect_data.faces.policies import CropPolicy
+
 if TYPE_CHECKING:
     from datasets import Dataset
 
@@ -36,7 +39,8 @@ class StoredFaces:
     """Rows by number, straight from the memory maps. A copy in another process opens the maps again.
 
     Args:
-        dataset: one split; at least the columns uid, face_box and image.
+        dataset: one split; at least the columns uid, face_box and image, or the crops of the policy.
+        policy: whose crops are read in place of pictures, as a whole; None: the pictures.
     """
 
     remedy = (
@@ -44,8 +48,10 @@ class StoredFaces:
         "Build it again, or train without the row by `batches.undecodable: skip`"
     )
 
-    def __init__(self, dataset: "Dataset") -> None:
-        names = [name for name in ("uid", "face_box", "image", "frames") if name in dataset.column_names]
+    def __init__(self, dataset: "Dataset", policy: CropPolicy | None = None) -> None:
+        self._picture = "image" if policy is None else CROPS.group(policy.name)
+        wanted = ("uid", "face_box", "image", "frames") if policy is None else ("uid", self._picture)
+        names = [name for name in wanted if name in dataset.column_names]
         self.has_clips = "frames" in names
         self._dataset = dataset.select_columns(names).with_format("arrow")
         self._columns: tuple[ChunkedColumn, ...] = ()
@@ -64,7 +70,7 @@ class StoredFaces:
             self._columns = (
                 ChunkedColumn([ByteStrings(chunk) for chunk in filter(len, table["uid"].chunks)]),
                 ChunkedColumn([Boxes(chunk, len(table)) for chunk in boxes if chunk is None or len(chunk)]),
-                ChunkedColumn([self.pictures(chunk) for chunk in filter(len, table["image"].chunks)]),
+                ChunkedColumn([self.pictures(chunk) for chunk in filter(len, table[self._picture].chunks)]),
                 *(
                     [ChunkedColumn([Clips(chunk) for chunk in filter(len, table["frames"].chunks)])]
                     if self.has_clips
@@ -78,7 +84,7 @@ class StoredFaces:
         ]
 
     def pictures(self, chunk: pa.Array) -> Any:  # noqa: ANN401 - views of bytes by row
-        """The image files of a part of the column ``image``, by row."""
+        """The image files of a part of the column of pictures, by row."""
         return ByteStrings(chunk.field("bytes"))
 
 

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator
 
+from affect_data.faces.policies import BOX
 from affect_train.recipe.dataset import DatasetOptions
 from affect_train.recipe.methods.options import MethodOptions, Refusable
 from affect_train.recipe.methods.registry import names_of
 from affect_train.recipe.model import ModelOptions, TaskOptions
 from affect_train.recipe.section import TASKS, Mistake, Sections, trained_tasks
-from affect_train.recipe.training import BatchOptions, TrainingOptions
+from affect_train.recipe.training import BatchOptions, CropOptions, TrainingOptions
 
 BALANCED_SPLIT = "train"
 """The only split that has balances."""
@@ -26,6 +27,8 @@ def contradictions(sections: Sections) -> Iterator[Mistake]:
     if "batches" in sections:
         yield from _batch_contradictions(sections["batches"], sections)
     yield from _temporal_contradictions(sections)
+    if "crop" in sections:
+        yield from _crop_contradictions(sections["crop"])
     if "training" in sections:
         yield from _training_contradictions(sections["training"], sections)
 
@@ -144,6 +147,11 @@ def _temporal_contradictions(sections: Sections) -> Iterator[Mistake]:
         )
 
 
+def _crop_contradictions(crop: CropOptions) -> Iterator[Mistake]:
+    if crop.policy != BOX and crop.margin != CropOptions().margin:
+        yield ("crop", "margin"), f"found {crop.margin:g}, but the policy {crop.policy!r} has its own; remove it"
+
+
 FOLDER_ONLY = "takes a dataset folder, whose column groups hold it; build one with `affect-data build`, or leave it out"
 
 
@@ -157,6 +165,8 @@ def _dataset_contradictions(dataset: DatasetOptions, sections: Sections) -> Iter
         yield ("training", "held_out"), FOLDER_ONLY
     if model is not None and model.features:
         yield ("model", "features"), FOLDER_ONLY
+    if "crop" in sections and sections["crop"].policy != BOX:
+        yield ("crop", "policy"), FOLDER_ONLY
     if sections.get("method") is not None and sections["method"].reserved is not None:
         yield tuple(sections["method"].reserved_key.split(".")), FOLDER_ONLY
     if tasks is not None and dataset.columns is not None:

@@ -77,9 +77,13 @@ class AugmentationOptions(Section):
 class CropOptions(Section):
     """The region of the source image that the model sees."""
 
+    policy: Literal["box", "affwild2-112", "fmae-5", "loose-1.3"] = Field(
+        "box",
+        description="`box` cuts around the face box in training; others read what `affect-data align --crops` stored (docs/faces.md)",
+    )
     margin: Annotated[float, Field(ge=0.0, le=2.0)] = Field(
         0.2,
-        description="added on every side of the face box, relative to its longer side; the whole image is taken where there is no box",
+        description="of `box`: added on every side of the face box, relative to its longer side; the whole image is taken where there is no box",
     )
     reduced_scale: bool = Field(
         default=True,

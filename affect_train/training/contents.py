@@ -5,9 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from affect_data.dataset.kinds.balance import BALANCE
+from affect_data.dataset.kinds.crops import CROPS
 from affect_data.dataset.kinds.features import FEATURES
 from affect_data.dataset.kinds.folds import FOLDS
 from affect_data.dataset.kinds.soft_labels import SOFT_LABELS
+from affect_data.faces.policies import BOX
 from affect_train.inputs.source import Source
 from affect_train.recipe.dataset import DatasetOptions
 from affect_train.recipe.recipe import Recipe
@@ -74,6 +76,8 @@ def _groups(recipe: Recipe, source: Source) -> dict[str, str]:
     named = [*map(SOFT_LABELS.group, recipe.soft_labels), *map(FOLDS.group, folds), *map(BALANCE.group, balances)]
     if recipe.model.features is not None:
         named.append(FEATURES.group(recipe.model.features))
+    if recipe.crop.policy != BOX and recipe.model.features is None:
+        named.append(CROPS.group(recipe.crop.policy))
     known = source.folder.manifest.groups[recipe.training.split]
     return {name: known[name] for name in sorted(set(named))}
 

@@ -8,11 +8,13 @@ import numpy as np
 from accelerate import Accelerator
 from numpy.typing import NDArray
 
+from affect_data.dataset.folder import DatasetFolder
 from affect_data.errors import UsageError
 from affect_train.clips import describe_pooling
 from affect_train.inference.inputs import evaluation_windows
 from affect_train.inputs.augment import Augmentation
 from affect_train.inputs.batch import AffectBatch
+from affect_train.inputs.crops import describe_crops
 from affect_train.inputs.features import StoredFeatures
 from affect_train.inputs.foreign.source import StreamedForeign
 from affect_train.inputs.foreign.stream_batches import StreamLoader
@@ -162,9 +164,8 @@ def _loaded_data(recipe: Recipe, source: Source, loaded: LoadedSource, accelerat
         view.skipped.allow_for(order.steps * order.batch_size // accelerator.num_processes)
     batches = train.batches(shard, recipe.batches.workers, order.spares)
     reserved = reserved_rows(recipe, folder)
-    return TrainingData(
-        train, validation, order, batches, source, drawn.rows, reserved, drawn.notes, skipped=view.skipped
-    )
+    notes = (*drawn.notes, *_describe_crops(recipe, folder))
+    return TrainingData(train, validation, order, batches, source, drawn.rows, reserved, notes, skipped=view.skipped)
 
 
 class _Drawn(NamedTuple):
@@ -203,6 +204,13 @@ def _drawn(recipe: Recipe, source: Source, train: LoadedSplit) -> _Drawn:
     rows = np.arange(len(train.labels)) if kept is None else np.flatnonzero(kept)
     notes = _describe_clips(recipe, train, rows)
     return _Drawn(train.inputs if features is None else features, pools, kept, rows, notes)
+
+
+def _describe_crops(recipe: Recipe, folder: DatasetFolder | None) -> tuple[str, ...]:
+    """A line about the rows without a crop of their face; none if there are none, or if no picture is read."""
+    if folder is None or recipe.model.features is not None:
+        return ()
+    return describe_crops(folder, preprocessing_of(recipe))
 
 
 def _describe_clips(recipe: Recipe, train: LoadedSplit, rows: NDArray[np.int64]) -> tuple[str, ...]:

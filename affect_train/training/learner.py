@@ -10,6 +10,7 @@ from accelerate.utils import DataLoaderConfiguration, DistributedType, ProjectCo
 
 from affect_data.dataset.kinds.features import FeatureProvenance
 from affect_data.errors import UsageError
+from affect_data.faces.policies import BOX, policy_named
 from affect_train.errors import BackboneError
 from affect_train.inference.features import check_features
 from affect_train.inputs.preprocess import Preprocessing
@@ -26,7 +27,10 @@ TENSORBOARD = "tensorboard"
 
 def preprocessing_of(recipe: Recipe) -> Preprocessing:
     """The recipe's preprocessing: how a face is cut out and scaled for the model."""
-    return Preprocessing(recipe.model.image_size, recipe.crop.margin, recipe.crop.reduced_scale)
+    crop, size = recipe.crop, recipe.model.image_size
+    if crop.policy == BOX:
+        return Preprocessing(size, crop.margin, crop.reduced_scale)
+    return Preprocessing.of_crops(size, policy_named(crop.policy), reduced_scale=crop.reduced_scale)
 
 
 def training_accelerator(recipe: Recipe) -> Accelerator:

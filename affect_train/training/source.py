@@ -1,10 +1,15 @@
 """The dataset of a run, opened once and compared with the recipe before anything else is loaded."""
 
-from affect_data.dataset.folder import DatasetFolder
+from pathlib import Path
+
+from affect_data.dataset.folder import MANIFEST, DatasetFolder, open_dataset
 from affect_data.dataset.kinds.features import FEATURES, FeatureProvenance
 from affect_data.dataset.kinds.soft_labels import SOFT_LABELS
+from affect_data.faces.policies import BOX
+from affect_train.inputs.crops import crop_groups
 from affect_train.inputs.source import OwnFolder, Source, open_recipe_source
 from affect_train.recipe.recipe import Recipe
+from affect_train.training.learner import preprocessing_of
 
 
 def open_training_source(recipe: Recipe, folder: DatasetFolder | None = None) -> Source:
@@ -18,7 +23,8 @@ def open_training_source(recipe: Recipe, folder: DatasetFolder | None = None) ->
         NotADatasetError: the dataset is not built.
         SourceError: the dataset is no dataset folder, and cannot be opened.
         UnknownNameError: the dataset lacks a split, a teacher or the features that the recipe names.
-        StaleGroupError: soft labels or features were made for other rows or labels.
+        StaleGroupError: soft labels, features or crops were made for other rows, labels or pictures.
+        DataError: the dataset lacks the crops of the recipe's policy.
     """
     source = open_recipe_source(recipe.dataset) if folder is None else OwnFolder(folder)
     for split in filter(None, (recipe.training.split, recipe.training.validation_split)):
@@ -27,7 +33,19 @@ def open_training_source(recipe: Recipe, folder: DatasetFolder | None = None) ->
     if source.folder is not None:
         for name in recipe.soft_labels:
             SOFT_LABELS.read(source.folder, name)
+        crop_groups(source.folder, preprocessing_of(recipe))
     return source
+
+
+def check_crops(recipe: Recipe) -> None:
+    """Refuses a recipe whose crop policy its dataset has no crops of; a dataset that is not built yet is not looked at.
+
+    Raises:
+        DataError: the message names the command that cuts them.
+    """
+    built = isinstance(recipe.dataset, str) and (Path(recipe.dataset) / MANIFEST).is_file()
+    if built and recipe.crop.policy != BOX:
+        crop_groups(open_dataset(str(recipe.dataset)), preprocessing_of(recipe))
 
 
 def feature_provenance(recipe: Recipe, source: Source) -> FeatureProvenance | None:

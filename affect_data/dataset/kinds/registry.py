@@ -5,6 +5,7 @@ from typing import Any, Final
 from affect_data.dataset.folder import DatasetFolder
 from affect_data.dataset.kinds.balance import BALANCE
 from affect_data.dataset.kinds.base import GroupKind
+from affect_data.dataset.kinds.crops import CROPS
 from affect_data.dataset.kinds.declared import DECLARED
 from affect_data.dataset.kinds.faces import FACES, SECOND_FACES
 from affect_data.dataset.kinds.features import FEATURES
@@ -14,6 +15,7 @@ from affect_data.dataset.kinds.soft_labels import SOFT_LABELS
 KINDS: Final[tuple[GroupKind[Any], ...]] = (
     SOFT_LABELS,
     FEATURES,
+    CROPS,
     BALANCE,
     FOLDS,
     SECOND_FACES,

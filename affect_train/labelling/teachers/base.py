@@ -9,6 +9,7 @@ from affect_data.dataset.folder import DatasetFolder
 from affect_data.errors import DataError
 from affect_train.clips import pooled
 from affect_train.inputs.batch import FaceBatch
+from affect_train.inputs.crops import shown_rows
 from affect_train.inputs.inputs import IndexedInputs
 from affect_train.inputs.loading import FaceImages
 from affect_train.inputs.preprocess import Preprocessing
@@ -52,10 +53,7 @@ class Teacher(ABC):
     def view(self) -> str:
         """How the teacher sees the pictures, in words, with the hash of the preprocessing."""
         seen = self.preprocessing
-        return (
-            f"un-augmented square crop around the face box, margin {seen.margin:g}, {seen.image_size} px, "
-            f"preprocessing {seen.digest()}"
-        )
+        return f"un-augmented {seen.described}, {seen.image_size} px, preprocessing {seen.digest()}"
 
     def to(self, device: torch.device) -> "Teacher":
         """The same teacher, which computes on `device` where it can."""
@@ -74,7 +72,9 @@ class Teacher(ABC):
 
     def inputs(self, folder: DatasetFolder, split: str, runtime: Runtime) -> IndexedInputs:  # noqa: ARG002 - for those who take more than pictures
         """The teacher's inputs for a split; all processes call it."""
-        return FaceImages(folder.load(split), self.preprocessing, clip_frames=self.clip_frames)
+        return FaceImages(
+            shown_rows(folder, split, self.preprocessing), self.preprocessing, clip_frames=self.clip_frames
+        )
 
     @abstractmethod
     def logits(self, pixels: Tensor) -> TeacherLogits:

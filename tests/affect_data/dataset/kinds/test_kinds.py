@@ -15,6 +15,7 @@ from affect_data.build.build import BuildReport
 from affect_data.dataset.folder import DatasetFolder, open_dataset
 from affect_data.dataset.kinds.balance import BALANCE
 from affect_data.dataset.kinds.base import GroupKind, GroupProvenance, StaleGroupError
+from affect_data.dataset.kinds.crops import CROPS
 from affect_data.dataset.kinds.declared import DECLARED
 from affect_data.dataset.kinds.faces import FACES, NAME_OF_FACES, SECOND_FACES
 from affect_data.dataset.kinds.features import FEATURES
@@ -24,6 +25,7 @@ from affect_data.dataset.kinds.soft_labels import SOFT_LABELS
 from affect_data.dataset.schema import IMAGES, LABELS
 from affect_data.dataset.writing import add_group
 from affect_data.errors import DataError, UnknownNameError, UsageError
+from affect_data.faces.policies import STORED
 
 FOUND = {"name": "even", "plan": "uniform", "options": {}, "seed": 0, "pools": {}}
 FILES = (".parquet", ".csv", ".png")
@@ -46,7 +48,7 @@ def add(dataset: DatasetFolder, group: str, provenance: dict[str, object]) -> Da
 
 def test_a_group_belongs_to_one_kind_and_labels_and_images_to_none() -> None:
     groups = [kind.group("a") for kind in NAMED] + ["pspi"]
-    assert groups == ["soft.a", "features.a", "balance.a", "folds.a", "faces.a", "pspi"]
+    assert groups == ["soft.a", "features.a", "crops.a", "balance.a", "folds.a", "faces.a", "pspi"]
     for group in groups:
         assert [kind.owns(group) for kind in KINDS].count(True) == 1
     assert not [
@@ -60,6 +62,11 @@ def test_a_name_that_would_leave_the_folder_is_refused(kind: GroupKind[GroupProv
     with pytest.raises(UsageError, match=rf"{kind.called} cannot be called '{re.escape(name)}'; use letters, digits"):
         kind.group(name)
     assert not kind.owns(kind.prefix + name)
+
+
+def test_crops_are_called_by_policies_whose_names_have_points() -> None:
+    assert [name for name in STORED if CROPS.owns(CROPS.group(name))] == ["affwild2-112", "fmae-5", "loose-1.3"]
+    assert not CROPS.owns("crops.loose-1.3.cropped")
 
 
 def test_a_kind_of_one_group_a_dataset_is_a_declaration_like_the_others(dataset: DatasetFolder) -> None:
@@ -98,6 +105,7 @@ def test_what_a_dataset_lacks_is_named_with_what_it_has_and_the_command(
 WHAT_MAKES_STALE = {
     SOFT_LABELS.called: {"pictures"},
     FEATURES.called: {"pictures"},
+    CROPS.called: {"pictures"},
     BALANCE.called: {"labels"},
     FOLDS.called: {"pictures", "people"},
     SECOND_FACES.called: {"pictures"},
