@@ -8,6 +8,7 @@ from pydantic import Field, field_serializer, field_validator
 from pydantic_core.core_schema import ValidationInfo
 
 from affect_data.vocabulary import slot_of
+from affect_train.recipe.model_types import known_model_types
 from affect_train.recipe.section import Count, Name, Section, Share
 from affect_train.tasks import TaskSet, expression_set
 
@@ -184,14 +185,11 @@ class ModelOptions(Section):
 
 
 def _check_model_type(backbone: Mapping[str, Any]) -> None:
-    # Imported here, because it takes a while and only recipes with a configuration need it.
-    from transformers.models.auto.modeling_auto import MODEL_MAPPING_NAMES
-
     kind = backbone.get("model_type")
     if not isinstance(kind, str):
         raise ValueError("the configuration lacks `model_type`, for example `model_type: vit`")
-    if kind not in MODEL_MAPPING_NAMES:
-        near = difflib.get_close_matches(kind, MODEL_MAPPING_NAMES, n=1) or ["vit"]
+    if kind not in known_model_types():
+        near = difflib.get_close_matches(kind, sorted(known_model_types()), n=1) or ["vit"]
         raise ValueError(
             f"`model_type` {kind!r} is not known to transformers; did you mean {near[0]!r}? usual: vit, dinov2, levit"
         )
