@@ -137,7 +137,7 @@ def train(
 @app.command(epilog="Example: `affect-train validate recipes/demo/teacher.yaml`")
 def validate(recipe: RecipePath, overrides: Overrides = None, as_json: Json = False) -> None:
     """List every mistake of a recipe at once, without data or GPU; print the resolved recipe if there is none."""
-    from affect_train.training.source import check_crops
+    from affect_train.inputs.crops import check_crops
 
     resolved = _read_recipe(recipe, overrides)
     check_crops(resolved)

@@ -1,15 +1,37 @@
 """Stored crops in place of whole pictures: the column group of a preprocessing's policy, and whether it is the one that the policy would give."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from affect_data.dataset.folder import DatasetFolder
+from affect_data.dataset.folder import MANIFEST, DatasetFolder, open_dataset
 from affect_data.dataset.kinds.crops import CROPS, CropProvenance, uncropped_rows
 from affect_data.dataset.schema import LABELS
 from affect_data.errors import DataError, UsageError
+from affect_data.faces.policies import BOX, policy_named
 from affect_train.inputs.preprocess import Preprocessing
+from affect_train.recipe.recipe import Recipe
 
 if TYPE_CHECKING:
     from datasets import Dataset
+
+
+def preprocessing_of(recipe: Recipe) -> Preprocessing:
+    """The recipe's preprocessing: how a face is cut out and scaled for the model."""
+    crop, size = recipe.crop, recipe.model.image_size
+    if crop.policy == BOX:
+        return Preprocessing(size, crop.margin, crop.reduced_scale)
+    return Preprocessing.of_crops(size, policy_named(crop.policy), reduced_scale=crop.reduced_scale)
+
+
+def check_crops(recipe: Recipe) -> None:
+    """Refuses a recipe whose crop policy its dataset has no crops of; a dataset that is not built yet is not looked at.
+
+    Raises:
+        DataError: the message names the command that cuts them.
+    """
+    built = isinstance(recipe.dataset, str) and (Path(recipe.dataset) / MANIFEST).is_file()
+    if built and recipe.crop.policy != BOX:
+        crop_groups(open_dataset(str(recipe.dataset)), preprocessing_of(recipe))
 
 
 def crop_groups(folder: DatasetFolder, preprocessing: Preprocessing) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from affect_train.clips import describe_pooling
 from affect_train.inference.inputs import evaluation_windows
 from affect_train.inputs.augment import Augmentation
 from affect_train.inputs.batch import AffectBatch
-from affect_train.inputs.crops import describe_crops
+from affect_train.inputs.crops import describe_crops, preprocessing_of
 from affect_train.inputs.features import StoredFeatures
 from affect_train.inputs.foreign.source import StreamedForeign
 from affect_train.inputs.foreign.stream_batches import StreamLoader
@@ -29,7 +29,6 @@ from affect_train.inputs.undecodable import SkippedRows
 from affect_train.inputs.windows import FeatureWindows
 from affect_train.recipe.recipe import Recipe
 from affect_train.training.held_out import reserved_rows, rows_in
-from affect_train.training.learner import preprocessing_of
 from affect_train.training.windows import describe_windows, pools_of_windows, training_windows
 
 

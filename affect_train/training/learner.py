@@ -10,10 +10,9 @@ from accelerate.utils import DataLoaderConfiguration, DistributedType, ProjectCo
 
 from affect_data.dataset.kinds.features import FeatureProvenance
 from affect_data.errors import UsageError
-from affect_data.faces.policies import BOX, policy_named
 from affect_train.errors import BackboneError
 from affect_train.inference.features import check_features
-from affect_train.inputs.preprocess import Preprocessing
+from affect_train.inputs.crops import preprocessing_of
 from affect_train.methods import LossTerms, Method, PlainStep, StepWrapper, all_terms, build_method
 from affect_train.network.model import AffectModel
 from affect_train.recipe.recipe import Recipe
@@ -23,14 +22,6 @@ from affect_train.training.optimization import learning_rate_factor, optimizer_p
 
 TENSORBOARD = "tensorboard"
 """Name of the tracker that needs no server, and of its folder in the run folder."""
-
-
-def preprocessing_of(recipe: Recipe) -> Preprocessing:
-    """The recipe's preprocessing: how a face is cut out and scaled for the model."""
-    crop, size = recipe.crop, recipe.model.image_size
-    if crop.policy == BOX:
-        return Preprocessing(size, crop.margin, crop.reduced_scale)
-    return Preprocessing.of_crops(size, policy_named(crop.policy), reduced_scale=crop.reduced_scale)
 
 
 def training_accelerator(recipe: Recipe) -> Accelerator:

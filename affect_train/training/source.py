@@ -1,15 +1,11 @@
 """The dataset of a run, opened once and compared with the recipe before anything else is loaded."""
 
-from pathlib import Path
-
-from affect_data.dataset.folder import MANIFEST, DatasetFolder, open_dataset
+from affect_data.dataset.folder import DatasetFolder
 from affect_data.dataset.kinds.features import FEATURES, FeatureProvenance
 from affect_data.dataset.kinds.soft_labels import SOFT_LABELS
-from affect_data.faces.policies import BOX
-from affect_train.inputs.crops import crop_groups
+from affect_train.inputs.crops import crop_groups, preprocessing_of
 from affect_train.inputs.source import OwnFolder, Source, open_recipe_source
 from affect_train.recipe.recipe import Recipe
-from affect_train.training.learner import preprocessing_of
 
 
 def open_training_source(recipe: Recipe, folder: DatasetFolder | None = None) -> Source:
@@ -35,17 +31,6 @@ def open_training_source(recipe: Recipe, folder: DatasetFolder | None = None) ->
             SOFT_LABELS.read(source.folder, name)
         crop_groups(source.folder, preprocessing_of(recipe))
     return source
-
-
-def check_crops(recipe: Recipe) -> None:
-    """Refuses a recipe whose crop policy its dataset has no crops of; a dataset that is not built yet is not looked at.
-
-    Raises:
-        DataError: the message names the command that cuts them.
-    """
-    built = isinstance(recipe.dataset, str) and (Path(recipe.dataset) / MANIFEST).is_file()
-    if built and recipe.crop.policy != BOX:
-        crop_groups(open_dataset(str(recipe.dataset)), preprocessing_of(recipe))
 
 
 def feature_provenance(recipe: Recipe, source: Source) -> FeatureProvenance | None:

@@ -22,7 +22,7 @@ from affect_data.faces.orientation import upright_pixels
 from affect_data.faces.policies import ARCFACE_112, POLICIES, STORED, CropPolicy, policy_named
 from affect_train.inference.cropping import crop_warning, faces_as_trained
 from affect_train.inputs.batch import Pick
-from affect_train.inputs.crops import describe_crops
+from affect_train.inputs.crops import check_crops, describe_crops
 from affect_train.inputs.loading import View
 from affect_train.inputs.preprocess import Preprocessing
 from affect_train.inputs.source import OwnFolder
@@ -30,7 +30,7 @@ from affect_train.recipe.recipe import recipe_from
 from affect_train.recipe.training import CropOptions
 from affect_train.tasks import TaskSet
 from affect_train.training.contents import contents_of
-from affect_train.training.source import check_crops, open_training_source
+from affect_train.training.source import open_training_source
 
 FACE = DetectedFace((30.2, 21.7, 78.9, 85.1), 0.9, np.array(ARCFACE_112, np.float32) / 2 + np.float32([28, 20]))
 TASKS = TaskSet(expressions=("happiness", "sadness"))
