@@ -49,7 +49,7 @@ unit: $(BIN)/.installed-dev ## Run the tests, slow ones included
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 bench: $(BIN)/.installed-dev ## Run the benchmarks (peers that are not installed are named and left out)
-	for benchmark in input step balance duplicates meta faces format; do $(BIN)/python benchmarks/$$benchmark.py || exit 1; done
+	for benchmark in input order step balance duplicates meta faces format; do $(BIN)/python benchmarks/$$benchmark.py || exit 1; done
 	$(BIN)/python benchmarks/soft_labels.py $$(mktemp -d)
 
 torture: export OMP_NUM_THREADS = 1

@@ -3,8 +3,10 @@
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
+import torch
 from accelerate.data_loader import BatchSamplerShard
 from numpy.typing import NDArray
 from torch.utils.data import Sampler
@@ -40,24 +42,61 @@ class Pool:
         stays = kept[self.rows]
         return Pool(self.rows[stays], None if self.weights is None else self.weights[stays], self.repeat_cap)
 
-    def fill(self, count: int, seed: Sequence[int]) -> Rows:
-        """Rows for `count` places, int64 [count]: passes over the pool one after the other, the last cut short.
+    def draws(self, count: int, seed: Sequence[int]) -> "Draws":
+        """Rows for `count` places: passes over the pool one after the other, the last cut short.
 
         A pass is a permutation of the rows; in a weighted pool it is n draws by weight.
+        """
+        return Draws(self, count, tuple(seed))
+
+
+class Draws:
+    """The rows of a pool in one epoch. Of an unweighted pool one pass is held at a time; of a weighted one all are.
+
+    Args:
+        pool: that the rows are drawn from.
+        count: how many are drawn.
+        seed: of the draws.
+    """
+
+    def __init__(self, pool: Pool, count: int, seed: tuple[int, ...]) -> None:
+        self._pool = pool
+        self._count = count
+        self._seed = seed
+        self._permuted: tuple[int, Rows] = (-1, pool.rows[:0])
+
+    def between(self, first: int, last: int) -> tuple[Rows, Rows]:
+        """The rows of the places from `first` to before `last`, and how often each row has come before; both int64 [places].
 
         Raises:
             UsageError: the repeat cap leaves too few draws.
         """
-        passes = range(math.ceil(count / len(self)))
-        return np.concatenate(
-            [self.rows[:0], *(self._once(count - number * len(self), [*seed, number]) for number in passes)]
-        )
+        if self._pool.weights is not None:
+            rows, occurrences = self._weighted
+            return rows[first:last], occurrences[first:last]
+        size, found = len(self._pool), []
+        for number in range(first // size, -(-last // size)):
+            begin, end = max(first - number * size, 0), min(last - number * size, size)
+            # Every pass shows every row once, so that a row has come before in every earlier pass.
+            found.append((self._pass(number)[begin:end], np.full(end - begin, number, dtype=np.int64)))
+        empty = self._pool.rows[:0]
+        return np.concatenate([empty, *(rows for rows, _ in found)]), np.concatenate([empty, *(n for _, n in found)])
 
-    def _once(self, left: int, seed: Sequence[int]) -> Rows:
-        count = min(left, len(self))
-        if self.weights is None:
-            return np.random.default_rng(seed).permutation(self.rows)[:count]
-        return self.rows[draw(self.weights, count, seed, self.repeat_cap)]
+    def _pass(self, number: int) -> Rows:
+        if self._permuted[0] != number:
+            self._permuted = (number, np.random.default_rng([*self._seed, number]).permutation(self._pool.rows))
+        return self._permuted[1]
+
+    @cached_property
+    def _weighted(self) -> tuple[Rows, Rows]:
+        pool, size = self._pool, len(self._pool)
+        assert pool.weights is not None
+        drawn = [
+            draw(pool.weights, min(self._count - number * size, size), [*self._seed, number], pool.repeat_cap)
+            for number in range(math.ceil(self._count / size))
+        ]
+        rows = pool.rows[np.concatenate([np.empty(0, np.int64), *drawn])]
+        return rows, earlier(rows)
 
 
 class BatchOrder(Sampler[list[Pick]]):
@@ -97,7 +136,8 @@ class BatchOrder(Sampler[list[Pick]]):
         sizes = np.array([len(pool) for pool in self.pools.values()])
         places = int(sizes.sum() if proportional else sizes.max() * len(sizes))
         self.steps = steps or math.ceil(places / batch_size)
-        self.turns = turns(sizes if proportional else np.ones_like(sizes), self.steps * batch_size)
+        shares = sizes if proportional else np.ones_like(sizes)
+        self._turns = turns(shares, self.steps * batch_size).astype(np.int16).reshape(self.steps, batch_size)
         self.epoch = 0
         self.start = 0
 
@@ -108,13 +148,26 @@ class BatchOrder(Sampler[list[Pick]]):
 
     def of_epoch(self, epoch: int) -> tuple[Rows, Rows]:
         """Row numbers and occurrences of an epoch, both int64 [steps, batch_size]."""
-        rows = np.empty(len(self.turns), dtype=np.int64)
-        occurrences = np.empty(len(self.turns), dtype=np.int64)
-        for index, pool in enumerate(self.pools.values()):
-            places = np.flatnonzero(self.turns == index)
-            rows[places] = pool.fill(len(places), [self.seed, epoch, index])
-            occurrences[places] = earlier(rows[places]) * len(self.pools) + index
-        return rows.reshape(self.steps, -1), occurrences.reshape(self.steps, -1)
+        batches = list(self._batches(epoch, 0))
+        return np.stack([rows for rows, _ in batches]), np.stack([occurrences for _, occurrences in batches])
+
+    def _batches(self, epoch: int, start: int) -> Iterator[tuple[Rows, Rows]]:
+        """Row numbers and occurrences of the batches from `start` on, both int64 [batch_size]."""
+        before = np.bincount(self._turns[:start].reshape(-1), minlength=len(self.pools))
+        counts = before + np.bincount(self._turns[start:].reshape(-1), minlength=len(self.pools))
+        draws = [
+            pool.draws(int(count), [self.seed, epoch, index])
+            for index, (pool, count) in enumerate(zip(self.pools.values(), counts, strict=True))
+        ]
+        for turn in self._turns[start:]:
+            rows, occurrences = np.empty((2, self.batch_size), dtype=np.int64)
+            for index, drawn in enumerate(draws):
+                places = np.flatnonzero(turn == index)
+                last = before[index] + len(places)
+                rows[places], earlier_times = drawn.between(before[index], last)
+                occurrences[places] = earlier_times * len(self.pools) + index
+                before[index] = last
+            yield rows, occurrences
 
     def spares(self, pick: Pick) -> Iterator[int]:
         """Rows to replace a pick that cannot be decoded, without end: drawn from its pool, by the seed and the pick alone."""
@@ -128,9 +181,9 @@ class BatchOrder(Sampler[list[Pick]]):
         return self.steps - self.start
 
     def __iter__(self) -> Iterator[list[Pick]]:
-        epoch, (rows, occurrences) = self.epoch, self.of_epoch(self.epoch)
-        for step in range(self.start, self.steps):
-            pairs = zip(rows[step].tolist(), occurrences[step].tolist(), strict=True)
+        epoch = self.epoch
+        for rows, occurrences in self._batches(epoch, self.start):
+            pairs = zip(rows.tolist(), occurrences.tolist(), strict=True)
             yield [Pick(row, epoch, occurrence, occurrence % len(self.pools)) for row, occurrence in pairs]
 
     def shard(self, processes: int, rank: int) -> "BatchSamplerShard":
@@ -167,8 +220,9 @@ def turns(shares: NDArray[np.integer], places: int) -> Rows:
 
 def earlier(rows: Rows) -> Rows:
     """How often the row of each place has come before, int64 [places]."""
-    order = np.argsort(rows, kind="stable")
-    firsts = np.flatnonzero(np.diff(rows[order], prepend=-1))
+    # torch sorts integers by their digits, seven times as fast as numpy.
+    ascending, order = (part.numpy() for part in torch.sort(torch.from_numpy(rows), stable=True))
+    firsts = np.flatnonzero(np.diff(ascending, prepend=-1))
     counts = np.empty(len(rows), dtype=np.int64)
     counts[order] = np.arange(len(rows)) - np.repeat(firsts, np.diff(firsts, append=len(rows)))
     return counts
