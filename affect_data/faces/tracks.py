@@ -91,9 +91,10 @@ class FaceTracker:
     """Numbers the faces of a video, frame after frame; its memory does not grow with the video.
 
     A face belongs to the track that it costs least to join, all tracks and faces of a frame considered together (the pairing with the smallest sum).
-    The cost is the distance, in sides of the face, from where the track would be if it had moved on at its speed (the mean over the box's corners and
-    the five points, where both have them), and the difference of colours, which keeps two people who pass each other from being swapped. A face that no
-    track is near enough for begins a new one, as do all faces after a cut. A track ends when its face was missing for more than `LONGEST_GAP` frames.
+    The cost is the distance, in sides of the face, from where the track would be if it had moved on at its speed (a mean over the box's corners and
+    the five points, where both have them), and the difference of colours, which keeps two people who pass each other from being swapped. A face that
+    no track is near enough for begins a new one, as do all faces after a cut. A track ends when its face was missing for more than `LONGEST_GAP`
+    frames.
 
     Source: tracking by detection as in Bewley et al., Simple Online and Realtime Tracking (2016), with an alpha-beta filter for the motion, points
     beside the box, and colours.
