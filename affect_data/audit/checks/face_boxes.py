@@ -3,6 +3,7 @@
 No detector is run: the boxes and the sizes of the pictures tell all of this.
 """
 
+from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
@@ -10,6 +11,7 @@ import polars as pl
 
 from affect_data.audit.base import Audit, AuditedDataset, Severity, findings, no_findings
 from affect_data.audit.pictures.facts import MEASUREMENTS
+from affect_data.dataset.kinds.crops import CROPPED, CROPS
 
 OUTSIDE: Final = 0.1
 CROWDED: Final = 0.3
@@ -68,7 +70,8 @@ class MixedCrops(Audit):
     rule = (
         f"a database's crops are of these kinds: a box that is the picture (at least {WHOLE} of it), a box within the picture, and without a box "
         f"each picture size that at least {COMMON_SIZE} of the database's rows have, and all others together. Found are the rows of all kinds but "
-        "the most frequent. Score: the share of the most frequent kind"
+        "the most frequent. The same in each group of stored crops, whose two kinds are the crop of a found face, and what is shown where none was "
+        "found. Score: the share of the most frequent kind"
     )
     source = "a folder that mixed aligned and unaligned crops cost a published model its accuracy (sb-ai-lab/EmotiEffLib, issue 32)"
     example = (
@@ -77,28 +80,45 @@ class MixedCrops(Audit):
     )
 
     def find(self, dataset: AuditedDataset) -> pl.DataFrame:
-        """One finding for every row whose kind of crop is not the most frequent."""
-        rows = _with_picture_size(dataset)
-        covered = (
-            (pl.col("x1") - pl.col("x0"))
-            * (pl.col("y1") - pl.col("y0"))
-            / (pl.col("picture_width") * pl.col("picture_height"))
-        )
-        size = pl.format("{} x {}", *(pl.col(f"picture_{side}").cast(pl.Int32) for side in ("width", "height")))
-        common = pl.len().over("database", size) >= COMMON_SIZE * pl.len().over("database")
-        kind = (
-            pl.when(pl.col("boxed") & (covered >= WHOLE)).then(pl.lit("the box is the picture"))
-            .when("boxed").then(pl.lit("box within the picture"))
-            .when(common).then(pl.format("no box, {}", size))
-            .otherwise(pl.lit("no box, other sizes"))
-        )  # fmt: skip
-        rows = rows.with_columns(kind.alias("kind"))
+        """One finding for every row whose kind of crop is not the most frequent: by its picture and box, and in each group of stored crops."""
+        rows = _with_picture_size(dataset).with_columns(_kind_of_crop().alias("kind"))
+        return pl.concat([self._unusual(rows), *(self._unusual(rows) for rows in _stored_crops(dataset))])
+
+    def _unusual(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """A finding for every row whose `kind` is not the most frequent of its database."""
         counts = rows.group_by("database", "kind").agg(pl.len().alias("count")).sort("count", "kind", descending=True)
         usual = counts.group_by("database", maintain_order=True).agg(
             pl.col("kind").first().alias("usual"), (pl.col("count").first() / pl.col("count").sum()).alias("share")
         )
         rows = rows.join(usual, on="database", maintain_order="left").filter(pl.col("kind") != pl.col("usual"))
         return findings(rows, pl.col("share"), self.severity, {"kind": pl.col("kind"), "usual": pl.col("usual")})
+
+
+def _kind_of_crop() -> pl.Expr:
+    """How the face of a row is cut out of its picture, in words; takes the columns of `_with_picture_size`."""
+    covered = (
+        (pl.col("x1") - pl.col("x0"))
+        * (pl.col("y1") - pl.col("y0"))
+        / (pl.col("picture_width") * pl.col("picture_height"))
+    )
+    size = pl.format("{} x {}", *(pl.col(f"picture_{side}").cast(pl.Int32) for side in ("width", "height")))
+    common = pl.len().over("database", size) >= COMMON_SIZE * pl.len().over("database")
+    return (
+        pl.when(pl.col("boxed") & (covered >= WHOLE)).then(pl.lit("the box is the picture"))
+        .when("boxed").then(pl.lit("box within the picture"))
+        .when(common).then(pl.format("no box, {}", size))
+        .otherwise(pl.lit("no box, other sizes"))
+    )  # fmt: skip
+
+
+def _stored_crops(dataset: AuditedDataset) -> Iterator[pl.DataFrame]:
+    """For each group of stored crops all rows with their `kind`: the crop of a found face, or what is shown in its place."""
+    for name in CROPS.names(dataset.folder):
+        group, column = CROPS.group(name), CROPS.column(name, CROPPED)
+        flags = [dataset.folder.load(split, [group]).data.column(column).to_numpy() for split in dataset.folder.splits]
+        cropped, fallback = f"{name}, a found face", f"{name}, no face: its own box or the whole picture"
+        kinds = np.where(np.concatenate(flags), cropped, fallback)
+        yield dataset.labels.with_columns(pl.Series("kind", kinds))
 
 
 def _boxed(labels: pl.DataFrame) -> pl.DataFrame:

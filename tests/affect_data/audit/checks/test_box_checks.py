@@ -1,16 +1,22 @@
 """Checks of face boxes, crops and the annotation tool's regions."""
 
 import io
+import json
 from collections.abc import Callable
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
 import pytest
+from datasets import Features, Value
 from PIL import Image
 
 from affect_data.audit.base import AuditedDataset
 from affect_data.audit.checks.annotation_tool import AnnotationTool
 from affect_data.audit.checks.face_boxes import FaceBoxes, MixedCrops
+from affect_data.dataset.folder import DatasetFolder
+from affect_data.dataset.kinds.crops import CROPPED, CROPS
+from affect_data.dataset.writing import add_group
 
 Find = Callable[..., pl.DataFrame]
 
@@ -82,6 +88,29 @@ def test_rows_that_are_cut_in_another_way_than_their_database_are_found(find: Fi
 def test_a_database_of_pictures_of_all_sizes_has_one_kind_of_crop(find: Find) -> None:
     rows = [{"image": grey_noise(side, side)} for side in range(40, 60)]
     assert find(MixedCrops, {"train": rows}).is_empty()
+
+
+def test_rows_of_stored_crops_that_show_no_found_face_are_found_by_policy(
+    make_dataset: Callable[..., DatasetFolder],
+) -> None:
+    rows = [
+        {"uid": f"{database}{i}", "database": database, "image": grey_noise(i, 80)}
+        for database in ("affectnet", "ferplus")
+        for i in range(4)
+    ]
+    folder = make_dataset({"train": rows})
+    # One row of AffectNet without a face; in FER+ none was found at all, which is one kind.
+    flags = [uid != "affectnet2" and uid < "ferplus" for uid in folder.labels("train", ["uid"])["uid"]]
+    column = CROPS.column("fmae-5", CROPPED)
+    folder = add_group(
+        folder, CROPS.group("fmae-5"), [("train", pa.table({column: flags}))], Features({column: Value("bool")}), {}
+    )
+    found = MixedCrops().find(AuditedDataset(folder))
+    assert found.select("uid", "score").rows() == [("affectnet2", 0.75)]
+    assert json.loads(found["evidence"][0]) == {
+        "kind": "fmae-5, no face: its own box or the whole picture",
+        "usual": "fmae-5, a found face",
+    }
 
 
 def test_happiness_outside_the_region_of_affectnets_tool_is_found(
