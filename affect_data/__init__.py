@@ -3,10 +3,11 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    __version__: str
     from affect_data.dataset.folder import load_dataset
     from affect_data.dataset.rows import action_unit
 
-__all__ = ["action_unit", "load_dataset"]
+__all__ = ["__version__", "action_unit", "load_dataset"]
 
 
 def __getattr__(name: str) -> object:
@@ -19,4 +20,8 @@ def __getattr__(name: str) -> object:
         from affect_data.dataset.rows import action_unit
 
         return action_unit
+    if name == "__version__":
+        from affect_data.environment import own_version
+
+        return own_version()
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

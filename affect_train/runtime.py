@@ -35,3 +35,15 @@ def build_accelerator(**options: object) -> Accelerator:
     Without a GPU, only ``cpu=True`` lets ``accelerate launch --multi_gpu --num_processes 2`` run.
     """
     return Accelerator(cpu=not torch.accelerator.is_available(), **options)
+
+
+def devices() -> dict[str, str]:
+    """The processors that torch can compute on: their kind and the torch build, and each accelerator by its number."""
+    found = {"torch": f"{torch.__version__} with {torch.get_num_threads()} thread(s)"}
+    accelerator = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
+    if accelerator is None:
+        return {**found, "accelerator": "none"}
+    for number in range(torch.accelerator.device_count()):
+        name = torch.cuda.get_device_name(number) if accelerator.type == "cuda" else accelerator.type
+        found[f"{accelerator.type}:{number}"] = name
+    return found

@@ -17,18 +17,13 @@ from affect_data.cli import erase as cli_erase
 from affect_data.cli import hub as cli_hub
 from affect_data.cli import report as cli_report
 from affect_data.cli import review as cli_review
-from affect_data.cli.common import Debug, Json, out_console, print_json
+from affect_data.cli.command_line import CommandLine, Version
+from affect_data.cli.common import Debug, Json, out_console, print_environment, print_json
 from affect_data.cli.roots import FollowLinks, Root, Roots, named_roots
 from affect_data.entry import ending, without_debug
 from affect_data.progress import progress_bars
 
-app = typer.Typer(
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode="markdown",
-    help="Merge facial-affect databases into one trustworthy dataset.",
-)
+app = CommandLine(help="Merge facial-affect databases into one trustworthy dataset.")
 
 RecipePath = Annotated[Path, typer.Argument(metavar="RECIPE", help="A data recipe (YAML).")]
 
@@ -40,7 +35,7 @@ def main() -> None:
 
 
 @app.callback()
-def _options(debug: Debug = False) -> None:
+def _options(debug: Debug = False, version: Version = False) -> None:
     """Merge facial-affect databases into one trustworthy dataset."""
 
 
@@ -102,10 +97,10 @@ def check(
 @app.command(epilog="Example: `affect-data build recipes/demo/data.yaml merged --roots demo-databases`")
 def build(
     recipe: RecipePath,
-    out: Annotated[Path, typer.Argument(metavar="OUT", help="The dataset folder to make.")],
+    out: Annotated[Path, typer.Argument(metavar="DATASET", help="The dataset folder to make.")],
     root: Root = [],  # noqa: B006 - typer copies
     roots: Roots = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace another dataset at OUT.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace another dataset at DATASET.")] = False,
     follow_links: FollowLinks = False,
     accept_incomplete: Annotated[
         bool,
@@ -140,7 +135,7 @@ def build(
 
 @app.command(epilog="Example: `affect-data stats merged`")
 def stats(
-    dataset: Annotated[Path, typer.Argument(metavar="OUT", help="A dataset folder.")],
+    dataset: Annotated[Path, typer.Argument(metavar="DATASET", help="A dataset folder.")],
     full: Annotated[
         bool, typer.Option("--full", help="Also imbalance, co-occurrence, lift, the VA plane, agreement.")
     ] = False,
@@ -202,6 +197,14 @@ def upgrade(
         out_console.print(
             f"{dataset} is in format {folder.manifest.format_version}; fingerprint {folder.fingerprint}", markup=False
         )
+
+
+@app.command(epilog="Example: `affect-data env`")
+def env(as_json: Json = False) -> None:
+    """Show versions, caches and settings: what a report of a defect needs."""
+    from affect_data.environment import environment
+
+    print_environment(environment(), as_json=as_json)
 
 
 @app.command(epilog="Example: `affect-data schema`")

@@ -14,7 +14,7 @@ def register(app: typer.Typer) -> None:
 
 
 def balance(
-    dataset: Annotated[Path, typer.Argument(metavar="OUT", help="A dataset folder.")],
+    dataset: Annotated[Path, typer.Argument(metavar="DATASET", help="A dataset folder.")],
     plan: Annotated[str, typer.Argument(metavar="PLAN", help="A plan; an unknown name lists them.")],
     name: Annotated[str | None, typer.Option(help="What to call the weights; the plan's name without it.")] = None,
     option: Annotated[

@@ -56,7 +56,7 @@ def demo(
 def reveal(
     dataset: Annotated[Path, typer.Argument(metavar="DATASET", help="Built from demo databases.")],
     truth: Annotated[Path, typer.Argument(metavar="TRUTH", help="The truth.parquet of these databases.")],
-    out: Annotated[Path, typer.Argument(metavar="OUT", help="A new folder.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="The dataset folder to make.")],
     as_json: Json = False,
 ) -> None:
     """Write the same demo faces with every label that is known of them, so that models can be evaluated on all tasks."""

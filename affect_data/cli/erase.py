@@ -18,7 +18,7 @@ def register(app: typer.Typer) -> None:
 
 
 def erase(
-    dataset: Annotated[Path, typer.Argument(metavar="OUT", help="A dataset folder.")],
+    dataset: Annotated[Path, typer.Argument(metavar="DATASET", help="A dataset folder.")],
     subject: Annotated[
         list[str], typer.Option("--subject", metavar="DATABASE:ID", help="A person, with all rows; may be repeated.")
     ] = [],  # noqa: B006 - typer copies

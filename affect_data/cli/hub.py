@@ -127,7 +127,7 @@ def _history_lines(plan: "Plan") -> list[str]:
 
 def rebuild(
     repository: Annotated[str, typer.Argument(metavar="REPO", help="hf://user/name, or a folder that was downloaded.")],
-    out: Annotated[Path, typer.Argument(metavar="OUT", help="The dataset folder to make.")],
+    out: Annotated[Path, typer.Argument(metavar="DATASET", help="The dataset folder to make.")],
     root: Root = [],  # noqa: B006 - typer copies
     roots: Roots = None,
     allow_differences: Annotated[

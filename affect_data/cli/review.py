@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 
+from affect_data.cli.command_line import HELP, CommandLine, Group
 from affect_data.cli.common import Json, print_json
 from affect_data.interrupts import interrupt_handled
 
@@ -18,21 +18,19 @@ Dataset = Annotated[Path, typer.Argument(metavar="DATASET", help="A dataset fold
 SERVE = "serve"
 
 
-class _ServesByDefault(TyperGroup):
+class _ServesByDefault(Group):
     """A group in which ``review DATASET`` is short for ``review serve DATASET``."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 - a type of the library's own copy of click
-        if args and args[0] not in (*self.commands, "--help"):
+        if args and args[0] not in (*self.commands, *HELP):
             args = [SERVE, *args]
         return super().parse_args(ctx, args)
 
 
 def register(app: typer.Typer) -> None:
     """Adds the commands to an application."""
-    review = typer.Typer(
+    review = CommandLine(
         cls=_ServesByDefault,
-        no_args_is_help=True,
-        rich_markup_mode="markdown",
         help="Look at doubtful labels in a browser and decide; `review DATASET` is short for `review serve DATASET`. "
         "All of them take `--json`.",
         epilog="Example: `affect-data review merged`",

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from affect_data.cli.command_line import CommandLine, Version
+from affect_data.cli.common import print_environment
 from affect_data.entry import ending, without_debug
 from affect_data.interrupts import STATUS
 from affect_train.cli import compound as cli_compound
@@ -27,13 +29,7 @@ if TYPE_CHECKING:
 # Libraries show bars of their own when they load and save models: they would disturb ours.
 os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
 
-app = typer.Typer(
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode="markdown",
-    help="Learn facial affect from partial labels, and label with what was learned.",
-)
+app = CommandLine(help="Learn facial affect from partial labels, and label with what was learned.")
 
 COMMANDS = (
     "train",
@@ -43,6 +39,7 @@ COMMANDS = (
     "predict",
     "features",
     "demo",
+    "env",
     *cli_soft_labels.COMMANDS,
     *cli_study.COMMANDS,
     *cli_compound.COMMANDS,
@@ -82,7 +79,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 @app.callback()
-def _options(debug: Debug = False) -> None:
+def _options(debug: Debug = False, version: Version = False) -> None:
     """Learn facial affect from partial labels, and label with what was learned."""
 
 
@@ -145,6 +142,15 @@ def validate(recipe: RecipePath, overrides: Overrides = None, as_json: Json = Fa
         print_json(resolved.model_dump(mode="json"))
     else:
         sys.stdout.write(resolved.to_yaml())
+
+
+@app.command(epilog="Example: `affect-train env`")
+def env(as_json: Json = False) -> None:
+    """Show versions, devices, caches and settings: what a report of a defect needs."""
+    from affect_data.environment import environment
+    from affect_train.runtime import devices
+
+    print_environment({**environment(), "devices": devices()}, as_json=as_json)
 
 
 @app.command(epilog="Example: `affect-train label runs/teacher merged --name teacher`")
