@@ -7,7 +7,7 @@ if TYPE_CHECKING:
     from affect_data.dataset.folder import load_dataset
     from affect_data.dataset.rows import action_unit
 
-__all__ = ["__version__", "action_unit", "load_dataset"]
+__all__ = ["action_unit", "load_dataset"]
 
 
 def __getattr__(name: str) -> object:
