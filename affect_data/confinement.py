@@ -56,32 +56,50 @@ class ConfinedFolder:
     follow_links: bool = False
     option: str = "--follow-links"
     _listings: dict[str, Listing] = field(default_factory=dict, repr=False)
+    _links: dict[str, frozenset[str]] = field(default_factory=dict, repr=False)
     _folders: dict[str, str] = field(default_factory=dict, repr=False)
     _inside: str = field(default="", repr=False)
 
     def listing(self, folder: str = "") -> Listing:
         """The content of a folder below it; empty if there is no such folder."""
         if folder not in self._listings:
-            try:
-                with os.scandir(self.path / folder) as entries:
-                    found = [(entry.name, entry.is_symlink()) for entry in entries]
-            except (FileNotFoundError, NotADirectoryError):
-                found = []
-            links = frozenset(name for name, is_link in found if is_link)
-            self._listings[folder] = Listing(frozenset(name for name, _ in found), links)
+            names = frozenset(map(os.fsdecode, self.names(folder)))
+            self._listings[folder] = Listing(names, self._links[folder])
         return self._listings[folder]
+
+    def names(self, folder: str = "") -> list[bytes]:
+        """The names in a folder, listed anew and in no order; only which of them are links is kept, so that millions of pictures take no memory."""
+        try:
+            with os.scandir(os.fsencode(self.path / folder)) as listed:
+                entries = list(listed)
+        except (FileNotFoundError, NotADirectoryError):
+            entries = []
+        self._links[folder] = frozenset(os.fsdecode(entry.name) for entry in entries if entry.is_symlink())
+        return [entry.name for entry in entries]
+
+    def links(self, folder: str = "") -> frozenset[str]:
+        """The names in a folder that are symbolic links."""
+        if folder not in self._links:
+            self.names(folder)
+        return self._links[folder]
 
     def leaves(self, path: str) -> str:
         """How a relative path leaves the folder, as the end of a sentence about it; empty if it stays inside or does not exist."""
         folder, _, name = path.rpartition("/")
-        if folder not in self._folders:
-            self._folders[folder] = self._folder_leaves(folder) if folder or path.startswith("/") else ""
-        if self._folders[folder]:
-            return self._folders[folder]
+        if path.startswith("/"):
+            return _named_outside(path)
+        if folder and (because := self.folder_leaves(folder)):
+            return because
         because = _named_outside(name)
-        if because or self.follow_links or name not in self.listing(folder).links:
+        if because or self.follow_links or name not in self.links(folder):
             return because
         return self._link_leaves(path)
+
+    def folder_leaves(self, folder: str) -> str:
+        """How every path directly inside a folder leaves this one, as from `leaves`; empty if the folder stays inside."""
+        if folder not in self._folders:
+            self._folders[folder] = self._folder_leaves(folder)
+        return self._folders[folder]
 
     def remedy(self, path: str) -> str:
         """What to do about a path that leaves the folder."""
@@ -109,7 +127,7 @@ class ConfinedFolder:
             return self._link_leaves(folder) and f"leads out of the folder by a symbolic link in '{folder}'"
         for depth in range(len(parts)):
             above = "/".join(parts[:depth])
-            if parts[depth] in self.listing(above).links:
+            if parts[depth] in self.links(above):
                 link = "/".join(parts[: depth + 1])
                 if self._link_leaves(link):
                     return f"lies below the symbolic link '{link}', which leads out of the folder"

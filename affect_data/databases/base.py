@@ -7,7 +7,7 @@ and the masks of the schema are made in one place, `affect_data.build.harmonise`
 
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from affect_data.bounds import PICTURE_BYTES, read_file
 from affect_data.databases.licence import Licence as Licence
 from affect_data.databases.licence import Tier as Tier
+from affect_data.databases.named_pictures import NamedPictures
 from affect_data.databases.refusal import combined
 from affect_data.databases.root import EXCLUDED, DatabaseRoot
 from affect_data.databases.totals import Totals
@@ -219,8 +220,8 @@ class Database(ABC):
         """Whether a folder looks like one of this database, by a few names in it."""
         return any(root.holds(sign) for sign in self.signs)
 
-    def missing_images(self, root: DatabaseRoot, images: Sequence[str]) -> list[str]:
-        """The images that do not exist; by default an image is a file under the root."""
+    def missing_images(self, root: DatabaseRoot, images: pl.Series) -> pl.Series:
+        """Whether each image does not exist; by default an image is a file under the root."""
         return root.missing_images(images)
 
     def open_images(self, path: Path) -> Callable[[str], bytes]:
@@ -231,11 +232,13 @@ class Database(ABC):
         return lambda image: read_file(path / image, PICTURE_BYTES, image)
 
     def _drop_rows_without_image(self, root: DatabaseRoot, rows: pl.DataFrame) -> pl.DataFrame:
-        gone = pl.col("image").is_in(self.missing_images(root, rows["image"].unique(maintain_order=True).to_list()))
+        gone = self.missing_images(root, rows["image"])
+        if not gone.any():
+            return rows
         root.fail(rows.filter(gone), IMAGE_MISSING)
         left = rows.filter(~gone)
         for column in ("track", "expression", "compound_expression"):
-            if column in rows.columns and len(left) < len(rows):
+            if column in rows.columns:
                 _lose_without_picture(root, column, rows, left)
         return left
 
@@ -274,8 +277,7 @@ class Database(ABC):
 
 def _with_images_inside(root: DatabaseRoot, rows: pl.DataFrame) -> pl.DataFrame:
     """The rows whose image lies inside the root; one outside is a defect."""
-    images = rows["image"].unique(maintain_order=True).to_list()
-    outside = {image: because for image in images if (because := root.confined.leaves(image))}
+    outside = NamedPictures.of(rows["image"]).outside(root.confined)
     for because in sorted(set(outside.values())):
         names = [image for image, found in outside.items() if found == because]
         remedy = root.confined.remedy(names[0])

@@ -15,6 +15,7 @@ import polars as pl
 from affect_data.bounds import ANNOTATION_BYTES, JSON_BYTES, LINE_BYTES, BoundError, Limit, read_file, read_lines_file
 from affect_data.confinement import ConfinedFolder
 from affect_data.databases.delimited import after_lines, quoted_rows, stripped
+from affect_data.databases.named_pictures import NamedPictures
 from affect_data.databases.refusal import PLACE, row_defects
 from affect_data.databases.spelling import numbers, plain
 from affect_data.errors import Defect
@@ -214,6 +215,11 @@ class DatabaseRoot:
         split = fields.list.to_struct(fields=list(columns)).struct.unnest()
         return split.with_columns(frame.filter(fits)["source_file", "source_line"].get_columns())
 
+    @property
+    def excludes(self) -> bool:
+        """Whether the recipe excludes any line."""
+        return bool(self._exclude)
+
     def drop_excluded(self, frame: pl.DataFrame) -> pl.DataFrame:
         """The frame without the lines that the recipe excludes, which are recorded as failures; `table` already does this."""
         if not self._exclude:
@@ -393,6 +399,6 @@ class DatabaseRoot:
         self._exclude = dict.fromkeys((), False)
         return pl.concat([pl.DataFrame(schema=FAILURE_SCHEMA), *self._failures])
 
-    def missing_images(self, images: Iterable[str]) -> list[str]:
-        """The relative image paths at which there is no file."""
-        return [image for image in images if PurePosixPath(image).name not in self.entries(image.rpartition("/")[0])]
+    def missing_images(self, images: pl.Series) -> pl.Series:
+        """Whether there is no file at each of the relative image paths."""
+        return NamedPictures.of(images).absent(self.confined)

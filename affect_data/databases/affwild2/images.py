@@ -1,11 +1,15 @@
 """The cropped faces of Aff-Wild2, and how they match the annotation lines."""
 
+import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
+import pyarrow as pa
 
 from affect_data.databases.affwild2.layout import CROP_FOLDERS
 from affect_data.databases.root import DatabaseRoot
@@ -15,6 +19,10 @@ NO_CROP: Final = "no cropped face for this frame"
 
 _BATCH: Final = re.compile(r"batch_?\d+", re.IGNORECASE)
 _FRAME_NAME: Final = r"^(\d{5,})\.jpg$"
+_FRAMES_SCHEMA: Final = pl.Schema({"track": pl.String(), "frame": pl.Int32(), "image": pl.String()})
+_DIGITS: Final = 5
+_ENDING: Final = b".jpg"
+_NAME_LENGTH: Final = _DIGITS + len(_ENDING)
 _IGNORED_NAMES: Final = ("Thumbs.db", "desktop.ini")
 
 
@@ -60,42 +68,88 @@ def find_crops(root: DatabaseRoot, preferred: str | None) -> Crops | None:
 
 def list_frames(root: DatabaseRoot, crops: Crops, tracks: Iterable[str]) -> pl.DataFrame:
     """The cropped faces of the given tracks: `track, frame, image`. A file whose name is no frame number from 00001 is a defect of its folder."""
-    folders = [(track, crops.tracks[track]) for track in tracks if track in crops.tracks]
-    listing = pl.DataFrame(
-        [(track, folder, sorted(root.entries(folder))) for track, folder in folders],
-        schema={"track": pl.String, "folder": pl.String, "name": pl.List(pl.String)},
-        orient="row",
-    ).explode("name", empty_as_null=False)
-    listing = listing.filter(~pl.col("name").str.starts_with("."), ~pl.col("name").is_in(_IGNORED_NAMES))
+    parts = [pl.DataFrame(schema=_FRAMES_SCHEMA)]
+    for track in (track for track in tracks if track in crops.tracks):
+        folder = crops.tracks[track]
+        names = root.confined.names(folder)
+        numbers = _numbers(names)
+        found = _unusual_names(root, folder, names) if numbers is None else _usual_names(folder, numbers)
+        parts.append(found.select(pl.lit(track).alias("track"), "frame", "image"))
+    return pl.concat(parts)
+
+
+def _numbers(names: Sequence[bytes]) -> npt.NDArray[np.int32] | None:
+    """The rising frame numbers of files that are all named by five digits, as the official crops are; None if any is not."""
+    joined = b"".join(names)
+    if len(joined) != len(names) * _NAME_LENGTH or any(len(name) != _NAME_LENGTH for name in names):
+        return None
+    letters = np.frombuffer(joined, np.uint8).reshape(-1, _NAME_LENGTH)
+    digits = letters[:, :_DIGITS] - np.uint8(ord("0"))
+    if (digits > 9).any() or (letters[:, _DIGITS:] != np.frombuffer(_ENDING, np.uint8)).any():
+        return None
+    numbers = np.zeros(len(names), np.int32)
+    for place in range(_DIGITS):
+        numbers = numbers * 10 + digits[:, place]
+    return np.sort(numbers) if (numbers > 0).all() else None
+
+
+def _usual_names(folder: str, numbers: npt.NDArray[np.int32]) -> pl.DataFrame:
+    frames = pl.DataFrame({"frame": numbers}, {"frame": pl.Int32})
+    name = pl.col("frame").cast(pl.String).str.zfill(_DIGITS)
+    return frames.with_columns(pl.concat_str(pl.lit(f"{folder}/"), name, pl.lit(_ENDING.decode())).alias("image"))
+
+
+def _unusual_names(root: DatabaseRoot, folder: str, names: Iterable[bytes]) -> pl.DataFrame:
+    """The cropped faces of a folder; names that are no frame number from 00001 become a defect of the folder."""
+    texts = sorted(name for name in map(os.fsdecode, names) if not name.startswith(".") and name not in _IGNORED_NAMES)
+    listing = pl.DataFrame({"name": texts}, {"name": pl.String})
     frame = pl.col("name").str.extract(_FRAME_NAME, 1).cast(pl.Int32, strict=False)
     listing = listing.with_columns(pl.when(frame > 0).then(frame).alias("frame"))
-    unnumbered = listing.filter(pl.col("frame").is_null()).group_by("folder", maintain_order=True)
-    for folder, name, count in unnumbered.agg(pl.col("name").first(), pl.len().alias("count")).iter_rows():
+    unnumbered = listing.filter(pl.col("frame").is_null())
+    if len(unnumbered):
         root.defect(
             folder,
             0,
-            f"{count} file(s) such as '{name}'",
+            f"{len(unnumbered)} file(s) such as '{unnumbered['name'][0]}'",
             "frames 00001.jpg, 00002.jpg, ... numbered from 1 as the lines of the annotations are",
             "use the official crops; frames that were extracted anew and are numbered otherwise do not fit the labels",
         )
-    numbered = listing.filter(pl.col("frame").is_not_null())
-    return numbered.select("track", "frame", pl.format("{}/{}", "folder", "name").alias("image"))
+    return listing.drop_nulls("frame").with_columns(pl.format("{}/{}", pl.lit(folder), "name").alias("image"))
 
 
 def match_images(root: DatabaseRoot, crops: Crops, rows: pl.DataFrame, frames: pl.DataFrame) -> pl.DataFrame:
     """The rows that have a cropped face, with `image`; the others become failures, with a reason by whether their track has any face."""
-    rows = rows.join(frames, on=["track", "frame"], how="left", maintain_order="left")
-    named = pl.format("{}/{}/{}.jpg", pl.lit(crops.folder), "track", pl.col("frame").cast(pl.String).str.zfill(5))
-    lost = rows.filter(pl.col("image").is_null()).with_columns(named.alias("image"))
+    rows = _with_images(rows, frames)
+    has_image = rows["image"].is_not_null()
+    lost = rows.filter(~has_image)
+    named = pl.format("{}/{}/{}.jpg", pl.lit(crops.folder), "track", pl.col("frame").cast(pl.String).str.zfill(_DIGITS))
+    lost = lost.with_columns(named.alias("image"))
     in_track = pl.col("track").is_in(frames["track"].unique().implode())
     root.fail(lost.filter(~in_track), NO_TRACK_FOLDER)
     root.fail(lost.filter(in_track), NO_CROP)
-    return rows.filter(pl.col("image").is_not_null())
+    return rows.filter(has_image)
+
+
+def _with_images(rows: pl.DataFrame, frames: pl.DataFrame) -> pl.DataFrame:
+    """The rows with `image`, null where there is no crop of their track and frame."""
+    codes = {track: code for code, track in enumerate(frames["track"].unique(maintain_order=True))}
+    known, asked = (_places(frame, codes) for frame in (frames, rows))
+    if not len(known) or (np.diff(known) <= 0).any():
+        return rows.join(frames, on=["track", "frame"], how="left", maintain_order="left")
+    places = np.minimum(np.searchsorted(known, asked), len(known) - 1)
+    found = pl.Series(pa.array(places, mask=known[places] != asked))
+    return rows.with_columns(frames["image"].gather(found))
+
+
+def _places(frame: pl.DataFrame, codes: Mapping[str, int]) -> npt.NDArray[np.int64]:
+    """A number for the track and frame of each row, rising with both."""
+    code = frame["track"].replace_strict(codes, default=-1, return_dtype=pl.Int64).to_numpy()
+    return np.add(code << 32, frame["frame"].to_numpy())
 
 
 def lose_tracks(root: DatabaseRoot, tracks: Sequence[str], frames: pl.DataFrame) -> None:
     """Records the labelled tracks without a single cropped face."""
-    if lost := sorted(set(tracks) - set(frames["track"])):
+    if lost := sorted(set(tracks) - set(frames["track"].unique())):
         more = f" and {len(lost) - 5} more" if len(lost) > 5 else ""
         root.lose(f"no cropped face of {len(lost)} of {len(tracks)} tracks: {', '.join(lost[:5])}{more}")
 
@@ -122,8 +176,9 @@ def check_lengths(root: DatabaseRoot, files: pl.DataFrame, frames: pl.DataFrame,
             f"at most {tolerance} crops beyond the last label line",
             "restore the official file and the official crops; where both are official, raise `crops_beyond_labels` in the recipe",
         )
-    longest = files.group_by("track").agg(pl.col("lines").max())
-    beyond = frames.join(longest, on="track").filter(pl.col("frame") > pl.col("lines"))
+    longest = dict(files.group_by("track").agg(pl.col("lines").max()).iter_rows())
+    lines = pl.col("track").replace_strict(longest, default=None, return_dtype=pl.Int32)
+    beyond = frames.filter(pl.col("frame") > lines)
     if len(beyond):
         root.note(
             f"{len(beyond):,} crop(s) of {beyond['track'].n_unique():,} track(s) lie beyond the last label line and are not used"

@@ -1,6 +1,6 @@
 """The annotation lines of Aff-Wild2 as rows: per-task files joined on (track, frame), or the multi-task file."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
 from pathlib import PurePosixPath
@@ -8,23 +8,24 @@ from typing import Final
 
 import polars as pl
 
+from affect_data.databases.affwild2.dense import dense_rows
 from affect_data.databases.affwild2.layout import (
+    JOIN_ORDER,
     MULTI_TASK_HEADER,
     Annotations,
     Release,
     files_with_header,
 )
+from affect_data.databases.affwild2.reasons import (
+    HALF_ANNOTATED,
+    NOT_ANNOTATED,
+    PARTLY_ANNOTATED,
+    REPEATED,
+    ROW_REFUSED,
+)
 from affect_data.databases.base import Task
 from affect_data.databases.root import DatabaseRoot
-
-NOT_ANNOTATED: Final = "not annotated"
-HALF_ANNOTATED: Final = "valence or arousal not annotated"
-PARTLY_ANNOTATED: Final = "some action units not annotated"
-ROW_REFUSED: Final = "an action unit of the row is not annotated"
-REPEATED: Final = "repeats the frame of an earlier line"
-
-# The source of a row is the line of the first of these tasks that lists its frame.
-JOIN_ORDER: Final[tuple[Task, ...]] = ("va", "expression", "au")
+from affect_data.databases.typed import UnusualError
 
 _KEY: Final = ("track", "frame")
 _FILES_SCHEMA: Final = pl.Schema(
@@ -60,11 +61,13 @@ def read_labels(
             which is the rule of the competition.
     """
     if annotations.multi_task:
-        labelled = Labelled(_multi_task_rows(root, annotations, release), pl.DataFrame(schema=_FILES_SCHEMA))
+        rows = _multi_task_rows(root, annotations, release).sort(_KEY)
+        labelled = Labelled(rows, pl.DataFrame(schema=_FILES_SCHEMA))
     else:
-        labelled = _joined_rows(root, annotations, release)
-    rows = labelled.rows if partial_action_units else _refuse_partial_action_units(labelled.rows, release)
-    return replace(labelled, rows=rows.sort(_KEY))
+        labelled = _rows_of_tasks(root, annotations, release)
+    if partial_action_units:
+        return labelled
+    return replace(labelled, rows=_refuse_partial_action_units(labelled.rows, release))
 
 
 def label_columns(release: Release) -> list[str]:
@@ -118,25 +121,36 @@ def task_columns(task: Task, release: Release) -> list[str]:
 # ------------------------------------------------------------------ one file a track and task
 
 
-def _joined_rows(root: DatabaseRoot, annotations: Annotations, release: Release) -> Labelled:
+def _rows_of_tasks(root: DatabaseRoot, annotations: Annotations, release: Release) -> Labelled:
+    """The rows of all tasks, each with the split of its track, which holds also for frames that the file of the task does not reach."""
     files = {task: _files_of_task(root, annotations, task, release) for task in JOIN_ORDER}
+    try:
+        rows, lines = dense_rows(root, files, release)
+    except UnusualError:
+        rows, lines = _joined_rows(root, files, release)
+    for task in JOIN_ORDER:
+        splits = dict(files[task].select("track", "split").iter_rows())
+        split = pl.col("track").replace_strict(splits, default=None, return_dtype=pl.String)
+        rows = rows.with_columns(split.alias(f"split_{task}"))
+        counted = files[task].with_columns(lines[task].alias("lines"), pl.lit(task).alias("task"))
+        files[task] = counted.select("task", "track", "split", "source_file", "lines")
+    return Labelled(rows, pl.concat(files.values()))
+
+
+def _joined_rows(
+    root: DatabaseRoot, files: Mapping[Task, pl.DataFrame], release: Release
+) -> tuple[pl.DataFrame, dict[Task, pl.Series]]:
+    """What `dense_rows` gives, line by line, with a defect for everything that contradicts the documentation."""
     tasks = {task: _task_rows(root, task, files[task], release) for task in JOIN_ORDER}
     rows = reduce(lambda left, right: left.join(right, on=_KEY, how="full", coalesce=True), tasks.values())
     sources = ("source_file", "source_line")
     rows = rows.with_columns(pl.coalesce(f"{task}_{source}" for task in JOIN_ORDER).alias(source) for source in sources)
-    rows = rows.drop(f"{task}_{source}" for task in JOIN_ORDER for source in sources)
+    rows = rows.drop(f"{task}_{source}" for task in JOIN_ORDER for source in sources).sort(_KEY)
+    counts = {}
     for task in JOIN_ORDER:
-        # The split belongs to the track: frames that the file of this task does not reach have it too.
-        splits = files[task].select("track", pl.col("split").alias(f"split_{task}"))
-        rows = rows.join(splits, on="track", how="left")
-        lines = tasks[task].group_by("track").agg(pl.col("frame").max().alias("lines"))
-        counted = (
-            files[task]
-            .join(lines, on="track", how="left", maintain_order="left")
-            .with_columns(pl.col("lines").fill_null(0))
-        )
-        files[task] = counted.select(pl.lit(task).alias("task"), "track", "split", "source_file", "lines")
-    return Labelled(rows, pl.concat(files.values()))
+        last = tasks[task].group_by("track").agg(pl.col("frame").max().alias("lines"))
+        counts[task] = files[task].join(last, on="track", how="left", maintain_order="left")["lines"].fill_null(0)
+    return rows, counts
 
 
 def _files_of_task(root: DatabaseRoot, annotations: Annotations, task: Task, release: Release) -> pl.DataFrame:

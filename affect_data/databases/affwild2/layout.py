@@ -55,6 +55,9 @@ RELEASES: Final[Mapping[str, Release]] = MappingProxyType(
     }
 )
 
+JOIN_ORDER: Final[tuple[Task, ...]] = ("va", "expression", "au")
+"""The source of a row is the line of the first of these tasks that lists its frame."""
+
 MULTI_TASK_HEADER: Final = ("image", "valence", "arousal", "expression", "aus")
 
 TASK_FOLDERS: Final[Mapping[Task, tuple[str, ...]]] = MappingProxyType(

@@ -17,8 +17,6 @@ from affect_data.databases.affwild2.images import (
     match_images,
 )
 from affect_data.databases.affwild2.labels import (
-    JOIN_ORDER,
-    ROW_REFUSED,
     Labelled,
     label_columns,
     read_labels,
@@ -27,6 +25,7 @@ from affect_data.databases.affwild2.labels import (
 from affect_data.databases.affwild2.layout import (
     ACTION_UNITS_12,
     EXPRESSIONS,
+    JOIN_ORDER,
     MULTI_TASK_FILES,
     MULTI_TASK_FOLDERS,
     RELEASES,
@@ -35,6 +34,7 @@ from affect_data.databases.affwild2.layout import (
     choose_annotations,
     find_annotations,
 )
+from affect_data.databases.affwild2.reasons import ROW_REFUSED
 from affect_data.databases.affwild2.totals import EDITION_ALIASES, LABEL_NAMES, TOTALS
 from affect_data.databases.base import Database, DatabaseOptions, Licence, Tier
 from affect_data.databases.licence import Reading
@@ -148,8 +148,8 @@ class AffWild2(Database):
         )
         _note_annotations(root, annotations, release, labelled)
         _count(root, annotations, release, labelled)
-        tracks = sorted({*labelled.rows["track"], *labelled.files["track"]})
-        if tracks and not any(root.entries(crops.tracks[track]) for track in tracks if track in crops.tracks):
+        tracks = sorted({*labelled.rows["track"].unique(), *labelled.files["track"]})
+        if tracks and not any(root.confined.names(crops.tracks[track]) for track in tracks if track in crops.tracks):
             because = f"none of the {len(tracks):,} labelled tracks, such as '{tracks[0]}', has a folder with frames in {crops.folder}"
             raise self.not_found(root, because=because)
         frames = list_frames(root, crops, tracks)
@@ -170,9 +170,9 @@ class AffWild2(Database):
         """
         return self._annotations(root)[1]
 
-    def missing_images(self, root: DatabaseRoot, images: Sequence[str]) -> list[str]:  # noqa: ARG002
-        """An empty list: the scan takes images from the listings of folders, so all of them exist."""
-        return []
+    def missing_images(self, root: DatabaseRoot, images: pl.Series) -> pl.Series:  # noqa: ARG002
+        """None: the scan takes images from the listings of folders, so all of them exist."""
+        return pl.repeat(value=False, n=len(images), dtype=pl.Boolean, eager=True)
 
     def _annotations(self, root: DatabaseRoot) -> tuple[Annotations, str]:
         found = find_annotations(root)
@@ -216,10 +216,9 @@ def _count(root: DatabaseRoot, annotations: Annotations, release: str, labelled:
     for task in JOIN_ORDER:
         labelled_here = pl.any_horizontal(pl.col(task_columns(task, RELEASES[release])).is_not_null())
         refused = (pl.col(f"{task}_masked") == ROW_REFUSED).fill_null(value=False)
-        labels = labelled.rows.filter(labelled_here | refused)
+        labels = labelled.rows.filter(labelled_here | refused)[f"split_{task}"]
         for split in ("train", "validation"):
-            own = labels.filter(pl.col(f"split_{task}") == split)
-            root.count(f"{split} frames with {LABEL_NAMES[task]}", len(own))
+            root.count(f"{split} frames with {LABEL_NAMES[task]}", int((labels == split).sum()))
             if not annotations.multi_task:
                 files = labelled.files.filter(pl.col("task") == task, pl.col("split") == split)
                 root.count(f"{split} tracks with {LABEL_NAMES[task]}", len(files))

@@ -1,7 +1,7 @@
 """Reads FER+: the pictures of FER2013, each with the votes of ten annotators."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from types import MappingProxyType
 from typing import ClassVar, Final, Literal
@@ -139,9 +139,9 @@ class FerPlus(Database):
         )
         return faces.drop("usage", "name", "box", *CANDIDATES, strict=False)
 
-    def missing_images(self, root: DatabaseRoot, images: Sequence[str]) -> list[str]:
-        """The images that should be files and do not exist; pictures in `fer2013.csv` were checked while reading."""
-        return root.missing_images(image for image in images if ADDRESS.fullmatch(image) is None)
+    def missing_images(self, root: DatabaseRoot, images: pl.Series) -> pl.Series:
+        """Which images should be files and do not exist; pictures in `fer2013.csv` were checked while reading."""
+        return ~images.str.contains(rf"\A{ADDRESS.pattern}\z") & root.missing_images(images)
 
     def open_images(self, path: Path) -> Callable[[str], bytes]:
         """A function from a row's ``image`` to its bytes: the file, or a PNG of the pixels in `fer2013.csv`."""

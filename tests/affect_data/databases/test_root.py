@@ -55,7 +55,8 @@ def test_files_come_sorted_and_without_folders(tmp_path: Path) -> None:
 
 def test_missing_images_keep_their_order_and_case_counts(tmp_path: Path) -> None:
     root = write(tmp_path, "x", "a/1.jpg")
-    assert root.missing_images(["b/1.jpg", "a/1.JPG", "a/1.jpg", "1.jpg"]) == ["b/1.jpg", "a/1.JPG", "1.jpg"]
+    missing = root.missing_images(pl.Series(["b/1.jpg", "a/1.JPG", "a/1.jpg", "1.jpg", "a/1.jpg"]))
+    assert missing.to_list() == [True, True, False, True, False]
 
 
 # ---------------------------------------------------------------- lines
