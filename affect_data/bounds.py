@@ -178,7 +178,35 @@ def read_lines_file(path: Path, name: object) -> bytes:
     Raises:
         BoundError: the file is too large, has too many lines, or a line that is too long.
     """
-    parts, lines, unfinished = [], 0, 0
+    return b"".join(_chunks_of_lines(path, name))
+
+
+def line_blocks(path: Path, name: object, size: int) -> Iterator[bytes]:
+    """The bytes of a file of lines in blocks of whole lines, so that a large file is never in memory as a whole; limited as in `read_lines_file`.
+
+    Args:
+        path: the file.
+        name: for messages.
+        size: of a block, about.
+
+    Raises:
+        BoundError: as for `read_lines_file`.
+    """
+    parts: list[bytes] = []
+    length = 0
+    for chunk in _chunks_of_lines(path, name):
+        end = chunk.rfind(b"\n") + 1
+        if end and length + end >= size:
+            yield b"".join((*parts, chunk[:end]))
+            parts, length, chunk = [], 0, chunk[end:]
+        parts.append(chunk)
+        length += len(chunk)
+    if length:
+        yield b"".join(parts)
+
+
+def _chunks_of_lines(path: Path, name: object) -> Iterator[bytes]:
+    lines, unfinished = 0, 0
     longest = LINE_BYTES.value()
     with _opened(path, ANNOTATION_BYTES, name) as (file, size):
         chunk_size = min(_CHUNK, longest, size + 1)
@@ -192,8 +220,7 @@ def read_lines_file(path: Path, name: object) -> bytes:
                 unfinished = len(chunk) - chunk.rfind(b"\n") - 1
             lines += chunk.count(b"\n")
             LINES.check(name, lines)
-            parts.append(chunk)
-    return b"".join(parts)
+            yield chunk
 
 
 def lines_of(file: BinaryIO, name: object) -> Iterator[bytes]:

@@ -201,7 +201,11 @@ class Database(ABC):
             raise DatabaseNotFoundError(self.name, root.path, self.layout(), because=because)
         if not any(root.path.iterdir()):
             raise DatabaseNotFoundError(self.name, root.path, self.layout(), because="the folder is empty")
-        rows = self._drop_rows_without_image(root, _with_images_inside(root, self.scan(root)))
+        found = self.scan(root)
+        # Looked for first: that lists every folder of pictures once, and the links in it are then known.
+        absent = self.missing_images(root, found["image"])
+        inside = _has_image_inside(root, found)
+        rows = _drop_rows_without_image(root, found.filter(inside), absent.filter(inside))
         failures = root.failures()
         return Scan(
             rows,
@@ -230,17 +234,6 @@ class Database(ABC):
         It is called in worker processes, once for each shard, with the root's path.
         """
         return lambda image: read_file(path / image, PICTURE_BYTES, image)
-
-    def _drop_rows_without_image(self, root: DatabaseRoot, rows: pl.DataFrame) -> pl.DataFrame:
-        gone = self.missing_images(root, rows["image"])
-        if not gone.any():
-            return rows
-        root.fail(rows.filter(gone), IMAGE_MISSING)
-        left = rows.filter(~gone)
-        for column in ("track", "expression", "compound_expression"):
-            if column in rows.columns:
-                _lose_without_picture(root, column, rows, left)
-        return left
 
     def not_found(self, root: DatabaseRoot, because: str) -> DatabaseNotFoundError:
         """The error that shows the expected layout; readers raise it when nothing under the root looks like their database."""
@@ -275,17 +268,28 @@ class Database(ABC):
         return tuple(task for task in TASKS if labelled[task])
 
 
-def _with_images_inside(root: DatabaseRoot, rows: pl.DataFrame) -> pl.DataFrame:
-    """The rows whose image lies inside the root; one outside is a defect."""
+def _has_image_inside(root: DatabaseRoot, rows: pl.DataFrame) -> pl.Series:
+    """Whether the image of each row lies inside the root; one outside is a defect."""
     outside = NamedPictures.of(rows["image"]).outside(root.confined)
     for because in sorted(set(outside.values())):
         names = [image for image, found in outside.items() if found == because]
         remedy = root.confined.remedy(names[0])
         quoted = because.replace("{", "{{").replace("}", "}}")
-        rows = root.refuse(
-            rows, pl.col("image").is_in(names), "{image!r}, which " + quoted, "a file inside the root", remedy
-        )
-    return rows
+        is_named = pl.col("image").is_in(names)
+        root.refuse(rows, is_named, "{image!r}, which " + quoted, "a file inside the root", remedy)
+    return ~rows["image"].is_in(list(outside))
+
+
+def _drop_rows_without_image(root: DatabaseRoot, rows: pl.DataFrame, absent: pl.Series) -> pl.DataFrame:
+    """The rows whose image exists; the others are failures, and a track or a class of which none is left is a loss."""
+    if not absent.any():
+        return rows
+    root.fail(rows.filter(absent), IMAGE_MISSING)
+    left = rows.filter(~absent)
+    for column in ("track", "expression", "compound_expression"):
+        if column in rows.columns:
+            _lose_without_picture(root, column, rows, left)
+    return left
 
 
 def _lose_without_picture(root: DatabaseRoot, column: str, rows: pl.DataFrame, left: pl.DataFrame) -> None:

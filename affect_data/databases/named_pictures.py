@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from affect_data.confinement import ConfinedFolder
+from affect_data.confinement import ConfinedFolder, Listing
 
 _UNUSUAL: Final = r"[\\\x00:]|\.\.|^/|//|(?:^|/)\.(?:/|$)|/$|^$"
 """What may name a place outside of a folder, or one place in two ways."""
@@ -42,17 +42,12 @@ class NamedPictures:
     def outside(self, confined: ConfinedFolder) -> dict[str, str]:
         """Why a path lies outside, by path, of those that do."""
         folders = self.folders.filter(~self.unusual).unique(maintain_order=True)
-        asked = [
-            folder
-            for folder in folders
-            if (folder and confined.folder_leaves(folder)) or (not confined.follow_links and confined.links(folder))
-        ]
-        doubtful = self.unusual | self.folders.is_in(asked) if asked else self.unusual
+        doubtful = self.unusual | self.folders.is_in([folder for folder in folders if _may_leave(confined, folder)])
         paths = self.paths.filter(doubtful).unique(maintain_order=True)
         return {path: because for path in paths if (because := confined.leaves(path))}
 
     def absent(self, confined: ConfinedFolder) -> pl.Series:
-        """Whether there is no file at each path.
+        """Whether there is no file at each path; what lies outside of the folder is not looked for, and counts as absent.
 
         Files are found by 64-bit hashes of their names: a million of them take 8 MB. Two names with one hash are as good as impossible, and packing
         would still find that there is no picture.
@@ -63,15 +58,27 @@ class NamedPictures:
         usual = (~self.unusual).arg_true()
         folders = self.folders.gather(usual)
         listed = folders.unique(maintain_order=True)
-        known = [_hashes(confined.names(folder), code) for code, folder in enumerate(listed)]
+        inside = (not folder or not confined.folder_leaves(folder) for folder in listed)
+        known = [
+            _hashes(confined.names(folder), code)
+            for code, (folder, is_inside) in enumerate(zip(listed, inside, strict=True))
+            if is_inside
+        ]
         codes = folders.replace_strict(listed, np.arange(len(listed), dtype=np.uint64))
         asked = self.paths.gather(usual).str.replace("^.*/", "").hash().to_numpy() ^ _spread(codes.to_numpy())
         found = np.zeros(len(self.paths), bool)
         found[usual.to_numpy()] = _among(np.sort(np.concatenate([np.empty(0, np.uint64), *known])), asked)
         for place in self.unusual.arg_true():
-            folder, _, _ = self.paths[place].rpartition("/")
-            found[place] = PurePosixPath(self.paths[place]).name in confined.listing(folder).names
+            path = self.paths[place]
+            listing = Listing() if confined.leaves(path) else confined.listing(path.rpartition("/")[0])
+            found[place] = PurePosixPath(path).name in listing.names
         return pl.Series("absent", ~found)
+
+
+def _may_leave(confined: ConfinedFolder, folder: str) -> bool:
+    """Whether a file directly inside of a folder may lead out of it."""
+    leaves = folder and confined.folder_leaves(folder)
+    return bool(leaves) or (not confined.follow_links and bool(confined.links(folder)))
 
 
 def _hashes(names: list[bytes], folder: int) -> npt.NDArray[np.uint64]:

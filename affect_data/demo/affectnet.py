@@ -10,7 +10,8 @@ from typing import Final, NamedTuple
 import numpy as np
 from PIL import Image
 
-from affect_data.databases.affectnet.reader import LIST_COLUMNS, AffectNet
+from affect_data.databases.affectnet.forms import LIST_COLUMNS
+from affect_data.databases.affectnet.reader import AffectNet
 from affect_data.demo.sampler import DemoFace, FaceSampler
 from affect_data.demo.style import Style
 from affect_data.demo.truth import DemoFiles, PlacedFace

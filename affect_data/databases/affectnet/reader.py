@@ -8,46 +8,29 @@ import polars as pl
 from pydantic import Field
 
 from affect_data.databases.affectnet.file_lists import MANUAL_LISTS, MANUAL_NAMES, FileList, file_lists, find_list
+from affect_data.databases.affectnet.forms import (
+    CODES,
+    CORNER,
+    EXPRESSIONS,
+    IMAGE_PATH,
+    LIST_COLUMNS,
+    NAMES,
+    NATIVE,
+    NO_BOX,
+    NO_FACE,
+    NO_VALUE,
+    SIZE,
+    UNCERTAIN,
+    WITHOUT_EXPRESSION,
+)  # fmt: skip
 from affect_data.databases.affectnet.numpy_release import numpy_annotations
 from affect_data.databases.affectnet.totals import TOTALS
+from affect_data.databases.affectnet.typed_lists import typed_faces
 from affect_data.databases.base import Database, DatabaseOptions, Licence, Tier
 from affect_data.databases.licence import Reading
 from affect_data.databases.root import FARTHEST_PIXEL, FIX_FILE, DatabaseRoot
 from affect_data.databases.spelling import INDEX_COLUMN, bare, has_index, numbers, plain
-
-LIST_COLUMNS: Final = (
-    "subDirectory_filePath",
-    "face_x",
-    "face_y",
-    "face_width",
-    "face_height",
-    "facial_landmarks",
-    "expression",
-    "valence",
-    "arousal",
-)
-CORNER: Final = ("face_x", "face_y")
-SIZE: Final = ("face_width", "face_height")
-IMAGE_PATH: Final = r"^\w+/[^/\\]+\.\w+$"
-NO_VALUE: Final = -2
-NO_BOX: Final = -1
-UNCERTAIN, NO_FACE = "9", "10"
-WITHOUT_EXPRESSION: Final = {"8": "none", UNCERTAIN: "uncertain", NO_FACE: "no face"}
-NAMES: Final = (
-    "Neutral",
-    "Happy",
-    "Sad",
-    "Surprise",
-    "Fear",
-    "Disgust",
-    "Anger",
-    "Contempt",
-    "None",
-    "Uncertain",
-    "No-Face",
-)
-NATIVE: Final = {str(code): name for code, name in enumerate(NAMES)}
-"""The classes as AffectNet calls them, by code."""
+from affect_data.databases.typed import UnusualError
 
 SETS: Final = {"train_set": "train", "val_set": "validation"}
 ABSENT: Final = "annotation file missing"
@@ -124,7 +107,7 @@ class AffectNet(Database):
     totals = TOTALS
     releases = ("csv", "npy")
     reader_version = 2
-    expressions = ("neutral", "happiness", "sadness", "surprise", "fear", "disgust", "anger", "contempt")
+    expressions = EXPRESSIONS
     native_expressions = NAMES
     valence_arousal = "-1..1 numbers; -2 where not annotated"
     # The paper gives only the region of happiness, as an example.
@@ -164,30 +147,36 @@ class AffectNet(Database):
     # ---------------------------------------------------------------- the csv release
 
     def _scan_lists(self, root: DatabaseRoot, lists: list[FileList]) -> pl.DataFrame:
-        frames = [
-            _listed_faces(root, listed, skip)
-            for listed in lists
-            if (skip := _header_lines(root, listed.path)) is not None
-        ]
-        if not frames:
+        headers = {listed: skip for listed in lists if (skip := _header_lines(root, listed.path)) is not None}
+        if not headers:
             return pl.DataFrame(schema=dict.fromkeys(("image", "source_file", "source_line"), pl.String))
-        faces = self._with_expressions(root, pl.concat(frames))
-        for label in ("valence", "arousal"):
-            faces = _with_number(root, faces, label)
+        try:
+            frames = [
+                typed_faces(root, listed, header_lines=skip, has_index=_has_index(root, listed))
+                for listed, skip in headers.items()
+            ]
+            faces, parsed = pl.concat(frames), True
+        except UnusualError:
+            frames = [_listed_faces(root, listed, skip) for listed, skip in headers.items()]
+            faces, parsed = self._with_expressions(root, pl.concat(frames)), False
+            for label in ("valence", "arousal"):
+                faces = _with_number(root, faces, label)
+        for (listed, skip), lines in zip(headers.items(), frames, strict=True):
+            header = "a" if skip else "no"
+            root.note(f"{listed.path}: {len(lines):,} lines, {header} header; images in {listed.images}")
         again = "{image} again (first at {first_file}:{first_line})"
         faces = _labelled(root, root.refuse_repeated(faces, "image", again, "one line for each image"))
         self._count(root, faces)
+        faces = _with_boxes(root, faces if parsed else _with_sides(root, faces))
         columns = ("image", "source_file", "source_line", "split", "face_box", "expression", "expression_masked")
-        return _with_boxes(root, faces).select(*columns, "native_expression", "valence", "arousal")
+        return faces.select(*columns, "native_expression", "valence", "arousal")
 
     def _with_expressions(self, root: DatabaseRoot, faces: pl.DataFrame) -> pl.DataFrame:
         """The faces with `expression` by name, its native `code` and word, and `expression_masked`."""
-        names: dict[str, str | None] = {str(code): name for code, name in enumerate(self.expressions)}
-        names |= dict.fromkeys(WITHOUT_EXPRESSION)
         reason = pl.col("code").replace_strict(WITHOUT_EXPRESSION, default=None, return_dtype=pl.String)
-        coded = faces.with_columns(code=plain(faces["expression"], names))
+        coded = faces.with_columns(code=plain(faces["expression"], CODES))
         native = pl.col("code").replace_strict(NATIVE, default=None, return_dtype=pl.String)
-        return root.classes(coded, "expression", names).with_columns(expression_masked=reason, native_expression=native)
+        return root.classes(coded, "expression", CODES).with_columns(expression_masked=reason, native_expression=native)
 
     def _count(self, root: DatabaseRoot, faces: pl.DataFrame) -> None:
         for split in MANUAL_NAMES:
@@ -255,12 +244,15 @@ def _header_lines(root: DatabaseRoot, path: str) -> int | None:
     return None
 
 
+def _has_index(root: DatabaseRoot, listed: FileList) -> bool:
+    return has_index(root.first_line(listed.path).split(","))
+
+
 def _listed_faces(root: DatabaseRoot, listed: FileList, header_lines: int) -> pl.DataFrame:
     """The lines of a list with their `image` and `split`, without the landmarks."""
-    index = [INDEX_COLUMN] if has_index(root.first_line(listed.path).split(",")) else []
+    index = [INDEX_COLUMN] if _has_index(root, listed) else []
     lines = root.table(listed.path, (*index, *LIST_COLUMNS), skip_lines=header_lines).drop("facial_landmarks", *index)
     root.refuse_empty(listed.path, lines, "no annotated line", "one line for each image")
-    root.note(f"{listed.path}: {len(lines):,} lines, {'a' if header_lines else 'no'} header; images in {listed.images}")
     lines = lines.with_columns(bare(lines["subDirectory_filePath"]))
     path = pl.col("subDirectory_filePath")
     found = "subDirectory_filePath = {subDirectory_filePath!r}"
@@ -300,8 +292,8 @@ def _check_no_value(root: DatabaseRoot, faces: pl.DataFrame) -> None:
     root.refuse(faces, both & must_have, found, "-2 only with the expressions 9 and 10")
 
 
-def _with_boxes(root: DatabaseRoot, faces: pl.DataFrame) -> pl.DataFrame:
-    """The faces with `face_box`, null where no face was detected."""
+def _with_sides(root: DatabaseRoot, faces: pl.DataFrame) -> pl.DataFrame:
+    """The faces with the sides of their boxes as numbers, null where no face was detected."""
     detected = faces.with_columns(
         pl.when(pl.col(CORNER).str.strip_chars() == "NULL")
         .then(pl.lit(str(NO_BOX)))
@@ -309,7 +301,11 @@ def _with_boxes(root: DatabaseRoot, faces: pl.DataFrame) -> pl.DataFrame:
         .name.keep()
     )
     faces = root.numbers(detected, CORNER, 0, FARTHEST_PIXEL, missing=(NO_BOX,))
-    faces = root.numbers(faces, SIZE, 1, FARTHEST_PIXEL, missing=(NO_BOX,))
+    return root.numbers(faces, SIZE, 1, FARTHEST_PIXEL, missing=(NO_BOX,))
+
+
+def _with_boxes(root: DatabaseRoot, faces: pl.DataFrame) -> pl.DataFrame:
+    """The faces with `face_box`, null where no face was detected."""
     x, y, width, height = (pl.col(column).cast(pl.Float32) for column in (*CORNER, *SIZE))
     known = pl.all_horizontal(pl.col(*CORNER, *SIZE).is_not_null())
     faces = faces.with_columns(face_box=pl.when(known).then(pl.concat_arr(x, y, x + width, y + height)))

@@ -143,8 +143,9 @@ def _with_images(rows: pl.DataFrame, frames: pl.DataFrame) -> pl.DataFrame:
 
 def _places(frame: pl.DataFrame, codes: Mapping[str, int]) -> npt.NDArray[np.int64]:
     """A number for the track and frame of each row, rising with both."""
-    code = frame["track"].replace_strict(codes, default=-1, return_dtype=pl.Int64).to_numpy()
-    return np.add(code << 32, frame["frame"].to_numpy())
+    code = frame["track"].replace_strict(codes, default=-1, return_dtype=pl.Int64)
+    places: npt.NDArray[np.int64] = (code.to_numpy() << 32) + frame["frame"].to_numpy()
+    return places
 
 
 def lose_tracks(root: DatabaseRoot, tracks: Sequence[str], frames: pl.DataFrame) -> None:
