@@ -38,9 +38,12 @@ class DatabaseRoot:
         path: the folder that the user names.
         exclude: annotation lines ``path:line`` (relative to the folder) to drop.
         follow_links: whether symbolic links may lead out of the folder.
+        line_by_line: whether plain files too are read by the strict reader (`databases.typed`), as they are if lines are dropped.
     """
 
-    def __init__(self, path: Path, exclude: Iterable[str] = (), *, follow_links: bool = False) -> None:
+    def __init__(
+        self, path: Path, exclude: Iterable[str] = (), *, follow_links: bool = False, line_by_line: bool = False
+    ) -> None:
         self.path = path
         self.confined = ConfinedFolder(path, follow_links)
         self.defects: list[Defect] = []
@@ -50,6 +53,7 @@ class DatabaseRoot:
         self.losses: list[str] = []
         self._failures: list[pl.DataFrame] = []
         self._exclude = dict.fromkeys(exclude, False)
+        self.line_by_line = line_by_line or bool(self._exclude)
 
     # ---------------------------------------------------------------- what exists
 
@@ -214,11 +218,6 @@ class DatabaseRoot:
             fields = even.filter(fits).str.split(separator)
         split = fields.list.to_struct(fields=list(columns)).struct.unnest()
         return split.with_columns(frame.filter(fits)["source_file", "source_line"].get_columns())
-
-    @property
-    def excludes(self) -> bool:
-        """Whether the recipe excludes any line."""
-        return bool(self._exclude)
 
     def drop_excluded(self, frame: pl.DataFrame) -> pl.DataFrame:
         """The frame without the lines that the recipe excludes, which are recorded as failures; `table` already does this."""

@@ -48,6 +48,7 @@ def test_what_stays_inside_is_let_pass(folder: Path, path: str) -> None:
         ("..", "leads out of the folder by '..'"),
         ("deep\\..\\..\\secret\\a.jpg", "leads out of the folder by '..'"),
         ("/etc/passwd", "is an absolute path"),
+        ("/passwd", "is an absolute path"),
         ("\\\\server\\share\\a.jpg", "is an absolute path"),
         ("C:\\a.jpg", "is an absolute path"),
         ("c:a.jpg", "is an absolute path"),
@@ -156,3 +157,12 @@ def test_an_annotation_file_to_which_a_link_leads_out_is_not_read(tmp_path: Path
     assert "'label/label.lst' is a symbolic link that leads out of the folder, and is not read; " in found.problem
     assert "--follow-links" in found.problem
     assert check(recipe, {"expw": root}, follow_links=True)[0].is_clean
+
+
+def test_a_listing_of_many_pictures_is_not_kept_but_its_links_are(folder: Path) -> None:
+    confined = ConfinedFolder(folder)
+    names = confined.names()
+    assert b"out.jpg" in names
+    assert confined.links() == frozenset(name for name in map(os.fsdecode, names) if (folder / name).is_symlink())
+    assert confined.names("nothing") == []
+    assert confined.links("nothing") == frozenset()

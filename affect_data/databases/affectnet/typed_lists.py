@@ -50,10 +50,10 @@ def typed_faces(root: DatabaseRoot, listed: FileList, *, header_lines: int, has_
 
     Raises:
         OutsideError: the path leaves the folder.
-        UnusualError: a line is not as plain as expected, or the recipe excludes lines.
+        UnusualError: a line is not as plain as expected, or the list is to be read line by line.
     """
-    if root.excludes:
-        raise UnusualError("excluded lines")
+    if root.line_by_line:
+        raise UnusualError("read line by line")
     columns = ([INDEX_COLUMN] if has_index else []) + list(LIST_COLUMNS)
     parts, line = [], header_lines + 1
     for block in _blocks(root, listed.path, header_lines):

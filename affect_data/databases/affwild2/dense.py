@@ -53,10 +53,10 @@ def dense_rows(
         release: the columns and classes.
 
     Raises:
-        UnusualError: a file is not as plain as expected, or the recipe excludes lines.
+        UnusualError: a file is not as plain as expected, or it is to be read line by line.
     """
-    if root.excludes:
-        raise UnusualError("excluded lines")
+    if root.line_by_line:
+        raise UnusualError("read line by line")
     texts = {
         task: [plain_lines(root, path, HEADER_LINES) for path in files[task]["source_file"]] for task in JOIN_ORDER
     }

@@ -9,10 +9,12 @@ import polars as pl
 from pydantic import Field
 
 from affect_data.databases.base import Database, DatabaseOptions, Licence, Tier
+from affect_data.databases.disfa.dense import dense_frames
 from affect_data.databases.disfa.frames import FrameFolder, find_frame_folders, find_videos
 from affect_data.databases.root import DatabaseRoot
 from affect_data.databases.spelling import whole_numbers
 from affect_data.databases.totals import Totals
+from affect_data.databases.typed import UnusualError
 
 FOLDS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
@@ -104,7 +106,10 @@ class Disfa(Database):
         folders = find_frame_folders(root, self.options.first_frame)
         if not folders and not root.defects:
             raise self.not_found(root, because=_without_frames(root))
-        frames = self._frames(_read_intensities(root, files))
+        try:
+            frames = dense_frames(root, files, self.action_units)
+        except UnusualError:
+            frames = self._frames(_read_intensities(root, files))
         frames = frames.with_columns(self._masked(files))
         occurrence = [
             (pl.col(f"au_intensity_{unit}") >= self.options.action_unit_threshold).cast(pl.Int8).alias(f"au_{unit}")
