@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from affect_data.cli import align as cli_align
 from affect_data.cli import audit as cli_audit
 from affect_data.cli import balance as cli_balance
 from affect_data.cli import demo as cli_demo
@@ -226,6 +227,7 @@ def schema(as_json: Json = False) -> None:
 
 cli_balance.register(app)
 cli_demo.register(app)
+cli_align.register(app)
 cli_audit.register(app)
 cli_review.register(app)
 cli_report.register(app)

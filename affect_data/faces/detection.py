@@ -90,6 +90,10 @@ class FaceDetector(ABC):
     """The name under which that module is installed, for its version."""
     remedy: ClassVar[str]
     """How to install it."""
+    threshold: ClassVar[float] = 0.5
+    """What has a lower score is no face."""
+    longest: ClassVar[int] = 640
+    """The longer side, in pixels, of what it is best shown: detectors find other faces in other sizes, and large pictures take them long."""
 
     @classmethod
     def missing(cls) -> str:
@@ -118,6 +122,19 @@ class FaceDetector(ABC):
         """The faces of several pictures, each as `look` gives them; one after the other if a subclass knows nothing faster."""
         return [self.look(pixels) for pixels in pictures]
 
+    def landmarked_batch(
+        self,
+        pictures: Sequence[Pixels],  # noqa: ARG002 - a subclass looks at them
+        faces: Sequence[Sequence[DetectedFace]],
+    ) -> list[list[DetectedFace]]:
+        """Faces that `look_batch` found, with the landmarks that the detector finds in a second step; as they are if there is none.
+
+        Args:
+            pictures: as given to `look_batch`.
+            faces: of each picture.
+        """
+        return [list(own) for own in faces]
+
     def detect(self, pixels: Pixels) -> list[DetectedFace]:
         """The faces of a picture, best first; each face has one box.
 
@@ -127,7 +144,7 @@ class FaceDetector(ABC):
         Raises:
             NonsenseError: the detector returned a box, a score or a point that cannot be.
         """
-        return self._checked(self.look(pixels), pixels)
+        return self.detect_batch([pixels])[0]
 
     def detect_batch(self, pictures: Sequence[Pixels]) -> list[list[DetectedFace]]:
         """The faces of several pictures, as `detect` gives them.
@@ -135,7 +152,19 @@ class FaceDetector(ABC):
         Raises:
             NonsenseError: the detector returned a box, a score or a point that cannot be, or not one list for each picture.
         """
-        found = self.look_batch(pictures)
+        return self.complete_batch(pictures, self.find_batch(pictures))
+
+    def find_batch(self, pictures: Sequence[Pixels]) -> list[list[DetectedFace]]:
+        """The faces of several pictures, best first, without the landmarks of a second step; raises what `detect_batch` raises."""
+        return self._checked_batch(self.look_batch(pictures), pictures)
+
+    def complete_batch(
+        self, pictures: Sequence[Pixels], faces: Sequence[Sequence[DetectedFace]]
+    ) -> list[list[DetectedFace]]:
+        """Faces of `find_batch`, all or some, with the landmarks of the second step; raises what `detect_batch` raises."""
+        return self._checked_batch(self.landmarked_batch(pictures, faces), pictures)
+
+    def _checked_batch(self, found: list[list[DetectedFace]], pictures: Sequence[Pixels]) -> list[list[DetectedFace]]:
         if len(found) != len(pictures):
             raise NonsenseError(self.name, f"{len(found)} lists of faces for {len(pictures)} pictures", self._doubt)
         return [self._checked(faces, pixels) for faces, pixels in zip(found, pictures, strict=True)]

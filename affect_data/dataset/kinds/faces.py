@@ -8,6 +8,10 @@ RULE_VERSION: Final = 1
 """Of how a picture is looked at, and of which face is a row's: raised whenever the same detector would give other values."""
 
 
+UNDECODABLE: Final = 0
+"""The orientation of a picture that could not be decoded."""
+
+
 class FacesProvenance(GroupProvenance):
     """Where a group of faces comes from.
 

@@ -36,6 +36,8 @@ class LibFaceDetection(FaceDetector):
         "`pip install 'affectkit[faces]'` or `'affectkit[audit]'` (wheels for Linux on x86-64, Python 3.11 to 3.13)"
     )
 
+    threshold = 0.6
+
     def __init__(self) -> None:
         if because := self.missing():
             raise DataError(because)
