@@ -116,7 +116,15 @@ class DatabaseNotFoundError(DataError):
             f"The database is licensed and cannot be downloaded automatically: request it from its owners, unpack it, and name its folder by "
             f"--root {database}=PATH, by the environment variable {variable}, or by `root:` in the recipe."
         )
-        if remedy:
+        if not expected:
+            # Own data: only the recipe says what there should be.
+            named = f"Name its folder by --root {database}=PATH, by {variable}, or by `root:` in the recipe"
+            super().__init__(
+                "\n".join(
+                    filter(None, (found, remedy or holdings, f"{named}; paths in the recipe are relative to it."))
+                )
+            )
+        elif remedy:
             super().__init__(f"{found}\n{remedy}\n{layout}")
         elif root is None:
             super().__init__(f"{found}\n{request}\n{layout}")

@@ -12,8 +12,8 @@ from affect_data.audit.registry import AUDITS
 from affect_data.audit.run import read_audit
 from affect_data.bounds import read_json
 from affect_data.databases.base import Tier
-from affect_data.databases.registry import DATABASES
 from affect_data.dataset.folder import LOCK, DatasetFolder, open_dataset
+from affect_data.dataset.merged import databases_of
 from affect_data.dataset.schema import IMAGES
 from affect_data.errors import UnknownNameError, UsageError
 from affect_data.files import write_text
@@ -65,9 +65,9 @@ def kept_in(folder: DatasetFolder) -> dict[str, str]:
     """The licence terms of the databases whose pictures may not be passed on, by name; drawn faces belong to nobody."""
     lock = folder.path / LOCK
     built_from = read_json(lock).get("databases", {}) if lock.is_file() else {}
-    terms = {}
+    terms, known = {}, databases_of(folder)
     for name in folder.manifest.databases:
-        licence = DATABASES[name].licence if name in DATABASES else None
+        licence = known[name].licence if name in known else None
         if built_from.get(name, {}).get("drawn") or (licence is not None and licence.publishes == Tier.FULL):
             continue
         terms[name] = licence.terms if licence is not None else "unknown to this version of affectkit"

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from affect_data.audit.base import AuditedDataset
 from affect_data.audit.pictures.hashing import SIDE
+from affect_data.dataset.merged import databases_of
 from affect_data.leaks.folds import assign_folds, inseparable_rows, strata
 from affect_data.vocabulary import ACTION_UNITS, EXPRESSIONS, slot_of
 
@@ -85,7 +86,7 @@ def linear_predictions(dataset: AuditedDataset) -> Predictions:
     The inputs are gradients and pixels of the small pictures, and, if the dataset has stored features, the first by name.
     """
     labels = dataset.labels
-    together = inseparable_rows(labels, dataset.copies.of_row)
+    together = inseparable_rows(labels, dataset.copies.of_row, databases_of(dataset.folder))
     stored = dataset.feature_names()[:1]
     origin = " ".join(["linear model,", *(f"features {name}," for name in stored), "out of fold"])
     if len(np.unique(together)) < FOLDS:

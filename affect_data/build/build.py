@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from affect_data.build.carrying import carry_groups
-from affect_data.build.content import Content, hashed_pictures
+from affect_data.build.content import Content, hashed_pictures, restated
 from affect_data.build.databases import (
     DatabaseReport,
     Progress,
@@ -140,9 +140,14 @@ def build(
         read, pictures = _without_erased(read, tombstones, sources, recipe, progress)
         refuse_losses(read, accept_incomplete=accept_incomplete)
         jobs = shard_jobs(recipe, read, layout_of(read), staging)
-    leaks = guard_parts([database.unified.labels for database in read.values()], recipe.splits.policy)
+    leaks = guard_parts(
+        [database.unified.labels for database in read.values()],
+        recipe.splits.policy,
+        {name: type(database.reader) for name, database in read.items()},
+    )
     if existing is not None:
         found = compared(existing, content, sources, decisions, recipe.workers, progress)
+        found = found or restated(read_lock(out).get("recipe", {}), recipe.content())
         if not found:
             return _unchanged(existing, read, len(jobs), leaks)
         if not overwrite:

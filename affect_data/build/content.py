@@ -106,6 +106,26 @@ def wording(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
     ]
 
 
+STATEMENTS: Final = ("title", "homepage", "citation", "licence", "family")
+"""What an entry of own data says that changes no row: a dataset keeps it for cards, policies and leaks."""
+
+
+def restated(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    """What two recipes say otherwise of own data, a sentence each.
+
+    Args:
+        before: the content of a recipe, as a lock holds it.
+        after: that of another one.
+    """
+    old, new = before.get("databases", {}), after.get("databases", {})
+    return [
+        f"{name}.{key}: {old[name].get(key)}, now {new[name].get(key)}"
+        for name in sorted(old.keys() & new.keys())
+        for key in STATEMENTS
+        if old[name].get(key) != new[name].get(key)
+    ]
+
+
 def _of_database(name: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
     for key in ("release", "reader_version", "drawn"):
         if old.get(key) != new.get(key):

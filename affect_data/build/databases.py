@@ -154,7 +154,7 @@ def scan_database(
         AffectError: the files cannot be read.
     """
     with reading(root):
-        opened = DatabaseRoot(root, database.options.exclude, follow_links=follow_links)
+        opened = DatabaseRoot(root, database.options.exclude, follow_links=follow_links or database.follows_links(root))
         try:
             scan = database.read(opened)
         except DatabaseNotFoundError as error:

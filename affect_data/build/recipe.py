@@ -4,7 +4,7 @@ import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -12,7 +12,9 @@ from typing import Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from affect_data.databases.base import Database, DatabaseOptions
-from affect_data.databases.registry import DATABASES, canonical, canonical_release
+from affect_data.databases.registry import DATABASES, OWN_NAME, canonical, canonical_release, reader_of
+from affect_data.databases.table.options import TableOptions
+from affect_data.databases.table.reader import TABLE
 from affect_data.errors import DatabaseNotFoundError, RecipeError, UsageError, suggestion
 from affect_data.recipe_file import DATA_RECIPE, RecipeText, read_recipe_text, validation
 
@@ -61,17 +63,23 @@ class DataRecipe(BaseModel):
 
     def readers(self) -> dict[str, Database]:
         """One reader for each database, with its options, by name in alphabetical order."""
-        return {name: DATABASES[name](options) for name, options in sorted(self.databases.items())}
+        return {name: reader_of(name, options)(options) for name, options in sorted(self.databases.items())}
 
     def root_of(self, name: str, roots: Mapping[str, Path]) -> Path:
         """The folder of a database: from `roots`, otherwise from ``AFFECT_ROOT_<NAME>`` or that of an alias, otherwise from the recipe.
 
+        A dataset of the Hub for which none is named is downloaded.
+
         Raises:
             DatabaseNotFoundError: none of them names a folder.
         """
-        named = roots.get(name) or root_in_environment(name) or self.databases[name].root
+        options = self.databases[name]
+        named = roots.get(name) or root_in_environment(name) or options.root
         if named is None:
-            raise DatabaseNotFoundError(name, None, DATABASES[name].layout(), because="no folder is named for it")
+            reader = reader_of(name, options)
+            named = reader(options).default_root()
+            if named is None:
+                raise DatabaseNotFoundError(name, None, reader.layout(), because="no folder is named for it")
         return Path(named).expanduser()
 
     def other_roots(self, name: str, roots: Mapping[str, Path]) -> dict[str, Path]:
@@ -132,10 +140,18 @@ def _databases(text: RecipeText) -> tuple[dict[str, DatabaseOptions], list[str]]
     mistakes: list[str] = []
     written: dict[str, str] = {}
     for alias in named:
+        if isinstance(named[alias], dict) and "reader" in named[alias]:
+            described, found_mistakes = _own_data(text, alias)
+            mistakes += found_mistakes
+            databases |= {alias: described} if described is not None else {}
+            continue
         name = canonical(alias)
         if name is None:
             mistakes.append(
-                text.mistake(("databases", alias), f"unknown database; {suggestion(alias, sorted(DATABASES))}")
+                text.mistake(
+                    ("databases", alias),
+                    f"unknown database; {suggestion(alias, sorted(DATABASES))}. Own data has `reader: {TABLE}`",
+                )
             )
             continue
         if name in written:
@@ -159,8 +175,25 @@ def _databases(text: RecipeText) -> tuple[dict[str, DatabaseOptions], list[str]]
     return databases, mistakes
 
 
-def parse_roots(arguments: list[str]) -> dict[str, Path]:
+def _own_data(text: RecipeText, name: str) -> tuple[TableOptions | None, list[str]]:
+    """The options of an entry of own data, and the mistakes in them."""
+    taken = canonical(name)
+    if taken is not None:
+        message = f"is a name of {DATABASES[taken].title}, whose reader takes no `reader`; call own data otherwise"
+        return None, [text.mistake(("databases", name), message)]
+    if OWN_NAME.fullmatch(name) is None:
+        message = "is no name for own data; it takes a small letter, then small letters, digits and _"
+        return None, [text.mistake(("databases", name), message)]
+    found = validation(TableOptions, text.part("databases", name))
+    return found.result, found.mistakes
+
+
+def parse_roots(arguments: list[str], own: Collection[str] = ()) -> dict[str, Path]:
     """Folders by database name, from arguments ``name=PATH``.
+
+    Args:
+        arguments: of the command line.
+        own: names that the recipe gives to own data.
 
     Raises:
         UsageError: an argument has another form, or names an unknown database or one for the second time.
@@ -170,17 +203,22 @@ def parse_roots(arguments: list[str]) -> dict[str, Path]:
         name, equals, path = argument.partition("=")
         if not equals or not path:
             raise UsageError(f"--root takes name=PATH, for example --root disfa=/data/disfa; found '{argument}'")
-        own = canonical(name)
-        if own is None:
-            raise UsageError(f"--root {argument}: unknown database '{name}'; {suggestion(name, sorted(DATABASES))}")
-        if own in roots and roots[own] != Path(path):
-            raise UsageError(f"--root {argument}: '{own}' has a root already, '{roots[own]}'; leave one out")
-        roots[own] = Path(path)
+        known = name if name in own else canonical(name)
+        if known is None:
+            known_names = sorted({*DATABASES, *own})
+            raise UsageError(f"--root {argument}: unknown database '{name}'; {suggestion(name, known_names)}")
+        if known in roots and roots[known] != Path(path):
+            raise UsageError(f"--root {argument}: '{known}' has a root already, '{roots[known]}'; leave one out")
+        roots[known] = Path(path)
     return roots
 
 
-def roots_under(folder: Path) -> dict[str, Path]:
+def roots_under(folder: Path, own: Collection[str] = ()) -> dict[str, Path]:
     """The folders of databases in a folder, each named like its database in any spelling.
+
+    Args:
+        folder: that holds them.
+        own: names that the recipe gives to own data.
 
     Raises:
         UsageError: the folder does not exist, or two folders in it are named like the same database.
@@ -189,7 +227,7 @@ def roots_under(folder: Path) -> dict[str, Path]:
         raise UsageError(f"--roots {folder}: the folder does not exist")
     found: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
-        name = canonical(path.name)
+        name = path.name if path.name in own else canonical(path.name)
         if name is None or not path.is_dir() or ((folder / name).is_dir() and path.name != name):
             continue
         if name in found:

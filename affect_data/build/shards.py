@@ -18,7 +18,7 @@ import pyarrow as pa
 from affect_data.bounds import BoundError, read_json
 from affect_data.databases.base import IMAGE_MISSING, DatabaseOptions
 from affect_data.databases.clips import NO_FRAMES
-from affect_data.databases.registry import DATABASES
+from affect_data.databases.registry import reader_of
 from affect_data.dataset.hashing import content_hash
 from affect_data.dataset.layout import PEOPLE, PEOPLE_COLUMNS, Layout, frames_hash, shown_hash
 from affect_data.dataset.schema import (
@@ -84,7 +84,10 @@ class ShardJob:
 
     def key(self) -> str:
         """sha256 of what decides the shard, except the bytes of the pictures."""
-        readers = [f"{name} {DATABASES[name].reader_version}" for name in self.rows["database"].unique().sort()]
+        readers = [
+            f"{name} {reader_of(name, self.options[name]).reader_version}"
+            for name in self.rows["database"].unique().sort()
+        ]
         layout = self.layout.model_dump_json()
         place = f"schema {SCHEMA_VERSION}; usable {USABLE}; {self.split}; {layout}; {','.join(readers)}"
         return content_hash(self.rows.to_arrow(), seed=place)
@@ -266,7 +269,7 @@ def _named_pictures(job: ShardJob) -> Iterator[_Named]:
 
     def read(name: str, image: str) -> _Read:
         if name not in openers:
-            openers[name] = DATABASES[name](job.options[name]).open_images(job.roots[name])
+            openers[name] = reader_of(name, job.options[name])(job.options[name]).open_images(job.roots[name])
         with reading(job.roots[name] / image):
             try:
                 return openers[name](image)

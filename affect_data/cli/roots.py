@@ -34,8 +34,10 @@ def named_roots(recipe: "DataRecipe", named: list[str], folder: Path | None) -> 
         UsageError: an argument has another form, or names a database that the recipe does not merge.
     """
     from affect_data.build.recipe import parse_roots, refuse_unused, root_in_environment, roots_under
+    from affect_data.databases.table.options import TableOptions
 
-    own = parse_roots(named)
+    own_data = [name for name, options in recipe.databases.items() if isinstance(options, TableOptions)]
+    own = parse_roots(named, own_data)
     refuse_unused(recipe, own)
     if folder is None:
         return own
@@ -45,4 +47,4 @@ def named_roots(recipe: "DataRecipe", named: list[str], folder: Path | None) -> 
         for name, options in recipe.databases.items()
         if not options.root and not root_in_environment(name)
     }
-    return {**missed, **roots_under(folder), **own}
+    return {**missed, **roots_under(folder, own_data), **own}

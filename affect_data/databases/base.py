@@ -188,6 +188,14 @@ class Database(ABC):
         """The release profile of the files under `root`; by default the recipe's, or the only one that exists."""
         return self.options.release or (self.releases[-1] if self.releases else "")
 
+    def default_root(self) -> Path | None:
+        """The folder of the files if no root is named; None for a database that has to be requested from its owners."""
+        return None
+
+    def follows_links(self, path: Path) -> bool:  # noqa: ARG002 - only some folders are of somebody whose links can be trusted
+        """Whether symbolic links may lead out of a folder because a program of ours made them, such as the Hub's cache."""
+        return False
+
     def read(self, root: DatabaseRoot) -> Scan:
         """Everything that was found under `root`: rows, failures, defects.
 

@@ -62,11 +62,11 @@ def option(name: str, path: Path) -> str:
 
 def looks_like(name: str, path: Path) -> bool:
     """Whether a folder looks like that of a database, judged by its reader."""
-    return path.is_dir() and DATABASES[name]().recognises(DatabaseRoot(path))
+    return name in DATABASES and path.is_dir() and DATABASES[name]().recognises(DatabaseRoot(path))
 
 
 def _titled(name: str) -> str:
-    return f"{DATABASES[name].title} ({name})"
+    return f"{DATABASES[name].title} ({name})" if name in DATABASES else f"'{name}'"
 
 
 def _other_root(name: str, swapped: str | None, others: Mapping[str, Path]) -> str:

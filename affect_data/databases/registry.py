@@ -1,9 +1,17 @@
 """The databases that affectkit reads, by name. A new one takes its module, a generator in `affect_data.demo`, and a line here."""
 
+import json
+import re
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any, Final
+
+from pydantic import ValidationError
+
 from affect_data.databases.afew_va import AfewVa
 from affect_data.databases.affectnet.reader import AffectNet
 from affect_data.databases.affwild2.reader import AffWild2
-from affect_data.databases.base import Database
+from affect_data.databases.base import Database, DatabaseOptions
 from affect_data.databases.bp4d.reader import Bp4d
 from affect_data.databases.dfew import Dfew
 from affect_data.databases.disfa.reader import Disfa
@@ -12,6 +20,8 @@ from affect_data.databases.expw import ExpW
 from affect_data.databases.ferplus.reader import FerPlus
 from affect_data.databases.raf_au import RafAu
 from affect_data.databases.raf_db.reader import RafDb
+from affect_data.databases.table.options import TableOptions
+from affect_data.databases.table.reader import TABLE, own_database
 from affect_data.databases.unbc.reader import Unbc
 from affect_data.errors import UnknownNameError
 
@@ -29,6 +39,31 @@ DATABASES: dict[str, type[Database]] = {
     "unbc": Unbc,
     "dfew": Dfew,
 }
+
+
+OWN_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")
+"""What an entry of own data may be called: its name begins uids, and is a folder of the dataset."""
+
+
+def reader_of(name: str, options: DatabaseOptions) -> type[Database]:
+    """The reader class of an entry of a recipe: that of the registry, or one that says what the recipe says of own data."""
+    return own_database(name, options) if isinstance(options, TableOptions) else DATABASES[name]
+
+
+def readers_of(recipe: Mapping[str, Any]) -> dict[str, type[Database]]:
+    """The reader class of each database of a recipe that this version of affectkit knows, by name.
+
+    Args:
+        recipe: as a lock holds it.
+    """
+    found: dict[str, type[Database]] = {}
+    for name, options in (recipe.get("databases") or {}).items():
+        if isinstance(options, Mapping) and options.get("reader") == TABLE:
+            with suppress(ValidationError):
+                found[name] = own_database(name, TableOptions.model_validate_json(json.dumps(options)))
+        elif name in DATABASES:
+            found[name] = DATABASES[name]
+    return found
 
 
 def plain(name: str) -> str:

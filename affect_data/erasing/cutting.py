@@ -10,9 +10,9 @@ import polars as pl
 from affect_data.build.databases import CLIPS_AT_LEAST, PICTURES_WEIGHED, ROWS_AT_LEAST, rows_of_size
 from affect_data.build.erased import files_of_erased_rows
 from affect_data.build.existing import read_lock
-from affect_data.databases.registry import DATABASES
 from affect_data.dataset.folder import DatasetFolder
 from affect_data.dataset.layout import ORIGIN_COLUMNS
+from affect_data.dataset.merged import databases_of
 from affect_data.dataset.schema import FRAMES, IMAGES
 from affect_data.erasing.selection import Selection
 
@@ -180,7 +180,7 @@ def _shard_rows(
 
 
 def _has_clips(folder: DatasetFolder, name: str) -> bool:
-    return folder.manifest.layout.clips and DATABASES[name].has_clips
+    return folder.manifest.layout.clips and databases_of(folder)[name].has_clips
 
 
 def _picture_bytes(folder: DatasetFolder, split: str, row: int) -> int:

@@ -15,10 +15,10 @@ import pyarrow as pa
 from affect_data.build.existing import read_lock
 from affect_data.build.sealing import seal, write_origins
 from affect_data.build.shards import ShardRecord
-from affect_data.databases.registry import DATABASES
 from affect_data.dataset.folder import LABEL_NAMES, DatasetFolder, Manifest, group_files
 from affect_data.dataset.hashing import combined_hash, content_hash
 from affect_data.dataset.layout import PEOPLE, PEOPLE_COLUMNS, Layout, frames_hash, shown_hash
+from affect_data.dataset.merged import databases_of
 from affect_data.dataset.schema import FRAMES, IMAGES, LABELS
 from affect_data.dataset.view import LabelView, side_by_side
 from affect_data.dataset.writing import (
@@ -169,7 +169,7 @@ def narrowed(old: DatasetFolder, cut: Cut) -> Layout:
         for split, shards in cut.shards.items()
         if sum(map(len, shards))
     )
-    found = Layout.of([DATABASES[name] for name in layout.databases], frames)
+    found = Layout.of(databases_of(old).values(), frames)
     return layout.model_copy(update={"boxes": found.boxes, "whole_intensities": found.whole_intensities})
 
 

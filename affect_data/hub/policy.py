@@ -6,8 +6,8 @@ from typing import Final
 
 from affect_data.build.existing import read_lock
 from affect_data.databases.licence import NOT_READ, Reading, Tier
-from affect_data.databases.registry import DATABASES
 from affect_data.dataset.folder import DatasetFolder
+from affect_data.dataset.merged import databases_of
 from affect_data.errors import UnknownNameError, UsageError
 
 ORDER: Final = tuple(Tier)
@@ -31,6 +31,9 @@ class Terms:
         url: of the licence.
         reading: where and when it was read.
         drawn: whether its faces were drawn by `affect-data demo`, so that no licence applies.
+        title: what the database is called; empty if this version does not know it, as the next two.
+        homepage: its address.
+        citation: a BibTeX entry.
     """
 
     database: str
@@ -39,6 +42,9 @@ class Terms:
     url: str
     reading: Reading = NOT_READ
     drawn: bool = False
+    title: str = ""
+    homepage: str = ""
+    citation: str = ""
 
     def permits(self, tier: Tier) -> bool:
         """Whether the licence allows a tier."""
@@ -80,14 +86,17 @@ def tier_named(name: str) -> Tier:
 def terms_of(folder: DatasetFolder) -> dict[str, Terms]:
     """The terms of every database of a dataset, by name; the strictest for a database that this version does not know."""
     built_from = read_lock(folder.path).get("databases", {})
-    found = {}
+    found, known = {}, databases_of(folder)
     for name in folder.manifest.databases:
         drawn = bool(built_from.get(name, {}).get("drawn"))
-        licence = DATABASES[name].licence if name in DATABASES else None
-        if licence is None:
+        if name not in known:
             found[name] = Terms(name, "unknown to this version of affectkit", Tier.RECIPE, "", drawn=drawn)
-        else:
-            found[name] = Terms(name, licence.terms, licence.publishes, licence.url, licence.reading, drawn)
+            continue
+        reader, licence = known[name], known[name].licence
+        found[name] = Terms(
+            name, licence.terms, licence.publishes, licence.url, licence.reading, drawn,
+            title=reader.title, homepage=reader.homepage, citation=reader.citation.strip(),
+        )  # fmt: skip
     return found
 
 

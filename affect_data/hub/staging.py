@@ -17,7 +17,6 @@ import pyarrow.parquet as pq
 from affect_data.bounds import read_json
 from affect_data.build.databases import Progress
 from affect_data.databases.base import Tier
-from affect_data.databases.registry import DATABASES
 from affect_data.dataset.folder import DatasetFolder
 from affect_data.files import with_a_name, write_text
 from affect_data.hub.corrections import CORRECTIONS, corrected_rows, write_corrections
@@ -231,11 +230,10 @@ def _write_corrections(folder: DatasetFolder, tables: _Tables) -> dict[str, Conf
 
 def source_of(name: str, terms: Terms) -> Source:
     """What users of something published must know of a database."""
-    reader = DATABASES.get(name)
     return Source(
-        title=reader.title if reader else name,
-        homepage=reader.homepage if reader else "",
-        citation=reader.citation.strip() if reader else "",
+        title=terms.title or name,
+        homepage=terms.homepage,
+        citation=terms.citation,
         clause=terms.clause,
         publishes=terms.publishes,
         url=terms.url,

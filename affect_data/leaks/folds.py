@@ -15,10 +15,11 @@ import pyarrow as pa
 from affect_data.databases.registry import DATABASES
 from affect_data.dataset.folder import DatasetFolder
 from affect_data.dataset.kinds.folds import FOLDS, FoldProvenance
+from affect_data.dataset.merged import databases_of
 from affect_data.dataset.writing import add_group
 from affect_data.errors import DataError, UnknownNameError, UsageError
 from affect_data.leaks.connected import connected_components, edges_of_keys
-from affect_data.leaks.leaks import source_family
+from affect_data.leaks.leaks import Readers, source_family
 from affect_data.vocabulary import ACTION_UNITS, EXPRESSIONS
 
 NO_FOLD: Final = -1
@@ -37,17 +38,18 @@ Rows = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
 
-def inseparable_rows(labels: pl.DataFrame, copies: Rows | None = None) -> Rows:
+def inseparable_rows(labels: pl.DataFrame, copies: Rows | None = None, readers: Readers = DATABASES) -> Rows:
     """The unit of each row: rows that share a subject, a track, a picture or copies, directly or through others, must stay together.
 
     Args:
         labels: with `database`, `subject`, `track`, `image_digest`.
         copies: int64 [rows], a number that a row shares only with its copies, from `affect_data.audit.pictures.copies`.
+        readers: reader classes by name; those of own data are not in the registry.
 
     Returns:
         int64 [rows], the first row of each row's unit.
     """
-    families = {name: source_family(name) for name in labels["database"].unique()}
+    families = {name: source_family(name, readers) for name in labels["database"].unique()}
     family = pl.col("database").replace_strict(families, return_dtype=pl.String)
     keys = []
     for name in ("subject", "track", "image_digest"):
@@ -172,7 +174,7 @@ def write_folds(
     """
     FOLDS.check_name(name)
     labels = _labels(folder)
-    units = inseparable_rows(labels, copies)
+    units = inseparable_rows(labels, copies, databases_of(folder))
     used = labels["split"].is_in(list(splits)).to_numpy()
     # People who also appear in a split that is kept apart must not be trained on.
     apart = np.isin(units, units[~used])

@@ -17,8 +17,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from affect_data.databases.base import Database
 from affect_data.databases.registry import DATABASES
 from affect_data.dataset.folder import AUDIT, AUDIT_PICTURES, DatasetFolder
+from affect_data.dataset.merged import databases_of
 from affect_data.errors import DataError
 
 LEAK_COLUMNS: Final[dict[str, pl.DataType]] = {
@@ -46,6 +48,8 @@ TRAINING_REMEDY: Final = (
     "Build the dataset with splits that part nobody (`splits: {policy: strict}`). To train all the same, with figures that are too good, say "
     "`training: {leaks: report}` for people and videos, `training: {copies: report}` for pictures."
 )
+
+Readers = Mapping[str, type[Database]]
 
 _Keys = dict[tuple[str, str], pa.ChunkedArray]
 
@@ -78,22 +82,28 @@ class Part:
     rows: npt.NDArray[np.bool_] | None = None
 
 
-def source_family(database: str) -> str:
-    """The family of a database; databases that share pictures or people have the same family."""
-    return DATABASES[database].source_family if database in DATABASES else database
+def source_family(database: str, readers: Readers = DATABASES) -> str:
+    """The family of a database; databases that share pictures or people have the same family.
+
+    Args:
+        database: its name.
+        readers: reader classes by name; those of own data are not in the registry.
+    """
+    return readers[database].source_family if database in readers else database
 
 
-def find_leaks(labels: pl.DataFrame, copies: pl.Series | None = None) -> pl.DataFrame:
+def find_leaks(labels: pl.DataFrame, copies: pl.Series | None = None, readers: Readers = DATABASES) -> pl.DataFrame:
     """Subjects, tracks and groups of copies that are in more than one split.
 
     Args:
         labels: rows of all splits, with `database` (by name), `split`, `subject`, `track`.
         copies: for every row a name that it shares only with its copies; null if it has none.
+        readers: as for `source_family`.
 
     Returns:
         `kind` ("subject", "track", "group"), `source_family`, `key`, `splits`, `rows`; sorted.
     """
-    families = {name: source_family(name) for name in labels["database"].unique()}
+    families = {name: source_family(name, readers) for name in labels["database"].unique()}
     rows = labels.select(
         pl.col("database").replace_strict(families, return_dtype=pl.String).alias("source_family"),
         pl.col("split", "subject", "track").cast(pl.String),
@@ -107,13 +117,16 @@ def find_leaks(labels: pl.DataFrame, copies: pl.Series | None = None) -> pl.Data
     return _leaks_of(parts)
 
 
-def guard(labels: pl.DataFrame, policy: Policy, copies: pl.Series | None = None) -> pl.DataFrame:
+def guard(
+    labels: pl.DataFrame, policy: Policy, copies: pl.Series | None = None, readers: Readers = DATABASES
+) -> pl.DataFrame:
     """Refuses leaks in rows that are about to become a dataset.
 
     Args:
         labels: as for `find_leaks`.
         policy: of the recipe; under ``follow_task`` leaks are intended, and only returned.
         copies: as for `find_leaks`.
+        readers: as for `source_family`.
 
     Returns:
         The leaks that the policy accepts; empty under the other policies.
@@ -121,13 +134,15 @@ def guard(labels: pl.DataFrame, policy: Policy, copies: pl.Series | None = None)
     Raises:
         LeakError: there are leaks, and the policy does not accept them.
     """
-    leaks = find_leaks(labels, copies)
+    leaks = find_leaks(labels, copies, readers)
     if len(leaks) and policy != "follow_task":
         raise LeakError(leaks)
     return leaks
 
 
-def guard_parts(parts: Sequence[pl.DataFrame], policy: Policy) -> tuple[dict[str, Any], ...]:
+def guard_parts(
+    parts: Sequence[pl.DataFrame], policy: Policy, readers: Readers = DATABASES
+) -> tuple[dict[str, Any], ...]:
     """The accepted leaks, as dictionaries, of the rows of several databases that are about to become one dataset.
 
     Raises:
@@ -137,7 +152,7 @@ def guard_parts(parts: Sequence[pl.DataFrame], policy: Policy) -> tuple[dict[str
     if not parts:
         return ()
     rows = pl.concat(part.select(pl.col(columns).cast(pl.String)) for part in parts)
-    return tuple(guard(rows, policy).to_dicts())
+    return tuple(guard(rows, policy, readers=readers).to_dicts())
 
 
 def dataset_leaks(folder: DatasetFolder, parts: Sequence[Part] = ()) -> pl.DataFrame:
@@ -198,14 +213,14 @@ def stored_copies(folder: DatasetFolder) -> dict[str, dict[str, str]]:
 
 def _keys_of(folder: DatasetFolder, part: Part, copies: Mapping[str, str]) -> _Keys:
     """The keys of a part's rows by kind and source family."""
-    names = ("database", "subject", "track", "image_digest", "uid")
+    names, readers = ("database", "subject", "track", "image_digest", "uid"), databases_of(folder)
     columns = folder.view.table(folder.stored_labels(part.split, names), names)
     if part.rows is not None:
         columns = columns.filter(pa.array(part.rows))
     keys: _Keys = {("picture", ANY_FAMILY): columns.column("image_digest")}
     codes: dict[str, list[int]] = {}
     for code in pc.unique(columns.column("database")).to_pylist():
-        codes.setdefault(source_family(folder.manifest.databases[code]), []).append(code)
+        codes.setdefault(source_family(folder.manifest.databases[code], readers), []).append(code)
     for family, of_family in codes.items():
         own = columns.select(["subject", "track"])
         if len(codes) > 1:

@@ -9,8 +9,8 @@ import polars as pl
 
 from affect_data.bounds import read_json
 from affect_data.corrections.versions import read_changes
-from affect_data.databases.registry import DATABASES
 from affect_data.dataset.folder import LOCK, DatasetFolder
+from affect_data.dataset.merged import databases_of
 from affect_data.report.charts import Series, bars, heat_map, plane
 from affect_data.report.html import Markup, Section, figure, grid, paragraph, percent, table
 from affect_data.statistics.statistics import Statistics
@@ -38,9 +38,9 @@ def shortened(rows: Sequence[Sequence[Any]], header: Sequence[str], caption: str
 def merged(folder: DatasetFolder, lock: dict[str, Any]) -> Section:
     """The section on databases with their releases, lines, rows and failures, and on masked labels."""
     found: dict[str, Any] = lock.get("databases", {})
-    rows, failures, masked = [], [], []
+    rows, failures, masked, readers = [], [], [], databases_of(folder)
     for name in folder.manifest.databases:
-        known, report = DATABASES.get(name), found.get(name, {})
+        known, report = readers.get(name), found.get(name, {})
         rows.append(
             [
                 known.title if known else name,

@@ -5,7 +5,7 @@ from typing import Final
 import polars as pl
 
 from affect_data.audit.base import Audit, AuditedDataset, Severity, findings, no_findings, units_named
-from affect_data.databases.registry import DATABASES
+from affect_data.dataset.merged import databases_of
 from affect_data.dataset.schema import RULES
 from affect_data.vocabulary import ACTION_UNITS
 
@@ -39,7 +39,7 @@ class Codes(Audit):
         return pl.concat(parts)
 
     def _uncoded(self, dataset: AuditedDataset, name: str) -> pl.DataFrame:
-        reader = DATABASES.get(name)
+        reader = databases_of(dataset.folder).get(name)
         if reader is None:
             return no_findings()
         rows = dataset.labels.filter(pl.col("database") == name)

@@ -1,8 +1,11 @@
 """Finds people, videos and copies of pictures that are in two splits."""
 
+from functools import partial
+
 import polars as pl
 
 from affect_data.audit.base import Audit, AuditedDataset, Severity, findings, no_findings
+from affect_data.dataset.merged import databases_of
 from affect_data.leaks.leaks import find_leaks, source_family
 
 
@@ -24,15 +27,17 @@ class Leakage(Audit):
 
     def find(self, dataset: AuditedDataset) -> pl.DataFrame:
         """One finding for every row and kind of leak that it is part of."""
-        copies = dataset.copies
+        copies, readers = dataset.copies, databases_of(dataset.folder)
         labels = dataset.labels.with_columns(
             dataset.labels["uid"][copies.of_row.tolist()].alias("group"),
             pl.Series("correlation", copies.correlation),
-            pl.col("database").map_elements(source_family, return_dtype=pl.String).alias("source_family"),
+            pl.col("database")
+            .map_elements(partial(source_family, readers=readers), return_dtype=pl.String)
+            .alias("source_family"),
         )
         several = pl.col("uid").n_unique().over("group") > 1
         copied = labels.select(pl.when(several).then("group").alias("group"))["group"]
-        leaks = find_leaks(labels, copied)
+        leaks = find_leaks(labels, copied, readers)
         parts = [no_findings()]
         for kind in ("subject", "track", "group"):
             own = leaks.filter(pl.col("kind") == kind).select(
