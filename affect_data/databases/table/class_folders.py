@@ -6,7 +6,7 @@ from typing import Final
 import polars as pl
 
 from affect_data.databases.root import DatabaseRoot
-from affect_data.databases.table.options import CLASS, SPLIT_ALIASES
+from affect_data.databases.table.columns import CLASS, SPLIT_ALIASES
 from affect_data.databases.table.tables import SPLIT, Table
 
 PICTURES: Final = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")

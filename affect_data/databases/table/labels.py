@@ -9,7 +9,7 @@ import polars as pl
 from affect_data.databases.refusal import PLACE
 from affect_data.databases.root import DatabaseRoot
 from affect_data.databases.spelling import numbers, plain, whole_numbers
-from affect_data.databases.table.options import ClassColumn, Columns, Value, class_named
+from affect_data.databases.table.columns import ClassColumn, Columns, Value, class_named
 
 REMEDY: Final = (
     "mend the value; or say what it means under `columns` in the recipe, where `missing` lists what is no label"

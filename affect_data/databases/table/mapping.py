@@ -8,8 +8,9 @@ import polars as pl
 from affect_data.databases.base import IMAGE_MISSING, SPLITS
 from affect_data.databases.refusal import PLACE
 from affect_data.databases.root import FARTHEST_PIXEL, DatabaseRoot
+from affect_data.databases.table.columns import CLASS, SPLIT_ALIASES, ClassColumn, Columns, class_named
 from affect_data.databases.table.labels import Cells, action_units, valence_arousal
-from affect_data.databases.table.options import CLASS, SPLIT_ALIASES, ClassColumn, Columns, TableOptions, class_named
+from affect_data.databases.table.options import TableOptions
 from affect_data.databases.table.tables import IMAGE, SPLIT
 from affect_data.databases.voting import decide, shares
 from affect_data.vocabulary import COMPOUND_EXPRESSIONS, EXPRESSIONS

@@ -11,10 +11,11 @@ from affect_data.databases.licence import Licence, Reading, Tier
 from affect_data.databases.root import DatabaseRoot
 from affect_data.databases.table.arrow import ADDRESS, picture_opener
 from affect_data.databases.table.class_folders import list_class_folders
+from affect_data.databases.table.columns import ClassColumn, class_named
 from affect_data.databases.table.hub_datasets import downloaded, files_by_split
 from affect_data.databases.table.labels import named_values
 from affect_data.databases.table.mapping import DEFAULT_IMAGE, rows_of
-from affect_data.databases.table.options import ClassColumn, TableOptions, class_named
+from affect_data.databases.table.options import TableOptions
 from affect_data.databases.table.tables import IMAGE, SPLIT, Table, read_table
 from affect_data.errors import suggestion
 from affect_data.vocabulary import COMPOUND_EXPRESSIONS, EXPRESSIONS
