@@ -127,7 +127,7 @@ def hash_resampled(small: npt.NDArray[np.uint8], matrix: npt.NDArray[np.float32]
     """
     both = np.einsum("ky,lx->yxkl", _cosines(), _cosines()).reshape(SIDE * SIDE, FREQUENCIES**2)
     transform = matrix @ both
-    return by_parts(lambda part: _bits(part.reshape(len(part), -1).astype(np.float32) @ transform), small)
+    return by_parts(lambda part: _bits(part.reshape(-1, SIDE * SIDE).astype(np.float32) @ transform), small)
 
 
 def by_parts(

@@ -87,3 +87,8 @@ def test_hashes_of_changed_pictures_are_those_of_the_pictures_that_are_made() ->
     apart = np.bitwise_count(hash_resampled(small, change.matrix) ^ hash_small(change(small)))
     assert apart.max() <= 4
     assert 0.95 < CHANGED < 1
+
+
+def test_no_pictures_have_no_hashes() -> None:
+    none = np.zeros((0, SIDE, SIDE), dtype=np.uint8)
+    assert len(hash_resampled(none, np.eye(SIDE * SIDE, dtype=np.float32))) == 0
