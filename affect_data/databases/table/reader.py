@@ -16,7 +16,8 @@ from affect_data.databases.table.hub_datasets import downloaded, files_by_split
 from affect_data.databases.table.labels import named_values
 from affect_data.databases.table.mapping import DEFAULT_IMAGE, rows_of
 from affect_data.databases.table.options import TableOptions
-from affect_data.databases.table.tables import IMAGE, SPLIT, Table, read_table
+from affect_data.databases.table.reading import read_table
+from affect_data.databases.table.tables import IMAGE, SPLIT, Table
 from affect_data.errors import suggestion
 from affect_data.vocabulary import COMPOUND_EXPRESSIONS, EXPRESSIONS
 

@@ -1,4 +1,4 @@
-"""Reads a table of any kind as texts: one row for each of its rows, which knows its line; an empty cell is null."""
+"""Tables as texts: one row for each of theirs, which knows its line; an empty cell is null. Reads texts and workbooks."""
 
 import json
 import math
@@ -54,33 +54,6 @@ def kind_of(path: str) -> str:
     return PurePosixPath(path).suffix.lower()
 
 
-def read_table(
-    root: DatabaseRoot, path: str, wanted: Wanted, *, separator: str | None = None, sheet: str | None = None
-) -> Table | None:
-    """A table; None, and a defect, if it cannot be read.
-
-    Args:
-        root: of the database.
-        path: of the table, relative to the root.
-        wanted: whether a column is needed; of a file with pictures, others are not read.
-        separator: between the fields of a text; by default the one that its header has most of.
-        sheet: of a workbook with several.
-    """
-    kind = kind_of(path)
-    if kind in ARROW:
-        from affect_data.databases.table.arrow import read_arrow
-
-        return read_arrow(root, path, wanted)
-    if kind in WORKBOOKS:
-        return _workbook(root, path, sheet)
-    if kind in JSON_LINES:
-        return _json_lines(root, path)
-    if kind in DELIMITED:
-        return _delimited(root, path, separator)
-    root.defect(path, 0, f"a file that ends in '{kind}'", f"one of {', '.join(KINDS)}", "save it as one of them")
-    return None
-
-
 def without_empty(rows: pl.DataFrame) -> pl.DataFrame:
     """Texts without the blanks at their ends, and null where nothing is left."""
     texts = [name for name in rows.columns if name not in PLACE]
@@ -99,7 +72,8 @@ def column_names(root: DatabaseRoot, path: str, header: Iterable[str]) -> list[s
     return [name + RENAMED if name in PLACE else name for name in names]
 
 
-def _delimited(root: DatabaseRoot, path: str, separator: str | None) -> Table | None:
+def read_delimited(root: DatabaseRoot, path: str, separator: str | None) -> Table | None:
+    """A text whose first line names its columns; None, and a defect, if it cannot be read."""
     text = root.read_text(path)
     header = text.partition("\n")[0]
     if not header.strip():
@@ -115,7 +89,8 @@ def _delimited(root: DatabaseRoot, path: str, separator: str | None) -> Table | 
     return Table(without_empty(rows), tuple(names))
 
 
-def _workbook(root: DatabaseRoot, path: str, sheet: str | None) -> Table | None:
+def read_workbook(root: DatabaseRoot, path: str, sheet: str | None) -> Table | None:
+    """A sheet whose first row names its columns; None, and a defect, if it cannot be read."""
     sheets = filled_sheets(root, path, "a header and rows")
     if not sheets:
         return None
@@ -136,7 +111,8 @@ def _workbook(root: DatabaseRoot, path: str, sheet: str | None) -> Table | None:
     return Table(filled.filter(pl.any_horizontal(pl.col(names).is_not_null())), tuple(names))
 
 
-def _json_lines(root: DatabaseRoot, path: str) -> Table | None:
+def read_json_lines(root: DatabaseRoot, path: str) -> Table | None:
+    """An object in each line; None, and a defect, if there is none."""
     cells: list[dict[str, str | None]] = []
     lines: list[int] = []
     broken: list[tuple[int, str]] = []

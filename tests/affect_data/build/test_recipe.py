@@ -65,7 +65,10 @@ def test_all_mistakes_are_listed_at_once_with_their_place() -> None:
     )
     assert len(found) == 7, found
     known = ", ".join(sorted(DATABASES))
-    assert found[0] == f"databases.expv: unknown database; did you mean 'expw'? known: {known}"
+    assert (
+        found[0]
+        == f"databases.expv: unknown database; did you mean 'expw'? known: {known}. Own data has `reader: table`"
+    )
     for beginning in (
         "databases.disfa.action_unit_threshold: found 9; expected less than or equal to 5",
         "databases.disfa.treshold: unknown key; known: release, root, exclude, incomplete, holdout, action_unit_threshold",
