@@ -1,6 +1,6 @@
 """The reader of anyone's own data. What it is called and what it labels is said in the recipe, so each entry has a class of its own."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
@@ -79,9 +79,9 @@ class TableDatabase(Database):
         places = {"image": pl.String, "source_file": pl.String, "source_line": pl.Int32}
         return pl.concat([pl.DataFrame(schema=places), *kept], how="diagonal_relaxed")
 
-    def missing_images(self, root: DatabaseRoot, images: Sequence[str]) -> list[str]:
-        """The images that should be files and do not exist; those in parquet and Arrow files were found while reading."""
-        return root.missing_images(image for image in images if ADDRESS.fullmatch(image) is None)
+    def missing_images(self, root: DatabaseRoot, images: pl.Series) -> pl.Series:
+        """Which images should be files and do not exist; those in parquet and Arrow files were found while reading."""
+        return ~images.str.contains(rf"(?i)\A{ADDRESS.pattern}\z") & root.missing_images(images)
 
     def open_images(self, path: Path) -> Callable[[str], bytes]:
         """A function from a row's ``image`` to its bytes, as found: those of a file, or of a row of a parquet or Arrow file."""
