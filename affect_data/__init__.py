@@ -4,18 +4,18 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     __version__: str
-    from affect_data.dataset.folder import load_dataset
+    from affect_data.dataset.loading import class_name, load_dataset, to_polars
     from affect_data.dataset.rows import action_unit
 
-__all__ = ["action_unit", "load_dataset"]
+__all__ = ["action_unit", "class_name", "load_dataset", "to_polars"]
 
 
 def __getattr__(name: str) -> object:
     # Imported on demand, because loader processes of training import this package and do not need polars.
-    if name == "load_dataset":
-        from affect_data.dataset.folder import load_dataset
+    if name in ("class_name", "load_dataset", "to_polars"):
+        from affect_data.dataset import loading
 
-        return load_dataset
+        return getattr(loading, name)
     if name == "action_unit":
         from affect_data.dataset.rows import action_unit
 

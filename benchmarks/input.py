@@ -85,7 +85,7 @@ class Data:
         """The same memory maps as an ordinary Hugging Face dataset: image, and au as lists, as others store them."""
         from datasets import Dataset, Features, List, Value, concatenate_datasets
 
-        from affect_data.dataset.folder import load_dataset
+        from affect_data.dataset.loading import load_dataset
 
         images = load_dataset(self.path / "merged", "train").select_columns(["image"])
         units = {"au": List(Value("int8"), length=self.units.shape[1])}
@@ -454,7 +454,7 @@ def report(variants: dict[str, Variant]) -> None:
 
 def loader_process_memory(data: Data, passes: int) -> None:
     """Anonymous memory of a loader process after its first pass over all rows and after its last."""
-    from affect_data.dataset.folder import load_dataset
+    from affect_data.dataset.loading import load_dataset
     from affect_train.inputs.inputs import FaceLoader
     from affect_train.inputs.loading import FaceImages
     from affect_train.inputs.preprocess import Preprocessing

@@ -23,9 +23,10 @@ import polars as pl
 import pyarrow as pa
 from folders import slots, write_dataset
 
-from affect_data.dataset.folder import load_dataset, open_dataset
+from affect_data.dataset.folder import open_dataset
 from affect_data.dataset.kinds.soft_labels import SOFT_LABELS, SoftLabelProvenance
 from affect_data.dataset.layout import Layout
+from affect_data.dataset.loading import load_dataset
 from affect_data.dataset.ranges import ROWS_PER_BATCH
 from affect_data.dataset.schema import IMAGES, LABELS
 from affect_data.dataset.soft_labels import SoftLabelWriter

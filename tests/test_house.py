@@ -142,7 +142,7 @@ def test_what_users_import_stays(name: str) -> None:
 
 
 def test_the_packages_offer_what_they_list() -> None:
-    assert affect_data.__all__ == ["action_unit", "load_dataset"]
+    assert affect_data.__all__ == ["action_unit", "class_name", "load_dataset", "to_polars"]
     assert affect_train.__all__ == ["pipeline"]
 
 

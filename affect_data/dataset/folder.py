@@ -28,7 +28,6 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from affect_data.bounds import read_json
 from affect_data.databases.base import SPLITS
 from affect_data.dataset.hashing import dataset_fingerprint
-from affect_data.dataset.kinds.soft_labels import SOFT_LABELS
 from affect_data.dataset.layout import ORIGIN_COLUMNS, Layout, group_of, stored_columns
 from affect_data.dataset.schema import LABEL_COLUMNS, LABELS, SCHEMA_VERSION
 from affect_data.dataset.view import LabelView
@@ -310,27 +309,6 @@ class _Origins(Mapping[str, pa.Table]):
 
     def __len__(self) -> int:
         return len(self._folder.manifest.origins)
-
-
-def load_dataset(path: Path | str, split: str, soft_labels: Sequence[str] = (), side: Sequence[str] = ()) -> "Dataset":
-    """One split of a built dataset as one Hugging Face dataset: labels, images, the logits of the named teachers, and side groups.
-
-    The columns are those that the folder stores (docs/format.md). `DatasetFolder.labels` gives those of the schema, people and videos as text;
-    `DatasetFolder.origin` gives these texts for one row, and `action_unit` an action unit of it.
-
-    Args:
-        path: dataset folder.
-        split: ``train``, ``validation`` or ``test``.
-        soft_labels: names of teachers; each adds the columns ``soft.<name>.<head>``.
-        side: side groups that databases declare, such as ``people`` or ``pspi``.
-
-    Raises:
-        NotADatasetError: the folder is not a finished dataset.
-        UnknownNameError: it has no such split, teacher or group.
-    """
-    folder = open_dataset(path)
-    layout = folder.manifest.layout
-    return folder.load(split, [*layout.groups, *layout.pictures, *side, *map(SOFT_LABELS.group, soft_labels)])
 
 
 def staged_group(place: Path) -> Path:

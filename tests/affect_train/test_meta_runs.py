@@ -17,7 +17,8 @@ from python_processes import kill_at_first_checkpoint, run_python
 from safetensors.torch import load_file
 from training_runs import fresh_accelerator, json_lines, rows_of, same_bits, train_until
 
-from affect_data.dataset.folder import load_dataset, open_dataset
+from affect_data.dataset.folder import open_dataset
+from affect_data.dataset.loading import load_dataset
 from affect_data.errors import DataError, UsageError
 from affect_data.leaks.folds import write_folds
 from affect_train.inputs.labels import column_array

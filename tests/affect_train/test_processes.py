@@ -15,7 +15,8 @@ import yaml
 from python_processes import MULTI_GPU, kill_at_first_checkpoint, run_python
 from training_runs import fresh_accelerator, rows_of, same_bits, weights_of
 
-from affect_data.dataset.folder import load_dataset, open_dataset
+from affect_data.dataset.folder import open_dataset
+from affect_data.dataset.loading import load_dataset
 from affect_train.evaluation.evaluate import evaluate
 from affect_train.inference import inference
 from affect_train.inputs.labels import load_labels

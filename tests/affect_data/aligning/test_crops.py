@@ -12,9 +12,10 @@ from datasets import Features, List, Value
 from affect_data.aligning import crops
 from affect_data.aligning.crops import CropCounts, crops_of_other_faces, write_crops
 from affect_data.build.build import BuildReport
-from affect_data.dataset.folder import DatasetFolder, load_dataset, open_dataset
+from affect_data.dataset.folder import DatasetFolder, open_dataset
 from affect_data.dataset.kinds.crops import CROPPED, CROPS, uncropped_rows
 from affect_data.dataset.kinds.faces import FACES, NAME_OF_FACES, FacesProvenance
+from affect_data.dataset.loading import load_dataset
 from affect_data.dataset.writing import add_group
 from affect_data.errors import UnknownNameError, UsageError
 from affect_data.faces.detection import DetectedFace

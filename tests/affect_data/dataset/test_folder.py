@@ -18,9 +18,10 @@ from python_processes import KILLED_AT, run_python
 import affect_data
 from affect_data.build.build import BuildReport
 from affect_data.dataset import folder as dataset_folder
-from affect_data.dataset.folder import DatasetFolder, load_dataset, open_dataset
+from affect_data.dataset.folder import DatasetFolder, open_dataset
 from affect_data.dataset.hashing import content_hash
 from affect_data.dataset.layout import VOTES
+from affect_data.dataset.loading import load_dataset
 from affect_data.dataset.schema import IMAGES, LABELS
 from affect_data.dataset.writing import add_group
 from affect_data.demo.world import SHARES

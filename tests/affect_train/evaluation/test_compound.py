@@ -11,7 +11,7 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, confusion_matrix
 
-from affect_data.dataset.folder import load_dataset
+from affect_data.dataset.loading import load_dataset
 from affect_data.errors import NotADatasetError, UnknownNameError, UsageError
 from affect_data.vocabulary import COMPOUND_EXPRESSIONS
 from affect_train.cli.app import main

@@ -19,8 +19,9 @@ from transformers import AutoImageProcessor, AutoModel
 
 import affect_train
 import affect_train.hub
-from affect_data.dataset.folder import load_dataset, open_dataset
+from affect_data.dataset.folder import open_dataset
 from affect_data.dataset.kinds.soft_labels import SOFT_LABELS
+from affect_data.dataset.loading import load_dataset
 from affect_data.errors import DataError, UsageError
 from affect_data.hub.client import HubError, NoRepositoryError
 from affect_train.errors import NotAModelError

@@ -10,9 +10,10 @@ import pytest
 import torch
 from training_runs import fresh_accelerator
 
-from affect_data.dataset.folder import load_dataset, open_dataset
+from affect_data.dataset.folder import open_dataset
 from affect_data.dataset.kinds.base import StaleGroupError
 from affect_data.dataset.kinds.features import FEATURES
+from affect_data.dataset.loading import load_dataset
 from affect_data.errors import DataError, RecipeError, UnknownNameError
 from affect_train.errors import ModelMismatchError
 from affect_train.inference.features import backbone_digest, check_features, store_features

@@ -16,8 +16,9 @@ from PIL import Image
 from sklearn.metrics import accuracy_score, f1_score
 from training_runs import fresh_accelerator
 
-from affect_data.dataset.folder import load_dataset, open_dataset
+from affect_data.dataset.folder import open_dataset
 from affect_data.dataset.kinds.soft_labels import SOFT_LABELS
+from affect_data.dataset.loading import load_dataset
 from affect_data.dataset.writing import add_group
 from affect_data.demo.sampler import FaceSampler
 from affect_data.errors import DataError, NotADatasetError, UnknownNameError, UsageError

@@ -9,7 +9,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from affect_data.dataset.folder import load_dataset, open_dataset
+from affect_data.dataset.folder import open_dataset
+from affect_data.dataset.loading import load_dataset
 from affect_train.inputs import labels
 from affect_train.inputs.batch import FaceBatch, Pick
 from affect_train.inputs.features import FeatureArray

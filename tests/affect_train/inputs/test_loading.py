@@ -10,7 +10,8 @@ import pytest
 import torch
 from datasets import concatenate_datasets
 
-from affect_data.dataset.folder import load_dataset, open_dataset
+from affect_data.dataset.folder import open_dataset
+from affect_data.dataset.loading import load_dataset
 from affect_data.errors import DataError, UsageError
 from affect_train.inputs import loading, preprocess
 from affect_train.inputs.augment import Augmentation, augmentation_key

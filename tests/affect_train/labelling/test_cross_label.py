@@ -10,8 +10,9 @@ import pytest
 from python_processes import run_python
 from training_runs import fresh_accelerator
 
-from affect_data.dataset.folder import load_dataset, open_dataset
+from affect_data.dataset.folder import open_dataset
 from affect_data.dataset.kinds.soft_labels import SOFT_LABELS
+from affect_data.dataset.loading import load_dataset
 from affect_data.errors import DataError, RecipeError, UnknownNameError, UsageError
 from affect_train.inputs.labels import column_array
 from affect_train.labelling.averaging import merge

@@ -12,8 +12,9 @@ from sklearn.metrics import f1_score
 from training_runs import fresh_accelerator
 from typer.testing import CliRunner
 
-from affect_data.dataset.folder import load_dataset, open_dataset
+from affect_data.dataset.folder import open_dataset
 from affect_data.dataset.kinds.soft_labels import SOFT_LABELS, SoftLabelProvenance
+from affect_data.dataset.loading import load_dataset
 from affect_data.dataset.soft_labels import write_soft_labels
 from affect_data.errors import UnknownNameError, UsageError
 from affect_train.cli.app import app

@@ -11,8 +11,9 @@ import pytest
 import torch
 from training_runs import fresh_accelerator
 
-from affect_data.dataset.folder import load_dataset, open_dataset
+from affect_data.dataset.folder import open_dataset
 from affect_data.dataset.kinds.soft_labels import SOFT_LABELS
+from affect_data.dataset.loading import load_dataset
 from affect_data.errors import UsageError
 from affect_train.evaluation.evaluate import evaluate
 from affect_train.inference.features import features_of

@@ -10,7 +10,7 @@ import torch
 from python_processes import kill_at_first_checkpoint, run_python
 from training_runs import fresh_accelerator, rows_of, same_bits, weights_of
 
-from affect_data.dataset.folder import load_dataset
+from affect_data.dataset.loading import load_dataset
 from affect_train.evaluation.evaluate import evaluate
 from affect_train.inputs.labels import column_array
 from affect_train.labelling.label import label

@@ -12,7 +12,8 @@ import torch
 from affect_data.build.build import build
 from affect_data.build.recipe import recipe_from as data_recipe_from
 from affect_data.databases.totals import DRAWN_MARKER
-from affect_data.dataset.folder import DatasetFolder, load_dataset, open_dataset
+from affect_data.dataset.folder import DatasetFolder, open_dataset
+from affect_data.dataset.loading import load_dataset
 from affect_data.dataset.schema import FRAMES, IMAGES, LABELS
 from affect_data.demo import dfew, expw
 from affect_data.demo.sampler import FaceSampler

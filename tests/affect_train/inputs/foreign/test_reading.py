@@ -16,7 +16,8 @@ import pytest
 from datasets import ClassLabel, Dataset, DatasetDict, Features, Image, List, Value, concatenate_datasets
 from read_only_hub import COMMIT, hub
 
-from affect_data.dataset.folder import LABEL_NAMES, load_dataset, open_dataset
+from affect_data.dataset.folder import LABEL_NAMES, open_dataset
+from affect_data.dataset.loading import load_dataset
 from affect_data.dataset.schema import IMAGES, LABELS, features
 from affect_data.errors import DataError, NotADatasetError, RecipeError, UnknownNameError, UsageError
 from affect_train.inputs.batch import Pick

@@ -14,7 +14,8 @@ from datasets import Dataset, Features, Image, Value, concatenate_datasets
 from python_processes import run_python
 from training_runs import fresh_accelerator, rows_of, same_bits, train_until, weights_of
 
-from affect_data.dataset.folder import LABEL_NAMES, load_dataset, open_dataset
+from affect_data.dataset.folder import LABEL_NAMES, open_dataset
+from affect_data.dataset.loading import load_dataset
 from affect_data.dataset.schema import IMAGES, LABELS, features
 from affect_data.errors import UsageError
 from affect_data.leaks.leaks import LeakError

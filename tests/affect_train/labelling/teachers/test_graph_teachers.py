@@ -12,8 +12,9 @@ from model_files import write_onnx, write_tflite
 from scipy.special import softmax
 from training_runs import fresh_accelerator
 
-from affect_data.dataset.folder import load_dataset, open_dataset
+from affect_data.dataset.folder import open_dataset
 from affect_data.dataset.kinds.soft_labels import SOFT_LABELS
+from affect_data.dataset.loading import load_dataset
 from affect_data.errors import RecipeError, UsageError
 from affect_data.vocabulary import EXPRESSIONS
 from affect_train.labelling.label import label
