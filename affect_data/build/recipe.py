@@ -244,6 +244,21 @@ def root_in_environment(name: str) -> str | None:
     return exact or next((os.environ[v] for v in aliases if canonical(v.removeprefix(VARIABLE)) == name), None)
 
 
+def root_of(name: str, arguments: list[str]) -> Path:
+    """The folder of one database, from arguments ``name=PATH`` or the environment.
+
+    Raises:
+        UsageError: an argument has another form or names another database, or nothing names a folder.
+    """
+    roots = parse_roots(arguments)
+    if other := sorted(set(roots) - {name}):
+        raise UsageError(f"--root {other[0]}={roots[other[0]]}: the command is about {name}")
+    found = roots.get(name) or root_in_environment(name)
+    if found is None:
+        raise UsageError(f"the folder of {name} is not named: add --root {name}=PATH, or set {VARIABLE}{name.upper()}")
+    return Path(found)
+
+
 def refuse_unused(recipe: DataRecipe, roots: Mapping[str, Path]) -> None:
     """Refuses roots of databases that a recipe does not merge.
 

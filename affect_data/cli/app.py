@@ -15,6 +15,7 @@ from affect_data.cli import audit as cli_audit
 from affect_data.cli import balance as cli_balance
 from affect_data.cli import demo as cli_demo
 from affect_data.cli import erase as cli_erase
+from affect_data.cli import frames as cli_frames
 from affect_data.cli import hub as cli_hub
 from affect_data.cli import report as cli_report
 from affect_data.cli import review as cli_review
@@ -225,6 +226,7 @@ def schema(as_json: Json = False) -> None:
         sys.stdout.write(schema_page())
 
 
+cli_frames.register(app)
 cli_balance.register(app)
 cli_demo.register(app)
 cli_align.register(app)

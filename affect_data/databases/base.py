@@ -23,6 +23,7 @@ from affect_data.databases.named_pictures import NamedPictures
 from affect_data.databases.refusal import combined
 from affect_data.databases.root import EXCLUDED, DatabaseRoot
 from affect_data.databases.totals import Totals
+from affect_data.databases.videos import VideoLayout
 from affect_data.errors import DatabaseNotFoundError, Defect
 
 IMAGE_MISSING = "image file missing"
@@ -169,6 +170,8 @@ class Database(ABC):
     """The subjects of each part of the cross-validation that papers share, by the name of the part; empty if there is none."""
     tool_regions: ClassVar[Mapping[str, tuple[float, float, float, float]]] = MappingProxyType({})
     """What the annotation tool offered for an expression: valence above the first number to the second, arousal from the third to the fourth."""
+    videos: ClassVar[VideoLayout | None] = None
+    """Where videos lie, if the reader reads frames that `affect-data frames` extracts from them; `labelled_frames` says which."""
     Options: ClassVar[type[DatabaseOptions]] = DatabaseOptions
 
     def __init__(self, options: DatabaseOptions | None = None) -> None:
@@ -183,6 +186,14 @@ class Database(ABC):
         Raises:
             DatabaseNotFoundError: nothing under the root looks like this database.
         """
+
+    def labelled_frames(self, root: DatabaseRoot) -> pl.DataFrame:
+        """The numbers of all labels by video: `video` (str), `frame` (int), as the database counts; only of readers that declare `videos`.
+
+        Raises:
+            DatabaseNotFoundError: there are no annotations under the root.
+        """
+        raise NotImplementedError(f"{type(self).__name__} declares no videos")
 
     def release_of(self, root: DatabaseRoot) -> str:  # noqa: ARG002 - readers that recognise a release look at the files
         """The release profile of the files under `root`; by default the recipe's, or the only one that exists."""

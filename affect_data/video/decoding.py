@@ -18,7 +18,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from affect_data.pictures import PictureError, check_size
-from affect_data.video.reader import COPY_AGAIN, RawFrame, Reader, VideoError, by_rate, open_video, opened
+from affect_data.video.reader import (
+    COPY_AGAIN,
+    RawFrame,
+    Reader,
+    VideoError,
+    by_rate,
+    open_video,
+    opened,
+    promised_duration,
+)
 from affect_data.video.upright import TURNS, UPRIGHT, UnknownTurnError, turn_of, turned
 
 __all__ = ("FrameTimes", "RawFrame", "Video", "VideoError", "VideoFrame")
@@ -67,6 +76,8 @@ class Video:
         rate: frames a second on average, as the container says; 0 if it does not.
         declared: how many frames the container says there are; 0 if it does not.
         codec: name of the decoder.
+        container: FFmpeg's name of the file's format.
+        duration: seconds of pictures that the container promises; 0 if it promises none.
 
     Args:
         path: of the file.
@@ -85,6 +96,8 @@ class Video:
         with opened(path, threads) as (container, stream):
             self.rate = Fraction(stream.average_rate or 0)
             self.declared = int(stream.frames)
+            self.container = str(container.format.name)
+            self.duration = promised_duration(container, stream)
             self.codec = str(stream.codec_context.codec.name)
             first = next(iter(Reader(path, container, stream)), None)
         if first is None:

@@ -127,6 +127,15 @@ def by_rate(number: int, rate: Fraction) -> float:
     return float(number / rate) if rate else float("nan")
 
 
+def promised_duration(container: Any, stream: Any) -> float:  # noqa: ANN401 - PyAV's
+    """Seconds of pictures that a container promises; 0 if it promises none, or only for sound and pictures together."""
+    if stream.duration is not None:
+        return float(stream.duration * stream.time_base)
+    if container.duration is not None and len(container.streams) == 1:
+        return float(Fraction(container.duration, 1_000_000))
+    return 0.0
+
+
 @contextmanager
 def opened(path: Path, threads: int) -> Iterator[tuple[Any, Any]]:
     """As `open_video`, closed at the end of the block."""

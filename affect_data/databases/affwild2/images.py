@@ -13,7 +13,20 @@ import pyarrow as pa
 
 from affect_data.databases.affwild2.layout import CROP_FOLDERS
 from affect_data.databases.root import DatabaseRoot
+from affect_data.databases.videos import VideoLayout
+from affect_data.video.clocks import FrameClock
 
+WHOLE_FRAMES: Final = "frames"
+"""The folder of whole frames, as `affect-data frames` writes them."""
+
+VIDEOS: Final = VideoLayout(
+    folders=("videos/batch*", "videos", "videos/*", "batch*", "*_set/videos/*", ""),
+    names=re.compile(r"(?P<video>.+)\.(?:mp4|avi)", re.IGNORECASE),
+    frames=f"{WHOLE_FRAMES}/{{video}}",
+    clock=FrameClock(first=1),
+)
+
+TWO_PEOPLE: Final = "the whole frame shows two people, and nothing says whose face the label is for"
 NO_TRACK_FOLDER: Final = "no cropped face for any frame of this track"
 NO_CROP: Final = "no cropped face for this frame"
 
@@ -64,6 +77,32 @@ def find_crops(root: DatabaseRoot, preferred: str | None) -> Crops | None:
             elif not track.startswith("."):
                 tracks[track] = f"{parent}/{track}"
     return Crops(folder, tracks)
+
+
+def find_whole_frames(root: DatabaseRoot) -> Crops | None:
+    """The folders of whole frames, one for each video; None if there are none."""
+    folder = root.one_of(WHOLE_FRAMES)
+    if folder is None:
+        return None
+    return Crops(folder, {name: f"{folder}/{name}" for name in sorted(root.entries(folder)) if name[0] != "."})
+
+
+def video_of(track: pl.Expr) -> pl.Expr:
+    """The name of a track's video, which two people may share."""
+    return track.str.replace(r"_(left|right)$", "")
+
+
+def one_person_rows(root: DatabaseRoot, rows: pl.DataFrame) -> pl.DataFrame:
+    """The rows of videos that show one labelled person; those of the others are failures, since nothing in a whole frame tells two people apart."""
+    tracks = rows.select("track", video=video_of(pl.col("track"))).unique()
+    shared = tracks.filter((pl.col("track") != pl.col("video")) | (pl.len().over("video") > 1))["track"].sort()
+    is_shared = pl.col("track").is_in(shared.implode())
+    root.fail(rows.filter(is_shared), TWO_PEOPLE)
+    if len(shared):
+        root.lose(
+            f"{len(shared)} tracks of videos that show two people, such as {shared[0]}: only the official crops tell them apart"
+        )
+    return rows.filter(~is_shared)
 
 
 def list_frames(root: DatabaseRoot, crops: Crops, tracks: Iterable[str]) -> pl.DataFrame:

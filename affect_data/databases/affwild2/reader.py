@@ -9,12 +9,18 @@ from pydantic import Field
 from affect_data.databases.affwild2.images import (
     NO_CROP,
     NO_TRACK_FOLDER,
+    TWO_PEOPLE,
+    VIDEOS,
+    WHOLE_FRAMES,
     Crops,
     check_lengths,
     find_crops,
+    find_whole_frames,
     list_frames,
     lose_tracks,
     match_images,
+    one_person_rows,
+    video_of,
 )
 from affect_data.databases.affwild2.labels import (
     Labelled,
@@ -39,6 +45,7 @@ from affect_data.databases.affwild2.totals import EDITION_ALIASES, LABEL_NAMES, 
 from affect_data.databases.base import Database, DatabaseOptions, Licence, Tier
 from affect_data.databases.licence import Reading
 from affect_data.databases.root import DatabaseRoot
+from affect_data.databases.videos import find_videos
 
 NO_LABEL: Final = "no label in any task"
 
@@ -50,8 +57,9 @@ class AffWild2Options(DatabaseOptions):
         default=True,
         description="keep the annotated action units of a line that has -1 for others; false refuses the whole line, as the competition does",
     )
-    crops: Literal["cropped_aligned", "cropped"] | None = Field(
-        None, description="which folder of faces to use; by default cropped_aligned where it exists, else cropped"
+    crops: Literal["cropped_aligned", "cropped", "frames"] | None = Field(
+        None,
+        description="which folder to use; by default cropped_aligned where it exists, else cropped, else frames, which holds whole pictures",
     )
     crops_beyond_labels: int = Field(
         2, ge=0, description="how many crops of a track may lie beyond the last label line; more is a defect"
@@ -63,7 +71,8 @@ class AffWild2(Database):
 
     Official layout::
 
-        cropped_aligned/<track>/00001.jpg ...          or cropped/, also with batch1/ and batch2/ between
+        cropped_aligned/<track>/00001.jpg ...          or cropped/, also with batch1/ and batch2/ between; or
+        frames/<video>/00001.jpg ...                   whole frames, as `affect-data frames` extracts them from videos/
         <annotations>/                                 Third ABAW Annotations, 6th_ABAW_Annotations, annotations, or the root itself
             VA_Estimation_Challenge/                   or VA_Set
                 Train_Set/<track>.txt                  or Training_Set
@@ -82,6 +91,9 @@ class AffWild2(Database):
     ``_left`` and ``_right`` at the end of a track distinguish two people of one video. Aff-Wild2 publishes no identities: `subject` is a
     group of tracks that must stay in one split, the name without that ending and without the number of a part (``video45`` for
     ``video45_5``).
+
+    Whole frames are read where there are no crops. Those of a video with two labelled people do not say whose face a label is for: its
+    rows are failures. Videos have up to two frames fewer than label lines.
 
     Lists and examples of test sets are never read: the examples of ABAW6 hold dummy labels.
     """
@@ -119,7 +131,8 @@ class AffWild2(Database):
     counted_as = "frames"
     # Frames without a detected face have lines but no crop: 2 % of the lines with an expression in official copies.
     tolerated_missing_pictures = 0.05
-    picture_reasons = (NO_TRACK_FOLDER, NO_CROP)
+    picture_reasons = (NO_TRACK_FOLDER, NO_CROP, TWO_PEOPLE)
+    videos = VIDEOS
     releases = tuple(RELEASES)
     release_aliases = EDITION_ALIASES
     action_units = tuple(sorted({*ACTION_UNITS_12, 20}))
@@ -136,18 +149,15 @@ class AffWild2(Database):
             UsageError: there are several releases and the recipe names none, or the named release is missing.
         """
         annotations, release = self._annotations(root)
-        crops = find_crops(root, self.options.crops)
-        if crops is None:
-            folders = self.options.crops or "cropped_aligned or cropped"
-            raise self.not_found(
-                root, because=f"there are annotations ({annotations}) but no folder {folders} with the faces"
-            )
+        crops = self._crops(root, annotations)
         root.defects.extend(annotations.defects)
         labelled = read_labels(
             root, annotations, RELEASES[release], partial_action_units=self.options.partial_action_units
         )
         _note_annotations(root, annotations, release, labelled)
         _count(root, annotations, release, labelled)
+        if crops.folder == WHOLE_FRAMES:
+            labelled = _of_one_person(root, labelled)
         tracks = sorted({*labelled.rows["track"].unique(), *labelled.files["track"]})
         if tracks and not any(root.confined.names(crops.tracks[track]) for track in tracks if track in crops.tracks):
             because = f"none of the {len(tracks):,} labelled tracks, such as '{tracks[0]}', has a folder with frames in {crops.folder}"
@@ -156,7 +166,7 @@ class AffWild2(Database):
         lose_tracks(root, tracks, frames)
         check_lengths(root, labelled.files, frames, self.options.crops_beyond_labels)
         _note_crops(root, crops, tracks)
-        unlabelled = pl.all_horizontal(pl.col(label_columns(RELEASES[release])).is_null())
+        unlabelled = _unlabelled(release)
         root.fail(labelled.rows.filter(unlabelled), NO_LABEL)
         rows = match_images(root, crops, labelled.rows.filter(~unlabelled), frames)
         return rows.with_columns(_people_of_track().alias("subject"))
@@ -170,9 +180,31 @@ class AffWild2(Database):
         """
         return self._annotations(root)[1]
 
+    def labelled_frames(self, root: DatabaseRoot) -> pl.DataFrame:
+        """The frames with a label of any task, and their videos; two tracks may share one. Raises what `scan` raises."""
+        annotations, release = self._annotations(root)
+        partial = self.options.partial_action_units
+        rows = read_labels(root, annotations, RELEASES[release], partial_action_units=partial).rows
+        labelled = rows.filter(~_unlabelled(release))
+        return labelled.select(video_of(pl.col("track")).alias("video"), "frame").unique(maintain_order=True)
+
     def missing_images(self, root: DatabaseRoot, images: pl.Series) -> pl.Series:  # noqa: ARG002
         """None: the scan takes images from the listings of folders, so all of them exist."""
         return pl.repeat(value=False, n=len(images), dtype=pl.Boolean, eager=True)
+
+    def _crops(self, root: DatabaseRoot, annotations: Annotations) -> Crops:
+        wanted = self.options.crops
+        found = None if wanted == WHOLE_FRAMES else find_crops(root, wanted)
+        if found is None and wanted in (None, WHOLE_FRAMES):
+            found = find_whole_frames(root)
+        if found is not None:
+            return found
+        folders = wanted or "cropped_aligned or cropped"
+        because = f"there are annotations ({annotations}) but no folder {folders} with the faces"
+        if wanted in (None, WHOLE_FRAMES) and (videos := find_videos(root, VIDEOS)):
+            extract = "`affect-data frames affwild2 --root affwild2=PATH`"
+            because += f"; there are {len(videos)} video(s), whose whole frames {extract} extracts"
+        raise self.not_found(root, because=because)
 
     def _annotations(self, root: DatabaseRoot) -> tuple[Annotations, str]:
         found = find_annotations(root)
@@ -182,13 +214,21 @@ class AffWild2(Database):
         return choose_annotations(root, found, self.options.release)
 
 
+def _unlabelled(release: str) -> pl.Expr:
+    """Whether a line has no label of any task."""
+    return pl.all_horizontal(pl.col(label_columns(RELEASES[release])).is_null())
+
+
+def _of_one_person(root: DatabaseRoot, labelled: Labelled) -> Labelled:
+    """The labels whose videos show one labelled person."""
+    rows = one_person_rows(root, labelled.rows)
+    return Labelled(rows, labelled.files.filter(pl.col("track").is_in(rows["track"].unique().implode())))
+
+
 def _people_of_track() -> pl.Expr:
     """Tracks that may show the same people: the name without the side and the number of a part."""
     return (
-        pl.col("track")
-        .str.replace(r"_(left|right)$", "")
-        .str.replace(r"^(video\d+)_\d+$", "$1")
-        .str.replace(r"^(\d+-\d+-\d+x\d+) ?-\d+$", "$1")
+        video_of(pl.col("track")).str.replace(r"^(video\d+)_\d+$", "$1").str.replace(r"^(\d+-\d+-\d+x\d+) ?-\d+$", "$1")
     )
 
 

@@ -6,13 +6,22 @@ from dataclasses import dataclass
 from typing import Final
 
 from affect_data.databases.root import DatabaseRoot
+from affect_data.databases.videos import VideoLayout
+from affect_data.video.clocks import FrameClock
 
 CONTAINERS: Final = (
     "Images", "Image", "Img", "Frames", "Videos_LeftCamera", "Video_LeftCamera", "Videos_RightCamera", "Video_RightCamera",
 )  # fmt: skip
 FRAME_FOLDER: Final = re.compile(r"(left|right|)(?:video)?(SN\d{3})(?:_comp)?", re.IGNORECASE)
 FRAME_FILE: Final = re.compile(r"(?:.*\D)?(\d{1,9})\.(?:jpe?g|png|bmp)", re.IGNORECASE)
-VIDEO: Final = re.compile(r"(left|right)video(SN\d{3})_comp\.avi", re.IGNORECASE)
+
+VIDEOS: Final = VideoLayout(
+    # The left camera comes first, which most papers use.
+    folders=("Videos_LeftCamera", "Video_LeftCamera", "Videos_RightCamera", "Video_RightCamera", ""),
+    names=re.compile(r"(?:left|right)video(?P<video>SN\d{3})_comp\.avi", re.IGNORECASE),
+    frames="Images/{video}",
+    clock=FrameClock(first=1),
+)
 
 
 @dataclass(frozen=True)
@@ -67,18 +76,6 @@ def find_frame_folders(root: DatabaseRoot, first_frame: int | None) -> dict[str,
         starts = sorted({folder.first for folder in folders.values() if folder.path.rpartition("/")[0] == path})
         root.note(f"frames in {path}, numbered from {' and '.join(map(str, starts))}")
     return folders
-
-
-def find_videos(root: DatabaseRoot) -> dict[str, str]:
-    """The video of each subject, relative to the root; that of the left camera if there are both."""
-    videos: dict[str, str] = {}
-    for container in CONTAINERS:
-        folder = root.one_of(container)
-        for name in sorted(root.entries(folder) if folder else ()):
-            match = VIDEO.fullmatch(name)
-            if match:
-                videos.setdefault(match[2].upper(), f"{folder}/{name}")
-    return videos
 
 
 def _candidates(root: DatabaseRoot) -> list[tuple[str, str]]:

@@ -10,11 +10,12 @@ from pydantic import Field
 
 from affect_data.databases.base import Database, DatabaseOptions, Licence, Tier
 from affect_data.databases.disfa.dense import dense_frames
-from affect_data.databases.disfa.frames import FrameFolder, find_frame_folders, find_videos
+from affect_data.databases.disfa.frames import VIDEOS, FrameFolder, find_frame_folders
 from affect_data.databases.root import DatabaseRoot
 from affect_data.databases.spelling import whole_numbers
 from affect_data.databases.totals import Totals
 from affect_data.databases.typed import UnusualError
+from affect_data.databases.videos import find_videos
 
 FOLDS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
@@ -28,6 +29,7 @@ FOLDS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
 SUBJECTS: Final[tuple[str, ...]] = tuple(sorted(subject for part in FOLDS.values() for subject in part))
 LABEL_FILE: Final = re.compile(r"(SN\d{3})_au(\d{1,2})\.txt", re.IGNORECASE)
 LABELS: Final = "ActionUnit_Labels"
+EXTRACT: Final = "`affect-data frames disfa --root disfa=PATH`"
 
 
 class DisfaOptions(DatabaseOptions):
@@ -91,6 +93,7 @@ class Disfa(Database):
     action_units = (1, 2, 4, 5, 6, 9, 12, 15, 17, 20, 25, 26)
     action_unit_intensities = action_units
     literature_folds = FOLDS
+    videos = VIDEOS
     Options: ClassVar[type[DatabaseOptions]] = DisfaOptions
     options: DisfaOptions
 
@@ -118,6 +121,11 @@ class Disfa(Database):
         rows = _with_images(root, frames.with_columns(occurrence), folders)
         root.note(f"{len(files)} label files, {len(rows):,} labelled frames of {rows['subject'].n_unique()} subjects")
         return rows.with_columns(track="subject")
+
+    def labelled_frames(self, root: DatabaseRoot) -> pl.DataFrame:
+        """The frames that any label file lists: `video` (the subject), `frame` from 1."""
+        lines = _read_intensities(root, self._label_files(root))
+        return lines.select(pl.col("subject").alias("video"), "frame").unique(maintain_order=True)
 
     def _label_files(self, root: DatabaseRoot) -> pl.DataFrame:
         """The label files: source_file, subject, action_unit; sorted by subject, then by action unit."""
@@ -238,23 +246,15 @@ def _with_images(root: DatabaseRoot, frames: pl.DataFrame, folders: Mapping[str,
 
 
 def _extraction(root: DatabaseRoot, subject: str) -> str:
-    """The command that extracts the frames of a subject; empty if its video is missing."""
-    videos = find_videos(root)
-    if subject not in videos:
-        return ""
-    command = (
-        f"mkdir -p Images/{subject} && "
-        f"ffmpeg -i {videos[subject]} -fps_mode passthrough -start_number 1 -qscale:v 2 Images/{subject}/%05d.jpg"
-    )
-    return f"; extract them with `{command}` in the root"
+    """How to extract the frames of a subject; empty if its video is missing."""
+    return f"; extract them: {EXTRACT}" if subject.lower() in find_videos(root, VIDEOS) else ""
 
 
 def _without_frames(root: DatabaseRoot) -> str:
-    videos = find_videos(root)
+    videos = find_videos(root, VIDEOS)
     if not videos:
         return "it holds label files, but neither extracted frames (Images/SN001/00001.jpg) nor videos"
-    subject = min(videos)
     return (
         f"it holds label files and {len(videos)} video(s) ({', '.join(sorted(videos.values()))}), but no extracted frames. "
-        f"Frames are numbered from 1{_extraction(root, subject)}, and likewise for each subject"
+        f"Extract them: {EXTRACT}"
     )
