@@ -8,17 +8,13 @@ import fcntl
 import json
 import os
 import shutil
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, Any
 
 from affect_data.errors import DataError, UsageError
 from affect_data.system_errors import writing_to
-
-FLUSHED_SINGLY: Final = 500
-"""Up to so many files of a folder are flushed one by one."""
 
 # ---------------------------------------------------------------- files
 
@@ -109,12 +105,7 @@ def commit_folder(filled: Path, path: Path) -> None:
 
 def flush_folder(folder: Path) -> None:
     """Waits until a folder and its content are on the disk; the folder's own name belongs to the folder above."""
-    content = list(folder.rglob("*"))
-    if len(content) > FLUSHED_SINGLY and sys.platform == "linux":
-        # Only Linux waits here until everything is written. Thousands of files take a fifth of the time that way.
-        os.sync()
-        return
-    for inner in content:
+    for inner in folder.rglob("*"):
         flush(inner)
     flush(folder)
 

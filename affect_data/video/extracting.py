@@ -6,16 +6,19 @@ on with the videos that have no folder yet, and a folder that is there is whole.
 
 import hashlib
 import json
-from collections import defaultdict
+from collections import defaultdict, deque
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final, Literal
+from types import TracebackType
+from typing import Any, Final, Literal, Self
 
 import numpy as np
 import simplejpeg
 from numpy.typing import NDArray
 
-from affect_data.files import write_json, written_folder
+from affect_data.files import flush, write_json, written_folder
 from affect_data.video.clocks import NO_FRAME, FrameClock, LabelClock
 from affect_data.video.completeness import Decoded, judge
 from affect_data.video.decoding import Video, VideoError
@@ -28,6 +31,9 @@ VERSION: Final = 1
 
 QUALITY: Final = 95
 """JPEG quality: the colours of neighbouring pixels are shared (4:2:0), as nearly all videos store them."""
+
+WRITERS: Final = 2
+"""Threads that encode and write; waiting for the disk then costs no time."""
 
 Outcome = Literal["written", "there before", "not ours", "refused"]
 
@@ -112,17 +118,15 @@ def _decoded_into(folder: Path, job: FramesJob) -> FramesMade:
     try:
         with Video(job.video, threads=job.threads) as video:
             labels_of = _labels_of_frames(job, video)
-            try:
-                for raw in video.raw_frames():
-                    seconds.append(raw.timestamp)
-                    if raw.number in labels_of:
-                        data = simplejpeg.encode_jpeg(
-                            video.pixels_of(raw), quality=job.quality, colorspace="RGB", colorsubsampling="420"
-                        )
-                        for label in labels_of[raw.number]:
-                            (folder / job.file.format(number=label)).write_bytes(data)
-            except VideoError as error:
-                broken = error.because
+            with _JpegWriter(job.quality) as writer:
+                try:
+                    for raw in video.raw_frames():
+                        seconds.append(raw.timestamp)
+                        if raw.number in labels_of:
+                            names = [job.file.format(number=label) for label in labels_of[raw.number]]
+                            writer.write(video.pixels_of(raw), [folder / name for name in names])
+                except VideoError as error:
+                    broken = error.because
             decoded = Decoded(job.video, video.container, np.array(seconds), video.declared, video.duration, broken)
     except VideoError as error:
         return _refused(job, error.because)
@@ -141,6 +145,38 @@ def _decoded_into(folder: Path, job: FramesJob) -> FramesMade:
         judgement.certain - len(kept),
         judgement.problem or ("" if written else "no label belongs to any of its frames"),
     )
+
+
+class _JpegWriter:
+    """Encodes pictures and flushes their files to disk in threads, while the next frames are decoded; a few pictures wait at most."""
+
+    def __init__(self, quality: int) -> None:
+        self._quality = quality
+        self._pool = ThreadPoolExecutor(WRITERS)
+        self._waiting: deque[Future[None]] = deque()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._pool.shutdown(cancel_futures=kind is not None)
+        if kind is None:
+            for written in self._waiting:
+                written.result()
+
+    def write(self, pixels: NDArray[np.uint8], paths: Sequence[Path]) -> None:
+        """Writes a picture, uint8 RGB [height, width, 3], to one or several files."""
+        self._waiting.append(self._pool.submit(self._write, pixels, paths))
+        if len(self._waiting) > 2 * WRITERS:
+            self._waiting.popleft().result()
+
+    def _write(self, pixels: NDArray[np.uint8], paths: Sequence[Path]) -> None:
+        data = simplejpeg.encode_jpeg(pixels, quality=self._quality, colorspace="RGB", colorsubsampling="420")
+        for path in paths:
+            path.write_bytes(data)
+            flush(path)
 
 
 def _labels_of_frames(job: FramesJob, video: Video) -> dict[int, list[int]]:
