@@ -218,21 +218,22 @@ def write_root(root: Path, videos: int, frames: int) -> list[Path]:
     faces = [np.asarray(face.draw(384)) for face in FaceSampler(0).video(12, "one")]
     background = np.kron(rng.integers(60, 190, (24, 32, 3)), np.ones((32, 32, 1))).astype(np.float32)
     grain = [rng.normal(0, 3, (HEIGHT, WIDTH, 1)).astype(np.float32) for _ in range(8)]
-    files = []
-    for number in range(videos):
-        subject = f"SN{number + 1:03d}"
-        folder = root / "ActionUnit_Labels" / subject
+    pictures = []
+    for frame in range(frames):
+        picture = background.copy()
+        left, top = 300 + 2 * (frame % 60), 180 + frame % 40
+        picture[top : top + 384, left : left + 384] = faces[frame // 4 % 12]
+        pictures.append((picture + grain[frame % 8]).clip(0, 255).astype(np.uint8))
+    files = [root / f"Videos_LeftCamera/LeftVideoSN{number:03d}_comp.avi" for number in range(1, videos + 1)]
+    encode(files[0], pictures)
+    for file in files[1:]:
+        shutil.copy(files[0], file)
+    for number in range(1, videos + 1):
+        folder = root / f"ActionUnit_Labels/SN{number:03d}"
         folder.mkdir(parents=True)
         for unit in Disfa.action_units:
-            (folder / f"{subject}_au{unit}.txt").write_text("".join(f"{n},0\n" for n in range(1, frames + 1)))
-        files.append(root / f"Videos_LeftCamera/LeftVideo{subject}_comp.avi")
-        pictures = []
-        for frame in range(frames):
-            picture = background.copy()
-            left, top = 300 + 2 * (frame % 60), 180 + frame % 40
-            picture[top : top + 384, left : left + 384] = faces[frame // 4 % 12]
-            pictures.append((picture + grain[frame % 8]).clip(0, 255).astype(np.uint8))
-        encode(files[-1], pictures)
+            labels = "".join(f"{frame},0\n" for frame in range(1, frames + 1))
+            (folder / f"SN{number:03d}_au{unit}.txt").write_text(labels)
     return files
 
 
@@ -383,8 +384,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--part", choices=["exactness", "decoders", "speed"])
     parser.add_argument("--decode", nargs=2, help=argparse.SUPPRESS)
-    parser.add_argument("--videos", type=int, default=4)
-    parser.add_argument("--frames", type=int, default=400)
+    parser.add_argument("--videos", type=int, default=8)
+    parser.add_argument("--frames", type=int, default=250)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--smoke", action="store_true")
     arguments = parser.parse_args()
