@@ -98,7 +98,7 @@ def run_audits(
         progress("auditing", done, len(audits))
     ran = tuple(audit.name for audit in audits if audit.name not in skipped)
     found = _ordered(pl.concat(parts))
-    _write(folder, found, tuple(audit.name for audit in audits))
+    write_audit(folder, found, tuple(audit.name for audit in audits))
     return AuditReport(folder.path, found, ran, skipped)
 
 
@@ -116,7 +116,14 @@ def read_audit(path: Path | str) -> pl.DataFrame:
     return pl.read_parquet(folder.path / AUDIT)
 
 
-def _write(folder: DatasetFolder, found: pl.DataFrame, checks: tuple[str, ...]) -> None:
+def write_audit(folder: DatasetFolder, found: pl.DataFrame, checks: tuple[str, ...] = ()) -> None:
+    """Writes findings to ``audit.parquet``; those of other checks than the named ones stay if the labels are the same.
+
+    Args:
+        folder: the dataset that they are about, as it is now.
+        found: with the columns of `FINDINGS`.
+        checks: names of the checks that ran.
+    """
     with suppress(NotAuditedError):
         found = _ordered(pl.concat([read_audit(folder.path).filter(~pl.col("check").is_in(list(checks))), found]))
     with exclusive(folder.path), written_file(folder.path / AUDIT) as partial:

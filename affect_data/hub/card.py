@@ -3,10 +3,9 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from affect_data.databases.base import Tier
 from affect_data.errors import DataError
 from affect_data.hub.policy import HOLDS
-from affect_data.hub.published import Published
+from affect_data.hub.published import AUDIT, Published
 from affect_data.vocabulary import ACTION_UNITS, EXPRESSIONS
 from affect_data.yaml12 import NotYamlError, read_yaml, write_yaml
 
@@ -284,11 +283,11 @@ def _lost(lock: Mapping[str, Any]) -> str:
 
 def _rebuilding(published: Published) -> str:
     roots = " ".join(f"--root {name}=PATH" for name in published.sources)
-    derived = (
-        " and attaches soft labels, folds and weights again"
-        if published.tier is not Tier.RECIPE and published.provenance
-        else ""
-    )
+    made = [
+        *(["soft labels, folds and weights"] if published.provenance else []),
+        *(["findings of audits"] if AUDIT in published.configs else []),
+    ]
+    derived = f" and attaches {' and '.join(made)} again" if made else ""
     return (
         "## Rebuilding\n\nWith the same databases, affectkit makes the same bytes"
         + derived

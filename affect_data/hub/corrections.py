@@ -17,7 +17,7 @@ from affect_data.corrections.decisions import Decision, Field_, Labels
 from affect_data.corrections.label_values import labels_of
 from affect_data.corrections.versions import apply_decisions, read_changes
 from affect_data.dataset.folder import DatasetFolder, open_dataset
-from affect_data.hub.derived import PICTURE_KEY, UID, picture_keys
+from affect_data.hub.derived import PICTURE_KEY, UID, all_picture_keys, picture_keys
 from affect_data.hub.repository import Repository
 from affect_data.hub.tables import ROWS_PER_GROUP_OF_NUMBERS, write_parquet
 
@@ -41,12 +41,7 @@ def corrected_rows(folder: DatasetFolder) -> pl.DataFrame:
     ]
     names = ("split", UID, NEW, WHEN)
     corrected = pl.DataFrame(rows, schema=dict.fromkeys(names, pl.String))
-    keys = [
-        keys.with_columns(split=pl.lit(split))
-        for split in folder.splits
-        if isinstance(keys := pl.from_arrow(picture_keys(folder, split)), pl.DataFrame)
-    ]
-    return corrected.join(pl.concat(keys), on=["split", UID], how="left", maintain_order="left").select(
+    return corrected.join(all_picture_keys(folder), on=["split", UID], how="left", maintain_order="left").select(
         "split", UID, PICTURE_KEY, NEW, WHEN
     )
 

@@ -12,8 +12,6 @@ from typing import Final
 import polars as pl
 import pyarrow as pa
 
-from affect_data.audit.run import AUDIT as AUDIT_FILE
-from affect_data.audit.run import NotAuditedError, read_audit
 from affect_data.dataset.folder import DatasetFolder
 from affect_data.dataset.kinds.features import FEATURES
 from affect_data.dataset.kinds.registry import KINDS
@@ -22,8 +20,6 @@ from affect_data.hub.tables import ROWS_PER_GROUP_OF_NUMBERS, plain, write_parqu
 UID: Final = "uid"
 PICTURE_KEY: Final = "picture_key"
 ROWS_PER_FILE: Final = 500_000
-FLAGS: Final = ("uid", "check", "severity", "score")
-"""Columns of the findings that do not reveal a label."""
 
 
 @dataclass(frozen=True)
@@ -100,27 +96,15 @@ def picture_keys(folder: DatasetFolder, split: str, part: tuple[int, int] | None
     return pa.table({UID: rows[UID].to_arrow().cast(pa.string()), PICTURE_KEY: pa.array(keys, pa.string())})
 
 
-def findings(folder: DatasetFolder, *, with_evidence: bool) -> tuple[pl.DataFrame | None, str]:
-    """The findings of the audits, or None and why there are none; with the evidence, which reveals labels, only on request."""
-    if not (folder.path / AUDIT_FILE).is_file():
-        return None, ""
-    try:
-        found = read_audit(folder.path)
-    except NotAuditedError as error:
-        return None, str(error)
-    columns = [*FLAGS, "evidence"] if with_evidence else list(FLAGS)
-    return found.select("split", *columns), ""
-
-
-def write_findings(found: pl.DataFrame, split: str, path: Path) -> None:
-    """Writes the findings of a split."""
-    from datasets import Features, Value
-
-    own = found.filter(pl.col("split") == split).drop("split")
-    kinds = {pl.String: "string", pl.Float32: "float32"}
-    described = Features({name: Value(kinds[type(kind)]) for name, kind in own.schema.items()})
-    table = own.to_arrow().cast(described.arrow_schema)
-    write_parquet(path, iter([table]), described, ROWS_PER_GROUP_OF_NUMBERS)
+def all_picture_keys(folder: DatasetFolder) -> pl.DataFrame:
+    """`split`, `database`, `uid` and `picture_key` of all rows."""
+    parts = []
+    for split in folder.splits:
+        keys = pl.from_arrow(picture_keys(folder, split))
+        assert isinstance(keys, pl.DataFrame)
+        databases = folder.labels(split, ("database",))["database"].cast(pl.String)
+        parts.append(keys.select(pl.lit(split).alias("split"), databases, UID, PICTURE_KEY))
+    return pl.concat(parts)
 
 
 def parts_of(rows: int) -> Iterator[tuple[int, int]]:

@@ -17,10 +17,11 @@ from affect_data.dataset.kinds.registry import KINDS
 from affect_data.dataset.writing import add_group
 from affect_data.errors import DatabaseNotFoundError, DataError
 from affect_data.files import move_folder, with_a_name
+from affect_data.hub.audit_flags import attach_findings
 from affect_data.hub.corrections import CORRECTIONS, apply_published
 from affect_data.hub.derived import PICTURE_KEY, UID, picture_keys
 from affect_data.hub.differences import Difference, DifferencesError, find_differences
-from affect_data.hub.published import LOCK, RECIPE, Config, Published
+from affect_data.hub.published import AUDIT, LOCK, RECIPE, Config, Published
 from affect_data.hub.published_lock import published_lock
 from affect_data.hub.repository import Repository
 from affect_data.yaml12 import NotYamlError, read_yaml
@@ -39,8 +40,8 @@ class RebuildReport:
         dataset: the rebuilt one.
         differences: from the published one; if empty, the bytes are proven to be the same.
         without: databases that were left out because their folders are missing.
-        attached: column groups that were attached again.
-        lost: column groups that no longer fit, with the reason.
+        attached: column groups, and ``audit``, that were attached again.
+        lost: of these, what no longer fits, with the reason.
         corrected: rows whose labels were corrected as they were published.
     """
 
@@ -122,7 +123,7 @@ def rebuild(
     found = find_differences(lock, published_lock(folder))
     if found and not allow_differences:
         raise DifferencesError(repository.name, found, str(hidden))
-    attached, lost = attach_groups(repository, folder)
+    attached, lost = _attach_all(repository, folder, lock)
     if unfit:
         lost[CORRECTIONS] = f"{unfit:,} of {corrected + unfit:,} rows have another picture or label, or are not there"
     if out.exists():
@@ -148,12 +149,22 @@ def attach_groups(repository: Repository, folder: DatasetFolder) -> tuple[tuple[
     return tuple(attached), lost
 
 
+def _attach_all(
+    repository: Repository, folder: DatasetFolder, lock: Mapping[str, Any]
+) -> tuple[tuple[str, ...], dict[str, str]]:
+    """Attaches column groups and findings of audits; returns what was attached, and what does not fit, with the reason."""
+    attached, lost = attach_groups(repository, folder)
+    fitting, because = attach_findings(repository, open_dataset(folder.path), lock)
+    return (*attached, *([AUDIT] if fitting else [])), lost | ({AUDIT: because} if because else {})
+
+
 def _already(repository: Repository, there: DatasetFolder) -> RebuildReport:
     """The report on a dataset that was there already, with groups attached that it lacks."""
-    found = find_differences(repository.json(LOCK), published_lock(there))
+    lock = repository.json(LOCK)
+    found = find_differences(lock, published_lock(there))
     if found:
         raise OutputTakenError(there.path, f"holds another dataset ({found[0]})", "Choose another folder")
-    attached, lost = attach_groups(repository, there)
+    attached, lost = _attach_all(repository, there, lock)
     return RebuildReport(open_dataset(there.path), (), (), attached, lost)
 
 

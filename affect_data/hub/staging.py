@@ -19,13 +19,12 @@ from affect_data.build.databases import Progress
 from affect_data.databases.base import Tier
 from affect_data.dataset.folder import DatasetFolder
 from affect_data.files import with_a_name, write_text
+from affect_data.hub.audit_flags import published_findings, write_findings
 from affect_data.hub.corrections import CORRECTIONS, corrected_rows, write_corrections
 from affect_data.hub.derived import (
     DerivedGroup,
     derived_groups,
-    findings,
     parts_of,
-    write_findings,
     write_group,
 )
 from affect_data.hub.policy import Terms, terms_of
@@ -202,7 +201,7 @@ def _write_judgements(
 
 
 def _write_findings(folder: DatasetFolder, tier: Tier, tables: _Tables) -> tuple[Config | None, str]:
-    found, because = findings(folder, with_evidence=tier is Tier.FULL)
+    found, because = published_findings(folder, with_evidence=tier is Tier.FULL)
     if found is None:
         return None, because
     splits: dict[str, list[str]] = {}

@@ -3,9 +3,11 @@
 import json
 from pathlib import Path
 
+import polars as pl
 import pyarrow.parquet as pq
 
-from affect_data.audit.run import run_audits
+from affect_data.audit.base import FINDINGS
+from affect_data.audit.run import run_audits, write_audit
 from affect_data.databases.base import Tier
 from affect_data.dataset.folder import open_dataset
 from affect_data.hub.published import Published
@@ -30,8 +32,24 @@ def test_findings_of_audits_leave_without_their_evidence_below_tier_full(faces: 
         ]
         columns[tier], rows = tables[0].column_names, sum(map(len, tables))
         assert rows == len(findings)
-    assert columns[Tier.DERIVED] == ["uid", "check", "severity", "score"]
-    assert columns[Tier.FULL] == ["uid", "check", "severity", "score", "evidence"]
+    assert columns[Tier.DERIVED] == ["uid", "picture_key", "check", "severity", "score"]
+    assert columns[Tier.FULL] == ["uid", "picture_key", "check", "severity", "score", "evidence"]
+
+
+def test_a_score_from_which_a_label_follows_leaves_as_a_place_in_the_order(faces: Path) -> None:
+    folder = open_dataset(faces)
+    uids = folder.labels("train", ("uid",))["uid"]
+    common = {"split": "train", "check": "occurrence_intensity", "severity": "review", "evidence": "{}"}
+    rows = [{**common, "uid": uid, "score": score} for uid, score in zip(uids, (0.7, 0.7, 0.6, 1.0), strict=False)]
+    write_audit(folder, pl.DataFrame(rows, schema=FINDINGS))
+    place, published = staged(faces, Tier.DERIVED)
+    found = pl.read_parquet(place / published.configs["audit"].splits["train"][0])
+    assert dict(zip(found["uid"], found["score"], strict=True)) == {
+        uids[0]: 0.75,
+        uids[1]: 0.75,
+        uids[2]: 0.25,
+        uids[3]: 1.0,
+    }
 
 
 def test_what_is_stale_is_left_out_with_the_command_that_makes_it_again(faces: Path) -> None:
