@@ -12,7 +12,7 @@ from typing import Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from affect_data.databases.base import Database, DatabaseOptions
-from affect_data.databases.registry import DATABASES, OWN_NAME, canonical, canonical_release, reader_of
+from affect_data.databases.registry import DATABASES, OWN_NAME, UNUSABLE, canonical, canonical_release, reader_of
 from affect_data.databases.table.options import TableOptions
 from affect_data.databases.table.reader import TABLE
 from affect_data.errors import DatabaseNotFoundError, RecipeError, UsageError, suggestion
@@ -150,7 +150,8 @@ def _databases(text: RecipeText) -> tuple[dict[str, DatabaseOptions], list[str]]
             mistakes.append(
                 text.mistake(
                     ("databases", alias),
-                    f"unknown database; {suggestion(alias, sorted(DATABASES))}. Own data has `reader: {TABLE}`",
+                    UNUSABLE.get(alias)
+                    or f"unknown database; {suggestion(alias, sorted(DATABASES))}. Own data has `reader: {TABLE}`",
                 )
             )
             continue

@@ -57,12 +57,15 @@ def databases(
         out_console.print(describe_database(name), markup=False)
     else:
         from affect_data.cli.tables import table
+        from affect_data.databases.registry import UNUSABLE
 
         rows = [
             [entry["name"], entry["title"], ", ".join(entry["tasks"]), entry["publishes"], ", ".join(entry["releases"])]
             for entry in catalogue()
         ]
         out_console.print(table(["name", "title", "labels", "may publish", "releases"], rows))
+        for unusable, because in UNUSABLE.items():
+            typer.echo(f"{unusable}: {because}", err=True)
 
 
 @app.command(epilog="Example: `affect-data check recipes/demo/data.yaml --roots demo-databases`")

@@ -45,6 +45,7 @@ def named_roots(recipe: "DataRecipe", named: list[str], folder: Path | None) -> 
     missed = {
         name: folder / name
         for name, options in recipe.databases.items()
-        if not options.root and not root_in_environment(name)
+        if not (options.root or root_in_environment(name))
+        and not (isinstance(options, TableOptions) and options.is_downloaded)
     }
     return {**missed, **roots_under(folder, own_data), **own}

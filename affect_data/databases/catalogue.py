@@ -1,6 +1,6 @@
 """The facts that databases state about themselves, for the command line and for pages."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from affect_data.databases.base import DatabaseOptions
@@ -57,9 +57,9 @@ def facts(name: str) -> dict[str, Any]:
     }
 
 
-def catalogue() -> list[dict[str, Any]]:
-    """`facts` of all databases, by name."""
-    return [facts(name) for name in sorted(DATABASES)]
+def catalogue(names: Iterable[str] = DATABASES) -> list[dict[str, Any]]:
+    """`facts` of databases in alphabetical order; by default of all, those of installed packages included."""
+    return [facts(name) for name in sorted(names)]
 
 
 def describe_database(name: str) -> str:

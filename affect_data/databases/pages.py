@@ -8,7 +8,7 @@ from typing import Final
 
 from affect_data.databases.base import Database
 from affect_data.databases.catalogue import catalogue, describe_database
-from affect_data.databases.registry import DATABASES
+from affect_data.databases.registry import BUILT_IN, DATABASES
 from affect_data.pages import with_part
 
 README: Final = Path("README.md")
@@ -34,7 +34,7 @@ def databases_page() -> str:
         f"| [`{entry['name']}`](#{entry['name']}) | {entry['title']} | {len(entry['action_units']) or '–'} | "
         f"{len(entry['action_unit_intensities']) or '–'} | {len(entry['expressions']) or '–'} | "
         f"{'yes' if entry['valence_arousal'] else '–'} | {entry['publishes']} |"
-        for entry in catalogue()
+        for entry in catalogue(BUILT_IN)
     ]
     lines += [
         "",
@@ -47,9 +47,9 @@ def databases_page() -> str:
     ]
     lines += [
         f"| `{name}` | {own.publishes} | [{own.terms}]({own.url}) | {own.reading} |"
-        for name, own in sorted((name, database.licence) for name, database in DATABASES.items())
+        for name, own in sorted((name, DATABASES[name].licence) for name in BUILT_IN)
     ]
-    for entry in catalogue():
+    for entry in catalogue(BUILT_IN):
         lines += ["", f"## {entry['name']}", "", "```text", describe_database(entry["name"]), "```"]
     return "\n".join(lines) + "\n"
 
@@ -58,8 +58,8 @@ def databases_table() -> str:
     """A Markdown table with the labels of each database and its name in recipes, in the order of the registry."""
     lines = ["| database | labels | name in a recipe |", "|---|---|---|"]
     lines += [
-        f"| {database.title} | {labels_of(database)} | [`{name}`](docs/databases.md#{name}) |"
-        for name, database in DATABASES.items()
+        f"| {DATABASES[name].title} | {labels_of(DATABASES[name])} | [`{name}`](docs/databases.md#{name}) |"
+        for name in BUILT_IN
     ]
     return "\n".join(lines)
 

@@ -1,4 +1,7 @@
-"""The databases that affectkit reads, by name. A new one takes its module, a generator in `affect_data.demo`, and a line here."""
+"""The databases that affectkit reads, by name. A new one takes its module, a generator in `affect_data.demo`, and a line here.
+
+Installed packages may bring more: `affect_data.databases.installed`.
+"""
 
 import json
 import re
@@ -18,12 +21,13 @@ from affect_data.databases.disfa.reader import Disfa
 from affect_data.databases.emotionet.reader import EmotioNet
 from affect_data.databases.expw import ExpW
 from affect_data.databases.ferplus.reader import FerPlus
+from affect_data.databases.installed import installed_readers
 from affect_data.databases.raf_au import RafAu
 from affect_data.databases.raf_db.reader import RafDb
 from affect_data.databases.table.options import TableOptions
 from affect_data.databases.table.reader import TABLE, own_database
 from affect_data.databases.unbc.reader import Unbc
-from affect_data.errors import UnknownNameError
+from affect_data.errors import UnknownNameError, UsageError
 
 DATABASES: dict[str, type[Database]] = {
     "affwild2": AffWild2,
@@ -40,6 +44,12 @@ DATABASES: dict[str, type[Database]] = {
     "dfew": Dfew,
 }
 
+
+BUILT_IN: Final = tuple(DATABASES)
+"""The names of the readers that are part of affectkit; the others are of installed packages."""
+
+_installed, UNUSABLE = installed_readers(DATABASES)
+DATABASES |= _installed
 
 OWN_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")
 """What an entry of own data may be called: its name begins uids, and is a folder of the dataset."""
@@ -92,8 +102,11 @@ def database_named(name: str) -> type[Database]:
     """The reader class that is registered under `name`.
 
     Raises:
+        UsageError: an installed package has such a reader, which cannot be used.
         UnknownNameError: there is no such database.
     """
+    if name in UNUSABLE and name not in DATABASES:
+        raise UsageError(f"{name}: {UNUSABLE[name]}")
     if name not in DATABASES:
         raise UnknownNameError("database", name, DATABASES)
     return DATABASES[name]

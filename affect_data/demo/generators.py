@@ -4,7 +4,7 @@ import importlib
 from pathlib import Path
 from typing import Protocol, cast
 
-from affect_data.databases.registry import DATABASES
+from affect_data.databases.registry import BUILT_IN
 from affect_data.demo.sampler import FaceSampler
 from affect_data.demo.style import Style
 from affect_data.demo.truth import DemoFiles
@@ -28,6 +28,6 @@ def generator_of(name: str) -> Generator:
     Raises:
         UnknownNameError: no database has this name.
     """
-    if name not in DATABASES:
-        raise UnknownNameError("demo database", name, DATABASES)
+    if name not in BUILT_IN:
+        raise UnknownNameError("demo database", name, BUILT_IN)
     return cast(Generator, importlib.import_module(f"affect_data.demo.{name}"))

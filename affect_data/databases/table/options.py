@@ -81,6 +81,11 @@ class TableOptions(VotingOptions):
             raise ValueError("columns names no label; `affect-data describe FILE` proposes what to write")
         return self
 
+    @property
+    def is_downloaded(self) -> bool:
+        """Whether the data is downloaded where no root is named."""
+        return self.dataset is not None and self.dataset.path is not None
+
     def files(self) -> dict[str, str]:
         """The tables by the name of their split; a single one has the name ""."""
         return dict(self.file) if isinstance(self.file, dict) else {"": self.file} if self.file else {}
