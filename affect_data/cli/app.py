@@ -14,6 +14,7 @@ from affect_data.cli import align as cli_align
 from affect_data.cli import audit as cli_audit
 from affect_data.cli import balance as cli_balance
 from affect_data.cli import demo as cli_demo
+from affect_data.cli import describe as cli_describe
 from affect_data.cli import erase as cli_erase
 from affect_data.cli import frames as cli_frames
 from affect_data.cli import hub as cli_hub
@@ -232,6 +233,7 @@ def schema(as_json: Json = False) -> None:
 cli_frames.register(app)
 cli_balance.register(app)
 cli_demo.register(app)
+cli_describe.register(app)
 cli_align.register(app)
 cli_audit.register(app)
 cli_review.register(app)
