@@ -22,7 +22,11 @@ $(BIN)/.installed-dev: $(BIN)/.installed
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[dev]"
 	touch $@
 
-demo: $(BIN)/.installed ## Write demo databases, merge, train teacher and student, print the table (SEED=0 OUT=demo)
+$(BIN)/.installed-demo: $(BIN)/.installed
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[demo]"
+	touch $@
+
+demo: $(BIN)/.installed-demo ## Write demo databases, merge, find faces, train teacher and student, print the table (SEED=0 OUT=demo)
 	$(BIN)/python -m affect_train demo $(OUT) --seed $(SEED)
 
 PAPERS := demo deng2020 vu2021 mal2021 facebehaviornet affectkit

@@ -1,4 +1,4 @@
-"""The whole path on drawn faces: demo databases, one dataset, a teacher, its soft labels, a student, and one table.
+"""The whole path on drawn faces: demo databases, one dataset with its faces cut out, a teacher, its soft labels, a student, and one table.
 
 Every step is a command that a user could have typed; it is shown before it runs.
 """
@@ -14,10 +14,13 @@ from rich.console import Console
 
 from affect_data.bounds import read_json
 from affect_data.errors import DataError
+from affect_data.faces.detectors.libfacedetection import LibFaceDetection
 from affect_data.processes import run_program
 from affect_train.run_folder import RunFolder
 
 RECIPES: Final = Path("recipes/demo")
+CROPS: Final = "loose-1.3"
+"""Faces are found and cut out by this policy; both models are trained on the pictures as they are, with their boxes."""
 
 METRICS: Final = (
     ("AU mean F1", ("au", "mean_f1")),
@@ -61,6 +64,11 @@ def run_demo(out: Path, seed: int, overrides: Sequence[str] = (), faces: int | N
         ["affect_data", "demo", str(databases), "--seed", str(seed), "--workers", "2", *drawn],
         ["affect_data", "build", str(RECIPES / "data.yaml"), str(dataset), "--roots", str(databases)],
         ["affect_data", "stats", str(dataset)],
+        *(
+            []
+            if LibFaceDetection.missing()
+            else [["affect_data", "align", str(dataset), "--crops", CROPS, "--workers", "2"]]
+        ),
         [*train, str(RECIPES / "teacher.yaml"), *common, f"output={teacher}"],
         ["affect_train", "label", str(teacher), str(dataset), "--name", "teacher"],
         [*train, str(RECIPES / "student.yaml"), *common, f"output={student}"],
@@ -69,6 +77,8 @@ def run_demo(out: Path, seed: int, overrides: Sequence[str] = (), faces: int | N
         ["affect_data", "report", str(dataset), "--out", str(report), "--run", str(student), "--faces"],
     ]
     started = time.monotonic()
+    if because := LibFaceDetection.missing():
+        Console(stderr=True, highlight=False).print(f"No face is looked for: {because}", markup=False, soft_wrap=True)
     for step in steps:
         _run(step)
     scores = {name: _scores(RunFolder(run).evaluation) for name, run in (("teacher", teacher), ("student", student))}

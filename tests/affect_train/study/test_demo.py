@@ -8,7 +8,9 @@ from pickles import pickles_in
 from python_processes import run_python
 
 from affect_data.dataset.folder import open_dataset
+from affect_data.dataset.kinds.crops import uncropped_rows
 from affect_data.errors import DataError
+from affect_data.faces.detectors.libfacedetection import LibFaceDetection
 from affect_train.study import demo
 from affect_train.study.demo import METRICS, run_demo, table
 
@@ -59,5 +61,9 @@ def test_one_command_runs_the_whole_path(tmp_path, monkeypatch, one_process_reci
     assert pickles_in(tmp_path / "demo") == []
 
     assert all(Path(path).exists() for path in made["paths"].values())
-    assert "soft.teacher" in open_dataset(made["paths"]["dataset"]).groups("train")
+    dataset = open_dataset(made["paths"]["dataset"])
+    assert "soft.teacher" in dataset.groups("train")
+    if not LibFaceDetection.missing():
+        assert {"faces", "crops.loose-1.3"} <= set(dataset.groups("train"))
+        assert sum(uncropped_rows(dataset, "loose-1.3").values()) < 0.02 * sum(dataset.manifest.rows.values())
     assert table(made).count("\n") == 4
