@@ -166,7 +166,8 @@ class CropPolicy:
 
     def _region(self, pixels: Pixels, box: Sequence[float]) -> Pixels:
         height, width = pixels.shape[:2]
-        left, top, right, bottom = map(float, box)
+        # As boxes are stored, so that a face is cut alike before and after that.
+        left, top, right, bottom = np.asarray(box, np.float32).tolist()
         if not np.isfinite(box).all() or box_misses(box, width, height):
             raise NoCropError(
                 f"{self.name}: the box {left:g} {top:g} {right:g} {bottom:g} does not lie in the {width}x{height} picture"
