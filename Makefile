@@ -63,6 +63,8 @@ torture: $(BIN)/.installed-dev ## Kill and interrupt all commands at random mome
 docs: $(BIN)/.installed ## Write docs/schema.md, docs/databases.md and the generated parts of other pages from the code
 	$(BIN)/affect-data schema > docs/schema.md
 	$(BIN)/python -m affect_data.databases.pages
+	$(BIN)/python -m affect_data.build.pages
+	$(BIN)/python -m affect_train.recipe.pages
 	$(BIN)/python -m affect_data.audit.pages
 	$(BIN)/python -m affect_data.hub.pages
 	$(BIN)/python -m affect_data.faces.pages

@@ -214,8 +214,16 @@ def env(as_json: Json = False) -> None:
 
 
 @app.command(epilog="Example: `affect-data schema`")
-def schema(as_json: Json = False) -> None:
+def schema(
+    recipe: Annotated[bool, typer.Option("--recipe", help="The JSON Schema of data recipes instead.")] = False,
+    as_json: Json = False,
+) -> None:
     """Print the schema of a merged dataset: columns, fills and named rules."""
+    if recipe:
+        from affect_data.build.pages import data_recipe_schema
+
+        print_json(data_recipe_schema())
+        return
     from affect_data.dataset.schema import COLUMNS, RULES, SCHEMA_VERSION
     from affect_data.dataset.schema_page import schema_page, side_entries
 

@@ -40,6 +40,7 @@ COMMANDS = (
     "features",
     "demo",
     "env",
+    "schema",
     *cli_soft_labels.COMMANDS,
     *cli_study.COMMANDS,
     *cli_compound.COMMANDS,
@@ -142,6 +143,14 @@ def validate(recipe: RecipePath, overrides: Overrides = None, as_json: Json = Fa
         print_json(resolved.model_dump(mode="json"))
     else:
         sys.stdout.write(resolved.to_yaml())
+
+
+@app.command(epilog="Example: `affect-train schema`")
+def schema(as_json: Json = False) -> None:  # noqa: ARG001 - it prints JSON anyway
+    """Print the JSON Schema of training recipes: every key with what it may hold, its default and what it does."""
+    from affect_train.recipe.pages import training_recipe_schema
+
+    print_json(training_recipe_schema())
 
 
 @app.command(epilog="Example: `affect-train env`")

@@ -22,7 +22,7 @@ def _list_or_mapping(value: object) -> str:
 class ExpressionColumnOptions(Section):
     """A column of classes, and what they are called."""
 
-    column: Text
+    column: Text = Field(description="its name")
     names: (
         Annotated[
             Annotated[tuple[Text, ...], Tag("list")] | Annotated[dict[str, Text], Tag("mapping")],
@@ -38,7 +38,7 @@ class ExpressionColumnOptions(Section):
 class ActionUnitListOptions(Section):
     """A column of lists, with one entry for each action unit."""
 
-    column: Text
+    column: Text = Field(description="its name")
     numbers: tuple[int, ...] = Field(description="FACS numbers, in the order of the entries")
 
     @field_validator("numbers")
@@ -91,9 +91,9 @@ class ColumnOptions(Section):
             Discriminator(_text_or_section),
         ]
         | None
-    ) = None
-    valence: Text | None = None
-    arousal: Text | None = None
+    ) = Field(None, description="the column of expressions, or that and the names of its classes")
+    valence: Text | None = Field(None, description="the column of valence")
+    arousal: Text | None = Field(None, description="the column of arousal")
     valence_arousal_range: tuple[float, float] = Field(
         (-1.0, 1.0), description="what the lowest and the highest value of the columns are; they become -1 and 1"
     )

@@ -27,7 +27,7 @@ class TaskOptions(Section):
 
     action_units: tuple[int, ...] = Field((), description="FACS numbers")
     expression: str | tuple[str, ...] | None = Field(None, description="an expression set, or a list of class names")
-    valence_arousal: ValenceArousalOptions | None = None
+    valence_arousal: ValenceArousalOptions | None = Field(None, description="train valence and arousal; null: not")
 
     @field_validator("action_units")
     @classmethod
@@ -95,7 +95,7 @@ class TemporalOptions(Section):
         128, description="width that features are brought to before; 0 leaves them as they are"
     )
     hidden: Count = Field(64, description="units of the bidirectional GRU, either way")
-    layers: Count = 1
+    layers: Count = Field(1, description="of the GRU, one above the other")
     sharing: Literal["per_task", "shared"] = Field(
         "per_task", description="a GRU for each of action units, expressions, valence-arousal, or one for all"
     )
@@ -122,7 +122,7 @@ class ModelOptions(Section):
         None, description="by default true for a Hub id or folder, false for a configuration"
     )
     image_size: Annotated[int, Field(ge=16, le=2048)] = Field(112, description="side of the square input, in pixels")
-    freeze_backbone: bool = False
+    freeze_backbone: bool = Field(default=False, description="train the heads alone")
     standardise: bool = Field(
         default=False,
         description="give every image mean 0 and deviation 1; else the backbone's own mean and deviation are used",

@@ -32,7 +32,7 @@ class Recipe(Section):
         description="a dataset folder, or `{path, columns, ...}` for a dataset of the Hub or of another kind (docs/datasets.md)"
     )
     output: Annotated[str, StringConstraints(min_length=1)] = Field(description="the folder of the run")
-    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = Field(0, description="of weights, order, augmentation and dropout")
     tasks: TaskOptions
     model: ModelOptions
     method: MethodSection = SupervisedOptions()

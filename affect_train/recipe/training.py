@@ -33,7 +33,9 @@ class BatchOptions(Section):
     """How rows become batches."""
 
     size: Count = Field(64, description="rows of one global batch")
-    sampler: Literal["task_balanced", "database_proportional", "uniform"] = "task_balanced"
+    sampler: Literal["task_balanced", "database_proportional", "uniform"] = Field(
+        "task_balanced", description="which rows a batch holds, and what an epoch shows (docs/training.md)"
+    )
     pools: dict[Name, PoolOptions] = Field(
         {}, description="what `task_balanced` gives equal shares of a batch; by default the labelled rows of each task"
     )
@@ -94,10 +96,14 @@ class CropOptions(Section):
 class OptimizerOptions(Section):
     """The optimizer: AdamW."""
 
-    name: Literal["adamw"] = "adamw"
-    learning_rate: Annotated[float, Field(gt=0.0)] = 1e-3
-    weight_decay: Weight = 0.05
-    betas: tuple[Share, Share] = (0.9, 0.999)
+    name: Literal["adamw"] = Field("adamw", description="the rule of an update: AdamW")
+    learning_rate: Annotated[float, Field(gt=0.0)] = Field(1e-3, description="after the warm-up")
+    weight_decay: Weight = Field(
+        0.05, description="share of the learning rate by which weights shrink at each step; biases and norms do not"
+    )
+    betas: tuple[Share, Share] = Field(
+        (0.9, 0.999), description="decay of the gradient's running mean and of that of its square"
+    )
     layer_decay: Annotated[float, Field(gt=0.0, le=1.0)] = Field(
         1.0, description="each layer of the backbone learns this much slower than the one above it; 1: all alike"
     )
@@ -106,31 +112,41 @@ class OptimizerOptions(Section):
 class ScheduleOptions(Section):
     """The learning rate over time."""
 
-    name: Literal["cosine", "constant"] = "cosine"
-    warmup_steps: Annotated[int, Field(ge=0)] = 0
+    name: Literal["cosine", "constant"] = Field(
+        "cosine", description="`cosine`: the rate falls to 0 over the run along half a cosine; `constant`: it stays"
+    )
+    warmup_steps: Annotated[int, Field(ge=0)] = Field(0, description="updates over which the rate rises from 0")
 
 
 class TrainingOptions(Section):
     """How long to train, and what to keep."""
 
-    epochs: Count = 1
-    max_steps: Count | None = None
-    accumulation: Count = 1
-    clip_norm: Annotated[float, Field(gt=0.0)] | None = None
-    mixed_precision: Literal["no", "bf16", "fp16"] = "no"
+    epochs: Count = Field(1, description="passes as the sampler defines them")
+    max_steps: Count | None = Field(None, description="stop after so many updates, whatever the epochs")
+    accumulation: Count = Field(1, description="batches whose gradients make one update")
+    clip_norm: Annotated[float, Field(gt=0.0)] | None = Field(
+        None, description="largest norm of the gradient of all weights; null: any"
+    )
+    mixed_precision: Literal["no", "bf16", "fp16"] = Field(
+        "no", description="of the forward pass; weights and losses stay float32; `fp16` needs a GPU"
+    )
     compile: Literal["inductor", "cudagraphs", "aot_eager", "eager"] | None = Field(
         None, description="compile the model with this backend of torch.compile"
     )
     ema_decay: Annotated[float, Field(gt=0.0, lt=1.0)] | None = Field(
         None, description="evaluate and keep an exponential moving average of the weights, with this decay a step"
     )
-    log_every: Count = 20
+    log_every: Count = Field(20, description="updates from one line of the log to the next")
     trackers: tuple[str, ...] = Field(("tensorboard",), description="experiment trackers that Accelerate knows")
     evaluate_every_steps: Count | None = Field(None, description="by default once an epoch")
     save_every_steps: Count | None = Field(None, description="checkpoints beside those at epochs and evaluations")
-    keep_last: Count = 1
-    keep_best: Annotated[int, Field(ge=0)] = 1
-    best_metric: BestMetric = "score"
+    keep_last: Count = Field(1, description="how many of the newest checkpoints stay")
+    keep_best: Annotated[int, Field(ge=0)] = Field(
+        1, description="how many of the best checkpoints stay, by `best_metric`"
+    )
+    best_metric: BestMetric = Field(
+        "score", description="by which an evaluation is better than another; `score` is the mean over the tasks"
+    )
     patience: Count | None = Field(
         None, description="stop after so many evaluations in a row without a better `best_metric`"
     )
@@ -141,9 +157,9 @@ class TrainingOptions(Section):
     copies: Literal["refuse", "report"] = Field(
         "report", description="what a picture in two splits does: equal bytes, or copies that `affect-data audit` found"
     )
-    split: Name = "train"
+    split: Name = Field("train", description="that is trained on")
     held_out: HeldOutOptions | None = Field(None, description="a fold of the training split that is not trained on")
-    validation_split: Name | None = "validation"
+    validation_split: Name | None = Field("validation", description="that is evaluated during the run; null: none")
 
     @field_validator("trackers")
     @classmethod

@@ -29,7 +29,7 @@ class CoAnnotationOptions(Section):
 class SoftCoAnnotationOptions(Section):
     """Every image with action units gets a distribution over expressions."""
 
-    weight: Weight = 1.0
+    weight: Weight = Field(1.0, description="of this loss in the sum")
     weighted: bool = Field(default=True, description="action units count by their share of subjects; false: all alike")
     temperature: Annotated[float, Field(gt=0.0)] = Field(1.0, description="the scores are divided by it before softmax")
 
@@ -45,7 +45,7 @@ class DistributionMatchingOptions(Section):
         description="`both`: one loss that changes both heads, as published; `expressions` and `action_units`: this head alone learns, from the "
         "other as it is; `symmetric`: half of each of these two",
     )
-    weight: Weight = 1.0
+    weight: Weight = Field(1.0, description="of this loss in the sum")
     weighted: bool = Field(
         default=False, description="p(AU | expression) is the share of subjects; false: 1 for every related action unit"
     )
@@ -71,9 +71,16 @@ class CouplingOptions(Section):
         10,
         description="`prior: data`: rows of an expression that carry the action unit before its frequency is believed",
     )
-    co_annotation: CoAnnotationOptions | None = None
-    soft_co_annotation: SoftCoAnnotationOptions | None = None
-    distribution_matching: DistributionMatchingOptions | None = None
+    co_annotation: CoAnnotationOptions | None = Field(
+        None, description="labels of one task from those of the other (FaceBehaviorNet)"
+    )
+    soft_co_annotation: SoftCoAnnotationOptions | None = Field(
+        None, description="soft expressions from action units (FaceBehaviorNet)"
+    )
+    distribution_matching: DistributionMatchingOptions | None = Field(
+        None,
+        description="predicted action units should match what the predicted expression makes likely (FaceBehaviorNet)",
+    )
 
     @field_validator("relations")
     @classmethod

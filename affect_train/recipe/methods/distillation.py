@@ -33,11 +33,13 @@ class DistillationOptions(MethodOptions):
 
     uses_soft_labels: ClassVar[bool] = True
 
-    name: Literal["distillation"] = "distillation"
+    name: Literal["distillation"] = Field("distillation", description="of the method")
     hard_weight: Annotated[float, Field(ge=0.0, le=1.0)] = Field(
         0.6, description="of the label where there is one; the teacher has the rest"
     )
-    temperature: Annotated[float, Field(gt=0.0)] = 1.5
+    temperature: Annotated[float, Field(gt=0.0)] = Field(
+        1.5, description="by which logits of teacher and student are divided"
+    )
     temperature_squared: bool = Field(
         default=True, description="multiply soft losses by temperature squared, so that their gradients keep their size"
     )

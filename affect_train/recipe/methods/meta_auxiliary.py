@@ -20,7 +20,7 @@ class WeightNetworkOptions(Section):
     )
     hidden: Count = Field(100, description="width of the hidden layer")
     learning_rate: Annotated[float, Field(gt=0.0)] = Field(1e-3, description="of Adam")
-    weight_decay: Weight = 1e-4
+    weight_decay: Weight = Field(1e-4, description="as the optimizer's")
     mean: Literal["free", "kept"] = Field(
         "free",
         description="whether the mean weight follows the gradient too, or rows gain only what others lose",
@@ -67,7 +67,7 @@ class MetaAuxiliaryOptions(MethodOptions):
     }
     reserved_key: ClassVar[str] = "method.meta_batch.held_out"
 
-    name: Literal["meta_auxiliary"] = "meta_auxiliary"
+    name: Literal["meta_auxiliary"] = Field("meta_auxiliary", description="of the method")
     weight_network: WeightNetworkOptions = WeightNetworkOptions()
     meta_batch: MetaBatchOptions = MetaBatchOptions(share=0.5)
     trial: Literal["separate", "shared"] = Field(

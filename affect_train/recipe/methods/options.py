@@ -21,9 +21,9 @@ Refusable = Literal[
 class TaskWeightOptions(Section):
     """Factors of the losses of each task."""
 
-    au: Weight = 1.0
-    expression: Weight = 1.0
-    va: Weight = 1.0
+    au: Weight = Field(1.0, description="weight of the loss of action units")
+    expression: Weight = Field(1.0, description="weight of the loss of expressions")
+    va: Weight = Field(1.0, description="weight of the loss of valence and arousal")
 
 
 class MethodOptions(Section):
@@ -41,7 +41,7 @@ class MethodOptions(Section):
     refuses: ClassVar[Mapping[Refusable, str]] = {}
     reserved_key: ClassVar[str] = ""
 
-    name: str
+    name: str = Field(description="of the method")
     task_weights: TaskWeightOptions = TaskWeightOptions()
     au_reduction: Literal["mean", "sum", "image_mean"] = Field(
         "mean",
