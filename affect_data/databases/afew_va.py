@@ -57,7 +57,8 @@ class AfewVa(Database):
     Traps:
         - Valence and arousal are whole numbers from -10 to 10, written as decimals.
         - Several clips show one actor: only the field `actor` tells. Some have none.
-        - Landmarks are in the pixels of a frame 720 wide. Where they do not fit the picture, the face box stays empty.
+        - Landmarks are in the pixels of a frame of 720 by 576. Pictures that were stretched to square pixels keep that height and are wider; there
+          the face box is stretched with them. Where landmarks fit neither frame nor picture, it stays empty.
         - There is no official split.
         - Clips are from the films of AFEW, so people and scenes are shared with AFEW and SFEW.
 
@@ -87,6 +88,7 @@ class AfewVa(Database):
     totals = MappingProxyType({"": Totals({"clips": 600, "frames": 30_051}, "the paper")})
     counted_as = "frames"
     valence_arousal = "-10..10 integers"
+    reader_version = 2
     Options: ClassVar[type[DatabaseOptions]] = AfewVaOptions
 
     def scan(self, root: DatabaseRoot) -> pl.DataFrame:
@@ -99,11 +101,15 @@ class AfewVa(Database):
         if not clips:
             raise self.not_found(root, because="there is no clip folder such as 01/001 or 001")
         root.count("clips", len(clips))
-        unboxed: list[str] = []
-        frames = [frame for clip in clips for frame in _read_clip(root, clip, unboxed)]
+        unboxed, stretched = list[str](), list[str]()
+        frames = [frame for clip in clips for frame in _read_clip(root, clip, unboxed, stretched)]
         rows = root.drop_excluded(pl.DataFrame(frames, FRAME_COLUMNS, orient="row"))
         rows = root.integers(rows, ["valence", "arousal"], SCALED)
         root.note(f"{len(clips)} clips, {len(rows):,} frames, {rows['subject'].drop_nulls().n_unique()} named actors")
+        if stretched:
+            root.note(
+                f"face box stretched from a frame 720 wide to the pictures in {len(stretched)} clip(s): {', '.join(stretched)}"
+            )
         if unboxed:
             root.note(
                 f"face box left empty in {len(unboxed)} clip(s), whose landmarks do not fit the pictures: {', '.join(unboxed)}"
@@ -141,7 +147,7 @@ def _clips(root: DatabaseRoot) -> list[str]:
     return [found[name] for name in sorted(found)]
 
 
-def _read_clip(root: DatabaseRoot, clip: str, unboxed: list[str]) -> list[tuple[Any, ...]]:
+def _read_clip(root: DatabaseRoot, clip: str, unboxed: list[str], stretched: list[str]) -> list[tuple[Any, ...]]:
     """The frames of a clip as tuples of `FRAME_COLUMNS`, valence and arousal still as text; empty if the clip as a whole has a defect."""
     name = PurePosixPath(clip).name
     path = f"{clip}/{name}.json"
@@ -159,9 +165,12 @@ def _read_clip(root: DatabaseRoot, clip: str, unboxed: list[str]) -> list[tuple[
     actor = str(labels.get("actor") or "").strip() or None
     lines = _lines_of_entries(text)
     boxes = _face_boxes(root, path, labels["frames"], lines)
-    if not _boxes_fit(root, clip, pictures, boxes):
-        boxes = {}
+    scale = _scale(root, clip, pictures, boxes)
+    if scale is None:
         unboxed.append(clip)
+    elif scale != 1:
+        stretched.append(clip)
+    boxes = {key: [x0 * scale, y0, x1 * scale, y1] for key, (x0, y0, x1, y1) in boxes.items()} if scale else {}
     return [
         (
             path, lines.get(key, 1), name, actor, f"{clip}/{pictures[key]}", int(key),
@@ -258,19 +267,21 @@ def _face_boxes(
     return boxes
 
 
-def _boxes_fit(root: DatabaseRoot, clip: str, pictures: dict[str, str], boxes: dict[str, list[float]]) -> bool:
-    """Whether a clip's landmarks can be in the pixels of its pictures."""
+def _scale(root: DatabaseRoot, clip: str, pictures: dict[str, str], boxes: dict[str, list[float]]) -> float | None:
+    """What the x of a clip's landmarks is multiplied by to be in pixels of its pictures; None if they fit in no way."""
     if not boxes:
-        return True
+        return 1.0
     try:
         with open_picture(root.path / clip / min(pictures.values())) as picture:
             width, height = picture.size
     except (OSError, PictureError):
-        return False
-    # Pictures that were stretched to square pixels keep their height, so landmarks of the unstretched frame would seem to fit.
-    stretched = height == BROADCAST_SIZE[1] and width != BROADCAST_SIZE[0]
+        return None
     _, _, right, bottom = np.max(list(boxes.values()), axis=0)
-    return bool(not stretched and right <= width and bottom <= height)
+    # Stretched to square pixels. Landmarks of the unstretched frame would seem to fit.
+    is_stretched = height == BROADCAST_SIZE[1] and width != BROADCAST_SIZE[0]
+    if right > (BROADCAST_SIZE[0] if is_stretched else width) or bottom > height:
+        return None
+    return width / BROADCAST_SIZE[0] if is_stretched else 1.0
 
 
 def _as_text(value: object) -> str:

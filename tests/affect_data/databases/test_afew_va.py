@@ -132,13 +132,23 @@ def test_the_face_box_bounds_the_landmarks(tmp_path):
     assert (scan.defects, any("face box" in note for note in scan.notes)) == ((), False)
 
 
-@pytest.mark.parametrize("size", [(14, 58), (72, 26), (960, 576)])
+@pytest.mark.parametrize("size", [(14, 58), (72, 26)])
 def test_landmarks_that_do_not_fit_the_pictures_give_no_box_in_the_whole_clip(tmp_path, size):
     write_clip(tmp_path, "01/001", {"00000": entry(landmarks=[[1, 1]] * 68), "00001": entry()}, size=size)
     write_clip(tmp_path, "01/002", 1)
     scan = read(tmp_path)
     assert scan.rows["face_box"].to_list() == [None, None, BOX]
     assert "face box left empty in 1 clip(s), whose landmarks do not fit the pictures: 01/001" in scan.notes
+
+
+def test_boxes_are_stretched_with_pictures_that_were_stretched_to_square_pixels(tmp_path):
+    outside = [[256.0, 255.0]] * 67 + [[721, 576]]
+    write_clip(tmp_path, "01/001", {"00000": entry(landmarks=[[360, 100]] * 67 + [[720, 576]])}, size=(1024, 576))
+    write_clip(tmp_path, "01/002", {"00000": entry(landmarks=outside)}, size=(1024, 576))
+    scan = read(tmp_path)
+    assert scan.rows["face_box"].to_list() == [[512, 100, 1024, 576], None]
+    assert "face box stretched from a frame 720 wide to the pictures in 1 clip(s): 01/001" in scan.notes
+    assert "face box left empty in 1 clip(s), whose landmarks do not fit the pictures: 01/002" in scan.notes
 
 
 def test_landmarks_fit_pictures_of_the_official_size(tmp_path):
