@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 
 Progress = Callable[[str, int, int], None]
 
-FEWEST_ROWS: Final = 256
-"""Rows of a file, at least: what a kill loses takes half a minute."""
+FEWEST_ROWS: Final = 64
+"""Rows of a file, at least: a kill loses what was found in so many, and processes share few rows evenly."""
 
 MOST_FILES: Final = 2048
 """Files of a split, about."""

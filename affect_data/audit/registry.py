@@ -9,6 +9,7 @@ from affect_data.audit.checks.codes import Codes, Scale
 from affect_data.audit.checks.duplicates import Duplicates
 from affect_data.audit.checks.embedding_duplicates import EmbeddingDuplicates
 from affect_data.audit.checks.expression_va import ExpressionValenceArousal
+from affect_data.audit.checks.face_agreement import FaceAgreement
 from affect_data.audit.checks.face_boxes import FaceBoxes, MixedCrops
 from affect_data.audit.checks.face_count import FaceCount
 from affect_data.audit.checks.face_quality import FaceQuality, GreyAsColour
@@ -45,6 +46,7 @@ AUDITS: dict[str, type[Audit]] = {
         FaceQuality,
         GreyAsColour,
         FaceCount,
+        FaceAgreement,
     )
 }
 

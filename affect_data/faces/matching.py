@@ -57,9 +57,22 @@ def overlap(boxes: NDArray[np.floating], others: NDArray[np.floating]) -> NDArra
     """Intersection over union of each box with each other one, float64 [boxes, others]; 0 where one is NaN or has no area."""
     low = np.maximum(boxes[:, None, :2], others[None, :, :2])
     high = np.minimum(boxes[:, None, 2:], others[None, :, 2:])
-    shared: NDArray[np.float64] = np.clip(high - low, 0, None).prod(axis=2)
-    areas = [np.clip(one[:, 2:] - one[:, :2], 0, None).prod(axis=1) for one in (boxes, others)]
-    union = areas[0][:, None] + areas[1][None, :] - shared
+    return _shares(low, high, boxes[:, None], others[None])
+
+
+def overlap_of_pairs(boxes: NDArray[np.floating], others: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Intersection over union of each box with the other one of its row, float64 [rows]; 0 where one is NaN or has no area."""
+    low, high = np.maximum(boxes[:, :2], others[:, :2]), np.minimum(boxes[:, 2:], others[:, 2:])
+    return _shares(low, high, boxes, others)
+
+
+def _shares(
+    low: NDArray[np.floating], high: NDArray[np.floating], boxes: NDArray[np.floating], others: NDArray[np.floating]
+) -> NDArray[np.float64]:
+    """The shares of the parts from `low` to `high` of the unions of boxes that can be broadcast against each other."""
+    shared: NDArray[np.float64] = np.clip(high - low, 0, None).prod(axis=-1)
+    areas = [np.clip(one[..., 2:] - one[..., :2], 0, None).prod(axis=-1) for one in (boxes, others)]
+    union = areas[0] + areas[1] - shared
     share: NDArray[np.float64] = np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
     return share
 

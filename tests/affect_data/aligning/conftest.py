@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 from PIL import Image
@@ -30,11 +31,19 @@ def pasted(width: int, height: int, *places: tuple[int, int], size: int = 120) -
     return room
 
 
+def _lines(file: str, boxes: Sequence[tuple[int, int, int, int]]) -> list[str]:
+    return [f"{file} {number} {y0} {x0} {x1} {y1} 20.5 3\n" for number, (x0, y0, x1, y1) in enumerate(boxes)]
+
+
 @pytest.fixture
 def make_photographs(tmp_path: Path) -> MakePhotographs:
     """A function that builds a dataset of photographs, by name."""
 
-    def make(photographs: Mapping[str, Photograph], name: str = "merged") -> DatasetFolder:
+    def make(
+        photographs: Mapping[str, Photograph],
+        name: str = "merged",
+        also: Mapping[str, tuple[list[Image.Image], Sequence[tuple[int, int, int, int]]]] = MappingProxyType({}),
+    ) -> DatasetFolder:
         root = tmp_path / f"{name}.expw"
         (root / "image" / "origin").mkdir(parents=True)
         (root / "label").mkdir()
@@ -43,8 +52,10 @@ def make_photographs(tmp_path: Path) -> MakePhotographs:
             exif = Image.Exif()
             exif[0x0112] = orientation
             picture.save(root / "image" / "origin" / f"{photograph}.png", exif=exif)
-            for number, (x0, y0, x1, y1) in enumerate(boxes):
-                lines.append(f"{photograph}.png {number} {y0} {x0} {x1} {y1} 20.5 3\n")
+            lines += _lines(f"{photograph}.png", boxes)
+        for file, (frames, boxes) in also.items():
+            frames[0].save(root / "image" / "origin" / file, save_all=True, append_images=frames[1:])
+            lines += _lines(file, boxes)
         (root / "label" / "label.lst").write_text("".join(lines), encoding="utf-8")
         (root / DRAWN_MARKER).write_text("Faces drawn by a test; nobody's.\n", encoding="utf-8")
         recipe = recipe_from({"databases": {"expw": {}}, "workers": 1, "shard_rows": 100}, "expw.yaml")

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from subprocess import CompletedProcess
 from typing import Any
 
@@ -11,11 +12,18 @@ from aligning.conftest import MakePhotographs, face, pasted
 from PIL import Image
 
 from affect_data.aligning.faces import align
+from affect_data.build.build import build
+from affect_data.build.recipe import recipe_from
+from affect_data.databases.totals import DRAWN_MARKER
 from affect_data.dataset.folder import DatasetFolder, open_dataset
 from affect_data.dataset.kinds.faces import FACES, NAME_OF_FACES, SECOND_FACES
+from affect_data.dataset.schema import IMAGES
+from affect_data.demo import dfew
+from affect_data.demo.sampler import FaceSampler
 from affect_data.errors import DataError
 from affect_data.faces.detection import DetectedFace, FaceDetector, NonsenseError, Pixels
 from affect_data.faces.detectors.libfacedetection import LibFaceDetection
+from affect_data.faces.finding import RowsOfPicture, find_faces
 from affect_data.faces.orientation import TURNS
 
 Command = Callable[..., CompletedProcess[str]]
@@ -165,6 +173,44 @@ def test_two_processes_find_what_one_finds(
     align(one.path, LibFaceDetection)
     align(two.path, LibFaceDetection, workers=2)
     assert digests(one.path / "train" / "faces") == digests(two.path / "train" / "faces")
+
+
+@looks
+def test_grey_transparent_deep_and_animated_pictures_have_faces_like_others(make_photographs: MakePhotographs) -> None:
+    grey = PAIR.convert("L")
+    deep = Image.fromarray(np.asarray(grey).astype(np.uint16) * 257)
+    pictures = {"rgb": PAIR, "rgba": PAIR.convert("RGBA"), "grey": grey, "grey alpha": grey.convert("LA"), "deep": deep}
+    assert deep.mode == "I;16"
+    photographs = {name.replace(" ", "_"): (picture, PLACES[:1], 1) for name, picture in pictures.items()}
+    dataset = make_photographs(photographs, also={"animated.gif": ([PAIR, PAIR.transpose(STORED[3])], PLACES[:1])})
+    report = align(dataset.path, LibFaceDetection)
+    found = columns(open_dataset(dataset.path))
+    assert (report.total.rows, report.total.matched) == (6, 6)
+    boxes = dict(zip((*pictures, "animated"), found["box"].tolist(), strict=True))
+    assert boxes["rgba"] == boxes["rgb"]
+    assert boxes["deep"] == boxes["grey alpha"] == boxes["grey"]
+    # The first frame is looked at, not the one that stands on its head.
+    assert np.allclose(boxes["animated"], boxes["rgb"], atol=3)
+
+
+@looks
+def test_a_clip_has_the_face_of_its_middle_frame(tmp_path: Path, affect_data: Command) -> None:
+    (tmp_path / "dfew").mkdir()
+    dfew.write(tmp_path / "dfew", FaceSampler(3), 10)
+    (tmp_path / "dfew" / DRAWN_MARKER).write_text("Faces drawn by a test; nobody's.\n", encoding="utf-8")
+    recipe = recipe_from({"databases": {"dfew": {"incomplete": "accepted"}}, "workers": 1})
+    dataset = build(recipe, {"dfew": tmp_path / "dfew"}, tmp_path / "merged").dataset
+    done = affect_data("align", dataset.path)
+    clips = sum(dataset.manifest.rows.values())
+    assert f"of {clips} clips, the face is that of the middle frame\n" in done.stdout
+    for split in dataset.splits:
+        images = dataset.load(split, [IMAGES])["image"]
+        for box, image in zip(columns(open_dataset(dataset.path), split)["box"], images, strict=True):
+            ((found,),) = find_faces(
+                [RowsOfPicture(np.asarray(image.convert("RGB")), np.full((1, 4), np.nan))], LibFaceDetection()
+            )
+            assert found.face is not None
+            assert np.allclose(box, found.face.box)
 
 
 def test_a_picture_that_several_rows_show_is_looked_at_once(make_photographs: MakePhotographs, patient: None) -> None:
