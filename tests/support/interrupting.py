@@ -146,6 +146,7 @@ Words = Callable[[Inputs, Path], list[object]]
 COMMANDS: dict[str, Words] = {
     "build": lambda given, out: ["affect_data", "build", given.folder / "data.yaml", out / "d", "--roots", given.databases],
     "audit": lambda given, out: ["affect_data", "audit", _copy(given.dataset, out), "--workers", "2"],
+    "align": lambda given, out: ["affect_data", "align", _copy(given.dataset, out), "--workers", "2"],
     "demo": lambda given, out: ["affect_data", "demo", out / "demo", "--faces", "200", "--workers", "2"],
     "whole demo": lambda given, out: ["affect_train", "demo", out / "demo", "training.max_steps=2", "--faces", "120"],
     "study": lambda given, out: ["affect_train", "study", given.folder / "study.yaml", out / "study", "--workers", "2"],
@@ -157,7 +158,7 @@ COMMANDS: dict[str, Words] = {
 COMMANDS["study, in its first training"] = COMMANDS["study"]
 
 LENGTHS = {
-    "build": 4.0, "audit": 6.0, "demo": 4.0, "whole demo": 12.0, "study": 14.0, "train": 5.0, "label": 4.0, "review": 2.0,
+    "build": 4.0, "audit": 6.0, "align": 6.0, "demo": 4.0, "whole demo": 12.0, "study": 14.0, "train": 5.0, "label": 4.0, "review": 2.0,
     "study, in its first training": 2.0,
 }  # fmt: skip
 """Seconds of each command within which it is interrupted, where everything is imported."""

@@ -97,6 +97,9 @@ COMMANDS: dict[str, Command] = {
     "upgrade": Command(lambda _, out: ["affect_data", "upgrade", out / "dataset"], starts_with="format 1"),
     "audit": Command(lambda _, out: ["affect_data", "audit", out / "dataset", "--workers", "2"]),
     "balance": Command(lambda _, out: ["affect_data", "balance", out / "dataset", "deng2020_expression", "--seed", "1"]),
+    "align": Command(
+        lambda _, out: ["affect_data", "align", out / "dataset", "--workers", "2", "--crops", "loose-1.3"], is_slow=True
+    ),
     "folds": Command(lambda _, out: ["affect_data", "folds", out / "dataset", "--name", "cv"]),
     "review apply": Command(lambda given, out: ["affect_data", "review", "apply", given.folder / "decisions.jsonl", out / "dataset"]),
     "review undo": Command(lambda _, out: ["affect_data", "review", "undo", out / "dataset"], starts_with="corrected"),
