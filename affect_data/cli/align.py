@@ -22,7 +22,7 @@ def register(app: typer.Typer) -> None:
 
 
 def align(
-    dataset: Annotated[Path | None, typer.Argument(metavar="OUT", help="A dataset folder.")] = None,
+    dataset: Annotated[Path | None, typer.Argument(metavar="DATASET", help="A dataset folder.")] = None,
     detector: Annotated[
         str, typer.Option(metavar="NAME", help="What finds the faces; --list lists them.")
     ] = "libfacedetection",
@@ -51,7 +51,7 @@ def align(
         _list_detectors(as_json)
         return
     if dataset is None:
-        raise UsageError("affect-data align needs the folder of a dataset (OUT), or --list")
+        raise UsageError("affect-data align needs the folder of a DATASET, or --list")
     if second and crops:
         raise UsageError("--crops are cut by the dataset's own faces; leave out --second, or store these crops first")
     found = detector_named(detector)
