@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,6 +17,7 @@ from affect_data.cli.common import print_environment
 from affect_data.entry import ending, without_debug
 from affect_data.interrupts import STATUS
 from affect_train.cli import compound as cli_compound
+from affect_train.cli import predict as cli_predict
 from affect_train.cli import publish as cli_publish
 from affect_train.cli import separation as cli_separation
 from affect_train.cli import soft_labels as cli_soft_labels
@@ -36,11 +37,11 @@ COMMANDS = (
     "validate",
     "label",
     "evaluate",
-    "predict",
     "features",
     "demo",
     "env",
     "schema",
+    *cli_predict.COMMANDS,
     *cli_soft_labels.COMMANDS,
     *cli_study.COMMANDS,
     *cli_compound.COMMANDS,
@@ -284,38 +285,6 @@ def evaluate(
             out_console.print(describe_evaluation(name, evaluation), markup=False)
 
 
-@app.command(epilog="Example: `affect-train predict runs/teacher face.jpg other.png --crop as-is`")
-def predict(
-    run: RunPath,
-    images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Pictures, each the crop of one face.")],
-    crop: Annotated[
-        Literal["as-is"] | None,
-        typer.Option(
-            help="as-is: take each picture as a crop. By default one is refused that shows no face, several, or a small one."
-        ),
-    ] = None,
-    sequence: Annotated[
-        bool,
-        typer.Option("--sequence", help="They are consecutive frames of one face, for a model with a recurrent stage."),
-    ] = False,
-    as_json: Json = False,
-) -> None:
-    """Print a model's predictions for pictures."""
-    from affect_train.inference.predict import predict as run_predict
-
-    results = run_predict(run, images, sequence=sequence, as_is=crop is not None)
-    leave_process_group()
-    if results is None:
-        return
-    if as_json:
-        print_json(results)
-    else:
-        from affect_train.cli.tables import describe_prediction
-
-        for result in results:
-            out_console.print(describe_prediction(result), markup=False)
-
-
 def run_command(words: Sequence[str]) -> object:
     """The exit status of a command of `affect-data` or `affect-train` run in this process (program first); None for 0.
 
@@ -337,6 +306,7 @@ def run_command(words: Sequence[str]) -> object:
     return status
 
 
+cli_predict.register(app)
 cli_soft_labels.register(app)
 cli_study.register(app, run_command)
 cli_compound.register(app)

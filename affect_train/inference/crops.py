@@ -58,7 +58,7 @@ def check_crops(paths: Sequence[Path], margin: float, reporter: Reporter) -> Non
         )
         raise DataError(
             f"predict takes crops of one face each, and these are none:\n  {listed}\n"
-            "Crop the face, or say that a picture is to be taken as it is by `--crop as-is`"
+            "Crop the face, or have faces found in it by `--out FOLDER`, or say that a picture is to be taken as it is by `--crop as-is`"
         )
 
 
