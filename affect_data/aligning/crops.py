@@ -205,13 +205,16 @@ def _write_missing(
 
 def _write_range(job: _Job) -> int:
     found: list[list[tuple[bytes, bool]]] = [[] for _ in job.writers]
+    paths: list[str] = []
     for row in _rows(open_dataset(job.path), job.part):
+        paths.append(row.path)
         for crops, writer in zip(found, job.writers, strict=True):
             crops.append(_crop(row, writer.policy))
     for crops, writer in zip(found, job.writers, strict=True):
         features = writer.features()
         pictures = pa.array(
-            [{"bytes": data, "path": None} for data, _ in crops], features.arrow_schema.field(writer.group).type
+            [{"bytes": data, "path": path} for (data, _), path in zip(crops, paths, strict=True)],
+            features.arrow_schema.field(writer.group).type,
         )
         flags = pa.array([cropped for _, cropped in crops], pa.bool_())
         writer.write_table(job.part, pa.table([pictures, flags], names=list(features)))
@@ -223,12 +226,14 @@ class _Row:
     """A row's picture and face.
 
     Attributes:
+        path: of the picture in its database, as the picture's column has it.
         data: the picture's file.
         pixels: uint8 [height, width, 3], upright; None if the file cannot be decoded.
         face: what was found, in these pixels; None if nothing was.
         box: the row's own box in these pixels; NaN if it has none.
     """
 
+    path: str
     data: bytes
     pixels: Pixels | None
     face: DetectedFace | None
@@ -254,14 +259,15 @@ def _rows(folder: DatasetFolder, part: RowRange) -> Iterator[_Row]:
     labels = folder.view.frame(folder.stored_labels(part.split, names).slice(part.start, len(part)), names)
     images = folder.load(part.split, [IMAGES]).data.table.column("image").slice(part.start, len(part))
     faces = folder.load(part.split, [FACES.group(NAME_OF_FACES)]).data.table.slice(part.start, len(part))
-    seen, data, pixels, orientation = "", b"", None, 1
+    seen, path, data, pixels, orientation = "", "", b"", None, 1
     for number, (digest, box) in enumerate(zip(labels["image_digest"], labels["face_box"].to_numpy(), strict=True)):
         if digest != seen:
-            seen, data = digest, images[number]["bytes"].as_py()
+            seen, picture = digest, images[number].as_py()
+            data, path = picture["bytes"], picture["path"] or ""
             pixels, orientation = _decoded(data)
         face = _face(faces, number)
         turned = (np.nan,) * 4 if pixels is None else _upright(box, pixels, orientation)
-        yield _Row(data, pixels, face, turned)
+        yield _Row(path, data, pixels, face, turned)
 
 
 def _decoded(data: bytes) -> tuple[Pixels | None, int]:

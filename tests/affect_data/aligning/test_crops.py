@@ -211,5 +211,5 @@ def test_what_cannot_be_stored_is_refused(aligned: DatasetFolder, demo_report: B
 
 
 def test_a_picture_that_cannot_be_decoded_is_stored_as_found_and_refused_where_it_would_be_used() -> None:
-    row = crops._Row(b"no picture", None, None, (np.nan,) * 4)
+    row = crops._Row("x/a.jpg", b"no picture", None, None, (np.nan,) * 4)
     assert crops._crop(row, policy_named("fmae-5")) == (b"no picture", False)
