@@ -22,6 +22,9 @@ FORMATS: Final = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP", "PPM", "DIB")
 
 JPEG_START: Final = b"\xff\xd8\xff"
 
+_DAMAGED: Final = ("Corrupt JPEG data", "Premature end of JPEG file")
+"""How the decoder begins what it says of damaged data."""
+
 
 class PictureError(ValueError):
     """Bytes that are no picture, a picture that is broken or too large, or a face box outside of its picture."""
@@ -117,33 +120,37 @@ class Examined:
         because: why the picture cannot be decoded; empty if it can.
         width: in pixels; 0 if it cannot be decoded.
         height: in pixels; 0 if it cannot be decoded.
+        damage: what the strict decoder found broken in a JPEG that Pillow decodes, often with a part that is only grey; empty otherwise.
     """
 
     because: str
     width: int = 0
     height: int = 0
+    damage: str = ""
 
 
-def examine(data: bytes) -> Examined:
-    """Whether a picture can be decoded, and its size.
+def examine(data: bytes | memoryview) -> Examined:
+    """Whether a picture can be decoded, its size, and whether a part of it is damaged.
 
     The strict JPEG decoder comes first, at an eighth of the size: it refuses everything that Pillow refuses. Pictures that it refuses, and all other
     formats, are decoded as in training.
     """
+    damage = ""
     if data[:3] == JPEG_START:
         try:
             height, width, _, _ = simplejpeg.decode_jpeg_header(data)
             check_size(width, height)
             simplejpeg.decode_jpeg(data, "GRAY", min_height=1, min_width=1)
-        except ValueError:
-            pass
+        except ValueError as error:
+            # Other refusals are about what this decoder does not know, such as an odd version in the header.
+            damage = str(error) if str(error).startswith(_DAMAGED) else ""
         else:
             return Examined("", width, height)
     try:
         picture = decode_rgb(data)
     except PictureError as error:
         return Examined(str(error))
-    return Examined("", *picture.size)
+    return Examined("", *picture.size, damage)
 
 
 def box_misses(box: Sequence[float], width: int, height: int) -> bool:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
@@ -12,14 +13,15 @@ from affect_data.build.carrying import carry_groups
 from affect_data.build.content import Content, hashed_pictures, restated
 from affect_data.build.databases import (
     DatabaseReport,
+    PictureCounts,
     Progress,
     ReadDatabase,
     all_failures,
     database_reports,
     failed_lines,
-    frames_of,
     is_drawn,
     layout_of,
+    pictures_of,
     read_databases,
     refuse_losses,
     shard_jobs,
@@ -33,9 +35,12 @@ from affect_data.build.existing import (
     in_the_way,
     read_lock,
 )
+from affect_data.build.jobs import ShardJob, ShardRecord
 from affect_data.build.recipe import DataRecipe
+from affect_data.build.reuse import Part, parts_of, with_earlier
 from affect_data.build.sealing import apply_to_shards, seal, write_origins
-from affect_data.build.shards import ShardJob, ShardRecord, pack_shard
+from affect_data.build.seen import SeenPictures
+from affect_data.build.shards import pack_shard, shared_out
 from affect_data.corrections.decisions import Decision, read_decisions
 from affect_data.databases.base import SPLITS
 from affect_data.dataset.folder import FAILURES, LOCK, DatasetFolder, Manifest, open_dataset
@@ -73,6 +78,7 @@ class BuildReport:
         decisions: what became of the recipe's decisions, as `Matching.summary`; None if it names none.
         groups_kept: column groups of the replaced dataset that fit the new one and were taken over.
         groups_lost: its column groups that do not fit, and why.
+        parts: what was written and what was kept of the dataset that was replaced, by database.
     """
 
     dataset: DatasetFolder
@@ -84,6 +90,7 @@ class BuildReport:
     decisions: dict[str, Any] | None = None
     groups_kept: tuple[str, ...] = ()
     groups_lost: tuple[str, ...] = ()
+    parts: tuple[Part, ...] = ()
 
 
 def build(
@@ -128,7 +135,7 @@ def build(
     read = read_databases(recipe, roots, progress, follow_links=follow_links)
     refuse_losses(read, accept_incomplete=accept_incomplete)
     staging = out.parent / STAGING.format(out.name)
-    sources = jobs = shard_jobs(recipe, read, layout_of(read), staging)
+    sources = jobs = _jobs(recipe, read, staging, existing)
     # What the files hold, erased or not: so a dataset is recognised whose files still list what was erased from it.
     content = Content.of(
         {name: database.unified.labels for name, database in read.items()},
@@ -139,7 +146,7 @@ def build(
     if tombstones:
         read, pictures = _without_erased(read, tombstones, sources, recipe, progress)
         refuse_losses(read, accept_incomplete=accept_incomplete)
-        jobs = shard_jobs(recipe, read, layout_of(read), staging)
+        jobs = _jobs(recipe, read, staging, existing)
     leaks = guard_parts(
         [database.unified.labels for database in read.values()],
         recipe.splits.policy,
@@ -163,6 +170,14 @@ def build(
         written = _write(recipe, read, jobs, replace(content, pictures=pictures), decisions, now, progress)
         commit_folder(staging, out)
     return BuildReport(open_dataset(out), unchanged=False, shards=len(jobs), leaks=leaks, **written)
+
+
+def _jobs(
+    recipe: DataRecipe, read: dict[str, ReadDatabase], staging: Path, existing: DatasetFolder | None
+) -> list[ShardJob]:
+    """All shards to pack, with those of the dataset that is there."""
+    jobs = shard_jobs(recipe, read, layout_of(read), staging)
+    return with_earlier(jobs, existing) if existing is not None else jobs
 
 
 def _without_erased(
@@ -205,17 +220,19 @@ def _write(
     staging, layout = jobs[0].staging, jobs[0].layout
     _remove_foreign_shards(staging, jobs)
     records = []
-    for done, record in enumerate(map_jobs(pack_shard, jobs, recipe.workers), start=1):
+    processes, threads = shared_out(recipe.workers, len(jobs))
+    for done, record in enumerate(map_jobs(partial(pack_shard, threads=threads), jobs, processes), start=1):
         records.append(record)
         progress("packing images", done, len(jobs))
     records.sort(key=lambda record: (SPLITS.index(record.split), record.index))
+    parts = parts_of(jobs, records)
     failures = all_failures(read, jobs, records)
-    reports, decided = database_reports(read, failures, frames_of(jobs, records)), None
+    reports, decided = database_reports(read, failures, pictures_of(jobs, records)), None
     if recipe.decisions:
         view = LabelView(layout, {name: database.unified.origins.to_arrow() for name, database in read.items()})
         decided, records = apply_to_shards(decisions, staging, view, records)
     if content.pictures is None:
-        pictures = hashed_pictures(jobs, [job.digests_path().read_bytes() for job in jobs])
+        pictures = hashed_pictures(jobs, [_seen(job).digests for job in jobs])
         content = replace(content, pictures=pictures)
     origins = write_origins(staging, {name: database.unified.origins for name, database in read.items()})
     manifest = seal(staging, layout, records, origins)
@@ -226,20 +243,19 @@ def _write(
             f"none of the {lost:,} pictures can be used, nothing was built: such as '{first['image']}' of {first['database']}, "
             f"named in {first['source_file']}:{first['source_line']} ({first['detail'] or first['reason']})"
         )
-    with written_file(staging / FAILURES) as partial:
-        failures.write_parquet(partial)
+    with written_file(staging / FAILURES) as file:
+        failures.write_parquet(file)
     lock = _lock(recipe, reports, records, manifest, content, decided)
     if existing is not None:
         lock |= Tombstones.from_lock(read_lock(existing.path)).to_lock()
     write_text(staging / LOCK, json.dumps(lock, indent=1, sort_keys=True) + "\n")
-    for path in (path for job in jobs for path in (job.record_path(), job.digests_path())):
-        path.unlink(missing_ok=True)
     kept, lost_groups = carry_groups(existing, staging, manifest) if existing is not None else ((), ())
     write_manifest(staging, manifest)
     (staging / ".lock").unlink(missing_ok=True)
     return {
         "databases": reports,
         "shards_reused": sum(record.reused for record in records),
+        "parts": parts,
         "decisions": decided,
         "groups_kept": kept,
         "groups_lost": lost_groups,
@@ -249,13 +265,24 @@ def _write(
 def _reports_of(existing: DatasetFolder, read: dict[str, ReadDatabase]) -> dict[str, DatabaseReport]:
     """The report of each database for an existing dataset that was built of the same content."""
     counted = read_lock(existing.path).get("databases", {})
-    frames = {name: (own.get("frames", 0), own.get("frames_left_out", 0)) for name, own in counted.items()}
-    return database_reports(read, existing.failures(), frames)
+    pictures = {
+        name: PictureCounts(**{what: own.get(what, 0) for what in ("frames", "frames_left_out", "damaged")})
+        for name, own in counted.items()
+    }
+    return database_reports(read, existing.failures(), pictures)
+
+
+def _seen(job: ShardJob) -> SeenPictures:
+    """The pictures of a finished shard."""
+    seen = SeenPictures.read(job.seen_path())
+    if seen is None:
+        raise DataError(f"'{job.seen_path()}' is gone or cut short while the build runs; run the same command again")
+    return seen
 
 
 def _remove_foreign_shards(staging: Path, jobs: list[ShardJob]) -> None:
     """Removes what an interrupted build of another recipe, or of other files, left in the staging folder."""
-    planned = {path for job in jobs for path in (*map(job.path, job.groups), job.record_path(), job.digests_path())}
+    planned = {path for job in jobs for path in (*map(job.path, job.groups), job.record_path(), job.seen_path())}
     for path in staging.glob("*/**/*"):
         if path.is_file() and path not in planned:
             path.unlink()
@@ -279,5 +306,5 @@ def _lock(
         "recipe": recipe.content(),
         "databases": {name: asdict(report) for name, report in reports.items()},
         "rows": manifest.rows,
-        "shards": [{k: v for k, v in asdict(record).items() if k not in ("failures", "reused")} for record in records],
+        "shards": [record.described() for record in records],
     }

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import polars as pl
 
-from affect_data.build.shards import ShardJob
+from affect_data.build.jobs import ShardJob
 from affect_data.databases.base import SPLITS
 from affect_data.dataset.hashing import content_hash
 

@@ -4,15 +4,16 @@ import hashlib
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Final
 
 import polars as pl
 
 from affect_data.build.harmonise import Unified, harmonise
+from affect_data.build.jobs import FAILURE_COLUMNS, ShardJob, ShardRecord
 from affect_data.build.recipe import DataRecipe
-from affect_data.build.shards import FAILURE_COLUMNS, ShardJob, ShardRecord
+from affect_data.build.sources import PictureSource
 from affect_data.build.verdicts import NO_ROW_LEFT, IncompleteError, Verdict, find_losses
 from affect_data.databases.base import SPLITS, Database, Scan
 from affect_data.databases.recognition import holdings, remedy
@@ -63,6 +64,7 @@ class DatabaseReport:
         losses: what the files lack.
         frames: number of frames of clips that were written.
         frames_left_out: frames of these clips that cannot be decoded.
+        damaged: pictures that are written although a part of them is damaged: Pillow decodes them, the strict decoder does not.
         erased: lines that were erased from the dataset before, and count nowhere else.
     """
 
@@ -79,6 +81,7 @@ class DatabaseReport:
     losses: list[str] = field(default_factory=list)
     frames: int = 0
     frames_left_out: int = 0
+    damaged: int = 0
     erased: int = 0
 
 
@@ -246,13 +249,9 @@ def rows_per_shard(database: ReadDatabase) -> int:
     Of clips, sixteen times a power of two.
     """
     rows = database.unified.labels
-    opened = database.reader.open_images(database.root)
-    sizes = []
-    for image in rows["image"].gather_every(max(1, len(rows) // PICTURES_WEIGHED)):
-        try:
-            sizes.append(len(opened(image)))
-        except OSError:  # packing counts it
-            continue
+    source = PictureSource(database.reader, database.root)
+    weighed = map(source.size, rows["image"].gather_every(max(1, len(rows) // PICTURES_WEIGHED)))
+    sizes = [size for size in weighed if size is not None]
     mean = max(1.0, sum(sizes) / max(1, len(sizes)))
     least = ROWS_AT_LEAST
     if database.reader.has_clips:
@@ -305,20 +304,33 @@ def all_failures(
     return pl.concat([*found, packed]).sort("database", "source_file", "source_line", "split", "position")
 
 
-def frames_of(jobs: Sequence[ShardJob], records: Sequence[ShardRecord]) -> dict[str, tuple[int, int]]:
-    """By database: how many frames of its clips were written, and how many were left out; `records` are in the order of the jobs."""
-    found: dict[str, tuple[int, int]] = {}
+@dataclass(frozen=True)
+class PictureCounts:
+    """What packing counted in the pictures of a database: `frames`, `frames_left_out` and `damaged` of `DatabaseReport`."""
+
+    frames: int = 0
+    frames_left_out: int = 0
+    damaged: int = 0
+
+
+def pictures_of(jobs: Sequence[ShardJob], records: Sequence[ShardRecord]) -> dict[str, PictureCounts]:
+    """What packing counted in the pictures of each database; `records` are in the order of the jobs."""
+    found: dict[str, PictureCounts] = {}
     for job, record in zip(jobs, records, strict=True):
         (name,) = job.roots
-        kept, left_out = found.get(name, (0, 0))
-        found[name] = (kept + record.frames, left_out + len(record.frames_left_out))
+        known = found.get(name, PictureCounts())
+        found[name] = PictureCounts(
+            known.frames + record.frames,
+            known.frames_left_out + len(record.frames_left_out),
+            known.damaged + record.damaged,
+        )
     return found
 
 
 def database_reports(
-    read: dict[str, ReadDatabase], failures: pl.DataFrame, frames: Mapping[str, tuple[int, int]]
+    read: dict[str, ReadDatabase], failures: pl.DataFrame, pictures: Mapping[str, PictureCounts]
 ) -> dict[str, DatabaseReport]:
-    """The report of each database, from `all_failures` and `frames_of`."""
+    """The report of each database, from `all_failures` and `pictures_of`."""
     reports = {}
     for name, database in read.items():
         own = failures.filter(pl.col("database") == name)
@@ -335,8 +347,7 @@ def database_reports(
             drawn=is_drawn(database),
             verdict=Verdict.INCOMPLETE if database.losses else Verdict.WHOLE,
             losses=list(database.losses),
-            frames=frames.get(name, (0, 0))[0],
-            frames_left_out=frames.get(name, (0, 0))[1],
+            **asdict(pictures.get(name, PictureCounts())),
             erased=database.erased,
         )
     return reports

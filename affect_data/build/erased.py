@@ -11,7 +11,7 @@ from typing import Any, Final
 import polars as pl
 
 from affect_data.build.databases import ReadDatabase
-from affect_data.build.shards import ShardJob
+from affect_data.build.jobs import ShardJob
 from affect_data.dataset.layout import DIGEST_BYTES, origins_of
 
 ERASED: Final = "erased"
@@ -83,7 +83,7 @@ def without_erased(
         read: what their files list.
         tombstones: of the dataset that the build replaces or compares with.
         jobs: of all rows of `read`, in order.
-        digests: of the pictures of each job, from `affect_data.build.shards.picture_digests`.
+        digests: of the pictures of each job, from `affect_data.build.existing.all_digests`.
     """
     pictures: dict[str, list[list[str]]] = {name: [] for name in read}
     for job, found in zip(jobs, digests, strict=True):

@@ -1,7 +1,9 @@
 """The dataset at the place of a build: whether it is the same, and what differs."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +11,14 @@ from affect_data.bounds import read_json
 from affect_data.build.carrying import applied_decisions
 from affect_data.build.content import DIFFERENCES_SHOWN, Content, differences, hashed_pictures, wording
 from affect_data.build.databases import DatabaseReport, Progress
-from affect_data.build.shards import ShardJob, picture_digests
+from affect_data.build.jobs import EarlierShard, ShardJob
+from affect_data.build.seen import SeenPictures
+from affect_data.build.shards import seen_now, shared_out
 from affect_data.corrections.decisions import Decision
 from affect_data.corrections.matching import match
 from affect_data.corrections.versions import label_shards
 from affect_data.dataset.folder import LOCK, MANIFEST, DatasetFolder, open_dataset
-from affect_data.errors import DataError, NotADatasetError, UnknownNameError
+from affect_data.errors import DataError, FileAccessError, NotADatasetError, UnknownNameError
 from affect_data.processes import map_jobs
 from affect_data.system_errors import reading
 
@@ -79,17 +83,33 @@ def compared(
 
 
 def all_digests(jobs: Sequence[ShardJob], workers: int, progress: Progress) -> list[bytes]:
-    """The digests of the pictures of every job, from `picture_digests`, in the order of the jobs."""
-    digests = {}
-    for done, (number, found) in enumerate(map_jobs(_numbered_digests, list(enumerate(jobs)), workers), start=1):
+    """The digests of the pictures of every job, 32 bytes each, in the order of the jobs; files that an earlier build knows are not read."""
+    processes, threads = shared_out(workers, len(jobs))
+    digests: dict[int, bytes] = {}
+    look = partial(_numbered_digests, threads=threads)
+    for done, (number, found) in enumerate(map_jobs(look, list(enumerate(jobs)), processes), start=1):
         digests[number] = found
         progress("comparing images", done, len(jobs))
     return [digests[number] for number in range(len(jobs))]
 
 
-def _numbered_digests(numbered: tuple[int, ShardJob]) -> tuple[int, bytes]:
+def _numbered_digests(numbered: tuple[int, ShardJob], threads: int) -> tuple[int, bytes]:
     """The number of the job and its digests, because jobs come back in the order in which they finish."""
-    return numbered[0], picture_digests(numbered[1])
+    number, job = numbered
+    seen = seen_now(job, threads=threads)
+    if job.earlier is not None:
+        _remember(seen, job.earlier)
+    return number, seen.digests
+
+
+def _remember(seen: SeenPictures, earlier: EarlierShard) -> None:
+    """Notes the marks of files that were too new for one, or had been touched, when the dataset was built."""
+    known = SeenPictures.read(earlier.seen)
+    if known is None or seen.digest != earlier.record.pictures or seen.known <= known.known:
+        return
+    # A dataset that cannot be written to is compared all the same.
+    with suppress(FileAccessError):
+        seen.write(earlier.seen)
 
 
 def in_the_way(

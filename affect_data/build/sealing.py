@@ -9,7 +9,7 @@ from typing import Any
 
 import polars as pl
 
-from affect_data.build.shards import ShardRecord
+from affect_data.build.jobs import ShardRecord, record_path
 from affect_data.corrections.decisions import Decision
 from affect_data.corrections.matching import LabelShard, correct
 from affect_data.databases.base import SPLITS
@@ -44,9 +44,13 @@ def apply_to_shards(
         )
         for record in records
     ]
-    # After a kill from here on, the next build must not take corrected labels for those of the files.
-    forget = [staging / record.split / f"{record.index:05d}.json" for record in records]
-    summary, written = correct(shards, view.layout.databases, decisions, lambda number: forget[number].unlink())
+
+    def forget(number: int) -> None:
+        # After a kill from here on, the next build must not take corrected labels for those of the files. The pictures stay what they are.
+        record = records[number]
+        replace(record, key="").write(record_path(staging, record.split, record.index))
+
+    summary, written = correct(shards, view.layout.databases, decisions, forget)
     return summary, [
         replace(record, fingerprints=record.fingerprints | written.get(number, {}))
         for number, record in enumerate(records)

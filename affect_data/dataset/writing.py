@@ -2,10 +2,12 @@
 
 import json
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
 import pyarrow as pa
 
 from affect_data.errors import DataError
@@ -22,6 +24,9 @@ ROWS_PER_BATCH: Final = 1000
 CLIPS_PER_BATCH: Final = 8
 """Rows of a record batch of clips; few, because reading one clip reads its whole batch."""
 
+LARGEST_BATCH: Final = 2**31 - 1
+"""Bytes of a record batch of pictures: the most that one array can hold."""
+
 LABELS_PER_BATCH: Final = 1 << 16
 """Rows of a record batch of everything else; so many that the overhead of a batch is negligible."""
 
@@ -36,6 +41,56 @@ def write_shard(path: Path, table: pa.Table, features: "Features", batch_rows: i
     schema = features.arrow_schema
     with written_file(path) as partial, partial.open("wb") as sink, pa.ipc.new_stream(sink, schema) as writer:
         writer.write_table(_without_slack(table.cast(schema)), max_chunksize=batch_rows)
+
+
+@contextmanager
+def shard_file(path: Path, features: "Features", batch_rows: int = ROWS_PER_BATCH) -> Iterator["BatchWriter"]:
+    """One Arrow file of a group of one column, written array by array, with the bytes that `write_shard` gives it: atomic, flushed to disk."""
+    schema = features.arrow_schema
+    with written_file(path) as partial, partial.open("wb") as sink, pa.ipc.new_stream(sink, schema) as stream:
+        writer = BatchWriter(stream, schema, batch_rows)
+        yield writer
+        writer.finish()
+
+
+class BatchWriter:
+    """Writes arrays of any length as record batches of one length. Only the last is shorter, or one whose values are more than an array can hold."""
+
+    def __init__(self, stream: pa.ipc.RecordBatchStreamWriter, schema: pa.Schema, batch_rows: int) -> None:
+        self._stream = stream
+        self._schema = schema
+        self._length = batch_rows
+        self._held: list[pa.Array] = []
+        self._rows = 0
+        self._size = 0
+
+    def append(self, array: pa.Array) -> None:
+        """Adds the values of an array, without nulls."""
+        if self._held and self._size + array.nbytes > LARGEST_BATCH:
+            self.finish()
+        start = 0
+        while self._rows + len(array) - start >= self._length:
+            stop = start + self._length - self._rows
+            self._held.append(array.slice(start, stop - start))
+            self.finish()
+            start = stop
+        if start < len(array):
+            rest = array.slice(start)
+            self._held.append(rest)
+            self._rows, self._size = self._rows + len(rest), self._size + rest.nbytes
+
+    def finish(self) -> None:
+        """Writes what is left."""
+        if self._held:
+            whole = self._held[0] if len(self._held) == 1 else pa.concat_arrays(self._held)
+            self._stream.write_batch(pa.RecordBatch.from_arrays([_alone(whole)], schema=self._schema))
+        self._held, self._rows, self._size = [], 0, 0
+
+
+def _alone(array: pa.Array) -> pa.Array:
+    """The array with buffers that hold nothing else: a part of a larger one would be written with the values behind it in the same 64 bytes."""
+    held = sum(buffer.size for buffer in array.buffers() if buffer is not None)
+    return array if held == array.nbytes else array.take(pa.array(np.arange(len(array))))
 
 
 def _without_slack(table: pa.Table) -> pa.Table:

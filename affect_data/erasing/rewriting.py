@@ -13,8 +13,8 @@ import polars as pl
 import pyarrow as pa
 
 from affect_data.build.existing import read_lock
+from affect_data.build.jobs import ShardRecord
 from affect_data.build.sealing import seal, write_origins
-from affect_data.build.shards import ShardRecord
 from affect_data.dataset.folder import LABEL_NAMES, DatasetFolder, Manifest, group_files
 from affect_data.dataset.hashing import combined_hash, content_hash
 from affect_data.dataset.layout import PEOPLE, PEOPLE_COLUMNS, Layout, frames_hash, shown_hash

@@ -64,11 +64,12 @@ def make_expw() -> Callable[..., Path]:
 
 @pytest.fixture(scope="session")
 def digests() -> Callable[[Path], dict[str, str]]:
-    """A function from a folder to the sha256 of every file in it, by relative path; the lock of writers is left out."""
+    """A function from a folder to the sha256 of every file in it, by relative path, without hidden files and folders."""
 
     def of(folder: Path) -> dict[str, str]:
-        files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != ".lock")
-        return {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+        files = {path.relative_to(folder): path for path in sorted(folder.rglob("*")) if path.is_file()}
+        shown = {name: path for name, path in files.items() if not any(part.startswith(".") for part in name.parts)}
+        return {name.as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for name, path in shown.items()}
 
     return of
 

@@ -19,8 +19,8 @@ from python_processes import run_python
 from affect_data import load_dataset
 from affect_data.build.build import BuildReport, OutputTakenError, build
 from affect_data.build.databases import SeveralProblemsError, digest_files
+from affect_data.build.jobs import FAILURE_COLUMNS
 from affect_data.build.recipe import DataRecipe, recipe_from
-from affect_data.build.shards import FAILURE_COLUMNS
 from affect_data.databases.base import SPLITS
 from affect_data.databases.registry import DATABASES
 from affect_data.dataset.folder import ForeignVersionError, open_dataset
@@ -98,6 +98,7 @@ def test_no_artefact_holds_the_path_of_a_folder_of_this_machine(demo_report: Bui
 def test_a_folder_holds_the_dataset_and_nothing_else(demo_report: BuildReport) -> None:
     path = demo_report.dataset.path
     assert sorted(entry.name for entry in path.iterdir()) == [
+        ".seen",
         "dataset.json",
         "dataset.lock.json",
         "failures.parquet",
@@ -106,9 +107,10 @@ def test_a_folder_holds_the_dataset_and_nothing_else(demo_report: BuildReport) -
         "validation",
     ]
     assert sorted(entry.name for entry in (path / "origins").iterdir()) == sorted(SHARES)
-    names = {re.sub(r"\d{5}", "N", file.name) for group in path.glob("*/*") for file in group.iterdir()}
+    groups = [group for group in path.glob("*/*") if group.parent.name != ".seen"]
+    names = {re.sub(r"\d{5}", "N", file.name) for group in groups for file in group.iterdir()}
     assert names == {"data-N-of-N.arrow", "dataset_info.json", "state.json"}
-    assert hidden(path) == hidden(path.parent) == []
+    assert (hidden(path), hidden(path.parent)) == ([".seen"], [])
 
 
 def test_the_lock_says_what_the_dataset_was_made_from(
@@ -562,14 +564,14 @@ def has_processes(group: int) -> bool:
     return True
 
 
-@pytest.mark.parametrize("amid", ["", "train/00004.json"])
+@pytest.mark.parametrize("amid", ["", ".seen/train/00004.json"])
 def test_ctrl_c_ends_all_processes_of_a_build_without_a_traceback(
     request: pytest.FixtureRequest, tmp_path: Path, make_expw: Callable[..., Path], amid: str
 ) -> None:
     """While they start, and while they write."""
     root, out = make_expw(tmp_path / "expw", faces=120), tmp_path / "merged"
     recipe = tmp_path / "data.yaml"
-    recipe.write_text("databases: {expw: {}}\nworkers: 2\nshard_rows: 1\n")
+    recipe.write_text("databases: {expw: {}}\nworkers: 4\nshard_rows: 1\n")
     command = [
         sys.executable,
         "-c",

@@ -12,8 +12,9 @@ import pytest
 from PIL import Image
 
 from affect_data.build.harmonise import harmonise
+from affect_data.build.jobs import ShardJob
 from affect_data.build.recipe import SplitOptions
-from affect_data.build.shards import ShardJob, pack_shard, picture_digests
+from affect_data.build.shards import pack_shard, seen_now
 from affect_data.databases.expw import ExpW
 from affect_data.databases.root import DatabaseRoot
 from affect_data.dataset.layout import PEOPLE, Layout
@@ -194,9 +195,9 @@ def test_a_shard_is_written_again_when_anything_in_it_changed(
 
 def test_the_digest_of_the_pictures_is_that_of_the_record_and_sees_a_change(job: ShardJob) -> None:
     record = pack_shard(job)
-    assert hashlib.sha256(picture_digests(job)).hexdigest() == record.pictures
-    before = picture_digests(job)
-    assert picture_digests(recolour(job)) != before
+    assert seen_now(job).digest == record.pictures
+    before = seen_now(job).digests
+    assert seen_now(recolour(job)).digests != before
 
 
 def test_a_new_version_of_a_reader_makes_other_shards(job: ShardJob, monkeypatch: pytest.MonkeyPatch) -> None:
