@@ -65,32 +65,31 @@ class BatchWriter:
         self._size = 0
 
     def append(self, array: pa.Array) -> None:
-        """Adds the values of an array, without nulls."""
+        """Adds the values of an array without nulls, which is no slice of another."""
         if self._held and self._size + array.nbytes > LARGEST_BATCH:
             self.finish()
         start = 0
         while self._rows + len(array) - start >= self._length:
             stop = start + self._length - self._rows
-            self._held.append(array.slice(start, stop - start))
+            self._hold(array, start, stop)
             self.finish()
             start = stop
         if start < len(array):
-            rest = array.slice(start)
-            self._held.append(rest)
-            self._rows, self._size = self._rows + len(rest), self._size + rest.nbytes
+            self._hold(array, start, len(array))
 
     def finish(self) -> None:
         """Writes what is left."""
         if self._held:
             whole = self._held[0] if len(self._held) == 1 else pa.concat_arrays(self._held)
-            self._stream.write_batch(pa.RecordBatch.from_arrays([_alone(whole)], schema=self._schema))
+            self._stream.write_batch(pa.RecordBatch.from_arrays([whole], schema=self._schema))
         self._held, self._rows, self._size = [], 0, 0
 
-
-def _alone(array: pa.Array) -> pa.Array:
-    """The array with buffers that hold nothing else: a part of a larger one would be written with the values behind it in the same 64 bytes."""
-    held = sum(buffer.size for buffer in array.buffers() if buffer is not None)
-    return array if held == array.nbytes else array.take(pa.array(np.arange(len(array))))
+    def _hold(self, array: pa.Array, start: int, stop: int) -> None:
+        whole = stop - start == len(array)
+        # Copied, because a part of an array would be written with the values behind it in the same 64 bytes.
+        part = array if whole else array.take(pa.array(np.arange(start, stop)))
+        self._held.append(part)
+        self._rows, self._size = self._rows + len(part), self._size + part.nbytes
 
 
 def _without_slack(table: pa.Table) -> pa.Table:
