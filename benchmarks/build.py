@@ -122,7 +122,18 @@ def hf_map(root: Path, names: list[str], out: Path) -> None:
 
 
 def from_generator(root: Path, names: list[str], out: Path) -> None:
-    """`datasets`: a generator of rows."""
+    """`datasets`: a generator of rows, stored as pictures."""
+    from datasets import Dataset, Features, Image
+
+    def rows() -> Iterator[dict[str, Any]]:
+        for name in names:
+            yield {"image": {"path": name, "bytes": (root / PICTURES / name).read_bytes()}}
+
+    Dataset.from_generator(rows, features=Features({"image": Image()}), cache_dir=str(out))
+
+
+def bytes_from_generator(root: Path, names: list[str], out: Path) -> None:
+    """`datasets`: a generator of rows, stored as bytes that nothing knows to be pictures."""
     from datasets import Dataset, Features, Value
 
     def rows() -> Iterator[dict[str, Any]]:
@@ -268,6 +279,7 @@ VARIANTS: Final = {
     "tar": Packing(tar, read_tar),
     "datasets: map of bytes": Packing(hf_map, read_arrow),
     "datasets: from_generator": Packing(from_generator, read_arrow),
+    "datasets: from_generator of bytes": Packing(bytes_from_generator, read_arrow),
     "datasets: reader of folders": Packing(folder_reader, read_arrow),
     "webdataset": Packing(web_dataset, read_tar),
     "litdata": Packing(lit_data, read_lit_data),

@@ -13,6 +13,7 @@ from affect_data.audit.checks.face_agreement import FaceAgreement
 from affect_data.audit.checks.face_boxes import FaceBoxes, MixedCrops
 from affect_data.audit.checks.face_count import FaceCount
 from affect_data.audit.checks.face_quality import FaceQuality, GreyAsColour
+from affect_data.audit.checks.half_decoded import HalfDecoded
 from affect_data.audit.checks.label_errors import LabelErrors
 from affect_data.audit.checks.leakage import Leakage
 from affect_data.audit.checks.occurrence_intensity import OccurrenceIntensity
@@ -45,6 +46,7 @@ AUDITS: dict[str, type[Audit]] = {
         MixedCrops,
         FaceQuality,
         GreyAsColour,
+        HalfDecoded,
         FaceCount,
         FaceAgreement,
     )

@@ -39,6 +39,8 @@ from affect_data.files import link_file, written_file
 from affect_data.pictures import examine
 
 INTERRUPTED: Final = "finished by an interrupted build"
+CHANGED_FILES: Final = "something changed its files"
+OTHER_BYTES: Final = "picture files have other bytes"
 
 _BATCH: Final = {IMAGES: ROWS_PER_BATCH, FRAMES: CLIPS_PER_BATCH}
 """Rows of a record batch by column group."""
@@ -163,10 +165,10 @@ def _linked(job: ShardJob, pictures_key: str, threads: int) -> _Pictures | str:
     if earlier is None:
         return job.because
     if not earlier.is_whole((*job.layout.pictures, LABELS)):
-        return "its files were changed"
+        return CHANGED_FILES
     seen = look_again(job.rows, pictures_key, job.source(), SeenPictures.read(earlier.seen), threads)
     if seen.digest != earlier.record.pictures:
-        return "picture files have other bytes"
+        return OTHER_BYTES
     kept = [True] * len(job.rows)
     failures = []
     for failure in earlier.record.failures:
@@ -176,7 +178,7 @@ def _linked(job: ShardJob, pictures_key: str, threads: int) -> _Pictures | str:
         stored = pa.ipc.open_stream(source).read_all().column("image_digest")
         image_digests = [bytes(digest).hex() for digest in stored.to_pylist()]
     if len(image_digests) != sum(kept):
-        return "its files do not fit one another"
+        return CHANGED_FILES
     for group in job.layout.pictures:
         _link(earlier.files[group], job.path(group))
     record = earlier.record

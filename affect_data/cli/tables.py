@@ -94,6 +94,16 @@ def describe_build(report: BuildReport) -> str:
     ]
     if clips:
         lines += [table(["database of clips", "clips", "frames", "frames that cannot be decoded"], clips), ""]
+    damaged = [[name, f"{found.damaged:,}"] for name, found in report.databases.items() if found.damaged]
+    if damaged:
+        lines += [table(["database", "pictures of which a part is lost (check half_decoded)"], damaged), ""]
+    if any(part.pictures_kept or part.labels_kept for part in report.parts):
+        columns = ["files of", "pictures kept", "written", "labels kept", "written", "because"]
+        parts = [
+            [part.database, part.pictures_kept, part.pictures_written, part.labels_kept, part.labels_written, "; ".join(part.because)]
+            for part in report.parts
+        ]  # fmt: skip
+        lines += [table(columns, parts), ""]
     incomplete = [[name, loss] for name, found in report.databases.items() for loss in found.losses]
     if incomplete:
         lines += [table(["incomplete, as accepted", "lost"], incomplete), ""]
@@ -146,6 +156,7 @@ def build_to_json(report: BuildReport) -> dict[str, Any]:
         "decisions": report.decisions,
         "groups_kept": list(report.groups_kept),
         "groups_lost": list(report.groups_lost),
+        "parts": [asdict(part) for part in report.parts],
         "databases": {name: asdict(found) for name, found in report.databases.items()},
     }
 

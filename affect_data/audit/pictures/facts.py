@@ -188,15 +188,20 @@ def picture_jobs(
 
 def decoded_pictures(job: PictureJob) -> Iterator[npt.NDArray[np.uint8]]:
     """The whole picture of each row of a job, from `decode`; neighbouring rows that share a picture decode it once."""
-    column = open_dataset(job.folder).load(job.split, [IMAGES]).data.table.column("image")
-    starts = np.cumsum([0, *(len(chunk) for chunk in column.chunks)])
     last: tuple[bytes, npt.NDArray[np.uint8]] | None = None
-    for row in job.rows:
-        number = int(np.searchsorted(starts, row, "right")) - 1
-        data = column.chunks[number].field("bytes")[int(row - starts[number])].as_py()
+    for data in stored_pictures(job):
         if last is None or last[0] != data:
             last = (data, decode(data))
         yield last[1]
+
+
+def stored_pictures(job: PictureJob) -> Iterator[bytes]:
+    """The bytes of the picture of each row of a job, as stored."""
+    column = open_dataset(job.folder).load(job.split, [IMAGES]).data.table.column("image")
+    starts = np.cumsum([0, *(len(chunk) for chunk in column.chunks)])
+    for row in job.rows:
+        number = int(np.searchsorted(starts, row, "right")) - 1
+        yield column.chunks[number].field("bytes")[int(row - starts[number])].as_py()
 
 
 def _read(job: PictureJob) -> _Read:

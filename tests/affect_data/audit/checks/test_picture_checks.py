@@ -11,6 +11,7 @@ from PIL import Image, ImageFilter
 from affect_data.audit.base import AuditedDataset
 from affect_data.audit.checks.duplicates import Duplicates
 from affect_data.audit.checks.face_quality import FaceQuality, GreyAsColour
+from affect_data.audit.checks.half_decoded import HalfDecoded
 from affect_data.audit.checks.leakage import Leakage
 
 Find = Callable[..., pl.DataFrame]
@@ -180,6 +181,27 @@ def test_grey_in_colour_files_is_found_where_others_are_in_colour(find: Find) ->
     found = find(GreyAsColour, {"train": rows})
     assert found["uid"].to_list() == ["grey as colour"]
     assert found["score"].item() == pytest.approx(1 / 3)
+
+
+def test_a_face_of_which_the_lower_half_is_lost_is_found_on_each_of_its_rows(find: Find) -> None:
+    whole = jpeg(photograph(1))
+    cut = whole[: len(whole) // 2] + b"\xff\xd9"
+    halved = np.asarray(Image.open(io.BytesIO(cut)).convert("L"))
+    assert (halved[-16:] == 128).all()  # Pillow decodes it, and half of it is grey
+    rows = [
+        {"uid": "whole", "image": whole},
+        {"uid": "cut", "image": cut},
+        {"uid": "the same again", "image": cut, "face_box": [4.0, 4.0, 40.0, 40.0]},
+        {"uid": "left over", "image": whole[:-2] + b"\0\0\0" + whole[-2:]},
+        {"uid": "no JPEG", "image": png(np.asarray(photograph(2)))},
+    ]
+    found = find(HalfDecoded, {"train": rows})
+    assert found.select("uid", "severity", "score").rows() == [
+        ("cut", "warning", 1.0),
+        ("the same again", "warning", 1.0),
+        ("left over", "review", 0.5),
+    ]
+    assert found["evidence"][0] == {"decoder": "Corrupt JPEG data: premature end of data segment"}
 
 
 def test_leaks_of_subjects_tracks_and_copies_are_found_on_the_rows_that_are_not_train(find: Find) -> None:
