@@ -94,16 +94,7 @@ def describe_build(report: BuildReport) -> str:
     ]
     if clips:
         lines += [table(["database of clips", "clips", "frames", "frames that cannot be decoded"], clips), ""]
-    damaged = [[name, f"{found.damaged:,}"] for name, found in report.databases.items() if found.damaged]
-    if damaged:
-        lines += [table(["database", "pictures of which a part is lost (check half_decoded)"], damaged), ""]
-    if any(part.pictures_kept or part.labels_kept for part in report.parts):
-        columns = ["files of", "pictures kept", "written", "labels kept", "written", "because"]
-        parts = [
-            [part.database, part.pictures_kept, part.pictures_written, part.labels_kept, part.labels_written, "; ".join(part.because)]
-            for part in report.parts
-        ]  # fmt: skip
-        lines += [table(columns, parts), ""]
+    lines += [*_damaged(report), *_kept_and_written(report)]
     incomplete = [[name, loss] for name, found in report.databases.items() for loss in found.losses]
     if incomplete:
         lines += [table(["incomplete, as accepted", "lost"], incomplete), ""]
@@ -132,6 +123,32 @@ def describe_build(report: BuildReport) -> str:
         if report.groups_lost:
             lines.append(f"do not fit any more: {', '.join(report.groups_lost)}")
     return "\n".join(lines)
+
+
+def _damaged(report: BuildReport) -> list[str]:
+    """A table of the pictures of which a part is lost, if there are any."""
+    damaged = [[name, f"{found.damaged:,}"] for name, found in report.databases.items() if found.damaged]
+    columns = ["database", "pictures of which a part is lost (the check half_decoded finds them)"]
+    return [table(columns, damaged), ""] if damaged else []
+
+
+def _kept_and_written(report: BuildReport) -> list[str]:
+    """A table of the files that were kept of the dataset that was replaced, if any were, and why others were written."""
+    if not any(part.pictures_kept or part.labels_kept for part in report.parts):
+        return []
+    columns = ["files of", "pictures kept", "written", "labels kept", "written", "because"]
+    parts = [
+        [
+            part.database,
+            part.pictures_kept,
+            part.pictures_written,
+            part.labels_kept,
+            part.labels_written,
+            "; ".join(part.because),
+        ]
+        for part in report.parts
+    ]
+    return [table(columns, parts), ""]
 
 
 def _decided(decisions: Mapping[str, Any]) -> str:

@@ -192,7 +192,7 @@ def test_a_face_of_which_the_lower_half_is_lost_is_found_on_each_of_its_rows(fin
         {"uid": "whole", "image": whole},
         {"uid": "cut", "image": cut},
         {"uid": "the same again", "image": cut, "face_box": [4.0, 4.0, 40.0, 40.0]},
-        {"uid": "left over", "image": whole[:-2] + b"\0\0\0" + whole[-2:]},
+        {"uid": "left over", "image": whole[:20] + b"\0\x11" + whole[20:]},
         {"uid": "no JPEG", "image": png(np.asarray(photograph(2)))},
     ]
     found = find(HalfDecoded, {"train": rows})
