@@ -87,14 +87,7 @@ def describe_build(report: BuildReport) -> str:
     ]
     if masked:
         lines += [table(["database", "task", "masked because", "rows"], masked), ""]
-    clips = [
-        [name, found.rows, found.frames, found.frames_left_out]
-        for name, found in report.databases.items()
-        if found.frames
-    ]
-    if clips:
-        lines += [table(["database of clips", "clips", "frames", "frames that cannot be decoded"], clips), ""]
-    lines += [*_damaged(report), *_kept_and_written(report)]
+    lines += [*_counted_pictures(report), *_kept_and_written(report)]
     incomplete = [[name, loss] for name, found in report.databases.items() for loss in found.losses]
     if incomplete:
         lines += [table(["incomplete, as accepted", "lost"], incomplete), ""]
@@ -125,11 +118,16 @@ def describe_build(report: BuildReport) -> str:
     return "\n".join(lines)
 
 
-def _damaged(report: BuildReport) -> list[str]:
-    """A table of the pictures of which a part is lost, if there are any."""
-    damaged = [[name, f"{found.damaged:,}"] for name, found in report.databases.items() if found.damaged]
-    columns = ["database", "pictures of which a part is lost (the check half_decoded finds them)"]
-    return [table(columns, damaged), ""] if damaged else []
+def _counted_pictures(report: BuildReport) -> list[str]:
+    """A table of the frames of clips, and one of the pictures of which a part is lost; each only if there are any."""
+    found = report.databases.items()
+    clips = [[name, own.rows, own.frames, own.frames_left_out] for name, own in found if own.frames]
+    damaged = [[name, own.damaged] for name, own in found if own.damaged]
+    tables = {
+        ("database of clips", "clips", "frames", "frames that cannot be decoded"): clips,
+        ("database", "pictures of which a part is lost (the check half_decoded finds them)"): damaged,
+    }
+    return [line for columns, rows in tables.items() if rows for line in (table(columns, rows), "")]
 
 
 def _kept_and_written(report: BuildReport) -> list[str]:
