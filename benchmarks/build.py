@@ -1,6 +1,7 @@
 """Packing pictures: what a build does with the files of a database, compared with what a user might choose instead.
 
     python benchmarks/build.py                          # 40,000 JPEGs of 112 px
+    python benchmarks/build.py --part again             # and building again over the dataset, after each of several changes
     python benchmarks/build.py --smoke                  # tiny; shows that it runs, measures nothing
 
 Every variant turns the same folder of files into one store that holds their names and bytes as found. Before anything is timed, all variants pack a
@@ -326,6 +327,45 @@ def is_of_pictures(path: Path) -> bool:
     return "labels" not in path.parts and ".seen" not in path.parts
 
 
+def built_again(root: Path, out: Path) -> None:
+    """Prints what whole builds of one database take, one over the other."""
+    from affect_data.build import sources
+    from affect_data.build.build import build
+    from affect_data.build.recipe import recipe_from
+
+    def relabel() -> None:
+        lines = (root / "label/label.lst").read_text().splitlines(keepends=True)
+        lines[0] = f"{lines[0].rpartition(' ')[0]} 6\n"
+        (root / "label/label.lst").write_text("".join(lines))
+
+    def recolour() -> None:
+        picture = root / PICTURES / "p000001.jpg"
+        picture.write_bytes(picture.read_bytes()[:-2] + b"\xff\xd9\xff\xd9")
+
+    opened: list[str] = []
+    sys.addaudithook(lambda event, given: opened.append(str(given[0])) if event == "open" else None)
+    # Files that were drawn seconds ago would be read twice.
+    time.sleep(sources.SETTLED_AFTER / 1e9)
+    print(f"{'a build':28}{'CPU s':>8}{'wall s':>8}{'pictures read':>15}{'MB written':>12}")
+    recipe = recipe_from({"databases": {"expw": {"incomplete": "accepted"}}}, "benchmark")
+    cases: list[tuple[str, Callable[[], None]]] = [
+        ("the first", lambda: None),
+        ("nothing changed", lambda: None),
+        ("another line", relabel),
+        ("another picture", recolour),
+    ]
+    for name, change in cases:
+        change()
+        before = {path.stat().st_ino for path in out.rglob("*")}
+        opened.clear()
+        wall, cpu = time.perf_counter(), processor_seconds()
+        build(recipe, {"expw": root}, out / "merged", overwrite=True)
+        wall, cpu = time.perf_counter() - wall, processor_seconds() - cpu
+        read = sum(path.endswith(".jpg") for path in opened)
+        written = sum(status.st_size for path in out.rglob("*") if (status := path.stat()).st_ino not in before)
+        print(f"{name:28}{cpu:8.2f}{wall:8.2f}{read:15,}{written / 1e6:12.1f}", flush=True)
+
+
 def processor_seconds() -> float:
     """Of this process and of those that it has waited for."""
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
@@ -397,6 +437,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--files", type=int, default=40_000)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--part", choices=("packing", "again"), default="packing")
     parser.add_argument("--smoke", action="store_true")
     parser.add_argument("--variant", help=argparse.SUPPRESS)
     parser.add_argument("--root", type=Path, help=argparse.SUPPRESS)
@@ -415,6 +456,10 @@ def main() -> None:
         root, scratch = Path(folder) / "expw", Path(folder) / "scratch"
         scratch.mkdir()
         draw(root, files)
+        if given.part == "again":
+            print(f"{files:,} JPEGs of ExpW; {machine()}")
+            built_again(root, scratch)
+            return
         compared = {name: run(name, root, min(files, COMPARED), scratch, compare=True) for name in VARIANTS}
         names = [name for name, answer in compared.items() if answer is not None]
         digests = {answer["digest"] for answer in compared.values() if answer is not None}
