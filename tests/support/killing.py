@@ -246,8 +246,8 @@ class Torture:
     def _content(self, out: Path, name: str) -> dict[str, str]:
         """Hashes of the files that a command ends with; times that it wrote down do not count."""
         paths = {path for pattern in COMMANDS[name].ends_with for path in out.glob(pattern)}
-        # A lock that nobody holds says nothing.
-        files = sorted(path for path in paths if path.is_file() and path.name != ".lock")
+        # A lock that nobody holds says nothing, and what a build remembers are times of files.
+        files = sorted(path for path in paths if path.is_file() and not {".lock", ".seen"} & set(path.parts))
         found = {str(path.relative_to(out)): hashlib.sha256(_timeless(path)).hexdigest() for path in files}
         if COMMANDS[name].publishes:
             for repository in self._hubs[out].repositories.values():
