@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import polars as pl
 
-from affect_data.bounds import PICTURE_BYTES, PIXELS, read_json
+from affect_data.bounds import PICTURE_BYTES, PIXELS, BoundError, read_json
 from affect_data.build.seen import SEEN
 from affect_data.build.sources import PictureSource, settled_before
 from affect_data.databases.base import DatabaseOptions
@@ -167,7 +167,7 @@ class ShardRecord:
         """What a file holds; None if there is no whole record."""
         try:
             return cls(**read_json(path))
-        except (OSError, ValueError, TypeError):
+        except (OSError, ValueError, TypeError, BoundError):
             return None
 
     def described(self) -> dict[str, Any]:
