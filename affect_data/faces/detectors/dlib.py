@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Sequence
-from functools import cached_property
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -56,13 +55,13 @@ class Dlib(FaceDetector):
         self._detector = dlib.get_frontal_face_detector()
         self._landmarks = dlib.shape_predictor(str(_landmark_file()))
 
-    @cached_property
-    def version(self) -> str:
+    @classmethod
+    def installed_version(cls) -> str:
         """The installed versions of its two packages."""
-        return f"{self.distribution} {version(self.distribution)}, {MODELS_DISTRIBUTION} {version(MODELS_DISTRIBUTION)}"
+        return f"{super().installed_version()}, {MODELS_DISTRIBUTION} {version(MODELS_DISTRIBUTION)}"
 
-    @cached_property
-    def weights_digest(self) -> str:
+    @classmethod
+    def installed_weights(cls) -> str:
         """sha256 of the landmarks' weights; those of the detector are in the library, whose version is known."""
         with _landmark_file().open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()

@@ -8,9 +8,9 @@ import multiprocessing
 import os
 import shlex
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -84,10 +84,22 @@ def checkpoints() -> Path:
     return Path(os.environ.get("TORCH_HOME", f"{cache}/torch")).expanduser() / "hub" / "checkpoints"
 
 
+@contextmanager
+def _not_compiled() -> Iterator[None]:
+    """A context in which numba leaves functions as they are: compiling those of face-alignment takes 8 s a process, and saves 2 ms a face."""
+    import numba
+
+    before, numba.config.DISABLE_JIT = numba.config.DISABLE_JIT, True
+    try:
+        yield
+    finally:
+        numba.config.DISABLE_JIT = before
+
+
 class FaceAlignment(FaceDetector):
     """A detector of face-alignment with the landmarks of 2DFAN (BSD); subclasses state its `backend`.
 
-    On the CPU nothing is compiled: that would take minutes. On a GPU neither, so that both give the same numbers.
+    Nothing is compiled, neither the network (minutes, on the CPU) nor the functions around it.
 
     Source: Bulat & Tzimiropoulos, How far are we from solving the 2D & 3D Face Alignment problem?, ICCV 2017; https://github.com/1adrianb/face-alignment.
     """
@@ -120,8 +132,10 @@ class FaceAlignment(FaceDetector):
         if because := self.missing():
             raise DataError(because)
         import torch
-        from face_alignment import FaceAlignment as Aligner
-        from face_alignment import LandmarksType
+
+        with _not_compiled():
+            from face_alignment import FaceAlignment as Aligner
+            from face_alignment import LandmarksType
 
         if multiprocessing.parent_process() is not None:
             # Pictures are spread over processes already.
@@ -134,16 +148,16 @@ class FaceAlignment(FaceDetector):
                 LandmarksType.TWO_D, device=device, face_detector=self.backend.name, compile=False
             )
 
-    @cached_property
-    def version(self) -> str:
+    @classmethod
+    def installed_version(cls) -> str:
         """The installed versions of face-alignment and torch."""
-        return f"{self.distribution} {version(self.distribution)}, torch {version('torch')}"
+        return f"{super().installed_version()}, torch {version('torch')}"
 
-    @cached_property
-    def weights_digest(self) -> str:
+    @classmethod
+    def installed_weights(cls) -> str:
         """sha256 over the sha256 of its files of weights, in the order of `LANDMARK_WEIGHTS` and the backend's."""
         digests = []
-        for name, _ in self._weights():
+        for name, _ in cls._weights():
             with (checkpoints() / name).open("rb") as file:
                 digests.append(hashlib.file_digest(file, "sha256").digest())
         return hashlib.sha256(b"".join(digests)).hexdigest()

@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 import weakref
-from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
@@ -43,8 +42,8 @@ class LibFaceDetection(FaceDetector):
             raise DataError(because)
         self._start()
 
-    @cached_property
-    def weights_digest(self) -> str:
+    @classmethod
+    def installed_weights(cls) -> str:
         """sha256 of the library, which holds the weights."""
         return hashlib.sha256(_library().read_bytes()).hexdigest()
 

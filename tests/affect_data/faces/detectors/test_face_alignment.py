@@ -24,6 +24,13 @@ from affect_data.faces.detectors.registry import DETECTORS
 BOXES = ((8.0, 12.0, 90.0, 104.0), (40.0, 30.0, 118.0, 120.0))
 
 
+@pytest.fixture(autouse=True)
+def _not_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a test is the first to import face-alignment, its functions stay as they are, as the detector leaves them."""
+    pytest.importorskip("numba")
+    monkeypatch.setattr("numba.config.DISABLE_JIT", True)
+
+
 @pytest.fixture
 def at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A TORCH_HOME with a file in the place of the weights of the landmarks; returns that file."""
