@@ -125,10 +125,10 @@ def _clips(root: DatabaseRoot) -> list[str]:
     found: dict[str, str] = {}
     ignored: list[str] = []
     parts = [name for name in sorted(root.entries()) if PART_FOLDER.fullmatch(name) and root.entries(name)]
-    for parent in ["", *parts]:
+    for parent in ["", *map(root.inner_of, parts)]:
         for name in sorted(root.entries(parent)):
-            path = str(PurePosixPath(parent) / name)
-            if not root.entries(path) or path in parts:
+            path = root.inner_of(str(PurePosixPath(parent) / name))
+            if not root.entries(path) or (not parent and name in parts):
                 continue
             if CLIP_FOLDER.fullmatch(name) is None:
                 ignored.append(path)
@@ -158,6 +158,7 @@ def _read_clip(root: DatabaseRoot, clip: str, unboxed: list[str], stretched: lis
             "unpack the archive again, or remove the folder",
         )  # fmt: skip
         return []
+    root.lose_unread(clip, [entry for entry in root.label_files(clip) if entry != f"{name}.json"], f"{name}.json")
     text = root.read_document(path)
     labels = _parse(root, path, text)
     if labels is None or not _fits(root, path, name, labels, pictures):

@@ -129,6 +129,8 @@ class Database(ABC):
     """Other names in use, besides those that differ only in case or punctuation."""
     signs: ClassVar[tuple[str, ...]] = ()
     """Relative paths, for `DatabaseRoot.holds`; a folder of this database has at least one of them."""
+    lookalikes: ClassVar[Mapping[str, str]] = MappingProxyType({})
+    """Databases whose folders are easily taken for those of this one, by relative paths as in `signs` that only they have."""
     totals: ClassVar[Mapping[str, Totals]] = MappingProxyType({})
     """What a whole copy holds, by release, if that was published or counted in official files."""
     counted_as: ClassVar[str] = "faces"
@@ -220,6 +222,7 @@ class Database(ABC):
             raise DatabaseNotFoundError(self.name, root.path, self.layout(), because=because)
         if not any(root.path.iterdir()):
             raise DatabaseNotFoundError(self.name, root.path, self.layout(), because="the folder is empty")
+        self._refuse_lookalike(root)
         found = self.scan(root)
         # Looked for first: that lists every folder of pictures once, and the links in it are then known.
         absent = self.missing_images(root, found["image"])
@@ -238,6 +241,19 @@ class Database(ABC):
             int(failures["reason"].is_in(list(self.picture_reasons)).sum()),
             int((failures["reason"] == EXCLUDED).sum()),
         )
+
+    def _refuse_lookalike(self, root: DatabaseRoot) -> None:
+        """Refuses the folder of a database that is easily taken for this one, in one sentence instead of a defect for each file.
+
+        Raises:
+            DatabaseNotFoundError: names the other database, and what shows it.
+        """
+        own = {sign.lower().partition("/")[0] for sign in self.signs}
+        for sign, other in self.lookalikes.items():
+            # Both may lie in one folder, but not in the same folder of it.
+            if root.holds(sign) and (sign.partition("/")[0] in own or not self.recognises(root)):
+                because = f"it holds {other} (files such as {sign}), which has a layout of its own"
+                raise self.not_found(root, because=because)
 
     def recognises(self, root: DatabaseRoot) -> bool:
         """Whether a folder looks like one of this database, by a few names in it."""

@@ -70,6 +70,7 @@ class RafAu(Database):
         reading=Reading("2026-11-30", "the terms of RAF-CE, whose owners are the same (whdeng.cn/RAF/model4.html)"),
     )
     source_family = "raf"
+    lookalikes = MappingProxyType({"*rafce*label.txt": "RAF-CE", "*/*rafce*label.txt": "RAF-CE"})
     signs = (LIST,)
     totals = MappingProxyType({"2020": Totals({"faces": 4_601}, "the lines of the official list")})
     releases = ("2020",)

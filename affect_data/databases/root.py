@@ -25,6 +25,7 @@ FAILURE_SCHEMA: Final = pl.Schema(
 )
 BOX: Final = ("left", "top", "right", "bottom")
 FARTHEST_PIXEL: Final = 100_000
+LABEL_ENDINGS: Final = (".txt", ".csv", ".tsv", ".xlsx", ".xls", ".json", ".npy", ".mat")
 EXCLUDED: Final = "excluded by the recipe"
 
 FIX_LINE: Final = "correct the line, or name it under `exclude` in the recipe"
@@ -84,12 +85,26 @@ class DatabaseRoot:
         return files
 
     def one_of(self, *aliases: str, under: str = "") -> str | None:
-        """The relative path of the first alias that exists under a folder, in any case; None if none does."""
-        by_lower = {name.lower(): name for name in sorted(self.entries(under))}
+        """The relative path of the first alias that exists under a folder, in any case, with blanks or ``_``; None if none does.
+
+        A folder that holds nothing but a folder of its own name, as unpacking leaves it, stands for the inner one.
+        """
+        names = sorted(self.entries(under))
+        by_spelling = {_spelt(name): name for name in names} | {name.lower(): name for name in names}
         for alias in aliases:
-            if alias.lower() in by_lower:
-                return str(PurePosixPath(under) / by_lower[alias.lower()])
+            found = by_spelling.get(alias.lower()) or by_spelling.get(_spelt(alias))
+            if found is not None:
+                return self.inner_of(str(PurePosixPath(under) / found))
         return None
+
+    def inner_of(self, path: str) -> str:
+        """The path itself, or that of the innermost folder if it holds nothing but a folder of its own name."""
+        name = PurePosixPath(path).name
+        while len(found := [entry for entry in self.entries(path) if not entry.startswith((".", "__MACOSX"))]) == 1:
+            if found[0].lower() != name.lower():
+                break
+            path = f"{path}/{found[0]}"
+        return path
 
     def holds(self, pattern: str) -> bool:
         """Whether any relative path matches a pattern, without regard to case; its parts may have ``*``, ``?`` and ``[...]``."""
@@ -364,6 +379,11 @@ class DatabaseRoot:
         """Records a part that a complete copy has and this one lacks. Its labels are missing, but nothing is contradicted."""
         self.losses.append(what)
 
+    def label_files(self, folder: str) -> list[str]:
+        """The names inside a folder that may be files of labels by their end, sorted; hidden ones are left out."""
+        names = (name for name in self.entries(folder) if not name.startswith("."))
+        return sorted(name for name in names if name.lower().endswith(LABEL_ENDINGS))
+
     def lose_unread(self, folder: str, names: Sequence[str], example: str) -> None:
         """Records label files of a recognised folder that are named like none of the official ones, so that nothing of them is read."""
         if names:
@@ -401,3 +421,8 @@ class DatabaseRoot:
     def missing_images(self, images: pl.Series) -> pl.Series:
         """Whether there is no file at each of the relative image paths."""
         return NamedPictures.of(images).absent(self.confined)
+
+
+def _spelt(name: str) -> str:
+    """A name in lower case with ``_`` for blanks."""
+    return name.lower().replace(" ", "_")

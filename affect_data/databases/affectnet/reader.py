@@ -5,7 +5,7 @@ from types import MappingProxyType
 from typing import ClassVar, Final, Literal
 
 import polars as pl
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from affect_data.databases.affectnet.file_lists import MANUAL_LISTS, MANUAL_NAMES, FileList, file_lists, find_list
 from affect_data.databases.affectnet.forms import (
@@ -27,6 +27,7 @@ from affect_data.databases.affectnet.numpy_release import numpy_annotations
 from affect_data.databases.affectnet.totals import TOTALS
 from affect_data.databases.affectnet.typed_lists import typed_faces
 from affect_data.databases.base import Database, DatabaseOptions, Licence, Tier
+from affect_data.databases.class_folders import checked_order, class_folders, read_class_folders
 from affect_data.databases.licence import Reading
 from affect_data.databases.root import FARTHEST_PIXEL, FIX_FILE, DatabaseRoot
 from affect_data.databases.spelling import INDEX_COLUMN, bare, has_index, numbers, plain
@@ -44,6 +45,14 @@ class AffectNetOptions(DatabaseOptions):
         default=False,
         description="whether the automatically annotated images, labelled by a network, join the training split (csv)",
     )
+    class_order: tuple[str, ...] | None = Field(
+        None, description="the expressions of numbered class folders, in order; needed where there is neither release"
+    )
+
+    @field_validator("class_order")
+    @classmethod
+    def _names_each_class(cls, class_order: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        return checked_order(class_order, EXPRESSIONS)
 
 
 class AffectNet(Database):
@@ -72,7 +81,8 @@ class AffectNet(Database):
         - Extensions come in any case, and some images are TIFF; at least one is broken.
         - In the npy release an absent ``_exp``, ``_val`` or ``_aro`` file masks that label. Expressions are stored as text in arrays without
           dimensions. The validation set lacks one of its 4,000 images.
-        - Folders of images sorted by class are not read: their class order differs from copy to copy.
+        - Copies in class folders, train/Surprise, are read by their names, without valence and arousal. The order of numbered ones differs from
+          copy to copy: they are read only with the option class_order.
 
     Where both releases lie under one root, the csv lists are read, unless the recipe says ``release: npy``.
     """
@@ -136,6 +146,8 @@ class AffectNet(Database):
             return self._scan_lists(root, lists)
         if release == "npy" and any(root.one_of(name) for name in SETS):
             return self._scan_sets(root)
+        if not release and class_folders(root):
+            return self._scan_class_folders(root)
         raise self.not_found(
             root,
             because={
@@ -143,6 +155,18 @@ class AffectNet(Database):
                 "npy": "there is neither a train_set nor a val_set",
             }.get(release, "there is neither Manually_Annotated_file_lists/training.csv (csv) nor train_set (npy)"),
         )
+
+    def _scan_class_folders(self, root: DatabaseRoot) -> pl.DataFrame:
+        """The faces of a copy whose folders are the labels."""
+        faces = read_class_folders(root, EXPRESSIONS, self.options.class_order)
+        if faces is None:
+            raise self.not_found(
+                root,
+                because="the numbers of class folders do not say which expression they mean; name the expressions in the folders' order, "
+                f"for example `class_order: [{', '.join(EXPRESSIONS)}]`",
+            )
+        root.lose("no valence and arousal, which class folders do not hold")
+        return faces
 
     # ---------------------------------------------------------------- the csv release
 

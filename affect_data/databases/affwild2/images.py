@@ -53,19 +53,38 @@ class Crops:
 
 
 def find_crops(root: DatabaseRoot, preferred: str | None) -> Crops | None:
-    """The folders of cropped faces, also inside of `batch1` and `batch2`; None if there are none.
+    """The folders of cropped faces, of all archives of one kind, also inside of `batch1` and `batch2`; None if there are none.
 
     Args:
-        root: of the database; a track in two batches is recorded as a defect.
+        root: of the database; a track in two archives or batches is recorded as a defect.
         preferred: ``cropped_aligned`` or ``cropped``; by default the first of them that exists.
     """
-    folder = root.one_of(*([preferred] if preferred else CROP_FOLDERS))
-    if folder is None:
-        return None
-    batches = sorted(name for name in root.entries(folder) if _BATCH.fullmatch(name))
+    for names in [CROP_FOLDERS[preferred]] if preferred else CROP_FOLDERS.values():
+        archives = _archives(root, "", names, depth=2)
+        # Crops that are not aligned are also unpacked as batches beside the annotations, where others keep their videos.
+        batches = sorted(name for name in root.entries() if _BATCH.fullmatch(name)) if "cropped" in names else []
+        tracks = _tracks_in(root, [*batches, *archives])
+        if archives or tracks:
+            return Crops([*archives, *batches][0], tracks)
+    return None
+
+
+def _archives(root: DatabaseRoot, above: str, names: Sequence[str], depth: int) -> list[str]:
+    """The folders that hold tracks, each before those that are unpacked in it."""
+    found = []
+    for entry in sorted(root.entries(above)):
+        if entry.lower() in names or (above and _BATCH.fullmatch(entry)):
+            path = f"{above}/{entry}" if above else entry
+            found += [path, *(_archives(root, path, names, depth - 1) if depth else ())]
+    return found
+
+
+def _tracks_in(root: DatabaseRoot, archives: Sequence[str]) -> dict[str, str]:
     tracks: dict[str, str] = {}
-    for parent in [folder, *(f"{folder}/{batch}" for batch in batches)]:
-        for track in sorted(root.entries(parent) - set(batches)):
+    for parent in archives:
+        for track in sorted(root.entries(parent)):
+            if track.startswith(".") or f"{parent}/{track}" in archives or VIDEOS.names.fullmatch(track):
+                continue
             if track in tracks:
                 root.defect(
                     f"{parent}/{track}",
@@ -74,9 +93,9 @@ def find_crops(root: DatabaseRoot, preferred: str | None) -> Crops | None:
                     "one folder of crops for each track",
                     "remove one of the folders",
                 )
-            elif not track.startswith("."):
+            else:
                 tracks[track] = f"{parent}/{track}"
-    return Crops(folder, tracks)
+    return tracks
 
 
 def find_whole_frames(root: DatabaseRoot) -> Crops | None:

@@ -87,7 +87,13 @@ MULTI_TASK_FILES: Final[tuple[tuple[str, str, tuple[str, ...]], ...]] = (
     ("train_set.txt", "validation_set.txt", ("abaw3_mtl",)),
     ("training_set_annotations.txt", "validation_set_annotations.txt", ("abaw4_mtl", "abaw7_mtl")),
 )
-CROP_FOLDERS: Final = ("cropped_aligned", "cropped")
+CROP_FOLDERS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {
+        "cropped_aligned": ("cropped_aligned", "cropped_aligned_images", "cropped_aligned_new_50_vids"),
+        "cropped": ("cropped", "cropped_images", "cropped_new_50_vids"),
+    }
+)
+"""The folders of each kind of crops: since ABAW5 the crops of 50 more videos are an archive of their own, unpacked beside the first or in it."""
 
 _EDITIONS: Final = (
     "first|1st",

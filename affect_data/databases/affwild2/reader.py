@@ -155,6 +155,7 @@ class AffWild2(Database):
             root, annotations, RELEASES[release], partial_action_units=self.options.partial_action_units
         )
         _note_annotations(root, annotations, release, labelled)
+        _lose_unread(root, annotations)
         _count(root, annotations, release, labelled)
         if crops.folder == WHOLE_FRAMES:
             labelled = _of_one_person(root, labelled)
@@ -217,6 +218,14 @@ class AffWild2(Database):
 def _unlabelled(release: str) -> pl.Expr:
     """Whether a line has no label of any task."""
     return pl.all_horizontal(pl.col(label_columns(RELEASES[release])).is_null())
+
+
+def _lose_unread(root: DatabaseRoot, annotations: Annotations) -> None:
+    """Records label files beside the tracks' that are named otherwise."""
+    read = {path for splits in annotations.tasks.values() for paths in splits.values() for path in paths}
+    for folder in sorted({path.rpartition("/")[0] for path in read}):
+        unread = [name for name in root.label_files(folder) if f"{folder}/{name}" not in read]
+        root.lose_unread(folder, unread, "<track>.txt")
 
 
 def _of_one_person(root: DatabaseRoot, labelled: Labelled) -> Labelled:

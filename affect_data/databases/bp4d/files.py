@@ -131,7 +131,7 @@ def _unit_folders(root: DatabaseRoot) -> Iterator[tuple[str, int]]:
     parents = [""] + ([coding] if (coding := root.one_of("AUCoding")) else [])
     for parent in parents:
         for entry in sorted(root.entries(parent)):
-            folder = f"{parent}/{entry}".lstrip("/")
+            folder = root.inner_of(f"{parent}/{entry}".lstrip("/"))
             for name in sorted(root.entries(folder)) if INTENSITY_FOLDER.fullmatch(entry) else ():
                 match = UNIT_FOLDER.fullmatch(name)
                 if match:

@@ -99,6 +99,13 @@ class Bp4d(Database):
     )
     source_family = "bp4d"
     aliases = ("BP4D",)
+    lookalikes = MappingProxyType(
+        {
+            f"{folder}/{person}_t*.csv": "BP4D+"
+            for folder in ("aucoding/au_occ", "au_occ")
+            for person in ("f0[3-9]?", "m0[2-5]?")
+        }
+    )
     signs = ("aucoding/au_occ/[fm][0-9][0-9][0-9]_t*.csv", "aucoding/[fm][0-9][0-9][0-9]_t*.csv", "au?intensity?codes*")
     totals = MappingProxyType(
         {

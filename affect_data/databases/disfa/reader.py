@@ -80,6 +80,14 @@ class Disfa(Database):
         url="http://mohammadmahoor.com/disfa/",
     )
     source_family = "disfa"
+    lookalikes = MappingProxyType(
+        {
+            "labels/sn[0-9][0-9][0-9]/*/au[0-9]*.txt": "DISFA+",
+            f"{LABELS.lower()}/sn[0-9][0-9][0-9]/*/au[0-9]*.txt": "DISFA+",
+            "*.output/*.auw": "FEAFA+",
+            "*/*.output/*.auw": "FEAFA+",
+        }
+    )
     signs = (f"{LABELS}/sn[0-9][0-9][0-9]", f"{LABELS}/{LABELS}/sn[0-9][0-9][0-9]")
     totals = MappingProxyType(
         {

@@ -95,6 +95,9 @@ class FerPlus(Database):
     )
     source_family = "fer2013"
     aliases = ("FER2013+", "FER2013Plus")
+    lookalikes = MappingProxyType(
+        {"train/angry": "FER2013 in class folders, without votes; an entry of own data with `class_folders` reads it"}
+    )
     signs = (VOTES_FILE, f"data/{VOTES_FILE}", *PARTS.values(), *(f"data/{folder}" for folder in PARTS.values()))
     totals = MappingProxyType(
         {

@@ -8,17 +8,11 @@ import polars as pl
 from pydantic import Field, field_validator
 
 from affect_data.databases.base import Database, DatabaseOptions, Licence, Tier
+from affect_data.databases.class_folders import checked_order, class_folders, read_class_folders
 from affect_data.databases.licence import Reading
 from affect_data.databases.raf_db.attributes import ATTRIBUTES, with_attributes
-from affect_data.databases.raf_db.class_folders import (
-    class_folders,
-    classes_by_name,
-    classes_by_number,
-    faces_of_class_folders,
-)
 from affect_data.databases.root import BOX, FIX_FILE, DatabaseRoot
 from affect_data.databases.totals import Totals
-from affect_data.vocabulary import expression_named
 
 BASIC: Final = ("surprise", "fear", "disgust", "happiness", "sadness", "anger", "neutral")
 COMPOUND: Final = (
@@ -59,12 +53,7 @@ class RafDbOptions(DatabaseOptions):
     @field_validator("class_order")
     @classmethod
     def _of_the_vocabulary(cls, class_order: tuple[str, ...] | None) -> tuple[str, ...] | None:
-        if class_order is None:
-            return None
-        names = tuple(expression_named(name) for name in class_order)
-        if sorted(names) != sorted(BASIC):
-            raise ValueError(f"found {', '.join(names)}; class_order names each of {', '.join(BASIC)} once")
-        return names
+        return checked_order(class_order, BASIC)
 
 
 def _by_class(part: str, counts: tuple[int, ...]) -> dict[str, int]:
@@ -176,6 +165,7 @@ class RafDb(Database):
     )
     source_family = "raf"
     aliases = ("RAF", "Real-world Affective Faces")
+    lookalikes = MappingProxyType({"*rafce*label.txt": "RAF-CE", "*/*rafce*label.txt": "RAF-CE"})
     signs = (
         *(f"{folder}/emolabel/{name}" for subset in SUBSETS.values() for folder in subset.folders for name in LISTS),
         *(f"{folder}{name}" for folder in ("", "emolabel/") for name in LISTS),
@@ -209,16 +199,14 @@ class RafDb(Database):
                 [self._faces(root, SUBSETS[name], folder) for name, folder in found.items()], how="diagonal_relaxed"
             )
         if self.options.subset != "compound" and class_folders(root):
-            named = classes_by_name(root, BASIC)
-            if named is not None:
-                return faces_of_class_folders(root, named)
-            if self.options.class_order is None:
+            faces = read_class_folders(root, BASIC, self.options.class_order)
+            if faces is None:
                 raise self.not_found(
                     root,
                     because="the numbers of class folders do not say which expression they mean (RAF-DB's order and AffectNet's are both in use); "
                     f"name the expressions in the folders' order, for example `class_order: [{', '.join(BASIC)}]`",
                 )
-            return faces_of_class_folders(root, classes_by_number(root, self.options.class_order))
+            return faces
         wanted = f"{self.options.subset or 'basic'}/EmoLabel/{LISTS[0]}"
         raise self.not_found(root, because=f"there is no {wanted}")
 

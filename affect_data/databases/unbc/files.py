@@ -68,6 +68,8 @@ def _label_files_of(root: DatabaseRoot, folder: str, track: str) -> dict[int, st
                 f"{folder}/{name}", 0, "a name that does not begin with its sequence's, then a frame number",
                 f"names such as {track}001{LABEL_SUFFIX}", "give the file its official name, or remove it",
             )  # fmt: skip
+    unread = [name for name in root.label_files(folder) if not name.lower().endswith(LABEL_SUFFIX)]
+    root.lose_unread(folder, unread, f"{track}001{LABEL_SUFFIX}")
     return root.numbered(folder, own, "label file")
 
 

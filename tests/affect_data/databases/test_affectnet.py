@@ -319,7 +319,7 @@ def test_an_excluded_line_is_dropped_and_counted(tmp_path: Path) -> None:
 
 
 def test_a_wrong_root_shows_the_expected_layout(tmp_path: Path) -> None:
-    (tmp_path / "train" / "0").mkdir(parents=True)
+    (tmp_path / "pictures" / "0").mkdir(parents=True)
     with pytest.raises(
         DatabaseNotFoundError,
         match=r"(?s)neither Manually_Annotated_file_lists/training.csv .* train_set/images/<id>.jpg",
@@ -652,3 +652,24 @@ def test_the_demo_is_the_same_for_a_seed_and_another_for_another(tmp_path: Path)
     }
     assert contents["a"] == contents["b"]
     assert contents["a"].keys() != contents["c"].keys()
+
+
+def test_class_folders_are_read_by_their_names_and_by_number_only_in_a_stated_order(tmp_path):
+    for name in ("train/Happy", "train/2_sad", "val/Contempt"):
+        (tmp_path / "named" / name).mkdir(parents=True)
+        (tmp_path / "named" / name / "1.jpg").touch()
+    scan = AffectNet().read(DatabaseRoot(tmp_path / "named"))
+    assert scan.rows.select("image", "split", "expression").rows() == [
+        ("train/2_sad/1.jpg", "train", "sadness"),
+        ("train/Happy/1.jpg", "train", "happiness"),
+        ("val/Contempt/1.jpg", "validation", "contempt"),
+    ]
+    assert scan.losses == ("no valence and arousal, which class folders do not hold",)
+    for number in range(8):
+        (tmp_path / "numbered" / "train" / str(number)).mkdir(parents=True)
+        (tmp_path / "numbered" / "train" / str(number) / "1.jpg").touch()
+    with pytest.raises(DatabaseNotFoundError, match="class_order: "):
+        AffectNet().read(DatabaseRoot(tmp_path / "numbered"))
+    order = tuple(reversed(AffectNet.expressions))
+    numbered = AffectNet(AffectNet.Options(class_order=order)).read(DatabaseRoot(tmp_path / "numbered"))
+    assert tuple(numbered.rows["expression"]) == order

@@ -351,6 +351,40 @@ def test_crops_lie_also_in_cropped_and_in_batches(abaw3):
     assert row(scan, "video2", 1)["image"] == "cropped/video2/00001.jpg"
 
 
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("cropped_aligned", "cropped_aligned_new_50_vids"),
+        ("cropped_aligned", "cropped_aligned/cropped_aligned_new_50_vids"),
+        ("cropped_aligned_images/cropped_aligned", "cropped_aligned_images/cropped_aligned_new_50_vids"),
+        ("cropped/batch1", "cropped_new_50_vids"),
+        ("batch1", "batch2"),
+        ("batch1", "cropped_new_50_vids"),
+    ],
+)
+def test_the_second_archive_of_crops_is_read_wherever_it_was_unpacked(abaw3, first, second):
+    before = read(abaw3)
+    folders = sorted((abaw3 / "cropped_aligned").iterdir())
+    for number, folder in enumerate(folders):
+        target = abaw3 / (second if number else first) / folder.name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if target != folder:
+            folder.rename(target)
+    if not any((abaw3 / "cropped_aligned").iterdir()):
+        (abaw3 / "cropped_aligned").rmdir()
+    after = read(abaw3)
+    assert after.rows.drop("image").equals(before.rows.drop("image"))
+    assert {path.rpartition("/")[0].rpartition("/")[0] for path in after.rows["image"]} == {first, second}
+    assert (after.defects, after.losses) == (before.defects, before.losses)
+
+
+def test_a_label_file_that_is_named_otherwise_is_a_loss_with_its_name(abaw3):
+    folder = next((abaw3 / "VA_Set" if (abaw3 / "VA_Set").is_dir() else abaw3).rglob("Train_Set"))
+    (folder / "video9.csv").write_text("valence,arousal\n0,0\n")
+    (loss,) = [loss for loss in read(abaw3).losses if "video9" in loss]
+    assert loss.endswith("Train_Set/video9.csv: not read, the official names are like <track>.txt")
+
+
 def test_the_folder_of_crops_can_be_chosen_where_both_exist(abaw3):
     write_crops(abaw3, "462", [1], folder="cropped")
     assert row(read(abaw3), "462", 1)["image"] == "cropped_aligned/462/00001.jpg"

@@ -391,3 +391,16 @@ def test_another_spelling_of_numbers_changes_no_row(written: Written, tmp_path: 
     assert scan.defects == ()
     assert scan.rows.equals(written.scan.rows)
     assert scan.failures.equals(written.scan.failures)
+
+
+def test_folders_that_unpacking_doubled_are_read_as_the_inner_ones(written: Written, tmp_path: Path) -> None:
+    copy = tmp_path / "doubled"
+    shutil.copytree(written.root, copy, copy_function=os.link)
+    for folder in [path for path in copy.iterdir() if path.is_dir()]:
+        inner = folder.rename(copy / "moved")
+        folder.mkdir()
+        inner.rename(folder / folder.name)
+    scan = written.database.read(DatabaseRoot(copy))
+    places = ("image", "source_file", "clip_frames")
+    assert scan.rows.drop(places, strict=False).equals(written.scan.rows.drop(places, strict=False))
+    assert (scan.defects, scan.losses, scan.counts) == (written.scan.defects, written.scan.losses, written.scan.counts)

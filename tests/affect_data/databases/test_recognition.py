@@ -1,5 +1,6 @@
 """Roots that are nearly right: the message says what lies there, and the option to type."""
 
+import re
 import shutil
 from pathlib import Path
 
@@ -8,6 +9,8 @@ import pytest
 from affect_data.build.build import build
 from affect_data.build.recipe import recipe_from
 from affect_data.databases.recognition import holdings, looks_like, remedy
+from affect_data.databases.registry import DATABASES
+from affect_data.databases.root import DatabaseRoot
 from affect_data.demo.world import SHARES
 from affect_data.errors import DatabaseNotFoundError
 
@@ -85,3 +88,32 @@ def test_a_folder_that_lost_all_but_its_labels_is_still_its_own(demo_roots: dict
     shutil.copytree(demo_roots["disfa"] / "ActionUnit_Labels", tmp_path / "ActionUnit_Labels")
     assert looks_like("disfa", tmp_path)
     assert remedy("disfa", tmp_path, {}) == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "file", "other"),
+    [
+        ("disfa", "Labels/SN001/A1_TrailNo_1/AU1.txt", "DISFA+"),
+        ("disfa", "ActionUnit_Labels/SN001/A1_TrailNo_1/AU1.txt", "DISFA+"),
+        ("disfa", "PV001.output/00000001.auw", "FEAFA+"),
+        ("bp4d", "AUCoding/AU_OCC/F082_T1.csv", "BP4D+"),
+        ("raf_au", "RAFCE_AUlabel.txt", "RAF-CE"),
+        ("raf_db", "label/RAFCE_emolabel.txt", "RAF-CE"),
+        ("ferplus", "train/angry/1.png", "FER2013 in class folders"),
+    ],
+)
+def test_a_database_that_looks_alike_is_one_sentence(tmp_path: Path, name: str, file: str, other: str) -> None:
+    path = tmp_path / file
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch()
+    with pytest.raises(DatabaseNotFoundError, match=f"it holds {re.escape(other)}"):
+        DATABASES[name]().read(DatabaseRoot(tmp_path))
+
+
+def test_a_database_that_lies_beside_the_other_is_read(demo_roots: dict[str, Path], tmp_path: Path) -> None:
+    for entry in demo_roots["disfa"].iterdir():
+        (tmp_path / entry.name).symlink_to(entry)
+    (tmp_path / "Labels" / "SN001" / "A1").mkdir(parents=True)
+    (tmp_path / "Labels" / "SN001" / "A1" / "AU1.txt").touch()
+    scan = DATABASES["disfa"]().read(DatabaseRoot(tmp_path, follow_links=True))
+    assert len(scan.rows)

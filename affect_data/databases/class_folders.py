@@ -1,4 +1,4 @@
-"""Reads copies of RAF-DB's basic part in which folders are the labels: numbered ones, or ones with names."""
+"""Reads copies of databases in which folders are the labels: numbered ones, or ones with names."""
 
 import re
 from collections.abc import Mapping
@@ -50,6 +50,36 @@ def _folders(root: DatabaseRoot) -> dict[str, str]:
                 entries = (f"{folder}/{entry}" for entry in sorted(root.entries(folder)))
                 found |= {entry: split for entry in entries if (root.path / entry).is_dir()}
     return found
+
+
+def read_class_folders(
+    root: DatabaseRoot, classes: tuple[str, ...], class_order: tuple[str, ...] | None
+) -> pl.DataFrame | None:
+    """A row for each picture in class folders: those of names need no order; None if they have numbers, and no order is given.
+
+    Args:
+        root: with folders such as ``train/Surprise`` or ``train/1``.
+        classes: expressions of the database.
+        class_order: expressions in the order of the folders' numbers.
+    """
+    named = classes_by_name(root, classes)
+    if named is not None:
+        return faces_of_class_folders(root, named)
+    return faces_of_class_folders(root, classes_by_number(root, class_order)) if class_order is not None else None
+
+
+def checked_order(class_order: tuple[str, ...] | None, classes: tuple[str, ...]) -> tuple[str, ...] | None:
+    """The names of the vocabulary of an order of numbered folders, which must name each class once.
+
+    Raises:
+        ValueError: it names others, or one twice.
+    """
+    if class_order is None:
+        return None
+    names = tuple(expression_named(name) for name in class_order)
+    if sorted(names) != sorted(classes):
+        raise ValueError(f"found {', '.join(names)}; class_order names each of {', '.join(classes)} once")
+    return names
 
 
 def classes_by_name(root: DatabaseRoot, classes: tuple[str, ...]) -> dict[str, str] | None:
