@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from affect_data.build.recipe import DataRecipe
 from affect_data.databases.base import DatabaseOptions
-from affect_data.databases.registry import DATABASES
+from affect_data.databases.registry import BUILT_IN, DATABASES
 from affect_data.databases.table.options import TableOptions
 from affect_data.databases.table.reader import TABLE
 from affect_data.recipe_reference import keys_of, recipe_schema, table_of
@@ -40,7 +40,7 @@ def data_recipe_page() -> str:
         table_of(DatabaseOptions, "databases.NAME."),
     ]
     common = {key.name for key in keys_of(DatabaseOptions)}
-    for name, database in DATABASES.items():
+    for name, database in ((name, DATABASES[name]) for name in BUILT_IN):
         own = [key for key in keys_of(database.Options) if key.name not in common]
         if own:
             parts += [f"## {database.title}", table_of(database.Options, f"databases.{name}.", leave_out=common)]

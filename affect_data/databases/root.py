@@ -5,16 +5,15 @@ Every annotation file is read through it, so that each row knows its line, and e
 
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from fnmatch import fnmatchcase
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Final
 
 import numpy as np
 import polars as pl
 
 from affect_data.bounds import ANNOTATION_BYTES, JSON_BYTES, LINE_BYTES, BoundError, Limit, read_file, read_lines_file
-from affect_data.confinement import ConfinedFolder
 from affect_data.databases.delimited import after_lines, quoted_rows, stripped
+from affect_data.databases.listing import ListedFolder
 from affect_data.databases.named_pictures import NamedPictures
 from affect_data.databases.refusal import PLACE, row_defects
 from affect_data.databases.spelling import numbers, plain
@@ -25,14 +24,13 @@ FAILURE_SCHEMA: Final = pl.Schema(
 )
 BOX: Final = ("left", "top", "right", "bottom")
 FARTHEST_PIXEL: Final = 100_000
-LABEL_ENDINGS: Final = (".txt", ".csv", ".tsv", ".xlsx", ".xls", ".json", ".npy", ".mat")
 EXCLUDED: Final = "excluded by the recipe"
 
 FIX_LINE: Final = "correct the line, or name it under `exclude` in the recipe"
 FIX_FILE: Final = "replace the file by the official one"
 
 
-class DatabaseRoot:
+class DatabaseRoot(ListedFolder):
     """Reads the files of one database, and records what was read, what failed and what contradicts the documentation.
 
     Args:
@@ -45,8 +43,7 @@ class DatabaseRoot:
     def __init__(
         self, path: Path, exclude: Iterable[str] = (), *, follow_links: bool = False, line_by_line: bool = False
     ) -> None:
-        self.path = path
-        self.confined = ConfinedFolder(path, follow_links)
+        super().__init__(path, follow_links=follow_links)
         self.defects: list[Defect] = []
         self.annotation_files: set[str] = set()
         self.notes: list[str] = []
@@ -55,12 +52,6 @@ class DatabaseRoot:
         self._failures: list[pl.DataFrame] = []
         self._exclude = dict.fromkeys(exclude, False)
         self.line_by_line = line_by_line or bool(self._exclude)
-
-    # ---------------------------------------------------------------- what exists
-
-    def entries(self, folder: str = "") -> frozenset[str]:
-        """The names directly inside a folder (relative to the root); empty if there is no such folder."""
-        return self.confined.listing(folder).names
 
     def numbered(self, folder: str, pattern: re.Pattern[str], kind: str) -> dict[int, str]:
         """The names inside a folder by their number; two names with one number are a defect.
@@ -83,44 +74,6 @@ class DatabaseRoot:
                 )  # fmt: skip
             files.setdefault(number, name)
         return files
-
-    def one_of(self, *aliases: str, under: str = "") -> str | None:
-        """The relative path of the first alias that exists under a folder, in any case, with blanks or ``_``; None if none does.
-
-        A folder that holds nothing but a folder of its own name, as unpacking leaves it, stands for the inner one.
-        """
-        names = sorted(self.entries(under))
-        by_spelling = {_spelt(name): name for name in names} | {name.lower(): name for name in names}
-        for alias in aliases:
-            found = by_spelling.get(alias.lower()) or by_spelling.get(_spelt(alias))
-            if found is not None:
-                return self.inner_of(str(PurePosixPath(under) / found))
-        return None
-
-    def inner_of(self, path: str) -> str:
-        """The path itself, or that of the innermost folder if it holds nothing but a folder of its own name."""
-        name = PurePosixPath(path).name
-        while len(found := [entry for entry in self.entries(path) if not entry.startswith((".", "__MACOSX"))]) == 1:
-            if found[0].lower() != name.lower():
-                break
-            path = f"{path}/{found[0]}"
-        return path
-
-    def holds(self, pattern: str) -> bool:
-        """Whether any relative path matches a pattern, without regard to case; its parts may have ``*``, ``?`` and ``[...]``."""
-        folders = [""]
-        for part in pattern.lower().split("/"):
-            folders = [
-                str(PurePosixPath(folder) / name)
-                for folder in folders
-                for name in sorted(self.entries(folder))
-                if fnmatchcase(name.lower(), part)
-            ]
-        return bool(folders)
-
-    def files(self, pattern: str) -> list[str]:
-        """Relative posix paths of all files that match a glob pattern, sorted."""
-        return sorted(found.relative_to(self.path).as_posix() for found in self.path.glob(pattern) if found.is_file())
 
     # ---------------------------------------------------------------- reading
 
@@ -379,11 +332,6 @@ class DatabaseRoot:
         """Records a part that a complete copy has and this one lacks. Its labels are missing, but nothing is contradicted."""
         self.losses.append(what)
 
-    def label_files(self, folder: str) -> list[str]:
-        """The names inside a folder that may be files of labels by their end, sorted; hidden ones are left out."""
-        names = (name for name in self.entries(folder) if not name.startswith("."))
-        return sorted(name for name in names if name.lower().endswith(LABEL_ENDINGS))
-
     def lose_unread(self, folder: str, names: Sequence[str], example: str) -> None:
         """Records label files of a recognised folder that are named like none of the official ones, so that nothing of them is read."""
         if names:
@@ -421,8 +369,3 @@ class DatabaseRoot:
     def missing_images(self, images: pl.Series) -> pl.Series:
         """Whether there is no file at each of the relative image paths."""
         return NamedPictures.of(images).absent(self.confined)
-
-
-def _spelt(name: str) -> str:
-    """A name in lower case with ``_`` for blanks."""
-    return name.lower().replace(" ", "_")
