@@ -108,3 +108,17 @@ def test_the_index_has_a_line_for_every_page(folder: str) -> None:
         pages |= {*(ROOT / "docs" / "decisions").glob("*.md"), ROOT / "docs" / "experiments" / "README.md"}
     missing = sorted(page.relative_to(ROOT).as_posix() for page in pages if page.resolve() not in listed)
     assert not missing, f"{folder}/README.md has no line for {', '.join(missing)}"
+
+
+def test_the_order_for_programs_names_commands_that_answer_with_json() -> None:
+    from typer.main import get_command
+
+    from affect_data.cli.app import app as data
+    from affect_train.cli.app import app as train
+
+    text = (ROOT / "AGENTS.md").read_text(encoding="utf-8")
+    named = re.findall(r"^    affect-(data|train) (\S+)", text, re.MULTILINE)
+    assert len(named) == 7
+    for package, name in named:
+        command = get_command(data if package == "data" else train).commands[name]
+        assert "--json" in {option for parameter in command.params for option in parameter.opts}, name

@@ -1,8 +1,21 @@
 """Parts of pages that are written from the code."""
 
+from pathlib import Path
+
 import pytest
 
-from affect_data.pages import with_part
+from affect_data.pages import FOR_PROGRAMS, INDEX, for_programs, with_part
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_the_pages_for_programs_are_those_of_the_index() -> None:
+    index = (ROOT / INDEX).read_text()
+    written = for_programs(index)
+    assert (ROOT / FOR_PROGRAMS).read_text() == written, "run `make docs`"
+    assert "- [docs/format.md](docs/format.md): " in written
+    assert "- [recipes/README.md](recipes/README.md): " in written
+    assert "decisions/" not in written
 
 
 def test_what_stands_around_a_part_stays() -> None:
