@@ -1,6 +1,6 @@
 """Parts of pages that are written from the code, between two marks that a person has placed.
 
-``python -m affect_data.pages``, run in the repository's root, writes the limits into docs/limits.md, and llms.txt from the index of the documentation.
+``python -m affect_data.pages``, run in the repository's root, writes the limits into docs/limits.md, and llms.txt from docs/README.md.
 """
 
 import re
@@ -16,8 +16,8 @@ FOR_PROGRAMS: Final = Path("llms.txt")
 FOR_PROGRAMS_HEAD: Final = """\
 # affectkit
 
-> Merges facial-affect databases into one Hugging Face dataset with a mask for every label, trains on these partial labels, and writes a teacher's soft \
-labels back as columns.
+> Merges facial-affect databases into one Hugging Face dataset with a mask for every label, trains on these partial labels, and writes a teacher's \
+soft labels back as columns.
 
 - [README](README.md): what it is, how to see it work
 - [For programs and agents](AGENTS.md): how commands answer, in which order they go"""
