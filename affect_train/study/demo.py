@@ -1,4 +1,4 @@
-"""The whole path on drawn faces: demo databases, one dataset with its faces cut out, a teacher, its soft labels, a student, and one table.
+"""The whole path on drawn faces: databases, one dataset, its faces, a teacher, soft labels, a student, one table, and predictions.
 
 Every step is a command that a user could have typed; it is shown before it runs.
 """
@@ -7,6 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,6 +20,9 @@ from affect_data.processes import run_program
 from affect_train.run_folder import RunFolder
 
 RECIPES: Final = Path("recipes/demo")
+REPORT: Final = "report.html"
+SEVERAL_FACES: Final = 5
+"""Number of a photograph of ExpW that shows three people."""
 CROPS: Final = "loose-1.3"
 """Faces are found and cut out by this policy; both models are trained on the pictures as they are, with their boxes."""
 
@@ -55,41 +59,69 @@ def run_demo(out: Path, seed: int, overrides: Sequence[str] = (), faces: int | N
         raise DataError(f"'{out}' is not empty; name a new folder, or remove it to run the demo again")
     if not RECIPES.is_dir():
         raise DataError(f"the recipes of the demo are not under '{RECIPES}': run it from the root of the repository")
-    databases, dataset, teacher, student = out / "databases", out / "dataset", out / "teacher", out / "student"
-    report = out / "report.html"
-    drawn = [] if faces is None else ["--faces", str(faces)]
-    train = ["affect_train", "train"]
-    common = [f"dataset={dataset}", f"seed={seed}", *overrides]
-    steps = [
-        ["affect_data", "demo", str(databases), "--seed", str(seed), "--workers", "2", *drawn],
-        ["affect_data", "build", str(RECIPES / "data.yaml"), str(dataset), "--roots", str(databases)],
-        ["affect_data", "stats", str(dataset)],
-        *(
-            []
-            if LibFaceDetection.missing()
-            else [["affect_data", "align", str(dataset), "--crops", CROPS, "--workers", "2"]]
-        ),
-        [*train, str(RECIPES / "teacher.yaml"), *common, f"output={teacher}"],
-        ["affect_train", "label", str(teacher), str(dataset), "--name", "teacher"],
-        [*train, str(RECIPES / "student.yaml"), *common, f"output={student}"],
-        ["affect_train", "evaluate", str(teacher), str(dataset), "--split", "validation"],
-        ["affect_train", "evaluate", str(student), str(dataset), "--split", "validation"],
-        ["affect_data", "report", str(dataset), "--out", str(report), "--run", str(student), "--faces"],
-    ]
-    started = time.monotonic()
-    if because := LibFaceDetection.missing():
-        Console(stderr=True, highlight=False).print(f"No face is looked for: {because}", markup=False, soft_wrap=True)
-    for step in steps:
+    started, lacking = time.monotonic(), _lacking()
+    if lacking:
+        Console(stderr=True, highlight=False).print(f"No faces are looked for: {lacking}", markup=False, soft_wrap=True)
+    for step in _steps(out, seed, overrides, faces, finds_faces=not lacking):
         _run(step)
-    scores = {name: _scores(RunFolder(run).evaluation) for name, run in (("teacher", teacher), ("student", student))}
-    result: dict[str, Any] = {
+    results = out / "results"
+    if not lacking:
+        # What is shown is known only now that the databases are written.
+        _run(
+            [
+                "affect_train",
+                "predict",
+                str(out / "student"),
+                *_shown(out / "databases"),
+                "--out",
+                str(results),
+                "--draw",
+            ]
+        )
+    models = {name: out / name for name in ("teacher", "student")}
+    return {
         "seed": seed,
         "seconds": round(time.monotonic() - started),
-        "scores": scores,
-        "paths": {"dataset": str(dataset), "teacher": str(teacher / "model"), "student": str(student / "model")},
+        "scores": {name: _scores(RunFolder(run).evaluation) for name, run in models.items()},
+        "paths": {
+            "dataset": str(out / "dataset"),
+            **{name: str(run / "model") for name, run in models.items()},
+            "report": str(out / REPORT),
+            **({} if lacking else {"results": str(results)}),
+        },
     }
-    result["paths"]["report"] = str(report)
-    return result
+
+
+def _lacking() -> str:
+    """What must be installed to find faces in photographs and clips; empty if nothing."""
+    decoder = "" if find_spec("av") else "av is not installed: pip install 'affectkit[demo]'"
+    return LibFaceDetection.missing() or decoder
+
+
+def _steps(out: Path, seed: int, overrides: Sequence[str], faces: int | None, *, finds_faces: bool) -> list[list[str]]:
+    """The commands of the demo up to the report, in order."""
+    databases, dataset, teacher, student = (str(out / name) for name in ("databases", "dataset", "teacher", "student"))
+    drawn = [] if faces is None else ["--faces", str(faces)]
+    align = ["affect_data", "align", dataset, "--crops", CROPS, "--workers", "2"]
+    train, common = ["affect_train", "train"], [f"dataset={dataset}", f"seed={seed}", *overrides]
+    return [
+        ["affect_data", "demo", databases, "--seed", str(seed), "--workers", "2", *drawn],
+        ["affect_data", "build", str(RECIPES / "data.yaml"), dataset, "--roots", databases],
+        ["affect_data", "stats", dataset],
+        *([align] if finds_faces else []),
+        [*train, str(RECIPES / "teacher.yaml"), *common, f"output={teacher}"],
+        ["affect_train", "label", teacher, dataset, "--name", "teacher"],
+        [*train, str(RECIPES / "student.yaml"), *common, f"output={student}"],
+        ["affect_train", "evaluate", teacher, dataset, "--split", "validation"],
+        ["affect_train", "evaluate", student, dataset, "--split", "validation"],
+        ["affect_data", "report", dataset, "--out", str(out / REPORT), "--run", student, "--faces"],
+    ]
+
+
+def _shown(databases: Path) -> list[str]:
+    """A clip of the demo databases and a photograph of several people."""
+    photographs = sorted((databases / "expw" / "image" / "origin").glob(f"*_{SEVERAL_FACES}.jpg"))
+    return [str(path) for path in (*sorted(databases.rglob("*.avi")), *photographs)]
 
 
 def table(result: dict[str, Any]) -> str:
