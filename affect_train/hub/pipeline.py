@@ -7,9 +7,13 @@ from typing import Any, overload
 import numpy as np
 import torch
 
-from affect_train.hub.processor import PICTURES, Picture, face_pixels
+from affect_data.faces.detection import Pixels
+from affect_data.faces.detectors.registry import DEFAULT
+from affect_train.hub.processor import PICTURES, Picture, face_pixels, photograph_pixels
+from affect_train.inference.cropping import faces_as_trained
 from affect_train.inference.inference import INFERENCE_BATCH, open_model
 from affect_train.inference.predict import named
+from affect_train.predicting.finding import LEAST_SCORE, FaceFinder
 from affect_train.run_folder import model_folder
 
 
@@ -29,6 +33,7 @@ class AffectPipeline:
         self.model, self.preprocessing = open_model(model_folder(source))
         self.device = torch.device(device) if device is not None else _device()
         self.model.to(self.device)
+        self._finders: dict[tuple[str, float], FaceFinder] = {}
 
     @overload
     def __call__(self, images: Picture, batch_size: int = INFERENCE_BATCH) -> dict[str, Any]: ...
@@ -57,12 +62,51 @@ class AffectPipeline:
         parts = (images[start : start + batch_size] for start in range(0, len(images), batch_size))
         return [said for part in parts for said in self._predictions(part)]
 
+    def faces(
+        self, photograph: Picture, detector: str = DEFAULT, least_score: float = LEAST_SCORE
+    ) -> list[dict[str, Any]]:
+        """The predictions for every face of a photograph, as `affect-train predict --out` finds, cuts and judges them, surest first.
+
+        Each has ``box`` (left, top, right, bottom, in pixels of the upright picture) and ``score`` (of the detector) besides what a call gives; and
+        ``not_cut``, the reason, if it could not be cut as in training.
+
+        Args:
+            photograph: a path, bytes, a picture of Pillow, or an array uint8 [height, width, 3] in RGB.
+            detector: name of the face detector.
+            least_score: of a face.
+
+        Raises:
+            DataError: the picture is missing or cannot be decoded, or the detector is not installed.
+            UsageError: there is no such detector, or this is no picture.
+        """
+        pixels, data = photograph_pixels(photograph)
+        if (detector, least_score) not in self._finders:
+            self._finders[detector, least_score] = FaceFinder(detector, least_score)
+        (found,) = self._finders[detector, least_score].find([pixels])
+        reasons: list[tuple[int, str]] = []
+        crops = faces_as_trained(pixels, found, self.preprocessing, data=data, told=lambda *told: reasons.append(told))
+        not_cut = dict(reasons)
+        parts = (crops[start : start + INFERENCE_BATCH] for start in range(0, len(crops), INFERENCE_BATCH))
+        said = [one for part in parts for one in self._judged(part)]
+        return [
+            {
+                "box": list(face.box),
+                "score": face.score,
+                **one,
+                **({"not_cut": not_cut[number]} if number in not_cut else {}),
+            }
+            for number, (face, one) in enumerate(zip(found, said, strict=True))
+        ]
+
     def _predictions(self, pictures: Sequence[Picture]) -> Iterator[dict[str, Any]]:
-        pixels = np.stack([face_pixels(picture, self.preprocessing) for picture in pictures])
+        return self._judged(np.stack([face_pixels(picture, self.preprocessing) for picture in pictures]))
+
+    def _judged(self, pixels: Pixels) -> Iterator[dict[str, Any]]:
+        """The predictions for crops, uint8 [N, S, S, 3]."""
         inputs = torch.from_numpy(pixels).permute(0, 3, 1, 2).to(self.device)
         with torch.inference_mode():
             found = {name: values.cpu().numpy() for name, values in self.model.predictions(self.model(inputs)).items()}
-        for row in range(len(pictures)):
+        for row in range(len(pixels)):
             yield named(self.model.config, {name: values[row] for name, values in found.items()})
 
 

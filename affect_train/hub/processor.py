@@ -138,9 +138,8 @@ def photograph_faces(picture: Picture, faces: Sequence[DetectedFace], preprocess
         UsageError: this is no picture.
     """
     name = f"image '{picture}'" if isinstance(picture, str | Path) else "image"
-    data = _file_of(picture)
+    pixels, data = photograph_pixels(picture)
     try:
-        pixels = _upright(picture) if data is None else upright_pixels(data)
 
         def refuse(number: int, because: str) -> None:
             remedy = "Leave it out, or use a detector that gives what the crop policy needs"
@@ -149,6 +148,21 @@ def photograph_faces(picture: Picture, faces: Sequence[DetectedFace], preprocess
         return faces_as_trained(pixels, faces, preprocessing, data=data, told=refuse)
     except PictureError as error:
         raise DataError(f"{name}: {error}") from error
+
+
+def photograph_pixels(picture: Picture) -> tuple[Pixels, bytes | None]:
+    """A photograph, uint8 [height, width, 3] in RGB, upright; and the bytes of its file, None if it has been decoded before.
+
+    Raises:
+        DataError: the file is missing or cannot be decoded.
+        UsageError: this is no picture.
+    """
+    data = _file_of(picture)
+    try:
+        return _upright(picture) if data is None else upright_pixels(data), data
+    except PictureError as error:
+        name = f"image '{picture}'" if isinstance(picture, str | Path) else "image"
+        raise DataError(f"{name}: the image cannot be decoded: {error}") from error
 
 
 def _file_of(picture: Picture) -> bytes | None:

@@ -15,6 +15,7 @@ from drawn_clips import HEIGHT, WIDTH
 from PIL import Image
 from typer.testing import CliRunner
 
+import affect_train
 from affect_data.demo.sampler import FaceSampler
 from affect_data.errors import DataError, UsageError
 from affect_data.faces.detection import DetectedFace
@@ -313,6 +314,23 @@ def test_several_detectors_find_what_one_finds(pictures: Path) -> None:
     one, three = (FaceFinder(workers=workers).find(frames) for workers in (1, 3))
     assert [[face.box for face in faces] for faces in one] == [[face.box for face in faces] for faces in three]
     assert [len(faces) for faces in one] == [2] * 5
+
+
+def test_the_pipeline_gives_the_same_for_every_face_of_a_photograph(results: Path, model: Path, pictures: Path) -> None:
+    photo = pictures / "photo.png"
+    table = pl.read_parquet(results / "faces.parquet").filter(pl.col("file") == "holiday/photo.png")
+    pipeline = affect_train.pipeline(model, device="cpu")
+    with Image.open(photo) as opened:
+        forms = [pipeline.faces(form) for form in (str(photo), photo.read_bytes(), opened)]
+        forms.append(pipeline.faces(np.asarray(opened)))
+    for found_in_form in forms:
+        assert [one["box"][0] for one in found_in_form] == table["box_left"].to_list()
+        assert [one["valence"] for one in found_in_form] == pytest.approx(table["valence"].to_list(), abs=1e-5)
+        assert [one["expression"] for one in found_in_form] == table["expression"].to_list()
+        assert "not_cut" not in found_in_form[0]
+    assert pipeline.faces(np.full((80, 80, 3), 90, np.uint8)) == []
+    with pytest.raises(DataError, match="image: the image cannot be decoded"):
+        pipeline.faces(b"no picture")
 
 
 def test_files_of_one_name_keep_apart(tmp_path: Path) -> None:
