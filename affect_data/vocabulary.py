@@ -7,7 +7,7 @@ Sources:
     Expression to action-unit relations: Du, Tao & Martinez, *Compound facial expressions of emotion*, PNAS 111 (2014), Table 1.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
@@ -211,6 +211,18 @@ def expression_named(name: str) -> str:
     if canonical not in EXPRESSIONS:
         raise NotInVocabularyError(f"{name!r} is no expression; the vocabulary has {', '.join(EXPRESSIONS)}")
     return canonical
+
+
+def refuse_repeated(names: Sequence[str]) -> None:
+    """Refuses a list of classes in which two are the same, in whatever spelling: two codes would mean one class.
+
+    Raises:
+        ValueError: names them.
+    """
+    spelt = [" ".join(name.lower().split()) for name in names]
+    meant = [EXPRESSION_ALIASES.get(name, name) for name in spelt]
+    if twice := [name for name, one in zip(names, meant, strict=True) if meant.count(one) > 1]:
+        raise ValueError(f"names: {', '.join(twice)} are the same class; a list gives each code a class of its own")
 
 
 def slot_of(action_unit: int) -> int:

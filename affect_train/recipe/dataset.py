@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Discriminator, Field, StringConstraints, Tag, field_validator, model_validator
 
-from affect_data.vocabulary import ACTION_UNITS
+from affect_data.vocabulary import ACTION_UNITS, refuse_repeated
 from affect_train.recipe.section import Count, Section
 
 Text = Annotated[str, StringConstraints(min_length=1)]
@@ -33,6 +33,13 @@ class ExpressionColumnOptions(Section):
         None,
         description="a list: the expression of code 0, 1, 2, ...; a mapping: from a code, or from a name of the dataset, to an expression",
     )
+
+    @field_validator("names")
+    @classmethod
+    def _are_different(cls, names: Any) -> Any:  # noqa: ANN401 - one of two kinds
+        if isinstance(names, tuple):
+            refuse_repeated(names)
+        return names
 
 
 class ActionUnitListOptions(Section):

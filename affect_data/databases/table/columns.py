@@ -23,6 +23,7 @@ from affect_data.vocabulary import (
     EXPRESSIONS,
     NotInVocabularyError,
     expression_named,
+    refuse_repeated,
 )
 
 CLASS: Final = "class"
@@ -200,8 +201,8 @@ class Columns(Section):
     @classmethod
     def _classes_are_named_once(cls, given: Any) -> Any:  # noqa: ANN401 - one of two kinds
         names = given.names if isinstance(given, ClassColumn) else None
-        if isinstance(names, tuple) and (twice := sorted({name for name in names if names.count(name) > 1})):
-            raise ValueError(f"names: {', '.join(twice)} twice; a list gives each code a class of its own")
+        if isinstance(names, tuple):
+            refuse_repeated(names)
         return given
 
     @field_validator("votes", mode="after")

@@ -141,7 +141,7 @@ def test_a_subject_may_be_a_part_of_a_name(own: Path, scanned: Scanned) -> None:
 @pytest.mark.parametrize(
     ("entry", "mistake"),
     [
-        ({"columns": {**COLUMNS, "expression": {"column": "emotion", "names": ["happy", "happy"]}}}, "happy twice"),
+        ({"columns": {**COLUMNS, "expression": {"column": "emotion", "names": ["happy", "joy"]}}}, "happy, joy are the same class"),
         ({"columns": {**COLUMNS, "expression": {"column": "emotion", "names": ["glad"]}}}, "'glad' is no class"),
         ({"columns": {**COLUMNS, "valence": "emotion"}}, "emotion named twice"),
         ({"columns": {**COLUMNS, "action_units": {"3": "AU03"}}}, "AU 3 not in the vocabulary"),

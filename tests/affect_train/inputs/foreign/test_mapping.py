@@ -60,9 +60,9 @@ def test_codes_go_by_the_names_that_the_recipe_gives_them() -> None:
         {"expression": {"column": "code", "names": {"1": "surprised", "3": "Disgust"}}, "missing": {"code": 7}}, rows
     )
     assert named(made["expression"]) == ["surprise", "disgust", None, None]
-    listed = ["neutral", "happy", "sad", "joy"]
+    listed = ["neutral", "happy", "sad", "fear"]
     made = mapped({"expression": {"column": "code", "names": listed}, "missing": {"code": [7]}}, rows)
-    assert named(made["expression"]) == ["happiness", "happiness", None, None]
+    assert named(made["expression"]) == ["happiness", "fear", None, None]
 
 
 def test_whole_floating_point_codes_are_codes() -> None:

@@ -105,3 +105,13 @@ def test_a_stream_refuses_what_takes_all_rows(recipe_values: Values) -> None:
     assert (
         recipe_from(recipe_values(dataset=STREAMED, batches=stream, training={"max_steps": 9})).training.max_steps == 9
     )
+
+
+def test_a_list_of_classes_that_names_one_twice_is_a_mistake(recipe_values: Values) -> None:
+    section = {
+        "path": "someone/faces",
+        "columns": {**COLUMNS, "expression": {"column": "label", "names": ["sad", "Happy", "joy"]}},
+    }
+    assert mistakes(recipe_values(dataset=section)) == [
+        "dataset.columns.expression.names: names: Happy, joy are the same class; a list gives each code a class of its own"
+    ]
