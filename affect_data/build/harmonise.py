@@ -106,10 +106,10 @@ def harmonise(scan: Scan, database: Database, release: str, splits: SplitOptions
     names = [column.name for column in LABEL_COLUMNS if column.name != "image_digest"]
     labels = labels.select(*names, "image", *clips, "split").with_columns(unified_side_columns(rows, database))
     _refuse_duplicates(labels, database.name, ["uid", "split"] if splits.policy == "follow_task" else ["uid"])
-    for _, part in labels.group_by("split", maintain_order=True):
+    parts = [labels.filter(pl.col("split") == split) for split in SPLITS]
+    for part in parts:
         check_rules(part, RULES_BEFORE_IMAGES)
-    stored = pl.concat([labels.filter(pl.col("split") == split) for split in SPLITS])
-    return Unified(*origins_of(stored), masked)
+    return Unified(*origins_of(pl.concat(parts)), masked)
 
 
 def _with_all_columns(rows: pl.DataFrame, database: Database) -> pl.DataFrame:
@@ -200,6 +200,8 @@ def _valence_arousal() -> tuple[pl.Expr, ...]:
 
 
 def _refuse_duplicates(labels: pl.DataFrame, database: str, key: list[str]) -> None:
+    if labels["uid"].n_unique() == len(labels):
+        return
     twice = labels.filter(pl.struct(key).is_duplicated()).sort("uid", "source_file", "source_line")
     if len(twice):
         remedy = "remove one of the lines, or name it under `exclude` in the recipe"

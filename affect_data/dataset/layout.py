@@ -298,9 +298,15 @@ def origins_of(rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     Args:
         rows: with `ORIGIN_COLUMNS`, in the order in which a dataset stores them.
     """
-    origins = rows.select(ORIGIN_COLUMNS).unique(maintain_order=True)
+    # Rows of one origin follow each other: only the first of each run is looked up.
+    begins = rows.select(
+        pl.any_horizontal(pl.col(name).ne_missing(pl.col(name).shift()) for name in ORIGIN_COLUMNS).alias("begins")
+    )["begins"]
+    firsts = rows.select(ORIGIN_COLUMNS).filter(begins)
+    origins = firsts.unique(maintain_order=True)
     numbered = origins.with_row_index("origin").cast({"origin": pl.Int32})
-    return rows.join(numbered, on=ORIGIN_COLUMNS, how="left", maintain_order="left"), origins
+    runs = firsts.join(numbered, on=ORIGIN_COLUMNS, how="left", maintain_order="left")["origin"]
+    return rows.with_columns(runs.gather(begins.cum_sum() - 1)), origins
 
 
 def origin_features() -> "Features":

@@ -7,8 +7,10 @@ are not used, because with them the dtype of a batch would depend on its content
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 
@@ -153,6 +155,9 @@ class Rule:
     holds: Callable[[pl.DataFrame], pl.Series]
 
 
+_Slots = npt.NDArray[Any]
+
+
 def _holds(expression: pl.Expr) -> Callable[[pl.DataFrame], pl.Series]:
     return lambda labels: labels.select(expression.fill_null(value=False).alias("holds"))["holds"]
 
@@ -161,22 +166,39 @@ def _mask_is_value(mask: str, is_fill: pl.Expr) -> pl.Expr:
     return pl.col(mask) == ~is_fill
 
 
+def _is_unique(labels: pl.DataFrame) -> pl.Series:
+    uids = labels["uid"]
+    return uids.is_unique() if uids.n_unique() < len(uids) else uids.is_not_null()
+
+
+def _source_is_relative(labels: pl.DataFrame) -> pl.Series:
+    # Rows share few files, so each is looked at once.
+    files = labels["source_file"].unique()
+    usable = files.filter((files.str.len_bytes() > 0) & ~files.str.contains(r"^/|^[A-Za-z]:|(^|/)\.\.(/|$)|\\"))
+    return (labels["source_file"].is_in(usable.implode()) & (labels["source_line"] >= 1)).fill_null(value=False)
+
+
 def _every_slot(
-    column: str, mask: str, is_value: Callable[[pl.Series], pl.Series], is_fill: Callable[[pl.Series], pl.Series]
+    column: str, mask: str, is_value: Callable[[_Slots], _Slots], is_fill: Callable[[_Slots], _Slots]
 ) -> Callable[[pl.DataFrame], pl.Series]:
     """Rule over a fixed-size list column: each slot is a value in range with its mask set, or the fill with its mask unset."""
 
     def holds(labels: pl.DataFrame) -> pl.Series:
-        width = labels.schema[column].shape[0]  # type: ignore[attr-defined]
         value, masked = labels[column].explode(), labels[mask].explode()
-        right = ((is_value(value) & masked) | (is_fill(value) & ~masked)).fill_null(value=False)
-        return right.reshape((len(labels), width)).arr.all()
+        is_null = value.is_null() | masked.is_null()
+        slots, labelled = value.to_numpy(), masked.fill_null(value=False).to_numpy()
+        right = np.where(labelled, is_value(slots), is_fill(slots))
+        if is_null.any():
+            right &= ~is_null.to_numpy()
+        return pl.Series(right.reshape(len(labels), -1).all(axis=1))
 
     return holds
 
 
 def _votes_are_shares(labels: pl.DataFrame) -> pl.Series:
     votes = labels["expression_votes"]
+    if _is_all_nan(votes):
+        return pl.repeat(value=True, n=len(labels), dtype=pl.Boolean, eager=True)
     width = len(EXPRESSIONS)
     slots = votes.explode()
     none = slots.is_nan().fill_null(value=False).reshape((len(labels), width)).arr.all()
@@ -185,7 +207,13 @@ def _votes_are_shares(labels: pl.DataFrame) -> pl.Series:
     return none | (shares & total)
 
 
+def _is_all_nan(arrays: pl.Series) -> bool:
+    return bool(arrays.explode().is_nan().fill_null(value=False).all())
+
+
 def _box_has_area(labels: pl.DataFrame) -> pl.Series:
+    if _is_all_nan(labels["face_box"]):
+        return pl.repeat(value=True, n=len(labels), dtype=pl.Boolean, eager=True)
     sides = labels["face_box"].arr.to_struct(fields=["x0", "y0", "x1", "y1"]).struct.unnest()
     none = sides.select(pl.all_horizontal(pl.all().is_nan().fill_null(value=False)))
     area = sides.select(
@@ -205,27 +233,21 @@ _va = pl.all_horizontal(pl.col("valence", "arousal").is_between(-1.0, 1.0))
 _no_va = pl.all_horizontal(pl.col("valence", "arousal").is_nan())
 
 RULES: Final[tuple[Rule, ...]] = (
-    Rule("uid_is_unique", "no two rows share a uid", lambda labels: labels["uid"].is_unique()),
+    Rule("uid_is_unique", "no two rows share a uid", _is_unique),
     Rule(
         "source_is_relative",
         "`source_file` is a relative path inside the database root, `source_line` counts from 1",
-        _holds(
-            (pl.col("source_file").str.len_bytes() > 0)
-            & ~pl.col("source_file").str.contains(r"^/|^[A-Za-z]:|(^|/)\.\.(/|$)|\\")
-            & (pl.col("source_line") >= 1)
-        ),
+        _source_is_relative,
     ),
     Rule(
         "action_units_are_labels_or_masked",
         "each slot of `au` is 0 or 1 with `au_mask` set, or -1 with it unset",
-        _every_slot("au", "au_mask", lambda value: value.is_between(0, 1), lambda value: value == MISSING_CLASS),
+        _every_slot("au", "au_mask", lambda value: (value == 0) | (value == 1), lambda value: value == MISSING_CLASS),
     ),
     Rule(
         "action_unit_intensities_are_labels_or_masked",
         "each slot of `au_intensity` is in 0..5 with `au_intensity_mask` set, or NaN with it unset",
-        _every_slot(
-            "au_intensity", "au_intensity_mask", lambda value: value.is_between(0.0, 5.0), lambda value: value.is_nan()
-        ),
+        _every_slot("au_intensity", "au_intensity_mask", lambda value: (value >= 0) & (value <= 5), np.isnan),
     ),
     Rule(
         "expression_is_a_class_or_masked",
