@@ -8,8 +8,9 @@ from typing import Any, Final
 import polars as pl
 
 from affect_data.build.jobs import ShardJob
+from affect_data.build.splits import rows_of_split
 from affect_data.databases.base import SPLITS
-from affect_data.dataset.hashing import content_hash
+from affect_data.dataset.hashing import frame_hash
 
 DIFFERENCES_SHOWN: Final = 8
 
@@ -41,7 +42,7 @@ class Content:
         """The content of databases, all arguments by name, without their pictures.
 
         Args:
-            labels: unified rows, with split and image.
+            labels: unified rows, with split and image, in the order of the splits.
             failures: lines without a row.
             drawn: whether the faces were drawn.
         """
@@ -49,11 +50,11 @@ class Content:
         hashes: dict[str, dict[str, str]] = {}
         for split in SPLITS:
             for name, found in labels.items():
-                own = found.filter(pl.col("split") == split).drop(_NOT_CONTENT)
+                own = rows_of_split(found, split).drop(_NOT_CONTENT)
                 if len(own):
                     rows.setdefault(split, {})[name] = len(own)
-                    hashes.setdefault(split, {})[name] = content_hash(own.to_arrow())
-        failed = {name: content_hash(found.to_arrow()) for name, found in failures.items()}
+                    hashes.setdefault(split, {})[name] = frame_hash(own)
+        failed = {name: frame_hash(found) for name, found in failures.items()}
         return cls(rows, hashes, failed, dict(drawn))
 
     def without_pictures(self) -> "Content":

@@ -14,6 +14,7 @@ from affect_data.build.harmonise import Unified, harmonise
 from affect_data.build.jobs import FAILURE_COLUMNS, ShardJob, ShardRecord
 from affect_data.build.recipe import DataRecipe
 from affect_data.build.sources import PictureSource
+from affect_data.build.splits import rows_of_split
 from affect_data.build.verdicts import NO_ROW_LEFT, IncompleteError, Verdict, find_losses
 from affect_data.databases.base import SPLITS, Database, Scan
 from affect_data.databases.recognition import holdings, remedy
@@ -229,7 +230,7 @@ def shard_jobs(recipe: DataRecipe, read: dict[str, ReadDatabase], layout: Layout
         parts = [
             (name, rows.slice(start, lengths[name]))
             for name, database in read.items()
-            for rows in [database.unified.labels.filter(pl.col("split") == split).drop("split")]
+            for rows in [rows_of_split(database.unified.labels, split).drop("split")]
             for start in range(0, len(rows), lengths[name])
         ]
         for index, (name, rows) in enumerate(parts):

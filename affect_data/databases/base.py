@@ -227,7 +227,9 @@ class Database(ABC):
         # Looked for first: that lists every folder of pictures once, and the links in it are then known.
         absent = self.missing_images(root, found["image"])
         inside = _has_image_inside(root, found)
-        rows = _drop_rows_without_image(root, found.filter(inside), absent.filter(inside))
+        if not inside.all():
+            found, absent = found.filter(inside), absent.filter(inside)
+        rows = _drop_rows_without_image(root, found, absent)
         failures = root.failures()
         return Scan(
             rows,

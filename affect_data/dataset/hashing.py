@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pyarrow as pa
 
 from affect_data.dataset.schema import SCHEMA_VERSION
@@ -19,29 +20,38 @@ def content_hash(table: pa.Table, seed: str = "") -> str:
     """
     digest = hashlib.sha256(seed.encode())
     for name in table.column_names:
-        digest.update(f"\0{name}:{table.schema.field(name).type}\0".encode())
-        column = table.column(name)
-        if pa.types.is_struct(column.type):
-            children = [pa.chunked_array(parts, field.type) for field, *parts in _children(column)]
-            digest.update(content_hash(pa.table(children, names=[field.name for field in column.type])).encode())
-            continue
-        if pa.types.is_list(column.type) or pa.types.is_large_list(column.type):
-            lengths = np.concatenate(
-                [np.empty(0, np.int32), *(part.value_lengths().to_numpy() for part in column.chunks)]
-            )
-            digest.update(np.ascontiguousarray(lengths, dtype=np.int64).tobytes())
-            values = pa.chunked_array([part.flatten() for part in column.chunks], column.type.value_type)
-            digest.update(content_hash(pa.table({name: values})).encode())
-            continue
-        if _is_numeric(column.type):
-            for chunk in column.chunks:
-                digest.update(_values(chunk))
-            continue
-        # All lengths before all bytes, so that the hash does not depend on chunks.
-        parts = [_lengths_and_bytes(chunk) for chunk in column.chunks]
-        for buffer in (*(sizes for sizes, _ in parts), *(content for _, content in parts)):
-            digest.update(buffer)
+        _add_column(digest, name, table.column(name))
     return digest.hexdigest()
+
+
+def frame_hash(frame: pl.DataFrame, seed: str = "") -> str:
+    """The `content_hash` of a frame, of which only one column at a time is turned into Arrow."""
+    digest = hashlib.sha256(seed.encode())
+    for name in frame.columns:
+        _add_column(digest, name, frame.select(name).to_arrow().column(name))
+    return digest.hexdigest()
+
+
+def _add_column(digest: "hashlib._Hash", name: str, column: pa.ChunkedArray) -> None:
+    digest.update(f"\0{name}:{column.type}\0".encode())
+    if pa.types.is_struct(column.type):
+        children = [pa.chunked_array(parts, field.type) for field, *parts in _children(column)]
+        digest.update(content_hash(pa.table(children, names=[field.name for field in column.type])).encode())
+        return
+    if pa.types.is_list(column.type) or pa.types.is_large_list(column.type):
+        lengths = np.concatenate([np.empty(0, np.int32), *(part.value_lengths().to_numpy() for part in column.chunks)])
+        digest.update(np.ascontiguousarray(lengths, dtype=np.int64).tobytes())
+        values = pa.chunked_array([part.flatten() for part in column.chunks], column.type.value_type)
+        digest.update(content_hash(pa.table({name: values})).encode())
+        return
+    if _is_numeric(column.type):
+        for chunk in column.chunks:
+            digest.update(_values(chunk))
+        return
+    # All lengths before all bytes, so that the hash does not depend on chunks.
+    parts = [_lengths_and_bytes(chunk) for chunk in column.chunks]
+    for buffer in (*(sizes for sizes, _ in parts), *(content for _, content in parts)):
+        digest.update(buffer)
 
 
 def _children(column: pa.ChunkedArray) -> Iterable[list[Any]]:
