@@ -65,7 +65,7 @@ class Variant:
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 text=True,
-                env={**os.environ, **ONE_THREAD, "PYTHONPATH": str(REPOSITORY)},
+                env=one_thread(),
             )
         return cls(name, process, Path(errors.name))
 
@@ -105,6 +105,11 @@ class Variant:
             raise SystemExit(f"{self.name} failed:\n{self.errors.read_text()[-4000:]}")
         answer: dict[str, Any] = json.loads(line)
         return answer
+
+
+def one_thread() -> dict[str, str]:
+    """The environment of a process whose libraries have one thread each."""
+    return {**os.environ, **ONE_THREAD, "PYTHONPATH": str(REPOSITORY)}
 
 
 def run_variants(
