@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+import numpy as np
 import polars as pl
 
 from affect_data.build.recipe import SplitOptions
 from affect_data.build.side_columns import given_columns, side_defects, unified_side_columns, why_unknown
-from affect_data.build.splits import assign_splits
+from affect_data.build.splits import assign_splits, rows_of_split
 from affect_data.databases.base import SPLITS, TASKS, Database, Scan
 from affect_data.databases.refusal import row_defects
 from affect_data.dataset.layout import origins_of
@@ -18,6 +19,7 @@ from affect_data.dataset.schema import (
     MISSING_INDEX,
     MISSING_NUMBER,
     RULES_BEFORE_IMAGES,
+    UNIQUE,
     check_rules,
 )
 from affect_data.errors import DataError, DefectsFoundError
@@ -82,6 +84,7 @@ def harmonise(scan: Scan, database: Database, release: str, splits: SplitOptions
     rows = assign_splits(found, database, splits)
     # A row of two splits is twice in `rows`, but its masked labels are only once in the files.
     masked = count_masked(found if splits.policy == "follow_task" else rows)
+    rows = pl.concat([rows.filter(pl.col("split") == split) for split in SPLITS])
     clips = ("clip_frames",) if database.has_clips else ()
     labels = rows.select(
         _uid(database.name),
@@ -94,8 +97,8 @@ def harmonise(scan: Scan, database: Database, release: str, splits: SplitOptions
         pl.col("label_scope").replace_strict(
             {scope: code for code, scope in enumerate(LABEL_SCOPES)}, return_dtype=pl.Int64
         ),
-        *_action_units(rows.columns, "au", pl.Int8, MISSING_CLASS),
-        *_action_units(rows.columns, "au_intensity", pl.Float32, MISSING_NUMBER),
+        *_action_units(rows, "au", pl.Series([MISSING_CLASS], dtype=pl.Int8)),
+        *_action_units(rows, "au_intensity", pl.Series([MISSING_NUMBER], dtype=pl.Float32)),
         *_class("expression", EXPRESSIONS),
         _votes(rows.columns),
         *_class("compound_expression", COMPOUND_EXPRESSIONS),
@@ -106,10 +109,11 @@ def harmonise(scan: Scan, database: Database, release: str, splits: SplitOptions
     names = [column.name for column in LABEL_COLUMNS if column.name != "image_digest"]
     labels = labels.select(*names, "image", *clips, "split").with_columns(unified_side_columns(rows, database))
     _refuse_duplicates(labels, database.name, ["uid", "split"] if splits.policy == "follow_task" else ["uid"])
-    parts = [labels.filter(pl.col("split") == split) for split in SPLITS]
-    for part in parts:
-        check_rules(part, RULES_BEFORE_IMAGES)
-    return Unified(*origins_of(pl.concat(parts)), masked)
+    # That no two rows share a uid is known by now, with the lines of those that would.
+    rules = [rule for rule in RULES_BEFORE_IMAGES if rule.name != UNIQUE]
+    for split in SPLITS:
+        check_rules(rows_of_split(labels, split), rules)
+    return Unified(*origins_of(labels), masked)
 
 
 def _with_all_columns(rows: pl.DataFrame, database: Database) -> pl.DataFrame:
@@ -161,14 +165,24 @@ def _uid(database: str) -> pl.Expr:
     return pl.concat_str(pl.lit(f"{database}:"), place, face).alias("uid")
 
 
-def _action_units(columns: Sequence[str], name: str, dtype: type[pl.DataType], fill: float) -> tuple[pl.Expr, pl.Expr]:
-    slots = [
-        pl.col(f"{name}_{n}").cast(dtype) if f"{name}_{n}" in columns else pl.lit(None, dtype=dtype)
-        for n in ACTION_UNITS
+def _action_units(rows: pl.DataFrame, name: str, fill: pl.Series) -> list[pl.Series]:
+    """The slots of all action units, filled where there is no label, and their mask.
+
+    Args:
+        rows: with a column for each coded action unit.
+        name: of the columns, before the number.
+        fill: the fill, in the type of the slots.
+    """
+    shape = (len(rows), len(ACTION_UNITS))
+    values, mask = np.full(shape, fill[0], fill.to_numpy().dtype), np.zeros(shape, bool)
+    for slot, unit in enumerate(ACTION_UNITS):
+        if (column := f"{name}_{unit}") in rows.columns:
+            mask[:, slot] = rows[column].is_not_null()
+            values[:, slot] = rows[column].cast(fill.dtype).fill_null(fill[0])
+    return [
+        pl.Series(name, values, dtype=pl.Array(fill.dtype, shape[1])),
+        pl.Series(f"{name}_mask", mask, dtype=pl.Array(pl.Boolean, shape[1])),
     ]
-    value = pl.concat_arr(slot.fill_null(fill) for slot in slots)
-    mask = pl.concat_arr(slot.is_not_null() for slot in slots)
-    return value.alias(name), mask.alias(f"{name}_mask")
 
 
 def _class(name: str, names: Sequence[str]) -> tuple[pl.Expr, pl.Expr]:

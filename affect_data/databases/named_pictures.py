@@ -4,7 +4,7 @@ Millions of paths are asked about at once: they are taken apart into folder and 
 paths of an unusual form one by one.
 """
 
-import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Final, Self
@@ -58,16 +58,11 @@ class NamedPictures:
         usual = (~self.unusual).arg_true()
         folders = self.folders.gather(usual)
         listed = folders.unique(maintain_order=True)
-        inside = (not folder or not confined.folder_leaves(folder) for folder in listed)
-        known = [
-            _hashes(confined.names(folder), code)
-            for code, (folder, is_inside) in enumerate(zip(listed, inside, strict=True))
-            if is_inside
-        ]
+        known = _hashes([_names(confined, folder) for folder in listed])
         codes = folders.replace_strict(listed, np.arange(len(listed), dtype=np.uint64))
         asked = self.paths.gather(usual).str.replace("^.*/", "").hash().to_numpy() ^ _spread(codes.to_numpy())
         found = np.zeros(len(self.paths), bool)
-        found[usual.to_numpy()] = _among(np.sort(np.concatenate([np.empty(0, np.uint64), *known])), asked)
+        found[usual.to_numpy()] = _among(known, asked)
         for place in self.unusual.arg_true():
             path = self.paths[place]
             listing = Listing() if confined.leaves(path) else confined.listing(path.rpartition("/")[0])
@@ -81,13 +76,29 @@ def _may_leave(confined: ConfinedFolder, folder: str) -> bool:
     return bool(leaves) or (not confined.follow_links and bool(confined.links(folder)))
 
 
-def _hashes(names: list[bytes], folder: int) -> npt.NDArray[np.uint64]:
-    """A number for each name in a folder."""
+def _names(confined: ConfinedFolder, folder: str) -> list[bytes]:
+    """The names in a folder, if it lies inside."""
+    return [] if folder and confined.folder_leaves(folder) else confined.names(folder)
+
+
+def _hashes(folders: Sequence[list[bytes]]) -> npt.NDArray[np.uint64]:
+    """A number for each name in each folder, sorted."""
+    names = [name for folder in folders for name in folder]
+    codes = np.repeat(np.arange(len(folders), dtype=np.uint64), [len(folder) for folder in folders])
     try:
-        texts = [name.decode() for name in names]
-    except UnicodeDecodeError:  # no text can name such a file
-        texts = [name for name in map(os.fsdecode, names) if name.encode(errors="ignore") == os.fsencode(name)]
-    return pl.Series(texts, dtype=pl.String).hash().to_numpy() ^ _spread(np.array([folder], np.uint64))
+        # No name has a slash in it. Split by one, they need not become Python texts.
+        texts = pl.Series([b"/".join(names).decode()]).str.split("/").explode()
+    except UnicodeDecodeError:
+        texts = pl.Series(list(map(_text, names)), dtype=pl.String)
+    return np.sort(texts.hash().to_numpy() ^ _spread(codes)) if names else np.empty(0, np.uint64)
+
+
+def _text(name: bytes) -> str:
+    """The name of a file as text; one that is none, and so that no annotation file can name, as a slash."""
+    try:
+        return name.decode()
+    except UnicodeDecodeError:
+        return "/"
 
 
 def _spread(codes: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:

@@ -185,20 +185,29 @@ def _every_slot(
 
     def holds(labels: pl.DataFrame) -> pl.Series:
         value, masked = labels[column].explode(), labels[mask].explode()
-        is_null = value.is_null() | masked.is_null()
-        slots, labelled = value.to_numpy(), masked.fill_null(value=False).to_numpy()
-        right = np.where(labelled, is_value(slots), is_fill(slots))
+        slots, is_null = value.to_numpy(), value.is_null() | masked.is_null()
+        filled, labelled = is_fill(slots), masked.fill_null(value=False).to_numpy()
+        # Usually all is right, and most slots are unlabelled: no row has to be looked at then.
+        wrong = filled == labelled
+        if labelled.any():
+            wrong |= ~(filled | is_value(slots))
         if is_null.any():
-            right &= ~is_null.to_numpy()
-        return pl.Series(right.reshape(len(labels), -1).all(axis=1))
+            wrong |= is_null.to_numpy()
+        if not wrong.any():
+            return _all_hold(labels)
+        return pl.Series(~wrong.reshape(len(labels), -1).any(axis=1))
 
     return holds
+
+
+def _all_hold(labels: pl.DataFrame) -> pl.Series:
+    return pl.repeat(value=True, n=len(labels), dtype=pl.Boolean, eager=True)
 
 
 def _votes_are_shares(labels: pl.DataFrame) -> pl.Series:
     votes = labels["expression_votes"]
     if _is_all_nan(votes):
-        return pl.repeat(value=True, n=len(labels), dtype=pl.Boolean, eager=True)
+        return _all_hold(labels)
     width = len(EXPRESSIONS)
     slots = votes.explode()
     none = slots.is_nan().fill_null(value=False).reshape((len(labels), width)).arr.all()
@@ -213,7 +222,7 @@ def _is_all_nan(arrays: pl.Series) -> bool:
 
 def _box_has_area(labels: pl.DataFrame) -> pl.Series:
     if _is_all_nan(labels["face_box"]):
-        return pl.repeat(value=True, n=len(labels), dtype=pl.Boolean, eager=True)
+        return _all_hold(labels)
     sides = labels["face_box"].arr.to_struct(fields=["x0", "y0", "x1", "y1"]).struct.unnest()
     none = sides.select(pl.all_horizontal(pl.all().is_nan().fill_null(value=False)))
     area = sides.select(
@@ -232,8 +241,11 @@ def _scope_is_known(labels: pl.DataFrame) -> pl.Series:
 _va = pl.all_horizontal(pl.col("valence", "arousal").is_between(-1.0, 1.0))
 _no_va = pl.all_horizontal(pl.col("valence", "arousal").is_nan())
 
+UNIQUE: Final = "uid_is_unique"
+"""Name of the first rule."""
+
 RULES: Final[tuple[Rule, ...]] = (
-    Rule("uid_is_unique", "no two rows share a uid", _is_unique),
+    Rule(UNIQUE, "no two rows share a uid", _is_unique),
     Rule(
         "source_is_relative",
         "`source_file` is a relative path inside the database root, `source_line` counts from 1",

@@ -84,6 +84,9 @@ def _blocks(root: DatabaseRoot, path: str, header_lines: int) -> Iterator[bytes]
                 raise UnusualError(path)
             if b"\r" in block:
                 block = block.replace(b"\r\n", b"\n")
+            if not waiting and block.endswith(b"\n") and not block.endswith(b"\n\n"):
+                yield block  # the usual case, without a copy
+                continue
             filled = block.rstrip(b"\n")
             if filled:
                 yield waiting + filled + b"\n"

@@ -130,34 +130,40 @@ def list_frames(root: DatabaseRoot, crops: Crops, tracks: Iterable[str]) -> pl.D
     for track in (track for track in tracks if track in crops.tracks):
         folder = crops.tracks[track]
         names = root.confined.names(folder)
-        numbers = _numbers(names)
-        found = _unusual_names(root, folder, names) if numbers is None else _usual_names(folder, numbers)
+        found = _usual_frames(folder, names)
+        if found is None:
+            found = _unusual_frames(root, folder, names)
         parts.append(found.select(pl.lit(track).alias("track"), "frame", "image"))
     return pl.concat(parts)
 
 
-def _numbers(names: Sequence[bytes]) -> npt.NDArray[np.int32] | None:
-    """The rising frame numbers of files that are all named by five digits, as the official crops are; None if any is not."""
-    joined = b"".join(names)
-    if len(joined) != len(names) * _NAME_LENGTH or any(len(name) != _NAME_LENGTH for name in names):
+def _usual_frames(folder: str, names: Sequence[bytes]) -> pl.DataFrame | None:
+    """The cropped faces of a folder whose files are all named by five digits, as the official crops are; None if any is not."""
+    if set(map(len, names)) - {_NAME_LENGTH}:
         return None
-    letters = np.frombuffer(joined, np.uint8).reshape(-1, _NAME_LENGTH)
+    letters = np.frombuffer(b"".join(names), np.uint8).reshape(-1, _NAME_LENGTH)
     digits = letters[:, :_DIGITS] - np.uint8(ord("0"))
     if (digits > 9).any() or (letters[:, _DIGITS:] != np.frombuffer(_ENDING, np.uint8)).any():
         return None
     numbers = np.zeros(len(names), np.int32)
     for place in range(_DIGITS):
         numbers = numbers * 10 + digits[:, place]
-    return np.sort(numbers) if (numbers > 0).all() else None
+    if not (numbers > 0).all():
+        return None
+    order = np.argsort(numbers)
+    return pl.DataFrame({"frame": numbers[order], "image": _paths(folder, letters[order])})
 
 
-def _usual_names(folder: str, numbers: npt.NDArray[np.int32]) -> pl.DataFrame:
-    frames = pl.DataFrame({"frame": numbers}, {"frame": pl.Int32})
-    name = pl.col("frame").cast(pl.String).str.zfill(_DIGITS)
-    return frames.with_columns(pl.concat_str(pl.lit(f"{folder}/"), name, pl.lit(_ENDING.decode())).alias("image"))
+def _paths(folder: str, letters: npt.NDArray[np.uint8]) -> pl.Series:
+    """The paths of files in a folder, whose names are all of one length."""
+    above = np.frombuffer(f"{folder}/".encode(), np.uint8)
+    paths = np.hstack([np.broadcast_to(above, (len(letters), len(above))), letters])
+    ends = np.arange(len(letters) + 1, dtype=np.int64) * paths.shape[1]
+    texts = pa.LargeStringArray.from_buffers(len(letters), pa.py_buffer(ends), pa.py_buffer(paths.reshape(-1)))
+    return pl.Series("image", texts)
 
 
-def _unusual_names(root: DatabaseRoot, folder: str, names: Iterable[bytes]) -> pl.DataFrame:
+def _unusual_frames(root: DatabaseRoot, folder: str, names: Iterable[bytes]) -> pl.DataFrame:
     """The cropped faces of a folder; names that are no frame number from 00001 become a defect of the folder."""
     texts = sorted(name for name in map(os.fsdecode, names) if not name.startswith(".") and name not in _IGNORED_NAMES)
     listing = pl.DataFrame({"name": texts}, {"name": pl.String})
