@@ -12,7 +12,17 @@ import pytest
 from bombs import MEMORY, clip, emotionet, expw_list, in_line, lying_array, read_as, sparse, workbook
 
 from affect_data import bounds
-from affect_data.bounds import LIMITS, BoundError, Limit, lines_of, parse_array, parse_json, read_file
+from affect_data.bounds import (
+    LIMITS,
+    BoundError,
+    Limit,
+    line_blocks,
+    lines_of,
+    parse_array,
+    parse_json,
+    read_file,
+    read_lines_file,
+)
 from affect_data.errors import DataError
 from affect_data.pages import limits_page
 
@@ -251,3 +261,19 @@ def test_a_header_that_lies_makes_no_array(tmp_path: Path, shape: str, kind: str
     for damaged in (b"", b"\x93NUMPY", path.read_bytes()[:20], b"\x93NUMPY\x09\x00" + path.read_bytes()[8:]):
         with pytest.raises(ValueError, match="no array that can be read"):
             parse_array(damaged, "a.npy")
+
+
+@pytest.mark.parametrize("size", [1, 7, 40, 10_000])
+def test_blocks_hold_whole_lines_and_are_the_file_together(
+    size: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes(b"".join(b"%d,%s\n" % (number, b"x" * (number % 9)) for number in range(50)) + b"end")
+    monkeypatch.setenv("AFFECT_MAX_LINE_BYTES", "16")
+    blocks = list(line_blocks(path, "a.csv", size))
+    assert b"".join(blocks) == path.read_bytes() == read_lines_file(path, "a.csv")
+    assert all(block.endswith(b"\n") for block in blocks[:-1])
+    assert len(blocks) == 1 or size < 10_000
+    monkeypatch.setenv("AFFECT_MAX_LINE_BYTES", "10")
+    with pytest.raises(BoundError, match=r"a\.csv: at most 10 bytes in one line"):
+        list(line_blocks(path, "a.csv", size))

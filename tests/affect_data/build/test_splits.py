@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from affect_data.build.recipe import SplitOptions
-from affect_data.build.splits import SplitConflictError, assign_splits, task_columns
+from affect_data.build.splits import SplitConflictError, assign_splits, rows_of_split, task_columns
 from affect_data.databases.affwild2.reader import AffWild2
 from affect_data.databases.base import Database, DatabaseOptions
 from affect_data.databases.expw import ExpW, ExpWOptions
@@ -273,3 +273,10 @@ def test_under_follow_task_every_label_is_in_exactly_one_split(frames: list[dict
         labelled = found.filter(pl.col(column).is_not_null())["image"].sort().to_list()
         assert labelled == rows.filter(pl.col(column).is_not_null())["image"].sort().to_list()
     assert set(found["image"]) == set(rows["image"])
+
+
+@pytest.mark.parametrize("splits", [["train", "train", "test"], ["validation"], []])
+def test_rows_of_a_split_are_those_in_its_place(splits: list[str]) -> None:
+    rows = pl.DataFrame({"split": splits, "row": range(len(splits))}, {"split": pl.String, "row": pl.Int64})
+    for split in ("train", "validation", "test"):
+        assert rows_of_split(rows, split).equals(rows.filter(pl.col("split") == split))

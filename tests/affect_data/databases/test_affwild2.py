@@ -1019,3 +1019,18 @@ def test_the_multi_task_demo_is_read_without_defect_and_every_row_has_its_truth(
     for found in scan.rows.filter(pl.col("expression").is_not_null()).iter_rows(named=True):
         assert found["expression"] == expected_expression(truth[found["image"]])
     assert {"video2_left"} < set(scan.rows["track"])
+
+
+@pytest.mark.parametrize(
+    "odd", ["0001.jpg", "000002.jpg", "0000a.jpg", "00000.jpg", "00007.png", ".hidden", "100000.jpg"]
+)
+def test_a_name_of_another_form_leaves_the_other_crops_as_they_are(odd: str, abaw3: Path) -> None:
+    before = read(abaw3).rows
+    (abaw3 / "cropped_aligned/12-24-1920x1080" / odd).write_bytes(JPEG)
+    scan = read(abaw3)
+    is_frame = re.fullmatch(r"\d{5,}\.jpg", odd) and int(odd[:-4])
+    if not is_frame and not odd.startswith("."):
+        assert [message for message in messages(scan) if f"1 file(s) such as '{odd}'" in message]
+    track = pl.col("track") == "12-24-1920x1080"
+    found = scan.rows.filter(track, ~pl.col("image").str.ends_with(f"/{odd}"))
+    assert found["image"].to_list() == before.filter(track)["image"].to_list()

@@ -198,6 +198,16 @@ def test_origins_are_numbered_as_they_come_and_hold_every_text_once() -> None:
     assert origins.to_arrow().cast(origin_features().arrow_schema).num_rows == 3
 
 
+def test_an_origin_that_comes_back_keeps_its_number() -> None:
+    tracks = ["a", "a", "b", "a", "c", "b", "b"]
+    rows = pl.DataFrame({"release": "", "subject": "", "track": tracks, "source_file": "x.txt", "row": range(7)})
+    found, origins = origins_of(rows)
+    assert origins["track"].to_list() == ["a", "b", "c"]
+    assert found["origin"].to_list() == [0, 0, 1, 0, 2, 1, 1]
+    assert found["row"].to_list() == list(range(7))
+    assert origins_of(rows.clear())[0]["origin"].to_list() == []
+
+
 def test_texts_are_read_from_database_and_origin_and_side_groups_stand_apart() -> None:
     assert stored_columns(["uid", "track", "subject", "expression_votes", "compound_expression"]) == (
         "database",
