@@ -40,6 +40,12 @@ def publish(
     features: Annotated[
         list[str], typer.Option(metavar="NAME", help="Also publish these stored features; may be repeated.")
     ] = [],  # noqa: B006 - typer copies
+    decisions: Annotated[
+        list[Path],
+        typer.Option(
+            metavar="FILE", help="Publish the corrections of this file, which the recipe names; may be repeated."
+        ),
+    ] = [],  # noqa: B006 - typer copies
     erase_history: Annotated[
         bool, typer.Option("--erase-history", help="Also delete earlier commits and unused large files, for good.")
     ] = False,
@@ -62,6 +68,7 @@ def publish(
             public=public,
             acknowledged=acknowledge,
             features=features,
+            decisions=decisions,
             erases_history=erase_history,
             progress=progress,
         )

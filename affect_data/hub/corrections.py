@@ -5,7 +5,7 @@ Who owns the database has the old labels, so that decisions can be made from bot
 
 import hashlib
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -13,10 +13,12 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from affect_data.corrections.decisions import Decision, Field_, Labels
+from affect_data.build.existing import read_lock
+from affect_data.corrections.decisions import Decision, Field_, Labels, read_decisions
 from affect_data.corrections.label_values import labels_of
 from affect_data.corrections.versions import apply_decisions, read_changes
 from affect_data.dataset.folder import DatasetFolder, open_dataset
+from affect_data.errors import UsageError
 from affect_data.hub.derived import PICTURE_KEY, UID, all_picture_keys, picture_keys
 from affect_data.hub.repository import Repository
 from affect_data.hub.tables import ROWS_PER_GROUP_OF_NUMBERS, write_parquet
@@ -28,9 +30,38 @@ WHO: Final = "published"
 """Stands for the reviewer, whose name stays where the review was made."""
 
 
-def corrected_rows(folder: DatasetFolder) -> pl.DataFrame:
-    """`split`, `uid`, `picture_key`, `new_labels` (JSON, as in a decision) and `decided` of every row that a review changed."""
-    merged: dict[tuple[str, str], tuple[dict[Field_, Any], str]] = {}
+def built_decisions(folder: DatasetFolder, files: Sequence[Path]) -> list[Decision]:
+    """The decisions that the build of a dataset applied, from the files that its recipe names; the dataset keeps their ids alone.
+
+    Args:
+        folder: the dataset.
+        files: of decisions; none are given if no decision is to be found.
+
+    Raises:
+        DecisionsError: a line of a file is no decision.
+        UsageError: decisions that the build applied are not in the files.
+    """
+    if not files:
+        return []
+    applied = set((read_lock(folder.path).get("decisions") or {}).get("ids", []))
+    found = [decision for file in files for decision in read_decisions(file) if decision.id in applied]
+    missing = applied - {decision.id for decision in found}
+    if missing:
+        raise UsageError(
+            f"{len(missing):,} of the {len(applied):,} decisions that made the labels of '{folder.path}' are not in {', '.join(map(str, files))}: "
+            "name every file that its recipe names under `decisions`, by --decisions FILE each"
+        )
+    return found
+
+
+def corrected_rows(folder: DatasetFolder, built: Sequence[Decision] = ()) -> pl.DataFrame:
+    """`split`, `uid`, `picture_key`, `new_labels` (JSON, as in a decision) and `decided` of every row that people changed.
+
+    Args:
+        folder: the dataset.
+        built: the decisions that its build applied, from `built_decisions`; those of reviews since then are known without them.
+    """
+    merged = _built_labels(folder, built)
     for change in read_changes(folder).iter_rows(named=True):
         place = (change["split"], change[UID])
         fields, _ = merged.get(place, ({}, ""))
@@ -44,6 +75,29 @@ def corrected_rows(folder: DatasetFolder) -> pl.DataFrame:
     return corrected.join(all_picture_keys(folder), on=["split", UID], how="left", maintain_order="left").select(
         "split", UID, PICTURE_KEY, NEW, WHEN
     )
+
+
+def _built_labels(
+    folder: DatasetFolder, built: Sequence[Decision]
+) -> dict[tuple[str, str], tuple[dict[Field_, Any], str]]:
+    """By split and uid: the labels, as they are now, that decisions of the build have set, and when the last of them was made."""
+    if not built:
+        return {}
+    digests = pl.Series([decision.image_digest for decision in built]).unique()
+    places: dict[tuple[str, str, int], list[tuple[str, dict[str, Any]]]] = {}
+    for split in folder.splits:
+        near = folder.labels(split).filter(pl.col("image_digest").is_in(digests.implode()))
+        for row in near.iter_rows(named=True):
+            places.setdefault((row["database"], row["image_digest"], row["face"]), []).append((split, row))
+    merged: dict[tuple[str, str], tuple[dict[Field_, Any], str]] = {}
+    for decision in built:
+        there = places.get((decision.database, decision.image_digest, decision.face), [])
+        for split, row in there if len(there) == 1 else [place for place in there if place[1][UID] == decision.uid]:
+            now = labels_of(row).fields()
+            fields, _ = merged.get((split, row[UID]), ({}, ""))
+            own = {field: now[field] for field in decision.new.fields()}
+            merged[split, row[UID]] = ({**fields, **own}, decision.when)
+    return merged
 
 
 def write_corrections(corrected: pl.DataFrame, split: str, path: Path) -> None:

@@ -146,6 +146,7 @@ def plan(
     public: bool = False,
     acknowledged: Collection[str] = (),
     features: Sequence[str] = (),
+    decisions: Sequence[Path] = (),
     erases_history: bool = False,
     progress: Progress = lambda *_: None,
 ) -> Plan:
@@ -158,6 +159,7 @@ def plan(
         public: whether anybody may read it.
         acknowledged: databases for whose licence somebody takes responsibility.
         features: names of stored features that are published too.
+        decisions: files of decisions that the data recipe names, whose corrections are published too.
         erases_history: whether earlier commits, and large files that are no longer used, are deleted for good.
         progress: told about every step.
 
@@ -174,13 +176,15 @@ def plan(
     check_permitted(terms, tier, acknowledged, public=public)
     if features and tier is Tier.RECIPE:
         raise UsageError("--features needs tier derived or full: tier recipe holds nothing that was made from faces")
+    if decisions and tier is Tier.RECIPE:
+        raise UsageError("--decisions needs tier derived or full: tier recipe holds no label, and a correction is one")
     api = hub()
     check_writer(api, repository)
     remote = look(api, repository)
     before = _published_before(api, repository, remote)
     _refuse_taken(repository, remote, before, tier, public=public)
     manifest = digest(dataset / MANIFEST)
-    staged = stage(folder, repository, tier, features, progress)
+    staged = stage(folder, repository, tier, features, decisions, progress)
     card = read_remote(api, repository, CARD, remote.head).decode(errors="replace") if CARD in remote.files else ""
     write_documents(staged, card)
     leaks = [leak for leak in find_leaks(staged.folder, tier, repository) if leak.file != KEYS]

@@ -16,11 +16,12 @@ import pyarrow.parquet as pq
 
 from affect_data.bounds import read_json
 from affect_data.build.databases import Progress
+from affect_data.corrections.decisions import Decision
 from affect_data.databases.base import Tier
 from affect_data.dataset.folder import DatasetFolder
 from affect_data.files import with_a_name, write_text
 from affect_data.hub.audit_flags import published_findings, write_findings
-from affect_data.hub.corrections import CORRECTIONS, corrected_rows, write_corrections
+from affect_data.hub.corrections import CORRECTIONS, built_decisions, corrected_rows, write_corrections
 from affect_data.hub.derived import (
     DerivedGroup,
     derived_groups,
@@ -97,6 +98,7 @@ def stage(
     repository: str,
     tier: Tier,
     features: Sequence[str] = (),
+    decisions: Sequence[Path] = (),
     progress: Progress = lambda *_: None,
 ) -> Staged:
     """Writes everything that a tier publishes, except the card and ``croissant.json``.
@@ -106,12 +108,15 @@ def stage(
         repository: its name on the Hub.
         tier: to publish.
         features: names of the stored features to publish as well.
+        decisions: files that the data recipe names, so that its corrections can be published as well.
         progress: told about every table.
 
     Raises:
         DataError: the dataset cannot be read, or the disk is full; the next run uses what was written.
         UnknownNameError: there are no such features.
+        UsageError: decisions that the build applied are not in the files.
     """
+    built = built_decisions(folder, decisions)
     target = staging_folder(folder, repository, tier)
     target.mkdir(parents=True, exist_ok=True)
     tables = _Tables(target)
@@ -122,7 +127,7 @@ def stage(
     groups, left_out = derived_groups(folder, features) if tier is not Tier.RECIPE else ([], {})
     if tier is not Tier.RECIPE:
         configs |= {group.config: _write_group(folder, group, tables, progress) for group in groups}
-        judged, because = _write_judgements(folder, tier, tables, lock["decisions"]["applied"])
+        judged, because = _write_judgements(folder, tier, tables, built, lock["decisions"]["applied"])
         configs, left_out = configs | judged, left_out | because
     documents = {LOCK: _json(lock), STATISTICS: _json(counts), RECIPE: write_yaml(_without_defaults(lock["recipe"]))}
     for name, text in documents.items():
@@ -190,14 +195,16 @@ def _write_group(folder: DatasetFolder, group: DerivedGroup, tables: _Tables, pr
 
 
 def _write_judgements(
-    folder: DatasetFolder, tier: Tier, tables: _Tables, applied: int
+    folder: DatasetFolder, tier: Tier, tables: _Tables, built: Sequence[Decision], applied: int
 ) -> tuple[dict[str, Config], dict[str, str]]:
     """Writes the findings of audits and the corrections of reviews; returns their configurations, and what is left out, with the reason."""
     found, because = _write_findings(folder, tier, tables)
     left_out = {"audit": because} if because else {}
-    if applied:
-        left_out["decisions of the recipe"] = f"{applied:,}, of which the dataset keeps no file"
-    return ({AUDIT: found} if found else {}) | _write_corrections(folder, tables), left_out
+    if applied and not built:
+        left_out["decisions of the recipe"] = (
+            f"{applied:,}; the dataset keeps no file of them, --decisions FILE names it"
+        )
+    return ({AUDIT: found} if found else {}) | _write_corrections(folder, tables, built), left_out
 
 
 def _write_findings(folder: DatasetFolder, tier: Tier, tables: _Tables) -> tuple[Config | None, str]:
@@ -213,8 +220,8 @@ def _write_findings(folder: DatasetFolder, tier: Tier, tables: _Tables) -> tuple
     return Config(splits=splits, columns=columns_of(tables.folder / splits[folder.splits[0]][0])), ""
 
 
-def _write_corrections(folder: DatasetFolder, tables: _Tables) -> dict[str, Config]:
-    corrected = corrected_rows(folder)
+def _write_corrections(folder: DatasetFolder, tables: _Tables, built: Sequence[Decision]) -> dict[str, Config]:
+    corrected = corrected_rows(folder, built)
     splits: dict[str, list[str]] = {}
     for split in corrected["split"].unique().sort():
         path = f"{CORRECTIONS}/{split}/00000.parquet"

@@ -8,10 +8,13 @@ import polars as pl
 import pytest
 from loopback_hub import LoopbackHub
 
+from affect_data.build.build import build
+from affect_data.build.recipe import recipe_from
 from affect_data.corrections.decisions import Decision
 from affect_data.corrections.versions import apply_decisions, read_changes
 from affect_data.databases.base import Tier
 from affect_data.dataset.folder import open_dataset
+from affect_data.errors import UsageError
 from affect_data.hub.differences import DifferencesError
 from affect_data.hub.publish import plan, publish
 from affect_data.hub.rebuild import RebuildReport, published_recipe, rebuild
@@ -21,9 +24,20 @@ from affect_data.hub.verify import verify
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content:DeprecationWarning")
 
 
+RECIPE = recipe_from({"databases": {"expw": {"holdout": 0.3}}, "shard_rows": 8}, "faces")
+
+
 @pytest.fixture
 def corrected(faces: Path) -> Path:
     """The faces, of which a reviewer called the first of train contempt, and took the label of the third of validation away."""
+    file = faces.with_suffix(".jsonl")
+    file.write_text("".join(decided(faces)))
+    apply_decisions(faces, file)
+    return faces
+
+
+def decided(faces: Path) -> list[str]:
+    """The lines of the two decisions."""
     folder = open_dataset(faces)
     decisions = []
     for number, (split, row, new) in enumerate((("train", 0, "contempt"), ("validation", 2, None))):
@@ -41,10 +55,7 @@ def corrected(faces: Path) -> Path:
             "why": "neutral with AU12",
         }
         decisions.append(Decision.model_validate_json(json.dumps(document)).to_line())
-    file = faces.with_suffix(".jsonl")
-    file.write_text("".join(decisions))
-    apply_decisions(faces, file)
-    return faces
+    return decisions
 
 
 def again(out: Path, root: Path, *, allow_differences: bool = False) -> RebuildReport:
@@ -88,6 +99,52 @@ def test_tier_recipe_names_the_shards_that_were_corrected(
         "shard train expw 0 (rows 0 to 7): other labels",
         "shard validation expw 0 (rows 0 to 7): other labels",
     ]
+
+
+@pytest.fixture
+def decided_before(faces: Path, faces_root: Path, tmp_path: Path) -> tuple[Path, list[Path]]:
+    """A dataset whose recipe names both decisions, each in a file of its own."""
+    files = []
+    for number, line in enumerate(decided(faces)):
+        files.append(tmp_path / f"decisions-{number}.jsonl")
+        files[-1].write_text(line)
+    recipe = RECIPE.model_copy(update={"decisions": tuple(map(str, files))})
+    return build(recipe, {"expw": faces_root}, tmp_path / "decided").dataset.path, files
+
+
+def test_decisions_of_the_recipe_leave_if_their_files_are_named_and_are_proven(
+    hub: LoopbackHub, decided_before: tuple[Path, list[Path]], faces_root: Path, tmp_path: Path
+) -> None:
+    dataset, files = decided_before
+    planned = plan(dataset, "anna/faces", Tier.DERIVED, decisions=files)
+    assert planned.staged.published.left_out == {}
+    publish(planned)
+    there = hub.repositories["dataset", "anna/faces"].files
+    assert b"decisions-0" not in b"".join(file.data for file in there.values())
+    assert list(verify("hf://anna/faces", deep=True).findings) == []
+    report = again(tmp_path / "again", faces_root)
+    assert (report.differences, report.corrected, report.lost) == ((), 2, {})
+    assert open_dataset(tmp_path / "again").fingerprint == open_dataset(dataset).fingerprint
+
+
+def test_decisions_of_the_recipe_that_do_not_leave_are_counted(
+    hub: LoopbackHub, decided_before: tuple[Path, list[Path]], faces_root: Path, tmp_path: Path
+) -> None:
+    dataset, files = decided_before
+    publish(plan(dataset, "anna/faces", Tier.DERIVED))
+    card = hub.repositories["dataset", "anna/faces"].files["README.md"].data.decode()
+    assert (
+        "- Not published: decisions of the recipe (2; the dataset keeps no file of them, --decisions FILE names it)."
+        in card
+    )
+    with pytest.raises(DifferencesError, match=r"shard train expw 0 \(rows 0 to 7\): other labels"):
+        again(tmp_path / "again", faces_root)
+    with pytest.raises(
+        UsageError, match=r"1 of the 2 decisions that made the labels of .* are not in .*decisions-1.jsonl"
+    ):
+        plan(dataset, "anna/faces", Tier.DERIVED, decisions=files[1:])
+    with pytest.raises(UsageError, match="--decisions needs tier derived or full"):
+        plan(dataset, "anna/faces", decisions=files)
 
 
 def test_a_correction_of_another_picture_is_counted_and_not_applied(
