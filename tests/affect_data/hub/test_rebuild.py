@@ -9,6 +9,8 @@ from subprocess import CompletedProcess
 import pytest
 from loopback_hub import LoopbackHub
 
+from affect_data.balance.registry import make_plan
+from affect_data.balance.weighing import balance
 from affect_data.build.build import build
 from affect_data.build.existing import OutputTakenError
 from affect_data.build.recipe import recipe_from
@@ -18,8 +20,9 @@ from affect_data.dataset.kinds.folds import FOLDS
 from affect_data.dataset.kinds.soft_labels import SOFT_LABELS
 from affect_data.errors import DatabaseNotFoundError, DataError, UsageError
 from affect_data.hub.client import HubError
-from affect_data.hub.differences import DifferencesError
+from affect_data.hub.differences import DifferencesError, find_differences
 from affect_data.hub.publish import plan, publish
+from affect_data.hub.published_lock import published_lock
 from affect_data.hub.rebuild import RebuildReport, published_recipe, rebuild
 from affect_data.hub.repository import open_repository
 
@@ -75,6 +78,28 @@ def test_what_was_made_is_attached_again(hub: LoopbackHub, built_faces: Path, ot
             assert after.load(split, [group]).data.table.equals(before.load(split, [group]).data.table)
     assert SOFT_LABELS.read(after, "teacher") == SOFT_LABELS.read(before, "teacher")
     assert FOLDS.read(after, "cv") == FOLDS.read(before, "cv")
+
+
+def test_weights_are_attached_again(hub: LoopbackHub, faces: Path, other_root: Path, tmp_path: Path) -> None:
+    balance(faces, make_plan("deng2020_expression"), "even")
+    put(faces, Tier.DERIVED)
+    report = again(tmp_path / "again", other_root)
+    assert "balance.even" in report.attached
+    before, after = (
+        open_dataset(path).load("train", ["balance.even"]).data.table for path in (faces, tmp_path / "again")
+    )
+    assert after.equals(before)
+
+
+def test_another_release_and_another_reader_are_differences(built_faces: Path) -> None:
+    published = published_lock(open_dataset(built_faces))
+    built = json.loads(json.dumps(published))
+    built["databases"]["expw"] |= {"release": "2020", "reader_version": 9}
+    known = published["databases"]["expw"]["reader_version"]
+    assert [str(difference) for difference in find_differences(published, built)] == [
+        "database expw: release 2018, here 2020",
+        f"database expw: reader version {known}, here 9",
+    ]
 
 
 def test_a_changed_label_is_found_by_file_shard_and_rows(
