@@ -6,7 +6,6 @@ import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from pathlib import Path
 from typing import Final
 
 from affect_data.databases.licence import Tier
@@ -82,7 +81,7 @@ def patterns(tier: Tier, repository: str = "", user: str | None = None, host: st
     Args:
         tier: that is to be published.
         repository: its name, whose words are no secret: many people are called the same here and on the Hub.
-        user: name of the user; by default of who runs this, and of their home folder.
+        user: name of the user; by default of who runs this.
         host: name of the machine; by default of this one.
     """
     return [*_paths(), *_secrets(), *_names(repository, user, host), *(_pictures() if tier is not Tier.FULL else ())]
@@ -142,11 +141,9 @@ def _secret(kind: str, expression: str, hints: Sequence[str]) -> Pattern:
 
 def _names(repository: str, user: str | None, host: str | None) -> list[Pattern]:
     known = {*COMMON, *re.split(r"\W+", repository.lower()), *repository.lower().split("/")}
-    users = (user,) if user else (_user(), Path.home().name)
     found = []
-    for kind, names in (("name of this user", users), ("name of this machine", (host or socket.gethostname(),))):
-        words = dict.fromkeys(word for name in names for word in (name, name.partition(".")[0]))
-        for word in words:
+    for kind, name in (("name of this user", user or _user()), ("name of this machine", host or socket.gethostname())):
+        for word in dict.fromkeys((name, name.partition(".")[0])):
             if len(word) >= _SHORT and word.lower() not in known:
                 # Machines have no case, people do: a word of a sentence may be somebody's name.
                 written = f"(?i:{re.escape(word)})" if kind.endswith("machine") else re.escape(word)
