@@ -13,20 +13,16 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
-
 REPOSITORY = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(REPOSITORY), str(REPOSITORY / "tests" / "support")]
 
 from loopback_hub import Account, LoopbackHub  # noqa: E402
 
-from affect_data.dataset.folder import open_dataset  # noqa: E402
-from affect_data.dataset.kinds.soft_labels import SOFT_LABELS, SoftLabelProvenance  # noqa: E402
-from affect_data.dataset.soft_labels import write_soft_labels  # noqa: E402
 from affect_data.pages import with_part  # noqa: E402
 
 RECIPE = "databases: {{{}}}\n"
 FEWER, MORE = "disfa: {}, expw: {holdout: 0.2}", "disfa: {}, expw: {holdout: 0.2}, ferplus: {}"
+TRAINING = "dataset=merged output=runs/teacher tasks.valence_arousal=null training.max_steps=20 training.trackers=[]"
 TOKEN = "hf_anna"
 SHORT = r"parquet|file\(s\)|^published|^plan"
 """The lines of a publishing that its transcript shows."""
@@ -90,25 +86,11 @@ class Transcript:
         return re.sub(r"\n{3,}", "\n\n", "\n".join(self.lines)).strip("\n")
 
 
-def write_teacher(path: Path) -> None:
-    """Soft labels of an expression head, as `affect-train label` writes them; the numbers are drawn."""
-    folder = open_dataset(path)
-    provenance = SoftLabelProvenance(
-        name="teacher", teacher_id="anna/teacher", teacher_revision="1", made_from=SOFT_LABELS.made_from(folder), view="whole picture",
-        expressions=("neutral", "happiness", "sadness"),
-    )  # fmt: skip
-    numbers = np.random.default_rng(0)
-    logits = {
-        split: {"expression": numbers.normal(size=(folder.rows(split), 3)).astype(np.float16)}
-        for split in folder.splits
-    }
-    write_soft_labels(path, provenance, logits)
-
-
 def write_transcript(folder: Path, hub: LoopbackHub) -> str:
     """Everything in order: three tiers, a rebuild, one more teacher, one more database, verification, a person who is erased."""
     said = Transcript(folder, hub)
     (folder / "recipe.yaml").write_text(RECIPE.format(FEWER))
+    (folder / "teacher.yaml").write_bytes((REPOSITORY / "recipes/demo/teacher.yaml").read_bytes())
     said.run("affect-data demo databases --databases disfa,expw,ferplus --faces 120")
     said.run("affect-data build recipe.yaml merged --roots databases", show="^built")
     said.say("Tier recipe, first as a plan, then for good:")
@@ -116,13 +98,18 @@ def write_transcript(folder: Path, hub: LoopbackHub) -> str:
     said.run("affect-data publish merged anna/faces", show="^published")
     said.say("On another machine with the same databases:")
     said.run("affect-data rebuild hf://anna/faces again --roots databases")
-    said.say("Tier full, since these faces are drawn; then soft labels and folds are added, and only they are sent:")
+    said.say(
+        "Tier full, since these faces are drawn; then the soft labels of a small teacher and folds are added, and only they are sent:"
+    )
     said.run("affect-data publish merged anna/faces-full --tier full", show=SHORT)
-    write_teacher(folder / "merged")
+    said.run(f"affect-train train teacher.yaml {TRAINING}", show="^trained")
+    said.run("affect-train label runs/teacher merged --name teacher", show="^soft")
     said.run("affect-data folds merged --count 3 --name cv3")
     said.run("affect-data publish merged anna/faces-full --tier full", show=SHORT)
-    said.say("Tier derived is what was made, without pictures and labels:")
+    said.say("Tier derived is what was made, without pictures and labels; an owner of the databases attaches it again:")
+    said.run("affect-data audit merged --check mixed_crops", show="findings|mixed")
     said.run("affect-data publish merged anna/faces-derived --tier derived", show=SHORT)
+    said.run("affect-data rebuild hf://anna/faces-derived attached --roots databases")
     said.say(
         "One more database: its tables are new, those of the others stay, and what was made from the others alone does not fit any more."
     )
