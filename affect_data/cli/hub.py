@@ -13,6 +13,12 @@ if TYPE_CHECKING:
     from affect_data.hub.publish import Plan, PublishReport
 
 
+Decisions = Annotated[
+    list[Path],
+    typer.Option(metavar="FILE", help="Publish the corrections of this file, which the recipe names; may be repeated."),
+]
+
+
 def register(app: typer.Typer) -> None:
     """Adds the commands to the application."""
     app.command(epilog="Example: `affect-data publish merged anna/faces --dry-run`")(publish)
@@ -40,12 +46,7 @@ def publish(
     features: Annotated[
         list[str], typer.Option(metavar="NAME", help="Also publish these stored features; may be repeated.")
     ] = [],  # noqa: B006 - typer copies
-    decisions: Annotated[
-        list[Path],
-        typer.Option(
-            metavar="FILE", help="Publish the corrections of this file, which the recipe names; may be repeated."
-        ),
-    ] = [],  # noqa: B006 - typer copies
+    decisions: Decisions = [],  # noqa: B006 - typer copies
     erase_history: Annotated[
         bool, typer.Option("--erase-history", help="Also delete earlier commits and unused large files, for good.")
     ] = False,

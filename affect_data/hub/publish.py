@@ -174,10 +174,7 @@ def plan(
     folder = open_dataset(dataset)
     terms = terms_of(folder)
     check_permitted(terms, tier, acknowledged, public=public)
-    if features and tier is Tier.RECIPE:
-        raise UsageError("--features needs tier derived or full: tier recipe holds nothing that was made from faces")
-    if decisions and tier is Tier.RECIPE:
-        raise UsageError("--decisions needs tier derived or full: tier recipe holds no label, and a correction is one")
+    _check_asked_for(tier, features, decisions)
     api = hub()
     check_writer(api, repository)
     remote = look(api, repository)
@@ -237,6 +234,13 @@ def write_documents(staged: Staged, card: str = "") -> None:
     section = card_section(staged.published, staged.lock, staged.statistics)
     write_text(staged.folder / CARD, with_section(card, card_metadata(staged.published), section))
     write_json(staged.folder / CROISSANT, croissant(staged.published, staged.lock))
+
+
+def _check_asked_for(tier: Tier, features: Sequence[str], decisions: Sequence[Path]) -> None:
+    if features and tier is Tier.RECIPE:
+        raise UsageError("--features needs tier derived or full: tier recipe holds nothing that was made from faces")
+    if decisions and tier is Tier.RECIPE:
+        raise UsageError("--decisions needs tier derived or full: tier recipe holds no label, and a correction is one")
 
 
 def _published_before(api: "HfApi", repository: str, remote: Remote) -> Published | None:
