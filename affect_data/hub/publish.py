@@ -184,9 +184,7 @@ def plan(
     staged = stage(folder, repository, tier, features, decisions, progress)
     card = read_remote(api, repository, CARD, remote.head).decode(errors="replace") if CARD in remote.files else ""
     write_documents(staged, card)
-    leaks = [leak for leak in find_leaks(staged.folder, tier, repository) if leak.file != KEYS]
-    if leaks:
-        raise LeaksFoundError(leaks)
+    _refuse_leaks(staged, tier)
     files = _files(staged)
     changed = differing(files, _known(staged), remote.files)
     gone = sorted(path for path in (before.files if before else ()) if path in remote.files and path not in files)
@@ -234,6 +232,12 @@ def write_documents(staged: Staged, card: str = "") -> None:
     section = card_section(staged.published, staged.lock, staged.statistics)
     write_text(staged.folder / CARD, with_section(card, card_metadata(staged.published), section))
     write_json(staged.folder / CROISSANT, croissant(staged.published, staged.lock))
+
+
+def _refuse_leaks(staged: Staged, tier: Tier) -> None:
+    leaks = [leak for leak in find_leaks(staged.folder, tier, staged.published.name) if leak.file != KEYS]
+    if leaks:
+        raise LeaksFoundError(leaks)
 
 
 def _check_asked_for(tier: Tier, features: Sequence[str], decisions: Sequence[Path]) -> None:
