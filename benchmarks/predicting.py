@@ -4,8 +4,8 @@
     python benchmarks/predicting.py RUN --seconds 1200 --rate 10 --size 160x120   # 20 minutes: memory every tenth of the way
     python benchmarks/predicting.py --pictures FOLDER             # only writes the clip and a photograph, to look at
 
-RUN is a run or model folder; without one, a small network with random weights stands in for it. Seconds are wall clock; decoding and finding run beside
-the stages after them, so that the stages add up to more than the whole. The memory is that of the command's process, without its detector's.
+RUN is a run or model folder; without one, a small network with random weights stands in for it. Seconds are wall clock; decoding and finding run
+beside the stages after them, so that the stages add up to more than the whole. The memory is that of the command's process, without its detector's.
 """
 
 import argparse

@@ -1,6 +1,6 @@
 """Pictures of the results: annotated photographs and clips, and a time line for each clip."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Final
@@ -28,8 +28,8 @@ QUALITY: Final = 90
 CODECS: Final = ("libx264", "libopenh264", "mpeg4")
 """Of an annotated clip: the first that PyAV has."""
 
-CLOCK: Final = Fraction(1, 90_000)
-"""Times in an annotated clip are whole numbers of this many seconds, so that a variable rate is kept."""
+CLOCK: Final = Fraction(1, 60_000)
+"""Times in an annotated clip are whole numbers of this many seconds, so that a variable rate is kept; MPEG-4 takes none shorter than 1/65535."""
 
 
 def draw_results(
@@ -79,10 +79,23 @@ def _draw_clip(
             advance(1)
 
     with Video(source) as video:
-        _write_clip(target, marked(), video)
+        write_clip(target, marked(), (video.width, video.height), video.rate or Fraction(25))
 
 
-def _write_clip(target: Path, frames: Iterator[tuple[VideoFrame, Pixels]], video: Video) -> None:
+def write_clip(
+    target: Path, frames: Iterable[tuple[VideoFrame, Pixels]], size: tuple[int, int], rate: Fraction
+) -> None:
+    """Writes a clip without sound, frame by frame, each at its own time.
+
+    Args:
+        target: an MP4 file.
+        frames: with the pixels to show, uint8 [height, width, 3]; memory does not grow with their number.
+        size: width and height of all frames.
+        rate: frames a second on average.
+
+    Raises:
+        DataError: PyAV has no encoder.
+    """
     import av
 
     codec = next((name for name in CODECS if name in av.codecs_available), None)
@@ -90,11 +103,10 @@ def _write_clip(target: Path, frames: Iterator[tuple[VideoFrame, Pixels]], video
         raise DataError(
             f"PyAV has none of the encoders {', '.join(CODECS)}, so that no annotated clip can be written; leave out `--draw`"
         )
-    rate = Fraction(video.rate or 25).limit_denominator(1000)
     with av.open(str(target), "w") as container:
-        stream = container.add_stream(codec, rate=rate)
+        stream = container.add_stream(codec, rate=rate.limit_denominator(1000))
         # Encoders take even sizes: a last odd column or row is left out.
-        stream.width, stream.height = video.width // 2 * 2, video.height // 2 * 2
+        stream.width, stream.height = size[0] // 2 * 2, size[1] // 2 * 2
         stream.pix_fmt = "yuv420p"
         stream.codec_context.time_base = CLOCK
         last = -1

@@ -13,6 +13,7 @@ from drawn_clips import HEIGHT, WIDTH, clip, line
 from PIL import Image
 
 from affect_data.faces.detectors.libfacedetection import LibFaceDetection
+from affect_data.faces.policies import policy_named
 from affect_train.inputs.preprocess import Preprocessing
 from affect_train.network.model import AffectModel
 from affect_train.recipe.model import ModelOptions
@@ -27,10 +28,10 @@ def _detector() -> None:
         pytest.skip(because)
 
 
-def built(folder: Path, options: dict[str, object]) -> Path:
+def built(folder: Path, options: dict[str, object], preprocessing: Preprocessing | None = None) -> Path:
     """A model with random weights whose predictions differ from face to face, saved as training saves it."""
     torch.manual_seed(3)
-    preprocessing = Preprocessing(32, margin=0.2)
+    preprocessing = preprocessing or Preprocessing(32, margin=0.2)
     tasks = TaskSet((1, 12, 25), ("neutral", "happiness", "surprise"), 5)
     model = AffectModel.build(tasks, ModelOptions(**options), preprocessing.to_dict(), preprocessing.digest())
     with torch.no_grad():
@@ -45,6 +46,14 @@ def model(tmp_path_factory: pytest.TempPathFactory, world: SimpleNamespace) -> P
     """A model that looks at every picture by itself."""
     options: dict[str, object] = {"backbone": world.tiny_vit, "image_size": 32}
     return built(tmp_path_factory.mktemp("predicting") / "model", options)
+
+
+@pytest.fixture(scope="session")
+def template_model(tmp_path_factory: pytest.TempPathFactory, world: SimpleNamespace) -> Path:
+    """A model that was trained on crops by five points."""
+    options: dict[str, object] = {"backbone": world.tiny_vit, "image_size": 32}
+    preprocessing = Preprocessing.of_crops(32, policy_named("affwild2-112"))
+    return built(tmp_path_factory.mktemp("predicting") / "template", options, preprocessing)
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable
+from fractions import Fraction
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -21,14 +22,17 @@ from affect_data.errors import DataError, UsageError
 from affect_data.faces.detection import DetectedFace
 from affect_data.faces.detectors.libfacedetection import LibFaceDetection
 from affect_data.faces.views import whole
-from affect_data.video.decoding import Video
+from affect_data.video.decoding import Video, VideoFrame
 from affect_train.cli.app import app
 from affect_train.inference.cropping import faces_as_trained
 from affect_train.inference.inference import open_model
 from affect_train.inference.predict import predict
+from affect_train.predicting.columns import FaceColumns, Seen
 from affect_train.predicting.finding import FaceFinder
+from affect_train.predicting.pictures import write_clip
 from affect_train.predicting.run import Wanted, predict_faces
 from affect_train.predicting.sources import file_names, sources_of
+from affect_train.predicting.writing import OpenFaceFiles
 
 Encode = Callable[..., Path]
 
@@ -331,6 +335,61 @@ def test_the_pipeline_gives_the_same_for_every_face_of_a_photograph(results: Pat
     assert pipeline.faces(np.full((80, 80, 3), 90, np.uint8)) == []
     with pytest.raises(DataError, match="image: the image cannot be decoded"):
         pipeline.faces(b"no picture")
+
+
+def test_faces_are_cut_by_the_models_policy_and_those_that_cannot_be_are_counted(
+    template_model: Path,
+    pictures: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    photo = pictures / "photo.png"
+    pixels = np.asarray(Image.open(photo))
+    summary = predict_faces(template_model, [photo], tmp_path / "points")
+    table = pl.read_parquet(tmp_path / "points" / "faces.parquet")
+    assert table["valence"].to_numpy() == pytest.approx(
+        judged(template_model, pixels, found(pixels))["valence"], abs=1e-5
+    )
+    assert summary["not_cut_as_trained"] == {}
+    assert "warning" not in capsys.readouterr().err
+    seen = LibFaceDetection.look
+
+    def without_points(self: LibFaceDetection, pixels: np.ndarray) -> list[DetectedFace]:
+        return [DetectedFace(face.box, face.score) for face in seen(self, pixels)]
+
+    monkeypatch.setattr(LibFaceDetection, "look", without_points)
+    summary = predict_faces(template_model, [photo], tmp_path / "boxes")
+    reason = "affwild2-112 takes five points, and the detector gave none for this face"
+    assert summary["not_cut_as_trained"] == {reason: 2}
+    assert pl.read_csv(tmp_path / "boxes" / "files.csv")["not_cut"].to_list() == [2]
+
+
+def test_a_clip_of_odd_sides_and_uneven_times_is_drawn_at_its_own_times(tmp_path: Path) -> None:
+    times = [0.0, 0.04, 0.2, 0.21, 0.5]
+    frames = [
+        VideoFrame(number, time, np.full((61, 83, 3), 40 * number, np.uint8)) for number, time in enumerate(times)
+    ]
+    write_clip(tmp_path / "odd.mp4", ((frame, frame.pixels) for frame in frames), (83, 61), Fraction(25))
+    with Video(tmp_path / "odd.mp4") as video:
+        drawn = list(video.frames())
+    assert [frame.timestamp for frame in drawn] == pytest.approx(times, abs=1e-3)
+    assert {frame.pixels.shape for frame in drawn} == {(60, 82, 3)}
+
+
+def test_landmarks_follow_in_openfaces_file_where_the_detector_gives_them(tmp_path: Path, model: Path) -> None:
+    columns = FaceColumns(open_model(model)[0].config)
+    points = np.arange(136, dtype=np.float32).reshape(68, 2)
+    seen = Seen("a.jpg", 0, DetectedFace((0.0, 0.0, 9.0, 9.0), 0.875, None, points))
+    row = columns.row(
+        seen, {"au": np.array([0.2, 0.6, 0.5]), "expression": np.array([0.1, 0.7, 0.2]), "valence": 0, "arousal": 0}
+    )
+    with OpenFaceFiles(tmp_path, {"a.jpg": "a"}, columns) as files:
+        files.add(row, seen)
+    (written,) = pl.read_csv(tmp_path / "a.csv").to_dicts()
+    assert [written[f"x_{number}"] for number in (0, 67)] == [0.0, 134.0]
+    assert written["y_30"] == 61.0
+    assert [written[name] for name in ("frame", "confidence", "AU01_c", "AU12_c", "AU25_c")] == [1, 0.875, 0, 1, 1]
 
 
 def test_files_of_one_name_keep_apart(tmp_path: Path) -> None:
