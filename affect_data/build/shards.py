@@ -16,7 +16,7 @@ import polars as pl
 import pyarrow as pa
 
 from affect_data.build.jobs import ShardJob, ShardRecord, facts_of
-from affect_data.build.packing import Block, Check, packed_blocks
+from affect_data.build.packing import DIGEST_BYTES, Block, Check, packed_blocks
 from affect_data.build.seen import SeenPictures, look_again
 from affect_data.dataset.hashing import content_hash
 from affect_data.dataset.layout import PEOPLE, PEOPLE_COLUMNS, frames_hash, shown_hash
@@ -24,7 +24,6 @@ from affect_data.dataset.schema import (
     FRAMES,
     IMAGES,
     LABEL_COLUMNS,
-    LABELS,
     PICTURE,
     check_rules,
 )
@@ -164,7 +163,7 @@ def _linked(job: ShardJob, pictures_key: str, threads: int) -> _Pictures | str:
     earlier = job.earlier
     if earlier is None:
         return job.because
-    if not earlier.is_whole((*job.layout.pictures, LABELS)):
+    if not earlier.is_whole(job.layout.pictures):
         return CHANGED_FILES
     seen = look_again(job.rows, pictures_key, job.source(), SeenPictures.read(earlier.seen), threads)
     if seen.digest != earlier.record.pictures:
@@ -174,20 +173,37 @@ def _linked(job: ShardJob, pictures_key: str, threads: int) -> _Pictures | str:
     for failure in earlier.record.failures:
         kept[int(failure["position"])] = False
         failures.append((int(failure["position"]), str(failure["reason"]), str(failure["detail"])))
-    with pa.memory_map(str(earlier.files[LABELS])) as source:
-        stored = pa.ipc.open_stream(source).read_all().column("image_digest")
-        image_digests = [bytes(digest).hex() for digest in stored.to_pylist()]
-    if len(image_digests) != sum(kept):
-        return CHANGED_FILES
+    record = earlier.record
+    image_digests = _digests_of_rows(job, seen, kept, record.frames_left_out)
     for group in job.layout.pictures:
         _link(earlier.files[group], job.path(group))
-    record = earlier.record
     return _Pictures(
         seen, kept, image_digests, failures, record.fingerprints.get(FRAMES, ""), record.frames, record.frames_left_out, record.damaged
     )  # fmt: skip
 
 
+def _digests_of_rows(job: ShardJob, seen: SeenPictures, kept: Sequence[bool], left_out: Sequence[str]) -> list[str]:
+    """The sha256 of the picture of each row that is written: of a clip, the middle one of the frames that are not left out."""
+    digests = [seen.digests[at : at + DIGEST_BYTES].hex() for at in range(0, len(seen.digests), DIGEST_BYTES)]
+    if not job.has_clips:
+        return [digest for digest, keeps in zip(digests, kept, strict=True) if keeps]
+    found, place, gone = [], 0, 0
+    for paths, keeps in zip(job.rows["clip_frames"].to_list(), kept, strict=True):
+        own = []
+        for path, digest in zip(paths, digests[place : place + len(paths)], strict=True):
+            if keeps and gone < len(left_out) and left_out[gone].startswith(f"{path}: "):
+                gone += 1
+            else:
+                own.append(digest)
+        place += len(paths)
+        if keeps:
+            found.append(own[len(own) // 2])
+    return found
+
+
 def _link(existing: Path, target: Path) -> None:
+    # Gone first: a name does not take the place of another name of the same file, which an interrupted build may have left.
+    target.unlink(missing_ok=True)
     with written_file(target) as partial:
         partial.unlink(missing_ok=True)
         link_file(existing, partial)

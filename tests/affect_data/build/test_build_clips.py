@@ -227,6 +227,37 @@ def test_the_same_clips_are_this_dataset_already_and_another_frame_is_another(
     assert (old.pictures != new.pictures, old.labels == new.labels, old.people == new.people) == (True, True, True)
 
 
+def corrected_by(dataset: DatasetFolder, file: Path) -> tuple[Path, dict[str, Any]]:
+    """A file of one decision, that the first neutral clip is sad, and the clip's labels."""
+    row = dataset.labels("train").filter(pl.col("expression") == 0).row(0, named=True)
+    decision = Decision(
+        id="d0", uid=row["uid"], split="train", image_digest=row["image_digest"], face=row["face"], database="dfew",
+        dataset=dataset.fingerprint, action="correct", old=Labels(expression="neutral"), new=Labels(expression="sadness"),
+        who="ada", when="2026-11-22T10:00:00+00:00",
+    )  # fmt: skip
+    file.write_text(decision.to_line(), encoding="utf-8")
+    return file, row
+
+
+def test_over_an_older_dataset_with_other_labels_clips_with_damaged_frames_stay_as_they_are(
+    own: Path, tmp_path: Path, digests: Callable[[Path], dict[str, str]]
+) -> None:
+    frames = by_number(folder_of(own, "00001"))
+    # The middle one is not that of all frames.
+    for path in (frames[0], frames[1], frames[2]):
+        path.write_bytes(path.read_bytes()[:200])
+    for path in folder_of(own, "00002").iterdir():
+        path.write_bytes(b"no picture")
+    first = built(own, tmp_path / "merged")
+    files = {path.stat().st_ino for path in first.dataset.path.glob("*/frames/*.arrow")}
+    apply_decisions(first.dataset.path, corrected_by(first.dataset, tmp_path / "decisions.jsonl")[0])
+    again = built(own, tmp_path / "merged", overwrite=True)
+    assert {path.stat().st_ino for path in again.dataset.path.glob("*/frames/*.arrow")} == files
+    assert [(part.pictures_written, part.labels_written > 0) for part in again.parts] == [(0, True)]
+    fresh = built(own, tmp_path / "fresh")
+    assert digests(again.dataset.path) == digests(fresh.dataset.path)
+
+
 def test_a_build_that_is_killed_after_packing_ends_with_the_same_bytes(
     drawn: Path, report: BuildReport, tmp_path: Path, digests: Callable[[Path], dict[str, str]]
 ) -> None:
@@ -241,14 +272,7 @@ def test_a_build_that_is_killed_after_packing_ends_with_the_same_bytes(
 
 def test_a_correction_of_a_clip_leaves_pictures_and_frames_and_can_be_undone(own: Path, tmp_path: Path) -> None:
     dataset = built(own, tmp_path / "merged").dataset
-    row = dataset.labels("train").filter(pl.col("expression") == 0).row(0, named=True)
-    decision = Decision(
-        id="d0", uid=row["uid"], split="train", image_digest=row["image_digest"], face=row["face"], database="dfew",
-        dataset=dataset.fingerprint, action="correct", old=Labels(expression="neutral"), new=Labels(expression="sadness"),
-        who="ada", when="2026-11-22T10:00:00+00:00",
-    )  # fmt: skip
-    file = tmp_path / "decisions.jsonl"
-    file.write_text(decision.to_line(), encoding="utf-8")
+    file, row = corrected_by(dataset, tmp_path / "decisions.jsonl")
     before = frames_of(dataset, row["uid"])
     after = apply_decisions(dataset.path, file).dataset
     corrected = after.labels("train").filter(pl.col("uid") == row["uid"])

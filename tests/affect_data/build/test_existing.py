@@ -79,7 +79,9 @@ def decide_about() -> Callable[..., Path]:
 
 
 def files(folder: Path) -> dict[str, tuple[tuple[int, int], bytes]]:
-    found = (path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != ".lock")
+    # A build may note in `.seen` that a file is no longer new.
+    hidden = {".lock", ".seen"}
+    found = (path for path in sorted(folder.rglob("*")) if path.is_file() and not hidden & set(path.parts))
     return {
         path.relative_to(folder).as_posix(): ((path.stat().st_ino, path.stat().st_mtime_ns), path.read_bytes())
         for path in found
@@ -196,6 +198,23 @@ def test_decisions_that_were_applied_before_the_recipe_named_them_make_no_other_
     assert fresh.dataset.labels("train").equals(open_dataset(tmp_path / "merged").labels("train"), null_equal=True)
     with pytest.raises(OutputTakenError, match=r"1 decision\(s\) were applied to it that the recipe does not name"):
         built(root, tmp_path / "fresh")
+
+
+def test_corrected_labels_are_never_taken_for_those_of_the_files_while_pictures_stay(
+    root: Path, tmp_path: Path, decide_about: Callable[..., Path], digests: Callable[[Path], dict[str, str]]
+) -> None:
+    out = tmp_path / "merged"
+    built(root, out, shard_rows=4)
+    pictures = {path.stat().st_ino for path in (out / "train/images").glob("*.arrow")}
+    decisions = [str(decide_about(out, "train", 0))]
+    for given in ({}, {"decisions": decisions}, {"decisions": decisions, "expw": {"incomplete": "accepted"}}, {}):
+        if not given:
+            apply_decisions(out, Path(decisions[0]))
+        built(root, out, overwrite=True, shard_rows=4, **given)
+        built(root, tmp_path / "fresh", overwrite=True, shard_rows=4, **given)
+        assert digests(out) == digests(tmp_path / "fresh")
+        shutil.rmtree(tmp_path / "fresh")
+        assert {path.stat().st_ino for path in (out / "train/images").glob("*.arrow")} == pictures
 
 
 def test_shards_that_finish_in_another_order_are_the_same_dataset(

@@ -13,9 +13,10 @@ import pytest
 
 from affect_data.build import sources
 from affect_data.build.build import BuildReport, build
+from affect_data.build.databases import layout_of, read_databases, shard_jobs
 from affect_data.build.recipe import recipe_from
-from affect_data.build.reuse import NEW_DATABASE, NEW_ROWS, OTHER_LABELS, OTHER_LAYOUT
-from affect_data.build.shards import CHANGED_FILES, OTHER_BYTES
+from affect_data.build.reuse import NEW_DATABASE, NEW_ROWS, OTHER_LABELS, OTHER_LAYOUT, with_earlier
+from affect_data.build.shards import CHANGED_FILES, OTHER_BYTES, pack_shard
 from affect_data.databases.expw import ExpW
 from affect_data.dataset.schema import IMAGES, LABELS
 
@@ -287,3 +288,37 @@ def test_a_line_that_is_gone_writes_the_pictures_behind_it_again(
     assert what_became_of(built(roots, out))["expw"] == ((1, 1), (1, 1), (NEW_ROWS,))
     built(roots, tmp_path / "fresh")
     assert digests(out) == digests(tmp_path / "fresh")
+
+
+@pytest.mark.usefixtures("settled")
+def test_a_shard_that_was_linked_before_a_kill_is_linked_again_without_a_leftover(
+    roots: dict[str, Path], tmp_path: Path
+) -> None:
+    report = built({"expw": roots["expw"]}, tmp_path / "merged")
+    recipe = recipe_from({"databases": {"expw": {}}, "shard_rows": 8}, "data.yaml")
+    read = read_databases(recipe, roots, lambda *_: None)
+    job = with_earlier(shard_jobs(recipe, read, layout_of(read), tmp_path / "staging"), report.dataset)[0]
+    first = pack_shard(job)
+    assert (first.pictures_kept, first.labels_kept) == (True, True)
+    job.record_path().unlink()
+    assert pack_shard(job) == first
+    folder = job.path(IMAGES).parent
+    assert [path.name for path in folder.iterdir()] == [job.path(IMAGES).name]
+    assert job.path(IMAGES).samefile(report.dataset.path / "train" / IMAGES / job.path(IMAGES).name)
+
+
+@pytest.mark.usefixtures("settled")
+def test_a_table_says_what_was_kept_and_why_the_rest_was_written(
+    roots: dict[str, Path], tmp_path: Path, affect_data: Callable[..., Any]
+) -> None:
+    recipe = tmp_path / "data.yaml"
+    recipe.write_text("databases: {expw: {}}\nshard_rows: 8\n")
+    command = ("build", recipe, tmp_path / "merged", "--root", f"expw={roots['expw']}", "--overwrite")
+    first = affect_data(*command)
+    assert first.returncode == 0
+    assert "pictures kept" not in first.stdout
+    relabel(roots["expw"])
+    time.sleep(0.02)
+    said = affect_data(*command).stdout
+    line = next(line for line in said.splitlines() if line.split()[:1] == ["expw"] and OTHER_LABELS in line)
+    assert line.split() == ["expw", "2", "0", "1", "1", *OTHER_LABELS.split()]
