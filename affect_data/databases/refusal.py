@@ -40,6 +40,11 @@ def row_defects(rows: pl.DataFrame, found: str, expected: str, remedy: str) -> l
     return [Defect(first.path, first.line, first.found, first.expected, first.remedy, len(rows), also)]
 
 
+def literal(text: str) -> str:
+    """A text as a part of `found` or `expected` that stands for itself, whatever braces it has."""
+    return text.replace("{", "{{").replace("}", "}}")
+
+
 def combined(defects: Iterable[Defect]) -> list[Defect]:
     """The defects, sorted; more than `REPEATED` places where the same was found are one."""
     alike: dict[tuple[str, str, str], list[Defect]] = {}

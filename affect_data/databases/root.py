@@ -15,7 +15,7 @@ from affect_data.bounds import ANNOTATION_BYTES, JSON_BYTES, LINE_BYTES, BoundEr
 from affect_data.databases.delimited import after_lines, quoted_rows, stripped
 from affect_data.databases.listing import ListedFolder
 from affect_data.databases.named_pictures import NamedPictures
-from affect_data.databases.refusal import PLACE, row_defects
+from affect_data.databases.refusal import PLACE, literal, row_defects
 from affect_data.databases.spelling import numbers, plain
 from affect_data.errors import Defect
 
@@ -175,7 +175,7 @@ class DatabaseRoot(ListedFolder):
         else:
             even = stripped(frame["line"], separator, len(columns))
             widths = even.str.count_matches(separator, literal=True) + 1
-        expected = f"{len(columns)} field(s): {separator.join(columns)}"
+        expected = literal(f"{len(columns)} field(s): {separator.join(columns)}")
         found = "{count} field(s): {line!r}"
         self.refuse(frame.with_columns(count=widths), pl.col("count") != len(columns), found, expected)
         fits = widths == len(columns)

@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from affect_data.bounds import ANNOTATION_BYTES, LINES, PICTURE_BYTES, BoundError, read_file
+from affect_data.databases.refusal import literal
 from affect_data.databases.root import DatabaseRoot
 from affect_data.databases.table.tables import IMAGE, MOST_ENTRIES, Table, Wanted, column_names, without_empty
 
@@ -225,7 +226,10 @@ def _texts(
         held = pl.Series("held", file.holds(name, "bytes" if is_struct else ""), dtype=pl.Boolean)
         image = pl.select(pl.when(held).then(pl.lit(f"{path}/") + rows).otherwise(given).alias(IMAGE)).to_series()
         return [given, image]
-    values = pl.Series(name, pl.from_arrow(file.column(name)))
+    column = file.column(name)
+    # Texts that are no UTF-8 would stop polars itself.
+    column.validate(full=True)
+    values = pl.Series(name, pl.from_arrow(column))
     if isinstance(values.dtype, pl.List | pl.Array):
         return _entries(root, path, values)
     if classes is not None and values.dtype.is_integer():
@@ -234,7 +238,9 @@ def _texts(
         wrong = pl.DataFrame(
             {"source_file": path, "source_line": pl.int_range(1, len(values) + 1, eager=True), "code": values}
         )
-        root.refuse(wrong, ~known, f"{name} = {{code}}", f"a class from 0 to {len(classes) - 1}, or -1 for none")
+        root.refuse(
+            wrong, ~known, f"{literal(name)} = {{code}}", f"a class from 0 to {len(classes) - 1}, or -1 for none"
+        )
         return [values.replace_strict(called, default=None, return_dtype=pl.String)]
     text = _text(values)
     return [text] if text is not None else []
@@ -251,7 +257,7 @@ def _entries(root: DatabaseRoot, path: str, values: pl.Series) -> list[pl.Series
     rows = pl.DataFrame(
         {"source_file": path, "source_line": pl.int_range(1, len(lists) + 1, eager=True), "length": lengths}
     )
-    found, expected = f"{values.name}: a list of {{length}} entries", f"{width}, as in the first row"
+    found, expected = f"{literal(values.name)}: a list of {{length}} entries", f"{width}, as in the first row"
     root.refuse(rows, pl.col("length") != width, found, expected)
     entries = [_text(lists.list.get(place, null_on_oob=True)) for place in range(width)]
     return [entry.alias(f"{values.name}[{place}]") for place, entry in enumerate(entries) if entry is not None]

@@ -1,5 +1,6 @@
 """Looks at own data and proposes the entry of a recipe, with what each value would mean and what contradicts the proposal."""
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -317,4 +318,4 @@ def _named_share(texts: pl.Series) -> float:
 
 
 def _whole(value: float) -> float | int:
-    return int(value) if value == int(value) else value
+    return int(value) if math.isfinite(value) and value == int(value) else value

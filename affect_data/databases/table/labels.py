@@ -6,7 +6,7 @@ from typing import Final
 
 import polars as pl
 
-from affect_data.databases.refusal import PLACE
+from affect_data.databases.refusal import PLACE, literal
 from affect_data.databases.root import DatabaseRoot
 from affect_data.databases.spelling import numbers, plain, whole_numbers
 from affect_data.databases.table.columns import ClassColumn, Columns, Value, class_named
@@ -105,8 +105,7 @@ class Cells:
     def finish(self) -> None:
         """Records all wrong values as defects."""
         for expected, cells in self._wrong.items():
-            escaped = expected.replace("{", "{{").replace("}", "}}")
-            self.root.refuse(pl.concat(cells), pl.lit(value=True), "{column} = {value!r}", escaped, REMEDY)
+            self.root.refuse(pl.concat(cells), pl.lit(value=True), "{column} = {value!r}", literal(expected), REMEDY)
         self._wrong.clear()
 
 

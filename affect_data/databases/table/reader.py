@@ -123,7 +123,8 @@ class TableDatabase(Database):
     def _has_columns(self, root: DatabaseRoot, table: Table) -> bool:
         """Whether a table has the columns that the recipe names; each that it lacks is a defect."""
         there = table.rows.columns
-        pictures = {name for name in table.names if IMAGE in there}
+        image = self.options.columns.image_column()
+        pictures = {image.column if image else DEFAULT_IMAGE} if IMAGE in there else set()
         lacking = {
             column: key for column, key in self._named().items() if column not in there and column not in pictures
         }

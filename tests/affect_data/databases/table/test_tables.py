@@ -100,3 +100,13 @@ def test_pictures_within_a_parquet_file_are_rows_of_it(own: Path, scanned: Scann
         ("faces.parquet/0", "a"), ("faces.parquet/2", "c"), ("pictures/d.png", "pictures"),
     ]  # fmt: skip
     assert scan.failures.rows() == [("faces.parquet", 2, "", "image file missing")]
+
+
+def test_names_with_braces_and_texts_that_are_no_utf_8_are_defects_like_others(own: Path, scanned: Scanned) -> None:
+    (own / "labels.csv").write_text("file,{person},{0}\na.png\n")
+    assert "3 field(s): file,{person},{0}" in {defect.expected for defect in scanned().defects}
+    write_table(own / "labels.parquet", ROWS)
+    data = (own / "labels.parquet").read_bytes()
+    (own / "labels.parquet").write_bytes(data.replace(b"ann", b"a\xffn"))
+    (defect,) = scanned(file="labels.parquet").defects
+    assert "no readable table" in defect.found
