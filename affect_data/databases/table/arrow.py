@@ -85,12 +85,20 @@ class _Parquet:
         self.schema: pa.Schema = self._file.schema_arrow
         self.rows = int(self._file.metadata.num_rows)
         self._groups = [self._file.metadata.row_group(number) for number in range(self._file.metadata.num_row_groups)]
+        self._paths = [self._file.schema.column(place).path for place in range(len(self._file.schema))]
         self.starts = np.cumsum([0, *(group.num_rows for group in self._groups)])
 
     def bytes_of(self, names: Collection[str]) -> int:
         """How many bytes columns take when they are unpacked."""
-        chunks = (group.column(place) for group in self._groups for place in range(group.num_columns))
-        return sum(c.total_uncompressed_size for c in chunks if c.path_in_schema.partition(".")[0] in names)
+        paths = [path for path in self._paths if path.partition(".")[0] in names]
+        numbers = range(len(self._groups))
+        return sum(self._chunk(number, path).total_uncompressed_size for number in numbers for path in paths)
+
+    def _chunk(self, number: int, path: str) -> pq.ColumnChunkMetaData:
+        """What the file says of a column in one row group."""
+        # A row is read first: pyarrow ends the process where it is asked about a damaged column, and raises where it reads one.
+        next(self._file.iter_batches(batch_size=1, row_groups=[number], columns=[path]), None)
+        return self._groups[number].column(self._paths.index(path))
 
     def column(self, name: str, inner: str = "") -> pa.ChunkedArray:
         """A whole column, or one field of it."""
@@ -105,7 +113,7 @@ class _Parquet:
         path = f"{name}.{inner}" if inner else name
         found = [np.zeros(0, dtype=bool)]
         for number, group in enumerate(self._groups):
-            chunk = next(c for c in map(group.column, range(group.num_columns)) if c.path_in_schema == path)
+            chunk = self._chunk(number, path)
             counted = chunk.statistics is not None and chunk.statistics.has_null_count
             if counted and chunk.statistics.null_count == 0:
                 found.append(np.ones(group.num_rows, dtype=bool))
