@@ -43,7 +43,13 @@ MOST_FILES: Final = 2048
 """Files of a split, about."""
 
 PICTURES_AT_ONCE: Final = 16
-"""Decoded pictures that are held in memory."""
+"""Decoded pictures that are held in memory, at most."""
+
+BYTES_AT_ONCE: Final = 256 << 20
+"""Of decoded pictures that are held in memory; one more than these may be."""
+
+NEIGHBOURS: Final = 64
+"""Rows before and after a range whose boxes are known to it: the rows of a photograph stand together, and each takes its own face."""
 
 LISTS: Final = {"box": 4, "points": 10, "landmarks": 2 * LANDMARKS}
 """Columns of lists of numbers, and their lengths; x and y of each point follow each other."""
@@ -154,7 +160,8 @@ def _write_range(job: _Job) -> int:
         faces = find_faces([rows for _, rows in pictures], _detector(job.detector))
         for (positions, _), own in zip(pictures, faces, strict=True):
             for position, face in zip(positions, own, strict=True):
-                found[position] = face
+                if 0 <= position < len(part):
+                    found[position] = face
     job.writer.write_table(part, table_of(found, orientations, job.writer.features()))
     return len(part)
 
@@ -165,7 +172,8 @@ def _several(
     some = []
     for picture in pictures:
         some.append(picture)
-        if len(some) == PICTURES_AT_ONCE:
+        held = sum(rows.pixels.nbytes for _, rows in some)
+        if len(some) == PICTURES_AT_ONCE or held >= BYTES_AT_ONCE:
             yield some
             some = []
     if some:
@@ -175,26 +183,32 @@ def _several(
 def _pictures(
     folder: DatasetFolder, part: RowRange, orientations: NDArray[np.int8]
 ) -> Iterator[tuple[NDArray[np.int64], RowsOfPicture]]:
-    """Each distinct picture of a range, upright, and the positions of its rows; notes the orientation of every row.
+    """Each distinct picture of a range, upright, and the positions of its rows; notes the orientation of every row of the range.
 
-    A picture that cannot be decoded is left out and noted as `UNDECODABLE`.
+    Positions count from the first row of the range; `NEIGHBOURS` that show the same picture have positions outside of it. A picture that cannot be
+    decoded is left out and noted as `UNDECODABLE`.
     """
-    names = ("image_digest", "face_box")
-    labels = folder.view.frame(folder.stored_labels(part.split, names).slice(part.start, len(part)), names)
+    names, first = ("image_digest", "face_box"), max(0, part.start - NEIGHBOURS)
+    known = folder.stored_labels(part.split, names).slice(first, part.stop + NEIGHBOURS - first)
+    labels = folder.view.frame(known, names)
     boxes = labels["face_box"].to_numpy()
     images = folder.load(part.split, [IMAGES]).data.table.column("image")
-    for _, own in labels.with_row_index("position").group_by("image_digest", maintain_order=True):
-        positions = own["position"].to_numpy().astype(np.int64)
-        data = images[part.start + int(positions[0])]["bytes"].as_buffer()
+    for _, shown in labels.with_row_index("place").group_by("image_digest", maintain_order=True):
+        places = shown["place"].to_numpy().astype(np.int64)
+        positions = places + first - part.start
+        own = positions[(positions >= 0) & (positions < len(part))]
+        if not len(own):
+            continue
+        data = images[part.start + int(own[0])]["bytes"].as_buffer()
         try:
             orientation = orientation_of(memoryview(data))
             stored = np.asarray(decode_rgb(memoryview(data)))
         except PictureError:
-            orientations[positions] = UNDECODABLE
+            orientations[own] = UNDECODABLE
             continue
-        orientations[positions] = orientation
+        orientations[own] = orientation
         size = stored.shape[1], stored.shape[0]
-        turned = [upright_box(box, orientation, size) for box in boxes[positions].tolist()]
+        turned = [upright_box(box, orientation, size) for box in boxes[places].tolist()]
         pixels = np.ascontiguousarray(upright(stored, orientation))
         yield positions, RowsOfPicture(pixels, np.array(turned, np.float64).reshape(-1, 4))
 

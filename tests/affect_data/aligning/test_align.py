@@ -220,6 +220,17 @@ def test_a_picture_that_several_rows_show_is_looked_at_once(make_photographs: Ma
     assert report.total.matched == 4
 
 
+def test_rows_of_one_photograph_in_two_ranges_do_not_take_each_others_face(
+    make_photographs: MakePhotographs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crowded = [(10, 10, 30, 35), (18, 10, 38, 35)]  # the second overlaps with the face, too: it is the first one's
+    dataset = make_photographs({"crowded": (bright(1), crowded, 1)})
+    monkeypatch.setattr("affect_data.aligning.faces.FEWEST_ROWS", 1)
+    align(dataset.path, Bright)
+    found = columns(open_dataset(dataset.path))
+    assert (found["found"].tolist(), found["competitors"].tolist()) == ([True, False], [0, 1])
+
+
 def test_nonsense_and_missing_detectors_are_refused_by_name_and_nothing_is_written(
     make_photographs: MakePhotographs,
 ) -> None:

