@@ -4,6 +4,7 @@
     python benchmarks/faces.py --ferplus PATH             # photographs of 48 pixels: FER+ from its official folder
     python benchmarks/faces.py --ferplus PATH --faces 0   # all of them (minutes a detector)
     python benchmarks/faces.py --ferplus PATH --dataset DATASET   # also: how far stored features are from the mean
+    python benchmarks/faces.py --align 48                 # instead: the speed of `affect-data align` (aligning.py) on so many pictures
 
 Without a face are parts of the photographs that scikit-learn ships, and pictures that at least two of FER+'s ten annotators called "not a face".
 `ours` is the audit's rule, `one view` its first look alone. Peers run where their packages are installed (dlib-bin, scikit-image, and
@@ -27,6 +28,7 @@ os.environ.setdefault("POLARS_MAX_THREADS", "1")
 sys.path[:0] = [str(Path(__file__).resolve().parent.parent)]
 
 import numpy as np  # noqa: E402
+from aligning import measured  # noqa: E402
 from PIL import Image  # noqa: E402
 from sklearn.datasets import load_sample_images  # noqa: E402
 from sklearn.metrics import roc_auc_score  # noqa: E402
@@ -228,10 +230,17 @@ def main() -> None:
     parser.add_argument("--dataset", type=Path, help="FER+ as a dataset with stored features")
     parser.add_argument("--faces", type=int, default=1000, help="how many; 0 for all of FER+")
     parser.add_argument("--audit-only", action="store_true", help="without the other detectors")
+    parser.add_argument("--align", type=int, default=0, metavar="PICTURES", help="measure `affect-data align` instead")
+    parser.add_argument("--workers", type=int, default=2, help="processes of `affect-data align`")
     parser.add_argument("--smoke", action="store_true", help="a few drawn faces")
     options = parser.parse_args()
     if because := LibFaceDetection.missing():
         print(f"0 pictures: {because}")
+        return
+    if options.align:
+        print(
+            json.dumps(measured(options.align, options.workers, landmarks=bool(find_spec("face_alignment"))), indent=2)
+        )
         return
     count = 12 if options.smoke else options.faces
     faces, doubtful, names = real_faces(options.ferplus, count) if options.ferplus else (drawn_faces(count), [], [])
