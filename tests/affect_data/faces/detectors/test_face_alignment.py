@@ -80,6 +80,20 @@ def test_faces_of_several_pictures_at_once_have_the_landmarks_of_the_package_pic
     assert len(detector.weights_digest) == 64
 
 
+@pytest.mark.writes_pickles
+@pytest.mark.usefixtures("with_weights")
+def test_boxes_and_scores_of_a_network_come_through() -> None:
+    from face_alignment.detection.sfd.net_s3fd import s3fd
+
+    torch.manual_seed(0)
+    torch.save(s3fd().state_dict(), checkpoints() / Sfd.backend.weights[0][0])
+    detector = Sfd()
+    noise = np.random.default_rng(0).integers(0, 255, (64, 80, 3)).astype(np.uint8)
+    expected = [tuple(row.tolist()) for row in detector._aligner.face_detector.detect_from_image(noise)]
+    assert expected
+    assert sorted((*face.box, face.score) for face in detector.find_batch([noise])[0]) == sorted(expected)
+
+
 def test_weights_that_are_not_there_are_named_with_their_place_and_the_command(at_home: Path) -> None:
     assert checkpoints() == Path(torch.hub.get_dir()) / "checkpoints"
     name, url = Sfd.backend.weights[0]
