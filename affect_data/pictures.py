@@ -4,6 +4,7 @@ Build, training, prediction, audits, review and report all decode pictures throu
 """
 
 import io
+import json
 import math
 import warnings
 from collections.abc import Sequence
@@ -24,6 +25,9 @@ JPEG_START: Final = b"\xff\xd8\xff"
 
 _DAMAGED: Final = ("Corrupt JPEG data", "Premature end of JPEG file")
 """How the decoder begins what it says of damaged data."""
+
+REFERENCE_START: Final = b"affectkit video frame\n"
+"""The first bytes of what stands for a picture where it is a frame of a video that lies in the dataset's folder; JSON follows."""
 
 
 class PictureError(ValueError):
@@ -55,6 +59,8 @@ def open_picture(source: bytes | memoryview | Path) -> Image.Image:
     """
     if not isinstance(source, Path) and not len(source):
         raise PictureError("the file is empty")
+    if not isinstance(source, Path) and is_reference(source):
+        raise PictureError("the row names a frame of a video, which is not a picture by itself")
     try:
         with warnings.catch_warnings():
             # Pillow warns at half of the size that it refuses; our own limit decides.
@@ -71,6 +77,11 @@ def open_picture(source: bytes | memoryview | Path) -> Image.Image:
         raise PictureError(str(error) or type(error).__name__) from error
     check_size(*picture.size)
     return picture
+
+
+def is_reference(data: bytes | memoryview) -> bool:
+    """Whether bytes name a frame of a video instead of being a picture."""
+    return bytes(data[: len(REFERENCE_START)]) == REFERENCE_START
 
 
 def decode_rgb(data: bytes | memoryview) -> Image.Image:
@@ -135,6 +146,9 @@ def examine(data: bytes | memoryview) -> Examined:
     The strict JPEG decoder comes first, at an eighth of the size: it refuses everything that Pillow refuses. Pictures that it refuses, and all other
     formats, are decoded as in training.
     """
+    if is_reference(data):
+        named = json.loads(bytes(data[len(REFERENCE_START) :]))
+        return Examined("", named["width"], named["height"])
     damage = ""
     if data[:3] == JPEG_START:
         try:

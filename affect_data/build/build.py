@@ -41,6 +41,7 @@ from affect_data.build.reuse import Part, parts_of, with_earlier
 from affect_data.build.sealing import apply_to_shards, seal, write_origins
 from affect_data.build.seen import SeenPictures
 from affect_data.build.shards import pack_shard, shared_out
+from affect_data.build.videos import copy_videos
 from affect_data.corrections.decisions import Decision, read_decisions
 from affect_data.databases.base import SPLITS
 from affect_data.dataset.folder import FAILURES, LOCK, DatasetFolder, Manifest, open_dataset
@@ -169,7 +170,7 @@ def build(
             raise OutputTakenError(out, "had something erased from it meanwhile", "Run the same command again")
         written = _write(recipe, read, jobs, replace(content, pictures=pictures), decisions, now, progress)
         commit_folder(staging, out)
-    return BuildReport(open_dataset(out), unchanged=False, shards=len(jobs), leaks=leaks, **written)
+    return BuildReport(open_dataset(out, videos=True), unchanged=False, shards=len(jobs), leaks=leaks, **written)
 
 
 def _jobs(
@@ -236,6 +237,8 @@ def _write(
         content = replace(content, pictures=pictures)
     origins = write_origins(staging, {name: database.unified.origins for name, database in read.items()})
     manifest = seal(staging, layout, records, origins)
+    if layout.videos:
+        copy_videos(jobs, staging)
     if not manifest.rows:
         lost = len(failures) - failed_lines(read)
         first = next(failure for record in records for failure in record.failures)

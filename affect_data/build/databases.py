@@ -32,6 +32,8 @@ SHARD_BYTES: Final = 256 * 2**20
 PICTURES_WEIGHED: Final = 64
 ROWS_AT_LEAST: Final = 1000
 CLIPS_AT_LEAST: Final = 16
+BYTES_OF_A_FRAME: Final = 30_000
+"""What a frame of a video counts where rows are divided into shards."""
 
 Progress = Callable[[str, int, int], None]
 """Called with the name of a step, how much of it is done, and how much there is."""
@@ -213,9 +215,10 @@ def digest_files(root: Path, paths: Sequence[str]) -> dict[str, str]:
 
 def layout_of(read: Mapping[str, ReadDatabase]) -> Layout:
     """The layout of a dataset of these databases."""
-    return Layout.of(
+    found = Layout.of(
         [type(database.reader) for database in read.values()], [database.unified.labels for database in read.values()]
     )
+    return found.model_copy(update={"videos": any(database.reader.reads_videos for database in read.values())})
 
 
 def shard_jobs(recipe: DataRecipe, read: dict[str, ReadDatabase], layout: Layout, staging: Path) -> list[ShardJob]:
@@ -249,6 +252,9 @@ def rows_per_shard(database: ReadDatabase) -> int:
 
     Of clips, sixteen times a power of two.
     """
+    if database.reader.reads_videos:
+        # A video is decoded once for each shard that holds some of it.
+        return rows_of_size(BYTES_OF_A_FRAME, ROWS_AT_LEAST)
     rows = database.unified.labels
     source = PictureSource(database.reader, database.root)
     weighed = map(source.size, rows["image"].gather_every(max(1, len(rows) // PICTURES_WEIGHED)))

@@ -45,7 +45,7 @@ def existing_dataset(out: Path) -> DatasetFolder | None:
     if not out.is_dir() or not (out / MANIFEST).exists():
         raise OutputTakenError(out, "exists and is no affectkit dataset", "Choose a folder that is new or empty")
     try:
-        return open_dataset(out)
+        return open_dataset(out, videos=True)
     except NotADatasetError:
         because = f"holds a dataset that cannot be read: its {MANIFEST} is broken"
         raise OutputTakenError(out, because, "Remove the folder, or choose another") from None

@@ -15,6 +15,7 @@ from affect_data.bounds import PICTURE_BYTES, BoundError
 from affect_data.databases.base import Database
 from affect_data.dataset.writing import LARGEST_BATCH
 from affect_data.system_errors import reading
+from affect_data.video.decoding import VideoError
 
 SETTLED_AFTER: Final = 10 * 10**9
 """Nanoseconds after which the times of a file must differ if its content changes again. Clocks of file systems tick every few milliseconds, some only
@@ -97,7 +98,7 @@ class PictureSource:
         self._root = root
         self._folder = os.fspath(root) + os.sep
         # Databases with an opener of their own give a name to what is no file, or not one of its own.
-        self._are_files = type(database).open_images is Database.open_images
+        self._are_files = type(database).open_images is Database.open_images and not database.reads_videos
         self._limit = PICTURE_BYTES.value()
         self._settled = settled
 
@@ -119,6 +120,8 @@ class PictureSource:
                 data = self._open(image)
             except BoundError as error:
                 return f"{error.found}; {error.expected} are read: {error.remedy}"
+            except VideoError as error:
+                return error.because
             except (FileNotFoundError, IsADirectoryError):
                 return None
         buffer.room(len(data))[:] = data

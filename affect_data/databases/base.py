@@ -23,6 +23,7 @@ from affect_data.databases.named_pictures import NamedPictures
 from affect_data.databases.refusal import combined
 from affect_data.databases.root import EXCLUDED, DatabaseRoot
 from affect_data.databases.totals import Totals
+from affect_data.databases.video_rows import missing_videos, open_references
 from affect_data.databases.videos import VideoLayout
 from affect_data.errors import DatabaseNotFoundError, Defect
 
@@ -189,6 +190,11 @@ class Database(ABC):
             DatabaseNotFoundError: nothing under the root looks like this database.
         """
 
+    @property
+    def reads_videos(self) -> bool:
+        """Whether the recipe wants rows to name frames of videos instead of holding pictures."""
+        return False
+
     def labelled_frames(self, root: DatabaseRoot) -> pl.DataFrame:
         """The numbers of all labels by video: `video` (str), `frame` (int), as the database counts; only of readers that declare `videos`.
 
@@ -263,13 +269,15 @@ class Database(ABC):
 
     def missing_images(self, root: DatabaseRoot, images: pl.Series) -> pl.Series:
         """Whether each image does not exist; by default an image is a file under the root."""
-        return root.missing_images(images)
+        return missing_videos(root, images) if self.reads_videos else root.missing_images(images)
 
     def open_images(self, path: Path) -> Callable[[str], bytes]:
         """A function from a row's ``image`` to its bytes, as found; overridden by databases whose pictures are not single files.
 
         It is called in worker processes, once for each shard, with the root's path.
         """
+        if self.reads_videos and self.videos is not None:
+            return open_references(path, self.videos)
         return lambda image: read_file(path / image, PICTURE_BYTES, image)
 
     def not_found(self, root: DatabaseRoot, because: str) -> DatabaseNotFoundError:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from affect_data.dataset.hashing import combined_hash, content_hash
 from affect_data.dataset.schema import COLUMNS_BY_NAME, FRAMES, IMAGES, LABELS
@@ -65,6 +65,7 @@ class Layout(BaseModel):
         side: the side groups of labels.
         clips: whether any database labels whole clips.
         declared: the columns of the other side groups, which databases declare, group by group.
+        videos: whether rows name frames of videos, which lie in the folder `videos`.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -77,6 +78,8 @@ class Layout(BaseModel):
     side: tuple[Literal["votes", "compound"], ...] = ()
     clips: bool = False
     declared: tuple[SideColumn, ...] = ()
+    # Left out where it says nothing, so that earlier affectkits read all other datasets.
+    videos: bool = Field(default=False, exclude_if=lambda videos: not videos)
 
     @model_validator(mode="after")
     def _is_in_order(self) -> Self:

@@ -98,7 +98,7 @@ COLUMNS: Final[tuple[Column, ...]] = (
     Column("va_mask", pa.bool_(), LABELS, None, "whether `valence` and `arousal` are labels"),
     Column("face_box", pa.list_(pa.float32(), 4), LABELS, MISSING_NUMBER, "x0 y0 x1 y1 in pixels of the source image; may exceed it"),
     Column("image_digest", pa.string(), LABELS, None, "sha256 of the image bytes, hexadecimal"),
-    Column("image", PICTURE, IMAGES, None, "Image: the bytes as found; of a clip, those of its middle frame"),
+    Column("image", PICTURE, IMAGES, None, "Image: the bytes as found; of a clip, those of its middle frame; or a reference to a frame of a video"),
     Column("frames", pa.list_(PICTURE), FRAMES, None, "list of Image: the frames of a clip in order, as found; none for a row of scope frame"),
 )  # fmt: skip
 

@@ -5,6 +5,7 @@ in containers in many ways, or not at all, so a seek never trusts them alone: wh
 decoding, and where they do not agree, the video is decoded from its beginning.
 """
 
+import re
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +29,11 @@ from affect_data.video.reader import (
     opened,
     promised_duration,
 )
+from affect_data.video.reference import FrameReference
 from affect_data.video.upright import TURNS, UPRIGHT, UnknownTurnError, turn_of, turned
+
+PLANE_OF_BYTES: Final = re.compile(r"(?:yuvj?4\d\dp|gray|nv12|nv21)$")
+"""FFmpeg's names of formats whose first plane is brightness, a byte for each pixel."""
 
 __all__ = ("FrameTimes", "RawFrame", "Video", "VideoError", "VideoFrame")
 
@@ -56,7 +61,7 @@ class FrameTimes:
         stamps: the container's times, int64 [N], strictly increasing; None if it gives none, or an order that is not that of the frames.
         keys: the numbers of the frames from which decoding can begin, ascending.
         seconds: since the first frame, float64 [N].
-        checks: CRC-32 of each frame's brightness, uint32 [N].
+        checks: `check_of` each frame, uint32 [N].
         broken: what stopped the decoding; empty if it came to the end.
     """
 
@@ -211,12 +216,34 @@ class Video:
             raise VideoError(self.path, f"frame {number} is gone", "Do not change the file while it is read", number)
         return found
 
+    def referred(self, reference: FrameReference) -> RawFrame:
+        """The frame of a reference: by going on from the last one, by a seek, or from the beginning; whichever gives its checksum.
+
+        Raises:
+            VideoError: none does.
+        """
+        number, stamp, start = reference.frame, reference.stamp, reference.start
+        if stamp is not None and start is not None:
+            reader, going_on = self._reader, None
+            if reader is not None and reader.stands_between(start, stamp):
+                going_on = reader.forward_to_stamp(stamp, None)
+            for found in (going_on, self._restarted().forward_to_stamp(stamp, start) if going_on is None else None):
+                if found is not None and check_of(found) == reference.check:
+                    return RawFrame(number, reference.timestamp, found)
+        raw = self._restarted().forward_to(number, None)
+        if raw is None or check_of(raw.picture) != reference.check:
+            because = f"frame {number} is not the one that the dataset was built from"
+            raise VideoError(
+                self.path, because, "Build the dataset again with the packages that are installed now", number
+            )
+        return raw
+
     def _is_right(self, raw: RawFrame) -> bool:
         """Whether the frame looks as in the whole decoding.
 
         Some containers give wrong times after a seek, and some decoders begin with a broken picture.
         """
-        return _check(raw.picture) == int(self.times.checks[raw.number])
+        return check_of(raw.picture) == int(self.times.checks[raw.number])
 
     def _key_between(self, number: int) -> bool:
         """Whether decoding could begin later than at the frame that comes next."""
@@ -241,7 +268,7 @@ def _times(path: Path, threads: int, rate: Fraction) -> FrameTimes:
         try:
             for raw in Reader(path, container, stream):
                 stamps.append(raw.picture.pts)
-                checks.append(_check(raw.picture))
+                checks.append(check_of(raw.picture))
                 if raw.picture.key_frame:
                     keys.append(raw.number)
         except VideoError as error:
@@ -256,5 +283,11 @@ def _times(path: Path, threads: int, rate: Fraction) -> FrameTimes:
     return FrameTimes(numbers, np.array(keys, np.int64), seconds, sums, broken)
 
 
-def _check(picture: Any) -> int:  # noqa: ANN401 - PyAV's
-    return zlib.crc32(picture.planes[0])
+def check_of(picture: Any) -> int:  # noqa: ANN401 - PyAV's
+    """CRC-32 of a decoded frame: of its brightness where that is a plane of bytes, otherwise of its colours."""
+    if not PLANE_OF_BYTES.match(picture.format.name):
+        return zlib.crc32(picture.to_ndarray(format="rgb24").data)
+    plane = picture.planes[0]
+    # Rows are padded, with whatever was in memory before.
+    rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[: plane.height, : plane.width]
+    return zlib.crc32(np.ascontiguousarray(rows).data)

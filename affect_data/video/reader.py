@@ -54,6 +54,7 @@ class Reader:
         self._path = path
         self._stream = stream
         self._first: int | None = None
+        self._last: int | None = None
         # AVI numbers frames in the order in which they are stored, which B-frames change.
         self._is_reordered = "avi" in container.format.name and stream.codec_context.has_b_frames > 0
         self._frames = self._decoded()
@@ -82,6 +83,28 @@ class Reader:
                 return None
             if raw.number == number:
                 return raw
+        return None
+
+    def stands_between(self, start: int, stamp: int) -> bool:
+        """Whether the last decoded frame lies at or behind one time of the container, and before another."""
+        return self._last is not None and start <= self._last < stamp
+
+    def forward_to_stamp(self, stamp: int, start: int | None) -> Any:  # noqa: ANN401 - PyAV's
+        """The decoded frame of a time of the container; None if there is none. Frames have no numbers after this.
+
+        Args:
+            stamp: the time.
+            start: seeks to this time first; None goes on from the last frame.
+        """
+        if start is not None:
+            self.container.seek(start, stream=self._stream, backward=True)
+            self._frames = self._decoded()
+        for picture in self._frames:
+            self._last = picture.pts
+            if picture.pts is None or picture.pts > stamp:
+                return None
+            if picture.pts == stamp:
+                return picture
         return None
 
     def _step(self) -> RawFrame | None:

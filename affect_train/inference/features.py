@@ -119,7 +119,8 @@ def _features_of(
     model: AffectModel, preprocessing: Preprocessing, folder: DatasetFolder, split: str, runtime: Runtime
 ) -> FeatureArrays | None:
     """The features of a split, on the main process; None on the others."""
-    images = FaceImages(shown_rows(folder, split, preprocessing), preprocessing, clip_frames=model.config.clip_frames)
+    shown = shown_rows(folder, split, preprocessing)
+    images = FaceImages(shown, preprocessing, clip_frames=model.config.clip_frames, videos=folder.videos)
     with runtime.reporter.bar(f"features {split}", len(images)) as advance:
         found = infer_features(model, images, runtime, advance=advance)
     clips = clip_rows(folder, split)

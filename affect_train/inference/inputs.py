@@ -67,9 +67,10 @@ def inputs_of(
         runtime: of this process.
     """
     if model.config.temporal is None:
-        return FaceImages(shown_rows(folder, split, preprocessing), preprocessing, clip_frames=model.config.clip_frames)
+        rows = shown_rows(folder, split, preprocessing)
+        return FaceImages(rows, preprocessing, clip_frames=model.config.clip_frames, videos=folder.videos)
     dataset = split_rows(folder, split, crop_groups(folder, preprocessing))
-    pictures = FaceImages(dataset, preprocessing, clip_frames=model.config.clip_frames)
+    pictures = FaceImages(dataset, preprocessing, clip_frames=model.config.clip_frames, videos=folder.videos)
     return _windows(model, pictures, dataset, folder, split, runtime)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -45,6 +46,7 @@ class FaceImages(IndexedInputs):
         faces: the rows, if `dataset` does not come from a dataset folder.
         skipped: notes the rows that cannot be decoded, which are then left out; None: such a row is an error.
         clip_frames: how many frames of a clip are shown: with an augmentation, one at random of each of as many equal parts, else the middle ones.
+        videos: the dataset's folder of videos, where rows name frames of them.
 
     Raises:
         UsageError: the decoded faces do not fit into the cache, or there are clips, which are not kept there.
@@ -62,6 +64,7 @@ class FaceImages(IndexedInputs):
         faces: "StoredFaces | None" = None,
         skipped: SkippedRows | None = None,
         clip_frames: int = CLIP_FRAMES,
+        videos: Path | None = None,
     ) -> None:
         self.skipped = skipped
         self.clip_frames = clip_frames
@@ -69,7 +72,7 @@ class FaceImages(IndexedInputs):
         self.preprocessing = preprocessing
         self.augmentation = augmentation or Augmentation()
         self.seed = seed
-        self._stored = StoredFaces(dataset, preprocessing.policy) if faces is None else faces
+        self._stored = StoredFaces(dataset, preprocessing.policy, videos) if faces is None else faces
         if cache and self._stored.has_clips:
             raise UsageError(
                 "batches.cache: the dataset has clips, whose frames are not kept in memory; set it to false"
@@ -158,8 +161,14 @@ class View:
     skipped: SkippedRows | None = None
     clip_frames: int = CLIP_FRAMES
 
-    def images(self, dataset: "Dataset", faces: StoredFaces | None = None) -> FaceImages:
-        """The pictures of a split; `faces` are its rows if `dataset` does not come from a dataset folder."""
+    def images(self, dataset: "Dataset", faces: StoredFaces | None = None, videos: Path | None = None) -> FaceImages:
+        """The pictures of a split.
+
+        Args:
+            dataset: its rows.
+            faces: its rows, if `dataset` does not come from a dataset folder.
+            videos: the folder's videos, if it has any.
+        """
         return FaceImages(
             dataset,
             self.preprocessing,
@@ -170,6 +179,7 @@ class View:
             faces=faces,
             skipped=self.skipped,
             clip_frames=self.clip_frames,
+            videos=videos,
         )
 
 

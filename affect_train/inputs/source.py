@@ -130,7 +130,7 @@ class OwnFolder:
         """A split with its labels, the outputs of teachers and its pictures, over memory maps."""
         groups = crop_groups(self.folder, view.preprocessing)
         dataset, labels = load_labels(self.folder, name, tasks, soft_labels, groups)
-        return LoadedSplit(name, dataset, labels, view.images(dataset))
+        return LoadedSplit(name, dataset, labels, view.images(dataset, videos=self.folder.videos))
 
 
 def open_recipe_source(dataset: str | DatasetOptions) -> Source:
@@ -140,7 +140,9 @@ def open_recipe_source(dataset: str | DatasetOptions) -> Source:
         NotADatasetError: there is no built dataset folder.
         SourceError: there is no such dataset, or the Hub cannot be reached.
     """
-    return open_foreign(dataset) if isinstance(dataset, DatasetOptions) else OwnFolder(open_dataset(dataset))
+    return (
+        open_foreign(dataset) if isinstance(dataset, DatasetOptions) else OwnFolder(open_dataset(dataset, videos=True))
+    )
 
 
 def open_source(dataset: str | Path | DatasetOptions) -> Source:
@@ -163,7 +165,7 @@ def open_source(dataset: str | Path | DatasetOptions) -> Source:
         because = f"it has no {MANIFEST}, so it was not built to its end"
         remedy = f"Build it with `affect-data build RECIPE {path}`; another dataset takes a section, in a recipe or a file (docs/datasets.md)"
         raise NotADatasetError(path, because, remedy)
-    return OwnFolder(open_dataset(path))
+    return OwnFolder(open_dataset(path, videos=True))
 
 
 def open_own_folder(dataset: str | Path | DatasetOptions, doing: str) -> DatasetFolder:
@@ -181,7 +183,7 @@ def open_own_folder(dataset: str | Path | DatasetOptions, doing: str) -> Dataset
         raise UsageError(
             f"{doing} writes columns into a dataset folder, which '{dataset}' is not; name a folder that `affect-data build` wrote"
         )
-    return open_dataset(dataset)
+    return open_dataset(dataset, videos=True)
 
 
 def folder_of(source: Source, because: str) -> DatasetFolder:

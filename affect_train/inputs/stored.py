@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -9,6 +10,9 @@ import pyarrow as pa
 
 from affect_data.dataset.kinds.crops import CROPS
 from affect_data.faces.policies import CropPolicy
+from affect_data.pictures import is_reference
+from affect_data.video.reference import FrameReference
+from affect_data.video.stored import StoredVideos
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -41,6 +45,7 @@ class StoredFaces:
     Args:
         dataset: one split; at least the columns uid, face_box and image, or the crops of the policy.
         policy: whose crops are read in place of pictures, as a whole; None: the pictures.
+        videos: the dataset's folder of videos, where rows name frames of them.
     """
 
     remedy = (
@@ -48,7 +53,8 @@ class StoredFaces:
         "Build it again, or train without the row by `batches.undecodable: skip`"
     )
 
-    def __init__(self, dataset: "Dataset", policy: CropPolicy | None = None) -> None:
+    def __init__(self, dataset: "Dataset", policy: CropPolicy | None = None, videos: Path | None = None) -> None:
+        self._videos = None if videos is None else StoredVideos(videos)
         self._picture = "image" if policy is None else CROPS.group(policy.name)
         wanted = ("uid", "face_box", "image", "frames") if policy is None else ("uid", self._picture)
         names = [name for name in wanted if name in dataset.column_names]
@@ -85,7 +91,28 @@ class StoredFaces:
 
     def pictures(self, chunk: pa.Array) -> Any:  # noqa: ANN401 - views of bytes by row
         """The image files of a part of the column of pictures, by row."""
-        return ByteStrings(chunk.field("bytes"))
+        found = ByteStrings(chunk.field("bytes"))
+        return found if self._videos is None else FramesOfVideos(found, self._videos)
+
+
+class FramesOfVideos:
+    """Picture files by row, where some rows name frames of videos: those are decoded when they are asked for.
+
+    Args:
+        stored: the bytes in the rows.
+        videos: of the dataset.
+    """
+
+    def __init__(self, stored: "ByteStrings", videos: StoredVideos) -> None:
+        self._stored = stored
+        self._videos = videos
+
+    def __len__(self) -> int:
+        return len(self._stored)
+
+    def __getitem__(self, item: int) -> memoryview:
+        data = self._stored[item]
+        return memoryview(self._videos.picture_file(FrameReference.from_bytes(data))) if is_reference(data) else data
 
 
 class Clips:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 BITS = 12
 COLUMNS, ROWS, BLOCK = 6, 4, 16
+DISFA_UNITS = (1, 2, 4, 5, 6, 9, 12, 15, 17, 20, 25, 26)
 WIDTH, HEIGHT = COLUMNS * BLOCK, ROWS * BLOCK
 
 
@@ -83,3 +84,22 @@ def write_video(
             output.mux(stream.encode(frame))
         output.mux(stream.encode(None))
     return path
+
+
+def write_disfa(root: Path, frames: Mapping[str, tuple[int, int]], codec: str = "mpeg4") -> Path:
+    """Labels and videos of subjects: how many labels, how many frames. The intensity of AU1 of label n is n modulo 6."""
+    for subject, (labels, length) in frames.items():
+        folder = root / "ActionUnit_Labels" / subject
+        folder.mkdir(parents=True)
+        for unit in DISFA_UNITS:
+            lines = [f"{number},{number % 6 if unit == 1 else 0}\r\n" for number in range(1, labels + 1)]
+            (folder / f"{subject}_au{unit}.txt").write_text("".join(lines))
+        if length:
+            write_video(
+                root / f"Videos_LeftCamera/LeftVideo{subject}_comp.avi",
+                range(length),
+                codec,
+                rate=20,
+                options={"bf": "2"},
+            )
+    return root

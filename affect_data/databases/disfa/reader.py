@@ -15,6 +15,7 @@ from affect_data.databases.root import DatabaseRoot
 from affect_data.databases.spelling import whole_numbers
 from affect_data.databases.totals import Totals
 from affect_data.databases.typed import UnusualError
+from affect_data.databases.video_rows import images_in_videos
 from affect_data.databases.videos import find_videos
 
 FOLDS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
@@ -37,6 +38,10 @@ class DisfaOptions(DatabaseOptions):
 
     release: None = Field(None, description="there is one release only")
     action_unit_threshold: int = Field(2, ge=1, le=5, description="the lowest intensity that counts as present")
+    frames: Literal["files", "video"] = Field(
+        "files",
+        description="whether rows hold extracted frames, or name frames of the videos, which the dataset then keeps once (docs/faces.md)",
+    )
     first_frame: Literal[0, 1] | None = Field(
         None, description="the file number of a video's first frame; by default 0 where a file number 0 exists, else 1"
     )
@@ -114,8 +119,8 @@ class Disfa(Database):
         files = self._label_files(root)
         root.count("subjects", files["subject"].n_unique())
         root.count("label files", len(files))
-        folders = find_frame_folders(root, self.options.first_frame)
-        if not folders and not root.defects:
+        folders = {} if self.reads_videos else find_frame_folders(root, self.options.first_frame)
+        if not folders and not root.defects and not self.reads_videos:
             raise self.not_found(root, because=_without_frames(root))
         try:
             frames = dense_frames(root, files, self.action_units)
@@ -126,9 +131,16 @@ class Disfa(Database):
             (pl.col(f"au_intensity_{unit}") >= self.options.action_unit_threshold).cast(pl.Int8).alias(f"au_{unit}")
             for unit in self.action_units
         ]
-        rows = _with_images(root, frames.with_columns(occurrence), folders)
+        frames = frames.with_columns(occurrence)
+        in_videos = images_in_videos(root, VIDEOS, frames, pl.col("subject")) if self.reads_videos else None
+        rows = _with_images(root, frames, folders) if in_videos is None else frames.with_columns(in_videos)
         root.note(f"{len(files)} label files, {len(rows):,} labelled frames of {rows['subject'].n_unique()} subjects")
         return rows.with_columns(track="subject")
+
+    @property
+    def reads_videos(self) -> bool:
+        """Whether rows name frames of the videos."""
+        return self.options.frames == "video"
 
     def labelled_frames(self, root: DatabaseRoot) -> pl.DataFrame:
         """The frames that any label file lists: `video` (the subject), `frame` from 1."""

@@ -72,9 +72,8 @@ class Teacher(ABC):
 
     def inputs(self, folder: DatasetFolder, split: str, runtime: Runtime) -> IndexedInputs:  # noqa: ARG002 - for those who take more than pictures
         """The teacher's inputs for a split; all processes call it."""
-        return FaceImages(
-            shown_rows(folder, split, self.preprocessing), self.preprocessing, clip_frames=self.clip_frames
-        )
+        rows = shown_rows(folder, split, self.preprocessing)
+        return FaceImages(rows, self.preprocessing, clip_frames=self.clip_frames, videos=folder.videos)
 
     @abstractmethod
     def logits(self, pixels: Tensor) -> TeacherLogits:

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 from PIL import Image
 from python_processes import kill_when, run_python
-from videos import number_in, write_video
+from videos import number_in, write_disfa, write_video
 
 from affect_data.databases.affwild2.images import TWO_PEOPLE
 from affect_data.databases.affwild2.reader import AffWild2, AffWild2Options
@@ -22,19 +22,6 @@ from affect_data.errors import DatabaseNotFoundError, UsageError
 
 def number_of(path: Path) -> int:
     return number_in(np.asarray(Image.open(path)))
-
-
-def write_disfa(root: Path, frames: dict[str, tuple[int, int]]) -> Path:
-    """Labels and videos of subjects: how many labels, how many frames. The intensity of AU1 of label n is n modulo 6."""
-    for subject, (labels, length) in frames.items():
-        folder = root / "ActionUnit_Labels" / subject
-        folder.mkdir(parents=True)
-        for unit in Disfa.action_units:
-            lines = [f"{number},{number % 6 if unit == 1 else 0}\r\n" for number in range(1, labels + 1)]
-            (folder / f"{subject}_au{unit}.txt").write_text("".join(lines))
-        if length:
-            write_video(root / f"Videos_LeftCamera/LeftVideo{subject}_comp.avi", range(length), "mpeg4", rate=20)
-    return root
 
 
 def test_a_row_of_disfa_shows_the_frame_that_its_label_means(tmp_path: Path) -> None:

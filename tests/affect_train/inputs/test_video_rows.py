@@ -1,0 +1,142 @@
+"""Rows that name frames of videos: built, trained on and labelled from the videos, and refused wherever pictures are needed."""
+
+import hashlib
+import pickle
+import random
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+from typer.testing import CliRunner
+from videos import number_in, write_disfa, write_video
+
+from affect_data.build.build import build
+from affect_data.build.recipe import read_recipe
+from affect_data.cli.app import app
+from affect_data.dataset.folder import VideoRowsError, open_dataset
+from affect_data.dataset.loading import load_dataset
+from affect_data.errors import DataError
+from affect_data.video.decoding import Video
+from affect_train.inputs.batch import FaceBatch, Pick
+from affect_train.inputs.loading import FaceImages, View
+from affect_train.inputs.preprocess import Preprocessing
+from affect_train.inputs.source import OwnFolder
+from affect_train.labelling.label import label
+from affect_train.labelling.teachers.base import Teacher, TeacherLogits
+from affect_train.tasks import TaskSet
+
+WHOLE = Preprocessing(96, margin=0.0)
+RECIPE = "databases: {disfa: {frames: video, incomplete: accepted}}\nworkers: 1\n"
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three subjects: MPEG-4 and H.264 with B-frames, whose times AVI does not hold, and one whose video lacks the last two labelled frames."""
+    folder = tmp_path_factory.mktemp("disfa")
+    write_disfa(folder, {"SN001": (40, 40), "SN003": (40, 38)})
+    write_disfa(folder, {"SN002": (40, 40)}, "libx264")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def merged(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("built")
+    (folder / "data.yaml").write_text(RECIPE)
+    build(read_recipe(folder / "data.yaml"), {"disfa": root}, folder / "merged")
+    return folder / "merged"
+
+
+def images_of(dataset: Path) -> FaceImages:
+    source = OwnFolder(open_dataset(dataset, videos=True))
+    images = source.split("train", TaskSet(action_units=(1, 12)), View(WHOLE)).inputs
+    assert isinstance(images, FaceImages)
+    return images
+
+
+def shown(images: FaceImages, rows: Sequence[int]) -> list[np.ndarray]:
+    batch = images.__getitems__([Pick(row) for row in rows])
+    assert isinstance(batch, FaceBatch), batch
+    return [pixels.numpy().transpose(1, 2, 0) for pixels in batch.inputs]
+
+
+def test_a_video_is_stored_once_and_every_row_names_its_frame(root: Path, merged: Path) -> None:
+    folder = open_dataset(merged, videos=True)
+    assert folder.rows("train") == 118
+    assert folder.failures()["reason"].to_list() == ["image file missing"] * 2
+    files = sorted((root / "Videos_LeftCamera").iterdir())
+    assert {path.name for path in (merged / "videos").iterdir()} == {
+        f"{hashlib.sha256(file.read_bytes()).hexdigest()}.avi" for file in files
+    }
+    images = sum(file.stat().st_size for file in (merged / "train/images").iterdir())
+    assert images < 118 * 600
+
+
+def test_the_model_sees_the_very_frame_in_any_order_and_in_other_processes(root: Path, merged: Path) -> None:
+    labels = open_dataset(merged, videos=True).labels("train", ["track", "frame"])
+    images = images_of(merged)
+    order = random.Random(0).sample(range(len(labels)), 60)
+    for row, pixels in zip(order, shown(images, order), strict=True):
+        track, frame = labels.row(row)
+        # The picture is 96 by 64, shown as a square: its rows 16 to 80 are the frame's own.
+        assert number_in(pixels[16:80]) == frame - 1
+        with Video(root / f"Videos_LeftCamera/LeftVideo{track}_comp.avi") as video:
+            assert np.array_equal(pixels[16:80], video.frame(frame - 1).pixels)
+    again = pickle.loads(pickle.dumps(images))
+    np.testing.assert_array_equal(shown(again, order[:5]), shown(images, order[:5]))
+
+
+class Brightness(Teacher):
+    def __init__(self) -> None:
+        super().__init__(
+            "brightness", revision="1", tasks=TaskSet(expressions=("happiness", "sadness")), preprocessing=WHOLE
+        )
+
+    def logits(self, pixels: Tensor) -> TeacherLogits:
+        brightness = pixels.float().mean(dim=(1, 2, 3)) / 127.5 - 1
+        return {"expression": torch.stack([brightness, -brightness], dim=1)}
+
+
+def test_a_teacher_labels_such_rows_and_the_same_build_leaves_them(root: Path, merged: Path) -> None:
+    label(Brightness(), merged, "bright")
+    folder = open_dataset(merged, videos=True)
+    stored = folder.load("train", ["soft.bright"])[:]["soft.bright.expression"]
+    expected = [pixels.astype(np.float64).mean() / 127.5 - 1 for pixels in shown(images_of(merged), range(5))]
+    assert [row[0] for row in stored[:5]] == pytest.approx(expected, abs=1e-3)
+    report = build(read_recipe(merged.parent / "data.yaml"), {"disfa": root}, merged)
+    assert report.unchanged
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["audit", "{}"], ["report", "{}", "--out", "{}-report"], ["folds", "{}", "--count", "2"], ["erase", "{}", "--subject", "disfa:SN001"],
+        ["publish", "{}", "user/name"], ["verify", "{}"], ["align", "{}"], ["review", "{}"], ["diff", "{}", "{}"],
+    ],
+)  # fmt: skip
+def test_commands_that_need_pictures_refuse_by_name_and_change_nothing(words: list[str], merged: Path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in merged.rglob("*")}
+    done = CliRunner().invoke(app, [word.format(merged) for word in words])
+    assert isinstance(done.exception, VideoRowsError), (done.output, done.exception)
+    assert "rows name frames of videos" in str(done.exception)
+    assert {path: path.stat().st_mtime_ns for path in merged.rglob("*")} == before
+
+
+def test_labels_are_counted_and_pictures_are_not_given_as_they_are(merged: Path) -> None:
+    done = CliRunner().invoke(app, ["stats", str(merged)])
+    assert done.exit_code == 0, done.output
+    with pytest.raises(VideoRowsError, match="trained on, evaluated on and labelled"):
+        load_dataset(merged, "train")
+
+
+def test_another_video_in_its_place_is_an_error_that_names_it(root: Path, tmp_path: Path) -> None:
+    (tmp_path / "data.yaml").write_text(RECIPE)
+    build(read_recipe(tmp_path / "data.yaml"), {"disfa": root}, tmp_path / "merged")
+    images = images_of(tmp_path / "merged")
+    for number, file in enumerate(sorted((tmp_path / "merged/videos").iterdir())):
+        write_video(file, range(100 + number, 140 + number), "mpeg4")
+    found = images.__getitems__([Pick(3)])
+    assert isinstance(found, DataError)
+    assert "frame 3 is not the one that the dataset was built from. Build the dataset again" in str(found)
