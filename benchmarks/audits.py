@@ -60,7 +60,7 @@ PLANTS: dict[str, planted.Plant] = {
     "face_quality": planted.damaged,
     "grey_as_colour": planted.greyed,
 }
-"""What is planted for a check. Not here: duplicates and embedding_duplicates (duplicates.py), face_count (faces.py)."""
+"""What is planted for a check. Not here: duplicates and embedding_duplicates (duplicates.py), face_count (faces.py), half_decoded (tests)."""
 
 
 def audited(dataset: AuditedDataset, checks: list[str], seeds: int) -> dict[str, object]:
