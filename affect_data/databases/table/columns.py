@@ -88,7 +88,7 @@ class SplitColumn(Section):
 class ImageColumn(Section):
     """A column that names pictures."""
 
-    column: Text
+    column: Text = Field(description="its name")
     folder: str = Field("", description="the folder that the names are relative to, relative to the root")
     suffix: str = Field("", description="what is missing at the end of the names, such as .jpg")
 
@@ -96,7 +96,7 @@ class ImageColumn(Section):
 class TextColumn(Section):
     """A column, or a part of its texts."""
 
-    column: Text
+    column: Text = Field(description="its name")
     pattern: str | None = Field(None, description="a regular expression whose first group is the part that counts")
 
 
@@ -121,7 +121,7 @@ class UnitColumns(Section):
 class UnitLists(Section):
     """A column of lists, with one entry for each action unit."""
 
-    column: Text
+    column: Text = Field(description="its name")
     numbers: tuple[int, ...] = Field(description="FACS numbers, in the order of the entries")
     holds: Literal["occurrence", "intensity"] = Field("occurrence", description="what the entries are")
     threshold: float | None = Field(None, gt=0.0, le=5.0, description="of intensities, as for a column")
@@ -177,10 +177,12 @@ class Columns(Section):
     face_box_format: Literal["corners", "corner_and_size"] = Field(
         "corners", description="x0 y0 x1 y1, or x0 y0 width height"
     )
-    expression: Classes | None = None
-    compound_expression: Classes | None = None
-    valence: Text | None = None
-    arousal: Text | None = None
+    expression: Classes | None = Field(
+        None, description="the column of expressions, or that and the names of its classes"
+    )
+    compound_expression: Classes | None = Field(None, description="the same for compound expressions")
+    valence: Text | None = Field(None, description="the column of valence")
+    arousal: Text | None = Field(None, description="the column of arousal")
     valence_arousal_range: tuple[float, float] = Field(
         (-1.0, 1.0), description="what the lowest and the highest value of the columns are; they become -1 and 1"
     )

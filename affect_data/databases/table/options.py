@@ -44,7 +44,7 @@ class OwnLicence(Section):
 class TableOptions(VotingOptions):
     """What a data recipe says of a database of the user's own."""
 
-    reader: Literal["table"] = "table"
+    reader: Literal["table"] = Field("table", description="what makes an entry one of own data")
     file: (
         Annotated[
             Annotated[Text, Tag("list")] | Annotated[dict[Text, Text], Tag("mapping")], Discriminator(list_or_mapping)
@@ -60,7 +60,7 @@ class TableOptions(VotingOptions):
     dataset: DatasetPlace | None = Field(None, description="a Hugging Face dataset")
     columns: Columns = Columns()
     title: Text | None = Field(None, description="what cards and reports call it; by default the name of the entry")
-    homepage: str = ""
+    homepage: str = Field("", description="where people find it")
     citation: str = Field("", description="a BibTeX entry")
     licence: OwnLicence = OwnLicence()
     family: Text | None = Field(

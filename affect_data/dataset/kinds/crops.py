@@ -1,11 +1,14 @@
 """Crops as a column group: the face of every row, cut out by a named policy."""
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from affect_data.dataset.folder import DatasetFolder
 from affect_data.dataset.kinds.base import Dependency, GroupKind, GroupProvenance
+
+if TYPE_CHECKING:
+    # Loader processes import this module, and need no polars, which the folder's brings.
+    from affect_data.dataset.folder import DatasetFolder
 
 
 class CropProvenance(GroupProvenance):
@@ -39,7 +42,7 @@ CROPPED: Final = "cropped"
 """Part of the name of the column that says whether a row shows a crop of a found face, or the policy's fallback."""
 
 
-def uncropped_rows(folder: DatasetFolder, name: str) -> dict[str, int]:
+def uncropped_rows(folder: "DatasetFolder", name: str) -> dict[str, int]:
     """How many rows of stored crops show the policy's fallback instead of a found face, by database; none for databases without such rows.
 
     Args:
