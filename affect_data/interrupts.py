@@ -25,6 +25,10 @@ ASK_AGAIN: Final = 0.1
 
 MESSAGE: Final = "interrupted; run the same command again to go on"
 
+WAITED_FOR: Final = ("<frozen importlib._bootstrap>", "numpy/lib/_version.py")
+"""Ends of the names of files whose functions compiled code calls: libraries such as torch while they are imported, and polars, which asks numpy for
+its version when the two first meet."""
+
 
 class _State:
     """The state of interrupts in this process."""
@@ -104,8 +108,7 @@ def interrupts_wait() -> Iterator[None]:
 def _interrupt(number: int, frame: FrameType | None) -> None:
     if _state.finished:
         end_now()
-    if not _state.received and _is_importing(frame):
-        # Libraries such as torch run C++ code while they are imported, and an exception there aborts the process.
+    if not _state.received and _must_not_fail(frame):
         again = threading.Timer(ASK_AGAIN, os.kill, (os.getpid(), signal.SIGINT))
         again.daemon = True
         again.start()
@@ -118,9 +121,10 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
 
-def _is_importing(frame: FrameType | None) -> bool:
+def _must_not_fail(frame: FrameType | None) -> bool:
+    """Whether compiled code waits for what runs now, and would abort the process at an exception."""
     while frame is not None:
-        if frame.f_code.co_filename == "<frozen importlib._bootstrap>":
+        if frame.f_code.co_filename.endswith(WAITED_FOR):
             return True
         frame = frame.f_back
     return False

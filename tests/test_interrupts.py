@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from interrupting import COMMANDS, interrupt_all, make_inputs, moments
 
-from affect_data.interrupts import GRACE, MESSAGE, interrupts_wait
+from affect_data.interrupts import GRACE, MESSAGE, _must_not_fail, interrupts_wait
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="looks at processes through /proc")
 
@@ -127,6 +127,25 @@ def test_an_import_is_not_broken_off_because_its_c_code_would_abort(
     assert (status, log) == (130, f"{MESSAGE}\n")
     assert (tmp_path / "whole").exists()
     assert seconds < GRACE
+
+
+def test_what_polars_asks_of_numpy_is_not_broken_off_because_its_code_would_panic() -> None:
+    from numpy.lib import NumpyVersion
+
+    found = {}
+
+    def look(frame: object, event: str, _: object) -> None:
+        if event == "call":
+            found[frame.f_code.co_name] = _must_not_fail(frame)
+
+    sys.setprofile(look)
+    try:
+        NumpyVersion("2.4.0")
+        os.fspath(Path("a"))
+    finally:
+        sys.setprofile(None)
+    assert found["__init__"]
+    assert not found["__fspath__"]
 
 
 def test_an_interrupt_waits_for_the_end_of_a_block_and_then_comes() -> None:

@@ -32,9 +32,12 @@ Look = Callable[[int, int, bytes], list[list[int]]]
 def main() -> None:
     """Answers one picture after the other."""
     look, compared = opened(sys.argv[1]), False
-    while size := sys.stdin.buffer.read(SIZE.size):
+    # A caller that is interrupted may end in the middle of a picture.
+    while len(size := sys.stdin.buffer.read(SIZE.size)) == SIZE.size:
         width, height = SIZE.unpack(size)
         rgb = sys.stdin.buffer.read(3 * width * height)
+        if len(rgb) < 3 * width * height:
+            return
         found = look(width, height, rgb)
         if found and not compared:
             _compare(found, width, height, rgb)

@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -71,6 +73,13 @@ def test_a_picture_at_which_the_detector_breaks_is_an_error() -> None:
     os.kill(max(looking()), signal.SIGKILL)
     with pytest.raises(DataError, match="libfacedetection could not look at a picture of 160 by 160 pixels"):
         detector.detect(pixels)
+
+
+@pytest.mark.parametrize("sent", [b"\0", libfacedetection_process.SIZE.pack(4, 4) + bytes(11)], ids=["size", "pixels"])
+def test_a_caller_that_ends_in_the_middle_of_a_picture_ends_the_process_quietly(sent: bytes) -> None:
+    program = [sys.executable, "-P", libfacedetection_process.__file__, str(_library())]
+    ended = subprocess.run(program, input=sent, capture_output=True)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, b"", b"")
 
 
 def test_one_thread_looks_and_the_environment_is_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
