@@ -46,38 +46,6 @@ class Backend:
     needs: tuple[str, str] = ("", "")
 
 
-BACKENDS: Final = (
-    Backend("sfd", (("s3fd-619a316812.pth", f"{_HOST}/s3fd-619a316812.pth"),)),
-    Backend("blazeface", tuple((name, f"{_BLAZEFACE}/{name}") for name in ("blazeface.pth", "anchors.npy"))),
-    Backend(
-        "yunet",
-        (
-            (
-                "face_detection_yunet_2023mar.onnx",
-                "https://github.com/opencv/opencv_zoo/raw/main/models/face_detection_yunet/face_detection_yunet_2023mar.onnx",
-            ),
-        ),
-    ),
-    Backend(
-        "scrfd",
-        (
-            (
-                "scrfd_2.5g_bnkps.onnx",
-                "https://github.com/yakhyo/facial-analysis/releases/download/v0.0.1/det_2.5g.onnx",
-            ),
-        ),
-        ("onnxruntime", "`pip install onnxruntime`"),
-    ),
-    Backend(
-        "retinaface",
-        (("retinaface_mobilenet0.25.pth", f"{_HOST}/retinaface_mobilenet0.25.pth"),),
-        ("torchvision", "it needs the torchvision of exactly your torch: `pip install torchvision`"),
-    ),
-    Backend("dlib", needs=("dlib", "`pip install dlib-bin`")),
-)
-"""All of its detectors but `folder`, which reads boxes from files beside a picture and never looks at the picture."""
-
-
 def checkpoints() -> Path:
     """The folder in which torch, and so face-alignment, keeps weights: ``hub/checkpoints`` under ``TORCH_HOME``."""
     cache = os.environ.get("XDG_CACHE_HOME", "~/.cache")
@@ -223,39 +191,64 @@ class Sfd(FaceAlignment):
     """S3FD, the detector that face-alignment takes by itself."""
 
     name = "face-alignment.sfd"
-    backend = BACKENDS[0]
+    backend = Backend("sfd", (("s3fd-619a316812.pth", f"{_HOST}/s3fd-619a316812.pth"),))
 
 
 class BlazeFace(FaceAlignment):
     """BlazeFace (short range): fast, for faces that are large in their picture."""
 
     name = "face-alignment.blazeface"
-    backend = BACKENDS[1]
+    backend = Backend("blazeface", tuple((name, f"{_BLAZEFACE}/{name}") for name in ("blazeface.pth", "anchors.npy")))
 
 
 class YuNet(FaceAlignment):
     """YuNet by OpenCV, on the CPU."""
 
     name = "face-alignment.yunet"
-    backend = BACKENDS[2]
+    backend = Backend(
+        "yunet",
+        (
+            (
+                "face_detection_yunet_2023mar.onnx",
+                "https://github.com/opencv/opencv_zoo/raw/main/models/face_detection_yunet/face_detection_yunet_2023mar.onnx",
+            ),
+        ),
+    )
 
 
 class Scrfd(FaceAlignment):
     """SCRFD 2.5g by onnxruntime."""
 
     name = "face-alignment.scrfd"
-    backend = BACKENDS[3]
+    backend = Backend(
+        "scrfd",
+        (
+            (
+                "scrfd_2.5g_bnkps.onnx",
+                "https://github.com/yakhyo/facial-analysis/releases/download/v0.0.1/det_2.5g.onnx",
+            ),
+        ),
+        ("onnxruntime", "`pip install onnxruntime`"),
+    )
 
 
 class RetinaFace(FaceAlignment):
     """RetinaFace with MobileNet 0.25; needs torchvision."""
 
     name = "face-alignment.retinaface"
-    backend = BACKENDS[4]
+    backend = Backend(
+        "retinaface",
+        (("retinaface_mobilenet0.25.pth", f"{_HOST}/retinaface_mobilenet0.25.pth"),),
+        ("torchvision", "it needs the torchvision of exactly your torch: `pip install torchvision`"),
+    )
 
 
 class AlignedDlib(FaceAlignment):
     """dlib's frontal face detector with the landmarks of 2DFAN."""
 
     name = "face-alignment.dlib"
-    backend = BACKENDS[5]
+    backend = Backend("dlib", needs=("dlib", "`pip install dlib-bin`"))
+
+
+DETECTORS: Final = (Sfd, BlazeFace, YuNet, Scrfd, RetinaFace, AlignedDlib)
+"""All of its detectors but `folder`, which reads boxes from files beside a picture and never looks at the picture."""

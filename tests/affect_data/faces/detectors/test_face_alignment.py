@@ -10,8 +10,8 @@ import torch
 from affect_data.demo.sampler import FaceSampler
 from affect_data.errors import DataError
 from affect_data.faces.detection import DetectedFace, FaceDetector
+from affect_data.faces.detectors import face_alignment
 from affect_data.faces.detectors.face_alignment import (
-    BACKENDS,
     LANDMARK_WEIGHTS,
     AlignedDlib,
     FaceAlignment,
@@ -21,6 +21,7 @@ from affect_data.faces.detectors.face_alignment import (
 )
 from affect_data.faces.detectors.registry import DETECTORS
 
+BACKENDS = [detector.backend for detector in face_alignment.DETECTORS]
 BOXES = ((8.0, 12.0, 90.0, 104.0), (40.0, 30.0, 118.0, 120.0))
 
 
