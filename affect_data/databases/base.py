@@ -17,6 +17,7 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
 from affect_data.bounds import PICTURE_BYTES, read_file
+from affect_data.databases.facts import Evidence, NativeValue
 from affect_data.databases.licence import Licence as Licence
 from affect_data.databases.licence import Tier as Tier
 from affect_data.databases.named_pictures import NamedPictures
@@ -125,6 +126,10 @@ class Database(ABC):
     """Databases of one family share pictures or people (Aff-Wild within Aff-Wild2, DISFA+ within DISFA): splits and leak checks group by it."""
     reader_version: ClassVar[int] = 1
     """To be raised whenever the same files would give other rows."""
+    evidence: ClassVar[tuple[Evidence, ...]] = ()
+    """The facts that the reader relies on, and how well each is known."""
+    mapping: ClassVar[tuple[NativeValue, ...]] = ()
+    """What becomes of every native value, with the default options."""
 
     aliases: ClassVar[tuple[str, ...]] = ()
     """Other names in use, besides those that differ only in case or punctuation."""

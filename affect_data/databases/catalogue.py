@@ -1,9 +1,12 @@
 """The facts that databases state about themselves, for the command line and for pages."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from itertools import groupby
 from typing import Any
 
 from affect_data.databases.base import DatabaseOptions
+from affect_data.databases.facts import NativeValue
 from affect_data.databases.licence import Reading
 from affect_data.databases.registry import DATABASES, canonical, database_named
 
@@ -44,6 +47,8 @@ def facts(name: str) -> dict[str, Any]:
             n: {"default": f.get_default(call_default_factory=True), "description": f.description or ""}
             for n, f in own.items()
         },
+        "mapping": [asdict(row) for row in database.mapping],
+        "evidence": [asdict(known) | {"grade": str(known.grade)} for known in database.evidence],
         "licence": database.licence.terms,
         "licence_url": database.licence.url,
         "licence_read_on": database.licence.reading.on,
@@ -103,8 +108,23 @@ def describe_database(name: str) -> str:
         f"may publish: {entry['publishes']}",
         f"licence text: {entry['licence_url']}",
     ]
-    lines += [f"homepage: {entry['homepage']}", "", "expected layout:", entry["layout"], "", entry["citation"]]
+    lines += [f"homepage: {entry['homepage']}", "", "expected layout:", entry["layout"], ""]
+    lines += [*_mapping(entry), *_evidence(entry), entry["citation"]]
     return "\n".join(lines)
+
+
+def _mapping(entry: Mapping[str, Any]) -> list[str]:
+    """What becomes of the native values, by field."""
+    lines = []
+    for field, rows in groupby(entry["mapping"], key=lambda row: row["field"]):
+        lines += [f"{field}:", *(f"    {NativeValue(**row)}" for row in rows)]
+    return ["native values, and what becomes of them:", *lines, ""] if lines else []
+
+
+def _evidence(entry: Mapping[str, Any]) -> list[str]:
+    """What the reader relies on, with grades."""
+    known = [f"    {known['fact']} ({known['grade']}: {known['where']})" for known in entry["evidence"]]
+    return ["what the reader relies on:", *known, ""] if known else []
 
 
 def _beside_labels(entry: Mapping[str, Any]) -> list[str]:

@@ -7,6 +7,7 @@ import polars as pl
 from pydantic import Field
 
 from affect_data.databases.base import Database, DatabaseOptions, Licence, Tier
+from affect_data.databases.facts import Evidence, Grade, NativeValue, labels_of, numbered
 from affect_data.databases.root import BOX, DatabaseRoot
 from affect_data.databases.spelling import whole_numbers
 from affect_data.databases.totals import Totals
@@ -67,6 +68,23 @@ class ExpW(Database):
     totals = MappingProxyType({"2018": Totals({"faces": 91_793}, "the paper")})
     releases = ("2018",)
     expressions = ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral")
+    mapping = (
+        *numbered("expression", expressions),
+        NativeValue("confidence", "below `minimum_confidence`", masked="face confidence below the minimum"),
+    )
+    evidence = (
+        Evidence(
+            "one line a face: photograph, face, top, left, right, bottom, confidence, expression, split by single spaces",
+            Grade.DOCUMENTED,
+            "readme.txt beside label.lst",
+        ),
+        Evidence("the expressions 0..6 are in this order", Grade.DOCUMENTED, "readme.txt beside label.lst"),
+        Evidence(
+            "boxes may exceed the photograph, and several faces share one",
+            Grade.SEEN,
+            "5,705 lines of a real label.lst",
+        ),
+    )
     Options: ClassVar[type[DatabaseOptions]] = ExpWOptions
     options: ExpWOptions
 
@@ -84,7 +102,7 @@ class ExpW(Database):
         root.refuse_empty(listed, faces, "no face", "one line for each face")
         faces = faces.with_columns(image=pl.format("{}/{}", pl.lit(folder), "photograph"))
         faces = root.boxes(_checked_names(root, faces))
-        faces = root.classes(faces, "expression", {str(code): name for code, name in enumerate(self.expressions)})
+        faces = root.classes(faces, "expression", labels_of(self.mapping, "expression"))
         faces = root.numbers(faces, ["confidence"], 0, HIGHEST_CONFIDENCE)
         again = "face {face} of {photograph} again (first in line {first_line})"
         faces = root.refuse_repeated(faces, ("photograph", "face"), again, "one line for each face")
