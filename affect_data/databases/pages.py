@@ -9,6 +9,7 @@ from typing import Final
 from affect_data.databases.base import Database
 from affect_data.databases.catalogue import catalogue, describe_database
 from affect_data.databases.registry import BUILT_IN, DATABASES
+from affect_data.databases.unread import UNREAD
 from affect_data.pages import with_part
 
 README: Final = Path("README.md")
@@ -18,6 +19,10 @@ POLICY: Final = """\
 [Publishing](publishing.md#what-licences-allow) goes by this table. Where nothing was read, and for databases that affectkit does not know, only the
 recipe may be published. What was read are secondary sources and copies of pages: no signed agreement was at hand. Yours decides."""
 """What stands above the table of licences."""
+
+NOT_READ: Final = """\
+A reader relies on files that somebody has seen, or on what the owners say of them. Of these databases neither is enough."""
+"""What stands above the table of databases without a reader."""
 
 
 def databases_page() -> str:
@@ -49,18 +54,20 @@ def databases_page() -> str:
         f"| `{name}` | {own.publishes} | [{own.terms}]({own.url}) | {own.reading} |"
         for name, own in sorted((name, DATABASES[name].licence) for name in BUILT_IN)
     ]
+    lines += ["", "## Not read yet", "", NOT_READ, "", "| database | labels | not known |", "|---|---|---|"]
+    lines += [f"| {own.title} | {own.labels} | {own.unknown} |" for own in UNREAD]
     for entry in catalogue(BUILT_IN):
         lines += ["", f"## {entry['name']}", "", "```text", describe_database(entry["name"]), "```"]
     return "\n".join(lines) + "\n"
 
 
 def databases_table() -> str:
-    """A Markdown table with the labels of each database and its name in recipes, in the order of the registry."""
-    lines = ["| database | labels | name in a recipe |", "|---|---|---|"]
-    lines += [
-        f"| {DATABASES[name].title} | {labels_of(DATABASES[name])} | [`{name}`](docs/databases.md#{name}) |"
-        for name in BUILT_IN
-    ]
+    """A Markdown table of what is labelled, with the names of the databases in recipes; the order is that of the registry."""
+    by_labels: dict[str, list[str]] = {}
+    for name in BUILT_IN:
+        by_labels.setdefault(labels_of(DATABASES[name]), []).append(f"[`{name}`](docs/databases.md#{name})")
+    lines = ["| labels | databases, named as in recipes |", "|---|---|"]
+    lines += [f"| {labels} | {', '.join(names)} |" for labels, names in by_labels.items()]
     return "\n".join(lines)
 
 

@@ -4,6 +4,7 @@ import pytest
 
 from affect_data.databases.pages import PAGE, README, databases_page, databases_table, labels_of, readme_page
 from affect_data.databases.registry import DATABASES
+from affect_data.databases.unread import UNREAD
 
 
 def test_the_page_has_a_line_and_a_section_for_every_database() -> None:
@@ -37,4 +38,13 @@ def test_the_table_of_the_readme_is_the_one_that_the_code_writes(request: pytest
 )
 def test_the_table_says_what_a_database_labels(name: str, labels: str) -> None:
     assert labels_of(DATABASES[name]) == labels
-    assert f"| {DATABASES[name].title} | {labels} | [`{name}`](docs/databases.md#{name}) |" in databases_table()
+    row = next(line for line in databases_table().split("\n") if line.startswith(f"| {labels} | "))
+    assert f"[`{name}`](docs/databases.md#{name})" in row
+
+
+def test_what_is_not_read_stands_on_the_page_with_what_is_unknown() -> None:
+    assert [own.title for own in UNREAD] == sorted(own.title for own in UNREAD)
+    titles = {database.title for database in DATABASES.values()}
+    for own in UNREAD:
+        assert own.title not in titles
+        assert f"| {own.title} | {own.labels} | {own.unknown} |" in databases_page()

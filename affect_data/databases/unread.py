@@ -1,0 +1,38 @@
+"""Databases that affectkit does not read yet, and what is not known of their files: a reader that guesses would give wrong labels."""
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True)
+class Unread:
+    """A database without a reader.
+
+    Attributes:
+        title: its name.
+        labels: what it labels, in a few words.
+        unknown: what of its files is not known well enough.
+    """
+
+    title: str
+    labels: str
+    unknown: str
+
+
+UNREAD: Final = (
+    Unread("BAH", "ambivalence and hesitancy", "the files of annotations, their columns and codes"),
+    Unread(
+        "C-EXPR-DB",
+        "compound expression",
+        "the labels: only videos for testing and an example of a submission were seen",
+    ),
+    Unread("EB+", "AU", "whether its files are those of BP4D+, and who its people are"),
+    Unread("EMI (Hume-Vidmimic2)", "intensity of emotions", "the columns and the ranges of its files"),
+    Unread(
+        "FEAFA+",
+        "AU, redefined",
+        "the order of the 24 numbers of a frame; they are facial units of its own, not those of FACS",
+    ),
+    Unread("GFT", "AU with intensity", "the columns of its files, and the code of a frame that was not coded"),
+)
+"""In alphabetical order."""
