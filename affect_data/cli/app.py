@@ -59,6 +59,7 @@ def databases(
     else:
         from affect_data.cli.tables import table
         from affect_data.databases.registry import UNUSABLE
+        from affect_data.databases.unread import UNREAD
 
         rows = [
             [entry["name"], entry["title"], ", ".join(entry["tasks"]), entry["publishes"], ", ".join(entry["releases"])]
@@ -67,6 +68,8 @@ def databases(
         out_console.print(table(["name", "title", "labels", "may publish", "releases"], rows))
         for unusable, because in UNUSABLE.items():
             typer.echo(f"{unusable}: {because}", err=True)
+        unread = ", ".join(database.title for database in UNREAD)
+        typer.echo(f"Not read yet: {unread}; `affect-data databases NAME` says what is not known.", err=True)
 
 
 @app.command(epilog="Example: `affect-data check recipes/demo/data.yaml --roots demo-databases`")

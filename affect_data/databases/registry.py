@@ -27,6 +27,7 @@ from affect_data.databases.raf_db.reader import RafDb
 from affect_data.databases.table.options import TableOptions
 from affect_data.databases.table.reader import TABLE, own_database
 from affect_data.databases.unbc.reader import Unbc
+from affect_data.databases.unread import UNREAD
 from affect_data.errors import UnknownNameError, UsageError
 
 DATABASES: dict[str, type[Database]] = {
@@ -102,11 +103,14 @@ def database_named(name: str) -> type[Database]:
     """The reader class that is registered under `name`.
 
     Raises:
-        UsageError: an installed package has such a reader, which cannot be used.
+        UsageError: an installed package has such a reader, which cannot be used; or it is known why the database has none.
         UnknownNameError: there is no such database.
     """
     if name in UNUSABLE and name not in DATABASES:
         raise UsageError(f"{name}: {UNUSABLE[name]}")
     if name not in DATABASES:
+        for unread in UNREAD:
+            if plain(name) == plain(unread.title):
+                raise UsageError(f"{unread.title} is not read yet; not known: {unread.unknown}")
         raise UnknownNameError("database", name, DATABASES)
     return DATABASES[name]

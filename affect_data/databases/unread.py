@@ -20,11 +20,27 @@ class Unread:
 
 
 UNREAD: Final = (
+    Unread(
+        "AFEW",
+        "expression",
+        "how pictures of its clips lie: what loaders read are folders that people extracted themselves; public lists of its clips differ",
+    ),
+    Unread(
+        "AffectNet+",
+        "expression, VA, people",
+        "where its JSON files lie and how their keys are spelt: the one public script that reads them tries three layouts and five spellings; "
+        "its soft labels are a model's, no votes",
+    ),
     Unread("BAH", "ambivalence and hesitancy", "the files of annotations, their columns and codes"),
     Unread(
         "C-EXPR-DB",
         "compound expression",
         "the labels: only videos for testing and an example of a submission were seen",
+    ),
+    Unread(
+        "CAER-S",
+        "expression",
+        "where the face is: pictures show whole scenes, and the boxes in use are other people's",
     ),
     Unread("EB+", "AU", "whether its files are those of BP4D+, and who its people are"),
     Unread("EMI (Hume-Vidmimic2)", "intensity of emotions", "the columns and the ranges of its files"),
@@ -34,5 +50,11 @@ UNREAD: Final = (
         "the order of the 24 numbers of a frame; they are facial units of its own, not those of FACS",
     ),
     Unread("GFT", "AU with intensity", "the columns of its files, and the code of a frame that was not coded"),
+    Unread(
+        "Oulu-CASIA",
+        "expression",
+        "its folders and the frames that a label holds for, of which only descriptions were seen",
+    ),
+    Unread("SFEW", "expression", "the names of its folders and pictures, which descriptions give in different forms"),
 )
 """In alphabetical order."""

@@ -3,8 +3,9 @@
 import pytest
 
 from affect_data.databases.pages import PAGE, README, databases_page, databases_table, labels_of, readme_page
-from affect_data.databases.registry import DATABASES
+from affect_data.databases.registry import DATABASES, database_named
 from affect_data.databases.unread import UNREAD
+from affect_data.errors import UsageError
 
 
 def test_the_page_has_a_line_and_a_section_for_every_database() -> None:
@@ -48,3 +49,9 @@ def test_what_is_not_read_stands_on_the_page_with_what_is_unknown() -> None:
     for own in UNREAD:
         assert own.title not in titles
         assert f"| {own.title} | {own.labels} | {own.unknown} |" in databases_page()
+
+
+@pytest.mark.parametrize("name", ["AffectNet+", "affectnet_plus", "sfew"])
+def test_a_database_that_is_not_read_is_refused_with_what_is_unknown(name: str) -> None:
+    with pytest.raises(UsageError, match=r"^(AffectNet\+|SFEW) is not read yet; not known: "):
+        database_named(name)
