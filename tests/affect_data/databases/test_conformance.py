@@ -4,7 +4,7 @@ import json
 import os
 import re
 import shutil
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,45 +12,25 @@ import numpy as np
 import openpyxl
 import polars as pl
 import pytest
+from written_databases import FACES, Written
 
 from affect_data.build.harmonise import harmonise
 from affect_data.build.recipe import SplitOptions
 from affect_data.build.side_columns import side_defects, unified_side_columns
-from affect_data.databases.base import SPLITS, TASKS, Database, DatabaseOptions, Scan, Tier
+from affect_data.databases.base import SPLITS, TASKS, Database, DatabaseOptions, Tier
 from affect_data.databases.catalogue import facts
 from affect_data.databases.registry import DATABASES, database_named
 from affect_data.databases.root import FAILURE_SCHEMA, DatabaseRoot
 from affect_data.dataset.schema import COLUMNS_BY_NAME, IMAGES, LABELS
 from affect_data.dataset.side.groups import declared_columns
-from affect_data.demo.generators import generator_of
-from affect_data.demo.sampler import DEMO_ACTION_UNITS, DemoFace, FaceSampler
-from affect_data.demo.truth import DemoFiles, PlacedFace
+from affect_data.demo.sampler import DEMO_ACTION_UNITS, DemoFace
 from affect_data.errors import UnknownNameError
 from affect_data.vocabulary import ACTION_UNITS, COMPOUND_EXPRESSIONS, EXPRESSIONS
 
-FACES = 130
-
-
-@dataclass(frozen=True)
-class Written:
-    """The demo files of one database, the truth of its faces, and what its reader found."""
-
-    database: Database
-    root: Path
-    files: DemoFiles
-    placed: dict[tuple[str, int], PlacedFace]
-    scan: Scan
-
 
 @pytest.fixture(scope="module", params=sorted(DATABASES))
-def written(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Written:
-    name = request.param
-    root = tmp_path_factory.mktemp(name)
-    files = generator_of(name).write(root, FaceSampler(7), FACES)
-    database = DATABASES[name]()
-    by_place = {(face.image, face.face): face for face in files.faces}
-    assert len(by_place) == len(files.faces) > FACES / 2
-    return Written(database, root, files, by_place, database.read(DatabaseRoot(root)))
+def written(request: pytest.FixtureRequest, written_of: Callable[[str], Written]) -> Written:
+    return written_of(request.param)
 
 
 # ---------------------------------------------------------------- what it says

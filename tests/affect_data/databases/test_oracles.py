@@ -1,0 +1,145 @@
+"""Every reader against a second one, slow and plain, in tests/oracles: the same cells on demo files and on mutants of them.
+
+An oracle is a module with the database's name. Its function `rows` takes a folder and gives one dictionary for each row, with the columns of
+`ROW_COLUMNS` that have a value.
+"""
+
+import importlib.util
+import math
+import os
+import random
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from written_databases import Written
+
+from affect_data.databases.base import TASKS, Scan
+from affect_data.databases.root import DatabaseRoot
+
+ORACLES = Path(__file__).parents[2] / "oracles"
+NAMES = sorted(path.stem for path in ORACLES.glob("*.py"))
+REASONS = {f"{task}_masked" for task in TASKS}
+
+
+def oracle_rows(name: str, root: Path) -> list[dict[str, Any]]:
+    """The rows of a database by its oracle."""
+    spec = importlib.util.spec_from_file_location(f"oracle_{name}", ORACLES / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    rows: list[dict[str, Any]] = module.rows(root)
+    return rows
+
+
+def cells(row: dict[str, Any]) -> dict[str, Any]:
+    """What a row says, without missing values and reasons; numbers in the precision of the schema."""
+    return {
+        name: plain(value) for name, value in sorted(row.items()) if name not in REASONS and value not in (None, "")
+    }
+
+
+def plain(value: Any) -> Any:
+    """Numbers as six significant digits, lists element by element."""
+    if isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, float):
+        return 0.0 if value == 0 else round(value, 5 - math.floor(math.log10(abs(value))))
+    if isinstance(value, dict):
+        return cells(value)
+    return [plain(float(each) if isinstance(each, int) else each) for each in value]
+
+
+def same_cells(scan: Scan, rows: list[dict[str, Any]]) -> None:
+    """Asserts that a reader and an oracle give the same rows, cell by cell."""
+
+    def place(row: dict[str, Any]) -> tuple[str, int, str, int]:
+        return row["image"], row.get("face", -1), row["source_file"], row["source_line"]
+
+    found = sorted((cells(row) for row in scan.rows.iter_rows(named=True)), key=place)
+    expected = sorted((cells(row) for row in rows), key=place)
+    assert [place(row) for row in found] == [place(row) for row in expected]
+    for own, other in zip(found, expected, strict=True):
+        assert own == other
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_second_reader_gives_the_same_cells(name: str, written_of: Callable[[str], Written]) -> None:
+    written = written_of(name)
+    rows = oracle_rows(name, written.root)
+    assert len(rows) == len(written.scan.rows) > 0
+    same_cells(written.scan, rows)
+
+
+# ---------------------------------------------------------------- mutants
+
+
+def with_windows_line_ends(text: str) -> str:
+    return text.replace("\r\n", "\n").replace("\n", "\r\n")
+
+
+def with_a_byte_order_mark(text: str) -> str:
+    return f"\ufeff{text}"
+
+
+def with_two_lines_swapped(text: str) -> str:
+    lines = text.split("\n")
+    if len(lines) > 4:
+        lines[1], lines[3] = lines[3], lines[1]
+    return "\n".join(lines)
+
+
+def without_a_line(text: str) -> str:
+    lines = text.split("\n")
+    return "\n".join(lines[:2] + lines[3:]) if len(lines) > 4 else text
+
+
+def with_a_digit_changed(text: str) -> str:
+    """One digit of one line is another one."""
+    rng = random.Random(len(text))
+    lines = text.split("\n")
+    places = [(n, k) for n, line in enumerate(lines[1:5], start=1) for k, sign in enumerate(line) if sign.isdigit()]
+    if places:
+        number, place = rng.choice(places)
+        lines[number] = lines[number][:place] + rng.choice("0123456") + lines[number][place + 1 :]
+    return "\n".join(lines)
+
+
+MUTATIONS = (
+    with_windows_line_ends,
+    with_a_byte_order_mark,
+    with_two_lines_swapped,
+    without_a_line,
+    with_a_digit_changed,
+)
+CHANGED_FILES = 3
+"""How many files of labels a mutant changes, evenly spread."""
+
+
+def mutant(written: Written, folder: Path, mutate: Callable[[str], str]) -> None:
+    """A copy of the demo files in which some text files of labels are changed."""
+    shutil.copytree(written.root, folder, copy_function=os.link)
+    texts = [path for path in written.scan.annotation_files if not path.endswith((".npy", ".xlsx"))]
+    for path in texts[:: max(1, len(texts) // CHANGED_FILES)]:
+        data = (folder / path).read_bytes()
+        (folder / path).unlink()
+        (folder / path).write_bytes(mutate(data.decode()).encode())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_they_agree_on_mutants_that_the_reader_accepts(
+    name: str, written_of: Callable[[str], Written], tmp_path: Path
+) -> None:
+    written = written_of(name)
+    accepted = []
+    for mutate in MUTATIONS:
+        folder = tmp_path / mutate.__name__
+        mutant(written, folder, mutate)
+        scan = type(written.database)().read(DatabaseRoot(folder))
+        if not scan.defects:
+            same_cells(scan, oracle_rows(name, folder))
+            accepted.append(mutate)
+    assert {with_windows_line_ends, with_a_byte_order_mark} <= set(accepted)
