@@ -11,7 +11,6 @@ import typer
 
 from affect_data.cli.command_line import HELP, CommandLine, Group
 from affect_data.cli.common import Json, print_json
-from affect_data.interrupts import interrupt_handled
 
 Dataset = Annotated[Path, typer.Argument(metavar="DATASET", help="A dataset folder.")]
 
@@ -61,13 +60,14 @@ def serve(
     """Serve the review page to a browser on this machine until Ctrl-C; decisions are saved one by one."""
     from affect_data.corrections.decisions import DecisionFile
     from affect_data.dataset.folder import open_dataset
-    from affect_data.review.server import ReviewServer
+    from affect_data.review.server import review_routes
     from affect_data.review.session import ReviewSession, default_decisions
+    from affect_data.serving import LocalServer
 
     folder = open_dataset(dataset)
     file = decisions or default_decisions(folder.path.resolve())
     session = ReviewSession(folder, _queue(folder, uids, check), DecisionFile(file), who or _login())
-    with ReviewServer(session, port) as server:
+    with LocalServer(review_routes(session), port, "affect-data review") as server:
         overview = session.overview()
         if as_json:
             counts = {name: overview[name] for name in ("items", "decided", "skipped")}
@@ -75,12 +75,9 @@ def serve(
         else:
             _print_start(overview, file, server.url)
         sys.stdout.flush()
-        try:
-            server.serve_forever()
-        except KeyboardInterrupt:
-            interrupt_handled()
-            if not as_json:
-                sys.stdout.write(f"\nApply: affect-data review apply {file} {dataset}\n")
+        server.wait()
+    if not as_json:
+        sys.stdout.write(f"\nApply: affect-data review apply {file} {dataset}\n")
 
 
 def apply(

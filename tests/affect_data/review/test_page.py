@@ -1,7 +1,6 @@
 """The page in a real browser: a person works through the queue with the keyboard."""
 
 import json
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,8 +21,9 @@ from affect_data.corrections.versions import apply_decisions
 from affect_data.dataset.folder import DatasetFolder, open_dataset
 from affect_data.demo.known_labels import reveal
 from affect_data.review.queue import queue_of_uids
-from affect_data.review.server import ReviewServer
+from affect_data.review.server import review_routes
 from affect_data.review.session import ReviewSession
+from affect_data.serving import LocalServer
 from affect_data.vocabulary import EXPRESSIONS
 
 pytestmark = [needs_chromium, pytest.mark.slow]
@@ -33,14 +33,11 @@ class Running:
     """A review that is served."""
 
     def __init__(self, dataset: DatasetFolder, uids: list[str], file: Path, who: str) -> None:
-        self.server = ReviewServer(ReviewSession(dataset, queue_of_uids(dataset, uids), DecisionFile(file), who))
-        self.thread = threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.02})
-        self.thread.start()
+        session = ReviewSession(dataset, queue_of_uids(dataset, uids), DecisionFile(file), who)
+        self.server = LocalServer(review_routes(session), 0, "affect-data review").__enter__()
 
     def stop(self) -> None:
-        self.server.shutdown()
-        self.thread.join()
-        self.server.server_close()
+        self.server.__exit__()
 
 
 @pytest.fixture

@@ -4,8 +4,6 @@ import http.client
 import io
 import json
 import math
-import socket
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,8 +20,9 @@ from affect_data.dataset.folder import DatasetFolder, open_dataset
 from affect_data.dataset.thumbnails import face_picture
 from affect_data.errors import DataError, UsageError
 from affect_data.review.queue import Queue, queue_of_findings, queue_of_uids, read_uids
-from affect_data.review.server import ReviewServer, _Handler
+from affect_data.review.server import review_routes
 from affect_data.review.session import DecidedMeanwhileError, ReviewSession
+from affect_data.serving import LocalServer
 from affect_data.vocabulary import EXPRESSIONS
 
 
@@ -58,17 +57,13 @@ def session(dataset: DatasetFolder, queue: Queue, tmp_path: Path) -> ReviewSessi
 
 
 @pytest.fixture
-def server(session: ReviewSession) -> Iterator[ReviewServer]:
-    with ReviewServer(session) as running:
-        thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
+def server(session: ReviewSession) -> Iterator[LocalServer]:
+    with LocalServer(review_routes(session), 0, "affect-data review") as running:
         yield running
-        running.shutdown()
-        thread.join()
 
 
-def ask(server: ReviewServer, path: str, body: object = None, **headers: str) -> tuple[int, Any]:
-    connection = http.client.HTTPConnection(*server.server_address[:2], timeout=10)
+def ask(server: LocalServer, path: str, body: object = None, **headers: str) -> tuple[int, Any]:
+    connection = http.client.HTTPConnection(*server.address, timeout=10)
     method = "GET" if body is None else "POST"
     connection.request(method, path, None if body is None else json.dumps(body), headers)
     answer = connection.getresponse()
@@ -233,17 +228,17 @@ def test_a_change_without_a_difference_is_refused(session: ReviewSession) -> Non
 # ---------------------------------------------------------------- who may ask
 
 
-def test_only_the_loopback_address_listens(server: ReviewServer) -> None:
-    assert server.server_address[0] == "127.0.0.1"
+def test_only_the_loopback_address_listens(server: LocalServer) -> None:
+    assert server.address[0] == "127.0.0.1"
 
 
-def test_without_the_token_there_is_nothing(server: ReviewServer) -> None:
+def test_without_the_token_there_is_nothing(server: LocalServer) -> None:
     for path in ("/", "/overview", "/wrong/overview", f"/{server.token}x/overview", f"/{server.token[:-1]}/overview"):
         assert ask(server, path)[0] == 404
     assert ask(server, f"/{server.token}/overview")[0] == 200
 
 
-def test_another_host_name_or_origin_is_refused(server: ReviewServer) -> None:
+def test_another_host_name_or_origin_is_refused(server: LocalServer) -> None:
     path = f"/{server.token}/overview"
     assert ask(server, path, Host="evil.example")[0] == 403
     assert ask(server, path, Origin="http://evil.example")[0] == 403
@@ -253,7 +248,7 @@ def test_another_host_name_or_origin_is_refused(server: ReviewServer) -> None:
 @pytest.mark.parametrize(
     "path", ["item/999", "item/-1", "picture/train/99999/160", "picture/train/0/161", "picture/../0/160", "x", "next", "next?after=x"]
 )  # fmt: skip
-def test_nonsense_is_an_answer_and_no_crash(server: ReviewServer, path: str) -> None:
+def test_nonsense_is_an_answer_and_no_crash(server: LocalServer, path: str) -> None:
     status, answer = ask(server, f"/{server.token}/{path}")
     assert status in (400, 404)
     assert answer["error"]
@@ -264,14 +259,14 @@ def test_nonsense_is_an_answer_and_no_crash(server: ReviewServer, path: str) -> 
     "body",
     [{}, {"index": 0, "action": "drop"}, {"index": -1, "action": "keep"}, {"index": 0, "action": "change", "new": {"va": [9, 9]}}, []],
 )  # fmt: skip
-def test_a_decision_that_is_none_is_refused_and_not_written(server: ReviewServer, body: object, tmp_path: Path) -> None:
+def test_a_decision_that_is_none_is_refused_and_not_written(server: LocalServer, body: object, tmp_path: Path) -> None:
     assert ask(server, f"/{server.token}/decide", body)[0] == 400
     assert not (tmp_path / "d.jsonl").exists()
 
 
 @pytest.mark.parametrize("body", [b"[]", b"{}", b'{"id": 1}', b"[" * 60_000, b'{"id": ' + b"9" * 5_000 + b"}", b"\xff"])
-def test_an_undo_that_is_none_is_an_answer_and_no_crash(server: ReviewServer, body: bytes) -> None:
-    connection = http.client.HTTPConnection(*server.server_address[:2], timeout=10)
+def test_an_undo_that_is_none_is_an_answer_and_no_crash(server: LocalServer, body: bytes) -> None:
+    connection = http.client.HTTPConnection(*server.address, timeout=10)
     connection.request("POST", f"/{server.token}/undo", body)
     answer = connection.getresponse()
     assert answer.status == 400
@@ -279,21 +274,7 @@ def test_an_undo_that_is_none_is_an_answer_and_no_crash(server: ReviewServer, bo
     connection.close()
 
 
-@pytest.mark.parametrize(
-    "sent", ["", "GET /", "POST /{token}/decide HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Length: 50\r\n\r\n{{"]
-)
-def test_who_stops_in_the_middle_of_a_request_is_not_waited_for(
-    server: ReviewServer, sent: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert _Handler.timeout == 30
-    monkeypatch.setattr(_Handler, "timeout", 0.2)
-    with socket.create_connection(server.server_address[:2], timeout=10) as connection:
-        connection.sendall(sent.format(token=server.token, port=server.server_address[1]).encode())
-        assert connection.recv(100) == b""
-    assert ask(server, f"/{server.token}/overview")[0] == 200
-
-
-def test_a_stale_page_is_told(server: ReviewServer) -> None:
+def test_a_stale_page_is_told(server: LocalServer) -> None:
     choice = {"index": 0, "action": "keep", "new": {}, "why": "", "seen": ""}
     assert ask(server, f"/{server.token}/decide", choice)[0] == 200
     status, answer = ask(server, f"/{server.token}/decide", choice)
@@ -319,7 +300,7 @@ def test_pictures_are_cut_by_the_face_box() -> None:
         face_picture(b"no picture", [math.nan] * 4, 160)
 
 
-def test_a_dataset_without_pictures_is_reviewed_by_its_labels(dataset: DatasetFolder, server: ReviewServer) -> None:
+def test_a_dataset_without_pictures_is_reviewed_by_its_labels(dataset: DatasetFolder, server: LocalServer) -> None:
     for file in (dataset.path / "train" / "images").glob("*.arrow"):
         file.unlink()
     assert ask(server, f"/{server.token}/item/0")[0] == 200
