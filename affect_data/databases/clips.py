@@ -20,6 +20,8 @@ from affect_data.vocabulary import CLIP_SCOPE
 
 FRAME_NAME: Final = re.compile(r"(\d+)\.(?:jpe?g|png|bmp)", re.IGNORECASE)
 """A file that is a frame: its number is its name."""
+NUMBERED_FRAME: Final = re.compile(r"(?:.*\D)?(\d+)\.(?:jpe?g|png|bmp)", re.IGNORECASE)
+"""A file that is a frame, of a database whose names of frames are not known: its number is the last in its name."""
 
 FOLDER_MISSING: Final = "clip folder missing"
 NO_FRAMES: Final = "clip without frames"

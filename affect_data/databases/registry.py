@@ -21,6 +21,7 @@ from affect_data.databases.disfa.reader import Disfa
 from affect_data.databases.emotionet.reader import EmotioNet
 from affect_data.databases.expw import ExpW
 from affect_data.databases.ferplus.reader import FerPlus
+from affect_data.databases.ferv39k import Ferv39k
 from affect_data.databases.installed import installed_readers
 from affect_data.databases.raf_au import RafAu
 from affect_data.databases.raf_db.reader import RafDb
@@ -43,6 +44,7 @@ DATABASES: dict[str, type[Database]] = {
     "raf_au": RafAu,
     "unbc": Unbc,
     "dfew": Dfew,
+    "ferv39k": Ferv39k,
 }
 
 

@@ -2,13 +2,14 @@
 
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 
 from affect_data.databases.dfew import ANNOTATORS, CLIP, FOLDS, Dfew
+from affect_data.demo.frames import frame_numbers, photograph_of, write_frames
 from affect_data.demo.sampler import DemoFace, FaceSampler
 from affect_data.demo.style import Style
 from affect_data.demo.truth import DemoFiles, PlacedFace
@@ -20,8 +21,6 @@ STYLE: Final = Style(tint=(0.94, 0.98, 1.06), brightness=0.85, gradient=0.35, bl
 SIZE: Final = 48
 SHORTEST, LENGTHS = 5, 4
 """Clips have 5 to 8 frames."""
-WEAKEST: Final = 0.4
-"""The share of the expression's full strength at the ends of a clip."""
 FIRST_FRAME: Final = 7
 """Frames have the numbers 7 to 14, so that a list by name would put 10 before 9."""
 NO_FOLDER, NO_FRAME, CONTRADICTED, WITH_A_GAP = 3, 4, 5, 6
@@ -68,7 +67,7 @@ def write(root: Path, sampler: FaceSampler, faces: int) -> DemoFiles:
 
 
 def _clips(sampler: FaceSampler, count: int) -> list[_Clip]:
-    shown = [_photograph(sampler) for _ in range(count)]
+    shown = [photograph_of(sampler, Dfew.expressions) for _ in range(count)]
     rng = np.random.default_rng(zlib.crc32(repr([face.strengths for face in shown[:8]]).encode()))
     clips = []
     for position, face in enumerate(shown):
@@ -78,14 +77,6 @@ def _clips(sampler: FaceSampler, count: int) -> list[_Clip]:
             votes = dict.fromkeys(votes, 0) | {other: ANNOTATORS}
         clips.append(_Clip(position + 1, face, votes))
     return clips
-
-
-def _photograph(sampler: FaceSampler) -> DemoFace:
-    """A face with one of the seven expressions that the database labels."""
-    while True:
-        face = sampler.photograph()
-        if face.expression in Dfew.expressions:
-            return face
 
 
 def _votes(face: DemoFace, rng: np.random.Generator) -> dict[str, int]:
@@ -98,20 +89,13 @@ def _votes(face: DemoFace, rng: np.random.Generator) -> dict[str, int]:
 
 
 def _write_frames(folder: Path, face: DemoFace, position: int) -> Path | None:
-    """The middle frame of a clip, None if it has none; writes the frames, in which the expression rises and falls."""
+    """The middle frame of a clip, None if it has none."""
     folder.mkdir()
     if position == NO_FRAME:
         return None
     count = SHORTEST + position % LENGTHS
-    middle = count // 2
-    files = []
-    for frame in range(count):
-        level = 1 - (1 - WEAKEST) * abs(frame - middle) / middle
-        gap = position == WITH_A_GAP and frame > middle
-        files.append(folder / f"{FIRST_FRAME + frame + gap}.jpg")
-        shown = replace(face, strengths=tuple(strength * level for strength in face.strengths))
-        shown.draw(SIZE).save(files[-1], quality=92)
-    return files[middle]
+    names = [f"{number}.jpg" for number in frame_numbers(count, FIRST_FRAME, with_gap=position == WITH_A_GAP)]
+    return write_frames(folder, face, names, SIZE)
 
 
 def _write_lists(folder: Path, clips: Sequence[_Clip], fold: int) -> None:
