@@ -5,11 +5,11 @@ from typing import Final
 
 import polars as pl
 
-from affect_data.databases.base import Database
+from affect_data.databases.base import WORDS_OF_PEOPLE, Database
 from affect_data.databases.refusal import row_defects
 from affect_data.databases.root import FIX_LINE
 from affect_data.dataset.side.base import WrongTypeError
-from affect_data.dataset.side.groups import WORDS_OF_PEOPLE, SideColumn, declared_columns
+from affect_data.dataset.side.groups import SideColumn, declared_columns
 from affect_data.errors import DataError, Defect
 from affect_data.vocabulary import ACTION_UNITS
 

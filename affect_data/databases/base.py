@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import ClassVar, Literal
+from typing import ClassVar, Final, Literal
 
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
@@ -34,6 +34,9 @@ SPLITS = ("train", "validation", "test")
 
 Task = Literal["au", "expression", "va"]
 TASKS: tuple[Task, ...] = ("au", "expression", "va")
+
+WORDS_OF_PEOPLE: Final = ("age_band", "sex", "ethnicity")
+"""Facts about people for which each database has words of its own."""
 
 ROW_COLUMNS = """
 image                        str, path of the image file relative to the root (always); of a clip, its middle frame

@@ -3,19 +3,24 @@
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Discriminator,
-    Field,
-    StringConstraints,
-    Tag,
-    field_validator,
-    model_validator,
-)
+from pydantic import BeforeValidator, Discriminator, Field, Tag, field_validator, model_validator
 
 from affect_data.databases.base import SPLITS
+from affect_data.databases.table.beside import BesideLabels
+from affect_data.databases.table.sections import (
+    ClassColumn,
+    Classes,
+    ImageColumn,
+    Named,
+    SplitColumn,
+    Text,
+    TextColumn,
+    UnitColumns,
+    UnitLists,
+    Units,
+    Value,
+    text_or_section,
+)
 from affect_data.errors import suggestion
 from affect_data.vocabulary import (
     ACTION_UNITS,
@@ -28,9 +33,6 @@ from affect_data.vocabulary import (
 
 CLASS: Final = "class"
 """The column that class folders have: what the folder of a picture is called after. Their column `image` is its path."""
-
-Text = Annotated[str, StringConstraints(min_length=1)]
-Value = str | int | float | bool
 
 SPLIT_ALIASES: Final[Mapping[str, str]] = {
     **{split: split for split in SPLITS},
@@ -45,115 +47,11 @@ def _one_or_many(values: Any) -> Any:  # noqa: ANN401 - what YAML can hold
     return values if isinstance(values, list) or values is None else [values]
 
 
-def list_or_mapping(value: object) -> str:
-    """Which of the two a part of a recipe is; a text counts as a list."""
-    return "mapping" if isinstance(value, dict) else "list"
-
-
-def _text_or_section(value: object) -> str:
-    return "text" if isinstance(value, str) else "section"
-
-
-class Section(BaseModel):
-    """A part of the entry; unknown keys are mistakes."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-Names = Annotated[
-    Annotated[tuple[Text, ...], Tag("list")] | Annotated[dict[str, Text], Tag("mapping")],
-    Discriminator(list_or_mapping),
-]
-"""A list: what the codes 0, 1, 2, ... mean; a mapping: what a code or a text means."""
-
-
-class ClassColumn(Section):
-    """A column of classes, and what they are called."""
-
-    column: Text | None = Field(None, description="not needed for class folders, whose names are the classes")
-    names: Names | None = Field(
-        None, description="a list: the class of code 0, 1, 2, ...; a mapping: from a code or a text to a class"
-    )
-
-
-class SplitColumn(Section):
-    """A column of splits, and what they are called."""
-
-    column: Text | None = Field(None, description="not needed where files or folders are the splits")
-    names: dict[str, Literal["train", "validation", "test"]] = Field(
-        default_factory=dict, description="the split that a value of the column, or the name of a file's split, means"
-    )
-
-
-class ImageColumn(Section):
-    """A column that names pictures."""
-
-    column: Text = Field(description="its name")
-    folder: str = Field("", description="the folder that the names are relative to, relative to the root")
-    suffix: str = Field("", description="what is missing at the end of the names, such as .jpg")
-
-
-class TextColumn(Section):
-    """A column, or a part of its texts."""
-
-    column: Text = Field(description="its name")
-    pattern: str | None = Field(None, description="a regular expression whose first group is the part that counts")
-
-
-class UnitColumns(Section):
-    """The columns of one action unit."""
-
-    occurrence: Text | None = Field(None, description="the column of 0 (absent) and 1 (present)")
-    intensity: Text | None = Field(None, description="the column of intensities from 0 to 5")
-    threshold: float | None = Field(
-        None, gt=0.0, le=5.0, description="the intensity from which the action unit counts as present"
-    )
-
-    @model_validator(mode="after")
-    def _fits_together(self) -> Self:
-        if self.occurrence is None and self.intensity is None:
-            raise ValueError("names no column; write `{occurrence: AU12_c}`, `{intensity: AU12_r}` or both")
-        if self.threshold is not None and (self.intensity is None or self.occurrence is not None):
-            raise ValueError("a threshold makes occurrence of intensity, where there is no column of occurrence")
-        return self
-
-
-class UnitLists(Section):
-    """A column of lists, with one entry for each action unit."""
-
-    column: Text = Field(description="its name")
-    numbers: tuple[int, ...] = Field(description="FACS numbers, in the order of the entries")
-    holds: Literal["occurrence", "intensity"] = Field("occurrence", description="what the entries are")
-    threshold: float | None = Field(None, gt=0.0, le=5.0, description="of intensities, as for a column")
-
-    @model_validator(mode="after")
-    def _fits_together(self) -> Self:
-        if self.threshold is not None and self.holds == "occurrence":
-            raise ValueError("a threshold makes occurrence of intensity; write `holds: intensity`")
-        return self
-
-
-def _units_kind(value: object) -> str:
-    return "list" if isinstance(value, UnitLists) or (isinstance(value, dict) and "column" in value) else "columns"
-
-
-Unit = Annotated[Annotated[Text, Tag("text")] | Annotated[UnitColumns, Tag("section")], Discriminator(_text_or_section)]
-Units = Annotated[
-    Annotated[dict[int, Unit], Tag("columns")] | Annotated[UnitLists, Tag("list")], Discriminator(_units_kind)
-]
-Named = Annotated[Annotated[Text, Tag("text")] | Annotated[TextColumn, Tag("section")], Discriminator(_text_or_section)]
-Classes = Annotated[
-    Annotated[Text, Tag("text")] | Annotated[ClassColumn, Tag("section")], Discriminator(_text_or_section)
-]
-
-
-class Columns(Section):
+class Columns(BesideLabels):
     """Which column holds what. Labels without a column are missing in every row."""
 
     image: (
-        Annotated[
-            Annotated[Text, Tag("text")] | Annotated[ImageColumn, Tag("section")], Discriminator(_text_or_section)
-        ]
+        Annotated[Annotated[Text, Tag("text")] | Annotated[ImageColumn, Tag("section")], Discriminator(text_or_section)]
         | None
     ) = Field(None, description="paths of pictures, or the pictures themselves; by default the column `image`")
     subject: Named | None = Field(None, description="the person")
@@ -162,15 +60,13 @@ class Columns(Section):
     face: Named | None = Field(None, description="the number of the face, where a picture has several rows")
     timestamp: Text | None = Field(None, description="seconds from the beginning of the video")
     split: (
-        Annotated[
-            Annotated[Text, Tag("text")] | Annotated[SplitColumn, Tag("section")], Discriminator(_text_or_section)
-        ]
+        Annotated[Annotated[Text, Tag("text")] | Annotated[SplitColumn, Tag("section")], Discriminator(text_or_section)]
         | None
     ) = Field(None, description="train, validation or test")
     face_box: (
         Annotated[
             Annotated[Text, Tag("text")] | Annotated[tuple[Text, Text, Text, Text], Tag("section")],
-            Discriminator(_text_or_section),
+            Discriminator(text_or_section),
         ]
         | None
     ) = Field(None, description="four columns, or one of lists of four numbers, in pixels of the picture")
@@ -221,6 +117,7 @@ class Columns(Section):
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         mistakes, (low, high) = [*_class_mistakes(self), *_unit_mistakes(self)], self.valence_arousal_range
+        mistakes += self.beside_mistakes()
         if not low < high:
             mistakes.append(f"valence_arousal_range goes from {low:g} to {high:g}; the lowest value comes first")
         if (self.valence is None) != (self.arousal is None):
@@ -308,7 +205,7 @@ class Columns(Section):
         given += [("split", split)] if (split := self.split_column().column) else []
         image = self.image_column()
         given += [("image", image.column)] if image else []
-        return {column: f"columns.{key}" for key, column in given}
+        return {column: f"columns.{key}" for key, column in (*given, *self.beside_columns())}
 
 
 def _class_mistakes(columns: Columns) -> Iterator[str]:

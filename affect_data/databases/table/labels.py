@@ -1,5 +1,6 @@
 """From texts of a table to labels: what is no label is a defect that names column, value and line; nothing is guessed."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -9,7 +10,8 @@ import polars as pl
 from affect_data.databases.refusal import PLACE, literal
 from affect_data.databases.root import DatabaseRoot
 from affect_data.databases.spelling import numbers, plain, whole_numbers
-from affect_data.databases.table.columns import ClassColumn, Columns, Value, class_named
+from affect_data.databases.table.columns import Columns, class_named
+from affect_data.databases.table.sections import ClassColumn, Value, WordColumn
 
 REMEDY: Final = (
     "mend the value; or say what it means under `columns` in the recipe, where `missing` lists what is no label"
@@ -60,12 +62,13 @@ class Cells:
         ]
         return [pl.select(pl.coalesce(reasons).alias(f"{task}_masked")).to_series()] if reasons else []
 
-    def numbers(self, column: str, low: float, high: float) -> pl.Series:
-        """The numbers of a column as Float64; one outside of the range is a defect."""
+    def numbers(self, column: str, low: float = -math.inf, high: float = math.inf) -> pl.Series:
+        """The finite numbers of a column as Float64; one outside of the range is a defect."""
         texts = self.labelled(column)
         values, slack = numbers(texts), SLACK * (high - low)
-        fits = values.is_between(low - slack, high + slack).fill_null(value=False)
-        self.refuse(column, texts.is_not_null() & ~fits, f"a number from {low:g} to {high:g}")
+        fits = (values.is_finite() & values.is_between(low - slack, high + slack)).fill_null(value=False)
+        expected = "a number" if math.isinf(slack) else f"a number from {low:g} to {high:g}"
+        self.refuse(column, texts.is_not_null() & ~fits, expected)
         return values.set(~fits, None).clip(low, high)
 
     def integers(self, column: str, high: int) -> pl.Series:
@@ -75,6 +78,19 @@ class Cells:
         fits = (values <= high).fill_null(value=False)
         self.refuse(column, texts.is_not_null() & ~fits, f"a whole number from 0 to {high}")
         return values.set(~fits, None)
+
+    def words(self, column: str, names: Mapping[str, str]) -> pl.Series:
+        """The words that the texts of a column mean; a text that is not named is a defect.
+
+        Args:
+            column: of the table.
+            names: the word of each value, values as `spelling.plain` writes them.
+        """
+        texts = self.labelled(column)
+        words = plain(texts, names).replace_strict(names, default=None, return_dtype=pl.String)
+        shown = ", ".join(value if value == word else f"{value} ({word})" for value, word in names.items())
+        self.refuse(column, texts.is_not_null() & words.is_null(), f"one of {shown}")
+        return words
 
     def classes(self, given: ClassColumn, column: str, known: tuple[str, ...]) -> pl.Series:
         """The classes of a column by name; a value that is not named is a defect. What each value means is noted.
@@ -109,7 +125,7 @@ class Cells:
         self._wrong.clear()
 
 
-def named_values(given: ClassColumn) -> dict[str, str]:
+def named_values(given: ClassColumn | WordColumn) -> dict[str, str]:
     """The class of each value that the recipe names, values as `spelling.plain` writes them."""
     if isinstance(given.names, tuple):
         return {str(code): name for code, name in enumerate(given.names)}
@@ -139,9 +155,18 @@ def valence_arousal(cells: Cells, columns: Columns) -> list[pl.Series]:
             cells.root.note(
                 f"{column}: from {_least(values):g} to {-_least(-values):g}, {key} in the range {low:g} to {high:g}"
             )
-        scaled = values if (low, high) == (-1.0, 1.0) else (values - low) / (high - low) * 2 - 1
-        found.append(scaled.clip(-1, 1).alias(key))
+        found.append(_in_unit_range(values, low, high).alias(key))
     return found
+
+
+def scaled(cells: Cells, columns: Columns, column: str) -> pl.Series:
+    """A column of the stated range of valence and arousal, in [-1, 1]."""
+    low, high = columns.valence_arousal_range
+    return _in_unit_range(cells.numbers(column, low, high), low, high)
+
+
+def _in_unit_range(values: pl.Series, low: float, high: float) -> pl.Series:
+    return (values if (low, high) == (-1.0, 1.0) else (values - low) / (high - low) * 2 - 1).clip(-1, 1)
 
 
 def action_units(cells: Cells, columns: Columns) -> list[pl.Series]:

@@ -8,9 +8,11 @@ import polars as pl
 from affect_data.databases.base import IMAGE_MISSING, SPLITS
 from affect_data.databases.refusal import PLACE
 from affect_data.databases.root import FARTHEST_PIXEL, DatabaseRoot
-from affect_data.databases.table.columns import CLASS, SPLIT_ALIASES, ClassColumn, Columns, class_named
+from affect_data.databases.table.columns import CLASS, SPLIT_ALIASES, Columns, class_named
 from affect_data.databases.table.labels import Cells, action_units, valence_arousal
 from affect_data.databases.table.options import TableOptions
+from affect_data.databases.table.sections import ClassColumn
+from affect_data.databases.table.side_values import side_values
 from affect_data.databases.table.tables import IMAGE, SPLIT
 from affect_data.databases.voting import decide, shares
 from affect_data.vocabulary import COMPOUND_EXPRESSIONS, EXPRESSIONS
@@ -44,6 +46,7 @@ def rows_of(root: DatabaseRoot, table: pl.DataFrame, options: TableOptions) -> p
         *action_units(cells, columns),
         *valence_arousal(cells, columns),
         *_masked(cells, columns),
+        *side_values(cells, columns),
     ]
     rows = _with_expressions(cells, pl.DataFrame(found), options)
     cells.finish()

@@ -5,7 +5,8 @@ from typing import Annotated, Literal, Self
 from pydantic import Discriminator, Field, Tag, model_validator
 
 from affect_data.databases.licence import Tier
-from affect_data.databases.table.columns import Columns, Section, Text, list_or_mapping
+from affect_data.databases.table.columns import Columns
+from affect_data.databases.table.sections import Section, Text, list_or_mapping
 from affect_data.databases.voting import VotingOptions
 
 

@@ -6,17 +6,18 @@ from typing import Any, ClassVar, Final
 
 import polars as pl
 
-from affect_data.databases.base import Database, DatabaseOptions
+from affect_data.databases.base import TASKS, Database, DatabaseOptions
 from affect_data.databases.licence import Licence, Reading, Tier
 from affect_data.databases.root import DatabaseRoot
 from affect_data.databases.table.arrow import ADDRESS, picture_opener
 from affect_data.databases.table.class_folders import list_class_folders
-from affect_data.databases.table.columns import ClassColumn, class_named
+from affect_data.databases.table.columns import Columns, class_named
 from affect_data.databases.table.hub_datasets import downloaded, files_by_split
 from affect_data.databases.table.labels import named_values
 from affect_data.databases.table.mapping import DEFAULT_IMAGE, rows_of
 from affect_data.databases.table.options import TableOptions
 from affect_data.databases.table.reading import read_table
+from affect_data.databases.table.sections import ClassColumn
 from affect_data.databases.table.tables import IMAGE, SPLIT, Table
 from affect_data.errors import suggestion
 from affect_data.vocabulary import COMPOUND_EXPRESSIONS, EXPRESSIONS
@@ -155,15 +156,41 @@ def own_database(name: str, options: TableOptions) -> type[TableDatabase]:
         "citation": options.citation,
         "licence": Licence(licence.terms, licence.publishes, licence.url, Reading(licence.read_on, licence.source)),
         "source_family": options.family or name,
-        "action_units": tuple(number for number, unit in units.items() if unit.occurrence or unit.threshold),
+        "action_units": tuple(
+            sorted(
+                {number for number, unit in units.items() if unit.occurrence or unit.threshold}.union(
+                    columns.rater_units()
+                )
+            )
+        ),
         "action_unit_intensities": tuple(number for number, unit in units.items() if unit.intensity),
         "expressions": _expressions(options),
         "compound_expressions": _known(columns.class_column("compound_expression"), COMPOUND_EXPRESSIONS),
         "has_expression_votes": bool(columns.votes),
         "valence_arousal": f"{low:g}..{high:g}" if columns.valence else "",
         "has_timestamps": columns.timestamp is not None,
+        **_side_facts(columns),
     }
     return type("OwnDatabase", (TableDatabase,), facts)
+
+
+def _side_facts(columns: Columns) -> dict[str, Any]:
+    """What the entry declares besides its labels."""
+    native, raters = columns.native_expression, columns.raters.values()
+    labelled = {
+        "au": any(rater.action_units for rater in raters),
+        "expression": any(rater.expression for rater in raters),
+        "va": any(rater.valence for rater in raters),
+    }
+    return {
+        "people": columns.people(),
+        "action_unit_sides": tuple(columns.side_columns()),
+        "native_expressions": native.words() if native else (),
+        "rater_labels": tuple(task for task in TASKS if labelled[task]),
+        "scores": {
+            name: score.meaning or f"the column {score.column}" for name, score in columns.score_columns().items()
+        },
+    }
 
 
 def _expressions(options: TableOptions) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from affect_data.dataset.folder import DatasetFolder
 from affect_data.dataset.kinds.balance import BALANCE
 from affect_data.dataset.kinds.base import GroupKind
 from affect_data.dataset.kinds.crops import CROPS
-from affect_data.dataset.kinds.declared import DECLARED
+from affect_data.dataset.kinds.declared import DECLARED, OWN_SCORE
 from affect_data.dataset.kinds.faces import FACES, SECOND_FACES
 from affect_data.dataset.kinds.features import FEATURES
 from affect_data.dataset.kinds.folds import FOLDS
@@ -47,7 +47,11 @@ def describe_kinds() -> str:
         "|---|---|---|---|",
     ]
     for kind in KINDS:
-        group = f"`{kind.prefix}<name>`" if kind.prefix else f"`{kind.pattern.replace('|', '`, `')}`"
+        group = (
+            f"`{kind.prefix}<name>`"
+            if kind.prefix
+            else f"`{kind.pattern.replace('|', '`, `').replace(OWN_SCORE, 'score_<name>')}`"
+        )
         command = kind.command.format_map({"name": "NAME", "plan": "PLAN", "detector": "DETECTOR"})
         lines.append(f"| {kind.called} | {group} | {', '.join(sorted(kind.depends_on))} | `{command}` |")
     return "\n".join(lines) + "\n"

@@ -12,7 +12,7 @@ from typing import Annotated, Final
 
 from pydantic import Field
 
-from affect_data.databases.base import Database
+from affect_data.databases.base import WORDS_OF_PEOPLE, Database
 from affect_data.dataset.side.columns import ClassColumn, NumberColumn, SidesColumn
 from affect_data.dataset.side.raters import RatersColumn
 from affect_data.errors import UnknownNameError
@@ -25,7 +25,6 @@ Declared = Sequence[type[Database]]
 """The merged databases, alphabetical."""
 
 AGES: Final = (0.0, 150.0)
-WORDS_OF_PEOPLE: Final = ("age_band", "sex", "ethnicity")
 
 VALUES: Final[Mapping[str, str]] = MappingProxyType(
     {
