@@ -18,10 +18,11 @@ from affect_data.cli import describe as cli_describe
 from affect_data.cli import erase as cli_erase
 from affect_data.cli import frames as cli_frames
 from affect_data.cli import hub as cli_hub
+from affect_data.cli import init as cli_init
 from affect_data.cli import report as cli_report
 from affect_data.cli import review as cli_review
 from affect_data.cli.command_line import CommandLine, Version
-from affect_data.cli.common import Debug, Json, out_console, print_environment, print_json
+from affect_data.cli.common import Debug, Json, out_console, print_environment, print_json, print_next
 from affect_data.cli.roots import FollowLinks, Root, Roots, named_roots
 from affect_data.entry import ending, without_debug
 from affect_data.progress import progress_bars
@@ -99,6 +100,9 @@ def check(
     else:
         for found in checks:
             out_console.print(describe_check(found), markup=False)
+        if all(found.is_clean for found in checks):
+            named = [f"--root {name}" for name in root] + ([f"--roots {roots}"] if roots is not None else [])
+            print_next(" ".join([f"affect-data build {recipe} merged", *named]))
     if not all(found.is_clean for found in checks):
         raise typer.Exit(1)
 
@@ -140,6 +144,7 @@ def build(
         print_json(build_to_json(report))
     else:
         out_console.print(describe_build(report), markup=False)
+        print_next(f"affect-data stats {out}", f"affect-data audit {out}")
 
 
 @app.command(epilog="Example: `affect-data stats merged`")
@@ -241,6 +246,7 @@ def schema(
         sys.stdout.write(schema_page())
 
 
+cli_init.register(app)
 cli_frames.register(app)
 cli_balance.register(app)
 cli_demo.register(app)

@@ -10,7 +10,7 @@ import polars as pl
 import typer
 from rich.console import Console
 
-from affect_data.cli.common import Json, print_json
+from affect_data.cli.common import Json, out_console, print_json, print_next
 from affect_data.errors import UsageError
 
 
@@ -55,6 +55,7 @@ def audit(
         _print_report(report.by_check(), report.skipped, dataset)
         if fiftyone is not None:
             sys.stdout.write(f"{exported:,} samples for FiftyOne under {fiftyone}\n")
+        print_next(f"affect-data review {dataset}", f"affect-data report {dataset} --out report.html")
     if report.has_errors:
         raise typer.Exit(1)
 
@@ -117,10 +118,9 @@ def _print_report(checks: pl.DataFrame, skipped: dict[str, str], dataset: Path) 
     from affect_data.audit.run import AUDIT
     from affect_data.cli.tables import table
 
-    sys.stdout.write(table(checks.columns, checks.iter_rows()) + "\n")
-    for name, because in skipped.items():
-        sys.stdout.write(f"not run: {name}: {because}\n")
-    sys.stdout.write(f"\nFindings are in {dataset / AUDIT}, worst first.\n")
+    lines = [table(checks.columns, checks.iter_rows())]
+    lines += [f"not run: {name}: {because}" for name, because in skipped.items()]
+    out_console.print("\n".join([*lines, "", f"Findings are in {dataset / AUDIT}, worst first."]), markup=False)
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from affect_data.cli.common import Json
+from affect_data.cli.common import Json, print_next
 
 
 def register(app: typer.Typer) -> None:
@@ -35,3 +35,5 @@ def report(
         sys.stdout.write(json.dumps({"report": str(out), "bytes": out.stat().st_size}) + "\n")
     else:
         sys.stdout.write(f"{out} written ({out.stat().st_size / 1e6:.1f} MB); open it in a browser\n")
+        if run is None:
+            print_next(f"affect-train train RECIPE dataset={dataset} output=runs/teacher")

@@ -6,12 +6,13 @@ from typing import Any
 
 from affect_data.build.build import BuildReport
 from affect_data.build.check import DatabaseCheck
+from affect_data.cli.narrow import fitting, terminal_width
 from affect_data.errors import DEFECTS_SHOWN
 from affect_data.statistics.statistics import Statistics
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """A table with columns aligned by spaces: numbers to the right, text to the left."""
+    """A table with columns aligned by spaces: numbers to the right, text to the left; paragraphs on a terminal too narrow for it."""
     cells = [[_cell(value) for value in row] for row in rows]
     widths = [max(len(line[i]) for line in [list(header), *cells]) for i in range(len(header))]
     numeric = [
@@ -23,7 +24,8 @@ def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
         aligned = (v.rjust(w) if right else v.ljust(w) for v, w, right in zip(values, widths, numeric, strict=True))
         return "  ".join(aligned).rstrip()
 
-    return "\n".join([line(list(header)), "  ".join("-" * width for width in widths), *map(line, cells)])
+    lines = [line(list(header)), "  ".join("-" * width for width in widths), *map(line, cells)]
+    return "\n".join(fitting(lines, header, cells, terminal_width()))
 
 
 def _cell(value: object) -> str:

@@ -60,6 +60,28 @@ def option(name: str, path: Path) -> str:
     return f"--root {name}={path}"
 
 
+def recognised(path: Path) -> list[str]:
+    """The databases that a folder looks like, judged by their readers. Of several, the one that the folder is named after counts alone."""
+    alike = [name for name in DATABASES if looks_like(name, path)]
+    named = canonical(path.resolve().name)
+    return [named] if named in alike else alike
+
+
+def recognised_below(path: Path) -> tuple[dict[Path, list[str]], list[Path]]:
+    """Folders inside another, at most two levels down, with the databases that each looks like; and those of the first level that hold none."""
+    found: dict[Path, list[str]] = {}
+    others = []
+    for first in _folders(path):
+        here = {first: recognised(first)}
+        if not here[first]:
+            here = {second: recognised(second) for second in _folders(first)}
+        fitting = {folder: names for folder, names in here.items() if names}
+        found |= fitting
+        if not fitting:
+            others.append(first)
+    return found, others
+
+
 def looks_like(name: str, path: Path) -> bool:
     """Whether a folder looks like that of a database, judged by its reader."""
     return name in DATABASES and path.is_dir() and DATABASES[name]().recognises(DatabaseRoot(path))

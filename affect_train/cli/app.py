@@ -4,6 +4,7 @@ Every command prints people's text, or one JSON document on stdout with ``--json
 1 (the data or the check is at fault) or 2 (the call is at fault).
 """
 
+import difflib
 import os
 import sys
 from collections.abc import Sequence
@@ -17,12 +18,23 @@ from affect_data.cli.common import print_environment
 from affect_data.entry import ending, without_debug
 from affect_data.interrupts import STATUS
 from affect_train.cli import compound as cli_compound
+from affect_train.cli import launch as cli_launch
 from affect_train.cli import predict as cli_predict
 from affect_train.cli import publish as cli_publish
+from affect_train.cli import recipe as cli_recipe
 from affect_train.cli import separation as cli_separation
 from affect_train.cli import soft_labels as cli_soft_labels
 from affect_train.cli import study as cli_study
-from affect_train.cli.common import Debug, Json, Workers, leave_process_group, named_fold, out_console, print_json
+from affect_train.cli.common import (
+    Debug,
+    Json,
+    Workers,
+    leave_process_group,
+    named_fold,
+    out_console,
+    print_json,
+    print_next,
+)
 
 if TYPE_CHECKING:
     from affect_train.recipe.recipe import Recipe
@@ -47,6 +59,8 @@ COMMANDS = (
     *cli_compound.COMMANDS,
     *cli_separation.COMMANDS,
     *cli_publish.COMMANDS,
+    *cli_recipe.COMMANDS,
+    *cli_launch.COMMANDS,
 )
 
 RecipePath = Annotated[Path, typer.Argument(metavar="RECIPE", help="A training recipe (YAML).")]
@@ -131,6 +145,9 @@ def train(
         lost = result["undecodable_rows"]
         without = f"; {lost:,} row(s) could not be decoded and were left out" if lost else ""
         out_console.print(f"trained {result['steps']:,} steps{best}{without}; model: {result['model']}", markup=False)
+        if folder is not None:
+            run, data = validated.output, validated.dataset
+            print_next(f"affect-train evaluate {run} {data}", f"affect-train label {run} {data} --name NAME")
 
 
 @app.command(epilog="Example: `affect-train validate recipes/demo/teacher.yaml`")
@@ -184,7 +201,11 @@ def label(
         counted = ", ".join(f"{split} {rows:,}" for split, rows in result["rows"].items())
         out_console.print(f"soft labels '{name}' in {dataset}: {counted} rows", markup=False)
         out_console.print(
-            f"Next: `soft_labels: [{name}]` and `method: {{name: distillation}}` in the student's recipe", markup=False
+            f"A student learns from them by `soft_labels: [{name}]` and `method: {{name: distillation}}` in its recipe",
+            markup=False,
+        )
+        print_next(
+            f"affect-train recipe copy student && affect-train train student.yaml dataset={dataset} soft_labels=[{name}]"
         )
 
 
@@ -283,6 +304,9 @@ def evaluate(
 
         for name, evaluation in result["splits"].items():
             out_console.print(describe_evaluation(name, evaluation), markup=False)
+        print_next(
+            f"affect-data report {dataset} --run {run}", f"affect-train predict {run} PHOTOGRAPH... --out results"
+        )
 
 
 def run_command(words: Sequence[str]) -> object:
@@ -312,12 +336,20 @@ cli_study.register(app, run_command)
 cli_compound.register(app)
 cli_separation.register(app)
 cli_publish.register(app)
+cli_recipe.register(app)
+cli_launch.register(app, COMMANDS)
 
 
 def main_with_recipe(arguments: list[str]) -> list[str]:
-    """The arguments, with ``train`` before them if they name no command, so that ``python -m affect_train RECIPE`` trains."""
+    """The arguments, with ``train`` before them if they name no command, so that ``python -m affect_train RECIPE`` trains.
+
+    A word that is no file and nearly a command is left to the command line, which asks whether that was meant.
+    """
     words = [argument for argument in arguments if not argument.startswith("-")]
-    return ["train", *arguments] if words and words[0] not in COMMANDS else arguments
+    if not words or words[0] in COMMANDS:
+        return arguments
+    is_slip = not Path(words[0]).exists() and difflib.get_close_matches(words[0], COMMANDS, n=1)
+    return arguments if is_slip else ["train", *arguments]
 
 
 def module_main() -> None:

@@ -5,20 +5,17 @@ import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
+from affect_data.cli.common import Debug as Debug
+from affect_data.cli.common import Json as Json
+from affect_data.cli.common import out_console as out_console
+from affect_data.cli.common import print_next as print_next
 from affect_data.errors import UsageError
 
 if TYPE_CHECKING:
     from affect_train.recipe.section import HeldOutOptions
 
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 Workers = Annotated[int, typer.Option(min=0, help="Processes that decode images; 0 decodes in the main process.")]
-Debug = Annotated[
-    bool, typer.Option("--debug", envvar="AFFECT_DEBUG", help="Show the traceback of an error; may stand anywhere.")
-]
-
-out_console = Console(soft_wrap=True, highlight=False)
 
 
 def print_json(document: object) -> None:

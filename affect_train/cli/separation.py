@@ -17,9 +17,7 @@ def register(app: typer.Typer) -> None:
 
 
 def separation(
-    run: Annotated[
-        Path, typer.Argument(metavar="RUN", help="A finished run of `meta_auxiliary` or `confidence_weighted`.")
-    ],
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A finished run of the method `meta_auxiliary`.")],
     dataset: Annotated[Path, typer.Argument(metavar="DATASET", help="That it was trained on.")],
     truth: Annotated[
         Path,

@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from affect_data.cli.narrow import fitting, terminal_width
+
 
 def describe_evaluation(split: str, evaluation: Mapping[str, Any]) -> str:
     """The metrics of a split as text: all rows and each database side by side, then each action unit, expression and group of people.
@@ -131,11 +133,12 @@ def _number(value: float | int | None) -> str:
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    """The lines of a table: the first column aligned left, the others right."""
+    """The lines of a table, its header first: the first column aligned left, the others right; paragraphs on a terminal too narrow for it."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return [
+    lines = [
         "  ".join(
             [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]
         )
         for row in rows
     ]
+    return fitting(lines, rows[0], rows[1:], terminal_width())

@@ -46,6 +46,7 @@ class Description:
         values: by column of classes, each value, the class that it would mean (empty if none), and its rows.
         questions: what contradicts the proposal, or has to be decided.
         unread: columns that the entry does not use.
+        strange_splits: the column of splits and its values of which none is known; empty if there are none.
     """
 
     rows: int
@@ -53,6 +54,7 @@ class Description:
     values: dict[str, list[tuple[str, str, int]]] = field(default_factory=dict)
     questions: list[str] = field(default_factory=list)
     unread: tuple[str, ...] = ()
+    strange_splits: tuple[str, tuple[str, ...]] = ("", ())
 
 
 def describe(path: Path) -> Description:
@@ -160,6 +162,7 @@ class _Proposal:
         strange = sorted(value for value in self.rows[column].unique().drop_nulls() if value.lower() not in known)
         self._take("split", column)
         if strange:
+            self.found.strange_splits = (column, tuple(strange))
             self.found.questions.append(
                 f"{column}: say which split {', '.join(strange)} mean, as `{{column: {column}, names: {{{strange[0]}: validation}}}}`"
             )

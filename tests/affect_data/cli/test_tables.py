@@ -1,7 +1,14 @@
 """Reports as text: columns aligned, everything counted, and long lists cut with their number."""
 
+import io
+import sys
+
+import pytest
+from rich.console import Console
+
 from affect_data.build.build import BuildReport
 from affect_data.build.check import DatabaseCheck
+from affect_data.cli.common import COLOURS, States
 from affect_data.cli.tables import build_to_json, describe_build, describe_check, describe_statistics, table
 from affect_data.demo.world import SHARES
 from affect_data.errors import Defect
@@ -25,6 +32,36 @@ def test_what_is_not_known_is_a_dash() -> None:
 
 def test_a_table_without_rows_has_its_header() -> None:
     assert table(["name", "rows"], []) == "name  rows\n----  ----"
+
+
+def test_on_a_narrow_terminal_a_row_is_a_paragraph(monkeypatch: pytest.MonkeyPatch) -> None:
+    header = ["check", "findings", "highest", "what it finds in the labels of a database"]
+    rows = [["va_scale", 3, None, "valence or arousal on another scale"], ["codes", 0, 0.5, ""]]
+    wide = table(header, rows)
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "60")
+    assert table(header, rows).splitlines() == [
+        "va_scale",
+        "  findings 3, what it finds in the labels of a database",
+        "  valence or arousal on another scale",
+        "codes",
+        "  findings 0, highest 0.500",
+    ]
+    monkeypatch.setenv("COLUMNS", "120")
+    assert table(header, rows) == wide
+
+
+def test_states_are_coloured_on_a_terminal_and_nowhere_else() -> None:
+    said = "expw (2018): whole\ndisfa: broken: 1 defect(s)\nNext: the whole of it"
+    shown = io.StringIO()
+    terminal = Console(file=shown, force_terminal=True, color_system="standard", highlighter=States(), theme=COLOURS)
+    terminal.print(said, markup=False)
+    assert "\x1b[32mwhole\x1b[0m" in shown.getvalue()
+    assert "\x1b[31mbroken\x1b[0m" in shown.getvalue()
+    assert shown.getvalue().count("\x1b[0m") == 2
+    file = io.StringIO()
+    Console(file=file, highlighter=States(), theme=COLOURS).print(said, markup=False)
+    assert file.getvalue() == said + "\n"
 
 
 def defects(count: int) -> tuple[Defect, ...]:

@@ -50,7 +50,8 @@ def test_a_first_argument_that_is_no_command_is_a_recipe_to_train() -> None:
     assert main_with_recipe(["evaluate", "run", "merged"]) == ["evaluate", "run", "merged"]
     assert main_with_recipe(["--help"]) == ["--help"]
     assert main_with_recipe([]) == []
-    assert {command.callback.__name__.replace("_", "-") for command in app.registered_commands} == set(COMMANDS)
+    single = {command.callback.__name__.replace("_", "-") for command in app.registered_commands}
+    assert single | {group.name for group in app.registered_groups} == set(COMMANDS)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -92,7 +93,7 @@ def test_people_get_text(
     picture.write_bytes(world.face_bytes(1))
     assert affect_train(recipe, "--dry-run")[1].startswith("everything fits: one of 2 steps ran, losses ")
     assert f"; model: {run / 'model'}" in affect_train(recipe)[1]
-    assert "Next: `soft_labels: [teacher]`" in affect_train("label", run, own_dataset, "--name", "teacher")[1]
+    assert "by `soft_labels: [teacher]`" in affect_train("label", run, own_dataset, "--name", "teacher")[1]
     assert affect_train("evaluate", run, own_dataset)[1].startswith("validation: 9 rows\nmetric")
     assert affect_train("predict", run, picture, "--crop", "as-is")[1].startswith(f"{picture}: action units: ")
 
