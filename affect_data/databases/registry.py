@@ -25,6 +25,7 @@ from affect_data.databases.ferv39k import Ferv39k
 from affect_data.databases.installed import installed_readers
 from affect_data.databases.raf_au import RafAu
 from affect_data.databases.raf_db.reader import RafDb
+from affect_data.databases.raf_ml import RafMl
 from affect_data.databases.table.options import TableOptions
 from affect_data.databases.table.reader import TABLE, own_database
 from affect_data.databases.unbc.reader import Unbc
@@ -42,6 +43,7 @@ DATABASES: dict[str, type[Database]] = {
     "bp4d": Bp4d,
     "raf_db": RafDb,
     "raf_au": RafAu,
+    "raf_ml": RafMl,
     "unbc": Unbc,
     "dfew": Dfew,
     "ferv39k": Ferv39k,
