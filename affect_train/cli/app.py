@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -278,10 +278,20 @@ def evaluate(
     fold: Annotated[
         str | None, typer.Option(metavar="NAME:NUMBER", help="Only the rows of this fold, such as jaa:0, count.")
     ] = None,
+    absent: Annotated[
+        Literal["skip", "zero"],
+        typer.Option(
+            help="What a class neither predicted nor present does to a mean F1: left out, or 0. ABAW scores count 0."
+        ),
+    ] = "skip",
+    optimistic: Annotated[
+        bool,
+        typer.Option("--optimistic", help="Report a split that chose the checkpoint, too; the report says so."),
+    ] = False,
     workers: Workers = 0,
     as_json: Json = False,
 ) -> None:
-    """Show F1, accuracy, CCC and the ABAW scores of a model, with the number of labels behind each."""
+    """Show F1, average precision, AUROC, CCC, calibration and the ABAW scores of a model, with the number of labels behind each."""
     from affect_train.evaluation.evaluate import evaluate as run_evaluate
 
     result = run_evaluate(
@@ -293,6 +303,8 @@ def evaluate(
         bootstrap=bootstrap,
         tune_thresholds=tune_thresholds,
         fold=None if fold is None else named_fold(fold),
+        absent=absent,
+        optimistic=optimistic,
     )
     leave_process_group()
     if result is None:

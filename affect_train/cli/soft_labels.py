@@ -61,6 +61,9 @@ def ensemble(
     tune_thresholds: Annotated[
         str | None, typer.Option(metavar="SPLIT", help="Choose each action unit's threshold on this other split.")
     ] = None,
+    optimistic: Annotated[
+        bool, typer.Option("--optimistic", help="Evaluate a split that chose a member's checkpoint, too.")
+    ] = False,
     workers: Workers = 0,
     as_json: Json = False,
 ) -> None:
@@ -75,6 +78,7 @@ def ensemble(
         splits=split or [],
         fit_on=fit_on,
         tune_thresholds=tune_thresholds,
+        optimistic=optimistic,
         workers=workers,
     )
     leave_process_group()

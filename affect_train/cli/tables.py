@@ -11,7 +11,10 @@ def describe_evaluation(split: str, evaluation: Mapping[str, Any]) -> str:
 
     Bootstrap intervals follow their values.
     """
-    columns = {"all": evaluation["overall"], **evaluation["databases"]}
+    columns = {
+        "all": {"reliability": evaluation.get("reliability"), **evaluation["overall"]},
+        **evaluation["databases"],
+    }
     if len(evaluation["databases"]) == 1:
         columns.pop("all")
     found = {column: dict(_main_metrics(metrics)) for column, metrics in columns.items()}
@@ -23,29 +26,66 @@ def describe_evaluation(split: str, evaluation: Mapping[str, Any]) -> str:
     overall = evaluation["overall"]
     if "intervals" in overall:
         lines += ["", _describe_intervals(overall["intervals"])]
-    if "au" in overall:
-        lines += ["", *aligned(_unit_rows(overall))]
-    if "expression" in overall:
-        classes = overall["expression"]["by_class"].items()
-        table = [
-            [name, _with_interval(overall, f"expression.by_class.{name}.f1", c["f1"]), f"{c['labels']:,}"]
-            for name, c in classes
-        ]
-        lines += ["", *aligned([["expression", "F1", "labels"], *table])]
+    for task, table in (("au", _unit_rows), ("expression", _class_rows)):
+        for suffix, metrics in _with_labels(evaluation, task):
+            lines += ["", *aligned(table(metrics, suffix))]
     if evaluation.get("subgroups"):
         lines += ["", *_subgroup_lines(evaluation)]
     return "\n".join(lines) + "\n"
 
 
-def _unit_rows(overall: Mapping[str, Any]) -> list[list[str]]:
-    """A table of the action units; if thresholds were tuned, F1 at 0.5 is shown beside F1 at the threshold."""
-    half = overall["au"].get("at_half")
-    table = [["action unit", "F1", *(["threshold", "F1 at 0.5"] if half else []), "present", "labels"]]
-    for number, unit in overall["au"]["by_action_unit"].items():
+def _with_labels(evaluation: Mapping[str, Any], task: str) -> list[tuple[str, Mapping[str, Any]]]:
+    """The metrics of all rows and of each database with labels of a task, with the ending of a table's title; if one database has all, once."""
+    found = {name: one for name, one in evaluation["databases"].items() if one.get(task, {}).get("labels")}
+    named = [(f", {name}", metrics) for name, metrics in found.items()] if len(found) > 1 else []
+    overall = {"reliability": evaluation.get("reliability"), **evaluation["overall"]}
+    return [("", overall), *named] if overall.get(task, {}).get("labels") else []
+
+
+def _unit_rows(metrics: Mapping[str, Any], suffix: str) -> list[list[str]]:
+    """A table of the labelled action units; if thresholds were tuned, F1 at 0.5 is shown beside F1 at the threshold."""
+    half = metrics["au"].get("at_half")
+    curves = ((metrics.get("reliability") or {}).get("au") or {}).get("by_action_unit", {})
+    ranks = {"average_precision": "AP", "auroc": "AUROC"}
+    table = [
+        [
+            f"action unit{suffix}",
+            "F1",
+            *(["threshold", "F1 at 0.5"] if half else []),
+            *ranks.values(),
+            "ECE",
+            "present",
+            "labels",
+        ]
+    ]
+    for number, unit in metrics["au"]["by_action_unit"].items():
+        if not unit["labels"]:
+            continue
+        place = f"au.by_action_unit.{number}"
         tuned = [f"{unit['threshold']:.3f}", _number(half["by_action_unit"][number]["f1"])] if half else []
-        score = _with_interval(overall, f"au.by_action_unit.{number}.f1", unit["f1"])
-        table.append([f"AU{number}", score, *tuned, f"{unit['present']:,}", f"{unit['labels']:,}"])
+        shown = [_with_interval(metrics, f"{place}.{rank}", unit.get(rank)) for rank in ranks]
+        table.append(
+            [
+                f"AU{number}",
+                _with_interval(metrics, f"{place}.f1", unit["f1"]),
+                *tuned,
+                *shown,
+                _number(curves.get(number, {}).get("ece")),
+                f"{unit['present']:,}",
+                f"{unit['labels']:,}",
+            ]
+        )
     return table
+
+
+def _class_rows(metrics: Mapping[str, Any], suffix: str) -> list[list[str]]:
+    """A table of the expressions."""
+    classes = metrics["expression"]["by_class"].items()
+    cells = [
+        [name, _with_interval(metrics, f"expression.by_class.{name}.f1", one["f1"]), f"{one['labels']:,}"]
+        for name, one in classes
+    ]
+    return [[f"expression{suffix}", "F1", "labels"], *cells]
 
 
 def _subgroup_lines(evaluation: Mapping[str, Any]) -> list[str]:
@@ -76,6 +116,8 @@ def _main_metrics(metrics: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         "au": {
             "AU mean F1": "mean_f1",
             "AU mean F1 at 0.5": "at_half.mean_f1",
+            "AU mean AP": "mean_average_precision",
+            "AU mean AUROC": "mean_auroc",
             "AU accuracy": "accuracy",
             "AU labels": "labels",
         },
@@ -100,6 +142,10 @@ def _main_metrics(metrics: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
                 part = part.get(step, {})
             if last in part:
                 yield name, _with_interval(metrics, f"{task}.{key}", part[last])
+    for name, task, key in (("AU mean ECE", "au", "mean_ece"), ("expression ECE", "expression", "ece")):
+        errors = (metrics.get("reliability") or {}).get(task)
+        if errors is not None:
+            yield name, _number(errors[key])
     for name, value in metrics.get("abaw", {}).items():
         yield f"ABAW {name}", _number(value)
 

@@ -13,8 +13,9 @@ from affect_data.files import write_json, write_text
 from affect_train.addresses import hub_address
 from affect_train.clips import pooling_of
 from affect_train.evaluation.intervals import Clusters, confidence_intervals
-from affect_train.evaluation.metrics import best_thresholds, evaluate_predictions
+from affect_train.evaluation.metrics import Absent, best_thresholds, evaluate_predictions
 from affect_train.evaluation.reliability import reliability
+from affect_train.evaluation.selection import SELECTED_ON, refuse_selected
 from affect_train.evaluation.subgroups import Attribute, SplitRows, attributes_of, minimum, subgroups
 from affect_train.inference.inference import Logits, infer, open_model, predictions
 from affect_train.inference.inputs import split_of
@@ -32,7 +33,8 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
 Evaluation = dict[str, Any]
-"""Values that JSON can hold: rows, overall (from `evaluate_predictions`), databases (the same by name), reliability (from `reliability`).
+"""Values that JSON can hold: rows, overall (from `evaluate_predictions`), reliability (from `reliability`), databases (by name, the metrics of
+overall and their own reliability).
 
 Where databases say who is shown: subgroups (from `subgroups.subgroups`) and subgroup_minimum (from `subgroups.minimum`)."""
 
@@ -45,6 +47,7 @@ def evaluate_split(
     bootstrap: int = 0,
     chosen: NDArray[np.int64] | None = None,
     attributes: Sequence[Attribute] = (),
+    absent: Absent = "skip",
 ) -> Evaluation | None:
     """The metrics of one split, on the main process; None on the others.
 
@@ -55,6 +58,7 @@ def evaluate_split(
         bootstrap: resamples behind the confidence intervals; 0 leaves them out.
         chosen: int64, numbers of the rows that count; None: all.
         attributes: of the people on the rows, whose groups are judged too.
+        absent: what a class that is neither predicted nor present does to a mean F1.
 
     Raises:
         ModelMismatchError: rows that were streamed have no label of any task of the model.
@@ -64,7 +68,9 @@ def evaluate_split(
     dataset, labels = split.passed()
     if logits is None:
         return None
-    return score(model, logits, labels, dataset, bootstrap=bootstrap, chosen=chosen, attributes=attributes)
+    return score(
+        model, logits, labels, dataset, bootstrap=bootstrap, chosen=chosen, attributes=attributes, absent=absent
+    )
 
 
 def score(
@@ -76,6 +82,7 @@ def score(
     bootstrap: int = 0,
     chosen: NDArray[np.int64] | None = None,
     attributes: Sequence[Attribute] = (),
+    absent: Absent = "skip",
 ) -> Evaluation:
     """The metrics of gathered logits, over all rows that count and for each database; with ``intervals`` if `bootstrap` is over 0."""
     tasks = model.config.task_set()
@@ -88,6 +95,7 @@ def score(
         videos=np.where(tracks >= 0, tracks * (int(databases.max()) + 1) + databases, -1),
         clusters=Clusters.of(databases, text_codes(dataset, "subject"), tracks) if bootstrap or attributes else None,
         bootstrap=bootstrap,
+        absent=absent,
     )
     names = dataset.features["database"].names
     counted = np.arange(len(labels)) if chosen is None else chosen
@@ -101,8 +109,8 @@ def score(
         "rows": len(counted),
         **pooling_of(clips, model.config.clip_frames),
         "overall": judged.metrics(counted),
-        "databases": {names[code]: judged.metrics(counted[databases[counted] == code]) for code in present},
-        "reliability": reliability(*judged.of(counted), tasks),
+        "databases": {names[code]: judged.all_of(counted[databases[counted] == code]) for code in present},
+        "reliability": judged.reliability(counted),
         **groups,
     }
 
@@ -118,6 +126,7 @@ class _Judged:
     videos: NDArray[np.int64]
     clusters: Clusters | None
     bootstrap: int
+    absent: Absent
 
     def of(self, rows: NDArray[np.int64]) -> tuple[dict[str, NDArray[Any]], dict[str, NDArray[Any]]]:
         """What is predicted and what is known of some rows."""
@@ -127,7 +136,7 @@ class _Judged:
     def metrics(self, rows: NDArray[np.int64]) -> dict[str, Any]:
         """Of some rows; with ``intervals`` if there is a bootstrap."""
         predicted, known = self.of(rows)
-        found = evaluate_predictions(predicted, known, self.tasks, self.thresholds, self.videos[rows])
+        found = evaluate_predictions(predicted, known, self.tasks, self.thresholds, self.videos[rows], self.absent)
         if self.bootstrap and self.clusters is not None:
             found["intervals"] = confidence_intervals(
                 predicted,
@@ -136,8 +145,17 @@ class _Judged:
                 self.clusters.rows(rows),
                 thresholds=np.asarray(self.thresholds),
                 resamples=self.bootstrap,
+                absent=self.absent,
             )
         return found
+
+    def reliability(self, rows: NDArray[np.int64]) -> dict[str, Any]:
+        """Whether the probabilities of some rows mean what they say."""
+        return reliability(*self.of(rows), self.tasks)
+
+    def all_of(self, rows: NDArray[np.int64]) -> dict[str, Any]:
+        """The metrics of some rows, and their ``reliability``."""
+        return {**self.metrics(rows), "reliability": self.reliability(rows)}
 
     def labelled(self) -> dict[str, NDArray[np.bool_]]:
         """Which rows have a label, bool [rows], by task."""
@@ -155,6 +173,8 @@ def evaluate(
     bootstrap: int = 0,
     tune_thresholds: str | None = None,
     fold: HeldOutOptions | None = None,
+    absent: Absent = "skip",
+    optimistic: bool = False,
 ) -> dict[str, Any] | None:
     """The metrics of a trained model on splits of a dataset, on the main process; None on the others.
 
@@ -169,50 +189,59 @@ def evaluate(
         bootstrap: resamples of people behind the confidence intervals; 0 leaves them out.
         tune_thresholds: split on which the threshold of each action unit is chosen first; the thresholds are stored with the model.
         fold: only the rows of the splits in this fold count; None: all rows.
+        absent: what a class that is neither predicted nor present does to a mean F1.
+        optimistic: whether a split that chose the model's checkpoint may be reported; the report then says so.
 
     Raises:
         UnknownNameError: the dataset has no folds of that name.
-        UsageError: thresholds would be tuned on a split that is reported, or of a model on the Hub, or of one without action units; or the
-            fold has no row.
-        NotADatasetError: the dataset is not built.
-        SourceError: a dataset described in a file cannot be read.
-        NotAModelError: there is no model.
-        ModelMismatchError: the dataset has no label of any task of the model.
+        UsageError: thresholds would be tuned on a split that is reported, or of a model on the Hub, or of one without action units; a split chose
+            the checkpoint; or the fold has no row.
+        AffectError: there is no such dataset or no model, or the dataset has no label of any task of the model.
     """
     source = open_source(dataset)
     counted = _counted_rows(source, splits, tune_thresholds, fold)
     saved = _tunable(path) if tune_thresholds is not None else model_folder(path)
     runtime = Runtime.start(workers=workers)
     model, preprocessing = open_model(saved)
+    if not optimistic:
+        refuse_selected(model.config, source, splits)
     model = model.to(runtime.accelerator.device)
     if tune_thresholds is not None:
         tune(model, preprocessing, saved, source, tune_thresholds, runtime)
-    evaluations: dict[str, Any] = {}
+    evaluations = {}
     for name in splits:
-        split = split_of(model, preprocessing, source, name, runtime)
-        if split.labels is not None:
-            check_labels(split.labels, model.config.task_set(), source.place(name))
+        split = _labelled_split(model, preprocessing, source, name, runtime)
         attributes = attributes_of(source.folder, name)
         evaluations[name] = evaluate_split(
-            model, split, runtime, bootstrap=bootstrap, chosen=counted[name], attributes=attributes
+            model, split, runtime, bootstrap=bootstrap, chosen=counted[name], attributes=attributes, absent=absent
         )
     if not runtime.accelerator.is_main_process:
         return None
     report = {**source.report(), "weights": weights_digest(saved), "splits": evaluations, **_origins(model, fold)}
     run = RunFolder(path)
-    target = output or (run.evaluation if saved == run.model else None)
-    if target is not None:
+    if target := output or (run.evaluation if saved == run.model else None):
         write_json(target, report)
     return report
 
 
+def _labelled_split(
+    model: AffectModel, preprocessing: Preprocessing, source: Source, name: str, runtime: Runtime
+) -> Split:
+    """A split with labels for the model."""
+    split = split_of(model, preprocessing, source, name, runtime)
+    if split.labels is not None:
+        check_labels(split.labels, model.config.task_set(), source.place(name))
+    return split
+
+
 def _origins(model: AffectModel, fold: HeldOutOptions | None) -> dict[str, Any]:
-    """The fold that counts and where the thresholds come from, each if there is one."""
+    """The fold that counts, where the thresholds come from, and what chose the checkpoint, each if there is one."""
     found: dict[str, Any] = {}
     if fold is not None:
         found["fold"] = {"folds": fold.folds, "fold": fold.fold}
-    if getattr(model.config, "thresholds_from", None) is not None:
-        found["thresholds_from"] = model.config.thresholds_from
+    for name in ("thresholds_from", SELECTED_ON):
+        if getattr(model.config, name, None) is not None:
+            found[name] = getattr(model.config, name)
     return found
 
 

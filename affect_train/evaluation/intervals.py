@@ -1,16 +1,18 @@
 """Confidence intervals of metrics: the bootstrap over people, because faces of one person are not independent.
 
-Every metric is a function of sums over rows. The rows of a person are summed once, and a resample of people is a weighted sum of those sums, so that
-thousands of resamples cost one matrix product.
+Nearly every metric is a function of sums over rows. The rows of a person are summed once, and a resample of people is a weighted sum of those sums,
+so that thousands of resamples cost one matrix product. Rankings are no such function: their rows are sorted once, and counted anew for each resample.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from affect_train.evaluation.metrics import Absent
+from affect_train.evaluation.ranking import Ranking
 from affect_train.tasks import AXES, TaskSet
 
 Floats = NDArray[np.float64]
@@ -67,8 +69,38 @@ def confidence_intervals(
     thresholds: NDArray[np.floating],
     resamples: int,
     seed: int = 0,
+    absent: Absent = "skip",
 ) -> dict[str, Any]:
     """Percentile intervals at `LEVEL`, as values that JSON can hold; None where a metric is not defined or depends on one cluster alone.
+
+    The arguments are those of `resampled_metrics`.
+    """
+    values, deciding = resampled_metrics(
+        predictions, labels, tasks, clusters, thresholds=thresholds, resamples=resamples, seed=seed, absent=absent
+    )
+    return {
+        "level": LEVEL,
+        "resamples": resamples,
+        "seed": seed,
+        "clusters": clusters.kinds,
+        "metrics": {name: interval(found) if deciding[name] > 1 else None for name, found in values.items()},
+    }
+
+
+def resampled_metrics(
+    predictions: Mapping[str, NDArray[Any]],
+    labels: Mapping[str, NDArray[Any]],
+    tasks: TaskSet,
+    clusters: Clusters,
+    *,
+    thresholds: NDArray[np.floating],
+    resamples: int,
+    seed: int = 0,
+    absent: Absent = "skip",
+) -> tuple[dict[str, Floats], dict[str, int]]:
+    """The metrics of resamples of people, [resamples] by dotted name, and on how many clusters each metric depends.
+
+    Two models on the same rows are resampled alike by the same seed, so that their values are pairs.
 
     Args:
         predictions: as for `metrics.evaluate_predictions`.
@@ -78,17 +110,35 @@ def confidence_intervals(
         thresholds: for every action unit.
         resamples: how many are drawn.
         seed: of the draws.
+        absent: as for `metrics.evaluate_predictions`.
     """
     sums = {name: by_cluster(rows, clusters) for name, rows in row_sums(predictions, labels, tasks, thresholds).items()}
-    values = resampled(sums, clusters.count, lambda drawn: metrics_of(drawn, tasks), resamples=resamples, seed=seed)
+    values = resampled(
+        sums, clusters.count, lambda drawn: metrics_of(drawn, tasks, absent), resamples=resamples, seed=seed
+    )
     deciding = deciding_clusters(sums, tasks)
-    return {
-        "level": LEVEL,
-        "resamples": resamples,
-        "seed": seed,
-        "clusters": clusters.kinds,
-        "metrics": {name: interval(found) if deciding[name] > 1 else None for name, found in values.items()},
-    }
+    if "au" in tasks.names:
+        ranked, people = _resampled_ranks(predictions["au"], labels, tasks, clusters, resamples=resamples, seed=seed)
+        values, deciding = values | ranked, deciding | people
+    return values, deciding
+
+
+def draws(clusters: int, size: int, *, resamples: int, seed: int) -> Iterator[Floats]:
+    """How often each resample draws each cluster, [B, clusters], some resamples at a time; the same for a seed, however many at a time.
+
+    Args:
+        clusters: how many there are; as many are drawn, with replacement.
+        size: how many values a resample takes in memory.
+        resamples: how many are drawn.
+        seed: of the draws.
+    """
+    rng = np.random.default_rng(seed)
+    size = max(1, BLOCK // max(size, clusters))
+    for start in range(0, resamples, size):
+        count = min(size, resamples - start)
+        drawn = rng.integers(0, clusters, (count, clusters))
+        flat = (drawn + clusters * np.arange(count)[:, None]).reshape(-1)
+        yield np.bincount(flat, minlength=count * clusters).reshape(count, -1).astype(np.float64)
 
 
 def resampled(
@@ -108,16 +158,46 @@ def resampled(
         resamples: how many are drawn.
         seed: of the draws.
     """
-    rng = np.random.default_rng(seed)
-    size = max(1, BLOCK // clusters)
-    parts: list[dict[str, Floats]] = []
-    for start in range(0, resamples, size):
-        count = min(size, resamples - start)
-        drawn = rng.integers(0, clusters, (count, clusters))
-        flat = (drawn + clusters * np.arange(count)[:, None]).reshape(-1)
-        times = np.bincount(flat, minlength=count * clusters).reshape(count, -1).astype(np.float64)
-        parts.append(metrics({name: times @ values for name, values in sums.items()}))
+    parts = [
+        metrics({name: times @ values for name, values in sums.items()})
+        for times in draws(clusters, clusters, resamples=resamples, seed=seed)
+    ]
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def _resampled_ranks(
+    probabilities: NDArray[np.floating],
+    labels: Mapping[str, NDArray[Any]],
+    tasks: TaskSet,
+    clusters: Clusters,
+    *,
+    resamples: int,
+    seed: int,
+) -> tuple[dict[str, Floats], dict[str, int]]:
+    """Average precision and area under the ROC curve of each action unit, and their means, in each resample; and the clusters behind them.
+
+    An action unit depends on the people who show it and on those who do not: the fewer of both count.
+    """
+    values: dict[str, Floats] = {}
+    deciding: dict[str, int] = {}
+    for column, number in enumerate(tasks.action_units):
+        valid = labels["au_mask"][:, column]
+        index, present = clusters.index[valid], labels["au"][valid, column] > 0.5
+        ranking = Ranking.of(probabilities[valid, column], present)
+        parts = [
+            ranking.scores(times[:, index])
+            for times in draws(clusters.count, len(index), resamples=resamples, seed=seed)
+        ]
+        people = min(len(np.unique(index[present])), len(np.unique(index[~present])))
+        for name, found in zip(("average_precision", "auroc"), zip(*parts, strict=True), strict=True):
+            values[f"au.by_action_unit.{number}.{name}"] = np.concatenate(found)
+            deciding[f"au.by_action_unit.{number}.{name}"] = people
+    labelled = len(np.unique(clusters.index[labels["au_mask"].any(axis=1)]))
+    for name in ("average_precision", "auroc"):
+        every = [values[f"au.by_action_unit.{number}.{name}"] for number in tasks.action_units]
+        values[f"au.mean_{name}"] = _mean(np.stack(every, axis=1))
+        deciding[f"au.mean_{name}"] = labelled
+    return values, deciding
 
 
 def deciding_clusters(sums: Mapping[str, Floats], tasks: TaskSet) -> dict[str, int]:
@@ -184,18 +264,21 @@ def row_sums(
     return sums
 
 
-def metrics_of(sums: Mapping[str, Floats], tasks: TaskSet) -> dict[str, Floats]:
-    """The metrics of `metrics.evaluate_predictions` by dotted name, each [B], from sums [B, columns]; NaN where one is not defined."""
+def metrics_of(sums: Mapping[str, Floats], tasks: TaskSet, absent: Absent = "skip") -> dict[str, Floats]:
+    """The metrics of `metrics.evaluate_predictions` by dotted name, each [B], from sums [B, columns]; NaN where one is not defined.
+
+    Those that rank rows are not among them.
+    """
     found: dict[str, Floats] = {}
     with np.errstate(invalid="ignore", divide="ignore"):
         if "au" in tasks.names:
             scores = _f1(sums["au_hits"], sums["au_misses"])
-            found["au.mean_f1"] = _mean(scores)
+            found["au.mean_f1"] = _mean(_with_absent(scores, sums["au_labels"], absent))
             found["au.accuracy"] = 1 - sums["au_misses"].sum(axis=1) / sums["au_labels"].sum(axis=1)
             found |= {f"au.by_action_unit.{number}.f1": scores[:, i] for i, number in enumerate(tasks.action_units)}
         if "expression" in tasks.names:
             scores = _f1(sums["expression_hits"], sums["expression_misses"])
-            found["expression.macro_f1"] = _mean(scores)
+            found["expression.macro_f1"] = _mean(_with_absent(scores, sums["expression_labels"], absent))
             found["expression.accuracy"] = sums["expression_hits"].sum(axis=1) / sums["expression_labels"].sum(axis=1)
             found |= {f"expression.by_class.{name}.f1": scores[:, i] for i, name in enumerate(tasks.expressions)}
         if "va" in tasks.names:
@@ -212,10 +295,16 @@ def _f1(hits: Floats, misses: Floats) -> Floats:
     return 2 * hits / (2 * hits + misses)
 
 
+def _with_absent(scores: Floats, labels: Floats, absent: Absent) -> Floats:
+    """The scores, 0 in place of NaN where there are labels if absent classes count."""
+    return np.where(np.isnan(scores) & (labels > 0), 0.0, scores) if absent == "zero" else scores
+
+
 def _mean(values: Floats) -> Floats:
     """The mean of the defined values of each row."""
     defined = np.isfinite(values)
-    mean: Floats = np.where(defined, values, 0).sum(axis=1) / defined.sum(axis=1)
+    with np.errstate(invalid="ignore"):
+        mean: Floats = np.where(defined, values, 0).sum(axis=1) / defined.sum(axis=1)
     return mean
 
 

@@ -1,15 +1,21 @@
 """How good predictions are, over the labels that exist.
 
-F1 of action units, F1 and accuracy of expressions, concordance of valence and arousal, and the scores of the ABAW challenges.
+F1, average precision and area under the ROC curve of action units, F1 and accuracy of expressions, concordance of valence and arousal, and the scores
+of the ABAW challenges.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from affect_train.evaluation.abaw import abaw_scores
+from affect_train.evaluation.ranking import Ranking
 from affect_train.tasks import AXES, DEFAULT_THRESHOLD, TaskSet
+
+Absent = Literal["skip", "zero"]
+"""What a class that is neither predicted nor present does to a mean F1: it is left out, or counts 0."""
 
 Floats = NDArray[np.floating[Any]]
 Bools = NDArray[np.bool_]
@@ -79,10 +85,12 @@ def evaluate_predictions(
     tasks: TaskSet,
     thresholds: Sequence[float] | None = None,
     tracks: NDArray[np.int64] | None = None,
+    absent: Absent = "skip",
 ) -> dict[str, Any]:
     """Every metric of the tasks, as values that JSON can hold; None where a metric is not defined.
 
-    Keys: ``score`` (the mean of the tasks' main metrics), ``au``, ``expression``, ``va`` and ``abaw``. Each task states how many labels it counts.
+    Keys: ``score`` (the mean of the tasks' main metrics), ``au``, ``expression``, ``va``, ``abaw`` and ``absent``. Each task states how many labels
+    it counts.
 
     Args:
         predictions: probabilities ``au`` [N, A] and ``expression`` [N, C], ``valence`` and ``arousal`` [N].
@@ -91,54 +99,78 @@ def evaluate_predictions(
         thresholds: for every action unit, the probability from which on it counts as present; 0.5 by default. If others are given, ``au`` has the
             metrics at 0.5 under ``at_half``.
         tracks: int64 [N], the video of every row, -1 where there is none; adds ``per_track`` to ``va``.
+        absent: what an action unit or expression that is neither predicted nor present does to the mean F1. An action unit without a label is
+            always left out; the ABAW scores always count 0.
     """
     report: dict[str, Any] = {}
     if "au" in tasks.names:
         limits = np.asarray(thresholds if thresholds is not None else [0.5] * len(tasks.action_units))
         present, mask = labels["au"] > 0.5, labels["au_mask"]
-        report["au"] = _au_report(predictions["au"] >= limits, present, mask, tasks, limits)
+        ranks = _ranks(predictions["au"], present, mask)
+        report["au"] = _au_report(predictions["au"] >= limits, present, mask, tasks, limits, ranks, absent)
         if (limits != DEFAULT_THRESHOLD).any():
             half = np.full(len(limits), DEFAULT_THRESHOLD)
-            report["au"]["at_half"] = _au_report(predictions["au"] >= half, present, mask, tasks, half)
+            report["au"]["at_half"] = _au_report(predictions["au"] >= half, present, mask, tasks, half, ranks, absent)
     if "expression" in tasks.names:
         valid = labels["expression_mask"]
         predicted = predictions["expression"].argmax(axis=1)[valid]
-        report["expression"] = _expression_report(predicted, labels["expression"][valid], tasks)
+        report["expression"] = _expression_report(predicted, labels["expression"][valid], tasks, absent)
     if "va" in tasks.names:
         report["va"] = _va_report(predictions, labels)
         if tracks is not None:
             report["va"]["per_track"] = _track_report(predictions, labels, tracks)
     main = {"au": "mean_f1", "expression": "macro_f1", "va": "mean_ccc"}
     report["score"] = _mean([report[task][main[task]] for task in tasks.names])
-    report["abaw"] = _abaw_report(report)
+    report["abaw"] = abaw_scores(report)
+    report["absent"] = absent
     return report
 
 
-def _au_report(predicted: Bools, present: Bools, mask: Bools, tasks: TaskSet, thresholds: Floats) -> dict[str, Any]:
-    scores, units = [], {}
+def _ranks(probabilities: Floats, present: Bools, mask: Bools) -> list[dict[str, float | None]]:
+    """Average precision and area under the ROC curve of each action unit; None where its labels are all the same."""
+    found = []
+    for scores, truth, valid in zip(probabilities.T, present.T, mask.T, strict=True):
+        (precision,), (area,) = Ranking.of(scores[valid], truth[valid]).scores(np.ones((1, int(valid.sum()))))
+        found.append({"average_precision": _or_none(precision), "auroc": _or_none(area)})
+    return found
+
+
+def _au_report(
+    predicted: Bools,
+    present: Bools,
+    mask: Bools,
+    tasks: TaskSet,
+    thresholds: Floats,
+    ranks: Sequence[Mapping[str, float | None]],
+    absent: Absent,
+) -> dict[str, Any]:
+    units: dict[str, dict[str, Any]] = {}
     for column, number in enumerate(tasks.action_units):
         valid = mask[:, column]
         hits, truth = predicted[valid, column], present[valid, column]
-        scores.append(_or_none(f1(hits, truth)))
         units[str(number)] = {
-            "f1": scores[-1],
+            "f1": _or_none(f1(hits, truth)),
+            **ranks[column],
             "threshold": float(thresholds[column]),
             "labels": int(valid.sum()),
             "present": int(truth.sum()),
         }
     right = predicted == present
+    labelled = [unit["f1"] for unit in units.values() if unit["labels"]]
     return {
-        "mean_f1": _mean(scores),
+        "mean_f1": _mean_f1(labelled, absent),
+        "mean_average_precision": _mean([rank["average_precision"] for rank in ranks]),
+        "mean_auroc": _mean([rank["auroc"] for rank in ranks]),
         "accuracy": float(right[mask].mean()) if mask.any() else None,
         "labels": int(mask.sum()),
         "by_action_unit": units,
     }
 
 
-def _expression_report(predicted: Integers, truth: Integers, tasks: TaskSet) -> dict[str, Any]:
+def _expression_report(predicted: Integers, truth: Integers, tasks: TaskSet, absent: Absent) -> dict[str, Any]:
     scores = {name: _or_none(f1(predicted == c, truth == c)) for c, name in enumerate(tasks.expressions)}
     return {
-        "macro_f1": _mean(list(scores.values())),
+        "macro_f1": _mean_f1(list(scores.values()), absent) if len(truth) else None,
         "accuracy": float((predicted == truth).mean()) if len(truth) else None,
         "labels": len(truth),
         "by_class": {
@@ -192,34 +224,11 @@ def track_concordances(predictions: Floats, labels: Floats, index: NDArray[np.in
     return np.where(defined, 2 * mean(away_x * away_y) / np.where(defined, denominator, 1), np.nan)
 
 
-def _abaw_report(report: Mapping[str, Any]) -> dict[str, float | None]:
-    """The scores of the ABAW challenges, for the tasks that were evaluated.
-
-    Sources: Kollias et al., ABAW (2020): expression 0.67 F1 + 0.33 accuracy, action units 0.5 F1 + 0.5 accuracy, mean CCC; ABAW3 (2022) and later:
-    macro-F1, mean F1, mean CCC, and their sum for multi-task learning.
-    """
-    scores: dict[str, float | None] = {}
-    if "au" in report:
-        scores["au_2020"] = _weighted([(0.5, report["au"]["mean_f1"]), (0.5, report["au"]["accuracy"])])
-        scores["au_2022"] = report["au"]["mean_f1"]
-    if "expression" in report:
-        expression = report["expression"]
-        scores["expression_2020"] = _weighted([(0.67, expression["macro_f1"]), (0.33, expression["accuracy"])])
-        scores["expression_2022"] = expression["macro_f1"]
-    if "va" in report:
-        scores["va"] = report["va"]["mean_ccc"]
-    if {"au", "expression", "va"} <= report.keys():
-        scores["multi_task"] = _weighted([(1.0, scores[key]) for key in ("au_2022", "expression_2022", "va")])
-    return scores
-
-
-def _weighted(parts: Sequence[tuple[float, float | None]]) -> float | None:
-    values = [weight * value for weight, value in parts if value is not None]
-    return sum(values) if len(values) == len(parts) else None
+def _mean_f1(scores: Sequence[float | None], absent: Absent) -> float | None:
+    return _mean([0.0 if score is None and absent == "zero" else score for score in scores])
 
 
 def _mean(values: Sequence[float | None]) -> float | None:
-    # A class that is neither predicted nor present has no F1 and is left out of the mean.
     defined = [value for value in values if value is not None]
     return float(np.mean(defined)) if defined else None
 

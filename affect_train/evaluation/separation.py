@@ -12,6 +12,7 @@ from affect_data.errors import DataError
 from affect_data.files import write_json
 from affect_data.vocabulary import EXPRESSIONS
 from affect_train.errors import ModelMismatchError
+from affect_train.evaluation.ranking import auroc
 from affect_train.methods.meta.row_weights import WEIGHTS
 from affect_train.run_folder import RunFolder
 
@@ -74,25 +75,6 @@ def separation(
     if output is not None:
         write_json(output, report)
     return report
-
-
-def auroc(scores: NDArray[np.floating[Any]], positive: NDArray[np.bool_]) -> float | None:
-    """The probability that a positive has a higher score than a negative, ties counting half; None if there are only positives or only negatives.
-
-    It is the rank statistic of Mann and Whitney, (R - p (p + 1) / 2) / (p n): R is the sum of the mid-ranks of the p positives among all p + n.
-
-    Args:
-        scores: float [N], finite.
-        positive: bool [N].
-    """
-    positives = int(positive.sum())
-    negatives = len(positive) - positives
-    if not (positives and negatives):
-        return None
-    _, ties, sizes = np.unique(scores, return_inverse=True, return_counts=True)
-    mid_ranks = np.cumsum(sizes) - (sizes - 1) / 2
-    ranks = mid_ranks[ties][positive].sum()
-    return float((ranks - positives * (positives + 1) / 2) / (positives * negatives))
 
 
 def _weights(run: Path) -> pl.DataFrame:

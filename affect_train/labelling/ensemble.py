@@ -20,13 +20,15 @@ from affect_data.errors import UsageError
 from affect_train.clips import pooling_of
 from affect_train.evaluation.metrics import best_thresholds, evaluate_predictions
 from affect_train.evaluation.reliability import reliability
+from affect_train.evaluation.selection import refuse_selected
 from affect_train.inference import inference
 from affect_train.inference.inference import Logits
 from affect_train.inputs.labels import LabelArrays, check_labels, clips_in, column_array, load_labels
-from affect_train.inputs.source import open_own_folder
+from affect_train.inputs.source import OwnFolder, open_own_folder
 from affect_train.labelling.averaging import Weights, equal_weights, fit_weights, merge, merged_tasks, predictions_of
 from affect_train.labelling.label import provenance_of, rows_per_range, split_logits
 from affect_train.labelling.teachers import Teacher, open_teacher
+from affect_train.labelling.teachers.own import AffectTeacher
 from affect_train.runtime import Runtime
 from affect_train.tasks import TaskSet
 
@@ -123,6 +125,7 @@ def ensemble(
     splits: Sequence[str] = (),
     fit_on: str | None = None,
     tune_thresholds: str | None = None,
+    optimistic: bool = False,
     workers: int = 0,
 ) -> dict[str, Any] | None:
     """A report on merged models and soft labels, on the main process; None on the others. The result is evaluated, and written as soft labels.
@@ -135,11 +138,12 @@ def ensemble(
         splits: on which the result is evaluated.
         fit_on: split to whose labels the weights are fitted; None: equal weights.
         tune_thresholds: split on which the threshold of each action unit is chosen, after the weights; None: 0.5.
+        optimistic: whether a split that chose a model's checkpoint may be evaluated.
         workers: loader processes.
 
     Raises:
-        UsageError: there is no member or nothing to do; weights or thresholds would be fitted on a split that is evaluated; or thresholds are asked
-            for without action units.
+        UsageError: there is no member or nothing to do; weights or thresholds would be fitted on a split that is evaluated, or a model's
+            checkpoint was chosen on it; or thresholds are asked for without action units.
         ModelMismatchError: fewer than two classes are shared, bins differ, or a split has no label.
     """
     if name is not None:
@@ -147,18 +151,16 @@ def ensemble(
     folder = open_own_folder(dataset, "affect-train ensemble")
     if name is None and not splits:
         raise UsageError("nothing to do: name the new soft labels by --name, or a split to evaluate by --split")
-    if fit_on in splits:
-        raise UsageError(
-            f"the weights are fitted on '{fit_on}', so they cannot be judged on it; evaluate another split"
-        )
-    if tune_thresholds in splits:
-        raise UsageError(
-            f"the thresholds are tuned on '{tune_thresholds}', so they cannot be judged on it; evaluate another split"
-        )
+    for split, what in ((fit_on, "weights are fitted"), (tune_thresholds, "thresholds are tuned")):
+        if split in splits:
+            raise UsageError(f"the {what} on '{split}', so they cannot be judged on it; evaluate another split")
     if name in soft_labels:
         raise UsageError(f"'{name}' is a member of the ensemble; give the new soft labels another name")
     runtime = Runtime.start(workers=workers)
     merged = Ensemble(folder, models, soft_labels, runtime)
+    for member in merged.members:
+        if isinstance(member.teacher, AffectTeacher) and not optimistic:
+            refuse_selected(member.teacher.model.config, OwnFolder(folder), splits)
     if tune_thresholds and not merged.tasks.action_units:
         raise UsageError("the members have no action units in common, so that there is no threshold to tune")
     fitted = [split for split in (fit_on, tune_thresholds) if split]
@@ -223,22 +225,21 @@ def _evaluation(
     truth = labels.numpy()
 
     def metrics(rows: NDArray[np.int64] | slice) -> dict[str, Any]:
-        return evaluate_predictions(
-            {key: values[rows] for key, values in predicted.items()},
-            {key: values[rows] for key, values in truth.items()},
-            merged.tasks,
-            thresholds,
-        )
+        own = {key: values[rows] for key, values in predicted.items()}
+        known = {key: values[rows] for key, values in truth.items()}
+        found = evaluate_predictions(own, known, merged.tasks, thresholds)
+        return {**found, "reliability": reliability(own, known, merged.tasks)}
 
     databases, names = column_array(dataset, "database"), dataset.features["database"].names
+    overall = metrics(slice(None))
     return {
         "rows": len(labels),
         **pooling_of(int(clips_in(dataset).sum()), None),
-        "overall": metrics(slice(None)),
+        "overall": {key: value for key, value in overall.items() if key != "reliability"},
         "databases": {
             names[code]: metrics(np.flatnonzero(databases == code)) for code in np.unique(databases).tolist()
         },
-        "reliability": reliability(predicted, truth, merged.tasks),
+        "reliability": overall["reliability"],
     }
 
 

@@ -16,6 +16,7 @@ from affect_data.dataset.folder import DatasetFolder
 from affect_data.errors import DataError
 from affect_data.files import recover_folder, write_json, written_folder
 from affect_train.evaluation.evaluate import evaluate_split
+from affect_train.evaluation.selection import SELECTED_ON, selection
 from affect_train.inputs.batch import AffectBatch
 from affect_train.inputs.source import Source
 from affect_train.recipe.recipe import Recipe
@@ -253,6 +254,7 @@ def evaluate_and_save(run: Run, folder: RunFolder, logs: Logs) -> None:
         score, best = validation_score(run, logs), run.progress.best_score
         improved = score is not None and (best is None or score > best)
         if improved or score is None or not run.recipe.training.keep_best:
+            note_selection(run, is_only=score is None or (best is None and run.progress.step == run.total_steps))
             save_model(run.accelerator, run.learner.model, folder.model)
             if run.evaluation is not None:
                 write_json(folder.evaluation, evaluation_report(run))
@@ -262,6 +264,15 @@ def evaluate_and_save(run: Run, folder: RunFolder, logs: Logs) -> None:
         best_score=score if improved else best,
         evaluations_since_best=0 if improved or score is None else run.progress.evaluations_since_best + 1,
     )
+
+
+def note_selection(run: Run, *, is_only: bool) -> None:
+    """Notes in the model which split chooses its checkpoint, unless there is only one to choose, or the last one is kept."""
+    options, chosen = run.recipe.training, None
+    chooses = options.keep_best > 0 or options.patience is not None
+    if options.validation_split is not None and chooses and not is_only:
+        chosen = selection(run.data.source, options.validation_split, options.best_metric)
+    setattr(run.accelerator.unwrap_model(run.learner.model).config, SELECTED_ON, chosen)
 
 
 def validation_score(run: Run, logs: Logs) -> float | None:

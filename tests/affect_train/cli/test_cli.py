@@ -149,12 +149,14 @@ def test_an_evaluation_is_shown_as_tables() -> None:
             "mean_f1": 0.5,
             "accuracy": 0.75,
             "labels": 1200,
-            "by_action_unit": {"12": {"f1": 0.5, "present": 30, "labels": 1200}},
+            "by_action_unit": {
+                "12": {"f1": 0.5, "average_precision": 0.4, "auroc": 0.9, "present": 30, "labels": 1200}
+            },
         },
         "expression": {
             "macro_f1": None,
             "accuracy": None,
-            "labels": 0,
+            "labels": 4,
             "by_class": {"fear": {"f1": None, "labels": 0}},
         },
         "va": {"valence_ccc": 0.25, "arousal_ccc": 0.125, "labels": 7},
@@ -171,7 +173,8 @@ def test_an_evaluation_is_shown_as_tables() -> None:
     assert ["AU", "labels", "1,200", "1,200", "1,200"] in rows
     assert ["valence", "CCC", "0.250", "0.250", "-0.500"] in rows
     assert ["expression", "macro", "F1", "-", "-", "-"] in rows
-    assert ["AU12", "0.500", "30", "1,200"] in rows
+    assert ["action", "unit,", "expw", "F1", "AP", "AUROC", "ECE", "present", "labels"] in rows
+    assert rows.count(["AU12", "0.500", "0.400", "0.900", "-", "30", "1,200"]) == 3
     assert ["fear", "-", "0"] in rows
 
 
@@ -196,8 +199,9 @@ def test_tuned_thresholds_and_intervals_are_shown_beside_the_values() -> None:
     assert ["valence", "CCC", "0.250"] in rows
     assert ["valence", "CCC", "per", "video", "-0.125"] in rows
     assert "[95% intervals: 1,000 resamples of 12 subjects, 3 tracks]" in lines
-    assert ["action", "unit", "F1", "threshold", "F1", "at", "0.5", "present", "labels"] in rows
-    assert ["AU12", "0.500", "[0.300,", "0.700]", "0.125", "0.250", "30", "1,200"] in rows
+    header = ["action", "unit", "F1", "threshold", "F1", "at", "0.5", "AP", "AUROC", "ECE", "present", "labels"]
+    assert header in rows
+    assert ["AU12", "0.500", "[0.300,", "0.700]", "0.125", "0.250", "-", "-", "-", "30", "1,200"] in rows
 
 
 def test_evaluating_with_intervals_and_tuned_thresholds_on_the_command_line(

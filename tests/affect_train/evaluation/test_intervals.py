@@ -1,9 +1,16 @@
 import numpy as np
 import pytest
 from scipy.stats import bootstrap
-from sklearn.metrics import accuracy_score, f1_score
+from sklearn.metrics import accuracy_score, average_precision_score, f1_score, roc_auc_score
 
-from affect_train.evaluation.intervals import Clusters, confidence_intervals, metrics_of, row_sums
+from affect_train.evaluation.intervals import (
+    Clusters,
+    confidence_intervals,
+    draws,
+    metrics_of,
+    resampled_metrics,
+    row_sums,
+)
 from affect_train.evaluation.metrics import concordance_correlation, evaluate_predictions
 from affect_train.tasks import TaskSet
 
@@ -93,6 +100,28 @@ def test_a_resample_counts_its_rows_as_often_as_it_drew_them(sample):
     valid = labels["va_mask"][drawn]
     expected = concordance_correlation(predictions["valence"][drawn][valid], labels["valence"][drawn][valid])
     assert found["va.valence_ccc"][0] == pytest.approx(expected)
+
+
+def test_rankings_are_resampled_with_the_same_people_as_the_other_metrics(sample):
+    predictions, labels = sample
+    index = np.arange(300) // 10
+    clusters = Clusters.of(np.zeros(300, int), index, np.full(300, -1))
+
+    values, deciding = resampled_metrics(predictions, labels, TASKS, clusters, thresholds=HALF, resamples=7, seed=3)
+
+    drawn = np.concatenate(list(draws(30, 30, resamples=7, seed=3)))
+    valid = labels["au_mask"][:, 0]
+    truth, scores, people = labels["au"][valid, 0], predictions["au"][valid, 0], index[valid]
+    for resample in range(7):
+        times = drawn[resample, people]
+        expected = roc_auc_score(truth, scores, sample_weight=times)
+        assert values["au.by_action_unit.1.auroc"][resample] == pytest.approx(expected)
+        expected = average_precision_score(truth, scores, sample_weight=times)
+        assert values["au.by_action_unit.1.average_precision"][resample] == pytest.approx(expected)
+    each = np.stack([values[f"au.by_action_unit.{number}.auroc"] for number in (1, 2, 12)])
+    assert values["au.mean_auroc"] == pytest.approx(each.mean(axis=0))
+    kinds = [set(people[truth == present]) for present in (0, 1)]
+    assert deciding["au.by_action_unit.1.auroc"] == min(map(len, kinds))
 
 
 def test_intervals_agree_with_scipy_on_rows_that_stand_alone(sample):

@@ -4,7 +4,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from sklearn.metrics import accuracy_score, f1_score
+from sklearn.metrics import accuracy_score, average_precision_score, f1_score, roc_auc_score
 from torchmetrics.functional.regression import concordance_corrcoef
 
 from affect_train.evaluation.metrics import (
@@ -135,6 +135,61 @@ def test_abaw_scores_are_the_published_mixtures(sample):
     assert report["score"] == pytest.approx((au["mean_f1"] + expression["macro_f1"] + va["mean_ccc"]) / 3)
 
 
+@pytest.mark.parametrize("absent", ["skip", "zero"])
+def test_abaw_counts_zero_for_what_is_neither_present_nor_predicted_as_scikit_learn_does(sample, absent):
+    predictions, labels = sample
+    labels["au"][:, 1], predictions["au"][:, 1] = 0, 0.1
+    shown = labels["expression"] != 2
+    labels["expression_mask"] &= shown
+    predictions["expression"][:, 2] = -1
+    valid = labels["expression_mask"]
+
+    report = evaluate_predictions(predictions, labels, TASKS, absent=absent)
+
+    scores = [
+        f1_score(labels["au"][mask, i], predictions["au"][mask, i] >= 0.5, zero_division=0)
+        for i, mask in enumerate(labels["au_mask"].T)
+    ]
+    truth, found = labels["expression"][valid], predictions["expression"][valid].argmax(1)
+    macro = f1_score(truth, found, labels=[0, 1, 2], average="macro", zero_division=0)
+    assert report["abaw"]["au_2022"] == pytest.approx(np.mean(scores))
+    assert report["abaw"]["expression_2022"] == pytest.approx(macro)
+    assert report["absent"] == absent
+    own = (report["au"]["mean_f1"], report["expression"]["macro_f1"])
+    zero, skip = (np.mean(scores), macro), (np.mean(scores) * 3 / 2, macro * 3 / 2)
+    assert own == pytest.approx(zero if absent == "zero" else skip)
+
+
+def test_an_action_unit_without_a_label_is_left_out_even_where_absent_ones_count(sample):
+    predictions, labels = sample
+    labels["au_mask"][:, 1] = False
+
+    report = evaluate_predictions(predictions, labels, TASKS, absent="zero")
+
+    kept = [report["au"]["by_action_unit"][number]["f1"] for number in ("1", "12")]
+    assert report["au"]["mean_f1"] == report["abaw"]["au_2022"] == pytest.approx(np.mean(kept))
+
+
+def test_average_precision_and_auroc_agree_with_scikit_learn_on_the_labelled_entries(sample):
+    predictions, labels = sample
+    labels["au"][:, 2] = 1
+
+    report = evaluate_predictions(predictions, labels, TASKS, (0.1, 0.2, 0.3))["au"]
+
+    areas, averages = [], []
+    for column in (0, 1):
+        valid = labels["au_mask"][:, column]
+        truth, scores = labels["au"][valid, column], predictions["au"][valid, column]
+        areas.append(roc_auc_score(truth, scores))
+        averages.append(average_precision_score(truth, scores))
+    units = report["by_action_unit"]
+    assert [units[number]["auroc"] for number in ("1", "2")] == pytest.approx(areas)
+    assert [units[number]["average_precision"] for number in ("1", "2")] == pytest.approx(averages)
+    assert (units["12"]["auroc"], units["12"]["average_precision"]) == (None, None)
+    assert report["mean_auroc"] == pytest.approx(np.mean(areas))
+    assert report["mean_average_precision"] == pytest.approx(np.mean(averages))
+
+
 def test_what_is_not_defined_is_none_and_the_report_is_json(sample):
     predictions, labels = sample
     labels = {**labels, "va_mask": np.zeros(300, bool), "au_mask": labels["au_mask"] & (np.arange(3) != 1)}
@@ -155,7 +210,7 @@ def test_only_the_tasks_of_the_model_are_reported(sample):
         {"valence": predictions["valence"], "arousal": predictions["arousal"]}, labels, TaskSet(valence_arousal_bins=4)
     )
 
-    assert set(report) == {"va", "score", "abaw"}
+    assert set(report) == {"va", "score", "abaw", "absent"}
 
 
 def test_f1_is_undefined_only_where_the_class_is_neither_present_nor_predicted():

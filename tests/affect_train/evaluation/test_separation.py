@@ -16,7 +16,7 @@ from affect_data.dataset.folder import open_dataset
 from affect_data.errors import DataError, NotADatasetError, UnknownNameError
 from affect_train.cli.app import app
 from affect_train.errors import ModelMismatchError
-from affect_train.evaluation.separation import auroc, separation
+from affect_train.evaluation.separation import separation
 
 ROWS = 60
 CORRUPTED = range(0, ROWS, 3)
@@ -60,22 +60,6 @@ def folders(tmp_path: Path, world: SimpleNamespace, numbers: list[int]) -> Simpl
     # In another order than the dataset's.
     pl.DataFrame({"uid": uids[::-1], "weight": weights[::-1]}).write_parquet(run / "weights.parquet")
     return SimpleNamespace(dataset=dataset, truth=truth, run=run, write=write, splits=splits)
-
-
-def test_the_rank_statistic_is_the_area_that_scikit_learn_gives_with_and_without_ties() -> None:
-    rng = np.random.default_rng(0)
-    for size in (2, 3, 50, 400):
-        for scores in (rng.normal(size=size), rng.integers(0, 4, size) / 4, np.zeros(size)):
-            positive = rng.random(size) < 0.4
-            positive[:2] = True, False
-            assert auroc(scores, positive) == pytest.approx(roc_auc_score(positive, scores), abs=1e-12)
-
-
-def test_perfect_and_reversed_orders_have_area_one_and_zero_and_one_kind_alone_has_none() -> None:
-    assert auroc(np.array([0.1, 0.2, 0.9]), np.array([False, False, True])) == 1.0
-    assert auroc(np.array([0.9, 0.8, 0.1]), np.array([False, False, True])) == 0.0
-    assert auroc(np.array([0.9, 0.8]), np.array([True, True])) is None
-    assert auroc(np.array([]), np.array([], dtype=bool)) is None
 
 
 def test_weights_are_joined_to_both_datasets_by_uid_and_rows_are_counted(

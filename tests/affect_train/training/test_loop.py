@@ -17,9 +17,11 @@ from training_runs import fresh_accelerator, json_lines, same_bits, train_until,
 from affect_data.dataset.folder import open_dataset
 from affect_data.errors import DataError, NotADatasetError, UnknownNameError, UsageError
 from affect_train.errors import BackboneError, CheckpointError, NoLabelsError, NonFiniteLossError
+from affect_train.evaluation.evaluate import evaluate
 from affect_train.inference.inference import open_model
 from affect_train.inputs.labels import load_labels
 from affect_train.inputs.sampler import batch_order
+from affect_train.labelling.ensemble import ensemble
 from affect_train.network.model import AffectModel
 from affect_train.recipe.recipe import Recipe, recipe_from
 from affect_train.run_folder import RunFolder, run_lock
@@ -356,13 +358,26 @@ def test_checkpoints_of_the_last_and_the_best_steps_stay(recipe: Callable[..., R
     best = max(scores, key=lambda step: (scores[step], step))
     kept = {int(path.name.removeprefix("step-")) for path in (tmp_path / "run/checkpoints").iterdir()}
     assert kept == {4, 5, best}
+    chosen_on = open_model(tmp_path / "run/model")[0].config.selected_on
+    assert (chosen_on["dataset"], chosen_on["split"], chosen_on["metric"]) == ("merged", "validation", "score")
+    dataset = recipe().dataset
+    with pytest.raises(
+        UsageError, match=r"the split 'validation' of 'merged' is reported, and it chose the checkpoint"
+    ):
+        evaluate(tmp_path / "run", dataset, ["train", "validation"])
+    with pytest.raises(UsageError, match="it chose the checkpoint"):
+        ensemble(dataset, [tmp_path / "run"], splits=["validation"])
+    assert evaluate(tmp_path / "run", dataset, ["train"])["selected_on"] == chosen_on
+    assert evaluate(tmp_path / "run", dataset, ["validation"], optimistic=True)["selected_on"] == chosen_on
 
 
 def test_without_best_checkpoints_the_model_is_the_last(recipe: Callable[..., Recipe], tmp_path: Path) -> None:
     train(recipe("training.evaluate_every_steps=1", "training.keep_best=0", "optimizer.learning_rate=0.02"))
     assert json.loads((tmp_path / "run/evaluation.json").read_text())["step"] == 5
     saved = load_file(tmp_path / "run/checkpoints/step-00000005/model.safetensors")
-    trained = open_model(tmp_path / "run/model")[0].state_dict()
+    model = open_model(tmp_path / "run/model")[0]
+    assert model.config.selected_on is None
+    trained = model.state_dict()
     assert all(torch.equal(trained[name], value) for name, value in saved.items())
 
 
