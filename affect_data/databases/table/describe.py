@@ -24,6 +24,7 @@ from affect_data.databases.table.guesses import (
 )
 from affect_data.databases.table.hub_datasets import files_by_split
 from affect_data.databases.table.options import DatasetPlace
+from affect_data.databases.table.picture_places import picture_place
 from affect_data.databases.table.reading import read_table
 from affect_data.databases.table.tables import IMAGE, KINDS, Table, kind_of
 from affect_data.errors import DataError, DefectsFoundError
@@ -31,6 +32,8 @@ from affect_data.vocabulary import EXPRESSIONS
 
 MOST_CLASSES: Final = 40
 """A column of more different values is not one of classes."""
+NAMES_TRIED: Final = 8
+"""So many names of pictures are looked for."""
 FILLED: Final = 0.6
 """Values that fill less of a range than this may be of another one."""
 FOLDER: Final = r"([^/]+)/[^/]*$"
@@ -77,7 +80,7 @@ def describe(path: Path) -> Description:
     if root.defects or not read:
         raise DefectsFoundError(path.name, sorted(root.defects))
     rows = pl.concat([table.rows for table in read], how="diagonal_relaxed")
-    return _Proposal(rows, source).description()
+    return _Proposal(root.path, rows, source).description()
 
 
 def _of_folder(root: DatabaseRoot) -> tuple[Sequence[Table | None], dict[str, Any]]:
@@ -94,7 +97,8 @@ def _of_folder(root: DatabaseRoot) -> tuple[Sequence[Table | None], dict[str, An
 class _Proposal:
     """The proposal for some rows, made column by column."""
 
-    def __init__(self, rows: pl.DataFrame, source: Mapping[str, Any]) -> None:
+    def __init__(self, root: Path, rows: pl.DataFrame, source: Mapping[str, Any]) -> None:
+        self.root = root
         self.rows = rows
         self.source = source
         self.columns: dict[str, Any] = {}
@@ -112,6 +116,7 @@ class _Proposal:
         self._plane()
         self._votes()
         self._expression()
+        self._people()
         if self.missing:
             self.columns["missing"] = {
                 column: found[0] if len(found) == 1 else found for column, found in self.missing.items()
@@ -144,9 +149,27 @@ class _Proposal:
         )
         if named is None:
             self.found.questions.append("no column names pictures: say which one does under `columns.image`")
-        elif named != "image":
+            return
+        if named != "image":
             self._take("image", named)
-        self.used.add(named or "")
+        self.used.add(named)
+        self._folder(named)
+
+    def _folder(self, column: str) -> None:
+        """Proposes the folder and the ending with which the names in a column are files."""
+        names = self.rows[column].drop_nulls().unique(maintain_order=True).head(NAMES_TRIED).to_list()
+        if not names:
+            return
+        inside = [name for name in names if not Path(name).is_absolute() and ".." not in Path(name).parts]
+        place = picture_place(self.root, inside)
+        if place is None:
+            self.found.questions.append(
+                f"{column}: no folder here has {names[0]!r}: say `folder` or `suffix` under `columns.image`"
+            )
+            return
+        given = {key: value for key, value in zip(("folder", "suffix"), place, strict=True) if value}
+        if given:
+            self.columns["image"] = {"column": column, **given}
 
     def _places(self) -> None:
         for role in ("subject", "track", "frame", "face", "timestamp"):
@@ -242,6 +265,17 @@ class _Proposal:
             self._take("expression", column)
             self._classes(column)
 
+    def _people(self) -> None:
+        """Proposes what is said of the person; words stay as the table has them."""
+        if (column := self._first("age", _is_numeric)) is not None:
+            self._take("age", column)
+            self._without_sentinels(column, 0, 150)
+        for role in ("sex", "ethnicity"):
+            if (column := self._first(role, _is_few)) is not None:
+                self.used.add(column)
+                words = sorted(plain(self.rows[column], ()).drop_nulls().unique().to_list())
+                self.columns[role] = {"column": column, "names": {word: word for word in words}}
+
     def _classes(self, column: str) -> None:
         """Proposes what the values of a column mean."""
         texts = plain(self.rows[column], ())
@@ -272,7 +306,8 @@ class _Proposal:
 
     def _by_folder(self, texts: pl.Series) -> dict[str, str]:
         """The class of each value by the folders of its pictures, if each value has a single one that is called after a class."""
-        image = self.columns.get("image", "image")
+        given = self.columns.get("image", "image")
+        image = given["column"] if isinstance(given, dict) else given
         if image not in self.rows.columns:
             return {}
         pairs = pl.DataFrame({"value": texts, "folder": self.rows[image].str.extract(FOLDER, 1)}).drop_nulls().unique()

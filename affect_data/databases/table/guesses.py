@@ -20,6 +20,9 @@ ROLES: Final[Mapping[str, tuple[str, ...]]] = {
     "expression": ("expression", "emotion", "expr", "exp", "label", "class", "category", "emotionlabel", "expressionlabel", "target", "affect"),
     "valence": ("valence", "val", "v"),
     "arousal": ("arousal", "aro", "a"),
+    "age": ("age", "ageyears", "ageinyears"),
+    "sex": ("sex", "gender"),
+    "ethnicity": ("ethnicity", "race"),
 }  # fmt: skip
 """What a column may be called, in lower case and letters and digits alone, by what it then holds."""
 
