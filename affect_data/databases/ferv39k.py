@@ -79,9 +79,14 @@ class Ferv39k(ClipDatabase):
     expressions = tuple(row.unified for row in mapping)
     evidence = (
         Evidence(
-            "a line is scene/expression/number, a blank, and the expression, which agree in every line; there is no header",
+            "a line is scene/expression/number, a blank, and the expression; there is no header",
+            Grade.CODE,
+            "five loaders of the official lists, two of which lose the first line to a header that is none",
+        ),
+        Evidence(
+            "the expression is that of the clip's folder in all 38,935 lines",
             Grade.SEEN,
-            "copies of both lists with all 38,935 clips (zengqunzhao/Former-DFER)",
+            "lists of zengqunzhao/Former-DFER, made from the official ones; a line where they differ is a defect",
         ),
         Evidence("folders are scene/expression/number of a clip", Grade.CODE, "four loaders of the official folders"),
         Evidence(

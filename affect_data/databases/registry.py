@@ -23,6 +23,7 @@ from affect_data.databases.expw import ExpW
 from affect_data.databases.ferplus.reader import FerPlus
 from affect_data.databases.ferv39k import Ferv39k
 from affect_data.databases.installed import installed_readers
+from affect_data.databases.mafw import Mafw
 from affect_data.databases.raf_au import RafAu
 from affect_data.databases.raf_db.reader import RafDb
 from affect_data.databases.raf_ml import RafMl
@@ -47,6 +48,7 @@ DATABASES: dict[str, type[Database]] = {
     "unbc": Unbc,
     "dfew": Dfew,
     "ferv39k": Ferv39k,
+    "mafw": Mafw,
 }
 
 

@@ -17,7 +17,9 @@ def register(app: typer.Typer) -> None:
 
 
 def separation(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="A finished run of the method `meta_auxiliary`.")],
+    run: Annotated[
+        Path, typer.Argument(metavar="RUN", help="A finished run of `meta_auxiliary` or `confidence_weighted`.")
+    ],
     dataset: Annotated[Path, typer.Argument(metavar="DATASET", help="That it was trained on.")],
     truth: Annotated[
         Path,

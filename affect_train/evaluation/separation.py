@@ -13,7 +13,7 @@ from affect_data.files import write_json
 from affect_data.vocabulary import EXPRESSIONS
 from affect_train.errors import ModelMismatchError
 from affect_train.evaluation.ranking import auroc
-from affect_train.methods.meta.row_weights import WEIGHTS
+from affect_train.methods.meta.weight_network import WEIGHTS
 from affect_train.run_folder import RunFolder
 
 UIDS_SHOWN = 3
@@ -28,7 +28,7 @@ def separation(
     rows of each label: it shows weights that merely follow the class. ``auroc`` is None where the rows of a label are all clean or all corrupted.
 
     Args:
-        run: a finished run of the method ``meta_auxiliary``.
+        run: a finished run of a method that weighs rows, ``meta_auxiliary`` or ``confidence_weighted``.
         dataset: the dataset that it was trained on.
         truth: the same rows with their true labels, for example from `affect-data reveal`.
         split: the split that it was trained on.

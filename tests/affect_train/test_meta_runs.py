@@ -91,6 +91,23 @@ def test_a_run_writes_the_weight_network_and_the_weights_of_all_rows_with_an_exp
     assert len(set(logged)) == len(logged)
 
 
+def test_weights_by_confidence_are_kept_over_an_interruption_and_are_those_of_the_losses(
+    recipe: Callable[..., Recipe], tmp_path: Path
+) -> None:
+    settings = ("method={name: confidence_weighted, after_steps: 2}", "training.save_every_steps=2")
+    train(recipe(*settings, run="whole"))
+    train_until(recipe(*settings, run="cut"), 4)
+    train(recipe(*settings, run="cut"))
+    tables = [pq.read_table(tmp_path / run / "weights.parquet") for run in ("whole", "cut")]
+    assert tables[0].equals(tables[1])
+    assert same_bits(tmp_path / "whole", tmp_path / "cut")
+    weight, loss = (tables[0].column(name).to_numpy() for name in ("weight", "loss"))
+    # A row comes several times: the mean of exp(-loss) is at least exp(-mean loss), and hardly more while the loss hardly changes.
+    assert len(weight) == 10
+    assert (weight >= 0.999 * np.exp(-loss)).all()
+    assert weight == pytest.approx(np.exp(-loss), rel=0.2)
+
+
 def test_an_interrupted_run_goes_on_to_the_same_bits(recipe: Callable[..., Recipe], tmp_path: Path) -> None:
     settings = (*OWN_BATCH, "training.save_every_steps=2")
     train(recipe(*settings, run="whole"))

@@ -3,14 +3,12 @@
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
-import torch
 from accelerate import Accelerator
 from numpy.typing import NDArray
 from torch import Tensor
 
 from affect_data.errors import DataError
 from affect_train.methods.meta.row_weights import WeightLearning, expression_losses
-from affect_train.methods.meta.weight_network import WeightNetwork
 from affect_train.methods.method import StepWrapper, Trained, TrainedData
 from affect_train.methods.supervised import Supervised
 from affect_train.methods.terms import LossTerm, Term
@@ -25,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class MetaAuxiliary(Supervised):
-    """The losses of `Supervised`, where a small network weighs the expression loss of each row by a number in (0, 1).
+    """The losses of `Supervised`, where a small network weighs the expression loss of each row.
 
     The network learns around each step, in `row_weights.WeightLearning`.
 
@@ -38,14 +36,14 @@ class MetaAuxiliary(Supervised):
         super().__init__(options, tasks)
         self.options: MetaAuxiliaryOptions = options
         self._rows: NDArray[np.int64] | None = None
-        self._network: WeightNetwork | None = None
+        self._learning: WeightLearning | None = None
 
     @property
-    def network(self) -> WeightNetwork:
-        """The network that weighs the rows. It exists after `attach`, because its width is that of the model's features."""
-        if self._network is None:
+    def learning(self) -> WeightLearning:
+        """What weighs the rows. It exists after `attach`, because its network is as wide as the model's features."""
+        if self._learning is None:
             raise RuntimeError("the network that weighs the rows is made in `attach`")
-        return self._network
+        return self._learning
 
     def prepare(self, labels: "LabelArrays", rows: NDArray[np.int64], where: str) -> list[str]:
         """The notes of `Supervised.prepare`; makes sure that both tasks have labels, and keeps the rows that are trained on.
@@ -69,7 +67,7 @@ class MetaAuxiliary(Supervised):
             UsageError: the meta batches cannot be drawn.
         """
         learning = WeightLearning(self, trained, data, accelerator, recipe, self._rows)
-        self._network = learning.network
+        self._learning = learning
         return learning
 
     def counts(self, batch: "AffectBatch") -> dict[str, Tensor]:
@@ -80,8 +78,8 @@ class MetaAuxiliary(Supervised):
     def losses(self, output: "AffectOutput", batch: "AffectBatch") -> dict[str, Term]:
         """Terms of `Supervised`, with weighted expression losses, and ``expression_weight``: the mean weight, for the log alone."""
         rows = expression_losses(output, batch)
-        with torch.no_grad():
-            weights = self.network(output.features, rows)
+        assert output.features is not None
+        weights = self.learning.weights_of(output.features, rows, batch.expression_mask)
         found = super().losses(output, batch)
         count, factor = found["expression"].count, found["expression"].weight
         found["expression"] = LossTerm((rows * weights).sum(), count, factor)

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from affect_train import losses
+from affect_train.methods.meta.batch_mean import BatchMean
 from affect_train.methods.meta.directional import DirectionalDerivatives, OnePass, Passes, RowLosses
 from affect_train.methods.meta.meta_rows import MetaLoader, labelled_before, split_off_meta_rows
 from affect_train.methods.meta.processes import OverProcesses
@@ -26,7 +27,7 @@ from affect_train.methods.meta.virtual_step import (
     random_state,
     same_state,
 )
-from affect_train.methods.meta.weight_network import WeightNetwork, WeightRecord, doubts, write_network, write_table
+from affect_train.methods.meta.weight_network import WEIGHTS, WeightNetwork, WeightRecord, doubts, write_network
 from affect_train.methods.method import StepWrapper, Trained, TrainedData
 from affect_train.methods.supervised import Supervised
 from affect_train.methods.terms import LossTerm, Term, TotalLoss, total_loss
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
     from affect_train.inputs.batch import AffectBatch
     from affect_train.network.output import AffectOutput
 
-WEIGHTS = "weights.parquet"
 NETWORK = "weight_network.safetensors"
 
 SMALLEST_STEP = 1e-16
@@ -89,6 +89,7 @@ class WeightLearning(StepWrapper):
         self.options = method.options
         self.accelerator = accelerator
         self.processes = OverProcesses(accelerator)
+        self.batch_mean = BatchMean(self.processes.sum) if self.options.weight_network.mean == "batch" else None
         self.base_optimizer = trained.optimizer
         self.terms = trained.terms
         model = accelerator.unwrap_model(trained.model)
@@ -143,9 +144,7 @@ class WeightLearning(StepWrapper):
         """Writes the weight network and each row's mean weight in its last epoch; gives a line if the weights look wrong."""
         write_network(folder / NETWORK, self.network)
         assert self.split.dataset is not None
-        uids = self.split.dataset.select_columns(["uid"]).with_format("arrow")[:].column(0)
-        table = self.record.table(uids)
-        write_table(folder / WEIGHTS, table)
+        table = self.record.write(folder / WEIGHTS, self.split.dataset)
         return doubts(table, str(folder / WEIGHTS))
 
     def before_step(self, number: int, micro_batches: Sequence["AffectBatch"]) -> None:
@@ -192,13 +191,28 @@ class WeightLearning(StepWrapper):
 
     def _reweigh(self, trial: Trial, seen: Seen, before: Tensor, rows: RowLosses) -> None:
         """Adds to the step's gradients what the new weights of the rows change in them."""
-        with torch.no_grad():
-            gained = self.network(seen.features, seen.losses) - before
+        labelled = trial.batch.expression_mask
+        gained = self.weights_of(seen.features, seen.losses, labelled) - self.factors(before, labelled)
         found = self.processes.sum_all(rows.gradient(gained * self.options.task_weights.expression / trial.expressions))
         for parameter, change in zip(self.space.own, found, strict=True):
             # Parameters that the losses reach have a gradient from the step already.
             if parameter.grad is not None:
                 parameter.grad.add_(change)
+
+    def weights_of(self, features: Tensor, row_losses: Tensor, labelled: Tensor) -> Tensor:
+        """The factors of the rows' expression losses, float32 [N], without gradient; all processes call it together.
+
+        Args:
+            features: float [N, D].
+            row_losses: float [N].
+            labelled: bool [N], whether a row has an expression.
+        """
+        with torch.no_grad():
+            return self.factors(self.network(features, row_losses), labelled)
+
+    def factors(self, weights: Tensor, labelled: Tensor) -> Tensor:
+        """What the network's weights multiply the losses by, float [N], without gradient: themselves, or over their mean in the step."""
+        return weights.detach() if self.batch_mean is None else self.batch_mean.divided(weights, labelled)
 
     def _trial(self, batch: "AffectBatch") -> Trial | None:
         """What the update of this step is made of; None if no row of any process has an expression, or no meta row an action unit."""
@@ -216,7 +230,9 @@ class WeightLearning(StepWrapper):
         return Trial(batch, meta, random_state(batch.au.device), *counts.float().unbind())
 
     def _weights_by_direction(self, trial: Trial, seen: Seen, step: Weights) -> tuple[Tensor, Tensor, RowLosses]:
-        """The weights of the rows (in the graph of the weight network), the meta loss's gradient by them, both float [N], and the rows' losses.
+        """The weights of the rows (in the graph of the weight network), the meta loss's gradient by their factors, and the rows' losses.
+
+        Weights and gradient are float [N].
 
         Args:
             trial: the rows of the trial step.
@@ -257,7 +273,7 @@ class WeightLearning(StepWrapper):
         )
 
     def _weights_by_second_order(self, trial: Trial) -> tuple[Tensor, Tensor]:
-        """The weights of the rows and the exact gradient by them, both float [N], through the graph of the trial step."""
+        """The weights of the rows and the exact gradient by their factors, both float [N], through the graph of the trial step."""
         processes, batch = self.processes.number, trial.batch
         own = [one.detach().requires_grad_() for one in self.space.own]
         # The fused kernels of attention have no second derivative.
@@ -265,7 +281,7 @@ class WeightLearning(StepWrapper):
             output = self.space(own, batch.inputs)
         rows = expression_losses(output, batch)
         weights = self.network(output.features, rows)
-        leaf = weights.detach().requires_grad_()
+        leaf = self.factors(weights, batch.expression_mask).requires_grad_()
         terms = self.terms.losses(output, batch)
         terms["expression"] = LossTerm((rows * leaf).sum(), terms["expression"].count, terms["expression"].weight)
         total = self._total(terms)
@@ -298,11 +314,13 @@ class WeightLearning(StepWrapper):
         return gradients(total * factor / trial.meta_labels, leaves)
 
     def _learn(self, trial: Trial, weights: Tensor, gradient: Tensor) -> None:
-        """One step of the weight network, equal on all processes."""
+        """One step of the weight network, equal on all processes, by the gradient of the rows' factors."""
         if self.options.weight_network.mean == "kept":
             # Without its mean, the gradient leaves the mean weight as it is: what some rows gain, others lose.
             mean = self.processes.sum(gradient.sum()) / trial.expressions
             gradient = (gradient - mean).where(trial.batch.expression_mask, 0.0)
+        if self.batch_mean is not None:
+            gradient = self.batch_mean.gradient(weights, gradient, trial.batch.expression_mask)
         parameters = list(self.network.parameters())
         found = torch.autograd.grad(weights, parameters, gradient)
         for parameter, change in zip(parameters, self.processes.sum_all(list(found)), strict=True):
@@ -310,15 +328,9 @@ class WeightLearning(StepWrapper):
         self.optimizer.step()
 
     def _record(self, seen: Seen, batch: "AffectBatch") -> None:
-        with torch.no_grad():
-            weights = self.network(seen.features, seen.losses)
-        kind = losses.sum_dtype(weights.device)
-        columns = [batch.rows, batch.expression_mask, weights, seen.losses]
-        values = torch.stack([one.to(kind) for one in columns], dim=1)
-        if self.processes.number > 1:
-            values = self.accelerator.gather(values)
-        values = values[values[:, 1] > 0]
-        self.record.add((self.number - 1) // self.epoch_steps, values[:, 0].long(), values[:, 2], values[:, 3])
+        weights = self.weights_of(seen.features, seen.losses, batch.expression_mask)
+        epoch = (self.number - 1) // self.epoch_steps
+        self.record.add_labelled(self.accelerator, epoch, batch, weights, seen.losses)
 
     @property
     def virtual_rate(self) -> float:

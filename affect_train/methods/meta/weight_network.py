@@ -7,14 +7,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812 - the usual name
+from accelerate import Accelerator
 from torch import Tensor, nn
 
 from affect_data.files import written_file
+from affect_train.losses import sum_dtype
 from affect_train.recipe.methods.meta_auxiliary import WeightNetworkOptions
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    from datasets import Dataset
 
+    from affect_train.inputs.batch import AffectBatch
+
+
+WEIGHTS = "weights.parquet"
+"""In the folder of a run, the weight of each row."""
 
 DOUBTFUL = 0.3
 """Above this rank correlation of weights and losses, the weights are doubted."""
@@ -85,6 +93,31 @@ class WeightRecord:
         self.epochs[rows] = epoch
         self.sums.index_add_(0, rows, torch.stack([weights.float(), losses.float()], dim=1))
         self.counts.index_add_(0, rows, torch.ones_like(rows, dtype=torch.int32))
+
+    def add_labelled(
+        self, accelerator: Accelerator, epoch: int, batch: "AffectBatch", weights: Tensor, losses: Tensor
+    ) -> None:
+        """Takes in the rows with an expression of the batches of all processes.
+
+        Args:
+            accelerator: of this process.
+            epoch: 0-based.
+            batch: of N rows.
+            weights: float [N].
+            losses: float [N], before they are weighted.
+        """
+        columns = [batch.rows, batch.expression_mask, weights, losses]
+        values = torch.stack([one.to(sum_dtype(weights.device)) for one in columns], dim=1)
+        if accelerator.num_processes > 1:
+            values = accelerator.gather(values)
+        values = values[values[:, 1] > 0]
+        self.add(epoch, values[:, 0].long(), values[:, 2], values[:, 3])
+
+    def write(self, path: Path, split: "Dataset") -> "pa.Table":
+        """The `table` of the rows of a split; also written to a parquet file, whole or not at all."""
+        table = self.table(split.select_columns(["uid"]).with_format("arrow")[:].column(0))
+        write_table(path, table)
+        return table
 
     def table(self, uids: "pa.ChunkedArray") -> "pa.Table":
         """Columns uid, weight, loss, times (how often the row came in that epoch) and epoch (0-based) of the rows that came.

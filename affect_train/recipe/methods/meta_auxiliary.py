@@ -21,9 +21,10 @@ class WeightNetworkOptions(Section):
     hidden: Count = Field(100, description="width of the hidden layer")
     learning_rate: Annotated[float, Field(gt=0.0)] = Field(1e-3, description="of Adam")
     weight_decay: Weight = Field(1e-4, description="as the optimizer's")
-    mean: Literal["free", "kept"] = Field(
+    mean: Literal["free", "kept", "batch"] = Field(
         "free",
-        description="whether the mean weight follows the gradient too, or rows gain only what others lose",
+        description="`free`: the mean weight follows the gradient, too, as published; `kept`: the gradient has no mean, so that rows gain only what "
+        "others lose; `batch`: weights are divided by their mean in each step, inside the trial as well",
     )
     steps: Count | None = Field(
         None, description="how many training steps it learns for; then it stays as it is. By default all"

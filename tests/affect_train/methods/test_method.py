@@ -40,11 +40,10 @@ def method_and_batch(request, tasks, make_batch):
 
 
 def test_methods_are_found_by_the_name_that_the_recipe_gives(tasks):
-    assert set(METHODS) == {"supervised", "distillation", "meta_auxiliary"}
+    assert set(METHODS) == {"confidence_weighted", "supervised", "distillation", "meta_auxiliary"}
     assert build_method(SupervisedOptions(), tasks).name == "supervised"
-    with pytest.raises(
-        UnknownNameError, match="unknown method 'magic'; known: distillation, meta_auxiliary, supervised"
-    ):
+    known = "unknown method 'magic'; known: confidence_weighted, distillation, meta_auxiliary, supervised"
+    with pytest.raises(UnknownNameError, match=known):
         build_method(SupervisedOptions.model_construct(name="magic"), tasks)
 
 

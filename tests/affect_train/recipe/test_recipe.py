@@ -137,7 +137,7 @@ def test_mistakes_between_sections_are_listed_beside_those_within(recipe_file):
         ),
         (
             "method.name=distilation",
-            "method.name: found 'distilation'; did you mean 'distillation'? known: distillation, meta_auxiliary, supervised",
+            "method.name: found 'distilation'; did you mean 'distillation'? known: confidence_weighted, distillation, meta_auxiliary, supervised",
         ),
         ("method={task_weights: {au: 2}}", "method.name: missing; the recipe has to say it"),
         ("method={name: distillation, tempreature: 2}", "method.tempreature: unknown key; did you mean 'temperature'?"),

@@ -265,6 +265,7 @@ def gradients_of_step(learner, accelerator, batch):
         ["model.dropout=0.3"],
         ["model.head.normalisation=batch"],
         ["method.task_weights.expression=3"],
+        ["method.weight_network.mean=batch"],
     ],
 )
 def test_a_separate_trial_leaves_the_gradients_of_a_step_with_the_new_weights(overrides):
@@ -376,6 +377,48 @@ def test_with_a_kept_mean_the_gradient_of_the_rows_sums_to_zero_and_keeps_its_di
     assert (used[~batch.expression_mask] == 0).all()
     differences = (used - gradient)[batch.expression_mask]
     assert torch.allclose(differences, differences[:1].expand_as(differences), atol=1e-6)
+
+
+def test_divided_by_their_mean_the_weights_of_a_step_have_mean_one_and_learn_through_the_division():
+    batch = batch_of()
+    learner, accelerator = learner_of("method.weight_network={mean: batch, learning_rate: 0.1}")
+    method, given = learner.wrapper, []
+    output = learner.model(batch.inputs)
+    rows = cross_entropy_of_rows(output.expression_logits, batch.expression, batch.expression_mask)
+    weights = method.network(output.features, rows)
+    weights.register_hook(given.append)
+    method.before_step(1, [batch])
+    gradient = torch.where(batch.expression_mask, torch.linspace(-1, 2, ROWS), 0.0)
+    method._learn(method.trial, weights, gradient)
+    known = weights.detach().requires_grad_()
+    labelled = batch.expression_mask
+    (expected,) = torch.autograd.grad((known / known[labelled].mean() * gradient)[labelled].sum(), known)
+    assert torch.allclose(given[0], expected, atol=1e-6)
+    values = optimizer_step(accelerator, learner, [batch], number=2)
+    with torch.no_grad():
+        new = method.network(output.features, rows)
+    assert values["expression_weight"] == pytest.approx(1.0, rel=1e-6)
+    assert values["expression"] == pytest.approx((rows * new / new[labelled].mean()).sum().item() / 9, rel=1e-5)
+    assert method.record.sums[:ROWS, 0].sum().item() == pytest.approx(9.0, rel=1e-5)
+
+
+@pytest.mark.parametrize("gradient", ["second_order", "central_difference"])
+def test_divided_weights_are_tried_as_they_are_used(gradient):
+    """The gradient by a row's factor is that of the meta loss after a step with the divided weights, by hand."""
+    batch = batch_of()
+    learner, _ = learner_of("method.weight_network.mean=batch", f"method.gradient={gradient}")
+    with torch.no_grad():
+        output = learner.model(batch.inputs)
+        rows = cross_entropy_of_rows(output.expression_logits, batch.expression, batch.expression_mask)
+        weights = learner.wrapper.network(output.features, rows).double()
+    factors = weights / weights[batch.expression_mask].mean()
+    found = meta_gradient(learner, batch)
+    inner, chosen = torch.arange(ROWS) % 4 == 0, torch.arange(ROWS) % 4 == 2
+    model = learner.model.double()
+    for row in (1, 7):
+        step = 1e-3 * torch.eye(ROWS, dtype=torch.float64)[row]
+        ahead, behind = (loss_after_trial(model, batch, inner, chosen, factors + sign * step) for sign in (1, -1))
+        assert found[row].item() == pytest.approx((ahead - behind) / 2e-3, rel=1e-2, abs=1e-8)
 
 
 @pytest.mark.parametrize("task", ["au", "expression"])
