@@ -80,7 +80,8 @@ def labels_of(database: type[Database]) -> str:
         f"expression{' with votes' if database.has_expression_votes else ''}" if database.expressions else "",
         "compound expression" if database.compound_expressions else "",
         "VA" if database.valence_arousal else "",
-        *(f"{score} score" for score in database.scores),
+        *(f"{score} score" for score in database.scores if len(database.scores) == 1),
+        f"{len(database.scores)} scores" if len(database.scores) > 1 else "",
         "people" if database.people else "",
     ]
     return ", ".join(label for label in labels if label)

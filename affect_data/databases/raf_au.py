@@ -1,14 +1,13 @@
 """Reads RAF-AU: web photographs with the action units that experts saw, and on which side of the face."""
 
-import re
-from collections import Counter
-from collections.abc import Iterable
 from types import MappingProxyType
 from typing import ClassVar, Final, Literal
 
 import polars as pl
 from pydantic import Field
 
+from affect_data.databases.action_unit_columns import action_unit_columns
+from affect_data.databases.action_unit_strings import Coding, read_codes
 from affect_data.databases.base import Database, DatabaseOptions, Licence, Tier
 from affect_data.databases.licence import Reading
 from affect_data.databases.root import DatabaseRoot
@@ -19,10 +18,6 @@ CODED: Final = (1, 2, 4, 5, 6, 7, 9, 10, 12, 14, 15, 16, 17, 18, 20, 21, 22, 23,
 NOTHING: Final = "null"
 TOKEN: Final = r"(?:[LRTBlrtb]{0,2}\d{1,2}[LR]?|AD\d{1,2})"
 LINE: Final = rf"^\d{{4}}\.jpg (?:{NOTHING}|{TOKEN}(?:\+{TOKEN})*)$"
-PARTS: Final = re.compile(r"(?P<before>[LRTBlrtb]*)(?P<number>\d+)(?P<after>[LR]?)")
-SIDE_OF: Final = {"L": "left", "R": "right", "LR": "both", "T": "top", "B": "bottom"}
-
-NOT_CODED: Final = "an action descriptor, or an action unit that is not coded"
 
 
 class RafAuOptions(DatabaseOptions):
@@ -98,7 +93,8 @@ class RafAu(Database):
         faces = faces.with_columns(picture=pl.col("line").str.slice(0, 8), tokens=pl.col("line").str.slice(9))
         again = "{picture} again (first in line {first_line})"
         faces = root.refuse_repeated(faces, "picture", again, "one line for each picture")
-        return self._with_images(root, faces).with_columns(_coded(root, faces["tokens"])).drop("tokens")
+        said = [_said(tokens) for tokens in faces["tokens"]]
+        return self._with_images(root, faces).with_columns(action_unit_columns(root, said, CODED)).drop("tokens")
 
     def _with_images(self, root: DatabaseRoot, faces: pl.DataFrame) -> pl.DataFrame:
         """The faces with their `image`; a defect if there is no folder of the pictures."""
@@ -115,46 +111,8 @@ class RafAu(Database):
         )
 
 
-def _coded(root: DatabaseRoot, lines: Iterable[str]) -> list[pl.Series]:
-    """The columns au_<number>, side_<number> and au_masked of lines such as ``1+L12+25``."""
-    units: dict[int, list[int]] = {unit: [] for unit in CODED}
-    sides: dict[int, list[str | None]] = {unit: [] for unit in CODED}
-    masked: list[str | None] = []
-    odd: Counter[str] = Counter()
-    for line in lines:
-        found, others = _letters(line)
-        for unit in CODED:
-            letters = found.get(unit, "")
-            units[unit].append(int(unit in found))
-            sides[unit].append(SIDE_OF.get(letters))
-            if letters and letters not in SIDE_OF:
-                odd[f"{letters}{unit}"] += 1
-        masked.append(NOT_CODED if others else None)
-    if odd:
-        root.note(f"{odd.total():,} side(s) left out that are of two kinds, such as {min(odd)}")
-    return [
-        *(pl.Series(f"au_{unit}", values, dtype=pl.Int8) for unit, values in units.items()),
-        *(pl.Series(f"side_{unit}", values, dtype=pl.String) for unit, values in sides.items()),
-        pl.Series("au_masked", masked, dtype=pl.String),
-    ]
-
-
-def _letters(line: str) -> tuple[dict[int, str], bool]:
-    """The letters of each coded action unit of a line, in capitals and alphabetical, and whether the line has anything else.
-
-    An action unit that is also listed without a letter has none: it is on both sides.
-    """
-    found: dict[int, set[str]] = {}
-    plain: set[int] = set()
-    others = False
-    for token in [] if line == NOTHING else line.split("+"):
-        parts = PARTS.fullmatch(token)
-        number = int(parts["number"]) if parts else -1
-        if parts is None or number not in CODED:
-            others = True
-            continue
-        letters = set((parts["before"] + parts["after"]).upper())
-        found.setdefault(number, set()).update(letters)
-        if not letters:
-            plain.add(number)
-    return {unit: "" if unit in plain else "".join(sorted(letters)) for unit, letters in found.items()}, others
+def _said(tokens: str) -> Coding:
+    """What the list says of a face, of which `LINE` was found."""
+    coding = Coding() if tokens == NOTHING else read_codes(tokens)
+    assert coding is not None, tokens
+    return coding

@@ -16,6 +16,7 @@ from affect_data.databases.affectnet.reader import AffectNet
 from affect_data.databases.affwild2.reader import AffWild2
 from affect_data.databases.base import Database, DatabaseOptions
 from affect_data.databases.bp4d.reader import Bp4d
+from affect_data.databases.casme2 import Casme2
 from affect_data.databases.dfew import Dfew
 from affect_data.databases.disfa.reader import Disfa
 from affect_data.databases.emotionet.reader import EmotioNet
@@ -27,6 +28,7 @@ from affect_data.databases.mafw import Mafw
 from affect_data.databases.raf_au import RafAu
 from affect_data.databases.raf_db.reader import RafDb
 from affect_data.databases.raf_ml import RafMl
+from affect_data.databases.samm import Samm
 from affect_data.databases.table.options import TableOptions
 from affect_data.databases.table.reader import TABLE, own_database
 from affect_data.databases.unbc.reader import Unbc
@@ -46,6 +48,8 @@ DATABASES: dict[str, type[Database]] = {
     "raf_au": RafAu,
     "raf_ml": RafMl,
     "unbc": Unbc,
+    "casme2": Casme2,
+    "samm": Samm,
     "dfew": Dfew,
     "ferv39k": Ferv39k,
     "mafw": Mafw,

@@ -84,7 +84,7 @@ def test_descriptors_and_units_that_are_not_coded_are_counted_and_take_no_label(
 
 def test_a_side_of_two_kinds_is_noted(tmp_path: Path) -> None:
     scan = read(write(tmp_path, "0001.jpg BL18+25", "0002.jpg RB18"))
-    assert scan.notes[-1] == "2 side(s) left out that are of two kinds, such as BL18"
+    assert scan.notes[-1] == "2 side(s) left out that are none of left, right, both, top and bottom, such as BL18"
 
 
 def test_both_kinds_of_pictures_are_read(tmp_path: Path) -> None:
