@@ -3,7 +3,9 @@
 Run ``python -m affect_data.databases.pages`` in the repository's root.
 """
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 from affect_data.databases.base import Database
@@ -23,6 +25,20 @@ recipe may be published. What was read are secondary sources and copies of pages
 NOT_READ: Final = """\
 A reader relies on files that somebody has seen, or on what the owners say of them. Of these databases neither is enough."""
 """What stands above the table of databases without a reader."""
+
+LABELS: Final[Mapping[str, Callable[[type[Database]], bool]]] = MappingProxyType(
+    {
+        "AU": lambda database: bool(database.action_units),
+        "AU intensity": lambda database: bool(database.action_unit_intensities),
+        "AU side": lambda database: bool(database.action_unit_sides),
+        "expression": lambda database: bool(database.expressions),
+        "votes": lambda database: database.has_expression_votes,
+        "compound expression": lambda database: bool(database.compound_expressions),
+        "VA": lambda database: bool(database.valence_arousal),
+        "people": lambda database: bool(database.people),
+    }
+)
+"""Kinds of labels, and whether a database has them."""
 
 
 def databases_page() -> str:
@@ -62,29 +78,12 @@ def databases_page() -> str:
 
 
 def databases_table() -> str:
-    """A Markdown table of what is labelled, with the names of the databases in recipes; the order is that of the registry."""
-    by_labels: dict[str, list[str]] = {}
-    for name in BUILT_IN:
-        by_labels.setdefault(labels_of(DATABASES[name]), []).append(f"[`{name}`](docs/databases.md#{name})")
+    """A Markdown table of kinds of labels, with the names in recipes of the databases that have them, in the order of the registry."""
     lines = ["| labels | databases, named as in recipes |", "|---|---|"]
-    lines += [f"| {labels} | {', '.join(names)} |" for labels, names in by_labels.items()]
+    for labels, has in LABELS.items():
+        names = ", ".join(f"[`{name}`](docs/databases.md#{name})" for name in BUILT_IN if has(DATABASES[name]))
+        lines.append(f"| {labels} | {names} |")
     return "\n".join(lines)
-
-
-def labels_of(database: type[Database]) -> str:
-    """The labels of a database in a few words, such as ``AU with intensity, pspi score``."""
-    units, levels = set(database.action_units), set(database.action_unit_intensities)
-    graded = "" if not levels else " with intensity" if levels >= units else f", {len(levels)} of them with intensity"
-    labels = [
-        f"AU{graded}{' with side' if database.action_unit_sides else ''}" if units or levels else "",
-        f"expression{' with votes' if database.has_expression_votes else ''}" if database.expressions else "",
-        "compound expression" if database.compound_expressions else "",
-        "VA" if database.valence_arousal else "",
-        *(f"{score} score" for score in database.scores if len(database.scores) == 1),
-        f"{len(database.scores)} scores" if len(database.scores) > 1 else "",
-        "people" if database.people else "",
-    ]
-    return ", ".join(label for label in labels if label)
 
 
 def readme_page(page: str) -> str:

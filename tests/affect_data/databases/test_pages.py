@@ -2,7 +2,7 @@
 
 import pytest
 
-from affect_data.databases.pages import PAGE, README, databases_page, databases_table, labels_of, readme_page
+from affect_data.databases.pages import PAGE, README, databases_page, databases_table, readme_page
 from affect_data.databases.registry import DATABASES, database_named
 from affect_data.databases.unread import UNREAD
 from affect_data.errors import UsageError
@@ -28,19 +28,16 @@ def test_the_table_of_the_readme_is_the_one_that_the_code_writes(request: pytest
 @pytest.mark.parametrize(
     ("name", "labels"),
     [
-        ("affwild2", "AU, expression, VA"),
-        ("bp4d", "AU, 5 of them with intensity"),
-        ("disfa", "AU with intensity"),
-        ("unbc", "AU with intensity, pspi score"),
-        ("ferplus", "expression with votes"),
-        ("raf_db", "expression, compound expression, people"),
-        ("raf_au", "AU with side"),
+        ("affwild2", {"AU", "expression", "VA"}),
+        ("bp4d", {"AU", "AU intensity"}),
+        ("ferplus", {"expression", "votes"}),
+        ("raf_db", {"expression", "compound expression", "people"}),
+        ("raf_au", {"AU", "AU side"}),
     ],
 )
-def test_the_table_says_what_a_database_labels(name: str, labels: str) -> None:
-    assert labels_of(DATABASES[name]) == labels
-    row = next(line for line in databases_table().split("\n") if line.startswith(f"| {labels} | "))
-    assert f"[`{name}`](docs/databases.md#{name})" in row
+def test_the_table_says_what_a_database_labels(name: str, labels: set[str]) -> None:
+    rows = [line for line in databases_table().split("\n") if f"[`{name}`](docs/databases.md#{name})" in line]
+    assert {line.split(" | ")[0].removeprefix("| ") for line in rows} == labels
 
 
 def test_what_is_not_read_stands_on_the_page_with_what_is_unknown() -> None:
