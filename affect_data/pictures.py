@@ -93,6 +93,17 @@ def decode_rgb(data: bytes | memoryview) -> Image.Image:
     return rgb(_loaded(data))
 
 
+def as_png(data: bytes | memoryview) -> bytes:
+    """The picture as a PNG file with the same pixels, lightly compressed.
+
+    Raises:
+        PictureError: the picture cannot be decoded.
+    """
+    out = io.BytesIO()
+    _loaded(data).save(out, "PNG", compress_level=1)
+    return out.getvalue()
+
+
 def rgb(picture: Image.Image) -> Image.Image:
     """A decoded picture in RGB, by the same rules.
 

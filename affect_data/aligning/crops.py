@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from affect_data.dataset.folder import DatasetFolder, open_dataset
 from affect_data.dataset.kinds.crops import CROPPED, CROPS, CropProvenance
 from affect_data.dataset.kinds.faces import FACES, NAME_OF_FACES, FacesProvenance
+from affect_data.dataset.pictures import SplitPictures
 from affect_data.dataset.ranges import RangeWriter, RowRange
-from affect_data.dataset.schema import IMAGES
 from affect_data.dataset.writing import ROWS_PER_BATCH
 from affect_data.errors import DataError, UsageError
 from affect_data.faces.detection import DetectedFace, Pixels
@@ -134,7 +134,7 @@ def write_crops(
         UnknownNameError: there is no such policy, or the dataset has no faces.
         UsageError: a policy needs no stored crops.
         StaleGroupError: the faces were found in other pictures.
-        DataError: the dataset has clips, or another process writes the crops.
+        DataError: the dataset has clips, another process writes the crops, or a video is gone or has changed.
     """
     chosen, folder = stored_policies(policies), open_dataset(path)
     if folder.manifest.layout.clips:
@@ -257,13 +257,13 @@ def _rows(folder: DatasetFolder, part: RowRange) -> Iterator[_Row]:
     """The rows of a range in order; neighbours that share a picture decode it once."""
     names = ("image_digest", "face_box")
     labels = folder.view.frame(folder.stored_labels(part.split, names).slice(part.start, len(part)), names)
-    images = folder.load(part.split, [IMAGES]).data.table.column("image").slice(part.start, len(part))
+    pictures = SplitPictures(folder, part.split)
     faces = folder.load(part.split, [FACES.group(NAME_OF_FACES)]).data.table.slice(part.start, len(part))
     seen, path, data, pixels, orientation = "", "", b"", None, 1
     for number, (digest, box) in enumerate(zip(labels["image_digest"], labels["face_box"].to_numpy(), strict=True)):
         if digest != seen:
-            seen, picture = digest, images[number].as_py()
-            data, path = picture["bytes"], picture["path"] or ""
+            seen, row = digest, part.start + number
+            data, path = bytes(pictures[row]), pictures.path(row)
             pixels, orientation = _decoded(data)
         face = _face(faces, number)
         turned = (np.nan,) * 4 if pixels is None else _upright(box, pixels, orientation)

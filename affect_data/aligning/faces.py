@@ -21,8 +21,8 @@ from affect_data.dataset.kinds.faces import (
     UNDECODABLE,
     FacesProvenance,
 )
+from affect_data.dataset.pictures import SplitPictures
 from affect_data.dataset.ranges import RangeWriter, RowRange
-from affect_data.dataset.schema import IMAGES
 from affect_data.errors import DataError
 from affect_data.faces.detection import LANDMARKS, DetectedFace, FaceDetector
 from affect_data.faces.finding import RowFace, RowsOfPicture, find_faces
@@ -108,7 +108,7 @@ def align(
         progress: is told how many rows are done.
 
     Raises:
-        DataError: the detector is not installed or returned nonsense, or another process writes the group.
+        DataError: the detector is not installed or returned nonsense, another process writes the group, or a video is gone or has changed.
     """
     if because := detector.missing():
         raise DataError(because)
@@ -192,17 +192,17 @@ def _pictures(
     known = folder.stored_labels(part.split, names).slice(first, part.stop + NEIGHBOURS - first)
     labels = folder.view.frame(known, names)
     boxes = labels["face_box"].to_numpy()
-    images = folder.load(part.split, [IMAGES]).data.table.column("image")
+    pictures = SplitPictures(folder, part.split)
     for _, shown in labels.with_row_index("place").group_by("image_digest", maintain_order=True):
         places = shown["place"].to_numpy().astype(np.int64)
         positions = places + first - part.start
         own = positions[(positions >= 0) & (positions < len(part))]
         if not len(own):
             continue
-        data = images[part.start + int(own[0])]["bytes"].as_buffer()
+        data = pictures[part.start + int(own[0])]
         try:
-            orientation = orientation_of(memoryview(data))
-            stored = np.asarray(decode_rgb(memoryview(data)))
+            orientation = orientation_of(data)
+            stored = np.asarray(decode_rgb(data))
         except PictureError:
             orientations[own] = UNDECODABLE
             continue

@@ -14,10 +14,10 @@ from affect_data.bounds import read_json
 from affect_data.databases.base import Tier
 from affect_data.dataset.folder import LOCK, DatasetFolder, open_dataset
 from affect_data.dataset.merged import databases_of
-from affect_data.dataset.schema import IMAGES
+from affect_data.dataset.pictures import SplitPictures
 from affect_data.errors import UnknownNameError, UsageError
 from affect_data.files import write_text
-from affect_data.pictures import open_picture
+from affect_data.pictures import as_png, is_reference, open_picture
 
 SAMPLES: Final = "samples.json"
 SUFFIXES: Final = {b"\xff\xd8": ".jpg", b"\x89P": ".png", b"BM": ".bmp", b"GI": ".gif"}
@@ -92,7 +92,7 @@ def check_acknowledged(folder: DatasetFolder, acknowledged: Collection[str]) -> 
 def write_fiftyone(path: Path | str, out: Path, acknowledged: Collection[str] = ()) -> int:
     """Writes faces with labels and findings into a folder that FiftyOne imports as ``fiftyone.types.FiftyOneDataset``.
 
-    Pictures are copied as they are and stay under the licence of their databases.
+    Pictures are copied as they are, frames of videos as PNG, and stay under the licence of their databases.
 
     Args:
         path: dataset folder, audited.
@@ -128,13 +128,14 @@ def write_fiftyone(path: Path | str, out: Path, acknowledged: Collection[str] = 
 
 
 def _pictures(folder: DatasetFolder, split: str, digests: list[str], data: Path) -> list[tuple[str, tuple[int, int]]]:
-
-    column = folder.load(split, [IMAGES]).data.table.column("image")
+    pictures = SplitPictures(folder, split)
     written: dict[str, tuple[str, tuple[int, int]]] = {}
-    for digest, picture in zip(digests, (p for chunk in column.chunks for p in chunk.field("bytes")), strict=True):
+    for row, digest in enumerate(digests):
         if digest in written:
             continue
-        content = picture.as_py()
+        content = bytes(pictures[row])
+        if is_reference(pictures.stored(row)):
+            content = as_png(content)
         name = digest + SUFFIXES.get(content[:2], ".img")
         (data / name).write_bytes(content)
         written[digest] = (name, open_picture(content).size)

@@ -107,7 +107,7 @@ def balance(path: Path | str, plan: Plan, name: str, seed: int = 0, draws: int |
         DataError: the labels do not allow the plan.
     """
     BALANCE.check_name(name)
-    folder = open_dataset(path, videos=True)
+    folder = open_dataset(path)
     folder.rows(SPLIT)
     labels = PlanLabels.read(folder, SPLIT)
     pools = plan.weigh(labels, seed)
@@ -160,7 +160,7 @@ def load_weights(dataset: DatasetFolder | Path | str, name: str) -> dict[str, np
         UnknownNameError: the dataset has no weights of this name.
         StaleGroupError: the weights were made for other rows or labels.
     """
-    folder = dataset if isinstance(dataset, DatasetFolder) else open_dataset(dataset, videos=True)
+    folder = dataset if isinstance(dataset, DatasetFolder) else open_dataset(dataset)
     BALANCE.read(folder, name)
     table = folder.load(SPLIT, [BALANCE.group(name)]).data.table
     own = BALANCE.column(name, "")

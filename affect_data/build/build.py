@@ -170,7 +170,7 @@ def build(
             raise OutputTakenError(out, "had something erased from it meanwhile", "Run the same command again")
         written = _write(recipe, read, jobs, replace(content, pictures=pictures), decisions, now, progress)
         commit_folder(staging, out)
-    return BuildReport(open_dataset(out, videos=True), unchanged=False, shards=len(jobs), leaks=leaks, **written)
+    return BuildReport(open_dataset(out), unchanged=False, shards=len(jobs), leaks=leaks, **written)
 
 
 def _jobs(

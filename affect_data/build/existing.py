@@ -18,9 +18,11 @@ from affect_data.corrections.decisions import Decision
 from affect_data.corrections.matching import match
 from affect_data.corrections.versions import label_shards
 from affect_data.dataset.folder import LOCK, MANIFEST, DatasetFolder, open_dataset
+from affect_data.dataset.videos import changed_videos, misplaced_videos
 from affect_data.errors import DataError, FileAccessError, NotADatasetError, UnknownNameError
 from affect_data.processes import map_jobs
 from affect_data.system_errors import reading
+from affect_data.video.stored import VIDEOS
 
 
 class OutputTakenError(DataError):
@@ -45,7 +47,7 @@ def existing_dataset(out: Path) -> DatasetFolder | None:
     if not out.is_dir() or not (out / MANIFEST).exists():
         raise OutputTakenError(out, "exists and is no affectkit dataset", "Choose a folder that is new or empty")
     try:
-        return open_dataset(out, videos=True)
+        return open_dataset(out)
     except NotADatasetError:
         because = f"holds a dataset that cannot be read: its {MANIFEST} is broken"
         raise OutputTakenError(out, because, "Remove the folder, or choose another") from None
@@ -72,6 +74,8 @@ def compared(
             existing.load(split, (*layout.pictures, *layout.groups, *layout.side_groups))
     except (NotADatasetError, UnknownNameError) as error:
         return [str(error)]
+    if videos := misplaced_videos(existing) | changed_videos(existing):
+        return [f"{VIDEOS}/{name}: {because}" for name, because in videos.items()]
     unnamed = applied_decisions(existing, lock) - {decision.id for decision in decisions}
     if unnamed:
         return [f"{len(unnamed):,} decision(s) were applied to it that the recipe does not name"]

@@ -161,7 +161,7 @@ def stats(
     from affect_data.dataset.folder import open_dataset
     from affect_data.statistics.statistics import statistics
 
-    found = statistics(open_dataset(dataset, videos=True))
+    found = statistics(open_dataset(dataset))
     if as_json:
         print_json(found.to_json())
     else:

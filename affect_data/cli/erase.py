@@ -60,6 +60,7 @@ def erase(
 def describe_erasure(plan: "ErasePlan") -> str:
     """The lines that show a plan."""
     from affect_data.cli.tables import table
+    from affect_data.video.stored import VIDEOS
 
     selection = plan.selection
     rows = [[split, name, count] for split, own in plan.rows.items() for name, count in own.items()]
@@ -73,6 +74,7 @@ def describe_erasure(plan: "ErasePlan") -> str:
     lines += [f"without the rows, still valid: {', '.join(plan.carried)}"] if plan.carried else []
     lines += [f"without the rows, to be made again: {', '.join(plan.stale)}"] if plan.stale else []
     lines += [f"saw them: {name}: {why}" for name, why in plan.runs.items()]
+    lines += [f"video {VIDEOS}/{video.name}: {video.fate}" for video in plan.videos]
     lines += [f"also: {place}: {what}" for place, what in plan.elsewhere.items()]
     lines.append("Other models and copies of the dataset are not known here, nor what was published: publish again.")
     return "\n".join(lines)

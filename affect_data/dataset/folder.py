@@ -136,17 +136,6 @@ class ForeignVersionError(DataError):
         super().__init__(f"'{path}' has dataset format {found}, this affectkit reads {FORMAT_VERSION}. {remedy}")
 
 
-class VideoRowsError(DataError):
-    """A dataset whose rows name frames of videos, where pictures are needed."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__(
-            f"'{path}': rows name frames of videos (`frames: video` in its recipe). Such a dataset can be built, counted (`affect-data stats`), "
-            "trained on, evaluated on and labelled; everything else needs pictures in the rows. Extract the frames with `affect-data frames`, "
-            "and build another dataset without `frames: video`"
-        )
-
-
 @dataclass(frozen=True)
 class DatasetFolder:
     """An opened dataset folder."""
@@ -267,15 +256,13 @@ class DatasetFolder:
         return split
 
 
-def open_dataset(path: Path | str, *, videos: bool = False) -> DatasetFolder:
+def open_dataset(path: Path | str) -> DatasetFolder:
     """The dataset folder at a path.
 
     Args:
         path: of the folder.
-        videos: whether the caller takes rows that name frames of videos instead of holding pictures; others refuse a dataset of such rows.
 
     Raises:
-        VideoRowsError: rows name frames of videos.
         NotADatasetError: there is no dataset, or it is unfinished; the message names the command that builds one.
         ForeignVersionError: another version of affectkit wrote it.
     """
@@ -297,12 +284,9 @@ def open_dataset(path: Path | str, *, videos: bool = False) -> DatasetFolder:
     if loaded.get("format_version") != FORMAT_VERSION:
         raise ForeignVersionError(path, loaded.get("format_version", 0))
     try:
-        folder = DatasetFolder(path, Manifest.model_validate(loaded))
+        return DatasetFolder(path, Manifest.model_validate(loaded))
     except ValidationError as error:
         raise NotADatasetError(path, f"{MANIFEST} does not validate: {error.errors()[0]['loc']}", remedy) from None
-    if folder.manifest.layout.videos and not videos:
-        raise VideoRowsError(path)
-    return folder
 
 
 class _Origins(Mapping[str, pa.Table]):

@@ -68,6 +68,9 @@ def load_dataset(
 ) -> "Dataset | DatasetDict | IterableDataset | IterableDatasetDict":
     """A built dataset as `datasets` gives one: labels, images, the logits of the named teachers, and side groups.
 
+    Where rows name frames of videos, ``image`` decodes the frame when a row is read. To write pictures elsewhere, decode them first:
+    ``faces.map(lambda row: {"image": row["image"]})`` puts them into the rows as PNG.
+
     The columns are those that the folder stores (docs/format.md). `to_polars` and `DatasetFolder.labels` give those of the schema, people and videos
     as text; `DatasetFolder.origin` gives these texts for one row, and `action_unit` an action unit of it.
 
@@ -155,7 +158,13 @@ def class_name(feature: "ClassLabel", code: int) -> str | None:
 
 def _loaded(folder: DatasetFolder, split: str, soft_labels: Sequence[str], side: Sequence[str]) -> "Dataset":
     layout = folder.manifest.layout
-    return folder.load(split, [*layout.groups, *layout.pictures, *side, *map(SOFT_LABELS.group, soft_labels)])
+    loaded = folder.load(split, [*layout.groups, *layout.pictures, *side, *map(SOFT_LABELS.group, soft_labels)])
+    if folder.videos is not None:
+        from affect_data.dataset.shown_images import ShownImage
+
+        # Not `cast_column`, which would copy: what is stored stays, and is only shown otherwise.
+        loaded.info.features["image"] = ShownImage(folder.videos)
+    return loaded
 
 
 def _streamed(loaded: "DatasetDict") -> "IterableDatasetDict":

@@ -76,7 +76,7 @@ class RangeWriter(ABC, Generic[Provenance]):
         rows_per_range: int | None = None,
         rows_per_batch: int = ROWS_PER_BATCH,
     ) -> None:
-        self.folder = open_dataset(path, videos=True)
+        self.folder = open_dataset(path)
         self.provenance = provenance
         self.group = kind.group(name)
         self._kind, self._name = kind, name
@@ -114,7 +114,7 @@ class RangeWriter(ABC, Generic[Provenance]):
     def is_committed(self) -> bool:
         """Whether the dataset already has this group, complete and of the same provenance."""
         try:
-            stored = self._kind.described(open_dataset(self.folder.path, videos=True), self._name)
+            stored = self._kind.described(open_dataset(self.folder.path), self._name)
         except (UnknownNameError, DataError):
             return False
         return self.identity(self.provenance) == self.identity(stored) and self._is_readable()
@@ -150,9 +150,9 @@ class RangeWriter(ABC, Generic[Provenance]):
             rows = sum(map(len, missing))
             raise DataError(f"{self._kind.called} '{self._name}' lack {rows:,} rows; run the same command again")
         with exclusive(self.folder.path):
-            manifest = open_dataset(self.folder.path, videos=True).manifest
+            manifest = open_dataset(self.folder.path).manifest
             settle_groups(self.folder.path, manifest)
-            self._kind.check_fresh(open_dataset(self.folder.path, videos=True), self._name, self.provenance.made_from)
+            self._kind.check_fresh(open_dataset(self.folder.path), self._name, self.provenance.made_from)
             written = {split: content_hash(self._table(split), seed=self.group) for split in self.folder.splits}
             stored = {split: manifest.groups[split].get(self.group) for split in self.folder.splits}
             if written != stored or not self.is_committed():
@@ -163,7 +163,7 @@ class RangeWriter(ABC, Generic[Provenance]):
                 write_manifest(self.folder.path, manifest)
                 settle_groups(self.folder.path, manifest)
         self.discard()
-        return open_dataset(self.folder.path, videos=True)
+        return open_dataset(self.folder.path)
 
     def discard(self) -> None:
         """Removes written ranges that were not committed, including those of another origin with this name."""
@@ -188,7 +188,7 @@ class RangeWriter(ABC, Generic[Provenance]):
             seal_group(staged, [file.name for file in files], features, fingerprint, split)
 
     def _is_readable(self) -> bool:
-        folder = open_dataset(self.folder.path, videos=True)
+        folder = open_dataset(self.folder.path)
         try:
             for split in folder.splits:
                 folder.load(split, [self.group])

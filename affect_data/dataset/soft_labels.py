@@ -89,7 +89,7 @@ def write_soft_labels(
         StaleGroupError: the provenance names another dataset.
         DataError: a split or head is missing, a shape does not fit, or a logit is not finite.
     """
-    folder = open_dataset(path, videos=True)
+    folder = open_dataset(path)
     if not SOFT_LABELS.changed(folder, provenance.made_from) and set(logits) != set(folder.splits):
         raise DataError(
             f"soft labels '{provenance.name}' cover the splits {sorted(logits)}, the dataset has {sorted(folder.splits)}"

@@ -7,7 +7,7 @@ from typing import Final
 from PIL import Image, ImageDraw
 
 from affect_data.dataset.folder import DatasetFolder
-from affect_data.dataset.schema import IMAGES
+from affect_data.dataset.pictures import SplitPictures
 from affect_data.errors import DataError, UnknownNameError
 from affect_data.pictures import PictureError, decode_rgb
 
@@ -16,12 +16,16 @@ MARGIN: Final = 0.3
 
 
 def image_bytes(folder: DatasetFolder, split: str, row: int) -> bytes | None:
-    """The bytes of a row's picture as found; None if the dataset holds no pictures."""
+    """The file of a row's picture; None if the dataset holds no pictures.
+
+    Raises:
+        VideoError: the picture is a frame of a video that is gone or has changed.
+    """
     try:
-        images = folder.load(split, [IMAGES])
+        pictures = SplitPictures(folder, split)
     except (DataError, UnknownNameError):
         return None
-    return bytes(images.data.table.column("image").slice(row, 1).to_pylist()[0]["bytes"])
+    return bytes(pictures[row])
 
 
 def face_picture(data: bytes, box: list[float], size: int, *, whole: bool = False) -> bytes:

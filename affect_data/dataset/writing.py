@@ -174,7 +174,7 @@ def add_group(
         DataError: a table has another number of rows than its split.
     """
     with exclusive(folder.path):
-        manifest = open_dataset(folder.path, videos=True).manifest
+        manifest = open_dataset(folder.path).manifest
         settle_groups(folder.path, manifest)
         named = manifest.model_copy(deep=True)
         named.provenance[name] = provenance
@@ -192,8 +192,8 @@ def add_group(
                 named.groups[split][name] = fingerprint
             write_manifest(folder.path, named)
         finally:
-            settle_groups(folder.path, open_dataset(folder.path, videos=True).manifest)
-    return open_dataset(folder.path, videos=True)
+            settle_groups(folder.path, open_dataset(folder.path).manifest)
+    return open_dataset(folder.path)
 
 
 def settle_groups(path: Path, manifest: Manifest) -> None:

@@ -7,12 +7,13 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from affect_data.build.databases import CLIPS_AT_LEAST, PICTURES_WEIGHED, ROWS_AT_LEAST, rows_of_size
+from affect_data.build.databases import BYTES_OF_A_FRAME, CLIPS_AT_LEAST, PICTURES_WEIGHED, ROWS_AT_LEAST, rows_of_size
 from affect_data.build.erased import files_of_erased_rows
 from affect_data.build.existing import read_lock
 from affect_data.dataset.folder import DatasetFolder
 from affect_data.dataset.layout import ORIGIN_COLUMNS
 from affect_data.dataset.merged import databases_of
+from affect_data.dataset.pictures import SplitPictures
 from affect_data.dataset.schema import FRAMES, IMAGES
 from affect_data.erasing.selection import Selection
 
@@ -165,6 +166,8 @@ def _shard_rows(
     if fixed:
         return int(fixed)
     own = [(part.split, part.rows[kept[part.split, name]]) for part in planned if part.database == name]
+    if _reads_videos(folder, own):
+        return rows_of_size(BYTES_OF_A_FRAME, ROWS_AT_LEAST)
     rows, of_part = (
         np.concatenate([found for _, found in own]),
         np.repeat(np.arange(len(own)), [len(f) for _, f in own]),
@@ -177,6 +180,12 @@ def _shard_rows(
         frames = [_frames(folder, split, int(row)) for split, found in own for row in found if row != NO_ROW]
         mean, least = mean * (1 + sum(frames) / max(1, len(frames))), CLIPS_AT_LEAST
     return rows_of_size(mean, least)
+
+
+def _reads_videos(folder: DatasetFolder, own: Sequence[tuple[str, npt.NDArray[np.int64]]]) -> bool:
+    """Whether the rows of a database name frames of videos, of which its first one tells."""
+    first = next(((split, int(row)) for split, rows in own for row in rows if row != NO_ROW), None)
+    return folder.videos is not None and first is not None and SplitPictures(folder, first[0]).video(first[1]) != ""
 
 
 def _has_clips(folder: DatasetFolder, name: str) -> bool:

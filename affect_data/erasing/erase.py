@@ -25,6 +25,7 @@ from affect_data.erasing.carrying import carry_made, carry_versions
 from affect_data.erasing.cutting import Cut, cut, planned_rows
 from affect_data.erasing.plan import HIDDEN_BESIDE, ErasePlan, is_managed
 from affect_data.erasing.rewriting import Rewriting, narrowed
+from affect_data.erasing.videos import carry_videos
 from affect_data.errors import DataError
 from affect_data.files import exclusive, link_file, recover_folder, write_json, write_text, written_folder
 
@@ -99,6 +100,7 @@ def _fill(plan: ErasePlan, tombstones: Tombstones, new: Path) -> None:
     manifest = rewriting.write()
     carry_made(rewriting, manifest)
     carry_versions(rewriting, plan.selection, manifest)
+    carry_videos(old, plan.videos, new)
     divided.failures.write_parquet(new / FAILURES)
     for entry in sorted(entry for entry in old.path.iterdir() if not is_managed(old, entry)):
         if entry.is_dir():

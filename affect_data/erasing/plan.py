@@ -1,7 +1,7 @@
 """What an erasure will do, before it does anything: rows, files, what was made from them, and what lies outside the dataset."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,8 +16,10 @@ from affect_data.dataset.kinds.base import Dependency
 from affect_data.dataset.kinds.registry import KINDS
 from affect_data.dataset.kinds.soft_labels import SOFT_LABELS
 from affect_data.erasing.selection import Selection, Wanted, select
+from affect_data.erasing.videos import ErasedVideo, erased_videos
 from affect_data.errors import DataError, UsageError
 from affect_data.files import restore_folder, with_a_name
+from affect_data.video.stored import VIDEOS
 
 CONTENTS: Final = "contents.json"
 """The file of a training run that names the dataset by its fingerprint."""
@@ -39,6 +41,7 @@ class ErasePlan:
         carried: column groups that stay valid without the rows.
         runs: training runs, or models of soft labels, that saw the dataset, and why that is known.
         elsewhere: what may hold the same faces outside the dataset.
+        videos: of the dataset, of which frames are erased.
     """
 
     folder: DatasetFolder
@@ -49,6 +52,7 @@ class ErasePlan:
     carried: tuple[str, ...]
     runs: dict[str, str]
     elsewhere: dict[str, str] = field(default_factory=dict)
+    videos: tuple[ErasedVideo, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The plan as plain values."""
@@ -63,6 +67,7 @@ class ErasePlan:
             "stale": list(self.stale),
             "saw_them": self.runs,
             "elsewhere": self.elsewhere,
+            "videos": [asdict(video) for video in self.videos],
         }
 
 
@@ -99,6 +104,7 @@ def plan_erasure(path: Path | str, wanted: Wanted, runs: Sequence[Path] = ()) ->
         tuple(sorted(set(made) - set(stale))),
         _runs(folder, runs),
         _elsewhere(folder),
+        erased_videos(folder, selection.masks),
     )
 
 
@@ -182,4 +188,5 @@ def _elsewhere(folder: DatasetFolder) -> dict[str, str]:
 def is_managed(folder: DatasetFolder, entry: Path) -> bool:
     """Whether an entry of the dataset's folder is written anew by an erasure, or dropped by it, as all hidden ones are."""
     known = ("dataset.json", "dataset.lock.json", "failures.parquet", AUDIT, "origins", "versions", *folder.splits)
-    return entry.name in known or entry.name.startswith(".")
+    is_of_videos = folder.videos is not None and entry.name == VIDEOS
+    return entry.name in known or entry.name.startswith(".") or is_of_videos

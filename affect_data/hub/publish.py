@@ -10,7 +10,7 @@ from affect_data.build.databases import Progress
 from affect_data.build.erased import Tombstones
 from affect_data.build.existing import lock_at
 from affect_data.databases.base import Tier
-from affect_data.dataset.folder import MANIFEST, open_dataset
+from affect_data.dataset.folder import MANIFEST, DatasetFolder, open_dataset
 from affect_data.errors import DataError, UsageError
 from affect_data.files import write_json, write_text
 from affect_data.hub.card import card_metadata, card_section, with_section
@@ -165,6 +165,7 @@ def plan(
 
     Raises:
         NotPermittedError: a licence does not let the tier out.
+        UsageError: tier full is asked for, and rows name frames of videos.
         RepositoryTakenError: the repository holds something else, or another tier, or is public.
         OtherReferencesError: branches, tags or pull requests keep the history that is to be erased.
         LeaksFoundError: what is to be published holds what must stay here.
@@ -175,6 +176,7 @@ def plan(
     terms = terms_of(folder)
     check_permitted(terms, tier, acknowledged, public=public)
     _check_asked_for(tier, features, decisions)
+    _check_pictures(folder, tier)
     api = hub()
     check_writer(api, repository)
     remote = look(api, repository)
@@ -245,6 +247,15 @@ def _check_asked_for(tier: Tier, features: Sequence[str], decisions: Sequence[Pa
         raise UsageError("--features needs tier derived or full: tier recipe holds nothing that was made from faces")
     if decisions and tier is Tier.RECIPE:
         raise UsageError("--decisions needs tier derived or full: tier recipe holds no label, and a correction is one")
+
+
+def _check_pictures(folder: DatasetFolder, tier: Tier) -> None:
+    if folder.videos is not None and tier is Tier.FULL:
+        raise UsageError(
+            f"'{folder.path}': rows name frames of videos, and a published row holds its own picture, whose sha256 proves it; nothing was uploaded. "
+            "Publish it with --tier recipe or derived: who owns the databases builds the same from it. For tier full, extract the frames "
+            "(`affect-data frames`) and build without `frames: video`"
+        )
 
 
 def _published_before(api: "HfApi", repository: str, remote: Remote) -> Published | None:

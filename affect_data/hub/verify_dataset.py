@@ -13,9 +13,11 @@ from affect_data.dataset.hashing import combined_hash, content_hash, dataset_fin
 from affect_data.dataset.kinds.registry import KINDS
 from affect_data.dataset.layout import PEOPLE, PEOPLE_COLUMNS, frames_hash
 from affect_data.dataset.schema import FRAMES, IMAGES, check_rules
+from affect_data.dataset.videos import changed_videos, misplaced_videos
 from affect_data.dataset.writing import labels_fingerprint
 from affect_data.errors import DataError, NotADatasetError, SchemaError
 from affect_data.hub.codes import Finding, Verification
+from affect_data.video.stored import VIDEOS
 
 
 def verify_dataset(path: Path, *, deep: bool = False) -> Verification:
@@ -31,6 +33,8 @@ def verify_dataset(path: Path, *, deep: bool = False) -> Verification:
     folder = open_dataset(path)
     found = [*_manifest(folder), *_lock(folder)]
     broken = list(_groups(folder))
+    if not broken:
+        found += _videos(folder, deep=deep)
     if deep and not broken:
         for split in folder.splits:
             found += [
@@ -147,6 +151,13 @@ def _pictures(folder: DatasetFolder, split: str) -> Iterator[Finding]:
             if hashlib.sha256(data.as_buffer()).hexdigest() != digests[row]:
                 yield Finding("D202", f"{split}/{IMAGES}", f"row {row:,}")
             row += 1
+
+
+def _videos(folder: DatasetFolder, *, deep: bool) -> Iterator[Finding]:
+    for name, because in misplaced_videos(folder).items():
+        yield Finding("D107", f"{VIDEOS}/{name}", because)
+    for name, because in changed_videos(folder).items() if deep else ():
+        yield Finding("D204", f"{VIDEOS}/{name}", because)
 
 
 def _frames(folder: DatasetFolder, split: str) -> Iterator[Finding]:

@@ -122,7 +122,7 @@ def train(
     from affect_data.dataset.folder import open_dataset
 
     # Opened before the imports that take seconds, so that a missing dataset is reported at once.
-    folder = open_dataset(validated.dataset, videos=True) if isinstance(validated.dataset, str) else None
+    folder = open_dataset(validated.dataset) if isinstance(validated.dataset, str) else None
     from affect_train.training.loop import train as run_training
 
     result = run_training(validated, folder, dry_run=dry_run)

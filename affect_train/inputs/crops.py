@@ -31,7 +31,7 @@ def check_crops(recipe: Recipe) -> None:
     """
     built = isinstance(recipe.dataset, str) and (Path(recipe.dataset) / MANIFEST).is_file()
     if built and recipe.crop.policy != BOX:
-        crop_groups(open_dataset(str(recipe.dataset), videos=True), preprocessing_of(recipe))
+        crop_groups(open_dataset(str(recipe.dataset)), preprocessing_of(recipe))
 
 
 def crop_groups(folder: DatasetFolder, preprocessing: Preprocessing) -> tuple[str, ...]:

@@ -140,9 +140,7 @@ def open_recipe_source(dataset: str | DatasetOptions) -> Source:
         NotADatasetError: there is no built dataset folder.
         SourceError: there is no such dataset, or the Hub cannot be reached.
     """
-    return (
-        open_foreign(dataset) if isinstance(dataset, DatasetOptions) else OwnFolder(open_dataset(dataset, videos=True))
-    )
+    return open_foreign(dataset) if isinstance(dataset, DatasetOptions) else OwnFolder(open_dataset(dataset))
 
 
 def open_source(dataset: str | Path | DatasetOptions) -> Source:
@@ -165,7 +163,7 @@ def open_source(dataset: str | Path | DatasetOptions) -> Source:
         because = f"it has no {MANIFEST}, so it was not built to its end"
         remedy = f"Build it with `affect-data build RECIPE {path}`; another dataset takes a section, in a recipe or a file (docs/datasets.md)"
         raise NotADatasetError(path, because, remedy)
-    return OwnFolder(open_dataset(path, videos=True))
+    return OwnFolder(open_dataset(path))
 
 
 def open_own_folder(dataset: str | Path | DatasetOptions, doing: str) -> DatasetFolder:
@@ -183,7 +181,7 @@ def open_own_folder(dataset: str | Path | DatasetOptions, doing: str) -> Dataset
         raise UsageError(
             f"{doing} writes columns into a dataset folder, which '{dataset}' is not; name a folder that `affect-data build` wrote"
         )
-    return open_dataset(dataset, videos=True)
+    return open_dataset(dataset)
 
 
 def folder_of(source: Source, because: str) -> DatasetFolder:

@@ -9,10 +9,8 @@ import numpy as np
 import pyarrow as pa
 
 from affect_data.dataset.kinds.crops import CROPS
+from affect_data.dataset.pictures import PictureOpener
 from affect_data.faces.policies import CropPolicy
-from affect_data.pictures import is_reference
-from affect_data.video.reference import FrameReference
-from affect_data.video.stored import StoredVideos
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -54,7 +52,7 @@ class StoredFaces:
     )
 
     def __init__(self, dataset: "Dataset", policy: CropPolicy | None = None, videos: Path | None = None) -> None:
-        self._videos = None if videos is None else StoredVideos(videos)
+        self._opener = None if videos is None else PictureOpener(videos)
         self._picture = "image" if policy is None else CROPS.group(policy.name)
         wanted = ("uid", "face_box", "image", "frames") if policy is None else ("uid", self._picture)
         names = [name for name in wanted if name in dataset.column_names]
@@ -92,27 +90,26 @@ class StoredFaces:
     def pictures(self, chunk: pa.Array) -> Any:  # noqa: ANN401 - views of bytes by row
         """The image files of a part of the column of pictures, by row."""
         found = ByteStrings(chunk.field("bytes"))
-        return found if self._videos is None else FramesOfVideos(found, self._videos)
+        return found if self._opener is None else OpenedPictures(found, self._opener)
 
 
-class FramesOfVideos:
+class OpenedPictures:
     """Picture files by row, where some rows name frames of videos: those are decoded when they are asked for.
 
     Args:
         stored: the bytes in the rows.
-        videos: of the dataset.
+        opener: of the dataset.
     """
 
-    def __init__(self, stored: "ByteStrings", videos: StoredVideos) -> None:
+    def __init__(self, stored: "ByteStrings", opener: PictureOpener) -> None:
         self._stored = stored
-        self._videos = videos
+        self._opener = opener
 
     def __len__(self) -> int:
         return len(self._stored)
 
     def __getitem__(self, item: int) -> memoryview:
-        data = self._stored[item]
-        return memoryview(self._videos.picture_file(FrameReference.from_bytes(data))) if is_reference(data) else data
+        return memoryview(self._opener.file(self._stored[item]))
 
 
 class Clips:

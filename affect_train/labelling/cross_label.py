@@ -119,7 +119,7 @@ def cross_label(recipe: Recipe, folds: int, name: str | None = None) -> dict[str
         write_folds(folder, name, folds, seed=recipe.seed, splits=(recipe.training.split,))
     accelerator.wait_for_everyone()
     # Opened again, because another process may have written the folds.
-    folder = open_dataset(folder.path, videos=True)
+    folder = open_dataset(folder.path)
     runs = [Path(recipe.output) / f"fold-{fold}" for fold in range(folds)]
     for fold, run in enumerate(runs):
         train(fold_recipe(recipe, name, fold, run), folder)

@@ -1,6 +1,6 @@
 """Videos whose frames carry their own number, drawn so large that it survives lossy coding."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,8 @@ BITS = 12
 COLUMNS, ROWS, BLOCK = 6, 4, 16
 DISFA_UNITS = (1, 2, 4, 5, 6, 9, 12, 15, 17, 20, 25, 26)
 WIDTH, HEIGHT = COLUMNS * BLOCK, ROWS * BLOCK
+
+Draw = Callable[[int], NDArray[np.uint8]]
 
 
 def numbered_picture(number: int) -> NDArray[np.uint8]:
@@ -51,6 +53,7 @@ def write_video(
     rotation: int = 0,
     container: Mapping[str, str] | None = None,
     pixel_format: str = "",
+    draw: Draw | None = None,
 ) -> Path:
     """A video of numbered pictures.
 
@@ -64,19 +67,22 @@ def write_video(
         rotation: by how many degrees a player turns the picture, counterclockwise; the pictures are turned back before they are stored.
         container: options of the container.
         pixel_format: of the stored frames.
+        draw: the picture of each number, uint8 RGB, all of one size; by default `numbered_picture`.
     """
+    draw = draw or numbered_picture
+    height, width = draw(numbers[0]).shape[:2]
     path.parent.mkdir(parents=True, exist_ok=True)
     turned = rotation % 180 != 0
     with av.open(str(path), "w", options=dict(container or {})) as output:
         stream: Any = output.add_stream(codec, rate=rate, options=dict(options or {}))
-        stream.width, stream.height = (HEIGHT, WIDTH) if turned else (WIDTH, HEIGHT)
+        stream.width, stream.height = (height, width) if turned else (width, height)
         stream.pix_fmt = pixel_format or {"mjpeg": "yuvj420p"}.get(codec, "yuv420p")
         if times is not None:
             stream.codec_context.time_base = Fraction(1, 600)
         if rotation:
             stream.set_display_rotation(rotation)
         for position, number in enumerate(numbers):
-            picture = np.ascontiguousarray(np.rot90(numbered_picture(number), -rotation // 90))
+            picture = np.ascontiguousarray(np.rot90(draw(number), -rotation // 90))
             frame = av.VideoFrame.from_ndarray(picture, "rgb24")
             if times is not None:
                 frame.time_base = Fraction(1, 600)
@@ -86,8 +92,10 @@ def write_video(
     return path
 
 
-def write_disfa(root: Path, frames: Mapping[str, tuple[int, int]], codec: str = "mpeg4") -> Path:
-    """Labels and videos of subjects: how many labels, how many frames. The intensity of AU1 of label n is n modulo 6."""
+def write_disfa(
+    root: Path, frames: Mapping[str, tuple[int, int]], codec: str = "mpeg4", draw: Draw | None = None
+) -> Path:
+    """Labels and videos of subjects: how many labels, how many frames. The intensity of AU1 of label n is n modulo 6. `draw` as for `write_video`."""
     for subject, (labels, length) in frames.items():
         folder = root / "ActionUnit_Labels" / subject
         folder.mkdir(parents=True)
@@ -101,5 +109,6 @@ def write_disfa(root: Path, frames: Mapping[str, tuple[int, int]], codec: str = 
                 codec,
                 rate=20,
                 options={"bf": "2"},
+                draw=draw,
             )
     return root

@@ -12,7 +12,7 @@ import polars as pl
 
 from affect_data.audit.pictures.hashing import SIDE, decode, hash_small, small_picture, to_grey
 from affect_data.dataset.folder import DatasetFolder, open_dataset
-from affect_data.dataset.schema import IMAGES
+from affect_data.dataset.pictures import SplitPictures
 from affect_data.processes import map_jobs
 
 MEASUREMENTS: Final = (
@@ -188,20 +188,19 @@ def picture_jobs(
 
 def decoded_pictures(job: PictureJob) -> Iterator[npt.NDArray[np.uint8]]:
     """The whole picture of each row of a job, from `decode`; neighbouring rows that share a picture decode it once."""
-    last: tuple[bytes, npt.NDArray[np.uint8]] | None = None
-    for data in stored_pictures(job):
-        if last is None or last[0] != data:
-            last = (data, decode(data))
+    pictures = SplitPictures(open_dataset(job.folder), job.split)
+    last: tuple[memoryview, npt.NDArray[np.uint8]] | None = None
+    for row in job.rows.tolist():
+        stored = pictures.stored(row)
+        if last is None or last[0] != stored:
+            last = (stored, decode(pictures[row]))
         yield last[1]
 
 
-def stored_pictures(job: PictureJob) -> Iterator[bytes]:
-    """The bytes of the picture of each row of a job, as stored."""
-    column = open_dataset(job.folder).load(job.split, [IMAGES]).data.table.column("image")
-    starts = np.cumsum([0, *(len(chunk) for chunk in column.chunks)])
-    for row in job.rows:
-        number = int(np.searchsorted(starts, row, "right")) - 1
-        yield column.chunks[number].field("bytes")[int(row - starts[number])].as_py()
+def stored_pictures(job: PictureJob) -> Iterator[memoryview]:
+    """What stands in each row of a job, as found: a picture's file, or a reference to a frame of a video."""
+    pictures = SplitPictures(open_dataset(job.folder), job.split)
+    return map(pictures.stored, job.rows.tolist())
 
 
 def _read(job: PictureJob) -> _Read:

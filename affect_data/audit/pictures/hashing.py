@@ -36,7 +36,7 @@ _DECODED_AT_LEAST: Final = SIDE + SIDE // 2
 _LUMA: Final = np.array([19595, 38470, 7471], np.uint32)
 
 
-def decode(data: bytes) -> npt.NDArray[np.uint8]:
+def decode(data: bytes | memoryview) -> npt.NDArray[np.uint8]:
     """The pixels of an encoded picture as stored: uint8 [height, width] if it is grey, otherwise RGB [height, width, 3].
 
     Raises:
@@ -45,7 +45,7 @@ def decode(data: bytes) -> npt.NDArray[np.uint8]:
     picture = open_picture(data)
     if picture.mode in ("L", "1"):
         return np.asarray(picture.convert("L"))
-    if picture.mode == "RGB" and data.startswith(_JPEG):
+    if picture.mode == "RGB" and data[: len(_JPEG)] == _JPEG:
         import simplejpeg
 
         try:

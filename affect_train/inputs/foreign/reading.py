@@ -145,6 +145,9 @@ def _saved(options: DatasetOptions, folder: Path) -> OpenedSource | None:
 
     if (folder / MANIFEST).is_file() and read_json(folder / MANIFEST).get("format") == FORMAT:
         own = open_dataset(folder)
+        if own.videos is not None:
+            because = "its rows name frames of videos, which are found in the whole folder alone"
+            raise SourceError(options.path, because, f"Name the folder itself: `dataset: {options.path}`")
         return OpenedSource(options, own.splits, folder, saved=own.load, origins=own.view.origins)
     if not any((folder / name).is_file() for name in ("state.json", "dataset_dict.json")):
         return None

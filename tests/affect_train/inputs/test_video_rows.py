@@ -1,4 +1,4 @@
-"""Rows that name frames of videos: built, trained on and labelled from the videos, and refused wherever pictures are needed."""
+"""Rows that name frames of videos: built, trained on and labelled from the videos."""
 
 import hashlib
 import pickle
@@ -10,14 +10,11 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
-from typer.testing import CliRunner
 from videos import number_in, write_disfa, write_video
 
 from affect_data.build.build import build
 from affect_data.build.recipe import read_recipe
-from affect_data.cli.app import app
-from affect_data.dataset.folder import VideoRowsError, open_dataset
-from affect_data.dataset.loading import load_dataset
+from affect_data.dataset.folder import open_dataset
 from affect_data.errors import DataError
 from affect_data.video.decoding import Video
 from affect_train.inputs.batch import FaceBatch, Pick
@@ -50,7 +47,7 @@ def merged(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def images_of(dataset: Path) -> FaceImages:
-    source = OwnFolder(open_dataset(dataset, videos=True))
+    source = OwnFolder(open_dataset(dataset))
     images = source.split("train", TaskSet(action_units=(1, 12)), View(WHOLE)).inputs
     assert isinstance(images, FaceImages)
     return images
@@ -63,7 +60,7 @@ def shown(images: FaceImages, rows: Sequence[int]) -> list[np.ndarray]:
 
 
 def test_a_video_is_stored_once_and_every_row_names_its_frame(root: Path, merged: Path) -> None:
-    folder = open_dataset(merged, videos=True)
+    folder = open_dataset(merged)
     assert folder.rows("train") == 118
     assert folder.failures()["reason"].to_list() == ["image file missing"] * 2
     files = sorted((root / "Videos_LeftCamera").iterdir())
@@ -75,7 +72,7 @@ def test_a_video_is_stored_once_and_every_row_names_its_frame(root: Path, merged
 
 
 def test_the_model_sees_the_very_frame_in_any_order_and_in_other_processes(root: Path, merged: Path) -> None:
-    labels = open_dataset(merged, videos=True).labels("train", ["track", "frame"])
+    labels = open_dataset(merged).labels("train", ["track", "frame"])
     images = images_of(merged)
     order = random.Random(0).sample(range(len(labels)), 60)
     for row, pixels in zip(order, shown(images, order), strict=True):
@@ -101,34 +98,12 @@ class Brightness(Teacher):
 
 def test_a_teacher_labels_such_rows_and_the_same_build_leaves_them(root: Path, merged: Path) -> None:
     label(Brightness(), merged, "bright")
-    folder = open_dataset(merged, videos=True)
+    folder = open_dataset(merged)
     stored = folder.load("train", ["soft.bright"])[:]["soft.bright.expression"]
     expected = [pixels.astype(np.float64).mean() / 127.5 - 1 for pixels in shown(images_of(merged), range(5))]
     assert [row[0] for row in stored[:5]] == pytest.approx(expected, abs=1e-3)
     report = build(read_recipe(merged.parent / "data.yaml"), {"disfa": root}, merged)
     assert report.unchanged
-
-
-@pytest.mark.parametrize(
-    "words",
-    [
-        ["audit", "{}"], ["report", "{}", "--out", "{}-report"], ["folds", "{}", "--count", "2"], ["erase", "{}", "--subject", "disfa:SN001"],
-        ["publish", "{}", "user/name"], ["verify", "{}"], ["align", "{}"], ["review", "{}"], ["diff", "{}", "{}"],
-    ],
-)  # fmt: skip
-def test_commands_that_need_pictures_refuse_by_name_and_change_nothing(words: list[str], merged: Path) -> None:
-    before = {path: path.stat().st_mtime_ns for path in merged.rglob("*")}
-    done = CliRunner().invoke(app, [word.format(merged) for word in words])
-    assert isinstance(done.exception, VideoRowsError), (done.output, done.exception)
-    assert "rows name frames of videos" in str(done.exception)
-    assert {path: path.stat().st_mtime_ns for path in merged.rglob("*")} == before
-
-
-def test_labels_are_counted_and_pictures_are_not_given_as_they_are(merged: Path) -> None:
-    done = CliRunner().invoke(app, ["stats", str(merged)])
-    assert done.exit_code == 0, done.output
-    with pytest.raises(VideoRowsError, match="trained on, evaluated on and labelled"):
-        load_dataset(merged, "train")
 
 
 def test_another_video_in_its_place_is_an_error_that_names_it(root: Path, tmp_path: Path) -> None:
@@ -139,4 +114,5 @@ def test_another_video_in_its_place_is_an_error_that_names_it(root: Path, tmp_pa
         write_video(file, range(100 + number, 140 + number), "mpeg4")
     found = images.__getitems__([Pick(3)])
     assert isinstance(found, DataError)
-    assert "frame 3 is not the one that the dataset was built from. Build the dataset again" in str(found)
+    assert "it was replaced, damaged or cut off after the build" in str(found)
+    assert f"affect-data build RECIPE {tmp_path / 'merged'} --overwrite" in str(found)

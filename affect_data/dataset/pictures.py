@@ -1,0 +1,78 @@
+"""The picture of a row, whether its file stands in the row or it is a frame of a video of the dataset; whatever needs pictures gets them here."""
+
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from affect_data.dataset.folder import DatasetFolder
+from affect_data.dataset.schema import IMAGES
+from affect_data.pictures import is_reference
+from affect_data.video.reference import FrameReference
+from affect_data.video.stored import StoredVideos
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+class PictureOpener:
+    """Opens what stands in rows; videos stay open between calls, so that rows in order are decoded without a seek.
+
+    For one process, from any of its threads; a copy in another process opens the videos again.
+
+    Args:
+        videos: the dataset's folder of videos (`DatasetFolder.videos`); None if no row names a frame.
+    """
+
+    def __init__(self, videos: Path | None) -> None:
+        self._videos = None if videos is None else StoredVideos(videos)
+
+    def file(self, stored: bytes | memoryview) -> bytes | memoryview:
+        """The picture's file: what is stored, or, where that names a frame of a video, the frame as an uncompressed file (PPM).
+
+        Raises:
+            VideoError: the video is gone, has changed or cannot be decoded; names it, and says what to do.
+        """
+        if self._videos is None or not is_reference(stored):
+            return stored
+        return self._videos.picture_file(FrameReference.from_bytes(stored))
+
+
+class SplitPictures:
+    """The pictures of a split by row, over memory maps; what is written in a row is in `stored`, and its name in `path`.
+
+    Args:
+        folder: the dataset.
+        split: of it.
+
+    Raises:
+        UnknownNameError: the dataset has no such split.
+        NotADatasetError: the pictures on disk are not those that the manifest names.
+    """
+
+    def __init__(self, folder: DatasetFolder, split: str) -> None:
+        self._column: pa.ChunkedArray = folder.load(split, [IMAGES]).data.table.column("image")
+        self._videos = folder.videos
+
+    @cached_property
+    def _opener(self) -> PictureOpener:
+        return PictureOpener(self._videos)
+
+    def __len__(self) -> int:
+        return len(self._column)
+
+    def __getitem__(self, row: int) -> bytes | memoryview:
+        """The picture's file, from `PictureOpener.file`."""
+        return self._opener.file(self.stored(row))
+
+    def stored(self, row: int) -> memoryview:
+        """What stands in the row: the picture as found, or the reference to a frame."""
+        return memoryview(self._column[row]["bytes"].as_buffer())
+
+    def path(self, row: int) -> str:
+        """The name of the picture in its database."""
+        return self._column[row]["path"].as_py() or ""
+
+    def video(self, row: int) -> str:
+        """The name of the video, in the dataset's folder of videos, of which the row shows a frame; empty if the picture stands in the row."""
+        stored = self.stored(row)
+        return FrameReference.from_bytes(stored).video if is_reference(stored) else ""
