@@ -66,7 +66,8 @@ class SplitPictures:
 
     def stored(self, row: int) -> memoryview:
         """What stands in the row: the picture as found, or the reference to a frame."""
-        return memoryview(self._column[row]["bytes"].as_buffer())
+        # Cast, because Arrow's views declare signed bytes, which compare as others than those of a picture.
+        return memoryview(self._column[row]["bytes"].as_buffer()).cast("B")
 
     def path(self, row: int) -> str:
         """The name of the picture in its database."""
