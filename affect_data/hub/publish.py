@@ -175,8 +175,7 @@ def plan(
     folder = open_dataset(dataset)
     terms = terms_of(folder)
     check_permitted(terms, tier, acknowledged, public=public)
-    _check_asked_for(tier, features, decisions)
-    _check_pictures(folder, tier)
+    _check_asked_for(folder, tier, features, decisions)
     api = hub()
     check_writer(api, repository)
     remote = look(api, repository)
@@ -242,20 +241,17 @@ def _refuse_leaks(staged: Staged, tier: Tier) -> None:
         raise LeaksFoundError(leaks)
 
 
-def _check_asked_for(tier: Tier, features: Sequence[str], decisions: Sequence[Path]) -> None:
-    if features and tier is Tier.RECIPE:
-        raise UsageError("--features needs tier derived or full: tier recipe holds nothing that was made from faces")
-    if decisions and tier is Tier.RECIPE:
-        raise UsageError("--decisions needs tier derived or full: tier recipe holds no label, and a correction is one")
-
-
-def _check_pictures(folder: DatasetFolder, tier: Tier) -> None:
+def _check_asked_for(folder: DatasetFolder, tier: Tier, features: Sequence[str], decisions: Sequence[Path]) -> None:
     if folder.videos is not None and tier is Tier.FULL:
         raise UsageError(
             f"'{folder.path}': rows name frames of videos, and a published row holds its own picture, whose sha256 proves it; nothing was uploaded. "
             "Publish it with --tier recipe or derived: who owns the databases builds the same from it. For tier full, extract the frames "
             "(`affect-data frames`) and build without `frames: video`"
         )
+    if features and tier is Tier.RECIPE:
+        raise UsageError("--features needs tier derived or full: tier recipe holds nothing that was made from faces")
+    if decisions and tier is Tier.RECIPE:
+        raise UsageError("--decisions needs tier derived or full: tier recipe holds no label, and a correction is one")
 
 
 def _published_before(api: "HfApi", repository: str, remote: Remote) -> Published | None:
