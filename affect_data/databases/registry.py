@@ -17,6 +17,7 @@ from affect_data.databases.affwild2.reader import AffWild2
 from affect_data.databases.base import Database, DatabaseOptions
 from affect_data.databases.bp4d.reader import Bp4d
 from affect_data.databases.casme2 import Casme2
+from affect_data.databases.ck_plus.reader import CkPlus
 from affect_data.databases.dfew import Dfew
 from affect_data.databases.disfa.reader import Disfa
 from affect_data.databases.emotionet.reader import EmotioNet
@@ -47,6 +48,7 @@ DATABASES: dict[str, type[Database]] = {
     "raf_db": RafDb,
     "raf_au": RafAu,
     "raf_ml": RafMl,
+    "ck_plus": CkPlus,
     "unbc": Unbc,
     "casme2": Casme2,
     "samm": Samm,

@@ -1,0 +1,1 @@
+"""CK+: people who pose expressions from a neutral face to their peak, whose action units are coded there."""
