@@ -3,8 +3,8 @@
 import csv
 from pathlib import Path
 
-EXPRESSIONS = "neutral happiness sadness surprise fear disgust anger contempt".split()
-NAMES = "Neutral Happy Sad Surprise Fear Disgust Anger Contempt None Uncertain No-Face".split()
+EXPRESSIONS = ["neutral", "happiness", "sadness", "surprise", "fear", "disgust", "anger", "contempt"]
+NAMES = ["Neutral", "Happy", "Sad", "Surprise", "Fear", "Disgust", "Anger", "Contempt", "None", "Uncertain", "No-Face"]
 
 
 def rows(root: Path) -> list[dict[str, object]]:

@@ -4,7 +4,7 @@ import re
 from collections import defaultdict
 from pathlib import Path
 
-EXPRESSIONS = "neutral anger disgust fear happiness sadness surprise other".split()
+EXPRESSIONS = ["neutral", "anger", "disgust", "fear", "happiness", "sadness", "surprise", "other"]
 ACTION_UNITS = (1, 2, 4, 6, 7, 10, 12, 15, 23, 24, 25, 26)
 FOLDERS = {"va": "VA_Estimation", "expression": "EXPR_Classification", "au": "AU_Detection"}
 

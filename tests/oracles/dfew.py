@@ -5,8 +5,8 @@ from pathlib import Path
 
 import openpyxl
 
-EXPRESSIONS = "happiness sadness neutral anger surprise disgust fear".split()
-HEADER = "1happy 2sad 3neutral 4angry 5surprise 6disgust 7fear order".split()
+EXPRESSIONS = ["happiness", "sadness", "neutral", "anger", "surprise", "disgust", "fear"]
+HEADER = ["1happy", "2sad", "3neutral", "4angry", "5surprise", "6disgust", "7fear", "order"]
 
 
 def rows(root: Path) -> list[dict[str, object]]:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-EXPRESSIONS = "anger disgust fear happiness sadness surprise neutral".split()
+EXPRESSIONS = ["anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral"]
 
 
 def rows(root: Path) -> list[dict[str, object]]:

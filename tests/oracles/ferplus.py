@@ -3,7 +3,7 @@
 import csv
 from pathlib import Path
 
-EXPRESSIONS = "neutral happiness surprise sadness anger disgust fear contempt".split()
+EXPRESSIONS = ["neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt"]
 PARTS = {"FER2013Train": "train", "FER2013Valid": "validation"}
 
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 CLASSES = {
-    "expression": "surprise fear disgust happiness sadness anger neutral".split(),
+    "expression": ["surprise", "fear", "disgust", "happiness", "sadness", "anger", "neutral"],
     "compound_expression": [
         "happily surprised", "happily disgusted", "sadly fearful", "sadly angry", "sadly surprised", "sadly disgusted",
         "fearfully angry", "fearfully surprised", "angrily surprised", "angrily disgusted", "disgustedly surprised",
