@@ -12,6 +12,7 @@ from pydantic import Field
 
 from affect_data.bounds import BoundError, parse_json
 from affect_data.databases.base import Database, DatabaseOptions, Licence, Tier
+from affect_data.databases.facts import Evidence, Grade, NativeValue
 from affect_data.databases.root import FIX_LINE, DatabaseRoot
 from affect_data.databases.totals import Totals
 from affect_data.pictures import PictureError, open_picture
@@ -22,7 +23,8 @@ FRAME_FILE: Final = re.compile(r"(\d+)\.(?:png|jpe?g)", re.IGNORECASE)
 FRAME_ENTRY: Final = re.compile(r'"(\d+)"\s*:\s*\{')
 LANDMARKS: Final = 68
 BROADCAST_SIZE: Final = (720, 576)
-SCALED: Final = {native: native / 10 for native in range(-10, 11)}
+HIGHEST: Final = 10
+SCALED: Final = {native: native / HIGHEST for native in range(-HIGHEST, HIGHEST + 1)}
 FRAME_COLUMNS: Final = pl.Schema(
     {
         "source_file": pl.String(),
@@ -89,6 +91,22 @@ class AfewVa(Database):
     counted_as = "frames"
     valence_arousal = "-10..10 integers"
     reader_version = 2
+    mapping = tuple(
+        NativeValue(field, str(native), f"{field} {scaled:g}")
+        for field in ("valence", "arousal")
+        for native, scaled in SCALED.items()
+    )
+    evidence = (
+        Evidence(
+            "a json file a clip: actor, frames by number with arousal, landmarks and valence, video_id",
+            Grade.SEEN,
+            "one real file, that of clip 001",
+        ),
+        Evidence("frames are numbered from 0, one label for each picture", Grade.SEEN, "clip 001; loaders assert it"),
+        Evidence("valence and arousal are whole numbers from -10 to 10", Grade.SEEN, "clip 001; the paper says so"),
+        Evidence("landmarks are in a frame of 720 by 576 pixels", Grade.CODE, "a public loader; clip 001 fits it"),
+        Evidence("one name in `actor` is one person", Grade.ASSUMED, "nothing in the files could contradict it"),
+    )
     Options: ClassVar[type[DatabaseOptions]] = AfewVaOptions
 
     def scan(self, root: DatabaseRoot) -> pl.DataFrame:

@@ -1,6 +1,5 @@
 """Reads DFEW: clips of films, one of seven expressions and the votes of ten annotators each."""
 
-from collections.abc import Mapping
 from types import MappingProxyType
 from typing import ClassVar, Final
 
@@ -9,6 +8,7 @@ from pydantic import Field
 
 from affect_data.databases.base import DatabaseOptions, Licence, Tier
 from affect_data.databases.clips import ClipDatabase, ClipOptions, frames_in
+from affect_data.databases.facts import Evidence, Grade, NativeValue, labels_of, numbered
 from affect_data.databases.root import FIX_FILE, DatabaseRoot
 from affect_data.databases.spelling import whole_numbers
 from affect_data.databases.totals import Totals
@@ -21,6 +21,8 @@ ANNOTATORS: Final = 10
 CLIP: Final = "order"
 """The column of the workbook that numbers the clips."""
 
+EXPRESSIONS: Final = ("happiness", "sadness", "neutral", "anger", "surprise", "disgust", "fear")
+CLASSES: Final = numbered("label", EXPRESSIONS, first=1)
 NOT_MOST_VOTED: Final = "the list's class is not the most voted"
 
 
@@ -76,7 +78,23 @@ class Dfew(ClipDatabase):
         {"2020": Totals({"clips": 11_697, "train clips": 9_356, "test clips": 2_336}, "the lists of the five folds")}
     )
     releases = ("2020",)
-    expressions = ("happiness", "sadness", "neutral", "anger", "surprise", "disgust", "fear")
+    expressions = EXPRESSIONS
+    mapping = (
+        *CLASSES,
+        NativeValue("label", "a class that is not the most voted", masked=NOT_MOST_VOTED),
+        NativeValue("1happy ... 7fear", f"0..{ANNOTATORS}", "a share of the votes on the clip"),
+    )
+    evidence = (
+        Evidence(
+            "labels 1..7 are in this order", Grade.DOCUMENTED, "names of the workbook's columns; public lists agree"
+        ),
+        Evidence("names in lists are numbers, folders have five digits", Grade.CODE, "preprocess/dfew.py of MAE-DFER"),
+        Evidence("five folds of 11,697 clips", Grade.SEEN, "public lists of all folds (they count labels from 0)"),
+        Evidence(
+            "ten annotators voted on each clip", Grade.CODE, "preprocess/dfew.py of MAE-DFER; more votes are a defect"
+        ),
+        Evidence("frames are in the order of their numbers", Grade.CODE, "public loaders sort by number"),
+    )
     has_expression_votes = True
     annotators = ANNOTATORS
     Options: ClassVar[type[DatabaseOptions]] = DfewOptions
@@ -110,8 +128,7 @@ class Dfew(ClipDatabase):
         root.refuse_empty(path, clips, "no clip", "one line for each clip")
         root.count(f"{part} clips", len(clips))
         clips = _with_track(root, clips, "video_name")
-        codes: Mapping[str, str | None] = {str(code): name for code, name in enumerate(self.expressions, start=1)}
-        return root.classes(clips, "label", codes).select(
+        return root.classes(clips, "label", labels_of(CLASSES, "label")).select(
             "source_file",
             "source_line",
             "track",

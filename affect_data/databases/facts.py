@@ -1,8 +1,9 @@
 """What a reader relies on, each fact with its grade, and what it makes of every value in the files."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Final
 
 KEPT: Final = "kept in group "
@@ -78,6 +79,33 @@ class NativeValue:
 def numbered(field: str, names: Sequence[str], first: int = 0) -> tuple[NativeValue, ...]:
     """A row for each name; its native code is its position, counted from `first`."""
     return tuple(NativeValue(field, str(code), name) for code, name in enumerate(names, first))
+
+
+ABSENT, PRESENT = "absent", "present"
+NO_CODES: Final[Mapping[int, str]] = MappingProxyType({})
+
+
+def occurrences(field: str, masked: Mapping[int, str] = NO_CODES) -> tuple[NativeValue, ...]:
+    """The codes of action units that were looked for: 0 and 1, and those that say why there is no label."""
+    return (
+        NativeValue(field, "0", ABSENT),
+        NativeValue(field, "1", PRESENT),
+        *(NativeValue(field, str(code), masked=reason) for code, reason in masked.items()),
+    )
+
+
+def intensities(
+    field: str, highest: int, threshold: int | None = None, masked: Mapping[int, str] = NO_CODES
+) -> tuple[NativeValue, ...]:
+    """The intensities from 0 to `highest`, and the occurrence that is derived where a threshold is given, and codes without a label."""
+    derived = {
+        level: "" if threshold is None else f", {PRESENT if level >= threshold else ABSENT}"
+        for level in range(highest + 1)
+    }
+    return (
+        *(NativeValue(field, str(level), f"intensity {level}{occurrence}") for level, occurrence in derived.items()),
+        *(NativeValue(field, str(code), masked=reason) for code, reason in masked.items()),
+    )
 
 
 def labels_of(mapping: Iterable[NativeValue], field: str) -> dict[str, str | None]:

@@ -9,6 +9,7 @@ from pydantic import Field
 from affect_data.databases.action_unit_columns import action_unit_columns
 from affect_data.databases.action_unit_strings import Coding, read_codes
 from affect_data.databases.base import Database, DatabaseOptions, Licence, Tier
+from affect_data.databases.facts import ABSENT, PRESENT, Evidence, Grade, NativeValue
 from affect_data.databases.licence import Reading
 from affect_data.databases.root import DatabaseRoot
 from affect_data.databases.totals import Totals
@@ -69,6 +70,37 @@ class RafAu(Database):
     signs = (LIST,)
     totals = MappingProxyType({"2020": Totals({"faces": 4_601}, "the lines of the official list")})
     releases = ("2020",)
+    mapping = (
+        NativeValue("action units", NOTHING, "every coded action unit absent"),
+        NativeValue("action units", ", ".join(map(str, CODED)), PRESENT),
+        NativeValue("action units", "a coded action unit that is not listed", ABSENT),
+        NativeValue("action units", "AD19, a number that is not coded", masked=NOT_CODED),
+        *(NativeValue("side", letters, side) for letters, side in SIDE_OF.items()),
+        NativeValue("side", "letters of another kind, such as BL", masked="two kinds of sides"),
+    )
+    evidence = (
+        Evidence(
+            "a picture and its action units, joined by plus signs",
+            Grade.SEEN,
+            "907 of 4,601 lines of a real RAFAU_label.txt",
+        ),
+        Evidence("`null` says that no action unit is active", Grade.CODE, "public loaders; the paper codes every face"),
+        Evidence(
+            "letters before or after a number, in capitals or not, are sides",
+            Grade.SEEN,
+            "the real list, and all 4,549 lines of RAF-CE's, which has the same pictures",
+        ),
+        Evidence(
+            "L, R, T, B are left, right, top, bottom",
+            Grade.ASSUMED,
+            "the convention of FACS; another letter is a defect",
+        ),
+        Evidence(
+            "pictures are those of RAF-ML and RAF-CE of the same name",
+            Grade.SEEN,
+            "the names and strings of both lists",
+        ),
+    )
     action_units = CODED
     action_unit_sides = CODED
     Options: ClassVar[type[DatabaseOptions]] = RafAuOptions

@@ -72,6 +72,11 @@ def decide(
     return decided.select(pl.when(pl.col("expression_masked").is_null()).then("expression"), "expression_masked")
 
 
+def tie_with(others: Sequence[str]) -> str:
+    """Why there is no expression where candidates that are none have as many votes as another."""
+    return f"tie with {' or '.join(others)}"
+
+
 def _reason(
     total: pl.Expr,
     most: pl.Expr,
@@ -87,7 +92,7 @@ def _reason(
     tied_with_other = pl.any_horizontal(is_most[name] for name in others) if others else pl.lit(value=False)
     reason = (
         pl.when((winners > 1) & (most > 0) & tied_with_other)
-        .then(pl.lit(f"tie with {' or '.join(others)}"))
+        .then(pl.lit(tie_with(others)))
         .when((winners > 2) & (most > 0))
         .then(pl.lit(TIE_OF_MORE))
         .when((most == 0) | no_majority)

@@ -7,6 +7,7 @@ from typing import ClassVar, Final, Literal
 import polars as pl
 from pydantic import Field, field_validator
 
+from affect_data.databases.affectnet.facts import EVIDENCE, MAPPING
 from affect_data.databases.affectnet.file_lists import MANUAL_LISTS, MANUAL_NAMES, FileList, file_lists, find_list
 from affect_data.databases.affectnet.forms import (
     CODES,
@@ -119,6 +120,8 @@ class AffectNet(Database):
     reader_version = 2
     expressions = EXPRESSIONS
     native_expressions = NAMES
+    mapping = MAPPING
+    evidence = EVIDENCE
     valence_arousal = "-1..1 numbers; -2 where not annotated"
     # The paper gives only the region of happiness, as an example.
     tool_regions: ClassVar[Mapping[str, tuple[float, float, float, float]]] = MappingProxyType(

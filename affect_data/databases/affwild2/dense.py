@@ -13,6 +13,7 @@ import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 
+from affect_data.databases.affwild2.facts import NO_CODE, NO_VALUE
 from affect_data.databases.affwild2.layout import JOIN_ORDER, Release
 from affect_data.databases.affwild2.reasons import HALF_ANNOTATED, NOT_ANNOTATED, PARTLY_ANNOTATED
 from affect_data.databases.base import Task
@@ -20,8 +21,6 @@ from affect_data.databases.root import DatabaseRoot
 from affect_data.databases.typed import UnusualError, gathered, line_counts, plain_lines, typed_columns
 
 HEADER_LINES: Final = 1
-NO_VALUE: Final = -5.0
-NO_CODE: Final = -1
 NOWHERE: Final = -1
 
 _Values = npt.NDArray[Any]

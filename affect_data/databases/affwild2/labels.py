@@ -9,6 +9,7 @@ from typing import Final
 import polars as pl
 
 from affect_data.databases.affwild2.dense import dense_rows
+from affect_data.databases.affwild2.facts import MAPPING, NO_CODE, NO_VALUE
 from affect_data.databases.affwild2.layout import (
     JOIN_ORDER,
     MULTI_TASK_HEADER,
@@ -24,6 +25,7 @@ from affect_data.databases.affwild2.reasons import (
     ROW_REFUSED,
 )
 from affect_data.databases.base import Task
+from affect_data.databases.facts import labels_of
 from affect_data.databases.root import DatabaseRoot
 from affect_data.databases.typed import UnusualError
 
@@ -85,19 +87,20 @@ def _action_unit_columns(release: Release) -> list[str]:
 def _parsed(root: DatabaseRoot, lines: pl.DataFrame, task: Task, release: Release) -> pl.DataFrame:
     """The lines with the columns of one task as labels, and `<task>_masked` where they have its sentinel."""
     if task == "va":
-        lines = root.numbers(lines, ("valence", "arousal"), -1, 1, missing=(-5,))
+        lines = root.numbers(lines, ("valence", "arousal"), -1, 1, missing=(NO_VALUE,))
         missing = pl.sum_horizontal(pl.col("valence", "arousal").is_null())
         reason = pl.when(missing == 2).then(pl.lit(NOT_ANNOTATED)).when(missing == 1).then(pl.lit(HALF_ANNOTATED))
         complete = [pl.when(missing == 0).then(pl.col(name)).alias(name) for name in ("valence", "arousal")]
         return lines.with_columns(reason.alias("va_masked"), *complete)
     if task == "expression":
-        codes = {str(code): name for code, name in enumerate(release.expressions)} | {"-1": None}
+        known = labels_of(MAPPING, "expression")
+        codes = {code: name for code, name in known.items() if name is None or name in release.expressions}
         lines = root.classes(lines, "expression", codes)
         return lines.with_columns(
             pl.when(pl.col("expression").is_null()).then(pl.lit(NOT_ANNOTATED)).alias("expression_masked")
         )
     columns = _action_unit_columns(release)
-    lines = root.integers(lines, columns, (0, 1), missing=(-1,))
+    lines = root.integers(lines, columns, (0, 1), missing=(NO_CODE,))
     missing = pl.sum_horizontal(pl.col(columns).is_null())
     reason = (
         pl.when(missing == len(columns)).then(pl.lit(NOT_ANNOTATED)).when(missing > 0).then(pl.lit(PARTLY_ANNOTATED))

@@ -1,11 +1,12 @@
 """Reads Aff-Wild2, as released by the editions of the ABAW competition."""
 
 from collections.abc import Sequence
-from typing import ClassVar, Final, Literal
+from typing import ClassVar, Literal
 
 import polars as pl
 from pydantic import Field
 
+from affect_data.databases.affwild2.facts import EVIDENCE, MAPPING
 from affect_data.databases.affwild2.images import (
     NO_CROP,
     NO_TRACK_FOLDER,
@@ -40,14 +41,12 @@ from affect_data.databases.affwild2.layout import (
     choose_annotations,
     find_annotations,
 )
-from affect_data.databases.affwild2.reasons import ROW_REFUSED
+from affect_data.databases.affwild2.reasons import NO_LABEL, ROW_REFUSED
 from affect_data.databases.affwild2.totals import EDITION_ALIASES, LABEL_NAMES, TOTALS
 from affect_data.databases.base import Database, DatabaseOptions, Licence, Tier
 from affect_data.databases.licence import Reading
 from affect_data.databases.root import DatabaseRoot
 from affect_data.databases.videos import find_videos
-
-NO_LABEL: Final = "no label in any task"
 
 
 class AffWild2Options(DatabaseOptions):
@@ -136,6 +135,8 @@ class AffWild2(Database):
     releases = tuple(RELEASES)
     release_aliases = EDITION_ALIASES
     action_units = tuple(sorted({*ACTION_UNITS_12, 20}))
+    mapping = MAPPING
+    evidence = EVIDENCE
     expressions = EXPRESSIONS
     valence_arousal = "-1..1"
     Options: ClassVar[type[DatabaseOptions]] = AffWild2Options

@@ -10,6 +10,7 @@ from affect_data.databases.spelling import whole_numbers
 from affect_data.vocabulary import ACTION_UNITS
 
 NOT_CODED: Final = 9
+HIGHEST: Final = 5
 OCCLUDED: Final = 99
 """The column that is 1 if the face is hidden."""
 
@@ -66,7 +67,7 @@ def read_intensities(
     for unit in action_units:
         paths = {track: path for (track, number), path in files.items() if number == unit}
         lines = root.table(list(paths.values()), ["frame", _INTENSITY.format(unit)])
-        lines = root.integers(lines, [_INTENSITY.format(unit)], (*range(6), NOT_CODED))
+        lines = root.integers(lines, [_INTENSITY.format(unit)], (*range(HIGHEST + 1), NOT_CODED))
         lines = _with_track(_unique_frames(root, lines), paths)
         tables.append(lines.rename({_INTENSITY.format(unit): f"au_intensity_{unit}"}))
     frame = ["track", "frame"]

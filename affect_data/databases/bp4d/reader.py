@@ -8,6 +8,20 @@ import polars as pl
 from pydantic import Field
 
 from affect_data.databases.base import Database, DatabaseOptions, Licence, Tier
+from affect_data.databases.bp4d.facts import (
+    EVIDENCE,
+    FACE_OCCLUDED,
+    INTENSITY_NOT_CODED,
+    MAPPING,
+    NO_COLUMN,
+    NO_INTENSITIES,
+    NO_INTENSITY,
+    NO_LABEL,
+    NO_OCCURRENCE,
+    NO_OCCURRENCES,
+    NOT_OF_BP4D,
+    OCCURRENCE_NOT_CODED,
+)
 from affect_data.databases.bp4d.files import (
     Pictures,
     find_intensity_files,
@@ -40,9 +54,6 @@ FOLDS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
 
 SUBJECTS: Final[tuple[str, ...]] = tuple(sorted(subject for part in FOLDS.values() for subject in part))
 SEQUENCES: Final[tuple[str, ...]] = tuple(f"{subject}_T{task}" for subject in SUBJECTS for task in range(1, 9))
-
-NO_LABEL: Final = "no action unit is coded"
-FACE_OCCLUDED: Final = "marked as occluded"
 
 
 class Bp4dOptions(DatabaseOptions):
@@ -122,6 +133,8 @@ class Bp4d(Database):
         *(28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39),
     )
     action_unit_intensities = (6, 10, 12, 14, 17)
+    mapping = MAPPING
+    evidence = EVIDENCE
     literature_folds = FOLDS
     Options: ClassVar[type[DatabaseOptions]] = Bp4dOptions
     options: Bp4dOptions
@@ -195,19 +208,17 @@ class Bp4d(Database):
         absent = {unit: pl.col(f"au_intensity_{unit}").is_null() for unit in with_intensity}
         known = [unit for unit in coded if unit in self.action_units]
         reasons = [
-            pl.when(~pl.col("track").is_in(list(occurrence_files))).then(pl.lit("occurrence file missing")),
-            pl.when(pl.col("track").is_in(list(occurrence_files)) & ~in_occurrences).then(
-                pl.lit("frame not in the occurrence file")
-            ),
-            _where("an occurrence is 9, not coded", [pl.col(f"au_{n}") == NOT_CODED for n in known]),
-            _naming("{} has no column", {n: in_occurrences & pl.col(f"au_{n}").is_null() for n in known}),
+            pl.when(~pl.col("track").is_in(list(occurrence_files))).then(pl.lit(NO_OCCURRENCES)),
+            pl.when(pl.col("track").is_in(list(occurrence_files)) & ~in_occurrences).then(pl.lit(NO_OCCURRENCE)),
+            _where(OCCURRENCE_NOT_CODED, [pl.col(f"au_{n}") == NOT_CODED for n in known]),
+            _naming(NO_COLUMN, {n: in_occurrences & pl.col(f"au_{n}").is_null() for n in known}),
             _naming(
-                "{} is not an action unit of BP4D",
+                NOT_OF_BP4D,
                 {n: pl.col(f"au_{n}") != NOT_CODED for n in coded if n not in self.action_units},
             ),
-            _where("an intensity is 9, not coded", [pl.col(f"au_intensity_{n}") == NOT_CODED for n in with_intensity]),
-            _naming("intensity file of {} missing", {n: ~listed[n] for n in with_intensity}),
-            _naming("frame not in the intensity file of {}", {n: listed[n] & absent[n] for n in with_intensity}),
+            _where(INTENSITY_NOT_CODED, [pl.col(f"au_intensity_{n}") == NOT_CODED for n in with_intensity]),
+            _naming(NO_INTENSITIES, {n: ~listed[n] for n in with_intensity}),
+            _naming(NO_INTENSITY, {n: listed[n] & absent[n] for n in with_intensity}),
         ]
         reason = pl.concat_str(reasons, separator="; ", ignore_nulls=True)
         return pl.when(reason != "").then(reason).alias("au_masked")

@@ -9,7 +9,8 @@ import polars as pl
 from pydantic import Field
 
 from affect_data.databases.base import Database, DatabaseOptions, Licence, Tier
-from affect_data.databases.disfa.dense import dense_frames
+from affect_data.databases.disfa.dense import STRONGEST, dense_frames
+from affect_data.databases.disfa.facts import EVIDENCE, MAPPING, NO_FILE, NO_LINE, THRESHOLD
 from affect_data.databases.disfa.frames import VIDEOS, FrameFolder, find_frame_folders
 from affect_data.databases.root import DatabaseRoot
 from affect_data.databases.spelling import whole_numbers
@@ -37,7 +38,7 @@ class DisfaOptions(DatabaseOptions):
     """What a data recipe may say of DISFA."""
 
     release: None = Field(None, description="there is one release only")
-    action_unit_threshold: int = Field(2, ge=1, le=5, description="the lowest intensity that counts as present")
+    action_unit_threshold: int = Field(THRESHOLD, ge=1, le=5, description="the lowest intensity that counts as present")
     frames: Literal["files", "video"] = Field(
         "files",
         description="whether rows hold extracted frames, or name frames of the videos, which the dataset then keeps once (docs/faces.md)",
@@ -105,6 +106,8 @@ class Disfa(Database):
     counted_as = "frames"
     action_units = (1, 2, 4, 5, 6, 9, 12, 15, 17, 20, 25, 26)
     action_unit_intensities = action_units
+    mapping = MAPPING
+    evidence = EVIDENCE
     literature_folds = FOLDS
     videos = VIDEOS
     Options: ClassVar[type[DatabaseOptions]] = DisfaOptions
@@ -216,7 +219,7 @@ class Disfa(Database):
             no_file.append(pl.when(absent & ~has_file).then(pl.lit(f"AU{unit}")))
             no_line.append(pl.when(absent & has_file).then(pl.lit(f"AU{unit}")))
         reasons = []
-        for template, units in (("label file of {} missing", no_file), ("frame not in the label file of {}", no_line)):
+        for template, units in ((NO_FILE, no_file), (NO_LINE, no_line)):
             named = pl.concat_str(units, separator=", ", ignore_nulls=True)
             reasons.append(pl.when(named != "").then(pl.format(template, named)))
         reason = pl.concat_str(reasons, separator="; ", ignore_nulls=True)
@@ -230,7 +233,7 @@ def _units(units: list[int]) -> str:
 def _read_intensities(root: DatabaseRoot, files: pl.DataFrame) -> pl.DataFrame:
     """All lines of the label files: subject, action_unit, frame, intensity; a value that is no frame, and a repeated frame, are defects."""
     lines = root.table(files["source_file"].to_list(), ["frame", "intensity"])
-    lines = root.integers(lines, ["intensity"], range(6))
+    lines = root.integers(lines, ["intensity"], range(STRONGEST + 1))
     lines = lines.with_columns(number=whole_numbers(lines["frame"], 1))
     lines = root.refuse(lines, pl.col("number").is_null(), "frame = {frame!r}", "a frame number from 1")
     lines = root.refuse_repeated(lines, ("source_file", "number"), "frame {number} again", "one line for each frame")

@@ -11,6 +11,7 @@ from pydantic import Field
 
 from affect_data.databases.base import Database, DatabaseOptions, Licence, Tier
 from affect_data.databases.emotionet.lists import UNITS, URL, sheet_lines, text_lines
+from affect_data.databases.facts import Evidence, Grade, NativeValue, occurrences
 from affect_data.databases.root import DatabaseRoot
 from affect_data.databases.spelling import bare
 from affect_data.databases.totals import Totals
@@ -22,6 +23,7 @@ IMAGE_FOLDERS: Final = ("images", "imgs", "Aligned")
 IMAGE_URL: Final = r"^https?://\S+/(N_\d+)/(N_\d+)_(\d+\.jpe?g)$"
 
 UNKNOWN: Final = (999, -1)
+UNKNOWN_CODE: Final = "unknown"
 PARTLY_UNKNOWN: Final = "some action units unknown"
 ALL_UNKNOWN: Final = "no action unit annotated"
 BY_HAND: Final = "faces annotated by hand"
@@ -92,6 +94,23 @@ class EmotioNet(Database):
     totals = MappingProxyType({"2020": Totals({BY_HAND: 24_598}, "a list made from the official sheet")})
     releases = ("2018", "2020")
     action_units = CODED["2020"]
+    mapping = (
+        *occurrences("coded action unit", dict.fromkeys(UNKNOWN, UNKNOWN_CODE)),
+        NativeValue("coded action unit", "an empty cell of a sheet", masked=UNKNOWN_CODE),
+        NativeValue("coded action units of a line", "some unknown", masked=PARTLY_UNKNOWN),
+        NativeValue("coded action units of a line", "all unknown", masked=ALL_UNKNOWN),
+        NativeValue("the other columns", "any", masked="annotators did not look for it"),
+    )
+    evidence = (
+        Evidence("the header of the sheet, with literal quotes", Grade.CODE, "three loaders"),
+        Evidence("an image is named after its address", Grade.SEEN, "24,598 names of a list made from the sheet"),
+        Evidence("999 is unknown", Grade.CODE, "three loaders"),
+        Evidence("-1 is unknown too", Grade.ASSUMED, "the publications; no file with -1 was seen"),
+        Evidence(
+            "annotators looked for 12 (2018) or 17 (2020) action units", Grade.CODE, "the loader of EMOCA; papers"
+        ),
+        Evidence("an algorithm annotated the challenge's text lists", Grade.DOCUMENTED, "the paper"),
+    )
     Options: ClassVar[type[DatabaseOptions]] = EmotioNetOptions
     options: EmotioNetOptions
 

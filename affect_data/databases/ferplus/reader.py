@@ -12,6 +12,7 @@ from pydantic import Field
 from affect_data.bounds import PICTURE_BYTES, read_file
 from affect_data.databases.base import Database, DatabaseOptions, Licence, Tier
 from affect_data.databases.ferplus import fer2013_csv
+from affect_data.databases.ferplus.facts import ANNOTATORS, EVIDENCE, MAPPING, NAME_AGAIN, NO_FOLDER, NO_NAME
 from affect_data.databases.ferplus.order import refuse_other_order
 from affect_data.databases.ferplus.votes import CANDIDATES, EXPRESSIONS, decide, shares
 from affect_data.databases.licence import Reading
@@ -27,12 +28,8 @@ PARTS: Final = {"Training": "FER2013Train", "PublicTest": "FER2013Valid", "Priva
 SPLIT_NAMES: Final = {"Training": "train", "PublicTest": "validation", "PrivateTest": "test"}
 PICTURES_FILES: Final = (("", "fer2013.csv"), ("fer2013", "fer2013.csv"), ("", "icml_face_data.csv"))
 WHOLE_PICTURE: Final = "(0, 0, 48, 48)"
-ANNOTATORS: Final = 10
 ADDRESS: Final = re.compile(r"(.+\.csv)#(\d+)\.png")
 
-NO_NAME: Final = "no image name"
-NAME_AGAIN: Final = "image name used twice"
-NO_FOLDER: Final = "picture folder missing"
 GET_VOTES: Final = "get the file from https://github.com/microsoft/FERPlus"
 
 
@@ -113,6 +110,8 @@ class FerPlus(Database):
     )
     releases = ("csv", "folders")
     expressions = EXPRESSIONS
+    mapping = MAPPING
+    evidence = EVIDENCE
     has_expression_votes = True
     annotators = ANNOTATORS
     Options: ClassVar[type[DatabaseOptions]] = FerPlusOptions

@@ -6,6 +6,7 @@ from typing import Final
 
 import polars as pl
 
+from affect_data.databases.facts import labels_of, numbered
 from affect_data.databases.root import FIX_FILE, DatabaseRoot
 from affect_data.databases.spelling import plain
 
@@ -18,6 +19,7 @@ ATTRIBUTES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     }
 )
 """The lines after the landmarks, in their order, and the words that their numbers stand for, from 0 on."""
+ATTRIBUTE_CODES: Final = tuple(row for name, words in ATTRIBUTES.items() for row in numbered(name, words))
 FOLDER: Final = "Annotation/manual"
 ENDING: Final = "_manu_attri.txt"
 
@@ -55,9 +57,9 @@ def _read(root: DatabaseRoot, paths: list[str]) -> pl.DataFrame:
     expected = f"{LANDMARKS} landmarks, then {', '.join(ATTRIBUTES)}, a line each"
     wrong = pl.col("count") != LANDMARKS + len(ATTRIBUTES)
     frame = root.refuse(frame, wrong, "{count} line(s)", expected, FIX_FILE)
-    for line, (name, words) in enumerate(ATTRIBUTES.items(), start=LANDMARKS):
+    for line, name in enumerate(ATTRIBUTES, start=LANDMARKS):
         frame = frame.with_columns(pl.col("lines").list.get(line).alias(name), source_line=pl.lit(line + 1, pl.Int32))
-        codes = {str(code): word for code, word in enumerate(words)}
+        codes = labels_of(ATTRIBUTE_CODES, name)
         frame = frame.with_columns(plain(frame[name], codes))
         unknown, expected = ~pl.col(name).is_in(list(codes)), f"one of the codes {', '.join(codes)}"
         frame = root.refuse(frame, unknown, f"{name} = {{{name}!r}}", expected, FIX_FILE)

@@ -1,8 +1,7 @@
 """Reads UNBC-McMaster: videos of people with shoulder pain, ten action units and a pain score coded frame by frame."""
 
-from collections.abc import Mapping
 from types import MappingProxyType
-from typing import ClassVar, Final
+from typing import ClassVar
 
 import polars as pl
 from pydantic import Field
@@ -10,15 +9,9 @@ from pydantic import Field
 from affect_data.databases.base import Database, DatabaseOptions, Licence, Tier
 from affect_data.databases.root import DatabaseRoot
 from affect_data.databases.totals import Totals
+from affect_data.databases.unbc.facts import AU27_LISTED, EVIDENCE, HIGHEST, MAPPING, NO_FACS, NOT_USED, THRESHOLD
 from affect_data.databases.unbc.files import FRAME, LABELS, SUBJECTS, find_label_files, find_pictures, with_images
 from affect_data.databases.unbc.labels import check_scores, read_intensities, read_scores
-
-HIGHEST: Final[Mapping[int, int]] = MappingProxyType({4: 5, 6: 5, 7: 5, 9: 5, 10: 5, 12: 5, 20: 5, 25: 5, 26: 5, 43: 1})
-"""The coded action units with the highest intensity of each."""
-NOT_USED: Final = (27,)
-
-NO_FACS: Final = "FACS file missing"
-AU27_LISTED: Final = "AU27 is not one of the coded action units"
 
 
 class UnbcOptions(DatabaseOptions):
@@ -26,7 +19,7 @@ class UnbcOptions(DatabaseOptions):
 
     release: None = Field(None, description="there is one release only")
     action_unit_threshold: int = Field(
-        1,
+        THRESHOLD,
         ge=1,
         le=5,
         description="the lowest intensity that counts as present; AU43, which has no levels, is present at 1",
@@ -87,6 +80,8 @@ class Unbc(Database):
     counted_as = "frames"
     action_units = tuple(HIGHEST)
     action_unit_intensities = action_units
+    mapping = MAPPING
+    evidence = EVIDENCE
     scores = MappingProxyType({"pspi": "pain score (Prkachin and Solomon) as the files have it, 0 to 16"})
     Options: ClassVar[type[DatabaseOptions]] = UnbcOptions
     options: UnbcOptions
