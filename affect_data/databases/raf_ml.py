@@ -12,7 +12,7 @@ from affect_data.databases.licence import Reading
 from affect_data.databases.raf_pictures import PICTURE, Images, with_pictures
 from affect_data.databases.root import DatabaseRoot
 from affect_data.databases.totals import Totals
-from affect_data.databases.voting import VotingOptions, decide, shares
+from affect_data.databases.voting import VotingOptions, decide, decision_rows, shares
 
 LIST: Final = "distribution.txt"
 ORDER: Final = ("surprise", "fear", "disgust", "happiness", "sadness", "anger")
@@ -67,8 +67,9 @@ class RafMl(Database):
     signs = (LIST, f"emolabel/{LIST}")
     totals = MappingProxyType({"2018": Totals({"faces": 4_908}, "the lines of the official list")})
     releases = ("2018",)
-    mapping = tuple(
-        NativeValue(f"column {place}", "0..1", f"votes for {name}") for place, name in enumerate(ORDER, start=2)
+    mapping = (
+        *(NativeValue(f"column {place}", "0..1", f"votes for {name}") for place, name in enumerate(ORDER, start=2)),
+        *decision_rows("columns 2 to 7"),
     )
     expressions = ORDER
     has_expression_votes = True

@@ -11,6 +11,7 @@ import polars as pl
 from pydantic import Field
 
 from affect_data.databases.base import DatabaseOptions
+from affect_data.databases.facts import NativeValue
 
 VotingRule = Literal["majority", "plurality", "unanimous", "none"]
 
@@ -70,6 +71,23 @@ def decide(
         pl.when(has_votes).then(reason).alias("expression_masked"), pl.when(has_votes).then(winner).alias("expression")
     )
     return decided.select(pl.when(pl.col("expression_masked").is_null()).then("expression"), "expression_masked")
+
+
+def decision_rows(field: str, others: Sequence[str] = ()) -> tuple[NativeValue, ...]:
+    """What the default rule makes of votes, as rows of a reader's table.
+
+    Args:
+        field: the columns of the votes.
+        others: candidates that are no expression, as for `decide`.
+    """
+    return (
+        NativeValue(field, "more than half of the votes", "the expression"),
+        NativeValue(field, "as many as another has", masked=TIE_OF_TWO),
+        NativeValue(field, "as many as two others have", masked=TIE_OF_MORE),
+        NativeValue(field, "no more than half", masked=NO_MAJORITY),
+        *(NativeValue(name, "more than half", masked=f"voted {name}") for name in others),
+        *([NativeValue(", ".join(others), "as many as another has", masked=tie_with(others))] if others else []),
+    )
 
 
 def tie_with(others: Sequence[str]) -> str:

@@ -4,22 +4,20 @@ from typing import Final
 
 from affect_data.databases.facts import Evidence, Grade, NativeValue
 from affect_data.databases.ferplus.votes import EXPRESSIONS, NO_EXPRESSION
-from affect_data.databases.voting import NO_MAJORITY, TIE_OF_MORE, TIE_OF_TWO, tie_with
+from affect_data.databases.voting import decision_rows
 
 ANNOTATORS: Final = 10
 NO_NAME: Final = "no image name"
 NAME_AGAIN: Final = "image name used twice"
 NO_FOLDER: Final = "picture folder missing"
 
+COLUMNS: Final = ", ".join(EXPRESSIONS)
+
 MAPPING: Final = (
-    NativeValue(", ".join(EXPRESSIONS), f"0..{ANNOTATORS}", "a share of all votes on the face"),
-    NativeValue(", ".join(EXPRESSIONS), "more than half of the votes, single ones left out", "the expression"),
-    NativeValue(", ".join(EXPRESSIONS), "as many as two others have", masked=TIE_OF_MORE),
-    NativeValue(", ".join(EXPRESSIONS), "as many as another has", masked=TIE_OF_TWO),
-    NativeValue(", ".join(EXPRESSIONS), "no more than half", masked=NO_MAJORITY),
-    *(NativeValue(name, "more than half", masked=f"voted {name}") for name in NO_EXPRESSION),
+    NativeValue(COLUMNS, f"0..{ANNOTATORS}", "a share of all votes on the face"),
+    NativeValue(COLUMNS, "1", masked="a single vote is a slip: it counts in the shares alone"),
+    *decision_rows(COLUMNS, NO_EXPRESSION),
     *(NativeValue(name, f"0..{ANNOTATORS}", "counted in the number of votes") for name in NO_EXPRESSION),
-    NativeValue(", ".join(NO_EXPRESSION), "as many as another has", masked=tie_with(NO_EXPRESSION)),
     NativeValue("Image name", "empty", masked=NO_NAME),
     NativeValue("Image name", "that of an earlier line", masked=NAME_AGAIN),
 )
