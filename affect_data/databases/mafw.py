@@ -108,6 +108,7 @@ class Mafw(ClipDatabase):
         NativeValue(
             f"single_label in {WORKBOOK}", "1..11", masked="compared with the class of the list, in this order"
         ),
+        NativeValue(f"single_label in {WORKBOOK}", "another class than the list's", masked=DIFFERS),
     )
     expressions = tuple(row.unified for row in mapping if not row.masked)
     evidence = (

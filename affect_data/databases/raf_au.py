@@ -6,7 +6,7 @@ from typing import ClassVar, Final, Literal
 import polars as pl
 from pydantic import Field
 
-from affect_data.databases.action_unit_columns import action_unit_columns
+from affect_data.databases.action_unit_columns import NOT_CODED, SIDE_OF, action_unit_columns
 from affect_data.databases.action_unit_strings import Coding, read_codes
 from affect_data.databases.base import Database, DatabaseOptions, Licence, Tier
 from affect_data.databases.facts import ABSENT, PRESENT, Evidence, Grade, NativeValue
