@@ -1,32 +1,27 @@
 """Reads RAF-AU: web photographs with the action units that experts saw, and on which side of the face."""
 
 from types import MappingProxyType
-from typing import ClassVar, Final, Literal
+from typing import ClassVar, Final
 
 import polars as pl
 from pydantic import Field
 
-from affect_data.databases.action_unit_columns import NOT_CODED, SIDE_OF, action_unit_columns
-from affect_data.databases.action_unit_strings import Coding, read_codes
 from affect_data.databases.base import Database, DatabaseOptions, Licence, Tier
-from affect_data.databases.facts import ABSENT, PRESENT, Evidence, Grade, NativeValue
+from affect_data.databases.facts import Evidence, Grade
 from affect_data.databases.licence import Reading
+from affect_data.databases.raf_pictures import Images, with_pictures
+from affect_data.databases.raf_units import list_mapping, listed_action_units
 from affect_data.databases.root import DatabaseRoot
 from affect_data.databases.totals import Totals
 
 LIST: Final = "RAFAU_label.txt"
 CODED: Final = (1, 2, 4, 5, 6, 7, 9, 10, 12, 14, 15, 16, 17, 18, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 39, 43)
-NOTHING: Final = "null"
-TOKEN: Final = r"(?:[LRTBlrtb]{0,2}\d{1,2}[LR]?|AD\d{1,2})"
-LINE: Final = rf"^\d{{4}}\.jpg (?:{NOTHING}|{TOKEN}(?:\+{TOKEN})*)$"
 
 
 class RafAuOptions(DatabaseOptions):
     """What a data recipe may say of RAF-AU."""
 
-    images: Literal["aligned", "original"] = Field(
-        "aligned", description="the aligned faces, or the original photographs"
-    )
+    images: Images = Field("aligned", description="the aligned faces, or the original photographs")
 
 
 class RafAu(Database):
@@ -70,14 +65,7 @@ class RafAu(Database):
     signs = (LIST,)
     totals = MappingProxyType({"2020": Totals({"faces": 4_601}, "the lines of the official list")})
     releases = ("2020",)
-    mapping = (
-        NativeValue("action units", NOTHING, "every coded action unit absent"),
-        NativeValue("action units", ", ".join(map(str, CODED)), PRESENT),
-        NativeValue("action units", "a coded action unit that is not listed", ABSENT),
-        NativeValue("action units", "AD19, a number that is not coded", masked=NOT_CODED),
-        *(NativeValue("side", letters, side) for letters, side in SIDE_OF.items()),
-        NativeValue("side", "letters of another kind, such as BL", masked="two kinds of sides"),
-    )
+    mapping = list_mapping(CODED)
     evidence = (
         Evidence(
             "a picture and its action units, joined by plus signs",
@@ -115,36 +103,5 @@ class RafAu(Database):
         listed = root.one_of(LIST)
         if listed is None:
             raise self.not_found(root, because=f"there is no {LIST}")
-        # Not by a separator: some lines end in one.
-        faces = root.table(listed, ("line",), separator="\n")
-        line = pl.col("line").str.strip_chars().str.replace_all(r"\s+", " ").str.replace_all(r"(\d)\.0+\b", "$1")
-        faces = faces.with_columns(line)
-        root.refuse_empty(listed, faces, "no face", "one line for each face")
-        expected = f"a picture and its action units, such as 0003.jpg L12+24, or {NOTHING}"
-        faces = root.refuse(faces, ~pl.col("line").str.contains(LINE), "{line!r}", expected)
-        faces = faces.with_columns(picture=pl.col("line").str.slice(0, 8), tokens=pl.col("line").str.slice(9))
-        again = "{picture} again (first in line {first_line})"
-        faces = root.refuse_repeated(faces, "picture", again, "one line for each picture")
-        said = [_said(tokens) for tokens in faces["tokens"]]
-        return self._with_images(root, faces).with_columns(action_unit_columns(root, said, CODED)).drop("tokens")
-
-    def _with_images(self, root: DatabaseRoot, faces: pl.DataFrame) -> pl.DataFrame:
-        """The faces with their `image`; a defect if there is no folder of the pictures."""
-        images = self.options.images
-        folder = root.one_of(images)
-        if folder is None:
-            remedy = "unpack the archive there, or set `images` in the recipe"
-            root.defect(images, 0, "no such folder", f"the {images} pictures", remedy)
-        ending = "_aligned.jpg" if images == "aligned" else ".jpg"
-        name = pl.col("picture").str.replace(r"\.jpg$", ending)
-        root.note(f"{len(faces):,} faces, {(faces['tokens'] == NOTHING).sum():,} of them without an action unit")
-        return faces.select(
-            "source_file", "source_line", "tokens", image=pl.concat_str(pl.lit(f"{folder or images}/"), name)
-        )
-
-
-def _said(tokens: str) -> Coding:
-    """What the list says of a face, of which `LINE` was found."""
-    coding = Coding() if tokens == NOTHING else read_codes(tokens)
-    assert coding is not None, tokens
-    return coding
+        faces = listed_action_units(root, listed, CODED)
+        return with_pictures(root, faces, self.options.images).drop("picture", "tokens")

@@ -27,6 +27,7 @@ from affect_data.databases.ferv39k import Ferv39k
 from affect_data.databases.installed import installed_readers
 from affect_data.databases.mafw import Mafw
 from affect_data.databases.raf_au import RafAu
+from affect_data.databases.raf_ce import RafCe
 from affect_data.databases.raf_db.reader import RafDb
 from affect_data.databases.raf_ml import RafMl
 from affect_data.databases.samm import Samm
@@ -48,6 +49,7 @@ DATABASES: dict[str, type[Database]] = {
     "raf_db": RafDb,
     "raf_au": RafAu,
     "raf_ml": RafMl,
+    "raf_ce": RafCe,
     "ck_plus": CkPlus,
     "unbc": Unbc,
     "casme2": Casme2,

@@ -1,12 +1,14 @@
 """Writes RAF-AU's official layout with demo faces: a list of action units, some of them on one side, and two kinds of pictures."""
 
 import zlib
+from collections.abc import Collection
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 
-from affect_data.databases.raf_au import CODED, LIST, NOTHING
+from affect_data.databases.raf_au import CODED, LIST
+from affect_data.databases.raf_units import NOTHING
 from affect_data.demo.sampler import DEMO_ACTION_UNITS, DemoFace, FaceSampler
 from affect_data.demo.style import Style
 from affect_data.demo.truth import DemoFiles, PlacedFace
@@ -37,7 +39,7 @@ def write(root: Path, sampler: FaceSampler, faces: int) -> DemoFiles:
     placed, lines = [], []
     for index in range(faces):
         face, name = sampler.photograph(), f"{index + 1 + (index > FIRST_GAP):04d}"
-        lines.append(f"{name}.jpg {_tokens(face, rng, index)}\n")
+        lines.append(f"{name}.jpg {tokens_of(face, rng, index)}\n")
         face.draw(100).save(root / "aligned" / f"{name}_aligned.jpg", quality=92)
         face.draw(72).save(root / "original" / f"{name}.jpg", quality=92)
         placed.append(PlacedFace(f"aligned/{name}_aligned.jpg", -1, face))
@@ -45,9 +47,9 @@ def write(root: Path, sampler: FaceSampler, faces: int) -> DemoFiles:
     return DemoFiles(placed, listed=faces)
 
 
-def _tokens(face: DemoFace, rng: np.random.Generator, index: int) -> str:
-    """What the list says of a face."""
-    units = [unit for unit in CODED if unit in DEMO_ACTION_UNITS and face.action_unit(unit)]
+def tokens_of(face: DemoFace, rng: np.random.Generator, index: int, coded: Collection[int] = CODED) -> str:
+    """What a list says of a face; every ninth token stands twice, and every thirteenth face has a descriptor."""
+    units = [unit for unit in coded if unit in DEMO_ACTION_UNITS and face.action_unit(unit)]
     tokens = [_token(unit, rng) for unit in rng.permutation(units).tolist()]
     if tokens and index % TWICE_EVERY == 0:
         tokens.append(tokens[-1])
