@@ -26,15 +26,18 @@ from affect_data.databases.ferplus.reader import FerPlus
 from affect_data.databases.ferv39k import Ferv39k
 from affect_data.databases.installed import installed_readers
 from affect_data.databases.mafw import Mafw
+from affect_data.databases.omg import Omg
 from affect_data.databases.raf_au import RafAu
 from affect_data.databases.raf_ce import RafCe
 from affect_data.databases.raf_db.reader import RafDb
 from affect_data.databases.raf_ml import RafMl
 from affect_data.databases.samm import Samm
+from affect_data.databases.sewa import Sewa
 from affect_data.databases.table.options import TableOptions
 from affect_data.databases.table.reader import TABLE, own_database
 from affect_data.databases.unbc.reader import Unbc
 from affect_data.databases.unread import UNREAD
+from affect_data.databases.veatic import Veatic
 from affect_data.errors import UnknownNameError, UsageError
 
 DATABASES: dict[str, type[Database]] = {
@@ -43,6 +46,9 @@ DATABASES: dict[str, type[Database]] = {
     "disfa": Disfa,
     "expw": ExpW,
     "afew_va": AfewVa,
+    "omg": Omg,
+    "sewa": Sewa,
+    "veatic": Veatic,
     "ferplus": FerPlus,
     "emotionet": EmotioNet,
     "bp4d": Bp4d,

@@ -23,6 +23,7 @@ class VideoLayout:
         frames: the folder of a video's frames, relative to the root, from ``{video}``.
         clock: which frame a label belongs to.
         file: the name of a frame's file, from ``{number}``, the label's number.
+        parts: how many of the last parts of a video's path `names` is the pattern of, where names alone are not unique.
     """
 
     folders: tuple[str, ...]
@@ -30,6 +31,7 @@ class VideoLayout:
     frames: str
     clock: LabelClock
     file: str = "{number:05d}.jpg"
+    parts: int = 1
 
 
 def find_videos(root: DatabaseRoot, layout: VideoLayout) -> dict[str, str]:
@@ -38,11 +40,29 @@ def find_videos(root: DatabaseRoot, layout: VideoLayout) -> dict[str, str]:
     for pattern in layout.folders:
         for folder in _folders(root, pattern):
             for name in sorted(root.entries(folder)):
-                match = layout.names.fullmatch(name)
                 path = str(PurePosixPath(folder) / name)
+                match = layout.names.fullmatch("/".join(path.split("/")[-layout.parts :]))
                 if match and not root.confined.leaves(path):
                     videos.setdefault(match["video"].lower(), path)
     return videos
+
+
+def without_frames(root: DatabaseRoot, layout: VideoLayout, name: str) -> str:
+    """Why a database of labelled videos cannot be read: there are no extracted frames, and how to extract them if the videos are there.
+
+    Args:
+        root: of the database.
+        layout: of its videos.
+        name: of the database.
+    """
+    videos = find_videos(root, layout)
+    there = (
+        f"and {len(videos)} video(s), such as {min(videos.values())}, but no extracted frames"
+        if videos
+        else "but no videos"
+    )
+    extract = f". Extract them: `affect-data frames {name} --root {name}=PATH`" if videos else " and no frames"
+    return f"it holds label files {there}{extract}"
 
 
 def _folders(root: DatabaseRoot, pattern: str) -> Iterable[str]:

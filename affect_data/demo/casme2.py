@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Final
 
 from affect_data.databases.casme2 import FOLDERS, Casme2
-from affect_data.demo.micro_expressions import APEX, FIRST_FRAME, LAST_FRAME, NO_FOLDER, draw_clips, write_frames
+from affect_data.demo.micro_expressions import APEX, FIRST_FRAME, LAST_FRAME, NO_FOLDER, draw_clips, write_clip_frames
 from affect_data.demo.sampler import FaceSampler
 from affect_data.demo.style import Style
 from affect_data.demo.truth import DemoFiles, PlacedFace
@@ -36,7 +36,7 @@ def write(root: Path, sampler: FaceSampler, faces: int) -> DemoFiles:
         name = f"EP{clip.name}_01f"
         if position != NO_FOLDER:
             folder = root / FOLDERS["cropped"] / f"sub{clip.subject:02d}" / name
-            apex = write_frames(folder, clip.face, "reg_img{number}.jpg")
+            apex = write_clip_frames(folder, clip.face, "reg_img{number}.jpg")
             placed.append(PlacedFace(apex.relative_to(root).as_posix(), -1, clip.face))
         codes: str | int = int(clip.codes) if clip.codes.isdigit() else clip.codes
         apex_frame = "/" if position == NO_APEX else APEX

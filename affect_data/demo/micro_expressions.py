@@ -2,19 +2,16 @@
 
 import zlib
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 
+from affect_data.demo.frames import write_frames
 from affect_data.demo.sampler import DEMO_ACTION_UNITS, DemoFace, FaceSampler
 
 SIZE: Final = 40
-FRAMES: Final = (0.5, 1.0, 0.5)
-"""The share of the expression's full strength in the frames of a clip: onset, apex, offset."""
-LATER: Final = 0.2
-"""That in a frame after the offset, which is not read."""
 FIRST_FRAME: Final = 9
 """So that a list by name would put frame 10 before frame 9."""
 APEX, LAST_FRAME = FIRST_FRAME + 1, FIRST_FRAME + 2
@@ -63,7 +60,7 @@ def draw_clips(
     return clips
 
 
-def write_frames(folder: Path, face: DemoFace, name: str) -> Path:
+def write_clip_frames(folder: Path, face: DemoFace, name: str) -> Path:
     """The frame of the apex; writes the frames of a clip, and one more.
 
     Args:
@@ -72,11 +69,11 @@ def write_frames(folder: Path, face: DemoFace, name: str) -> Path:
         name: of a frame, from ``{number}``.
     """
     folder.mkdir(parents=True)
-    for number, level in enumerate((*FRAMES, LATER), start=FIRST_FRAME):
-        shown = replace(face, strengths=tuple(strength * level for strength in face.strengths))
-        shown.draw(SIZE).save(folder / name.format(number=number), quality=92)
-
-    return folder / name.format(number=APEX)
+    apex = write_frames(
+        folder, face, [name.format(number=number) for number in range(FIRST_FRAME, LAST_FRAME + 1)], SIZE
+    )
+    face.draw(SIZE).save(folder / name.format(number=LAST_FRAME + 1), quality=92)
+    return apex
 
 
 def _code(face: DemoFace, unit: int, rng: np.random.Generator, *, levels: bool) -> str:

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Final
 
 from affect_data.databases.samm import MICRO, WORKBOOK, Samm
-from affect_data.demo.micro_expressions import APEX, FIRST_FRAME, LAST_FRAME, NO_FOLDER, draw_clips, write_frames
+from affect_data.demo.micro_expressions import APEX, FIRST_FRAME, LAST_FRAME, NO_FOLDER, draw_clips, write_clip_frames
 from affect_data.demo.sampler import FaceSampler
 from affect_data.demo.style import Style
 from affect_data.demo.truth import DemoFiles, PlacedFace
@@ -43,7 +43,7 @@ def write(root: Path, sampler: FaceSampler, faces: int) -> DemoFiles:
         subject = f"{clip.subject:03d}"
         name = f"{subject}_{clip.name}_1"
         if position != NO_FOLDER:
-            apex = write_frames(root / "SAMM" / subject / name, clip.face, subject + "_{number:05d}.jpg")
+            apex = write_clip_frames(root / "SAMM" / subject / name, clip.face, subject + "_{number:05d}.jpg")
             placed.append(PlacedFace(apex.relative_to(root).as_posix(), -1, clip.face))
         codes: str | int = int(clip.codes) if clip.codes.isdigit() else clip.codes
         apex_frame = LAST_FRAME + 9 if position == WRONG_APEX else APEX
