@@ -29,6 +29,7 @@ VIDEOS: Final = VideoLayout(
 TWO_PEOPLE: Final = "the whole frame shows two people, and nothing says whose face the label is for"
 NO_TRACK_FOLDER: Final = "no cropped face for any frame of this track"
 NO_CROP: Final = "no cropped face for this frame"
+NO_VIDEO: Final = "no video of this track"
 
 _BATCH: Final = re.compile(r"batch_?\d+", re.IGNORECASE)
 _FRAME_NAME: Final = r"^(\d{5,})\.jpg$"
@@ -217,6 +218,14 @@ def lose_tracks(root: DatabaseRoot, tracks: Sequence[str], frames: pl.DataFrame)
     if lost := sorted(set(tracks) - set(frames["track"].unique())):
         more = f" and {len(lost) - 5} more" if len(lost) > 5 else ""
         root.lose(f"no cropped face of {len(lost)} of {len(tracks)} tracks: {', '.join(lost[:5])}{more}")
+
+
+def lose_videos(root: DatabaseRoot, rows: pl.DataFrame) -> None:
+    """Makes failures of rows without a video, and records their videos as lost."""
+    root.fail(rows.with_columns(image=video_of(pl.col("track"))), NO_VIDEO)
+    if len(lost := rows.select(video_of(pl.col("track")).unique().sort()).to_series()):
+        more = f" and {len(lost) - 5} more" if len(lost) > 5 else ""
+        root.lose(f"no video of {len(lost)} labelled track(s): {', '.join(lost[:5])}{more}")
 
 
 def check_lengths(root: DatabaseRoot, files: pl.DataFrame, frames: pl.DataFrame, tolerance: int) -> None:

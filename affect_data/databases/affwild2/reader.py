@@ -1,15 +1,16 @@
 """Reads Aff-Wild2, as released by the editions of the ABAW competition."""
 
 from collections.abc import Sequence
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
 import polars as pl
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from affect_data.databases.affwild2.facts import EVIDENCE, MAPPING
 from affect_data.databases.affwild2.images import (
     NO_CROP,
     NO_TRACK_FOLDER,
+    NO_VIDEO,
     TWO_PEOPLE,
     VIDEOS,
     WHOLE_FRAMES,
@@ -19,6 +20,7 @@ from affect_data.databases.affwild2.images import (
     find_whole_frames,
     list_frames,
     lose_tracks,
+    lose_videos,
     match_images,
     one_person_rows,
     video_of,
@@ -46,6 +48,7 @@ from affect_data.databases.affwild2.totals import EDITION_ALIASES, LABEL_NAMES, 
 from affect_data.databases.base import Database, DatabaseOptions, Licence, Tier
 from affect_data.databases.licence import Reading
 from affect_data.databases.root import DatabaseRoot
+from affect_data.databases.video_rows import images_in_videos
 from affect_data.databases.videos import find_videos
 
 
@@ -63,6 +66,18 @@ class AffWild2Options(DatabaseOptions):
     crops_beyond_labels: int = Field(
         2, ge=0, description="how many crops of a track may lie beyond the last label line; more is a defect"
     )
+    frames: Literal["files", "video"] = Field(
+        "files",
+        description="whether rows hold crops or extracted frames, or name frames of the videos, which the dataset then keeps once (docs/faces.md)",
+    )
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if self.frames == "video" and self.crops is not None:
+            raise ValueError(
+                f"`frames: video` reads no folder of pictures: leave out `crops: {self.crops}`, or `frames`"
+            )
+        return self
 
 
 class AffWild2(Database):
@@ -71,7 +86,8 @@ class AffWild2(Database):
     Official layout::
 
         cropped_aligned/<track>/00001.jpg ...          or cropped/, also with batch1/ and batch2/ between; or
-        frames/<video>/00001.jpg ...                   whole frames, as `affect-data frames` extracts them from videos/
+        frames/<video>/00001.jpg ...                   whole frames, as `affect-data frames` extracts them from videos/; or
+        videos/batch1/<video>.mp4 ...                  the videos themselves, for `frames: video`; also flat, or batch1/ beside the annotations
         <annotations>/                                 Third ABAW Annotations, 6th_ABAW_Annotations, annotations, or the root itself
             VA_Estimation_Challenge/                   or VA_Set
                 Train_Set/<track>.txt                  or Training_Set
@@ -130,7 +146,7 @@ class AffWild2(Database):
     counted_as = "frames"
     # Frames without a detected face have lines but no crop: 2 % of the lines with an expression in official copies.
     tolerated_missing_pictures = 0.05
-    picture_reasons = (NO_TRACK_FOLDER, NO_CROP, TWO_PEOPLE)
+    picture_reasons = (NO_TRACK_FOLDER, NO_CROP, NO_VIDEO, TWO_PEOPLE)
     videos = VIDEOS
     releases = tuple(RELEASES)
     release_aliases = EDITION_ALIASES
@@ -143,14 +159,14 @@ class AffWild2(Database):
     options: AffWild2Options
 
     def scan(self, root: DatabaseRoot) -> pl.DataFrame:
-        """A row for each labelled frame that has a cropped face.
+        """A row for each labelled frame that has a cropped face; with `frames: video`, whose video is there.
 
         Raises:
             DatabaseNotFoundError: there are no annotations, or no faces for any of them.
             UsageError: there are several releases and the recipe names none, or the named release is missing.
         """
         annotations, release = self._annotations(root)
-        crops = self._crops(root, annotations)
+        crops = None if self.reads_videos else self._crops(root, annotations)
         root.defects.extend(annotations.defects)
         labelled = read_labels(
             root, annotations, RELEASES[release], partial_action_units=self.options.partial_action_units
@@ -158,8 +174,17 @@ class AffWild2(Database):
         _note_annotations(root, annotations, release, labelled)
         _lose_unread(root, annotations)
         _count(root, annotations, release, labelled)
-        if crops.folder == WHOLE_FRAMES:
+        if crops is None or crops.folder == WHOLE_FRAMES:
             labelled = _of_one_person(root, labelled)
+        frames = pl.DataFrame() if crops is None else self._frames(root, crops, labelled)
+        unlabelled = _unlabelled(release)
+        root.fail(labelled.rows.filter(unlabelled), NO_LABEL)
+        rows = labelled.rows.filter(~unlabelled)
+        found = self._in_videos(root, rows) if crops is None else match_images(root, crops, rows, frames)
+        return found.with_columns(_people_of_track().alias("subject"))
+
+    def _frames(self, root: DatabaseRoot, crops: Crops, labelled: Labelled) -> pl.DataFrame:
+        """The crops or extracted frames of the labelled tracks: `track, frame, image`."""
         tracks = sorted({*labelled.rows["track"].unique(), *labelled.files["track"]})
         if tracks and not any(root.confined.names(crops.tracks[track]) for track in tracks if track in crops.tracks):
             because = f"none of the {len(tracks):,} labelled tracks, such as '{tracks[0]}', has a folder with frames in {crops.folder}"
@@ -168,10 +193,24 @@ class AffWild2(Database):
         lose_tracks(root, tracks, frames)
         check_lengths(root, labelled.files, frames, self.options.crops_beyond_labels)
         _note_crops(root, crops, tracks)
-        unlabelled = _unlabelled(release)
-        root.fail(labelled.rows.filter(unlabelled), NO_LABEL)
-        rows = match_images(root, crops, labelled.rows.filter(~unlabelled), frames)
-        return rows.with_columns(_people_of_track().alias("subject"))
+        return frames
+
+    def _in_videos(self, root: DatabaseRoot, rows: pl.DataFrame) -> pl.DataFrame:
+        """The rows whose video is there, with the frame's name as `image`; whether the video has the frame is found when it is decoded."""
+        videos = find_videos(root, VIDEOS)
+        if not videos:
+            because = f"`frames: video` needs the videos, and none is in {', '.join(filter(None, VIDEOS.folders))}"
+            raise self.not_found(root, because=because)
+        has_video = video_of(pl.col("track")).str.to_lowercase().is_in(list(videos))
+        there = rows.filter(has_video)
+        lose_videos(root, rows.filter(~has_video))
+        root.note(f"frames of {there['track'].n_unique():,} videos, of {len(videos):,} that are there")
+        return there.with_columns(images_in_videos(root, VIDEOS, there, video_of(pl.col("track"))))
+
+    @property
+    def reads_videos(self) -> bool:
+        """Whether rows name frames of the videos."""
+        return self.options.frames == "video"
 
     def release_of(self, root: DatabaseRoot) -> str:
         """The release, from the names of folders and the headers of files; a release that the recipe names must fit them.
@@ -191,7 +230,7 @@ class AffWild2(Database):
         return labelled.select(video_of(pl.col("track")).alias("video"), "frame").unique(maintain_order=True)
 
     def missing_images(self, root: DatabaseRoot, images: pl.Series) -> pl.Series:  # noqa: ARG002
-        """None: the scan takes images from the listings of folders, so all of them exist."""
+        """None: the scan takes images and videos from the listings of folders, so all of them exist."""
         return pl.repeat(value=False, n=len(images), dtype=pl.Boolean, eager=True)
 
     def _crops(self, root: DatabaseRoot, annotations: Annotations) -> Crops:
@@ -205,7 +244,7 @@ class AffWild2(Database):
         because = f"there are annotations ({annotations}) but no folder {folders} with the faces"
         if wanted in (None, WHOLE_FRAMES) and (videos := find_videos(root, VIDEOS)):
             extract = "`affect-data frames affwild2 --root affwild2=PATH`"
-            because += f"; there are {len(videos)} video(s), whose whole frames {extract} extracts"
+            because += f"; there are {len(videos)} video(s), whose whole frames {extract} extracts, or `frames: video` in the recipe reads"
         raise self.not_found(root, because=because)
 
     def _annotations(self, root: DatabaseRoot) -> tuple[Annotations, str]:

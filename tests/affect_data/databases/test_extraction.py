@@ -8,11 +8,12 @@ import numpy as np
 import polars as pl
 import pytest
 from PIL import Image
+from pydantic import ValidationError
 from python_processes import kill_when, run_python
 from videos import number_in, write_disfa, write_video
 
-from affect_data.databases.affwild2.images import TWO_PEOPLE
-from affect_data.databases.affwild2.reader import AffWild2, AffWild2Options
+from affect_data.databases.affwild2.images import NO_VIDEO, TWO_PEOPLE
+from affect_data.databases.affwild2.reader import NO_LABEL, AffWild2, AffWild2Options
 from affect_data.databases.disfa.reader import Disfa
 from affect_data.databases.expw import ExpW
 from affect_data.databases.extraction import extract_frames
@@ -66,6 +67,9 @@ def test_line_n_of_aff_wild2_belongs_to_frame_n_and_two_people_of_one_video_are_
         DatabaseNotFoundError, match=r"there are 3 video.s., whose whole frames `affect-data frames affwild2"
     ):
         reader.read(DatabaseRoot(tmp_path))
+    in_videos = AffWild2(AffWild2Options(release="abaw3", frames="video")).read(DatabaseRoot(tmp_path))
+    assert in_videos.defects == ()
+    assert "no video of 1 labelled track(s): 462" in in_videos.losses
     report = extract_frames(reader, DatabaseRoot(tmp_path))
     assert report.without_video == {"462": 1}
     # One label line more than frames is usual; line 4 has no label.
@@ -77,6 +81,28 @@ def test_line_n_of_aff_wild2_belongs_to_frame_n_and_two_people_of_one_video_are_
     for image, frame, valence in scan.rows.select("image", "frame", "valence").iter_rows():
         assert number_of(tmp_path / image) == frame - 1
         assert valence == pytest.approx(frame / 100)
+    # Of the last label, whose frame is missing, a row that names a frame is told when the video is decoded.
+    assert in_videos.rows.filter(pl.col("frame") < 12).drop("image").equals(scan.rows.drop("image"))
+    assert in_videos.rows["image"].to_list() == [f"videos/batch1/105.avi#{n}" for n in range(1, 13) if n != 4]
+    assert dict(in_videos.failures.group_by("reason").len().iter_rows()) == {TWO_PEOPLE: 24, NO_VIDEO: 1, NO_LABEL: 1}
+
+
+def test_frames_in_the_videos_of_aff_wild2_and_a_folder_of_pictures_are_not_asked_for_at_once() -> None:
+    with pytest.raises(
+        ValidationError, match="`frames: video` reads no folder of pictures: leave out `crops: cropped`"
+    ):
+        AffWild2Options(frames="video", crops="cropped")
+
+
+def test_aff_wild2_without_a_video_says_where_they_are_looked_for(tmp_path: Path) -> None:
+    folder = tmp_path / "VA_Estimation_Challenge/Train_Set"
+    folder.mkdir(parents=True)
+    (folder / "105.txt").write_text("valence,arousal\n0.5,0.5")
+    reader = AffWild2(AffWild2Options(release="abaw3", frames="video"))
+    with pytest.raises(
+        DatabaseNotFoundError, match=r"`frames: video` needs the videos, and none is in videos/batch\*, "
+    ):
+        reader.read(DatabaseRoot(tmp_path))
 
 
 def test_a_database_of_pictures_has_no_frames(tmp_path: Path) -> None:

