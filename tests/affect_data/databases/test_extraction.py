@@ -13,7 +13,8 @@ from python_processes import kill_when, run_python
 from videos import number_in, write_disfa, write_video
 
 from affect_data.databases.affwild2.images import NO_VIDEO, TWO_PEOPLE
-from affect_data.databases.affwild2.reader import NO_LABEL, AffWild2, AffWild2Options
+from affect_data.databases.affwild2.reader import AffWild2, AffWild2Options
+from affect_data.databases.affwild2.reasons import NO_LABEL
 from affect_data.databases.disfa.reader import Disfa
 from affect_data.databases.expw import ExpW
 from affect_data.databases.extraction import extract_frames
