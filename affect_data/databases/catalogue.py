@@ -7,6 +7,7 @@ from typing import Any
 
 from affect_data.databases.base import DatabaseOptions
 from affect_data.databases.facts import NativeValue
+from affect_data.databases.families import BAD_FRAMES, CROSS_TASK_TRACKS, FAMILIES, family_lines
 from affect_data.databases.licence import Reading
 from affect_data.databases.registry import DATABASES, canonical, database_named
 
@@ -57,6 +58,9 @@ def facts(name: str) -> dict[str, Any]:
         "homepage": database.homepage,
         "citation": database.citation.strip(),
         "source_family": database.source_family,
+        "family": list(FAMILIES[database.source_family].members) if database.source_family in FAMILIES else [],
+        "known_bad_frames": [asdict(frames) for frames in BAD_FRAMES.get(database.name, ())],
+        "cross_task_tracks": list(CROSS_TASK_TRACKS.get(database.name, ())),
         "reader_version": database.reader_version,
         "layout": database.layout(),
     }
@@ -109,7 +113,12 @@ def describe_database(name: str) -> str:
         f"licence text: {entry['licence_url']}",
     ]
     lines += [f"homepage: {entry['homepage']}", "", "expected layout:", entry["layout"], ""]
-    lines += [*_mapping(entry), *_evidence(entry), entry["citation"]]
+    lines += [
+        *_mapping(entry),
+        *_evidence(entry),
+        *family_lines(entry["name"], entry["source_family"]),
+        entry["citation"],
+    ]
     return "\n".join(lines)
 
 

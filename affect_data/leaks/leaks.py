@@ -5,7 +5,7 @@ the guard looks at all tasks together, and at all databases of a source family t
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any, Final, Literal
@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from affect_data.databases.base import Database
+from affect_data.databases.families import shared_picture
 from affect_data.databases.registry import DATABASES
 from affect_data.dataset.folder import AUDIT, AUDIT_PICTURES, DatasetFolder
 from affect_data.dataset.merged import databases_of
@@ -34,8 +35,10 @@ LEAK_COLUMNS: Final[dict[str, pl.DataType]] = {
 Policy = Literal["strict", "follow_task", "official"]
 Answer = Literal["refuse", "report"]
 
-COPIES: Final = ("picture", "group")
-"""Kinds of leaks that are copies of pictures: equal bytes (`picture`), and groups that an audit found (`group`)."""
+PICTURE_NAME: Final = "picture name"
+COPIES: Final = ("picture", PICTURE_NAME, "group")
+"""Kinds of leaks that are copies of pictures: equal bytes (`picture`), a name under which several databases have the same picture, and groups that an
+audit found (`group`)."""
 
 ANY_FAMILY: Final = "any"
 LEAKS_SHOWN: Final = 20
@@ -96,17 +99,18 @@ def find_leaks(labels: pl.DataFrame, copies: pl.Series | None = None, readers: R
     """Subjects, tracks and groups of copies that are in more than one split.
 
     Args:
-        labels: rows of all splits, with `database` (by name), `split`, `subject`, `track`.
+        labels: rows of all splits, with `database` (by name), `split`, `subject`, `track`, and `uid` if pictures are to be compared by name.
         copies: for every row a name that it shares only with its copies; null if it has none.
         readers: as for `source_family`.
 
     Returns:
-        `kind` ("subject", "track", "group"), `source_family`, `key`, `splits`, `rows`; sorted.
+        `kind` ("subject", "track", "picture name", "group"), `source_family`, `key`, `splits`, `rows`; sorted.
     """
     families = {name: source_family(name, readers) for name in labels["database"].unique()}
     rows = labels.select(
         pl.col("database").replace_strict(families, return_dtype=pl.String).alias("source_family"),
         pl.col("split", "subject", "track").cast(pl.String),
+        pl.col("uid") if "uid" in labels.columns else pl.lit("").alias("uid"),
         copies.cast(pl.String).alias("group") if copies is not None else pl.lit(None, pl.String).alias("group"),
     )
     parts: dict[str, _Keys] = {}
@@ -114,6 +118,7 @@ def find_leaks(labels: pl.DataFrame, copies: pl.Series | None = None, readers: R
         keys = parts.setdefault(str(split), {("group", ANY_FAMILY): _arrow(own["group"])})
         for (family,), named in own.partition_by("source_family", as_dict=True).items():
             keys |= {(kind, str(family)): _arrow(named[kind]) for kind in ("subject", "track")}
+            keys |= _shared_pictures(str(family), named["uid"])
     return _leaks_of(parts)
 
 
@@ -148,7 +153,7 @@ def guard_parts(
     Raises:
         LeakError: there are leaks, and the policy does not accept them.
     """
-    columns = ("database", "subject", "track", "split")
+    columns = ("database", "subject", "track", "split", "uid")
     if not parts:
         return ()
     rows = pl.concat(part.select(pl.col(columns).cast(pl.String)) for part in parts)
@@ -222,16 +227,27 @@ def _keys_of(folder: DatasetFolder, part: Part, copies: Mapping[str, str]) -> _K
     for code in pc.unique(columns.column("database")).to_pylist():
         codes.setdefault(source_family(folder.manifest.databases[code], readers), []).append(code)
     for family, of_family in codes.items():
-        own = columns.select(["subject", "track"])
+        own = columns.select(["subject", "track", "uid"])
         if len(codes) > 1:
             database = columns.column("database")
             own = own.filter(pc.is_in(database, value_set=pa.array(of_family, database.type)))
         keys |= {(kind, family): own.column(kind) for kind in ("subject", "track")}
+        if shared_picture(family) is not None:
+            keys |= _shared_pictures(family, own.column("uid").to_pylist())
     uids = columns.column("uid")
     if copies:
         copied = uids.filter(pc.is_in(uids, value_set=pa.array(copies, uids.type))).to_pylist()
         keys["group", ANY_FAMILY] = pa.chunked_array([pa.array([copies[uid] for uid in copied], pa.string())])
     return keys
+
+
+def _shared_pictures(family: str, uids: Iterable[str]) -> _Keys:
+    """The names of pictures that several databases of the family have, by kind and family; empty where names tell nothing."""
+    picture = shared_picture(family)
+    if picture is None:
+        return {}
+    names = [found[1] if (found := picture.search(uid)) else "" for uid in uids]
+    return {(PICTURE_NAME, family): pa.chunked_array([pa.array(names, pa.string())])}
 
 
 def _arrow(column: pl.Series) -> pa.ChunkedArray:

@@ -21,7 +21,13 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
 FOREIGN_REMEDY = "Mend the splits of the dataset. To train all the same, with figures that are too good, say `training: {leaks: report}`."
-NOUNS = {"subject": "people", "track": "videos", "picture": "pictures", "group": "groups of copies"}
+NOUNS = {
+    "subject": "people",
+    "track": "videos",
+    "picture": "pictures",
+    "picture name": "pictures of several databases",
+    "group": "groups of copies",
+}
 
 
 def guard_training(recipe: Recipe, folder: DatasetFolder, runtime: Runtime) -> None:

@@ -5,8 +5,9 @@ from functools import partial
 import polars as pl
 
 from affect_data.audit.base import Audit, AuditedDataset, Severity, findings, no_findings
+from affect_data.databases.families import FAMILIES
 from affect_data.dataset.merged import databases_of
-from affect_data.leaks.leaks import find_leaks, source_family
+from affect_data.leaks.leaks import PICTURE_NAME, find_leaks, source_family
 
 
 class Leakage(Audit):
@@ -16,8 +17,8 @@ class Leakage(Audit):
     title = "leaks between splits"
     severity = Severity.ERROR
     rule = (
-        "a subject or a track of a source family, or a group of copies of any databases, has rows in two splits, over "
-        "all tasks; found on the rows that "
+        "a subject, a track or a picture that several databases have under one name, each within a source family, or a group of copies "
+        "of any databases, has rows in two splits, over all tasks; found on the rows that "
         "are not train. Score: 1; for copies their correlation"
     )
     source = "the leak guard of every build (affect_data.leaks.leaks), with the groups of the check `duplicates`"
@@ -36,10 +37,11 @@ class Leakage(Audit):
             .alias("source_family"),
         )
         several = pl.col("uid").n_unique().over("group") > 1
+        labels = labels.with_columns(_picture_name())
         copied = labels.select(pl.when(several).then("group").alias("group"))["group"]
         leaks = find_leaks(labels, copied, readers)
         parts = [no_findings()]
-        for kind in ("subject", "track", "group"):
+        for kind in ("subject", "track", PICTURE_NAME, "group"):
             own = leaks.filter(pl.col("kind") == kind).select(
                 "key", "splits", "source_family", pl.col("rows").alias("leaking")
             )
@@ -49,3 +51,13 @@ class Leakage(Audit):
             score = pl.col("correlation") if kind == "group" else pl.lit(1.0)
             parts.append(findings(rows.filter(pl.col("split") != "train"), score, self.severity, evidence))
         return pl.concat(parts)
+
+
+def _picture_name() -> pl.Expr:
+    """The name under which several databases of a row's family have the same picture; null if there is none."""
+    names = [
+        pl.when(pl.col("source_family") == name).then(pl.col("uid").str.extract(family.picture.pattern, 1))
+        for name, family in FAMILIES.items()
+        if family.picture is not None
+    ]
+    return pl.coalesce(names).alias(PICTURE_NAME)

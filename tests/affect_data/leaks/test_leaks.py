@@ -93,3 +93,18 @@ def test_many_leaks_are_counted_as_hand_counting_does() -> None:
             expected[subject] = (splits, sum(own == subject for own, _ in given))
     assert {key: (splits, count) for _, _, key, splits, count in found.rows()} == expected
     assert found["key"].to_list() == sorted(expected)
+
+
+def test_one_picture_under_one_name_in_two_databases_is_a_leak_between_splits() -> None:
+    given = [
+        ("raf_au", "train", "raf_au:aligned/0007_aligned.jpg"),
+        ("raf_ml", "test", "raf_ml:Image/original/0007.jpg"),
+        ("raf_ml", "test", "raf_ml:Image/original/0008.jpg"),
+        ("raf_db", "train", "raf_db:basic/Image/aligned/test_0008_aligned.jpg"),
+        ("expw", "train", "expw:0008.jpg"),
+    ]
+    labels = pl.DataFrame(given, schema=["database", "split", "uid"], orient="row")
+    labels = labels.with_columns(subject=pl.lit(""), track=pl.lit(""))
+    assert find_leaks(labels).rows() == [("picture name", "raf", "0007", ["test", "train"], 2)]
+    with pytest.raises(LeakError, match=r"picture name '0007' of raf: 2 rows in test and train"):
+        guard(labels, "strict")
