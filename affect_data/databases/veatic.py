@@ -76,7 +76,10 @@ class Veatic(Database):
     counted_as = "frames"
     totals = MappingProxyType({"": Totals({"videos": 124}, "the owners' README")})
     valence_arousal = "-1..1"
-    mapping = (NativeValue("second column", "-1..1", "valence or arousal, by the name of the file"),)
+    mapping = (
+        NativeValue("second column", "-1..1", "valence or arousal, by the name of the file"),
+        NativeValue("second column", "a line of one of the two files alone", masked=ONLY_ONE),
+    )
     evidence = (
         Evidence("names of files, the value in the second column, line n - 1 for frame n", Grade.CODE, CODE),
         Evidence("frames are numbered from 0", Grade.CODE, CODE),
