@@ -16,6 +16,7 @@ from affect_data.databases.affectnet.reader import AffectNet
 from affect_data.databases.affwild2.reader import AffWild2
 from affect_data.databases.base import Database, DatabaseOptions
 from affect_data.databases.bp4d.reader import Bp4d
+from affect_data.databases.bp4d_plus import Bp4dPlus
 from affect_data.databases.casme2 import Casme2
 from affect_data.databases.ck_plus.reader import CkPlus
 from affect_data.databases.dfew import Dfew
@@ -52,6 +53,7 @@ DATABASES: dict[str, type[Database]] = {
     "ferplus": FerPlus,
     "emotionet": EmotioNet,
     "bp4d": Bp4d,
+    "bp4d_plus": Bp4dPlus,
     "raf_db": RafDb,
     "raf_au": RafAu,
     "raf_ml": RafMl,

@@ -7,13 +7,27 @@ from typing import Final
 
 from affect_data.databases.root import DatabaseRoot
 
-CONTAINERS: Final = ("Sequences(2D+3D)", "Sequences_2D+3D", "Sequences (2D+3D)", "Sequences", "BP4D-training", "")
 OCCURRENCE_FILE: Final = re.compile(r"([FM]\d{3}_T\d{1,2})\.csv", re.IGNORECASE)
 INTENSITY_FILE: Final = re.compile(r"([FM]\d{3}_T\d{1,2})(?:_AU(\d{1,2}))?\D*\.csv", re.IGNORECASE)
 INTENSITY_FOLDER: Final = re.compile(r"AU[ _]Intensity[ _]Codes.*|AU_INT", re.IGNORECASE)
 UNIT_FOLDER: Final = re.compile(r"AU(\d{1,2})", re.IGNORECASE)
 PICTURE: Final = re.compile(r"(\d{1,9})\.jpe?g", re.IGNORECASE)
 VIDEO: Final = re.compile(r"2?[FM]\d{2,3}_T?\d{1,2}\.(?:avi|mp4|wmv)", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class SequenceNames:
+    """The sequences that a database has.
+
+    Attributes:
+        known: their names, such as ``F001_T1``.
+        described: the same in words, for messages.
+        remedy: what to do with a file of another sequence.
+    """
+
+    known: frozenset[str]
+    described: str
+    remedy: str
 
 
 @dataclass(frozen=True)
@@ -34,7 +48,7 @@ class Pictures:
         return min(len(name.partition(".")[0]) for name in self.files.values())
 
 
-def find_occurrence_files(root: DatabaseRoot, sequences: Collection[str]) -> dict[str, str]:
+def find_occurrence_files(root: DatabaseRoot, sequences: SequenceNames) -> dict[str, str]:
     """The path of the occurrence file, by sequence; a file of an unknown sequence is a defect."""
     coding = root.one_of("AUCoding")
     candidates = [root.one_of("AU_OCC", "AUCoding", under=coding), coding] if coding else [root.one_of("AU_OCC")]
@@ -52,11 +66,11 @@ def find_occurrence_files(root: DatabaseRoot, sequences: Collection[str]) -> dic
 
 
 def find_intensity_files(
-    root: DatabaseRoot, sequences: Collection[str], action_units: Collection[int]
+    root: DatabaseRoot, sequences: SequenceNames, action_units: Collection[int]
 ) -> dict[tuple[str, int], str]:
     """The path of the intensity file, by sequence and action unit.
 
-    An unknown sequence, an action unit without coded intensities in BP4D, and a second file of one sequence are defects.
+    An unknown sequence, an action unit without coded intensities, and a second file of one sequence are defects.
     """
     found: dict[tuple[str, int], str] = {}
     for folder, unit in _unit_folders(root):
@@ -83,11 +97,11 @@ def find_intensity_files(
     return found
 
 
-def find_pictures(root: DatabaseRoot, sequences: Collection[str]) -> dict[str, Pictures]:
-    """The pictures of each sequence that has any; two pictures with one number are a defect."""
-    containers = [found for name in CONTAINERS if (found := root.one_of(name) if name else "") is not None]
+def find_pictures(root: DatabaseRoot, tracks: Collection[str], folders: Collection[str]) -> dict[str, Pictures]:
+    """The pictures of each sequence that has any, in the first of the folders that has them; two pictures with one number are a defect."""
+    containers = [found for name in folders if (found := root.one_of(name) if name else "") is not None]
     pictures: dict[str, Pictures] = {}
-    for track in sorted(sequences):
+    for track in sorted(tracks):
         subject, _, task = track.partition("_")
         for container in containers:
             folder = root.one_of(subject, under=container)
@@ -114,15 +128,12 @@ def _is_table(name: str) -> bool:
     return name.lower().endswith(".csv")
 
 
-def _is_known(root: DatabaseRoot, folder: str, name: str, sequences: Collection[str]) -> bool:
-    """Whether a file belongs to a sequence of BP4D; if not, a defect is recorded."""
+def _is_known(root: DatabaseRoot, folder: str, name: str, sequences: SequenceNames) -> bool:
+    """Whether a file belongs to a sequence of the database; if not, a defect is recorded."""
     track = "_".join(name.upper().split(".")[0].split("_")[:2])
-    if track in sequences:
+    if track in sequences.known:
         return True
-    root.defect(
-        f"{folder}/{name}", 0, f"sequence {track}", "one of F001 to F023 and M001 to M018, with T1 to T8",
-        "remove the file; where these are the files of BP4D+, whose people have the same names but are others, name its folder elsewhere",
-    )  # fmt: skip
+    root.defect(f"{folder}/{name}", 0, f"sequence {track}", sequences.described, sequences.remedy)
     return False
 
 

@@ -231,7 +231,7 @@ def test_a_database_is_understood_however_it_is_spelt(written_as: str, name: str
 def test_no_name_means_two_databases() -> None:
     names = [(n, key) for key, d in DATABASES.items() for n in {plain(x) for x in (key, d.title, *d.aliases)}]
     assert len(dict(names)) == len(names)
-    assert canonical("BP4D+") is None, "other people have the names of its people"
+    assert canonical("BP4D+") == "bp4d_plus", "other people have the names of its people"
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from affect_data.databases.base import Scan
 from affect_data.databases.bp4d.reader import FOLDS, SEQUENCES, SUBJECTS, Bp4d, Bp4dOptions
 from affect_data.databases.root import DatabaseRoot
 from affect_data.demo import bp4d as demo
+from affect_data.demo.coded_sequences import CODED
 from affect_data.demo.sampler import FaceSampler
 from affect_data.errors import DatabaseNotFoundError
 
@@ -122,7 +123,10 @@ def test_a_column_that_bp4d_does_not_code_gives_no_label(root):
     scan = read(root)
     assert scan.defects == ()
     assert "au_25" not in scan.rows.columns
-    assert scan.rows["au_masked"].to_list() == ["AU25 is not an action unit of BP4D", "an intensity is 9, not coded"]
+    assert scan.rows["au_masked"].to_list() == [
+        "AU25 is not one of the coded action units",
+        "an intensity is 9, not coded",
+    ]
 
 
 def test_columns_beyond_the_action_units_are_not_looked_at(root):
@@ -468,7 +472,7 @@ def test_the_demo_is_read_without_defects_and_as_it_was_drawn(tmp_path):
     for row in scan.rows.iter_rows(named=True):
         face = truth[row["image"]]
         assert row["subject"] == face.subject
-        for unit in demo.CODED:
+        for unit in CODED:
             assert row[f"au_{unit}"] in (None, face.action_unit(unit))
             nines += row[f"au_{unit}"] is None
         for unit in (6, 10, 12, 14, 17):
@@ -491,7 +495,7 @@ def test_the_demo_has_people_of_all_parts_and_never_more_than_eight_tasks(tmp_pa
     rows = read_demo(tmp_path, 150)
     people = set(rows["subject"])
     assert all(people & set(part) for part in FOLDS.values())
-    assert set(demo.SUBJECT_ORDER) == set(SUBJECTS)
+    assert set(demo.FORM.people) == set(SUBJECTS)
     assert set(rows["track"]) <= set(SEQUENCES)
 
 
