@@ -27,8 +27,23 @@ class Reporter:
 
         A total of None means that it is not known yet.
         """
+        reached = done
+
+        def advance(count: int) -> None:
+            nonlocal reached
+            reached += count
+            show(reached, total)
+
+        with self.estimated_bar(description, total, done) as show:
+            yield advance
+
+    @contextmanager
+    def estimated_bar(
+        self, description: str, total: int | None = None, done: int = 0
+    ) -> Iterator[Callable[[int, int | None], None]]:
+        """As `bar`, for a total that becomes known on the way; yields a function to call with all that is done, and with the total or None."""
         if not self.console.is_terminal or self.console.quiet:
-            yield lambda count: None  # noqa: ARG005
+            yield lambda done, total: None  # noqa: ARG005
             return
         columns = (
             TextColumn("{task.description}"),
@@ -39,4 +54,4 @@ class Reporter:
         )
         with Progress(*columns, console=self.console, transient=True) as progress:
             task = progress.add_task(description, total=total, completed=done)
-            yield lambda count: progress.advance(task, count)
+            yield lambda done, total: progress.update(task, completed=done, total=total)

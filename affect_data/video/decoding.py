@@ -28,6 +28,7 @@ from affect_data.video.reader import (
     open_video,
     opened,
     promised_duration,
+    shown_seconds,
 )
 from affect_data.video.reference import FrameReference
 from affect_data.video.upright import TURNS, UPRIGHT, UnknownTurnError, turn_of, turned
@@ -80,6 +81,7 @@ class Video:
         height: of an upright frame, in pixels.
         rate: frames a second on average, as the container says; 0 if it does not.
         declared: how many frames the container says there are; 0 if it does not.
+        expected: about how many frames there are: what the container says, or what its duration and rate come to; 0 if it says neither.
         codec: name of the decoder.
         container: FFmpeg's name of the file's format.
         duration: seconds of pictures that the container promises; 0 if it promises none.
@@ -103,6 +105,7 @@ class Video:
             self.declared = int(stream.frames)
             self.container = str(container.format.name)
             self.duration = promised_duration(container, stream)
+            self.expected = self.declared or round(shown_seconds(container, stream) * self.rate)
             self.codec = str(stream.codec_context.codec.name)
             first = next(iter(Reader(path, container, stream)), None)
         if first is None:

@@ -159,6 +159,13 @@ def promised_duration(container: Any, stream: Any) -> float:  # noqa: ANN401 - P
     return 0.0
 
 
+def shown_seconds(container: Any, stream: Any) -> float:  # noqa: ANN401 - PyAV's
+    """About how many seconds a video takes, sound included; 0 if its container says nothing."""
+    if (promised := promised_duration(container, stream)) or container.duration is None:
+        return promised
+    return float(Fraction(container.duration, 1_000_000))
+
+
 @contextmanager
 def opened(path: Path, threads: int) -> Iterator[tuple[Any, Any]]:
     """As `open_video`, closed at the end of the block."""

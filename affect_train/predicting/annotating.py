@@ -23,6 +23,12 @@ SMALLEST_TEXT: Final = 11
 OF_PICTURE: Final = 40
 """The height of the text is a share of the picture's shorter side: this many lines would fill it."""
 
+LEAST_SIDE: Final = 240
+"""Smaller pictures are enlarged until their shorter side has so many pixels: words of a size that can be read would cover the face."""
+
+MOST_SIDE: Final = 1280
+"""No picture is enlarged beyond this."""
+
 MOST_WORDS: Final = 6
 """With more faces than this in a picture, each has only its expression written beside it, or its action units."""
 
@@ -30,27 +36,36 @@ Rectangle = tuple[float, float, float, float]
 
 
 def annotated(pixels: Pixels, rows: Sequence[Mapping[str, Any]], columns: FaceColumns) -> Pixels:
-    """The picture, uint8 [height, width, 3], with a box around each face and what was predicted of it.
+    """The picture, uint8 [height, width, 3], with a box around each face and what was predicted of it; enlarged by `enlargement` if it is small.
 
     Args:
         pixels: of the upright picture.
         rows: of the table, those of the picture's faces.
         columns: of the table.
     """
-    if not rows:
-        return pixels
     picture = Image.fromarray(pixels)
+    times = enlargement(picture.size)
+    if times > 1:
+        picture = picture.resize((picture.width * times, picture.height * times), Image.Resampling.BICUBIC)
+    if not rows:
+        return np.asarray(picture)
+    boxes: list[Rectangle] = [tuple(times * row[name] for name in BOX) for row in rows]
     size = max(SMALLEST_TEXT, round(min(picture.size) / OF_PICTURE))
     pen = ImageDraw.Draw(picture, "RGBA")
-    for row in rows:
+    for row, box in zip(rows, boxes, strict=True):
         number = row["face"] if row["track"] is None else row["track"]
-        pen.rectangle([row[name] for name in BOX], outline=TRACKS[number % len(TRACKS)], width=max(2, size // 8))
-    taken: list[Rectangle] = [tuple(row[name] for name in BOX) for row in rows]
+        pen.rectangle(box, outline=TRACKS[number % len(TRACKS)], width=max(2, size // 8))
+    taken = list(boxes)
     for number, row in enumerate(rows):
         lines = words(row, columns)
         text = "\n".join(lines if len(rows) <= MOST_WORDS else lines[: 1 + (row["track"] is not None)])
         taken.append(_write_beside(pen, text, taken[number], taken, picture.size))
     return np.asarray(picture)
+
+
+def enlargement(size: tuple[int, int]) -> int:
+    """How many times as wide and high a picture of (width, height) is shown."""
+    return max(1, min(-(-LEAST_SIDE // min(size)), MOST_SIDE // max(size)))
 
 
 def words(row: Mapping[str, Any], columns: FaceColumns) -> list[str]:

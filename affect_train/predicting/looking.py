@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -21,6 +21,7 @@ from affect_train.inputs.preprocess import Preprocessing
 from affect_train.predicting.columns import Seen
 from affect_train.predicting.estimating import Estimator, Predicted
 from affect_train.predicting.finding import FaceFinder, ahead
+from affect_train.predicting.progress import PicturesDone
 from affect_train.predicting.sources import Source
 
 CHUNK_BYTES: Final = 64 * 2**20
@@ -93,7 +94,7 @@ class Looker:
         estimator: judges cropped faces.
         preprocessing: of its model.
         stages: are told what takes how long.
-        advance: is called with the number of pictures done.
+        done: counts the pictures that are done.
     """
 
     def __init__(
@@ -102,13 +103,13 @@ class Looker:
         estimator: Estimator,
         preprocessing: Preprocessing,
         stages: Stages,
-        advance: Callable[[int], None],
+        done: PicturesDone,
     ) -> None:
         self._finder = finder
         self._estimator = estimator
         self._preprocessing = preprocessing
         self._stages = stages
-        self._advance = advance
+        self._done = done
 
     def look(self, sources: Sequence[tuple[Source, Looked]]) -> Judged:
         """The faces of all sources and what the model says of them, in the order of sources and frames.
@@ -124,6 +125,7 @@ class Looker:
                     yield from self._clip(source, looked)
                 except DataError as error:
                     looked.defect = _without_folder(error, source)
+                self._done.finish(source.name)
                 yield from self._finished()
 
     def _photographs(self, sources: list[tuple[Source, Looked]]) -> Judged:
@@ -136,7 +138,11 @@ class Looker:
                 for number, (face, crop) in enumerate(zip(faces, crops, strict=True)):
                     # For a model that reads tracks, each face of a photograph is one of a single frame.
                     yield from self._judged(Seen(name, number, face), crop, -1 - number, 0)
-                self._advance(1)
+                self._done.add(name, 1)
+                self._done.finish(name)
+        # Those that could not be decoded, too.
+        for source, _ in sources:
+            self._done.finish(source.name)
         yield from self._finished()
 
     def _found_in_photographs(
@@ -171,7 +177,7 @@ class Looker:
                     for number, (face, track) in enumerate(zip(faces, tracks, strict=True)):
                         seen = Seen(source.name, number, face, frame.number, frame.timestamp, track)
                         yield from self._judged(seen, crops[number], track, frame.number)
-                self._advance(len(frames))
+                self._done.add(source.name, len(frames))
 
     def _found_in_clip(
         self, video: Video, source: Source, looked: Looked

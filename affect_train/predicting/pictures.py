@@ -14,7 +14,7 @@ from affect_data.faces.detection import Pixels
 from affect_data.faces.orientation import upright_pixels
 from affect_data.video.decoding import Video, VideoFrame
 from affect_train.inputs.files import picture_bytes
-from affect_train.predicting.annotating import annotated
+from affect_train.predicting.annotating import annotated, enlargement
 from affect_train.predicting.columns import FaceColumns
 from affect_train.predicting.looking import Looked
 from affect_train.predicting.sources import Source, file_names
@@ -79,7 +79,8 @@ def _draw_clip(
             advance(1)
 
     with Video(source) as video:
-        write_clip(target, marked(), (video.width, video.height), video.rate or Fraction(25))
+        times = enlargement((video.width, video.height))
+        write_clip(target, marked(), (times * video.width, times * video.height), video.rate or Fraction(25))
 
 
 def write_clip(

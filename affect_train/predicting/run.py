@@ -20,6 +20,7 @@ from affect_train.predicting.estimating import estimator_of
 from affect_train.predicting.finding import LEAST_SCORE, FaceFinder
 from affect_train.predicting.looking import Looked, Looker, Stages
 from affect_train.predicting.pictures import draw_results
+from affect_train.predicting.progress import PicturesDone
 from affect_train.predicting.sources import Source, file_names, sources_of
 from affect_train.predicting.writing import OPENFACE, FaceTable, OpenFaceFiles
 from affect_train.run_folder import model_folder, weights_digest
@@ -84,8 +85,9 @@ def predict_faces(run: Path | str, paths: Sequence[Path], out: Path, wanted: Wan
     estimator, columns = estimator_of(model.to(runtime.accelerator.device).eval()), FaceColumns(model.config)
     pairs = [(source, Looked("clip" if source.is_clip else "photograph")) for source in sources]
     with written_folder(out) as partial:
-        with runtime.reporter.bar("pictures", sum(map(_pictures_in, sources))) as advance:
-            looker = Looker(finder, estimator, preprocessing, stages, advance)
+        with runtime.reporter.estimated_bar("pictures") as show:
+            done = PicturesDone({source.name: _pictures_in(source) for source in sources}, show)
+            looker = Looker(finder, estimator, preprocessing, stages, done)
             _tables(looker, pairs, partial, columns, stages, openface=wanted.openface)
         if wanted.draw:
             with stages.timed("draw"):
@@ -127,13 +129,14 @@ def _named(run: Path | str) -> str:
 
 
 def _pictures_in(source: Source) -> int:
-    """About how many pictures there are to look at, for the time that is left; 1 of a clip that does not say."""
+    """About how many pictures there are to look at, for the time that is left; 0 of a clip that does not say."""
     if not source.is_clip:
         return 1
     try:
         with Video(source.path) as video:
-            return max(1, video.declared)
+            return video.expected
     except DataError:
+        # It has no picture, and is reported when it is looked at.
         return 1
 
 

@@ -146,7 +146,8 @@ def test_drawn_pictures_show_the_boxes_and_a_drawn_clip_has_all_frames(results: 
     assert not changed[middle, left + 12 : left + 24].any()
     with Video(results / "drawn" / "clip.mp4") as video:
         frames = list(video.frames())
-    assert [frame.pixels.shape for frame in frames] == [(HEIGHT, WIDTH, 3)] * FRAMES
+    # Frames of 320 by 180 are shown twice as large, so that words do not cover faces.
+    assert [frame.pixels.shape for frame in frames] == [(2 * HEIGHT, 2 * WIDTH, 3)] * FRAMES
     assert [frame.timestamp for frame in frames] == pytest.approx([number / 25 for number in range(FRAMES)], abs=1e-4)
 
 
