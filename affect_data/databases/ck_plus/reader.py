@@ -9,7 +9,7 @@ from pydantic import Field
 from affect_data.databases.base import Database, DatabaseOptions, Licence, Tier
 from affect_data.databases.ck_plus.files import IMAGES, PEAK, find_label_files, folder_of, pictures_of
 from affect_data.databases.ck_plus.labels import HIGHEST, NOT_CODED, read_action_units, read_expressions
-from affect_data.databases.facts import Evidence, Grade, NativeValue, labels_of, numbered
+from affect_data.databases.facts import ABSENT, PRESENT, Evidence, Grade, NativeValue, labels_of, numbered
 from affect_data.databases.root import DatabaseRoot
 from affect_data.databases.totals import Totals
 
@@ -105,10 +105,12 @@ class CkPlus(Database):
     mapping = (
         *numbered("emotion", expressions),
         NativeValue("emotion", "no file", masked=NO_EXPRESSION),
-        NativeValue("intensity of an action unit", f"1..{HIGHEST}", "present, and the intensity"),
-        NativeValue("intensity of an action unit", "0", "present; the intensity was not given"),
-        NativeValue("action unit", "a coded one that is not listed", "absent, intensity 0"),
-        NativeValue("action unit", f"a number that is none of {', '.join(map(str, CODED))}", masked=NOT_CODED),
+        *(NativeValue("intensity", str(level), f"intensity {level}, present") for level in range(1, HIGHEST + 1)),
+        NativeValue("intensity", "0, not given", PRESENT),
+        NativeValue("action unit", ", ".join(map(str, CODED)), PRESENT),
+        NativeValue("action unit", "a coded one that is not listed", f"intensity 0, {ABSENT}"),
+        NativeValue("action unit", "another number", masked=NOT_CODED),
+        NativeValue("FACS file", "missing", masked=NO_FACS),
     )
     evidence = (
         Evidence(

@@ -146,10 +146,44 @@ def dfew(root: Path) -> Iterator[Cell]:
                 yield Cell((path, number), "label", native, "expression")
 
 
+def ferv39k(root: Path) -> Iterator[Cell]:
+    for part in ("train", "test"):
+        path = f"4_setups/All_scenes/{part}_All.csv"
+        for number, line in enumerate((root / path).read_text().splitlines(), start=1):
+            yield Cell((path, number), "expression", line.split()[1], "expression")
+
+
+def mafw(root: Path) -> Iterator[Cell]:
+    for part in ("train", "test"):
+        path = f"Train & Test Set/single/no_caption/set_1/{part}.txt"
+        for number, line in enumerate((root / path).read_text().splitlines(), start=1):
+            yield Cell((path, number), "class", line.split()[1], "expression")
+
+
+def raf_ce(root: Path) -> Iterator[Cell]:
+    lists = ("emolabel", "compound_expression"), ("partition", "split")
+    for name, column in lists:
+        for number, line in enumerate((root / f"RAFCE_{name}.txt").read_text().splitlines(), start=1):
+            yield Cell(("RAFCE_emolabel.txt", number), column, line.split()[1], column)
+
+
+def ck_plus(root: Path) -> Iterator[Cell]:
+    for path in sorted(root.glob("FACS/*/*/*_facs.txt")):
+        key = (path.stem[:8], int(path.stem[9:17]))
+        for line in path.read_text().splitlines():
+            unit, level = (str(int(float(number))) for number in line.split())
+            yield Cell(key, "action unit", unit if unit != "54" else "another number", f"au_{unit}")
+            for column in (f"au_{unit}", f"au_intensity_{unit}") if level != "0" and unit != "54" else ():
+                yield Cell(key, "intensity", level, column)
+    for path in sorted(root.glob("Emotion/*/*/*_emotion.txt")):
+        yield Cell((path.stem[:8], int(path.stem[9:17])), "emotion", f"{float(path.read_text()):g}", "expression")
+
+
 NATIVE: dict[str, tuple[tuple[str, str], Callable[[Path], Iterator[Cell]]]] = {
     **{reader.__name__: (("source_file", "source_line"), reader) for reader in (expw, affectnet, emotionet, raf_db)},
     **{reader.__name__: (("source_file", "source_line"), reader) for reader in (raf_au, dfew)},
-    **{reader.__name__: (("track", "frame"), reader) for reader in (affwild2, disfa, bp4d, afew_va, unbc)},
+    **{reader.__name__: (("source_file", "source_line"), reader) for reader in (ferv39k, mafw, raf_ce)},
+    **{reader.__name__: (("track", "frame"), reader) for reader in (affwild2, disfa, bp4d, afew_va, unbc, ck_plus)},
 }
 
 
@@ -196,7 +230,7 @@ def test_every_native_value_has_one_row_and_the_scan_does_what_the_row_says(
         face = by_key.get(cell.key)
         if face is None or not cell.column or rows[0].unified in ("its intensity", "the frame is read"):
             continue
-        if name == "dfew" and face["expression_masked"]:
+        if name in ("dfew", "mafw") and face["expression_masked"]:
             continue
         found, promised = face.get(cell.column), says(rows[0], cell.column, cell.native)
         if name == "affectnet" and rows[0].unified.startswith(KEPT):
@@ -204,7 +238,9 @@ def test_every_native_value_has_one_row_and_the_scan_does_what_the_row_says(
         assert found == promised, (cell, rows[0])
         compared += 1
     assert compared > 50
-    assert any(row.masked for row in used) or name in ("expw", "disfa", "afew_va", "raf_db", "unbc", "dfew")
+    assert any(row.masked for row in used) or name in (
+        "expw", "disfa", "afew_va", "raf_db", "unbc", "dfew", "ferv39k", "raf_ce",
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("name", BUILT_IN)
