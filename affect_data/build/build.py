@@ -237,8 +237,8 @@ def _write(
         content = replace(content, pictures=pictures)
     origins = write_origins(staging, {name: database.unified.origins for name, database in read.items()})
     manifest = seal(staging, layout, records, origins)
-    if layout.videos:
-        copy_videos(jobs, staging)
+    if layout.videos and manifest.rows:
+        copy_videos(jobs, DatasetFolder(staging, manifest))
     if not manifest.rows:
         lost = len(failures) - failed_lines(read)
         first = next(failure for record in records for failure in record.failures)

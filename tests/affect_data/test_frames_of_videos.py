@@ -26,6 +26,7 @@ from affect_data.build.build import BuildReport, build
 from affect_data.build.diff import diff
 from affect_data.build.existing import OutputTakenError
 from affect_data.build.recipe import recipe_from
+from affect_data.build.videos import copy_videos
 from affect_data.databases.base import Tier
 from affect_data.databases.totals import DRAWN_MARKER
 from affect_data.dataset.folder import DatasetFolder, open_dataset
@@ -36,7 +37,7 @@ from affect_data.dataset.thumbnails import image_bytes
 from affect_data.erasing.erase import erase
 from affect_data.erasing.plan import plan_erasure
 from affect_data.erasing.selection import Wanted
-from affect_data.errors import UsageError
+from affect_data.errors import DataError, UsageError
 from affect_data.faces.detectors.libfacedetection import LibFaceDetection
 from affect_data.faces.finding import RowsOfPicture, find_faces
 from affect_data.faces.policies import policy_named
@@ -274,3 +275,40 @@ def test_published_are_recipe_and_derived_but_no_faces(merged: Path) -> None:
         assert find_leaks(staged.folder, tier, "user/videos") == []
     with pytest.raises(UsageError, match=r"rows name frames of videos.*Publish it with --tier recipe or derived"):
         plan(merged, "user/videos", Tier.FULL)
+
+
+def test_a_video_that_cannot_be_used_costs_its_own_rows_and_is_not_stored(root: Path, tmp_path: Path) -> None:
+    sources = shutil.copytree(root, tmp_path / "disfa")
+    data = (sources / "Videos_LeftCamera/LeftVideoSN003_comp.avi").read_bytes()
+    (sources / "Videos_LeftCamera/LeftVideoSN003_comp.avi").write_bytes(data[: len(data) * 95 // 100])
+    (sources / "Videos_LeftCamera/LeftVideoSN001_comp.avi").write_bytes(b"no video")
+    folder = built(sources, tmp_path / "merged").dataset
+    failed = folder.failures().group_by("reason").len().sort("reason").rows()
+    kept = folder.labels("train", ("track",))["track"].value_counts(sort=True).rows()
+    # Of the one that is cut off, the frames before the cut.
+    assert [track for track, _ in kept] == ["SN002", "SN003"]
+    assert failed[0] == ("image cannot be decoded", FRAMES)
+    assert (
+        "it is no video in a container that is read"
+        in folder.failures().filter(reason="image cannot be decoded")["detail"][0]
+    )
+    assert sum(count for _, count in (*kept, *failed)) == 3 * FRAMES
+    assert verify(folder.path, deep=True).findings == []
+
+
+@pytest.mark.parametrize("change", [Path.unlink, lambda video: write_video(video, range(500, 520))])
+def test_a_video_that_is_replaced_while_a_dataset_is_built_is_named(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: Callable[[Path], object]
+) -> None:
+    sources = shutil.copytree(root, tmp_path / "disfa")
+
+    def meanwhile(*arguments: object) -> None:
+        change(sources / "Videos_LeftCamera/LeftVideoSN002_comp.avi")
+        copy_videos(*arguments)
+
+    monkeypatch.setattr("affect_data.build.build.copy_videos", meanwhile)
+    with pytest.raises(
+        DataError, match=r"the video 'disfa/Videos_LeftCamera/LeftVideoSN002_comp\.avi' was removed or replaced"
+    ):
+        built(sources, tmp_path / "merged")
+    assert not (tmp_path / "merged").exists()

@@ -3,6 +3,7 @@
 import hashlib
 import pickle
 import random
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from affect_data.build.build import build
 from affect_data.build.recipe import read_recipe
 from affect_data.build.recipe import recipe_from as data_recipe_from
 from affect_data.dataset.folder import open_dataset
+from affect_data.dataset.pictures import SplitPictures
 from affect_data.errors import DataError
 from affect_data.faces.detectors.libfacedetection import LibFaceDetection
 from affect_data.video.decoding import Video
@@ -150,13 +152,31 @@ def test_aff_wild2_leads_from_its_videos_to_crops_to_steps_and_to_labels(
         assert np.isfinite(np.array(logits, np.float32)).all()
 
 
-def test_another_video_in_its_place_is_an_error_that_names_it(root: Path, tmp_path: Path) -> None:
-    (tmp_path / "data.yaml").write_text(RECIPE)
-    build(read_recipe(tmp_path / "data.yaml"), {"disfa": root}, tmp_path / "merged")
-    images = images_of(tmp_path / "merged")
-    for number, file in enumerate(sorted((tmp_path / "merged/videos").iterdir())):
-        write_video(file, range(100 + number, 140 + number), "mpeg4")
-    found = images.__getitems__([Pick(3)])
+def replaced(file: Path) -> str:
+    write_video(file, range(100, 140), "mpeg4")
+    return "it was replaced, damaged or cut off after the build"
+
+
+def truncated(file: Path) -> str:
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 8])
+    return "it was replaced, damaged or cut off after the build"
+
+
+def removed(file: Path) -> str:
+    file.unlink()
+    return "there is no such file"
+
+
+@pytest.mark.parametrize("change", [replaced, truncated, removed])
+def test_training_and_labelling_name_a_video_that_is_not_what_it_was(
+    merged: Path, tmp_path: Path, change: Callable[[Path], str]
+) -> None:
+    copied = shutil.copytree(merged, tmp_path / "merged")
+    file = copied / "videos" / SplitPictures(open_dataset(copied), "train").video(30)
+    because = change(file)
+    found = images_of(copied).__getitems__([Pick(30)])
     assert isinstance(found, DataError)
-    assert "it was replaced, damaged or cut off after the build" in str(found)
-    assert f"affect-data build RECIPE {tmp_path / 'merged'} --overwrite" in str(found)
+    assert str(found).startswith(f"'{file}' cannot be decoded: {because}")
+    assert f"affect-data build RECIPE {copied} --overwrite" in str(found)
+    with pytest.raises(DataError, match=because):
+        label(Brightness(), copied, "again")
