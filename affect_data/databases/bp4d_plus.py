@@ -83,7 +83,9 @@ class Bp4dPlus(CodedSequences):
     mapping = MAPPING
     evidence = (
         Evidence("folders, names of files, 140 people, four coded tasks, 34 action units", Grade.CODE, LOADER),
-        Evidence("a header that names action units is read from its second cell on", Grade.CODE, "py-feat"),
+        Evidence(
+            "a header that names action units is read from its second cell on", Grade.CODE, "the loader of py-feat"
+        ),
         Evidence("9 is not coded; intensities have no header, 0 to 5 and 9", Grade.CODE, LOADER),
         Evidence(
             "picture n - 1 belongs to frame n",

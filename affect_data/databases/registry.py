@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from affect_data.databases.afew_va import AfewVa
 from affect_data.databases.affectnet.reader import AffectNet
+from affect_data.databases.affwild import AffWild
 from affect_data.databases.affwild2.reader import AffWild2
 from affect_data.databases.base import Database, DatabaseOptions
 from affect_data.databases.bp4d.reader import Bp4d
@@ -21,6 +22,7 @@ from affect_data.databases.casme2 import Casme2
 from affect_data.databases.ck_plus.reader import CkPlus
 from affect_data.databases.dfew import Dfew
 from affect_data.databases.disfa.reader import Disfa
+from affect_data.databases.disfa_plus import DisfaPlus
 from affect_data.databases.emotionet.reader import EmotioNet
 from affect_data.databases.expw import ExpW
 from affect_data.databases.ferplus.reader import FerPlus
@@ -45,8 +47,10 @@ DATABASES: dict[str, type[Database]] = {
     "affwild2": AffWild2,
     "affectnet": AffectNet,
     "disfa": Disfa,
+    "disfa_plus": DisfaPlus,
     "expw": ExpW,
     "afew_va": AfewVa,
+    "affwild": AffWild,
     "omg": Omg,
     "sewa": Sewa,
     "veatic": Veatic,

@@ -9,17 +9,16 @@ from pydantic import Field
 
 from affect_data.databases.base import Database, DatabaseOptions, Licence, Tier
 from affect_data.databases.facts import Evidence, Grade, NativeValue
+from affect_data.databases.ratings import ONLY_ONE, RATED, read_ratings, with_numbered_frames
 from affect_data.databases.root import DatabaseRoot
 from affect_data.databases.totals import Totals
 from affect_data.databases.videos import VideoLayout, without_frames
 from affect_data.video.clocks import FrameClock
 
 RATING: Final = re.compile(r"(?P<video>\d{1,4})_(?P<label>valence|arousal)\.csv", re.IGNORECASE)
-LABELS: Final = ("valence", "arousal")
 FRAME_FILE: Final = re.compile(r"(\d{1,9})\.(?:jpe?g|png)", re.IGNORECASE)
 TRAINED: Final = 0.7
 """The share of each video's frames, from its beginning, that the owners train on."""
-ONLY_ONE: Final = "the frame has only one of valence and arousal"
 CODE: Final = "dataset.py and video_frame.py of the owners (AlbusPeter/VEATIC)"
 
 VIDEOS: Final = VideoLayout(
@@ -109,15 +108,9 @@ class Veatic(Database):
             for number, name in root.numbered(f"{folder}/{track}", FRAME_FILE, "frame").items()
         ]
         found = pl.DataFrame(names, {"track": pl.String, "frame": pl.Int32, "file": pl.String}, orient="row")
-        unlabelled = len(found.join(rows, on=["track", "frame"], how="anti"))
-        if unlabelled:
-            root.note(f"{unlabelled:,} frame(s) have no label and are not read")
         root.note(f"{len(tracks)} videos, {len(rows):,} labelled frames")
-        rows = rows.join(found, on=["track", "frame"], how="left", maintain_order="left")
-        file = pl.coalesce("file", pl.format("{}.jpg", "frame"))
-        return self._with_split(
-            rows.with_columns(image=pl.format(f"{folder or 'frames'}/{{}}/{{}}", "track", file))
-        ).drop("file")
+        rows = with_numbered_frames(root, rows, found, folder or "frames", pl.format("{}.jpg", "frame"))
+        return self._with_split(rows)
 
     def labelled_frames(self, root: DatabaseRoot) -> pl.DataFrame:
         """The labels of each video: `video`, `frame` from 0."""
@@ -139,30 +132,10 @@ class Veatic(Database):
         if folder is None or not matches:
             raise self.not_found(root, because="there is no file such as rating_averaged/0_valence.csv")
         root.lose_unread(folder, [name for name in names if f"{folder}/{name}" not in matches], "0_valence.csv")
-        parts = []
-        for label in LABELS:
-            files = {
+        files = {
+            label: {
                 path: str(int(match["video"])) for path, match in matches.items() if match["label"].lower() == label
             }
-            lines = root.numbers(root.table(list(files), ("first", label)), [label], -1, 1)
-            track = pl.col("source_file").replace_strict(files, default=None, return_dtype=pl.String)
-            parts.append(lines.with_columns(track=track, frame=pl.col("source_line") - 1).drop("first"))
-        return _joined(root, *parts)
-
-
-def _joined(root: DatabaseRoot, valence: pl.DataFrame, arousal: pl.DataFrame) -> pl.DataFrame:
-    """A row for each frame with either label; one alone is masked."""
-    both = valence.join(arousal, on=["track", "frame"], how="full", coalesce=True)
-    alone = pl.any_horizontal(pl.col(LABELS).is_null())
-    if count := len(both.filter(alone)):
-        root.note(f"{count:,} frame(s) have only one of valence and arousal, because the other file ends before")
-    return (
-        both.with_columns(
-            pl.coalesce("source_file", "source_file_right").alias("source_file"),
-            pl.coalesce("source_line", "source_line_right").alias("source_line"),
-            *(pl.when(~alone).then(label).alias(label) for label in LABELS),
-            va_masked=pl.when(alone).then(pl.lit(ONLY_ONE)),
-        )
-        .drop("source_file_right", "source_line_right")
-        .sort(pl.col("track").cast(pl.Int32), "frame")
-    )
+            for label in RATED
+        }
+        return read_ratings(root, files, first=0, before=("first",))

@@ -7,8 +7,9 @@ from videos import write_video
 
 from affect_data.databases.base import Scan
 from affect_data.databases.extraction import extract_frames
+from affect_data.databases.ratings import ONLY_ONE
 from affect_data.databases.root import DatabaseRoot
-from affect_data.databases.veatic import ONLY_ONE, Veatic, VeaticOptions
+from affect_data.databases.veatic import Veatic, VeaticOptions
 from affect_data.errors import DatabaseNotFoundError
 
 
