@@ -4,7 +4,7 @@ import doctest
 import re
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -33,6 +33,15 @@ def pattern(shown: str) -> re.Pattern[str]:
     return re.compile("".join(r"(?:.*\n)*?" if line == ".*?\n" else line for line in literal))
 
 
+def ended(command: Callable[[], None]) -> object:
+    """The status with which a command ends."""
+    try:
+        command()
+    except SystemExit as end:
+        return end.code
+    return 0
+
+
 @pytest.fixture
 def _in_a_new_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "recipes").symlink_to(ROOT / "recipes")
@@ -53,12 +62,10 @@ def test_every_command_of_the_tutorial_prints_what_is_shown(
         for command, shown in steps(block):
             program, *arguments = shlex.split(command)
             monkeypatch.setattr(sys, "argv", [program, *arguments])
-            try:
-                COMMANDS[program]()
-            except SystemExit as end:
-                assert not end.code, f"{command}: {capsys.readouterr().err}"
-            printed = capsys.readouterr().out
-            assert pattern(shown).fullmatch(printed), f"{command}\n{printed}"
+            status = ended(COMMANDS[program])
+            printed = capsys.readouterr()
+            assert not status, f"{command}: {printed.err}"
+            assert pattern(shown).fullmatch(printed.out), f"{command}\n{printed.out}"
             fresh_accelerator()
 
 
