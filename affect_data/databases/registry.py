@@ -36,6 +36,7 @@ from affect_data.databases.raf_db.reader import RafDb
 from affect_data.databases.raf_ml import RafMl
 from affect_data.databases.samm import Samm
 from affect_data.databases.sewa import Sewa
+from affect_data.databases.sfew import Sfew
 from affect_data.databases.table.options import TableOptions
 from affect_data.databases.table.reader import TABLE, own_database
 from affect_data.databases.unbc.reader import Unbc
@@ -69,6 +70,7 @@ DATABASES: dict[str, type[Database]] = {
     "dfew": Dfew,
     "ferv39k": Ferv39k,
     "mafw": Mafw,
+    "sfew": Sfew,
 }
 
 

@@ -55,6 +55,5 @@ UNREAD: Final = (
         "expression",
         "its folders and the frames that a label holds for, of which only descriptions were seen",
     ),
-    Unread("SFEW", "expression", "the names of its folders and pictures, which descriptions give in different forms"),
 )
 """In alphabetical order."""
