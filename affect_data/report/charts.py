@@ -288,3 +288,43 @@ def reliability(
     body.append(_text(left + size / 2, base + 26, axes[0], "middle", QUIET))
     body.append(_text(left, 10, axes[1], "start", QUIET))
     return _svg(size + left + 12, base + 32, "".join(body), title)
+
+
+def forest(
+    labels: Sequence[str], lines: Sequence[tuple[float, float, float, bool]], title: str, ends: tuple[str, str]
+) -> Markup:
+    """Differences around zero, one below the other: a dot with its interval; a claim is dark, what chance may have made is grey.
+
+    Args:
+        labels: of the lines.
+        lines: difference, lower and upper end of its interval, and whether it is more than chance.
+        title: for readers who cannot see the chart.
+        ends: what it means to lie left and right of zero.
+    """
+    left, width, step, top = min(360, 14 + max(map(len, labels), default=0) * 6.4), 320, 16, 22
+    reach = max((abs(end) for _, low, high, _ in lines for end in (low, high)), default=0) or 1.0
+    middle, scale, bottom = left + width / 2, (width / 2 - 8) / reach, top + step * len(lines)
+    body = [
+        _text(middle - 8, 12, f"← {ends[0]}", "end", QUIET),
+        _text(middle + 8, 12, f"{ends[1]} →", "start", QUIET),
+        f'<path d="M{middle:.1f} {top - 4}V{bottom}" stroke="{SERIES[0]}" stroke-dasharray="4 3"/>',
+    ]
+    for number, (label, (value, low, high, is_sure)) in enumerate(zip(labels, lines, strict=True)):
+        y, colour = top + step * number + step / 2, SERIES[1] if is_sure else SERIES[0]
+        tip = f"{label}: {value:+.3f} [{low:+.3f}, {high:+.3f}]"
+        body.append(_text(left - 8, y + 4, label, "end", INK if is_sure else QUIET))
+        body.append(f'<path d="M{middle + low * scale:.1f} {y:.1f}H{middle + high * scale:.1f}" stroke="{colour}"/>')
+        dot = f'<circle cx="{middle + value * scale:.1f}" cy="{y:.1f}" r="3.2" fill="{colour}">'
+        body.append(f"{dot}<title>{escape(tip)}</title></circle>")
+    body += [
+        _text(middle + place * scale, bottom + 14, f"{place:+.2g}" if place else "0", "middle", QUIET)
+        for place in (-reach, 0.0, reach)
+    ]
+    return _svg(left + width + 12, bottom + 20, "".join(body), title)
+
+
+def standing_alone(chart: Markup) -> str:
+    """A chart as a file of its own: with the name of its language, a font and paper."""
+    head, rest = chart.text.split(">", 1)
+    head = head.replace("<svg", '<svg xmlns="http://www.w3.org/2000/svg" font-family="sans-serif" font-size="11"', 1)
+    return f'{head}><rect width="100%" height="100%" fill="#fff"/>{rest}\n'

@@ -17,6 +17,7 @@ from affect_data.cli.command_line import CommandLine, Version
 from affect_data.cli.common import print_environment
 from affect_data.entry import ending, without_debug
 from affect_data.interrupts import STATUS
+from affect_train.cli import compare as cli_compare
 from affect_train.cli import compound as cli_compound
 from affect_train.cli import launch as cli_launch
 from affect_train.cli import predict as cli_predict
@@ -56,6 +57,7 @@ COMMANDS = (
     *cli_predict.COMMANDS,
     *cli_soft_labels.COMMANDS,
     *cli_study.COMMANDS,
+    *cli_compare.COMMANDS,
     *cli_compound.COMMANDS,
     *cli_separation.COMMANDS,
     *cli_publish.COMMANDS,
@@ -345,6 +347,7 @@ def run_command(words: Sequence[str]) -> object:
 cli_predict.register(app)
 cli_soft_labels.register(app)
 cli_study.register(app, run_command)
+cli_compare.register(app)
 cli_compound.register(app)
 cli_separation.register(app)
 cli_publish.register(app)

@@ -126,7 +126,7 @@ def _groups(attribute: Attribute, rows: Rows) -> Iterator[tuple[str, Rows]]:
 
 def _judgement(judged: SplitRows, rows: Rows) -> dict[str, Any]:
     people = judged.clusters.rows(rows)
-    scored = [task for task, has in judged.labelled.items() if _is_enough(rows[has[rows]], judged.clusters)]
+    scored = [task for task, has in judged.labelled.items() if is_enough(rows[has[rows]], judged.clusters)]
     return {
         "rows": len(rows),
         **({"people": people.count} if people.kinds["subject"] == people.count else {}),
@@ -134,7 +134,8 @@ def _judgement(judged: SplitRows, rows: Rows) -> dict[str, Any]:
     }
 
 
-def _is_enough(rows: Rows, clusters: Clusters) -> bool:
+def is_enough(rows: Rows, clusters: Clusters) -> bool:
+    """Whether labelled rows, by number, are enough to score a group on them."""
     return len(rows) >= MINIMUM_ROWS and clusters.rows(rows).count >= MINIMUM_PEOPLE
 
 

@@ -80,10 +80,8 @@ class Ensemble:
         if not models and not soft_labels:
             raise UsageError("an ensemble needs members: name models, or soft labels by --soft")
         self.folder, self.runtime = folder, runtime
-        stored = [Member(name, SOFT_LABELS.read(folder, name)) for name in soft_labels]
-        opened = [open_teacher(source) for source in models]
-        computed = [Member(teacher.name, provenance_of(teacher, "member", folder), teacher) for teacher in opened]
-        self.members = [*computed, *stored]
+        stored = [open_member(folder, name, stored=True) for name in soft_labels]
+        self.members = [*(open_member(folder, source, stored=False) for source in models), *stored]
         self.tasks = merged_tasks([(member.name, member.tasks) for member in self.members])
         self._known: dict[tuple[int, str], Logits] = {}
 
@@ -93,17 +91,30 @@ class Ensemble:
 
     def _of(self, index: int, split: str) -> Logits:
         if (index, split) not in self._known:
-            member = self.members[index]
-            if member.teacher is None:
-                dataset = self.folder.load(split, [SOFT_LABELS.group(member.name)])
-                heads = member.provenance.widths()
-                self._known[index, split] = {
-                    head: column_array(dataset, SOFT_LABELS.column(member.name, head)) for head in heads
-                }
-            else:
-                member.teacher.to(self.runtime.accelerator.device)
-                self._known[index, split] = split_logits(member.teacher, self.folder, split, self.runtime) or {}
+            self._known[index, split] = member_logits(self.members[index], self.folder, split, self.runtime)
         return self._known[index, split]
+
+
+def open_member(folder: DatasetFolder, source: str | Path, *, stored: bool) -> Member:
+    """A model, or with `stored` the group of soft labels of that name.
+
+    Raises:
+        AffectError: there is no such model or group, or the group was made for other rows.
+    """
+    if stored:
+        return Member(str(source), SOFT_LABELS.read(folder, str(source)))
+    teacher = open_teacher(source)
+    return Member(teacher.name, provenance_of(teacher, "member", folder), teacher)
+
+
+def member_logits(member: Member, folder: DatasetFolder, split: str, runtime: Runtime) -> Logits:
+    """The float16 logits of a member for a split by head, on the main process; empty on the others. All processes call it."""
+    if member.teacher is not None:
+        member.teacher.to(runtime.accelerator.device)
+        return split_logits(member.teacher, folder, split, runtime) or {}
+    dataset = folder.load(split, [SOFT_LABELS.group(member.name)])
+    heads = member.provenance.widths()
+    return {head: column_array(dataset, SOFT_LABELS.column(member.name, head)) for head in heads}
 
 
 def _tensors(members: Sequence[tuple[TaskSet, Logits]], rows: slice) -> list[tuple[TaskSet, dict[str, Tensor]]]:

@@ -3,20 +3,16 @@
 import math
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
+from affect_train.evaluation.significance import RATE, benjamini_hochberg, p_value, student_t_quantile
 from affect_train.study.description import Study
 
-Verdict = Literal["holds", "points that way", "not shown", "opposite"]
+Verdict = Literal["holds", "points that way", "not shown", "opposite", "one seed"]
 
-STUDENT_T = (
-    12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228,
-    2.201, 2.179, 2.160, 2.145, 2.131, 2.120, 2.110, 2.101, 2.093, 2.086,
-)  # fmt: skip
-"""The 97.5 % quantiles of Student's t for 1 to 20 degrees of freedom."""
-
-NORMAL = 1.960
+POINTS_FROM = 0.9
+"""The share of the interval that must be above zero for a claim to be pointed at: half of an interval around nothing is above zero."""
 
 Figures = Mapping[str, Mapping[int, Mapping[str, float | None]]]
 """Figures by score, seed and metric."""
@@ -34,8 +30,10 @@ class Finding:
         difference: mean of the differences, seed by seed.
         half_width: of the 95 % confidence interval of that mean, by Student's t; None for a single seed.
         seeds: how many had both figures.
-        verdict: ``holds`` if the whole interval is above 0, ``opposite`` if it is below; otherwise ``points that way`` or ``not shown``, by the sign
-            of the difference.
+        verdict: ``holds`` or ``opposite`` if `q` is at most `significance.RATE`, by the sign of the difference; otherwise ``points that way`` if
+            `POINTS_FROM` of the interval is above 0, and else ``not shown``; ``one seed`` where nothing can be said.
+        p: of a mean at least as far from 0 where there is no difference, by the paired t-test; None for a single seed.
+        q: the rate of false discoveries among all findings of the study at which this one is a discovery; None for a single seed.
     """
 
     claim: str
@@ -46,6 +44,8 @@ class Finding:
     half_width: float | None
     seeds: int
     verdict: Verdict
+    p: float | None = None
+    q: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The finding as plain values."""
@@ -53,7 +53,10 @@ class Finding:
 
 
 def findings(study: Study, figures: Figures) -> list[Finding]:
-    """A finding for every claim and each of its metrics; left out if no seed has figures for it."""
+    """A finding for every claim and each of its metrics; left out if no seed has figures for it.
+
+    The false discovery rate is controlled over all of them together.
+    """
     found = []
     for claim in study.claims:
         for metric in claim.metrics or study.metrics:
@@ -64,7 +67,9 @@ def findings(study: Study, figures: Figures) -> list[Finding]:
             known = [(float(one), float(other)) for one, other in pairs if one is not None and other is not None]
             if known:
                 found.append(_finding(claim.claim, metric, known))
-    return found
+    tested = [finding for finding in found if finding.p is not None]
+    rates = iter(benjamini_hochberg([finding.p for finding in tested if finding.p is not None]))
+    return [finding if finding.p is None else _judged(finding, next(rates)) for finding in found]
 
 
 def mean_and_half_width(values: Sequence[float]) -> tuple[float, float | None]:
@@ -72,13 +77,16 @@ def mean_and_half_width(values: Sequence[float]) -> tuple[float, float | None]:
     mean = statistics.fmean(values)
     if len(values) < 2:
         return mean, None
-    degrees = len(values) - 1
-    quantile = STUDENT_T[degrees - 1] if degrees <= len(STUDENT_T) else NORMAL
-    return mean, quantile * statistics.stdev(values) / math.sqrt(len(values))
+    return mean, student_t_quantile(0.975, len(values) - 1) * _standard_error(values)
+
+
+def _standard_error(values: Sequence[float]) -> float:
+    return statistics.stdev(values) / math.sqrt(len(values))
 
 
 def _finding(claim: str, metric: str, pairs: Sequence[tuple[float, float]]) -> Finding:
-    difference, half_width = mean_and_half_width([one - other for one, other in pairs])
+    apart = [one - other for one, other in pairs]
+    difference, half_width = mean_and_half_width(apart)
     return Finding(
         claim,
         metric,
@@ -87,11 +95,16 @@ def _finding(claim: str, metric: str, pairs: Sequence[tuple[float, float]]) -> F
         difference,
         half_width,
         len(pairs),
-        _verdict(difference, half_width),
+        "one seed" if half_width is None else "not shown",
+        None if half_width is None else p_value(difference, _standard_error(apart), len(apart) - 1),
     )
 
 
-def _verdict(difference: float, half_width: float | None) -> Verdict:
-    if half_width is None or abs(difference) <= half_width:
-        return "points that way" if difference > 0 else "not shown"
-    return "holds" if difference > 0 else "opposite"
+def _judged(finding: Finding, q: float) -> Finding:
+    """The finding with its rate of false discoveries and its verdict."""
+    verdict: Verdict = "not shown"
+    if q <= RATE:
+        verdict = "holds" if finding.difference > 0 else "opposite"
+    elif finding.half_width is not None and finding.difference >= (2 * POINTS_FROM - 1) * finding.half_width > 0:
+        verdict = "points that way"
+    return replace(finding, q=q, verdict=verdict)

@@ -20,6 +20,7 @@ from affect_data.files import exclusive, write_json
 from affect_data.processes import ProcessEndedError, WorkerProcesses, in_own_process
 from affect_train.study.claims import Figures, findings
 from affect_train.study.description import SHARED, Command, Study
+from affect_train.study.origin import commit, note_start
 
 RESULT = "study.json"
 
@@ -69,6 +70,7 @@ def run_study(study: Study, recipes: Path, out: Path, run: RunCommand, workers: 
         _threads_of_children(threads),
         WorkerProcesses(workers, lead_groups=True) as processes,
     ):
+        start = note_start(study, out)
         list(processes.map(partial(_run_shared, study, recipes, out), [run]))
         for result in processes.map(partial(_result_of_chain, study, recipes, out, run), study.seeds):
             if isinstance(result, AffectError):
@@ -77,7 +79,7 @@ def run_study(study: Study, recipes: Path, out: Path, run: RunCommand, workers: 
                 results[result["seed"]] = result
     if failures:
         raise failures[0]
-    document = _document(study, [results[seed] for seed in study.seeds])
+    document = {**_document(study, [results[seed] for seed in study.seeds]), "study": start}
     write_json(out / RESULT, document)
     return document
 
@@ -95,6 +97,7 @@ def _document(study: Study, results: Sequence[Mapping[str, Any]]) -> dict[str, A
         "figures": {score: {str(seed): values for seed, values in seeds.items()} for score, seeds in figures.items()},
         "findings": [finding.to_json() for finding in findings(study, figures)],
         "seconds": {str(result["seed"]): result["seconds"] for result in results},
+        "commits": {str(result["seed"]): result["commits"] for result in results},
     }
 
 
@@ -117,16 +120,18 @@ def _run_chain(study: Study, recipes: Path, out: Path, seed: int, run: RunComman
     """The figures and seconds of one seed, whose commands run one after the other."""
     printed: dict[str, list[Any]] = {}
     seconds: dict[str, float] = {}
+    commits: dict[str, str] = {}
     for command in study.commands(out, recipes, seed):
         done = _run_once(command, out / f"seed{seed}", run)
         seconds[command.label] = done["seconds"]
+        commits[command.label] = done.get("commit", "not recorded")
         if command.is_score:
             printed.setdefault(command.name, []).append(done["printed"])
     scored = {
         score: _mean_figures([_figures(document, study.metrics) for document in documents])
         for score, documents in printed.items()
     }
-    return {"seed": seed, "figures": scored, "seconds": seconds}
+    return {"seed": seed, "figures": scored, "seconds": seconds, "commits": sorted(set(commits.values()))}
 
 
 def _run_once(command: Command, folder: Path, run: RunCommand) -> dict[str, Any]:
@@ -148,7 +153,7 @@ def _run_once(command: Command, folder: Path, run: RunCommand) -> dict[str, Any]
         output = in_own_process(_run_command, command.words, log, run)
     except ProcessEndedError as error:
         raise StepFailedError(line, str(error), log) from None
-    done = {"command": line, "seconds": round(time.monotonic() - began, 1)}
+    done = {"command": line, "commit": commit(), "seconds": round(time.monotonic() - began, 1)}
     if command.is_score:
         done["printed"] = json.loads(output)
     write_json(marker, done)

@@ -13,8 +13,9 @@ PAGE = """# Papers and their claims
 
 Written by `make papers` from the studies that it ran: drawn faces, whose truth is known, on a small network.
 
-Each figure is a mean over seeds; a difference is paired by seed, ± half of its 95 % confidence interval (Student's t over the seeds).
-A claim *holds* where the whole interval is above zero. What the papers report on the licensed databases is in each folder's README.
+Each figure is a mean over seeds; a difference is paired by seed, ± half of its 95 % confidence interval, with the p value of the paired t-test.
+A claim *holds* where q, p after control of the false discovery rate over all claims of its study, is at most 0.05; it *points that way* where
+nine tenths of the interval are above zero. What the papers report on the licensed databases is in each folder's README.
 
 """
 
@@ -28,7 +29,9 @@ def papers_page(folders: Sequence[Path]) -> str:
     Raises:
         DataError: a folder holds no finished study.
     """
-    header = "| paper | claim | metric | figure | against | difference | seeds | verdict |\n|---|---|---|---|---|---|---|---|\n"
+    header = (
+        "| paper | claim | metric | figure | against | difference | seeds | p | q | verdict |\n|" + "---|" * 10 + "\n"
+    )
     rows, commands = [], []
     for folder in folders:
         document = read_result(folder)
@@ -39,7 +42,9 @@ def papers_page(folders: Sequence[Path]) -> str:
             rows.append(f"| {title} | {claim} | {_finding_cells(finding)} |")
             title = ""
         commands.append(_command_row(folder, document))
-    times = "| study | command | chain of one seed |\n|---|---|---|\n" + "\n".join(commands)
+    times = "| study | command | chain of one seed | commit | study file |\n|---|---|---|---|---|\n" + "\n".join(
+        commands
+    )
     return PAGE + header + "\n".join(rows) + "\n\n" + times + "\n"
 
 
@@ -51,9 +56,10 @@ def study_page(document: Mapping[str, Any]) -> str:
     for score, seeds in document["figures"].items():
         cells = [_cell([figures[metric] for figures in seeds.values()]) for metric in metrics]
         rows.append(f"| {score} | " + " | ".join(cells) + " |")
-    found = ["| claim | metric | figure | against | difference | seeds | verdict |", "|---|---|---|---|---|---|---|"]
+    found = ["| claim | metric | figure | against | difference | seeds | p | q | verdict |", "|" + "---|" * 9]
     found += [f"| {finding['claim']} | {_finding_cells(finding)} |" for finding in document["findings"]]
-    return "\n".join([header, *rows, "", *found])
+    commit, start = _origin(document)
+    return "\n".join([header, *rows, "", *found, "", f"Commit: {commit}. Study file: {start}."])
 
 
 def read_result(folder: Path) -> dict[str, Any]:
@@ -73,8 +79,23 @@ def _finding_cells(finding: Mapping[str, Any]) -> str:
     interval = f" ± {finding['half_width']:.3f}" if finding["half_width"] is not None else ""
     return (
         f"{finding['metric']} | {finding['better']:.3f} | {finding['other']:.3f} | "
-        f"{finding['difference']:+.3f}{interval} | {finding['seeds']} | {finding['verdict']}"
+        f"{finding['difference']:+.3f}{interval} | {finding['seeds']} | {_share(finding.get('p'))} | {_share(finding.get('q'))} | "
+        f"{finding['verdict']}"
     )
+
+
+def _share(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"
+
+
+def _origin(document: Mapping[str, Any]) -> tuple[str, str]:
+    """The commits of the figures, and the hash of the study when its first seed started with what has changed since."""
+    commits = sorted({commit for seed in document.get("commits", {}).values() for commit in seed})
+    start = document.get("study")
+    if start is None:
+        return ", ".join(commits) or "not recorded", "not recorded"
+    changed = f", changed since: {'; '.join(start['changed'])}" if start["changed"] else ""
+    return ", ".join(commits) or "not recorded", f"{start['digest'][:12]}{changed}"
 
 
 def _cell(values: Sequence[float | None]) -> str:
@@ -88,4 +109,5 @@ def _cell(values: Sequence[float | None]) -> str:
 def _command_row(folder: Path, document: Mapping[str, Any]) -> str:
     minutes = [sum(steps.values()) / 60 for steps in document["seconds"].values()]
     command = f"affect-train study recipes/{folder.name}/study.yaml runs/papers/{folder.name} --workers 2"
-    return f"| {document['title']} | `{command}` | {sum(minutes) / len(minutes):.1f} min |"
+    commit, start = _origin(document)
+    return f"| {document['title']} | `{command}` | {sum(minutes) / len(minutes):.1f} min | {commit} | {start} |"

@@ -18,6 +18,7 @@ from affect_data.files import exclusive
 from affect_train.cli.app import run_command
 from affect_train.study import read_study, run_study, study_page
 from affect_train.study.execution import StepFailedError, _figure
+from affect_train.study.origin import commit, digest_of
 from affect_train.study.tables import papers_page
 
 pytestmark = pytest.mark.usefixtures("loaded_chains")
@@ -72,10 +73,14 @@ def test_every_seed_has_its_chain_its_figures_and_its_time_and_nothing_is_done_t
             "score-small",
         }
     assert document["findings"][0]["verdict"] == "holds"
+    assert document["study"] == {"digest": digest_of(study_of(folder)), "changed": []}
+    assert document["commits"] == {"0": [commit()], "1": [commit()]}
     assert (out / "shared" / "world" / "truth.parquet").is_file()
     stamps = {path: path.stat().st_mtime_ns for path in out.rglob("*.json")}
     again = run_study(study_of(folder), folder, out, run_command, workers=1)
     assert again == document
+    named = run_study(study_of(folder, claims=[]), folder, out, run_command)
+    assert named["study"] == {"digest": document["study"]["digest"], "changed": ["claims: 1 removed"]}
     changed = {path for path, stamp in stamps.items() if path.stat().st_mtime_ns != stamp}
     assert changed <= {out / "study.json"}
 
@@ -91,7 +96,9 @@ def test_a_failing_command_names_itself_and_its_log_and_the_study_goes_on_from_t
     (folder / "lost.yaml").write_text(yaml.safe_dump(DATA), encoding="utf-8")
     mended = broken | {"build_again": {"run": "affect-data build {recipes}/lost.yaml {run}/d2 --roots {run}/databases"}}
     document = run_study(study_of(folder, "seeds=[0]", steps=mended), folder, folder / "out", run_command)
-    assert document["findings"][0]["verdict"] == "points that way"
+    assert document["findings"][0]["verdict"] == "one seed"
+    assert document["study"]["changed"] == ["steps: 1 changed"]
+    assert "changed since: steps: 1 changed." in study_page(document)
 
 
 def test_a_folder_of_other_commands_is_refused(folder: Path) -> None:
@@ -123,19 +130,23 @@ def test_tables_show_means_intervals_and_verdicts(folder: Path) -> None:
                 "half_width": 0.05,
                 "seeds": 2,
                 "verdict": "holds",
+                "p": 0.012,
+                "q": 0.024,
             }
         ],
+        "commits": {"0": ["abc"], "1": ["abc", "def+"]},
+        "study": {"digest": "0123456789abcdef", "changed": []},
         "seconds": {"0": {"a": 60.0, "b": 30.0}, "1": {"a": 90.0}},
     }
     page = study_page(document)
     assert "| one | 0.200 ± 1.271 | – |" in page  # 12.706 * 0.1414 / sqrt(2)
-    assert "| better | F1 | 0.200 | 0.100 | +0.100 ± 0.050 | 2 | holds |" in page
+    assert "| better | F1 | 0.200 | 0.100 | +0.100 ± 0.050 | 2 | 0.012 | 0.024 | holds |" in page
     out = folder / "paper1"
     out.mkdir()
     (out / "study.json").write_text(json.dumps(document))
     whole = papers_page([out])
-    assert "| Paper | better | F1 | 0.200 | 0.100 | +0.100 ± 0.050 | 2 | holds |" in whole
-    assert "recipes/paper1/study.yaml runs/papers/paper1 --workers 2` | 1.5 min |" in whole
+    assert "| Paper | better | F1 | 0.200 | 0.100 | +0.100 ± 0.050 | 2 | 0.012 | 0.024 | holds |" in whole
+    assert "recipes/paper1/study.yaml runs/papers/paper1 --workers 2` | 1.5 min | abc, def+ | 0123456789ab |" in whole
 
 
 def test_a_figure_is_found_by_keys_and_places_in_lists_and_is_none_where_the_path_ends() -> None:
