@@ -10,10 +10,11 @@ from typing import Any, Final
 NAME: Final = "affectkit"
 
 CACHES: Final = {
+    "AFFECT_CACHE": "~/.cache/affectkit",
     "HF_HOME": "~/.cache/huggingface",
     "TORCH_HOME": "~/.cache/torch",
 }
-"""Where libraries keep what they have downloaded: the variable that says so, and the folder without it."""
+"""Where affectkit keeps what it can make again, and libraries what they have downloaded: the variable that says so, and the folder without it."""
 
 SETTINGS: Final = ("OMP_NUM_THREADS", "POLARS_MAX_THREADS", "HF_ENDPOINT", "HF_HUB_OFFLINE", "HF_HUB_DISABLE_XET")
 """Variables of others that change what commands do. Our own begin with ``AFFECT_``."""

@@ -135,6 +135,13 @@ def refusal(status: int, message: str) -> Response:
     return as_json({"error": message}, status)
 
 
+def guarded(routes: Sequence[Route], token: str, port: int, command: str) -> ASGIApp:
+    """An application that answers only its own page, on this machine and at a port, below a token; `LocalServer` says more."""
+    pages = Starlette(routes=list(routes), exception_handlers={HTTPException: _nothing_here})
+    pages.router.redirect_slashes = False
+    return _Guard(pages, token, port, command)
+
+
 class LocalServer:
     """An HTTP server for the browsers of this machine.
 
@@ -151,9 +158,7 @@ class LocalServer:
         self.token = secrets.token_urlsafe(24)
         self._socket = _listening(port)
         self.address: tuple[str, int] = self._socket.getsockname()
-        pages = Starlette(routes=list(routes), exception_handlers={HTTPException: _nothing_here})
-        pages.router.redirect_slashes = False
-        self.app = _Guard(pages, self.token, self.address[1], command)
+        self.app = guarded(routes, self.token, self.address[1], command)
         config = uvicorn.Config(
             self.app,
             http=_Impatient,

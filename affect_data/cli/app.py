@@ -21,6 +21,7 @@ from affect_data.cli import hub as cli_hub
 from affect_data.cli import init as cli_init
 from affect_data.cli import report as cli_report
 from affect_data.cli import review as cli_review
+from affect_data.cli import view as cli_view
 from affect_data.cli.command_line import CommandLine, Version
 from affect_data.cli.common import Debug, Json, out_console, print_environment, print_json, print_next
 from affect_data.cli.roots import FollowLinks, Root, Roots, named_roots
@@ -253,6 +254,7 @@ cli_demo.register(app)
 cli_describe.register(app)
 cli_align.register(app)
 cli_audit.register(app)
+cli_view.register(app)
 cli_review.register(app)
 cli_report.register(app)
 cli_hub.register(app)

@@ -1,6 +1,5 @@
-"""The commands ``affect-data review``, ``review apply`` and ``review undo``."""
+"""The commands ``affect-data review``, ``review apply``, ``review undo`` and ``review changes``."""
 
-import getpass
 import json
 import sys
 from collections.abc import Mapping
@@ -11,8 +10,15 @@ import typer
 
 from affect_data.cli.command_line import HELP, CommandLine, Group
 from affect_data.cli.common import Json, print_json
-
-Dataset = Annotated[Path, typer.Argument(metavar="DATASET", help="A dataset folder.")]
+from affect_data.cli.view import (
+    DatasetArgument,
+    DecisionsOption,
+    PortOption,
+    WhoOption,
+    open_desk,
+    say_apply,
+    serve_page,
+)
 
 SERVE = "serve"
 
@@ -42,47 +48,38 @@ def register(app: typer.Typer) -> None:
 
 
 def serve(
-    dataset: Dataset,
+    dataset: DatasetArgument,
     uids: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Rows to look at, one uid a line; else the audit's findings.")
     ] = None,
     check: Annotated[
         list[str], typer.Option("--check", metavar="NAME", help="Only findings of this check; may be repeated.")
     ] = [],  # noqa: B006 - typer copies
-    decisions: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Where decisions are kept; else DATASET.decisions.jsonl beside it."),
-    ] = None,
-    who: Annotated[str | None, typer.Option(help="Your name, for the record; else the login name.")] = None,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0: a free one.")] = 0,
+    decisions: DecisionsOption = None,
+    who: WhoOption = None,
+    port: PortOption = 0,
     as_json: Json = False,
 ) -> None:
-    """Serve the review page to a browser on this machine until Ctrl-C; decisions are saved one by one."""
-    from affect_data.corrections.decisions import DecisionFile
-    from affect_data.dataset.folder import open_dataset
-    from affect_data.review.server import review_routes
-    from affect_data.review.session import ReviewSession, default_decisions
-    from affect_data.serving import LocalServer
+    """Serve the page to a browser on this machine until Ctrl-C, with the doubtful faces one by one; decisions are saved at once."""
+    from affect_data.viewing.queue import named_queue, read_uids, review_queue
+    from affect_data.viewing.routes import Page
 
-    folder = open_dataset(dataset)
-    file = decisions or default_decisions(folder.path.resolve())
-    session = ReviewSession(folder, _queue(folder, uids, check), DecisionFile(file), who or _login())
-    with LocalServer(review_routes(session), port, "affect-data review") as server:
-        overview = session.overview()
-        if as_json:
-            counts = {name: overview[name] for name in ("items", "decided", "skipped")}
-            print_json({"url": server.url, "decisions": str(file), **counts})
-        else:
-            _print_start(overview, file, server.url)
-        sys.stdout.flush()
-        server.wait()
-    if not as_json:
-        sys.stdout.write(f"\nApply: affect-data review apply {file} {dataset}\n")
+    listed = None if uids is None else read_uids(uids)
+    desk, file = open_desk(dataset, decisions, who, listed)
+    queue = review_queue(desk.table, check) if listed is None else named_queue(desk.table, listed)
+    page = Page(desk, queue.address, review=True, skipped=queue.skipped)
+    items, decided = queue.progress(page.engine)
+    told = f"{items:,} faces to review, {decided:,} decided; decisions go to {file}"
+    if queue.skipped:
+        told += f"\n{queue.skipped:,} rows of the list are not in the dataset and were left out"
+    counts = {"items": items, "decided": decided, "skipped": queue.skipped}
+    serve_page(page, port, "affect-data review", told, {"decisions": str(file), **counts}, as_json=as_json)
+    say_apply(desk, file, dataset, as_json=as_json)
 
 
 def apply(
     decisions: Annotated[Path, typer.Argument(metavar="DECISIONS", help="A file that `affect-data review` wrote.")],
-    dataset: Dataset,
+    dataset: DatasetArgument,
     fitting: Annotated[
         bool, typer.Option("--fitting", help="Leave out decisions that do not fit, instead of refusing all.")
     ] = False,
@@ -111,7 +108,7 @@ def apply(
     sys.stdout.write("\n".join(lines) + "\n")
 
 
-def undo(dataset: Dataset, as_json: Json = False) -> None:
+def undo(dataset: DatasetArgument, as_json: Json = False) -> None:
     """Restore the labels from before the last application of decisions, byte by byte."""
     from affect_data.corrections.versions import undo_version
     from affect_data.dataset.kinds.registry import stale_groups
@@ -124,7 +121,7 @@ def undo(dataset: Dataset, as_json: Json = False) -> None:
     sys.stdout.write("\n".join(lines) + "\n")
 
 
-def changes(dataset: Dataset, as_json: Json = False) -> None:
+def changes(dataset: DatasetArgument, as_json: Json = False) -> None:
     """List what decisions have changed: who, when, why, old value, new value."""
     from affect_data.cli.tables import table
     from affect_data.corrections.versions import read_changes
@@ -141,36 +138,6 @@ def changes(dataset: Dataset, as_json: Json = False) -> None:
         return
     columns = ["version", "uid", "old", "new", "who", "when", "why"]
     sys.stdout.write(table(columns, found.select(columns).iter_rows()) + "\n")
-
-
-def _print_start(overview: Mapping[str, Any], file: Path, url: str) -> None:
-    sys.stdout.write(
-        f"{overview['items']:,} faces to review, {overview['decided']:,} decided; decisions go to {file}\n"
-    )
-    if overview["skipped"]:
-        sys.stdout.write(f"{overview['skipped']:,} rows of the list are not in the dataset and were left out\n")
-    sys.stdout.write(f"Open {url}  (Ctrl-C ends; nothing is lost)\n")
-
-
-def _queue(folder: Any, uids: Path | None, checks: list[str]) -> Any:  # noqa: ANN401 - the types are imported late
-    import polars as pl
-
-    from affect_data.audit.registry import audit_named
-    from affect_data.audit.run import read_audit
-    from affect_data.review.queue import queue_of_findings, queue_of_uids, read_uids
-
-    if uids is not None:
-        return queue_of_uids(folder, read_uids(uids))
-    findings = read_audit(folder.path)
-    names = [audit_named(name).name for name in checks]
-    return queue_of_findings(folder, findings.filter(pl.col("check").is_in(names)) if names else findings)
-
-
-def _login() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return "unknown"
 
 
 def _stale(commands: Mapping[str, str]) -> list[str]:

@@ -20,6 +20,7 @@ from affect_data.corrections.decisions import read_decisions
 from affect_data.corrections.versions import settle
 from affect_data.dataset.folder import FAILURES, LOCK, DatasetFolder, Manifest, open_dataset
 from affect_data.dataset.schema import FRAMES
+from affect_data.dataset.thumbnail_cache import forget_thumbnails
 from affect_data.dataset.writing import write_manifest
 from affect_data.erasing.carrying import carry_made, carry_versions
 from affect_data.erasing.cutting import Cut, cut, planned_rows
@@ -70,6 +71,7 @@ def erase(plan: ErasePlan) -> EraseReport:
         if rows:
             with written_folder(path) as new:
                 _fill(plan, tombstones, new)
+    forget_thumbnails(path)
     with exclusive(path, new=False):
         return EraseReport(open_dataset(path), rows, _forget_decisions(path, tombstones), _remove_beside(path))
 

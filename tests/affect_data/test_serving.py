@@ -33,7 +33,7 @@ def fail(asked: Asked) -> None:
 @pytest.fixture(scope="module")
 def server() -> Iterator[LocalServer]:
     routes = [route("/echo/{number:int}", echo), route("/take", echo, post=True), route("/fail", fail)]
-    with LocalServer([*assets(files("affect_data.review") / "page"), *routes], 0, "affect-data view") as running:
+    with LocalServer([*assets(files("affect_data.viewing") / "page"), *routes], 0, "affect-data view") as running:
         yield running
 
 
@@ -47,12 +47,12 @@ def test_the_page_and_its_answers_come_with_a_policy(client: TestClient) -> None
     assert page.headers["content-type"] == "text/html; charset=utf-8"
     assert "default-src 'none'" in page.headers["content-security-policy"]
     assert (page.headers["cache-control"], page.headers["x-content-type-options"]) == ("no-store", "nosniff")
-    assert client.get("page.js").headers["content-type"] == "text/javascript; charset=utf-8"
+    assert client.get("main.js").headers["content-type"] == "text/javascript; charset=utf-8"
     assert client.get("echo/7?a=1&a=2").json() == {"number": 7, "query": [["a", "1"], ["a", "2"]], "body": ""}
     assert client.post("take", content=b"text").json()["body"] == "text"
 
 
-@pytest.mark.parametrize("path", ["nothing", "echo/x", "page.py", "../echo/1", "echo/1/"])
+@pytest.mark.parametrize("path", ["nothing", "echo/x", "main.py", "../echo/1", "echo/1/"])
 def test_what_is_not_there_is_said_in_json(client: TestClient, path: str) -> None:
     answer = client.get(path)
     assert (answer.status_code, answer.json()) == (404, {"error": answer.json()["error"]})

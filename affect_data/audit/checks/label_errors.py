@@ -96,8 +96,10 @@ class LabelErrors(Audit):
             pl.Series("given", given[wrong]),
             pl.Series("named", names[label[wrong]], dtype=pl.String),
             pl.Series("says", names[probability[wrong].argmax(axis=1)], dtype=pl.String),
+            pl.Series("sure", probability[wrong].max(axis=1).astype(np.float64).round(3)),
         )
-        evidence = {"task": task, "label": pl.col("named"), "predicted": pl.col("says"), "by": origin}
+        says = {"predicted": pl.col("says"), "probability": pl.col("sure"), "by": origin}
+        evidence = {"task": task, "label": pl.col("named"), **says}
         return findings(found, 1 - pl.col("given"), self.severity, evidence)
 
     def _residuals(self, dataset: AuditedDataset, dimension: str, value: Floats, origin: str) -> pl.DataFrame:

@@ -52,9 +52,9 @@ def test_a_review_is_served_until_it_is_interrupted(dataset: DatasetFolder) -> N
         assert process.stdout.readline().startswith("2 faces to review, 0 decided; decisions go to ")
         url = re.search(r"http://127\.0\.0\.1:\d+/\S+/", process.stdout.readline())
         assert url is not None
-        body = json.dumps({"index": 0, "action": "keep", "new": {}, "why": "", "seen": ""}).encode()
+        body = json.dumps({"rows": [1], "action": "keep"}).encode()
         urllib.request.urlopen(url[0] + "decide", body, timeout=20).close()
-        assert fetch(url[0] + "overview")["decided"] == 1
+        assert fetch(url[0] + "about")["actions"] == {"keep": 1}
         process.send_signal(signal.SIGINT)
         assert "Apply: affect-data review apply" in process.stdout.read()
     assert process.returncode == 0

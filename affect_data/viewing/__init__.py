@@ -1,0 +1,1 @@
+"""Looking at a dataset in a browser: filters with counts, a grid of faces, one face large, and decisions about them."""
