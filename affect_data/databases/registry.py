@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
+from affect_data.databases.afew import Afew
 from affect_data.databases.afew_va import AfewVa
 from affect_data.databases.affectnet.reader import AffectNet
 from affect_data.databases.affwild import AffWild
@@ -71,6 +72,7 @@ DATABASES: dict[str, type[Database]] = {
     "ferv39k": Ferv39k,
     "mafw": Mafw,
     "sfew": Sfew,
+    "afew": Afew,
 }
 
 

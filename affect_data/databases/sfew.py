@@ -108,7 +108,8 @@ class Sfew(Database):
             root.note(f"{len(unlabelled):,} pictures of the test part have no label and are not read")
         faces = pl.concat(rows).rename({"file": "image"})
         return faces.with_columns(
-            track=pl.col("image").str.extract(NAME, 1), frame=pl.col("image").str.extract(NAME, 2).cast(pl.Int32, strict=False)
+            track=pl.col("image").str.extract(NAME, 1),
+            frame=pl.col("image").str.extract(NAME, 2).cast(pl.Int32, strict=False),
         )
 
 

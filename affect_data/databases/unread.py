@@ -21,11 +21,6 @@ class Unread:
 
 UNREAD: Final = (
     Unread(
-        "AFEW",
-        "expression",
-        "how pictures of its clips lie: what loaders read are folders that people extracted themselves; public lists of its clips differ",
-    ),
-    Unread(
         "AffectNet+",
         "expression, VA, people",
         "where its JSON files lie and how their keys are spelt: the one public script that reads them tries three layouts and five spellings; "
