@@ -68,6 +68,7 @@ docs: $(BIN)/.installed ## Write docs/schema.md, docs/databases.md and the gener
 	$(BIN)/python -m affect_data.audit.pages
 	$(BIN)/python -m affect_data.hub.pages
 	$(BIN)/python -m affect_data.faces.pages
+	$(BIN)/python -m affect_data.exporting.pages
 	$(BIN)/python -m affect_data.pages
 
 clean: ## Remove what the commands above made

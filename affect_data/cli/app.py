@@ -16,6 +16,7 @@ from affect_data.cli import balance as cli_balance
 from affect_data.cli import demo as cli_demo
 from affect_data.cli import describe as cli_describe
 from affect_data.cli import erase as cli_erase
+from affect_data.cli import export as cli_export
 from affect_data.cli import frames as cli_frames
 from affect_data.cli import hub as cli_hub
 from affect_data.cli import init as cli_init
@@ -259,3 +260,4 @@ cli_review.register(app)
 cli_report.register(app)
 cli_hub.register(app)
 cli_erase.register(app)
+cli_export.register(app)

@@ -8,6 +8,7 @@ from subprocess import CompletedProcess
 
 import pytest
 from PIL import Image
+from written_databases import Written, write_database
 
 from affect_data.build.build import BuildReport, build
 from affect_data.build.recipe import DataRecipe, recipe_from
@@ -39,6 +40,19 @@ def demo_report(
 ) -> BuildReport:
     """What the build of the whole demo world reported; its dataset is for reading only."""
     return build(demo_recipe, demo_roots, tmp_path_factory.mktemp("built") / "merged")
+
+
+@pytest.fixture(scope="session")
+def written_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Written]:
+    """A function from a database's name to its demo files, each written once a session, for reading only."""
+    made: dict[str, Written] = {}
+
+    def of(name: str) -> Written:
+        if name not in made:
+            made[name] = write_database(name, tmp_path_factory.mktemp(name))
+        return made[name]
+
+    return of
 
 
 @pytest.fixture(scope="session")

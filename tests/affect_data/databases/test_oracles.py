@@ -77,12 +77,8 @@ def test_a_second_reader_gives_the_same_cells(name: str, written_of: Callable[[s
 # ---------------------------------------------------------------- mutants
 
 
-def with_windows_line_ends(text: str) -> str:
-    return text.replace("\r\n", "\n").replace("\n", "\r\n")
-
-
-def with_a_byte_order_mark(text: str) -> str:
-    return f"\ufeff{text}"
+def with_windows_line_ends_and_a_mark(text: str) -> str:
+    return "\ufeff" + text.replace("\r\n", "\n").replace("\n", "\r\n")
 
 
 def with_two_lines_swapped(text: str) -> str:
@@ -109,8 +105,7 @@ def with_a_digit_changed(text: str) -> str:
 
 
 MUTATIONS = (
-    with_windows_line_ends,
-    with_a_byte_order_mark,
+    with_windows_line_ends_and_a_mark,
     with_two_lines_swapped,
     without_a_line,
     with_a_digit_changed,
@@ -119,10 +114,14 @@ CHANGED_FILES = 3
 """How many files of labels a mutant changes, evenly spread."""
 
 
+def texts_of(written: Written) -> list[str]:
+    return [path for path in written.scan.annotation_files if not path.endswith((".npy", ".xlsx"))]
+
+
 def mutant(written: Written, folder: Path, mutate: Callable[[str], str]) -> None:
     """A copy of the demo files in which some text files of labels are changed."""
     shutil.copytree(written.root, folder, copy_function=os.link)
-    texts = [path for path in written.scan.annotation_files if not path.endswith((".npy", ".xlsx"))]
+    texts = texts_of(written)
     for path in texts[:: max(1, len(texts) // CHANGED_FILES)]:
         data = (folder / path).read_bytes()
         (folder / path).unlink()
@@ -134,6 +133,8 @@ def test_they_agree_on_mutants_that_the_reader_accepts(
     name: str, written_of: Callable[[str], Written], tmp_path: Path
 ) -> None:
     written = written_of(name)
+    if not texts_of(written):
+        pytest.skip("its labels are in a workbook, which has neither lines nor line ends")
     accepted = []
     for mutate in MUTATIONS:
         folder = tmp_path / mutate.__name__
@@ -142,4 +143,4 @@ def test_they_agree_on_mutants_that_the_reader_accepts(
         if not scan.defects:
             same_cells(scan, oracle_rows(name, folder))
             accepted.append(mutate)
-    assert {with_windows_line_ends, with_a_byte_order_mark} <= set(accepted)
+    assert with_windows_line_ends_and_a_mark in accepted

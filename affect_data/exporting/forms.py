@@ -1,0 +1,76 @@
+"""What the native files of a database are made from: rows of a dataset, the reader's table of values, and a line for each row."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import polars as pl
+
+from affect_data.databases.facts import NativeValue
+
+NO_ROW: Final = "lines that gave no row: the dataset does not hold what they say"
+SPELLING: Final = "the spelling of numbers: 0.5 for 0.500"
+
+
+@dataclass(frozen=True)
+class NativeFile:
+    """A file in the form of a database.
+
+    Attributes:
+        path: relative to the database's root.
+        text: all of it.
+    """
+
+    path: str
+    text: str
+
+
+@dataclass(frozen=True)
+class NativeForm:
+    """How the labels of a database are written as its own files.
+
+    Attributes:
+        files: the files of rows, which are as `affect_data.to_polars` gives them with ``wide=True``.
+        losses: what the files cannot give back, because the dataset does not hold it. Everything else is as in the official files.
+        side: side groups whose columns the rows need.
+        releases: the releases that are written; empty if all are.
+    """
+
+    files: Callable[[pl.DataFrame], Iterator[NativeFile]]
+    losses: tuple[str, ...]
+    side: tuple[str, ...] = ()
+    releases: tuple[str, ...] = ()
+
+
+def codes_of(mapping: Iterable[NativeValue], field: str) -> dict[str, str]:
+    """From each label of a field to its native value: the reader's table, read backwards."""
+    return {row.unified: row.native for row in mapping if row.field == field and not row.masked}
+
+
+def image_of() -> pl.Expr:
+    """The path of a row's picture relative to the database's root, from the uid of a row that is in no track."""
+    return pl.col("uid").str.replace(r"^[^:]*:", "").str.replace(r"#\d+$", "")
+
+
+def file_name_of() -> pl.Expr:
+    """The name of a row's picture, without its folder."""
+    return image_of().str.extract(r"([^/]+)$")
+
+
+def number(column: pl.Expr | str) -> pl.Expr:
+    """A number as text, as short as it can be told from its neighbours in 32 bits; whole ones without decimals."""
+    value = pl.col(column) if isinstance(column, str) else column
+    return value.cast(pl.Float32).cast(pl.String).str.strip_suffix(".0")
+
+
+def lists(rows: pl.DataFrame, line: pl.Expr, header: str = "") -> Iterator[NativeFile]:
+    """The file of every source of the rows: a line for each row, in the order of the official file.
+
+    Args:
+        rows: with `source_file` and `source_line`.
+        line: the text of a row's line.
+        header: the first line, with its line end.
+    """
+    written = rows.select("source_file", "source_line", line.alias("line")).sort("source_file", "source_line")
+    for (path,), own in written.group_by("source_file", maintain_order=True):
+        yield NativeFile(str(path), header + "".join(f"{text}\n" for text in own["line"]))

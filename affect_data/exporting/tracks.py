@@ -1,0 +1,181 @@
+"""Writes the label files of databases of videos and clips: a file for each track, or for each frame of it."""
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import PurePosixPath
+from typing import Final
+
+import polars as pl
+
+from affect_data.databases.afew_va import HIGHEST
+from affect_data.databases.affwild2.facts import MAPPING as AFFWILD2
+from affect_data.databases.affwild2.facts import NO_CODE, NO_VALUE
+from affect_data.databases.affwild2.layout import JOIN_ORDER, RELEASES, SPLIT_FOLDERS, TASK_FOLDERS, Release
+from affect_data.databases.base import Task
+from affect_data.databases.bp4d.labels import NOT_CODED
+from affect_data.databases.bp4d.reader import Bp4d
+from affect_data.databases.dfew import HEADER, Dfew
+from affect_data.databases.disfa.reader import Disfa
+from affect_data.databases.unbc.facts import HIGHEST as UNBC_HIGHEST
+from affect_data.exporting.forms import NO_ROW, SPELLING, NativeFile, NativeForm, codes_of, lists, number
+from affect_data.vocabulary import unit_name
+
+DERIVED: Final = "an occurrence that was corrected without its intensity: the files hold intensities alone"
+COLUMNS_OF_BP4D: Final = range(1, 100)
+
+
+def _disfa(rows: pl.DataFrame) -> Iterator[NativeFile]:
+    for (subject,), own in rows.sort("track", "frame").group_by("track", maintain_order=True):
+        folder = PurePosixPath(own["source_file"][0]).parent
+        for unit in Disfa.action_units:
+            coded = own.select("frame", level=_level(unit)).drop_nulls()
+            if len(coded):
+                text = "".join(f"{frame},{level}\r\n" for frame, level in coded.iter_rows())
+                yield NativeFile(str(folder / f"{subject}_au{unit}.txt"), text)
+
+
+def _bp4d(rows: pl.DataFrame) -> Iterator[NativeFile]:
+    cells = {unit: pl.col(unit_name(unit)).fill_null(NOT_CODED) for unit in Bp4d.action_units}
+    codes = [cells.get(unit, pl.lit(NOT_CODED)).cast(pl.String) for unit in COLUMNS_OF_BP4D]
+    line = pl.concat_str(pl.col("frame").cast(pl.String), *codes, separator=",")
+    header = ",".join(map(str, (0, *COLUMNS_OF_BP4D)))
+    for (track,), own in rows.sort("track", "frame").group_by("track", maintain_order=True):
+        coded = own.filter(pl.any_horizontal(pl.col(unit_name(unit)).is_not_null() for unit in Bp4d.action_units))
+        if len(coded):
+            lines = [header, *coded.select(line.alias("line"))["line"]]
+            yield NativeFile(f"AUCoding/AU_OCC/{track}.csv", "".join(f"{text}\r\n" for text in lines))
+        for unit in Bp4d.action_unit_intensities:
+            levels = own.select("frame", level=_level(unit))
+            if levels["level"].count():
+                written = levels.with_columns(pl.col("level").fill_null(NOT_CODED)).iter_rows()
+                text = "".join(f"{frame},{level}\r\n" for frame, level in written)
+                yield NativeFile(f"AU Intensity Codes3.0/AU{unit:02d}/{track}.csv", text)
+
+
+def _level(unit: int) -> pl.Expr:
+    """The intensity of an action unit as a whole number; null where there is none."""
+    return pl.col(f"{unit_name(unit)}_intensity").cast(pl.Int8)
+
+
+def _unbc(rows: pl.DataFrame) -> Iterator[NativeFile]:
+    levels = {unit: _level(unit).alias(str(unit)) for unit in UNBC_HIGHEST}
+    for subject, track, source, score, *own in rows.select(
+        "subject", "track", "source_file", "pspi", *levels.values()
+    ).iter_rows():
+        place = f"{subject}/{track}/{PurePosixPath(source).name}"
+        if any(level is not None for level in own):
+            listed = [(unit, level, 0, 0) for unit, level in zip(levels, own, strict=True) if level]
+            yield NativeFile(f"Frame_Labels/FACS/{place}", "".join(map(_matlab, listed)))
+        if score == score:
+            yield NativeFile(f"Frame_Labels/PSPI/{place}", _matlab((score,)))
+
+
+def _matlab(numbers: tuple[float, ...]) -> str:
+    """A line of numbers as MATLAB saves them."""
+    return "".join(f"{number:16.7e}" for number in numbers) + "\n"
+
+
+def _afew_va(rows: pl.DataFrame) -> Iterator[NativeFile]:
+    native = [(pl.col(name).cast(pl.Float64) * HIGHEST).round().alias(name) for name in ("arousal", "valence")]
+    for (path,), own in rows.sort("track", "frame").group_by("source_file", maintain_order=True):
+        frames = {
+            f"{frame:05d}": {"arousal": arousal, "landmarks": [], "valence": valence}
+            for frame, arousal, valence in own.select("frame", *native).iter_rows()
+        }
+        labels = {"actor": own["subject"][0], "frames": frames, "video_id": own["track"][0]}
+        yield NativeFile(str(path), json.dumps(labels, indent=4, sort_keys=True))
+
+
+def _dfew(rows: pl.DataFrame) -> Iterator[NativeFile]:
+    code = pl.col("expression").replace_strict(codes_of(Dfew.mapping, "label"), default=None, return_dtype=pl.String)
+    line = pl.concat_str(pl.col("track").cast(pl.Int32).cast(pl.String), code, separator=",")
+    return lists(rows.filter(pl.col("expression").is_not_null()), line, ",".join(HEADER) + "\n")
+
+
+# ------------------------------------------------------------------ Aff-Wild2
+
+
+def _affwild2(rows: pl.DataFrame) -> Iterator[NativeFile]:
+    """A file for each track and task: a line for every frame up to the last labelled one, with the codes for "no label" where there is none."""
+    if rows.is_empty():
+        return
+    release = RELEASES[rows["release"][0]]
+    cells = {task: _cells(task, release) for task in JOIN_ORDER}
+    for (track,), own in rows.sort("track", "frame").group_by("track", maintain_order=True):
+        for task in JOIN_ORDER:
+            labelled = own.filter(pl.any_horizontal(pl.col(_columns(task, release)).is_not_null()))
+            if labelled.is_empty():
+                continue
+            numbers = pl.DataFrame({"frame": range(1, int(labelled["frame"][-1]) + 1)}, {"frame": pl.Int32})
+            lines = numbers.join(labelled, on="frame", how="left").select(cells[task].alias("line"))["line"]
+            text = "".join(f"{line}\n" for line in (_header(task, release), *lines))
+            yield NativeFile(f"{_folder(labelled, task)}/{track}.txt", text)
+
+
+def _columns(task: Task, release: Release) -> list[str]:
+    units = [unit_name(unit) for unit in release.action_units]
+    return {"va": ["valence", "arousal"], "expression": ["expression"], "au": units}[task]
+
+
+def _cells(task: Task, release: Release) -> pl.Expr:
+    columns = _columns(task, release)
+    if task == "va":
+        return pl.concat_str([number(name).fill_null(str(NO_VALUE)) for name in columns], separator=",")
+    if task == "expression":
+        codes = codes_of(AFFWILD2, "expression")
+        return pl.col("expression").replace_strict(codes, default=str(NO_CODE), return_dtype=pl.String)
+    return pl.concat_str([pl.col(name).cast(pl.String).fill_null(str(NO_CODE)) for name in columns], separator=",")
+
+
+def _header(task: Task, release: Release) -> str:
+    names = release.header(task)
+    return ",".join(names if task == "va" else [name.upper() if task == "au" else name.title() for name in names])
+
+
+def _folder(rows: pl.DataFrame, task: Task) -> str:
+    """The folder of a track's file: that of its source if this is of the task, otherwise the official one of the split that the rows are in."""
+    for source in rows["source_file"].unique(maintain_order=True):
+        split, folder = PurePosixPath(source).parents[0], PurePosixPath(source).parents[1]
+        if folder.name in TASK_FOLDERS[task]:
+            return str(split)
+    above = PurePosixPath(rows["source_file"][0]).parents[2]
+    return str(above / TASK_FOLDERS[task][0] / SPLIT_FOLDERS[rows["split"][0]][0])
+
+
+TRACK_FORMS: Final[Mapping[str, NativeForm]] = {
+    "affwild2": NativeForm(
+        _affwild2,
+        (
+            SPELLING,
+            "labels of frames without a picture, for which -5 and -1 stand, and lines after the last label",
+            "valence or arousal alone, for which -5,-5 stands",
+            "of a track whose tasks are in different splits, labels that the policy `strict` masks",
+        ),
+        releases=tuple(name for name, release in RELEASES.items() if not release.multi_task),
+    ),
+    "afew_va": NativeForm(_afew_va, ("landmarks, for which an empty list stands",)),
+    "bp4d": NativeForm(
+        _bp4d,
+        (
+            NO_ROW,
+            "columns of action units that BP4D does not code, and of occlusion, for which 9 stands",
+            "a line of 9 alone in a file of occurrences or of intensities",
+            "the folders: those of the first release are written",
+        ),
+    ),
+    "dfew": NativeForm(
+        _dfew,
+        (
+            NO_ROW,
+            "classes that the votes contradict",
+            "the lists of the other folds",
+            "the workbook of the votes",
+        ),
+    ),
+    "disfa": NativeForm(_disfa, (NO_ROW, DERIVED)),
+    "unbc": NativeForm(
+        _unbc,
+        (NO_ROW, DERIVED, "the third and the fourth number of a line, and AU27", "the folders: they are not nested"),
+        side=("pspi",),
+    ),
+}

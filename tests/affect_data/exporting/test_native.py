@@ -1,0 +1,284 @@
+"""Labels that are written back as the databases' own files are those of the files that they were read from, cell by cell."""
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from subprocess import CompletedProcess
+from typing import Any
+
+import polars as pl
+import pytest
+from written_databases import Written
+
+from affect_data.build.build import build
+from affect_data.build.recipe import recipe_from
+from affect_data.databases.registry import DATABASES
+from affect_data.databases.root import DatabaseRoot
+from affect_data.dataset.folder import open_dataset
+from affect_data.errors import FileAccessError, UnknownNameError, UsageError
+from affect_data.exporting.forms import codes_of
+from affect_data.exporting.native import NATIVE_FORMS, export_native
+from affect_data.exporting.pages import PAGE, native_page
+
+Files = dict[str, str]
+
+
+@pytest.fixture(scope="module")
+def merged(written_of: Callable[[str], Written], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """All databases that are written, as one dataset."""
+    roots = {name: written_of(name).root for name in NATIVE_FORMS}
+    content = {
+        "databases": {name: {"incomplete": "accepted"} for name in NATIVE_FORMS},
+        "splits": {"policy": "follow_task"},
+    }
+    out = tmp_path_factory.mktemp("built") / "merged"
+    build(recipe_from(content, "native"), roots, out)
+    return out
+
+
+def packed(written: Written, merged: Path) -> Written:
+    """The demo files with the rows that the dataset holds: pictures that cannot be decoded gave none."""
+    failures = open_dataset(merged).failures().filter(pl.col("database") == written.database.name)
+    rows = written.scan.rows.join(failures, on=["source_file", "source_line"], how="anti", maintain_order="left")
+    return replace(written, scan=replace(written.scan, rows=rows))
+
+
+def files_of(folder: Path) -> Files:
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes().decode() for path in folder.rglob("*") if path.is_file()
+    }
+
+
+def kept(written: Written, *, header: int = 0) -> Iterator[tuple[str, list[list[str]]]]:
+    """The cells of the official lists, line by line: those lines that are rows of the reader."""
+    rows = set(written.scan.rows.select("source_file", "source_line").iter_rows())
+    for path in sorted({file for file, _ in rows}):
+        lines = (written.root / path).read_text().splitlines()
+        separator = "," if path.endswith(".csv") else " "
+        numbered = [(n, line) for n, line in enumerate(lines, start=1) if (path, n) in rows and n > header]
+        yield path, list(csv.reader([line for _, line in numbered], delimiter=separator))
+
+
+def cells(text: str, separator: str = ",") -> list[list[str]]:
+    return list(csv.reader(io.StringIO(text), delimiter=separator))
+
+
+def as_number(cell: str) -> Any:
+    try:
+        return pytest.approx(float(cell), rel=1e-6)
+    except ValueError:
+        return cell
+
+
+def expw(written: Written, files: Files) -> None:
+    ((path, lines),) = kept(written)
+    assert cells(files.pop(path), " ") == [[*line[:6], "0", line[7]] for line in lines]
+
+
+def raf_db(written: Written, files: Files) -> None:
+    for path, lines in kept(written):
+        assert cells(files.pop(path), " ") == lines
+
+
+def raf_au(written: Written, files: Files) -> None:
+    ((path, lines),) = kept(written)
+    found = [line.split(" ") for line in files.pop(path).splitlines()]
+    for (name, tokens, *blank), (own, listed, *trailing) in zip(found, lines, strict=True):
+        known = {token.upper() for token in listed.split("+") if not token.startswith("AD")}
+        twice = {token for token in known if token[0].isalpha() and token.lstrip("LRTB") in known}
+        assert (name, {token.upper() for token in tokens.split("+")}) == (own, known - twice or {"NULL"})
+        assert "AD" in listed or len(listed.split("+")) > len(known) or blank == trailing
+
+
+def affectnet(written: Written, files: Files) -> None:
+    for path, lines in kept(written):
+        _, *found = cells(files.pop(path))
+        wanted = [[*line[:5], "NULL", *map(as_number, line[6:])] for line in lines]
+        assert [[*line[:6], *map(float, line[6:])] for line in found] == wanted
+
+
+def emotionet(written: Written, files: Files) -> None:
+    import openpyxl
+
+    ((path, text),) = files.items()
+    coded = DATABASES["emotionet"].action_units
+    rows = set(written.scan.rows["source_line"])
+    sheet = openpyxl.load_workbook(written.root / path.replace(".csv", ".xlsx")).worksheets[0]
+    lines = [line for number, line in enumerate(sheet.values, start=1) if number in rows]
+    header, *found = cells(text)
+    assert header == list(next(iter(sheet.values)))
+    wanted = [
+        [str(line[0]), "", *(str(line[unit + 1]) if unit in coded else "999" for unit in range(1, 61))]
+        for line in lines
+    ]
+    assert found == wanted
+    del files[path]
+
+
+def ferplus(written: Written, files: Files) -> None:
+    for path, lines in kept(written):
+        for found, line in zip(cells(files.pop(path)), lines, strict=True):
+            votes = [int(vote) for vote in line[2:]]
+            none = sum(votes[8:])
+            votes = [*votes[:8], none, 0]
+            if sum(votes) < 10 and max(votes) == sum(votes):
+                votes = [10 if vote else 0 for vote in votes]
+            assert found == [*line[:2], *map(str, votes)]
+
+
+def disfa(written: Written, files: Files) -> None:
+    for path in sorted((written.root / "ActionUnit_Labels").rglob("*.txt")):
+        assert files.pop(path.relative_to(written.root).as_posix()) == path.read_bytes().decode()
+
+
+def bp4d(written: Written, files: Files) -> None:
+    frames = set(written.scan.rows.select("track", "frame").iter_rows())
+    for folder in ("AUCoding", "AU Intensity Codes3.0"):
+        for path in sorted((written.root / folder).rglob("*.csv")):
+            lines = path.read_bytes().decode().splitlines(keepends=True)
+            start = int(folder == "AUCoding")
+            own = [line for line in lines[start:] if (path.stem, int(line.split(",")[0])) in frames]
+            assert files.pop(path.relative_to(written.root).as_posix()) == "".join([*lines[:start], *own])
+
+
+def unbc(written: Written, files: Files) -> None:
+    images = set(written.scan.rows["image"])
+    for path in sorted((written.root / "Frame_Labels").rglob("*.txt")):
+        image = f"Images/{'/'.join(path.parts[-3:-1])}/{path.name.removesuffix('_facs.txt')}.png"
+        if image in images:
+            assert files.pop(path.relative_to(written.root).as_posix()) == path.read_text()
+
+
+def afew_va(written: Written, files: Files) -> None:
+    for path in sorted(written.root.rglob("*.json")):
+        labels = json.loads(path.read_text())
+        for frame in labels["frames"].values():
+            frame["landmarks"] = []
+        assert json.loads(files.pop(path.relative_to(written.root).as_posix())) == labels
+
+
+def dfew(written: Written, files: Files) -> None:
+    contradicted = set(written.scan.rows.filter(written.scan.rows["expression"].is_null())["source_line"])
+    for path, lines in kept(written):
+        header, *found = cells(files.pop(path))
+        assert header == ["video_name", "label"]
+        own = [line for line in lines if line in found]
+        assert found == own
+        assert len(lines) - len(found) <= len(contradicted)
+
+
+def affwild2(written: Written, files: Files) -> None:
+    have = set(written.scan.rows.select("track", "frame").iter_rows())
+    for path in sorted((written.root / "Third ABAW Annotations").rglob("*.txt")):
+        header, *lines = path.read_text().splitlines()
+        name = path.relative_to(written.root).as_posix()
+        none = {2: "-5,-5", 1: "-1"}.get(header.count(",") + 1, ",".join(["-1"] * 12))
+        if header.count(",") == 7:
+            none = "-1"
+        wanted = [
+            line if (path.stem, frame) in have and "-5" not in line.split(",") else none
+            for frame, line in enumerate(lines, start=1)
+        ]
+        while wanted and wanted[-1] == none:
+            wanted.pop()
+        first, *found = files.pop(name).splitlines()
+        assert first == header
+        assert [[float(cell) for cell in line.split(",")] for line in found] == [
+            [as_number(cell) for cell in line.split(",")] for line in wanted
+        ]
+
+
+COMPARED = {
+    reader.__name__: reader
+    for reader in (
+        expw, raf_db, raf_au, affectnet, emotionet, ferplus, disfa, bp4d, unbc, afew_va, dfew, affwild2
+    )
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", sorted(NATIVE_FORMS))
+def test_native_files_come_back_cell_by_cell(
+    name: str, merged: Path, written_of: Callable[[str], Written], tmp_path: Path
+) -> None:
+    done = export_native(merged, name, tmp_path / "out")
+    files = files_of(tmp_path / "out")
+    assert len(files) == done.files > 0
+    COMPARED[name](packed(written_of(name), merged), files)
+    assert files == {}, "every file is one of the official ones"
+    assert done.losses == NATIVE_FORMS[name].losses != ()
+
+
+@pytest.mark.parametrize("name", ["disfa", "expw", "raf_db", "affwild2"])
+def test_what_was_written_reads_back_to_the_same_labels(
+    name: str, merged: Path, written_of: Callable[[str], Written], tmp_path: Path
+) -> None:
+    written = written_of(name)
+    export_native(merged, name, tmp_path / "out")
+    for folder in (path for path in written.root.iterdir() if not (tmp_path / "out" / path.name).exists()):
+        (tmp_path / "out" / folder.name).symlink_to(folder)
+    if name == "raf_db":
+        for part in ("basic", "compound"):
+            for folder in ("Image", "Annotation"):
+                (tmp_path / "out" / part / folder).symlink_to(written.root / part / folder)
+    scan = type(written.database)().read(DatabaseRoot(tmp_path / "out", follow_links=True))
+    assert scan.defects == ()
+    labels = [
+        column
+        for column in written.scan.rows.columns
+        if column.startswith(("au_", "expression", "compound", "valence", "arousal")) and not column.endswith("_masked")
+    ]
+    key = ["image", "face"] if "face" in scan.rows.columns else ["image"]
+    assert scan.rows.select(*key, *labels).sort(key).equals(written.scan.rows.select(*key, *labels).sort(key))
+
+
+def test_a_database_that_the_dataset_lacks_or_that_is_not_written_is_refused(
+    merged: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(UnknownNameError, match=r"unknown database of '.*': 'unbcc'; did you mean 'unbc'|unknown"):
+        export_native(merged, "unbcc", tmp_path / "out")
+    monkeypatch.setattr("affect_data.exporting.native.NATIVE_FORMS", {"expw": NATIVE_FORMS["expw"]})
+    with pytest.raises(UsageError, match="the native files of disfa are not written; those of expw are"):
+        export_native(merged, "disfa", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_with_something_in_it_is_left_alone(merged: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("kept")
+    with pytest.raises(UsageError, match="is not empty; name a new folder for the native files"):
+        export_native(merged, "expw", tmp_path)
+    assert files_of(tmp_path) == {"mine.txt": "kept"}
+
+
+def test_a_failure_leaves_nothing_behind(merged: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(_: Any, __: Any, file: Any) -> None:
+        raise OSError(28, "No space left on device", file.path)
+
+    monkeypatch.setattr("affect_data.exporting.native._write", broken)
+    with pytest.raises(FileAccessError, match="no space is left"):
+        export_native(merged, "expw", tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_command_says_what_it_wrote_and_what_is_not_in_it(
+    merged: Path, tmp_path: Path, affect_data: Callable[..., CompletedProcess[str]]
+) -> None:
+    done = affect_data("export", merged, "--native", "disfa", "--out", tmp_path / "out")
+    assert done.returncode == 0
+    assert done.stdout.startswith("wrote 59 file(s) of disfa to ")
+    assert "lines that gave no row: the dataset does not hold what they say" in done.stdout
+    told = json.loads(affect_data("export", merged, "--native", "expw", "--out", tmp_path / "other", "--json").stdout)
+    assert (told["database"], told["files"]) == ("expw", 1)
+    assert affect_data("export", merged, "--native", "disfa", "--out", tmp_path / "out").returncode == 2
+
+
+def test_the_page_in_docs_is_the_one_that_the_code_writes(request: pytest.FixtureRequest) -> None:
+    written = (request.config.rootpath / PAGE).read_text(encoding="utf-8")
+    assert written == native_page(written), f"{PAGE} is stale: run `make docs`"
+
+
+def test_codes_are_the_readers_table_read_backwards() -> None:
+    assert codes_of(DATABASES["expw"].mapping, "expression")["neutral"] == "6"
+    assert "uncertain" not in codes_of(DATABASES["affectnet"].mapping, "expression")
