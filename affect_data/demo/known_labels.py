@@ -45,11 +45,15 @@ def reveal(dataset: Path, truth: Path, out: Path) -> DatasetFolder:
 
     Raises:
         NotADatasetError: `dataset` is no finished dataset.
-        DataError: the folder is not empty, the truth cannot be read, or it lacks a row of the dataset.
+        DataError: the folder is not empty, the truth cannot be read, or it lacks a row of the dataset, as all that name frames of videos.
     """
     if out.exists() and any(out.iterdir()):
         raise DataError(f"'{out}' is not empty; name a new folder")
     folder = open_dataset(dataset)
+    if folder.videos is not None:
+        raise DataError(
+            f"'{folder.path}': rows name frames of videos, and the truth knows picture files alone; build the demo without `frames: video`"
+        )
     known, layout = _read_truth(truth), _layout_of_truth(folder.manifest.layout)
     manifest = folder.manifest.model_copy(
         update={

@@ -34,6 +34,7 @@ from affect_data.dataset.kinds.crops import CROPPED, CROPS
 from affect_data.dataset.loading import load_dataset
 from affect_data.dataset.pictures import SplitPictures
 from affect_data.dataset.thumbnails import image_bytes
+from affect_data.demo.known_labels import reveal
 from affect_data.erasing.erase import erase
 from affect_data.erasing.plan import plan_erasure
 from affect_data.erasing.selection import Wanted
@@ -42,7 +43,9 @@ from affect_data.faces.detectors.libfacedetection import LibFaceDetection
 from affect_data.faces.finding import RowsOfPicture, find_faces
 from affect_data.faces.policies import policy_named
 from affect_data.hub.leaks import find_leaks
-from affect_data.hub.publish import plan
+from affect_data.hub.publish import plan, write_documents
+from affect_data.hub.rebuild import published_recipe, rebuild
+from affect_data.hub.repository import LocalRepository
 from affect_data.hub.staging import stage
 from affect_data.hub.verify import verify
 from affect_data.pictures import decode_rgb
@@ -265,6 +268,22 @@ def test_every_command_names_a_video_that_is_not_what_it_was(
         [row["image"] for row in load_dataset(merged, "train")]
     with pytest.raises(VideoError, match=video.name):
         [image_bytes(open_dataset(merged), "train", row) for row in range(3 * FRAMES)]
+
+
+def test_who_owns_the_videos_builds_the_same_from_the_published_recipe(
+    root: Path, merged: Path, tmp_path: Path
+) -> None:
+    staged = stage(open_dataset(merged), "user/videos", Tier.RECIPE)
+    write_documents(staged)
+    repository = LocalRepository(staged.folder)
+    report = rebuild(repository, published_recipe(repository), {"disfa": root}, tmp_path / "again")
+    assert (report.differences, report.dataset.fingerprint) == ((), open_dataset(merged).fingerprint)
+    assert verify(tmp_path / "again", deep=True).findings == []
+
+
+def test_the_truth_of_a_demo_world_is_not_looked_for_in_videos(numbered: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="rows name frames of videos, and the truth knows picture files alone"):
+        reveal(numbered, tmp_path / "truth.parquet", tmp_path / "out")
 
 
 def test_published_are_recipe_and_derived_but_no_faces(merged: Path) -> None:

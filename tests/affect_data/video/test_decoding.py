@@ -6,6 +6,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 from videos import HEIGHT, WIDTH, number_in, write_video
@@ -109,6 +110,34 @@ def test_a_file_that_is_no_video_is_refused_with_its_name(content: bytes, becaus
     path.write_bytes(content)
     with pytest.raises(VideoError, match=f"clip.mp4' cannot be decoded: {because}.*Copy it from its source again"):
         Video(path)
+
+
+def test_a_codec_that_is_missing_is_named_with_what_to_do(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "clip.avi", range(5))
+    path.write_bytes(path.read_bytes().replace(b"FMP4", b"ZZ99"))
+    with pytest.raises(VideoError, match=r"clip.avi' .*PyAV has no decoder for its codec. Convert it to H.264 in MP4"):
+        Video(path)
+
+
+@pytest.mark.parametrize(("name", "because"), [("clip.avi", "it has no frame"), ("clip.mp4", "no stream of pictures")])
+def test_a_video_without_a_frame_is_named(name: str, because: str, tmp_path: Path) -> None:
+    with av.open(str(tmp_path / name), "w") as output:
+        stream = output.add_stream("mpeg4", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
+        output.start_encoding()
+    with pytest.raises(VideoError, match=f"{name}' cannot be decoded: .*{because}"):
+        Video(tmp_path / name)
+
+
+def test_sound_alone_is_no_video(tmp_path: Path) -> None:
+    with av.open(str(tmp_path / "voice.mp4"), "w") as output:
+        voice = output.add_stream("aac", rate=16_000)
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), "fltp", "mono")
+        frame.sample_rate = 16_000
+        output.mux(voice.encode(frame))
+        output.mux(voice.encode(None))
+    with pytest.raises(VideoError, match=r"voice.mp4' cannot be decoded: it holds no stream of pictures"):
+        Video(tmp_path / "voice.mp4")
 
 
 def test_a_frame_beyond_the_end_is_an_error_that_counts(tmp_path: Path) -> None:
