@@ -205,7 +205,7 @@ class Video:
     def _found(self, number: int) -> RawFrame:
         """The frame, by going on from the last one, by a checked seek, or from the beginning."""
         stamps = self.times.stamps
-        if self._reader is not None and self._reader.next <= number and not self._key_between(number):
+        if self._reader is not None and self._stands_before(number) and not self._key_between(number):
             found = self._reader.forward_to(number, stamps)
             if found is not None and self._is_right(found):
                 return found
@@ -233,6 +233,10 @@ class Video:
             for found in (going_on, self._restarted().forward_to_stamp(stamp, start) if going_on is None else None):
                 if found is not None and check_of(found) == reference.check:
                     return RawFrame(number, reference.timestamp, found)
+        elif self._reader is not None and self._stands_before(number):
+            found = self._reader.forward_to(number, None)
+            if found is not None and check_of(found.picture) == reference.check:
+                return RawFrame(number, reference.timestamp, found.picture)
         raw = self._restarted().forward_to(number, None)
         if raw is None or check_of(raw.picture) != reference.check:
             because = f"frame {number} is not the one that the dataset was built from"
@@ -248,11 +252,16 @@ class Video:
         """
         return check_of(raw.picture) == int(self.times.checks[raw.number])
 
+    def _stands_before(self, number: int) -> bool:
+        """Whether the frame is reached by going on from the last one."""
+        assert self._reader is not None
+        return self._reader.next is not None and self._reader.next <= number
+
     def _key_between(self, number: int) -> bool:
         """Whether decoding could begin later than at the frame that comes next."""
         assert self._reader is not None
-        keys = self.times.keys
-        return self.times.stamps is not None and bool(((keys > self._reader.next) & (keys <= number)).any())
+        keys, following = self.times.keys, self._reader.next or 0
+        return self.times.stamps is not None and bool(((keys > following) & (keys <= number)).any())
 
     def _restarted(self) -> Reader:
         self.close()

@@ -46,11 +46,11 @@ class RawFrame:
 
 
 class Reader:
-    """Decodes a video from where it stands; `next` is the number of the frame that comes next."""
+    """Decodes a video from where it stands; `next` is the number of the frame that comes next, None where a seek has lost the count."""
 
     def __init__(self, path: Path, container: Any, stream: Any) -> None:  # noqa: ANN401 - PyAV's
         self.container = container
-        self.next = 0
+        self.next: int | None = 0
         self._path = path
         self._stream = stream
         self._first: int | None = None
@@ -96,6 +96,7 @@ class Reader:
             stamp: the time.
             start: seeks to this time first; None goes on from the last frame.
         """
+        self.next = None
         if start is not None:
             self.container.seek(start, stream=self._stream, backward=True)
             self._frames = self._decoded()
@@ -107,11 +108,17 @@ class Reader:
                 return picture
         return None
 
+    @property
+    def _number(self) -> int:
+        assert self.next is not None, "frames are asked for by number after a seek by time"
+        return self.next
+
     def _step(self) -> RawFrame | None:
         picture = next(self._frames, None)
         if picture is None:
             return None
-        number, self.next = self.next, self.next + 1
+        number = self._number
+        self.next = number + 1
         if number == 0:
             self._first = picture.pts
         return RawFrame(number, self._seconds(picture, number), picture)
@@ -142,7 +149,8 @@ class Reader:
             yield picture
 
     def _stopped(self, because: str) -> VideoError:
-        return VideoError(self._path, f"frame {self.next} {because}", COPY_AGAIN, self.next)
+        place = "a frame" if self.next is None else f"frame {self.next}"
+        return VideoError(self._path, f"{place} {because}", COPY_AGAIN, self.next or 0)
 
 
 def by_rate(number: int, rate: Fraction) -> float:

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
+from typing import Any
 
 import numpy as np
 import pytest
@@ -51,6 +52,7 @@ from affect_data.hub.verify import verify
 from affect_data.pictures import decode_rgb
 from affect_data.report.page import write_report
 from affect_data.video.decoding import Video, VideoError
+from affect_data.video.reader import open_video
 
 Run = Callable[..., CompletedProcess[str]]
 RECIPE = recipe_from({"databases": {"disfa": {"frames": "video"}}, "workers": 1, "shard_rows": 16}, "videos.yaml")
@@ -106,6 +108,20 @@ def test_the_one_place_gives_the_frame_of_each_row_in_any_order(numbered: Path) 
     order = random.Random(1).sample(range(len(pictures)), len(pictures))
     for row in (*range(len(pictures)), *order):
         assert number_in(np.asarray(decode_rgb(pictures[row]))) == expected[row]
+
+
+def test_rows_in_order_are_decoded_without_a_second_beginning(numbered: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[Path] = []
+
+    def counted(path: Path, threads: int) -> Any:
+        opened.append(path)
+        return open_video(path, threads)
+
+    monkeypatch.setattr("affect_data.video.decoding.open_video", counted)
+    pictures = SplitPictures(open_dataset(numbered), "train")
+    assert len([pictures[row] for row in range(0, len(pictures), 2)]) == len(pictures) // 2
+    # One of the videos is AVI with B-frames, whose times cannot be trusted: there it is frames that are counted.
+    assert sorted(opened) == sorted((numbered / "videos").iterdir())
 
 
 def test_datasets_decodes_the_frame_when_a_row_is_read(numbered: Path, tmp_path: Path) -> None:
