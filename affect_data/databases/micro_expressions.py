@@ -123,8 +123,8 @@ class MicroExpressionDatabase(ClipDatabase):
             number=whole_numbers(clips["subject"], 1), filename=pl.col("filename").str.strip_chars()
         )
         clips = root.refuse(clips, pl.col("number").is_null(), "Subject = {subject!r}", "the number of a person")
-        names = {number: self.subject_name(number) for number in clips["number"].unique()}
-        clips = clips.with_columns(subject=pl.col("number").replace_strict(names, return_dtype=pl.String))
+        people = pl.Series([self.subject_name(number) for number in clips["number"]], dtype=pl.String)
+        clips = clips.with_columns(subject=people)
         is_name = pl.col("filename").str.contains(r"^\w[\w.-]*$")
         clips = root.refuse(clips, ~is_name, "Filename = {filename!r}", "the name of a clip's folder")
         again = "clip {filename} of {subject} again (first in line {first_line})"

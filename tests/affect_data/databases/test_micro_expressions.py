@@ -237,6 +237,12 @@ def test_what_samm_says_twice_is_compared(tmp_path: Path, cells: dict[str, str |
     assert [(d.line, d.found) for d in samm(tmp_path, 12, 4, **cells).defects] == [(15, found)]
 
 
+def test_a_workbook_of_samm_without_its_header_is_one_defect(tmp_path: Path) -> None:
+    samm(tmp_path, 12)
+    write_workbook(tmp_path / WORKBOOK, [("legend",)] * 3, "MICRO_ONLY")
+    assert [d.found for d in Samm().read(DatabaseRoot(tmp_path)).defects] == ["no row with the names of the columns"]
+
+
 def test_without_its_workbook_samm_is_not_found(tmp_path: Path) -> None:
     (tmp_path / "x.txt").touch()
     with pytest.raises(DatabaseNotFoundError, match="there is no SAMM_Micro_FACS_Codes_v2"):
