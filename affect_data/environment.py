@@ -31,7 +31,7 @@ def own_version() -> str:
 def environment() -> dict[str, Any]:
     """Versions, the machine's kind, caches and settings, as plain values."""
     home = Path.home()
-    caches = {name: Path(os.environ.get(name, usual)).expanduser() for name, usual in CACHES.items()}
+    caches = {name: Path(os.environ.get(name) or usual).expanduser() for name, usual in CACHES.items()}
     ours = sorted(name for name in os.environ if name.startswith("AFFECT_"))
     return {
         NAME: own_version(),

@@ -46,11 +46,13 @@ def test_the_environment_names_packages_caches_and_settings(monkeypatch: pytest.
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hub"))
     monkeypatch.setenv("AFFECT_MAX_PIXELS", "17")
     monkeypatch.delenv("TORCH_HOME", raising=False)
+    monkeypatch.setenv("AFFECT_CACHE", "")
     found = environment()
     assert found["packages"]["polars"] == version("polars")
     assert found["packages"]["face-alignment"] in (_installed("face-alignment"), "not installed")
     assert "pytest" not in found["packages"]
-    assert found["caches"] == {"HF_HOME": str(tmp_path / "hub"), "TORCH_HOME": "~/.cache/torch"}
+    own = {"AFFECT_CACHE": "~/.cache/affectkit"}
+    assert found["caches"] == own | {"HF_HOME": str(tmp_path / "hub"), "TORCH_HOME": "~/.cache/torch"}
     assert found["settings"]["AFFECT_MAX_PIXELS"] == "17"
 
 
