@@ -29,12 +29,15 @@ from affect_train.cli import study as cli_study
 from affect_train.cli.common import (
     Debug,
     Json,
+    PriorName,
+    PriorStrength,
     Workers,
     leave_process_group,
     named_fold,
     out_console,
     print_json,
     print_next,
+    target_prior,
 )
 
 if TYPE_CHECKING:
@@ -87,6 +90,9 @@ DatasetPath = Annotated[Path, typer.Argument(metavar="DATASET", help="A dataset 
 EvaluatedDataset = Annotated[
     Path,
     typer.Argument(metavar="DATASET", help="A dataset folder, or a description (.yaml) of another dataset."),
+]
+FoldName = Annotated[
+    str | None, typer.Option(metavar="NAME:NUMBER", help="Only the rows of this fold, such as jaa:0, count.")
 ]
 
 
@@ -187,13 +193,15 @@ def label(
     teacher: TeacherSource,
     dataset: DatasetPath,
     name: Annotated[str, typer.Option(help="What the soft labels are called: columns `soft.NAME.*`.")],
+    prior: PriorName = None,
+    prior_strength: PriorStrength = 1.0,
     workers: Workers = 0,
     as_json: Json = False,
 ) -> None:
     """Write a teacher's logits for every row of every split into the dataset; a run that was killed goes on where it stopped."""
     from affect_train.labelling.label import label as run_label
 
-    result = run_label(teacher, dataset, name, workers=workers)
+    result = run_label(teacher, dataset, name, workers=workers, target=target_prior(prior, prior_strength))
     leave_process_group()
     if result is None:
         return
@@ -277,9 +285,7 @@ def evaluate(
             metavar="SPLIT", help="Choose each action unit's threshold on this other split; stored with the model."
         ),
     ] = None,
-    fold: Annotated[
-        str | None, typer.Option(metavar="NAME:NUMBER", help="Only the rows of this fold, such as jaa:0, count.")
-    ] = None,
+    fold: FoldName = None,
     absent: Annotated[
         Literal["skip", "zero"],
         typer.Option(
@@ -287,9 +293,10 @@ def evaluate(
         ),
     ] = "skip",
     optimistic: Annotated[
-        bool,
-        typer.Option("--optimistic", help="Report a split that chose the checkpoint, too; the report says so."),
+        bool, typer.Option("--optimistic", help="Report a split that chose the checkpoint, too; the report says so.")
     ] = False,
+    prior: PriorName = None,
+    prior_strength: PriorStrength = 1.0,
     workers: Workers = 0,
     as_json: Json = False,
 ) -> None:
@@ -304,6 +311,7 @@ def evaluate(
         output=output,
         bootstrap=bootstrap,
         tune_thresholds=tune_thresholds,
+        target=target_prior(prior, prior_strength),
         fold=None if fold is None else named_fold(fold),
         absent=absent,
         optimistic=optimistic,

@@ -13,9 +13,41 @@ from affect_data.cli.common import print_next as print_next
 from affect_data.errors import UsageError
 
 if TYPE_CHECKING:
+    from affect_train.inference.target_prior import TargetPrior
     from affect_train.recipe.section import HeldOutOptions
 
 Workers = Annotated[int, typer.Option(min=0, help="Processes that decode images; 0 decodes in the main process.")]
+
+PriorName = Annotated[
+    str | None,
+    typer.Option(
+        "--prior",
+        metavar="uniform|FILE",
+        help="Move the logits from the training labels' frequencies to these: equal ones, or those of a YAML file (docs/methods.md).",
+    ),
+]
+PriorStrength = Annotated[
+    float, typer.Option(min=0.0, help="With --prior: the part of the way; 0.5 is half of the adjustment.")
+]
+
+
+def target_prior(named: str | None, strength: float) -> "TargetPrior | None":
+    """The prior that ``--prior`` names; None without it.
+
+    Raises:
+        UsageError: there is no such file, or a strength without a prior.
+        RecipeError: the file has mistakes.
+    """
+    if named is None:
+        if strength != 1.0:
+            raise UsageError("--prior-strength: says how far logits go to a prior; name it by `--prior uniform`")
+        return None
+    from affect_train.inference.target_prior import TargetPrior
+
+    target = TargetPrior(named, strength)
+    # Read now, so that a mistake in the file is reported before anything is loaded.
+    _ = target.prior
+    return target
 
 
 def print_json(document: object) -> None:

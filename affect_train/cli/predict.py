@@ -8,9 +8,18 @@ import typer
 
 from affect_data.errors import UsageError
 from affect_data.progress import log
-from affect_train.cli.common import Json, leave_process_group, out_console, print_json
+from affect_train.cli.common import (
+    Json,
+    PriorName,
+    PriorStrength,
+    leave_process_group,
+    out_console,
+    print_json,
+    target_prior,
+)
 
 if TYPE_CHECKING:
+    from affect_train.inference.target_prior import TargetPrior
     from affect_train.predicting.run import Wanted
 
 COMMANDS = ("predict",)
@@ -99,6 +108,8 @@ def predict(
     overwrite: Overwrite = False,
     crop: Crop = None,
     sequence: InSequence = False,
+    prior: PriorName = None,
+    prior_strength: PriorStrength = 1.0,
     as_json: Json = False,
 ) -> None:
     """Predict faces: with `--out` all faces of photographs and clips, into a table; without, the crops of single faces, printed."""
@@ -111,9 +122,10 @@ def predict(
         "overwrite": overwrite or None,
     }
     chosen = {name: value for name, value in given.items() if value is not None}
+    target = target_prior(prior, prior_strength)
     if out is None:
         _refuse_without_folder(paths, chosen)
-        _print_crops(run, paths, sequence=sequence, as_is=crop is not None, as_json=as_json)
+        _print_crops(run, paths, sequence=sequence, as_is=crop is not None, target=target, as_json=as_json)
         return
     if crop is not None or sequence:
         raise UsageError(
@@ -121,7 +133,7 @@ def predict(
         )
     from affect_train.predicting.run import Wanted
 
-    _write_folder(run, paths, out, Wanted(**chosen), as_json=as_json)
+    _write_folder(run, paths, out, Wanted(**chosen, target=target), as_json=as_json)
 
 
 def _refuse_without_folder(paths: Sequence[Path], chosen: dict[str, Any]) -> None:
@@ -168,10 +180,12 @@ def _described(summary: dict[str, Any]) -> str:
     return "\n".join([*lines, f"results: {summary['out']}"])
 
 
-def _print_crops(run: Path, paths: list[Path], *, sequence: bool, as_is: bool, as_json: bool) -> None:
+def _print_crops(
+    run: Path, paths: list[Path], *, sequence: bool, as_is: bool, target: "TargetPrior | None", as_json: bool
+) -> None:
     from affect_train.inference.predict import predict as run_predict
 
-    results = run_predict(run, paths, sequence=sequence, as_is=as_is)
+    results = run_predict(run, paths, sequence=sequence, as_is=as_is, target=target)
     leave_process_group()
     if results is None:
         return

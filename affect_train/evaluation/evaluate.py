@@ -19,6 +19,7 @@ from affect_train.evaluation.selection import SELECTED_ON, refuse_selected
 from affect_train.evaluation.subgroups import Attribute, SplitRows, attributes_of, minimum, subgroups
 from affect_train.inference.inference import Logits, infer, open_model, predictions
 from affect_train.inference.inputs import split_of
+from affect_train.inference.target_prior import TargetPrior
 from affect_train.inputs.labels import LabelArrays, check_labels, clips_in, column_array, load_folds, text_codes
 from affect_train.inputs.preprocess import Preprocessing
 from affect_train.inputs.source import Source, folder_of, open_source
@@ -175,6 +176,7 @@ def evaluate(
     fold: HeldOutOptions | None = None,
     absent: Absent = "skip",
     optimistic: bool = False,
+    target: TargetPrior | None = None,
 ) -> dict[str, Any] | None:
     """The metrics of a trained model on splits of a dataset, on the main process; None on the others.
 
@@ -191,6 +193,7 @@ def evaluate(
         fold: only the rows of the splits in this fold count; None: all rows.
         absent: what a class that is neither predicted nor present does to a mean F1.
         optimistic: whether a split that chose the model's checkpoint may be reported; the report then says so.
+        target: the prior that the model's logits are moved to; None: they stay as they are.
 
     Raises:
         UnknownNameError: the dataset has no folds of that name.
@@ -200,27 +203,26 @@ def evaluate(
     """
     source = open_source(dataset)
     counted = _counted_rows(source, splits, tune_thresholds, fold)
-    saved = _tunable(path) if tune_thresholds is not None else model_folder(path)
+    saved = _tunable(path, target) if tune_thresholds is not None else model_folder(path)
     runtime = Runtime.start(workers=workers)
-    model, preprocessing = open_model(saved)
+    model, preprocessing = open_model(saved, target)
     if not optimistic:
         refuse_selected(model.config, source, splits)
-    model = model.to(runtime.accelerator.device)
+    model.to(runtime.accelerator.device)
     if tune_thresholds is not None:
         tune(model, preprocessing, saved, source, tune_thresholds, runtime)
     evaluations = {}
     for name in splits:
         split = _labelled_split(model, preprocessing, source, name, runtime)
-        attributes = attributes_of(source.folder, name)
+        chosen, attributes = counted[name], attributes_of(source.folder, name)
         evaluations[name] = evaluate_split(
-            model, split, runtime, bootstrap=bootstrap, chosen=counted[name], attributes=attributes, absent=absent
+            model, split, runtime, bootstrap=bootstrap, chosen=chosen, attributes=attributes, absent=absent
         )
     if not runtime.accelerator.is_main_process:
         return None
     report = {**source.report(), "weights": weights_digest(saved), "splits": evaluations, **_origins(model, fold)}
-    run = RunFolder(path)
-    if target := output or (run.evaluation if saved == run.model else None):
-        write_json(target, report)
+    if written := output or (RunFolder(path).evaluation if saved == RunFolder(path).model else None):
+        write_json(written, report)
     return report
 
 
@@ -235,18 +237,22 @@ def _labelled_split(
 
 
 def _origins(model: AffectModel, fold: HeldOutOptions | None) -> dict[str, Any]:
-    """The fold that counts, where the thresholds come from, and what chose the checkpoint, each if there is one."""
+    """The fold that counts, where the thresholds come from, the prior, and what chose the checkpoint, each if there is one."""
     found: dict[str, Any] = {}
     if fold is not None:
         found["fold"] = {"folds": fold.folds, "fold": fold.fold}
-    for name in ("thresholds_from", SELECTED_ON):
+    for name in ("thresholds_from", "target_prior", SELECTED_ON):
         if getattr(model.config, name, None) is not None:
             found[name] = getattr(model.config, name)
     return found
 
 
-def _tunable(path: Path | str) -> Path:
+def _tunable(path: Path | str, target: TargetPrior | None) -> Path:
     """The folder of a model whose thresholds can be stored with it."""
+    if target is not None:
+        raise UsageError(
+            "--prior and --tune-thresholds: a tuned threshold undoes what the prior moves; give one of them"
+        )
     if hub_address(path) is not None:
         raise UsageError(
             f"'{path}' is on the Hub, where no threshold can be stored: tune those of the run, then publish it again"

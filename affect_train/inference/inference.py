@@ -14,6 +14,7 @@ from torch import Tensor
 from affect_data.dataset.kinds.soft_labels import HEADS
 from affect_train.clips import pooled
 from affect_train.errors import NotAModelError
+from affect_train.inference.target_prior import TargetPrior, move_to
 from affect_train.inputs.batch import FaceBatch
 from affect_train.inputs.inputs import IndexedInputs, Inputs
 from affect_train.inputs.preprocess import Preprocessing
@@ -44,11 +45,17 @@ class ComputedRows(NamedTuple):
     values: Logits
 
 
-def open_model(folder: Path) -> tuple[AffectModel, Preprocessing]:
+def open_model(folder: Path, target: TargetPrior | None = None) -> tuple[AffectModel, Preprocessing]:
     """A trained model and the preprocessing that is stored with it.
+
+    Args:
+        folder: of the model.
+        target: the prior that its logits are moved to; None: they stay as they are.
 
     Raises:
         NotAModelError: the folder holds no complete model, or its heads or its preprocessing are unknown to this release.
+        UsageError: the model cannot be moved to that prior.
+        RecipeError: the file of the prior has mistakes.
     """
     model = load_model(folder)
     remedy = "Use the release that trained it, or train it again"
@@ -65,6 +72,8 @@ def open_model(folder: Path) -> tuple[AffectModel, Preprocessing]:
     if preprocessing.digest() != model.config.preprocessing_hash:
         found = f"its preprocessing has hash {preprocessing.digest()}, training saw {model.config.preprocessing_hash}"
         raise NotAModelError(folder, found, remedy)
+    if target is not None:
+        move_to(model, target, str(folder))
     return model, preprocessing
 
 

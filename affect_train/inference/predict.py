@@ -13,6 +13,7 @@ from affect_data.faces.orientation import AS_STORED, orientation_of
 from affect_train.inference.crops import check_crops
 from affect_train.inference.inference import infer, open_model, predictions
 from affect_train.inference.inputs import computed_features
+from affect_train.inference.target_prior import TargetPrior
 from affect_train.inputs.files import PictureFiles, picture_bytes
 from affect_train.inputs.inputs import IndexedInputs
 from affect_train.inputs.windows import FeatureWindows, one_run
@@ -24,7 +25,12 @@ from affect_train.runtime import Runtime
 
 
 def predict(
-    path: Path | str, images: Sequence[Path], *, sequence: bool = False, as_is: bool = False
+    path: Path | str,
+    images: Sequence[Path],
+    *,
+    sequence: bool = False,
+    as_is: bool = False,
+    target: TargetPrior | None = None,
 ) -> list[dict[str, Any]] | None:
     """The predictions for each picture, the crop of one face, on the main process; None on the others.
 
@@ -35,6 +41,7 @@ def predict(
         path: run folder, model folder, or a model on the Hub.
         images: picture files; of an animated one, the first picture is used.
         as_is: take every picture as a crop, without checking that it is one.
+        target: the prior that the model's logits are moved to; None: they stay as they are.
         sequence: whether they are consecutive frames of one face, to be read in windows by a recurrent stage; otherwise each stands alone.
 
     Raises:
@@ -42,7 +49,7 @@ def predict(
         NotAModelError: there is no model.
         DataError: a picture is missing, cannot be decoded, or is not the crop of one face.
     """
-    model, preprocessing = open_model(model_folder(path))
+    model, preprocessing = open_model(model_folder(path), target)
     runtime = Runtime.start()
     model = model.to(runtime.accelerator.device)
     if sequence and model.config.temporal is None:

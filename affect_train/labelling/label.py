@@ -17,6 +17,7 @@ from affect_data.dataset.soft_labels import SoftLabelWriter
 from affect_train.clips import describe_pooling
 from affect_train.inference import inference
 from affect_train.inference.inference import Logits
+from affect_train.inference.target_prior import TargetPrior
 from affect_train.inputs.batch import Pick
 from affect_train.inputs.labels import clip_rows
 from affect_train.inputs.source import open_own_folder
@@ -30,7 +31,14 @@ RANGES = 32
 """A split that has the rows is labelled in at least this many files. A kill costs one file, and processes share the files."""
 
 
-def label(path: Path | str | Teacher, dataset: Path | str, name: str, *, workers: int = 0) -> dict[str, Any] | None:
+def label(
+    path: Path | str | Teacher,
+    dataset: Path | str,
+    name: str,
+    *,
+    workers: int = 0,
+    target: TargetPrior | None = None,
+) -> dict[str, Any] | None:
     """What was written, on the main process, None on the others: a teacher's soft labels ``soft.<name>`` of all rows, without augmentation.
 
     A run that was killed goes on where it stopped. If the same teacher has already labelled the same dataset, nothing is done.
@@ -40,16 +48,17 @@ def label(path: Path | str | Teacher, dataset: Path | str, name: str, *, workers
         dataset: dataset folder.
         name: of the soft labels.
         workers: loader processes.
+        target: the prior that the teacher's logits are moved to; None: they stay as they are.
 
     Raises:
-        UsageError: soft labels cannot have this name.
+        UsageError: soft labels cannot have this name, or the teacher cannot be moved to the prior.
         NotADatasetError: the dataset is not built.
         NotAModelError: there is no model.
         TeacherError: a foreign model does not fit.
     """
     SOFT_LABELS.check_name(name)
     folder = open_own_folder(dataset, "affect-train label")
-    return label_with(open_teacher(path), folder, name, Runtime.start(workers=workers))
+    return label_with(open_teacher(path, target), folder, name, Runtime.start(workers=workers))
 
 
 def label_with(teacher: Teacher, folder: DatasetFolder, name: str, runtime: Runtime) -> dict[str, Any] | None:

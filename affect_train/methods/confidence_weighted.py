@@ -66,7 +66,8 @@ class ConfidenceWeighted(Supervised):
         No gradient flows through the second.
         """
         assert output.expression_logits is not None
-        rows = cross_entropy_of_rows(output.expression_logits, batch.expression, batch.expression_mask)
+        logits = self.raised("expression", output.expression_logits)
+        rows = cross_entropy_of_rows(logits, batch.expression, batch.expression_mask)
         return rows, (-self.options.power * rows.detach()).exp()
 
 

@@ -73,7 +73,8 @@ class Distillation(Supervised):
             found["au_soft"] = LossTerm(soft, counts["au_soft"], weights.au * self.au_factor)
         if output.expression_logits is not None:
             teachers, mixture = self._teachers(batch, "expression"), self.mixtures["expression"]
-            hard, _ = losses.masked_cross_entropy(output.expression_logits, batch.expression, batch.expression_mask)
+            raised = self.raised("expression", output.expression_logits)
+            hard, _ = losses.masked_cross_entropy(raised, batch.expression, batch.expression_mask)
             soft = mixture.soft_sum(
                 output.expression_logits, teachers, batch.expression_mask, self._shared_classes(batch)
             )
@@ -96,8 +97,9 @@ class Distillation(Supervised):
         labelled, known = batch.au_mask, self._known(batch).expand_as(batch.au_mask)
         share, temperature = mixture.hard_weight, mixture.temperature
         shares = self.au_shares(self._learned(batch))
-        taught, _ = losses.masked_binary_cross_entropy(logits, batch.au, labelled & known, shares)
-        untaught, _ = losses.masked_binary_cross_entropy(logits, batch.au, labelled & ~known, shares)
+        raised = self.raised("au", logits)
+        taught, _ = losses.masked_binary_cross_entropy(raised, batch.au, labelled & known, shares)
+        untaught, _ = losses.masked_binary_cross_entropy(raised, batch.au, labelled & ~known, shares)
         probabilities = self._au_probabilities(batch, temperature)
         weights = mixture.soft_weights(labelled, known)
         if mixture.weighs_confidence:

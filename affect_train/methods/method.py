@@ -14,6 +14,7 @@ from torch import Tensor
 from affect_data.errors import DataError
 from affect_train.losses import row_shares
 from affect_train.methods.terms import Term
+from affect_train.network.label_rates import LabelRates
 from affect_train.recipe.methods.options import MethodOptions
 from affect_train.recipe.recipe import Recipe
 from affect_train.tasks import TaskSet
@@ -179,6 +180,7 @@ class Method(ABC):
         self.options = options
         self.tasks = tasks
         self._au_class_weights: Tensor | None = None
+        self._raised: dict[str, Tensor] = {}
 
     def __init_subclass__(cls, **arguments: Any) -> None:  # noqa: ANN401 - what a class statement may be given
         super().__init_subclass__(**arguments)
@@ -198,7 +200,35 @@ class Method(ABC):
         """
         if self.options.au_class_weights == "inverse_rate" and "au" in self.tasks.names:
             self._au_class_weights = class_weights(labels, rows, self.tasks.action_units, where)
+        adjustment = self.options.logit_adjustment
+        if adjustment is not None:
+            shifts = LabelRates.counted(labels, rows, self.tasks).shifts_to(
+                LabelRates.named(adjustment.target, self.tasks)
+            )
+            self._raised = {
+                head: torch.from_numpy(getattr(adjustment, head) * shift).float() for head, shift in shifts.items()
+            }
         return []
+
+    def rates_learned(self, counted: LabelRates) -> LabelRates:
+        """The prior that the model's own probabilities carry when it has learned from labels of these rates."""
+        adjustment = self.options.logit_adjustment
+        if adjustment is None:
+            return counted
+        strengths = {"expression": adjustment.expression, "au": adjustment.au}
+        return counted.moved(LabelRates.named(adjustment.target, self.tasks), strengths)
+
+    def raised(self, head: str, logits: Tensor) -> Tensor:
+        """The logits that the losses of labels see, float [N, width]: those of frequent labels are raised by `logit_adjustment`.
+
+        Args:
+            head: ``au`` or ``expression``.
+            logits: float [N, width], of the model.
+        """
+        if head not in self._raised:
+            return logits
+        self._raised[head] = self._raised[head].to(logits.device)
+        return logits + self._raised[head]
 
     @abstractmethod
     def counts(self, batch: "AffectBatch") -> dict[str, Tensor]:

@@ -46,12 +46,12 @@ class Supervised(Method):
         found: dict[str, Term] = {}
         if output.au_logits is not None:
             shares = self.au_shares(batch.au_mask)
-            total, _ = losses.masked_binary_cross_entropy(output.au_logits, batch.au, batch.au_mask, shares)
+            logits = self.raised("au", output.au_logits)
+            total, _ = losses.masked_binary_cross_entropy(logits, batch.au, batch.au_mask, shares)
             found["au"] = LossTerm(total, self.au_count(batch.au_mask), weights.au * self.au_factor)
         if output.expression_logits is not None:
-            total, count = losses.masked_cross_entropy(
-                output.expression_logits, batch.expression, batch.expression_mask
-            )
+            logits = self.raised("expression", output.expression_logits)
+            total, count = losses.masked_cross_entropy(logits, batch.expression, batch.expression_mask)
             found["expression"] = LossTerm(total, count, weights.expression)
         for axis, logits, targets in axes_of(output, batch):
             total, count = losses.masked_cross_entropy(logits, self.tasks.bins(targets), batch.va_mask)

@@ -50,6 +50,7 @@ class AffectConfig(PretrainedConfig):
         preprocessing_hash: identifies `preprocessing`.
         thresholds: for every action unit, the probability from which on it counts as present.
         clip_frames: how many frames of a clip are shown; its outputs are the mean over them.
+        label_rates: by head, how often labels were among the training rows, from `LabelRates.to_dict`; None where that is not known.
         temporal: values of the recipe's section ``model.temporal``, the recurrent stage before the heads; None for none.
     """
 
@@ -78,6 +79,7 @@ class AffectConfig(PretrainedConfig):
         thresholds: Sequence[float] | None = None,
         temporal: Mapping[str, Any] | None = None,
         clip_frames: int = CLIP_FRAMES,
+        label_rates: Mapping[str, Sequence[float]] | None = None,
         **kwargs: Any,  # noqa: ANN401
     ) -> None:
         if isinstance(backbone_config, Mapping):
@@ -108,6 +110,7 @@ class AffectConfig(PretrainedConfig):
         self.thresholds = list(thresholds) if thresholds is not None else [DEFAULT_THRESHOLD] * len(self.action_units)
         self.temporal = dict(temporal) if temporal is not None else None
         self.clip_frames = clip_frames
+        self.label_rates = {head: list(rates) for head, rates in label_rates.items()} if label_rates else None
         if self.expressions:
             kwargs["id2label"] = dict(enumerate(self.expressions))
             kwargs["label2id"] = {name: position for position, name in enumerate(self.expressions)}

@@ -15,6 +15,7 @@ from affect_data.files import write_json, written_folder
 from affect_data.video.decoding import Video
 from affect_train.inference.cropping import crop_warning
 from affect_train.inference.inference import open_model
+from affect_train.inference.target_prior import TargetPrior
 from affect_train.predicting.columns import FaceColumns
 from affect_train.predicting.estimating import estimator_of
 from affect_train.predicting.finding import LEAST_SCORE, FaceFinder
@@ -43,6 +44,7 @@ class Wanted:
         detector: name of the face detector.
         least_score: of a face.
         workers: detectors that look at once.
+        target: the prior that the model's logits are moved to; None: they stay as they are.
     """
 
     draw: bool = False
@@ -51,6 +53,7 @@ class Wanted:
     detector: str = DEFAULT
     least_score: float = LEAST_SCORE
     workers: int = 1
+    target: TargetPrior | None = None
 
 
 def predict_faces(run: Path | str, paths: Sequence[Path], out: Path, wanted: Wanted | None = None) -> dict[str, Any]:
@@ -76,7 +79,7 @@ def predict_faces(run: Path | str, paths: Sequence[Path], out: Path, wanted: Wan
         raise UsageError(f"'{out}' exists already; name a new folder, or replace it by `--overwrite`")
     finder = FaceFinder(wanted.detector, wanted.least_score, wanted.workers)
     folder = model_folder(run)
-    model, preprocessing = open_model(folder)
+    model, preprocessing = open_model(folder, wanted.target)
     runtime, stages = Runtime.start(), Stages()
     if runtime.accelerator.num_processes > 1:
         raise UsageError("faces are looked for in one process: start `predict --out` without `accelerate launch`")
@@ -93,6 +96,8 @@ def predict_faces(run: Path | str, paths: Sequence[Path], out: Path, wanted: Wan
             with stages.timed("draw"):
                 draw_results(partial, pairs, columns, runtime.reporter)
         made = {"source": _named(run), "weights": weights_digest(folder), "preprocessing": preprocessing.to_dict()}
+        if wanted.target is not None:
+            made["target_prior"] = wanted.target.described
         summary = {"model": made, "detector": _described(finder), **_counted(pairs)}
         summary |= {"columns": {name: meaning for name, (_, meaning) in columns.described().items()}}
         summary |= {"seconds": {"all": round(time.perf_counter() - began, 3), **_rounded(stages)}}

@@ -19,6 +19,7 @@ from affect_train.evaluation.evaluate import evaluate_split
 from affect_train.evaluation.selection import SELECTED_ON, selection
 from affect_train.inputs.batch import AffectBatch
 from affect_train.inputs.source import Source
+from affect_train.network.label_rates import LabelRates
 from affect_train.recipe.recipe import Recipe
 from affect_train.reporting import Reporter
 from affect_train.run_folder import RunFolder, run_lock
@@ -134,8 +135,20 @@ def prepared(recipe: Recipe, source: Source, runtime: Runtime) -> Run:
         where = f"'{recipe.dataset}', split {recipe.training.split}"
         for note in learner.terms.prepare(data.train.labels, data.rows, where):
             runtime.reporter.say(note)
+        note_label_rates(recipe, learner, data, runtime.accelerator)
     learner = replace(learner, wrapper=learner.method.attach(learner, data, runtime.accelerator, recipe))
     return Run(recipe, runtime, data, learner)
+
+
+def note_label_rates(recipe: Recipe, learner: Learner, data: TrainingData, accelerator: Accelerator) -> None:
+    """Writes into the model's configuration how often labels are among the rows that it learns from, so that it can be moved to another prior.
+
+    Rows that are drawn by the weights of a balance are not as frequent as their number says, so nothing is written then.
+    """
+    if recipe.batches.balance or data.rows is None or data.train.labels is None:
+        return
+    counted = LabelRates.counted(data.train.labels, data.rows, recipe.tasks.task_set())
+    accelerator.unwrap_model(learner.model).config.label_rates = learner.method.rates_learned(counted).to_dict()
 
 
 def describe(run: Run) -> None:

@@ -6,6 +6,7 @@ from affect_data.bounds import read_json
 from affect_data.errors import UsageError
 from affect_train.addresses import HubAddress, described_model, hub_address
 from affect_train.errors import NotAModelError
+from affect_train.inference.target_prior import TargetPrior
 from affect_train.labelling.teachers.base import Teacher, TeacherError, TeacherLogits
 from affect_train.labelling.teachers.own import AffectTeacher
 from affect_train.network.model import AffectConfig
@@ -14,20 +15,23 @@ from affect_train.run_folder import MODEL_CONFIG
 __all__ = ["AffectTeacher", "Teacher", "TeacherError", "TeacherLogits", "open_teacher"]
 
 
-def open_teacher(source: str | Path | Teacher) -> Teacher:
+def open_teacher(source: str | Path | Teacher, target: TargetPrior | None = None) -> Teacher:
     """The teacher that a source names.
 
     Args:
         source: a teacher itself; a run folder or model folder of affect_train; a description (``.yaml``); a folder of an image classifier of
             transformers; the Hub id of a model that affect_train published, or of an image classifier.
+        target: the prior that the logits of a model of affect_train are moved to; None: they stay as they are.
 
     Raises:
         NotAModelError: the source is none of these.
-        UsageError: a file that a description names is missing.
+        UsageError: a file that a description names is missing; or the teacher cannot be moved to the prior.
         RecipeError: a description has mistakes.
         TeacherError: the model does not fit its description, or the names of its classes are not in the vocabulary.
         HubError: the Hub has no such repository, refuses, or cannot be reached.
     """
+    if target is not None:
+        return _moved(source, target)
     if isinstance(source, Teacher):
         return source
     path = Path(source)
@@ -41,6 +45,20 @@ def open_teacher(source: str | Path | Teacher) -> Teacher:
         )
     address = hub_address(source)
     return AffectTeacher(path) if address is None else _on_the_hub(address)
+
+
+def _moved(source: str | Path | Teacher, target: TargetPrior) -> Teacher:
+    """A model of affect_train, moved to another prior: no other says how often its labels were."""
+    address = None if isinstance(source, Teacher) or Path(source).is_dir() else hub_address(source)
+    own = not isinstance(source, Teacher) and (
+        (Path(source).is_dir() and not _is_foreign(Path(source)))
+        or (address is not None and described_model(address, MODEL_CONFIG).get("model_type") == AffectConfig.model_type)
+    )
+    if not own:
+        raise UsageError(
+            f"'{source}' is no model of affect_train, so its training labels' frequencies are not known: leave --prior out"
+        )
+    return AffectTeacher(str(source), target)
 
 
 def _described(path: Path) -> Teacher:

@@ -103,6 +103,11 @@ class MetaAuxiliaryOptions(MethodOptions):
     def mistakes(self, sections: Sections) -> Iterator[Mistake]:
         """The mistakes of every method; and a task that is missing or has no weight, or a batch too small to be divided."""
         yield from super().mistakes(sections)
+        if self.logit_adjustment is not None:
+            yield (
+                ("method", "logit_adjustment"),
+                f"the method {self.name!r} judges rows by losses of the model's own logits; leave it out, or move the trained model by --prior",
+            )
         tasks = sections.get("tasks")
         if tasks is not None and not (tasks.action_units and tasks.expression):
             lacking = "expression" if tasks.action_units else "action_units"

@@ -10,6 +10,7 @@ from pydantic import Field, SerializeAsAny, TypeAdapter, ValidationInfo, Validat
 
 from affect_train.recipe.methods.coupling import CouplingOptions
 from affect_train.recipe.methods.registry import load, register, registered
+from affect_train.recipe.prior import Prior, misfit
 from affect_train.recipe.section import HeldOutOptions, Mistake, Section, Sections, Weight, trained_tasks
 
 Refusable = Literal[
@@ -24,6 +25,20 @@ class TaskWeightOptions(Section):
     au: Weight = Field(1.0, description="weight of the loss of action units")
     expression: Weight = Field(1.0, description="weight of the loss of expressions")
     va: Weight = Field(1.0, description="weight of the loss of valence and arousal")
+
+
+class LogitAdjustmentOptions(Section):
+    """Rare labels get a larger margin: in the losses of labels, logits are raised by how much more frequent a label is than in the target."""
+
+    expression: Weight = Field(
+        0.0,
+        description="part of the way to the target; 1: as Menon et al., 0.5: half of it, 0: expressions stay as they are",
+    )
+    au: Weight = Field(0.0, description="likewise, by the log odds of each action unit")
+    target: Prior = Field(
+        "uniform",
+        description="how frequent labels are where the model is used: `uniform`, or shares by name, `{expression: {...}, action_units: {...}}`",
+    )
 
 
 class MethodOptions(Section):
@@ -60,6 +75,9 @@ class MethodOptions(Section):
         "none",
         description="of each action unit's loss; `inverse_rate`: one over the share of training labels in which it is present, with mean 1",
     )
+    logit_adjustment: LogitAdjustmentOptions | None = Field(
+        None, description="of the losses of labels, by how frequent each label is; null: none"
+    )
     coupling: CouplingOptions | None = Field(None, description="losses between action units and expressions")
 
     @classmethod
@@ -85,12 +103,32 @@ class MethodOptions(Section):
             )
         if self.coupling is not None:
             yield from self.coupling.mistakes(sections)
+        if self.logit_adjustment is not None:
+            yield from _adjustment_mistakes(self.logit_adjustment, sections)
         if getattr(sections.get("dataset"), "streaming", False):
             remedy = "looks at the labels of all rows before the first step; set `dataset.streaming: false`"
             if self.coupling is not None:
                 yield ("method", "coupling"), remedy
+            if self.logit_adjustment is not None:
+                yield ("method", "logit_adjustment"), remedy
             if self.au_class_weights != "none":
                 yield ("method", "au_class_weights"), f"{self.au_class_weights!r} {remedy}"
+
+
+def _adjustment_mistakes(options: LogitAdjustmentOptions, sections: Sections) -> Iterator[Mistake]:
+    key = ("method", "logit_adjustment")
+    if not (options.expression or options.au):
+        yield key, "both `expression` and `au` are 0, so that nothing is adjusted; set one, or leave it out"
+    if getattr(sections.get("batches"), "balance", None):
+        yield (
+            key,
+            "counts the rows, but `batches.balance` draws them by weights and corrects the same thing; leave one out",
+        )
+    tasks = sections.get("tasks")
+    if tasks is not None:
+        problem = misfit(options.target, tasks.task_set())
+        if problem is not None:
+            yield (*key, "target"), problem
 
 
 def _of_its_name(
