@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 export HF_HUB_DISABLE_XET ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo papers test lint types imports unit bench torture docs clean
+.PHONY: help demo papers test lint types imports unit bench torture docs site clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -24,6 +24,10 @@ $(BIN)/.installed-dev: $(BIN)/.installed
 
 $(BIN)/.installed-demo: $(BIN)/.installed
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[demo]"
+	touch $@
+
+$(BIN)/.installed-docs: $(BIN)/.installed
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[docs]"
 	touch $@
 
 demo: $(BIN)/.installed-demo ## Write demo databases, merge, find faces, train teacher and student, print the table (SEED=0 OUT=demo)
@@ -71,5 +75,8 @@ docs: $(BIN)/.installed ## Write docs/schema.md, docs/databases.md and the gener
 	$(BIN)/python -m affect_data.exporting.pages
 	$(BIN)/python -m affect_data.pages
 
+site: $(BIN)/.installed-docs ## Build the documentation into build/site; a link that leads nowhere is an error
+	$(BIN)/python docs/site/build.py build
+
 clean: ## Remove what the commands above made
-	rm -rf $(VENV) $(OUT) runs .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(OUT) runs build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -74,7 +74,7 @@ def load_dataset(
     The columns are those that the folder stores (docs/format.md). `to_polars` and `DatasetFolder.labels` give those of the schema, people and videos
     as text; `DatasetFolder.origin` gives these texts for one row, and `action_unit` an action unit of it.
 
-    Example:
+    Examples:
         >>> faces = affect_data.load_dataset("merged")
         >>> faces["train"].features["expression"].names[:3]
         ['neutral', 'anger', 'disgust']
@@ -106,7 +106,7 @@ def to_polars(
 ) -> pl.DataFrame:
     """The labels of a built dataset as a polars frame, one row a face, with the column ``split`` in front.
 
-    Example:
+    Examples:
         >>> labels = affect_data.to_polars("merged", "train", wide=True)
         >>> labels.group_by("database").agg(polars.col("AU12").mean())     # nulls do not count
 
@@ -136,7 +136,7 @@ def to_polars(
 def class_name(feature: "ClassLabel", code: int) -> str | None:
     """The name of a class of a column; None for -1, no label, where `ClassLabel.int2str` raises an error.
 
-    Example:
+    Examples:
         >>> affect_data.class_name(faces["train"].features["expression"], faces["train"][0]["expression"])
         'surprise'
 
