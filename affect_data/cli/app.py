@@ -146,7 +146,7 @@ def build(
         print_json(build_to_json(report))
     else:
         out_console.print(describe_build(report), markup=False)
-        print_next(f"affect-data stats {out}", f"affect-data audit {out}")
+        print_next(f"affect-data stats {out}", f"affect-data view {out}", f"affect-data audit {out}")
 
 
 @app.command(epilog="Example: `affect-data stats merged`")
