@@ -14,10 +14,13 @@ from affect_data.dataset.loading import to_polars
 from affect_data.errors import DataError, UnknownNameError, UsageError
 from affect_data.exporting.forms import NativeFile, NativeForm
 from affect_data.exporting.lists import LIST_FORMS
+from affect_data.exporting.rated import RATED_FORMS
 from affect_data.exporting.tracks import TRACK_FORMS
 from affect_data.files import written_folder
 
-NATIVE_FORMS: Final[Mapping[str, NativeForm]] = MappingProxyType(dict(sorted({**LIST_FORMS, **TRACK_FORMS}.items())))
+NATIVE_FORMS: Final[Mapping[str, NativeForm]] = MappingProxyType(
+    dict(sorted({**LIST_FORMS, **RATED_FORMS, **TRACK_FORMS}.items()))
+)
 """By database; the others are read, but not written."""
 
 

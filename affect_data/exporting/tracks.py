@@ -1,7 +1,7 @@
 """Writes the label files of databases of videos and clips: a file for each track, or for each frame of it."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Final
 
@@ -12,8 +12,8 @@ from affect_data.databases.affwild2.facts import MAPPING as AFFWILD2
 from affect_data.databases.affwild2.facts import NO_CODE, NO_VALUE
 from affect_data.databases.affwild2.layout import JOIN_ORDER, RELEASES, SPLIT_FOLDERS, TASK_FOLDERS, Release
 from affect_data.databases.base import Task
+from affect_data.databases.bp4d.coded_sequences import CODED_INTENSITIES, CODED_UNITS
 from affect_data.databases.bp4d.labels import NOT_CODED
-from affect_data.databases.bp4d.reader import Bp4d
 from affect_data.databases.dfew import HEADER, Dfew
 from affect_data.databases.disfa.reader import Disfa
 from affect_data.databases.unbc.facts import HIGHEST as UNBC_HIGHEST
@@ -34,22 +34,32 @@ def _disfa(rows: pl.DataFrame) -> Iterator[NativeFile]:
                 yield NativeFile(str(folder / f"{subject}_au{unit}.txt"), text)
 
 
-def _bp4d(rows: pl.DataFrame) -> Iterator[NativeFile]:
-    cells = {unit: pl.col(unit_name(unit)).fill_null(NOT_CODED) for unit in Bp4d.action_units}
-    codes = [cells.get(unit, pl.lit(NOT_CODED)).cast(pl.String) for unit in COLUMNS_OF_BP4D]
+def _bp4d(columns: Sequence[int], intensities: str) -> Callable[[pl.DataFrame], Iterator[NativeFile]]:
+    """Writes a file of occurrences for each sequence, and one of intensities for each of its action units that has any.
+
+    Args:
+        columns: the action units of the columns after the first.
+        intensities: path of a file, from ``{unit:02d}`` and ``{track}``.
+    """
+    cells = {unit: pl.col(unit_name(unit)).fill_null(NOT_CODED) for unit in CODED_UNITS}
+    codes = [cells.get(unit, pl.lit(NOT_CODED)).cast(pl.String) for unit in columns]
     line = pl.concat_str(pl.col("frame").cast(pl.String), *codes, separator=",")
-    header = ",".join(map(str, (0, *COLUMNS_OF_BP4D)))
-    for (track,), own in rows.sort("track", "frame").group_by("track", maintain_order=True):
-        coded = own.filter(pl.any_horizontal(pl.col(unit_name(unit)).is_not_null() for unit in Bp4d.action_units))
-        if len(coded):
-            lines = [header, *coded.select(line.alias("line"))["line"]]
-            yield NativeFile(f"AUCoding/AU_OCC/{track}.csv", "".join(f"{text}\r\n" for text in lines))
-        for unit in Bp4d.action_unit_intensities:
-            levels = own.select("frame", level=_level(unit))
-            if levels["level"].count():
-                written = levels.with_columns(pl.col("level").fill_null(NOT_CODED)).iter_rows()
-                text = "".join(f"{frame},{level}\r\n" for frame, level in written)
-                yield NativeFile(f"AU Intensity Codes3.0/AU{unit:02d}/{track}.csv", text)
+    header = ",".join(map(str, (0, *columns)))
+
+    def files(rows: pl.DataFrame) -> Iterator[NativeFile]:
+        for (track,), own in rows.sort("track", "frame").group_by("track", maintain_order=True):
+            coded = own.filter(pl.any_horizontal(pl.col(unit_name(unit)).is_not_null() for unit in CODED_UNITS))
+            if len(coded):
+                lines = [header, *coded.select(line.alias("line"))["line"]]
+                yield NativeFile(f"AUCoding/AU_OCC/{track}.csv", "".join(f"{text}\r\n" for text in lines))
+            for unit in CODED_INTENSITIES:
+                levels = own.select("frame", level=_level(unit))
+                if levels["level"].count():
+                    written = levels.with_columns(pl.col("level").fill_null(NOT_CODED)).iter_rows()
+                    text = "".join(f"{frame},{level}\r\n" for frame, level in written)
+                    yield NativeFile(intensities.format(unit=unit, track=track), text)
+
+    return files
 
 
 def _level(unit: int) -> pl.Expr:
@@ -155,13 +165,17 @@ TRACK_FORMS: Final[Mapping[str, NativeForm]] = {
     ),
     "afew_va": NativeForm(_afew_va, ("landmarks, for which an empty list stands",)),
     "bp4d": NativeForm(
-        _bp4d,
+        _bp4d(COLUMNS_OF_BP4D, "AU Intensity Codes3.0/AU{unit:02d}/{track}.csv"),
         (
             NO_ROW,
             "columns of action units that BP4D does not code, and of occlusion, for which 9 stands",
             "a line of 9 alone in a file of occurrences or of intensities",
             "the folders: those of the first release are written",
         ),
+    ),
+    "bp4d_plus": NativeForm(
+        _bp4d(CODED_UNITS, "AUCoding/AU_INT/AU{unit:02d}/{track}_AU{unit:02d}.csv"),
+        (NO_ROW, "a line of 9 alone in a file of occurrences or of intensities"),
     ),
     "dfew": NativeForm(
         _dfew,

@@ -136,12 +136,64 @@ def disfa(written: Written, files: Files) -> None:
 
 def bp4d(written: Written, files: Files) -> None:
     frames = set(written.scan.rows.select("track", "frame").iter_rows())
-    for folder in ("AUCoding", "AU Intensity Codes3.0"):
-        for path in sorted((written.root / folder).rglob("*.csv")):
-            lines = path.read_bytes().decode().splitlines(keepends=True)
-            start = int(folder == "AUCoding")
-            own = [line for line in lines[start:] if (path.stem, int(line.split(",")[0])) in frames]
-            assert files.pop(path.relative_to(written.root).as_posix()) == "".join([*lines[:start], *own])
+    paths = [path for path in written.root.rglob("*.csv") if path.name[0] in "FM"]
+    for path in sorted(paths):
+        lines = path.read_bytes().decode().splitlines(keepends=True)
+        start = int(path.parent.name == "AU_OCC")
+        track = "_".join(path.stem.split("_")[:2])
+        own = [line for line in lines[start:] if (track, int(line.split(",")[0])) in frames]
+        assert files.pop(path.relative_to(written.root).as_posix()) == "".join([*lines[:start], *own])
+
+
+def bp4d_plus(written: Written, files: Files) -> None:
+    bp4d(written, files)
+
+
+def disfa_plus(written: Written, files: Files) -> None:
+    images = set(written.scan.rows["image"])
+    for path in sorted((written.root / "Labels").rglob("*.txt")):
+        folder = path.parent.relative_to(written.root / "Labels").as_posix()
+        lines = [line for line in path.read_text().splitlines() if f"Images/{folder}/{line.split()[0]}" in images]
+        found = files.pop(path.relative_to(written.root).as_posix()).splitlines()
+        assert found[2:] == lines
+
+
+def rated(written: Written, files: Files) -> None:
+    """One line for each frame up to the last labelled one; of frames without a row it says nan."""
+    rows = {(row["track"], row["frame"]): row for row in written.scan.rows.iter_rows(named=True)}
+    first = min(frame for _, frame in rows)
+    for path, text in list(files.items()):
+        track = Path(path).stem.split("_")[0]
+        official = (written.root / path).read_text().splitlines()
+        for number, (line, own) in enumerate(zip(text.splitlines(), official, strict=False)):
+            row = rows.get((track, number + first))
+            if row is not None and row["valence"] is not None:
+                wanted = [as_number(cell) for cell in own.split(",")]
+                assert [float(cell) for cell in line.split(",")] == wanted
+            else:
+                assert line.split(",")[-1] == "nan"
+        del files[path]
+
+
+def affwild(written: Written, files: Files) -> None:
+    rated(written, files)
+
+
+def veatic(written: Written, files: Files) -> None:
+    rated(written, files)
+
+
+def sewa(written: Written, files: Files) -> None:
+    kept_lines = set(written.scan.rows.select("source_file", "source_line").iter_rows())
+    for path in sorted((written.root / "labels").glob("*.csv")):
+        name = path.relative_to(written.root).as_posix()
+        lines = [line for n, line in enumerate(path.read_text().splitlines(), start=1) if (name, n) in kept_lines]
+        header, *found = files.pop(name).splitlines()
+        assert header == "name;timestamp;arousal;valence;liking"
+        for line, own in zip(found, lines, strict=True):
+            assert line.split(";")[:2] == own.split(";")[:2]
+            wanted = [pytest.approx(float(cell), abs=2e-6) for cell in own.split(";")[2:]]
+            assert [float(cell) for cell in line.split(";")[2:]] == wanted
 
 
 def unbc(written: Written, files: Files) -> None:
@@ -194,7 +246,8 @@ def affwild2(written: Written, files: Files) -> None:
 COMPARED = {
     reader.__name__: reader
     for reader in (
-        expw, raf_db, raf_au, affectnet, emotionet, ferplus, disfa, bp4d, unbc, afew_va, dfew, affwild2
+        expw, raf_db, raf_au, affectnet, emotionet, ferplus, disfa, bp4d, unbc, afew_va, dfew, affwild2,
+        bp4d_plus, disfa_plus, affwild, veatic, sewa,
     )
 }  # fmt: skip
 
