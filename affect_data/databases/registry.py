@@ -31,6 +31,7 @@ from affect_data.databases.ferv39k import Ferv39k
 from affect_data.databases.installed import installed_readers
 from affect_data.databases.mafw import Mafw
 from affect_data.databases.omg import Omg
+from affect_data.databases.oulu_casia import OuluCasia
 from affect_data.databases.raf_au import RafAu
 from affect_data.databases.raf_ce import RafCe
 from affect_data.databases.raf_db.reader import RafDb
@@ -73,6 +74,7 @@ DATABASES: dict[str, type[Database]] = {
     "mafw": Mafw,
     "sfew": Sfew,
     "afew": Afew,
+    "oulu_casia": OuluCasia,
 }
 
 

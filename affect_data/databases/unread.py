@@ -45,10 +45,5 @@ UNREAD: Final = (
         "the order of the 24 numbers of a frame; they are facial units of its own, not those of FACS",
     ),
     Unread("GFT", "AU with intensity", "the columns of its files, and the code of a frame that was not coded"),
-    Unread(
-        "Oulu-CASIA",
-        "expression",
-        "its folders and the frames that a label holds for, of which only descriptions were seen",
-    ),
 )
 """In alphabetical order."""
