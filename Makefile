@@ -2,12 +2,13 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
 SEED ?= 0
 TRIES ?= 200
+MINUTES ?= 60
 OUT ?= demo
 BIN := $(VENV)/bin
 export HF_HUB_DISABLE_XET ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo papers test lint types imports unit bench torture docs site clean
+.PHONY: help demo papers test lint types imports unit bench torture fuzz docs site clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -63,6 +64,10 @@ bench: $(BIN)/.installed-dev ## Run the benchmarks (peers that are not installed
 torture: export OMP_NUM_THREADS = 1
 torture: $(BIN)/.installed-dev ## Kill and interrupt all commands at random moments, write docs/reliability.md's table (TRIES=200 SEED=0)
 	$(BIN)/python tests/support/torture.py --tries $(TRIES) --seed $(SEED) --page docs/reliability.md
+
+fuzz: export OMP_NUM_THREADS = 1
+fuzz: $(BIN)/.installed-dev ## Damage copies of all databases until no reader takes a new path for MINUTES=60
+	$(BIN)/python tests/support/fuzzing/campaign.py --minutes $(MINUTES) --seed $(SEED)
 
 docs: $(BIN)/.installed ## Write docs/schema.md, docs/databases.md and the generated parts of other pages from the code
 	$(BIN)/affect-data schema > docs/schema.md

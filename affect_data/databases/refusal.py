@@ -67,6 +67,10 @@ class _Text(str):
 
     __slots__ = ()
 
+    def __format__(self, specification: str) -> str:
+        # A missing number is a text, for which `:g` means nothing.
+        return str(self)
+
     def __repr__(self) -> str:
         return repr(str(self) if len(self) <= 60 else self[:60] + "...")
 

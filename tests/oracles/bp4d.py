@@ -1,4 +1,4 @@
-"""BP4D, read slowly: occurrence in column n of a line for action unit n, intensity in files of their own; 9 is not coded."""
+"""BP4D, read slowly: occurrence in the columns that the header numbers, intensity in files of their own; 9 is not coded."""
 
 import csv
 from collections import defaultdict
@@ -9,10 +9,9 @@ def rows(root: Path) -> list[dict[str, object]]:
     """One dictionary a coded frame that has a picture."""
     frames: defaultdict[tuple[str, int], dict[str, object]] = defaultdict(dict)
     for path in sorted((root / "AUCoding/AU_OCC").glob("*.csv")):
-        for line, cells in enumerate(lines_of(path), start=1):
-            if line == 1:
-                continue
-            codes = {f"au_{unit}": int(code) for unit, code in enumerate(cells) if unit and code != "9"}
+        (_, *units), *lines = lines_of(path)
+        for line, cells in enumerate(lines, start=2):
+            codes = {f"au_{int(unit)}": int(code) for unit, code in zip(units, cells[1:], strict=True) if code != "9"}
             frames[path.stem, int(cells[0])] |= codes | place(root, path, line)
     for folder in sorted((root / "AU Intensity Codes3.0").iterdir()):
         for path in sorted(folder.glob("*.csv")):
