@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from affect_data.build.conformance import Copy, broken_rules, without_undecodable
 from affect_data.build.databases import scan_database
 from affect_data.build.harmonise import harmonise
 from affect_data.build.recipe import DataRecipe
@@ -30,6 +31,7 @@ class DatabaseCheck:
         problem: why the database could not be read at all; empty if it could.
         losses: what the files lack.
         accepted: whether the recipe accepts an incomplete copy.
+        broken_rules: of a full check, what breaks a rule of `affect_data.build.conformance`.
     """
 
     database: str
@@ -44,11 +46,12 @@ class DatabaseCheck:
     problem: str = ""
     losses: tuple[str, ...] = ()
     accepted: bool = False
+    broken_rules: tuple[str, ...] = ()
 
     @property
     def verdict(self) -> Verdict:
         """Broken if the files contradict their documentation, cannot be read or give no row; otherwise incomplete if they lack a part; else whole."""
-        if self.defects or self.problem or not self.rows:
+        if self.defects or self.problem or self.broken_rules or not self.rows:
             return Verdict.BROKEN
         return Verdict.INCOMPLETE if self.losses else Verdict.WHOLE
 
@@ -66,6 +69,8 @@ class DatabaseCheck:
             return "broken: not read"
         if self.defects:
             return f"broken: {sum(defect.count for defect in self.defects):,} defect(s)"
+        if self.broken_rules:
+            return f"broken: {len(self.broken_rules)} rule(s) that every copy holds"
         return str(self.verdict) if self.rows else f"broken: {NO_ROW_LEFT}"
 
     def to_json(self) -> dict[str, Any]:
@@ -73,27 +78,40 @@ class DatabaseCheck:
         return {**asdict(self), "clean": self.is_clean, "verdict": str(self.verdict), "headline": self.headline}
 
 
-def check(recipe: DataRecipe, roots: Mapping[str, Path], *, follow_links: bool = False) -> list[DatabaseCheck]:
-    """What a build of the recipe would meet, database by database; nothing is written."""
+def check(
+    recipe: DataRecipe, roots: Mapping[str, Path], *, full: bool = False, follow_links: bool = False
+) -> list[DatabaseCheck]:
+    """What a build of the recipe would meet, database by database; nothing is written.
+
+    Args:
+        recipe: names the databases.
+        roots: their folders.
+        full: whether every picture is decoded, and the rules of `affect_data.build.conformance` are applied, for which the files are read again.
+        follow_links: whether symbolic links may lead out of the folders.
+    """
     return [
-        _check(name, database, recipe, roots, follow_links=follow_links) for name, database in recipe.readers().items()
+        _check(name, database, recipe, roots, full=full, follow_links=follow_links)
+        for name, database in recipe.readers().items()
     ]
 
 
 def _check(
-    name: str, database: Database, recipe: DataRecipe, roots: Mapping[str, Path], *, follow_links: bool
+    name: str, database: Database, recipe: DataRecipe, roots: Mapping[str, Path], *, full: bool, follow_links: bool
 ) -> DatabaseCheck:
     expected = database.layout()
     try:
         root, others = recipe.root_of(name, roots), recipe.other_roots(name, roots)
         scan, release, _ = scan_database(database, root, others, follow_links=follow_links)
+        rules = broken_rules(Copy(database, root, scan, follow_links)) if full and not scan.defects else ()
+        if full:
+            scan = without_undecodable(database, root, scan, recipe.workers)
         losses = find_losses(database, release, root, scan)
     except AffectError as error:
         return DatabaseCheck(name, expected=expected, problem=str(error))
     failures = dict(scan.failures["reason"].value_counts().sort("reason").iter_rows())
     found = DatabaseCheck(
         name, release, scan.notes, expected, scan.lines, len(scan.rows), failures, defects=scan.defects,
-        losses=losses, accepted=database.options.incomplete == "accepted",
+        losses=losses, accepted=database.options.incomplete == "accepted", broken_rules=rules,
     )  # fmt: skip
     if scan.defects:
         return found

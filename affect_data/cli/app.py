@@ -80,6 +80,10 @@ def check(
     recipe: RecipePath,
     root: Root = [],  # noqa: B006 - typer copies
     roots: Roots = None,
+    full: Annotated[
+        bool,
+        typer.Option("--full", help="Also decode every picture, and read the files again by the rules of every copy."),
+    ] = False,
     follow_links: FollowLinks = False,
     as_json: Json = False,
 ) -> None:
@@ -90,7 +94,7 @@ def check(
     from affect_data.cli.tables import describe_check
 
     validated = read_recipe(recipe)
-    checks = run_check(validated, named_roots(validated, root, roots), follow_links=follow_links)
+    checks = run_check(validated, named_roots(validated, root, roots), full=full, follow_links=follow_links)
     if as_json:
         print_json(
             {

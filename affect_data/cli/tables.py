@@ -51,6 +51,7 @@ def describe_check(found: DatabaseCheck) -> str:
         lines += [f"  {line}" for line in found.problem.splitlines()]
         return "\n".join(lines) + "\n"
     lines += [f"  lost: {loss}" for loss in found.losses]
+    lines += [f"  breaks a rule: {broken}" for broken in found.broken_rules]
     lines += [f"  found: {note}" for note in found.notes]
     lines += [
         f"  lines {found.lines:,} = rows {found.rows:,} + failures {sum(found.failures.values()):,} ({_counted(found.failures)})"

@@ -24,6 +24,7 @@ FAILURE_SCHEMA: Final = pl.Schema(
 )
 BOX: Final = ("left", "top", "right", "bottom")
 FARTHEST_PIXEL: Final = 100_000
+NO_SUCH_LINE: Final = "no such line"
 EXCLUDED: Final = "excluded by the recipe"
 
 FIX_LINE: Final = "correct the line, or name it under `exclude` in the recipe"
@@ -359,7 +360,7 @@ class DatabaseRoot(ListedFolder):
                 self.defect(
                     path or line,
                     int(number) if number.isdigit() else 0,
-                    "no such line",
+                    NO_SUCH_LINE,
                     "an annotation line that `exclude` can drop",
                     "remove it from `exclude` in the recipe",
                 )

@@ -14,6 +14,7 @@ import polars as pl
 import pytest
 from written_databases import FACES, Written
 
+from affect_data.build.conformance import RULES, Copy
 from affect_data.build.harmonise import harmonise
 from affect_data.build.recipe import SplitOptions
 from affect_data.build.side_columns import side_defects, unified_side_columns
@@ -345,6 +346,11 @@ def test_reading_again_gives_the_same_rows(written: Written) -> None:
     assert again.rows.equals(written.scan.rows)
     assert again.failures.equals(written.scan.failures)
     assert again.notes == written.scan.notes
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
+def test_a_copy_holds_the_rules_that_a_full_check_applies(written: Written, rule: Callable[[Copy], Any]) -> None:
+    assert list(rule(Copy(written.database, written.root, written.scan))) == []
 
 
 # ---------------------------------------------------------------- how values are spelt
