@@ -30,11 +30,13 @@ CODES: Final[Mapping[str, Code]] = {
     "D104": Code("fingerprints in the manifest contradict one another", REBUILD),
     "D105": Code("the lock is of another dataset than the manifest", REBUILD),
     "D106": Code("a column group has no provenance, or an unreadable one", "write the group again"),
-    "D107": Code("the videos of the dataset are not those of which its rows name frames", REBUILD),
+    "D107": Code(
+        "the videos of the dataset are not those of which its rows name frames", f"{REBUILD} with `--overwrite`"
+    ),
     "D201": Code("stored values do not have their fingerprint", REBUILD),
     "D202": Code("a picture does not have its digest", REBUILD),
     "D203": Code("a row breaks a rule of the schema", REBUILD),
-    "D204": Code("a video does not have its digest", REBUILD),
+    "D204": Code("a video does not have its digest", f"{REBUILD} with `--overwrite`"),
     "R101": Code("a file is missing", REPUBLISH),
     "R102": Code("a file does not have the stated size or digest", REPUBLISH),
     "R103": Code("a table is not listed, but would be loaded", "delete it, or publish the dataset again"),
