@@ -6,7 +6,8 @@ import pytest
 import yaml
 
 RECIPES = Path(__file__).parents[1] / "recipes"
-FILES = sorted(RECIPES.rglob("*.y*ml"))
+# `arms.yaml` is the input of a program beside it, whose tests read it.
+FILES = sorted(path for path in RECIPES.rglob("*.y*ml") if path.name != "arms.yaml")
 NAMES = [path.relative_to(RECIPES).as_posix() for path in FILES]
 
 
