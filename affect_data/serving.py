@@ -31,7 +31,9 @@ from affect_data.errors import AffectError, UsageError
 from affect_data.interrupts import interrupt_handled
 
 LOOPBACK: Final = "127.0.0.1"
-LARGEST_REQUEST: Final = 1 << 16
+LARGEST_REQUEST: Final = 1 << 21
+"""Bytes; a decision about many rows names each, and the decision about it that the page showed."""
+
 LONGEST_HEADERS: Final = 1 << 16
 MOST_CONNECTIONS: Final = 200
 GRACE: Final = 1

@@ -4,24 +4,40 @@
     python benchmarks/viewing.py --browser             # also scrolls in a headless Chromium
     python benchmarks/viewing.py --smoke               # tiny; shows that it runs, measures nothing
 
-Every line is a view that is asked for the first time by an engine that has answered others before: the rows in their order, and the counts beside
-every choice. "next rows" is a part of the grid, 120 faces with their labels, from the middle of the view. With ``--browser``, the page is served, and
-frames are counted while it is scrolled by wheel and dragged to places all over the list; no face is at hand, so that pictures cost nothing.
+Every line is a view that is asked for the first time, of a new engine: the rows in their order, and the counts beside every choice. "next rows" is a
+part of the grid, 120 faces with their labels, from the middle of the view. With ``--browser``, a drawn dataset whose rows are repeated until there
+are so many is served with its faces. The grid is scrolled by a third of its height in every frame for ten seconds, and then led to 40 places all over
+the list: the times between frames, and from a jump until every face in the window has its picture and labels.
 """
 
 import argparse
+import os
 import statistics
+import sys
+import tempfile
 import time
+from dataclasses import replace
+from pathlib import Path
 from typing import Final
 
 import numpy as np
 import polars as pl
-from common import machine
+from common import REPOSITORY, machine
+from starlette.datastructures import QueryParams
+from starlette.responses import Response
 
+from affect_data.build.build import build
+from affect_data.build.recipe import recipe_from
+from affect_data.corrections.decisions import DecisionFile
+from affect_data.dataset.thumbnail_cache import CACHE
+from affect_data.demo.world import write_demo
+from affect_data.serving import Asked, LocalServer
+from affect_data.viewing.desk import Desk
 from affect_data.viewing.engine import Engine
 from affect_data.viewing.filters import view_of
 from affect_data.viewing.glance import at_a_glance
-from affect_data.viewing.table import LabelTable, as_names, plane_cells
+from affect_data.viewing.routes import Page
+from affect_data.viewing.table import LabelTable, as_names, label_table, plane_cells
 from affect_data.vocabulary import EXPRESSIONS
 
 ROWS: Final = 1_000_000
@@ -117,9 +133,72 @@ def milliseconds(table: LabelTable, query: str) -> tuple[float, float, int]:
     return statistics.median(filters), statistics.median(parts), len(rows)
 
 
+SCROLL = """
+const done = arguments[0], grid = document.getElementById('grid'), times = [];
+let last = performance.now(); const end = last + 10_000;
+const step = (now) => { times.push(now - last); last = now; grid.scrollTop += grid.clientHeight / 3;
+  if (now < end) requestAnimationFrame(step); else done(times.slice(1)); };
+requestAnimationFrame(step);
+"""
+
+JUMP = """
+const [share, done] = arguments, grid = document.getElementById('grid'), begin = performance.now();
+grid.scrollTop = share * (grid.scrollHeight - grid.clientHeight);
+const look = () => { const cells = [...grid.querySelectorAll('.cell')].filter((cell) => {
+    const box = cell.getBoundingClientRect(); return box.bottom > 60 && box.top < innerHeight; });
+  const whole = cells.length && cells.every((cell) => cell.querySelector('.thumb')?.style.backgroundImage);
+  if (whole) done(performance.now() - begin); else requestAnimationFrame(look); };
+setTimeout(look, 20);
+"""
+
+
+def scroll(rows: int) -> None:
+    """Prints times of the page in a real browser."""
+    sys.path.insert(0, str(REPOSITORY / "tests" / "affect_data"))
+    from browsing import chromium
+
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        os.environ[CACHE] = str(folder / "cache")
+        write_demo(folder / "world", seed=0, faces=300)
+        databases = sorted(path.name for path in (folder / "world").iterdir() if path.is_dir())
+        recipe = recipe_from({"databases": {database: {} for database in databases}}, "viewing")
+        roots = {database: folder / "world" / database for database in databases}
+        dataset = build(recipe, roots, folder / "merged").dataset
+        table = label_table(dataset)
+        own = table.frame.head(dataset.rows(dataset.splits[0]))
+        repeated = replace(table, frame=pl.concat([own] * -(-rows // len(own))), splits=table.splits[:1], starts=(0,))
+        page = _RepeatedFaces(Desk(dataset, repeated, DecisionFile(folder / "d.jsonl"), "nobody"), len(own))
+        with LocalServer(page.routes(), 0, "viewing") as server, chromium(folder / "profile") as browser:
+            browser.set_script_timeout(120)
+            browser.get(server.url)
+            time.sleep(3)
+            frames = browser.execute_async_script(SCROLL)
+            jumps = [browser.execute_async_script(JUMP, share) for share in np.random.default_rng(0).random(40)]
+    slow = statistics.quantiles(frames, n=100)[98]
+    print(f"\n{len(repeated):,} faces in Chromium: {len(frames) / 10:.0f} frames a second, ", end="")
+    print(f"99 of 100 within {slow:.0f} ms, the longest {max(frames):.0f} ms")
+    print(
+        f"all faces of the window after a jump: median {statistics.median(jumps):.0f} ms, the longest {max(jumps):.0f} ms"
+    )
+
+
+class _RepeatedFaces(Page):
+    """A page whose rows are those of a smaller dataset, again and again."""
+
+    def __init__(self, desk: Desk, rows: int) -> None:
+        super().__init__(desk)
+        self._own = rows
+
+    def strip(self, asked: Asked) -> Response:
+        rows = ",".join(str(int(row) % self._own) for row in asked.query["rows"].split(","))
+        return super().strip(replace(asked, query=QueryParams({"rows": rows})))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=ROWS)
+    parser.add_argument("--browser", action="store_true")
     parser.add_argument("--smoke", action="store_true")
     options = parser.parse_args()
     rows = SMOKE_ROWS if options.smoke else options.rows
@@ -132,6 +211,8 @@ def main() -> None:
     for name, query in VIEWS.items():
         filtered, part, found = milliseconds(table, query)
         print(f"| {name} | {found:,} | {filtered:.0f} | {part:.1f} |", flush=True)
+    if options.browser:
+        scroll(rows)
 
 
 if __name__ == "__main__":

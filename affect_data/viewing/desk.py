@@ -84,6 +84,7 @@ class Desk:
         self._states = np.zeros(len(table), np.int8)
         self._decided: dict[tuple[str, str], list[Decision]] = {}
         self._by_id: dict[str, Decision] = {}
+        self._taken_at: dict[str, int] = {}
         self._rows: dict[tuple[str, str], int] = {}
         self._actions: Counter[str] = Counter()
         self._take(decisions.decisions)
@@ -106,6 +107,12 @@ class Desk:
         with self._lock:
             self._refresh()
             return self._latest(self._key(row))
+
+    def seen_at(self, version: int, rows: Sequence[int]) -> dict[int, str]:
+        """The ids of the decisions about some rows that were in force when `states` gave this number, by row."""
+        with self._lock:
+            latest = {row: self._latest(self._key(row)) for row in rows}
+        return {row: made.id for row, made in latest.items() if made is not None and self._taken_at[made.id] <= version}
 
     def stored(self, rows: Sequence[int]) -> list[dict[str, Any]]:
         """The columns of the schema of some rows, in their order; `database` is a code."""
@@ -249,6 +256,7 @@ class Desk:
         self.version += 1
         for decision in decisions:
             self._by_id[decision.id] = decision
+            self._taken_at[decision.id] = self.version
             undone = self._by_id.get(decision.undoes)
             if undone is None:
                 key = (decision.uid, decision.split)

@@ -1,6 +1,6 @@
 """What the page asks: views with counts, parts of the grid, faces, pictures, decisions."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from importlib.resources import files
 from typing import Any, Final
 from urllib.parse import parse_qsl
@@ -40,6 +40,7 @@ class _Choice(BaseModel):
     rows: list[int] = []
     view: str = ""
     expected: int = 0
+    version: int = 0
     action: str = Field(pattern="^(keep|change|skip)$")
     new: Labels = Labels()
     why: str = Field("", max_length=2000)
@@ -119,8 +120,9 @@ class Page:
         }
 
     def view(self, asked: Asked) -> dict[str, Any]:
-        """The number of rows of a view, and of every choice."""
-        return {**self.engine.counts(_view(asked)), **self.desk.progress()}
+        """The number of rows of a view and of every choice, and by which the page says what it has seen of decisions."""
+        version = self.desk.states()[0]
+        return {**self.engine.counts(_view(asked)), **self.desk.progress(), "version": version}
 
     def rows(self, asked: Asked) -> dict[str, Any]:
         """A part of the grid."""
@@ -180,7 +182,7 @@ class Page:
                 raise RefusedError(
                     409, f"the view has {len(rows):,} faces by now, not {choice.expected:,}; look at it again"
                 )
-        seen = choice.seen if not choice.expected else self._all_seen(rows)
+        seen = self.desk.seen_at(choice.version, rows) if choice.expected else choice.seen
         wish = Wish(choice.action, choice.new, choice.why, self.faces.reasons(rows))
         try:
             made = self.desk.decide(rows, wish, seen)
@@ -197,10 +199,6 @@ class Page:
         if len(rows) > most or not all(0 <= row < len(self.table) for row in rows):
             raise DataError(f"name at most {most} rows of the dataset")
         return rows
-
-    def _all_seen(self, rows: Sequence[int]) -> Mapping[int, str]:
-        latest = {row: self.desk.decision(row) for row in rows}
-        return {row: decision.id for row, decision in latest.items() if decision is not None}
 
     def _shown(self, rows: Sequence[int]) -> list[dict[str, Any]]:
         shown = at_a_glance(self.table, np.array(rows, np.uint32))

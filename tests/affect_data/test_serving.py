@@ -67,9 +67,9 @@ def test_mistakes_are_answers_and_defects_are_said(client: TestClient, capfd: py
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_request_of_more_than_64_kilobytes_is_refused(client: TestClient) -> None:
-    assert client.post("take", content=b"x" * (1 << 16)).status_code == 200
-    assert client.post("take", content=b"x" * ((1 << 16) + 1)).status_code == 413
+def test_a_request_of_more_than_two_megabytes_is_refused(client: TestClient) -> None:
+    assert client.post("take", content=b"x" * (1 << 21)).status_code == 200
+    assert client.post("take", content=b"x" * ((1 << 21) + 1)).status_code == 413
     assert client.post("take", content=b"").status_code == 400
 
 

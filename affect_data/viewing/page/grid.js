@@ -140,8 +140,7 @@ export class Grid {
 
   makeCell() {
     return el("div", { class: "cell", role: "option",
-      onclick: (event) => this.actions.clicked(Number(event.currentTarget.dataset.index), event),
-      ondblclick: (event) => this.actions.open(Number(event.currentTarget.dataset.index)) });
+      onclick: (event) => this.actions.clicked(Number(event.currentTarget.dataset.index), event) });
   }
 
   scrollTo(index, exactly) {

@@ -54,6 +54,7 @@ async function refresh(moved) {
   if (mine !== turn) return;
   Object.assign(store.about, { actions: found.actions });
   store.total = found.total;
+  store.version = found.version;
   at("total").textContent = found.total === store.about.rows ? `${count(found.total)} faces` : `${count(found.total)} of ${count(store.about.rows)} faces`;
   drawFilters(found);
   if (moved) { selection.clear(); grid.show(found.total); } else { grid.total = found.total; grid.layout(); }

@@ -29,7 +29,7 @@ export class Selection {
     this.draw();
   }
 
-  all() { this.chosen.clear(); this.whole = store.total > 0; this.draw(); }
+  all() { this.chosen.clear(); this.whole = store.total > 0; this.version = store.version; this.draw(); }
 
   clear() { this.chosen.clear(); this.whole = false; this.draw(); }
 
@@ -70,7 +70,7 @@ export class Selection {
     if (size > store.about.most_at_once) { say(`One decision is about at most ${count(store.about.most_at_once)} faces; choose fewer.`); this.draw(); return; }
     if (!window.confirm(`${words}: decide this for ${count(size)} face${size > 1 ? "s" : ""}?`)) { this.draw(); return; }
     const rows = this.whole ? {} : { rows: [...this.chosen.keys()], seen: Object.fromEntries([...this.chosen].filter(([, id]) => id)) };
-    const view = this.whole ? { view: store.query.toString(), expected: size } : {};
+    const view = this.whole ? { view: store.query.toString(), expected: size, version: this.version } : {};
     try {
       const made = await ask("decide", { ...rows, ...view, action, new: wanted, why: "" });
       const left = [made.unchanged ? `${count(made.unchanged)} had it already` : "", made.meanwhile ? `${count(made.meanwhile)} were decided by somebody else meanwhile` : ""];

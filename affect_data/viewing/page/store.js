@@ -7,6 +7,7 @@ export const store = {
   query: new URLSearchParams(), // filters and sort
   face: "", // uid of the face that is open
   total: 0,
+  version: 0, // of the decisions that this page has seen
   listeners: [],
 };
 

@@ -27,6 +27,7 @@ from affect_data.dataset.kinds.folds import FOLDS
 from affect_data.dataset.kinds.registry import stale_groups
 from affect_data.dataset.kinds.soft_labels import SOFT_LABELS, SoftLabelProvenance
 from affect_data.dataset.soft_labels import write_soft_labels
+from affect_data.dataset.thumbnail_cache import CACHE, thumbnails_of
 from affect_data.demo import dfew
 from affect_data.demo.disfa import WITHOUT_FILE
 from affect_data.demo.sampler import FaceSampler
@@ -99,12 +100,22 @@ def erased(path: Path, *subjects: str) -> DatasetFolder:
 
 
 def test_the_result_is_byte_for_byte_a_build_of_sources_without_the_person(
-    merged: Path, people: dict[str, Path], recipe: DataRecipe, tmp_path: Path, digests: Digests
+    merged: Path,
+    people: dict[str, Path],
+    recipe: DataRecipe,
+    tmp_path: Path,
+    digests: Digests,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setenv(CACHE, str(tmp_path / "cache"))
+    small_faces = thumbnails_of(merged) / "of the pictures" / "train" / "0.faces"
+    small_faces.parent.mkdir(parents=True)
+    small_faces.touch()
     expected = build(
         recipe, without_person(people, tmp_path / "sources"), tmp_path / "expected", accept_incomplete=True
     )
     result = erased(merged, f"disfa:{PERSON}")
+    assert not small_faces.exists()
     assert result.manifest == expected.dataset.manifest
     assert without_lock(digests(merged)) == without_lock(digests(expected.dataset.path))
     lock = json.loads((merged / "dataset.lock.json").read_text())

@@ -10,11 +10,11 @@ import pytest
 from PIL import Image
 from starlette.testclient import TestClient
 
-from affect_data.corrections.decisions import read_decisions
+from affect_data.corrections.decisions import DecisionFile, read_decisions
 from affect_data.dataset.folder import DatasetFolder
 from affect_data.dataset.thumbnail_cache import SIZE
 from affect_data.serving import guarded
-from affect_data.viewing.desk import Desk
+from affect_data.viewing.desk import Desk, Wish
 from affect_data.viewing.queue import review_queue
 from affect_data.viewing.routes import Page
 from affect_data.vocabulary import EXPRESSIONS
@@ -140,6 +140,21 @@ def test_a_whole_view_is_decided_at_once_if_it_is_as_the_page_saw_it(client: Tes
     assert (made["decided"], made["meanwhile"]) == (total, 0)
     assert client.get("view?decided=skip").json()["total"] == total
     assert len(client.post("undo", json={"id": made["id"]}).json()["rows"]) == total
+
+
+def test_a_decision_about_a_whole_view_leaves_what_was_decided_after_the_page_saw_it(
+    client: TestClient, desk: Desk
+) -> None:
+    first, second = desk.table.frame.with_row_index("row").filter(pl.col("database") == 3)["row"].head(2).to_list()
+    client.post("decide", json={"rows": [first], "action": "keep"})
+    seen = client.get("view?database=disfa").json()
+    other = Desk(desk.folder, desk.table, DecisionFile(desk.file.path), "grace")
+    other.decide([second], Wish("keep"), {})
+    wish = {"view": "database=disfa", "expected": seen["total"], "version": seen["version"], "action": "skip"}
+    made = client.post("decide", json=wish).json()
+    assert (made["decided"], made["meanwhile"]) == (seen["total"] - 1, 1)
+    found = [desk.decision(row) for row in (first, second)]
+    assert [(d.action, d.who) for d in found if d is not None] == [("skip", "ada"), ("keep", "grace")]
 
 
 def test_a_stale_page_is_told(client: TestClient, desk: Desk) -> None:
