@@ -50,6 +50,7 @@ class FileKind:
 DATA_RECIPE: Final = FileKind("data recipe", ("databases",), "affect-data check")
 TRAINING_RECIPE: Final = FileKind("training recipe", ("tasks", "model"), "affect-train validate")
 STUDY: Final = FileKind("study", ("steps", "scores"), "affect-train study")
+PROTOCOL: Final = FileKind("protocol", ("metrics", "split"), "affect-train judge")
 TEACHER_DESCRIPTION: Final = FileKind("teacher description", ("format", "file"), "affect-train label")
 DATASET_DESCRIPTION: Final = FileKind("dataset description", ("dataset",), "affect-train evaluate")
 

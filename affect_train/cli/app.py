@@ -19,6 +19,7 @@ from affect_data.entry import ending, without_debug
 from affect_data.interrupts import STATUS
 from affect_train.cli import compare as cli_compare
 from affect_train.cli import compound as cli_compound
+from affect_train.cli import cross_database as cli_cross_database
 from affect_train.cli import launch as cli_launch
 from affect_train.cli import predict as cli_predict
 from affect_train.cli import publish as cli_publish
@@ -62,6 +63,7 @@ COMMANDS = (
     *cli_study.COMMANDS,
     *cli_compare.COMMANDS,
     *cli_compound.COMMANDS,
+    *cli_cross_database.COMMANDS,
     *cli_separation.COMMANDS,
     *cli_publish.COMMANDS,
     *cli_recipe.COMMANDS,
@@ -357,6 +359,7 @@ cli_soft_labels.register(app)
 cli_study.register(app, run_command)
 cli_compare.register(app)
 cli_compound.register(app)
+cli_cross_database.register(app, run_command)
 cli_separation.register(app)
 cli_publish.register(app)
 cli_recipe.register(app)

@@ -159,6 +159,9 @@ class TrainingOptions(Section):
     )
     split: Name = Field("train", description="that is trained on")
     held_out: HeldOutOptions | None = Field(None, description="a fold of the training split that is not trained on")
+    without_databases: tuple[Name, ...] = Field(
+        (), description="databases whose rows are not trained on, such as those that the model is judged on"
+    )
     validation_split: Name | None = Field("validation", description="that is evaluated during the run; null: none")
 
     @field_validator("trackers")

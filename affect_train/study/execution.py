@@ -62,23 +62,12 @@ def run_study(study: Study, recipes: Path, out: Path, run: RunCommand, workers: 
         StepFailedError: a command failed; raised after the other chains have ended.
         UsageError: the folder holds a study of other commands.
     """
-    threads = max(1, (os.cpu_count() or 1) // workers)
-    results: dict[int, dict[str, Any]] = {}
-    failures: list[AffectError] = []
-    with (
-        exclusive(out),
-        _threads_of_children(threads),
-        WorkerProcesses(workers, lead_groups=True) as processes,
-    ):
+    commands = {seed: study.commands(out, recipes, seed) for seed in study.seeds}
+    with _chain_processes(out, workers) as processes:
         start = note_start(study, out)
         list(processes.map(partial(_run_shared, study, recipes, out), [run]))
-        for result in processes.map(partial(_result_of_chain, study, recipes, out, run), study.seeds):
-            if isinstance(result, AffectError):
-                failures.append(result)
-            else:
-                results[result["seed"]] = result
-    if failures:
-        raise failures[0]
+        notes = _finished(processes, {f"seed{seed}": chain for seed, chain in commands.items()}, out, run)
+    results = {seed: _result_of_seed(study, seed, notes[f"seed{seed}"], chain) for seed, chain in commands.items()}
     document = {**_document(study, [results[seed] for seed in study.seeds]), "study": start}
     write_json(out / RESULT, document)
     return document
@@ -106,32 +95,74 @@ def _run_shared(study: Study, recipes: Path, out: Path, run: RunCommand) -> None
         _run_once(command, out / SHARED, run)
 
 
-def _result_of_chain(
-    study: Study, recipes: Path, out: Path, run: RunCommand, seed: int
-) -> dict[str, Any] | AffectError:
-    """The result of a chain, or its error, which does not end the other chains."""
+def run_chains(
+    chains: Mapping[str, Sequence[Command]], out: Path, run: RunCommand, workers: int = 1
+) -> dict[str, dict[str, Any]]:
+    """What was noted of every command, by chain and label; runs the commands of each chain one after the other, in ``out/<chain>``.
+
+    Finished commands are not run again.
+
+    Args:
+        chains: by name.
+        out: their folder.
+        run: as for `run_study`.
+        workers: how many chains run at a time, each on its share of the processor's cores.
+
+    Raises:
+        DataError: somebody else runs chains in this folder.
+        StepFailedError: a command failed; raised after the other chains have ended.
+        UsageError: the folder holds other commands.
+    """
+    with _chain_processes(out, workers) as processes:
+        return _finished(processes, chains, out, run)
+
+
+@contextmanager
+def _chain_processes(out: Path, workers: int) -> Iterator[WorkerProcesses]:
+    """Processes for chains in a folder that nobody else runs chains in."""
+    threads = max(1, (os.cpu_count() or 1) // workers)
+    with exclusive(out), _threads_of_children(threads), WorkerProcesses(workers, lead_groups=True) as processes:
+        yield processes
+
+
+def _finished(
+    processes: WorkerProcesses, chains: Mapping[str, Sequence[Command]], out: Path, run: RunCommand
+) -> dict[str, dict[str, Any]]:
+    # They come in the order in which they finish.
+    found = dict(processes.map(partial(_chain_or_error, out, run), list(chains.items())))
+    finished: dict[str, dict[str, Any]] = {}
+    for name in chains:
+        result = found[name]
+        if isinstance(result, AffectError):
+            raise result
+        finished[name] = result
+    return finished
+
+
+def _chain_or_error(
+    out: Path, run: RunCommand, chain: tuple[str, Sequence[Command]]
+) -> tuple[str, dict[str, Any] | AffectError]:
+    """A chain's name, and what was noted of its commands, or its error, which does not end the other chains."""
+    name, commands = chain
     try:
-        return _run_chain(study, recipes, out, seed, run)
+        return name, {command.label: _run_once(command, out / name, run) for command in commands}
     except AffectError as error:
-        return error
+        return name, error
 
 
-def _run_chain(study: Study, recipes: Path, out: Path, seed: int, run: RunCommand) -> dict[str, Any]:
-    """The figures and seconds of one seed, whose commands run one after the other."""
+def _result_of_seed(study: Study, seed: int, notes: Mapping[str, Any], commands: Sequence[Command]) -> dict[str, Any]:
+    """The figures, seconds and commits of one seed."""
     printed: dict[str, list[Any]] = {}
-    seconds: dict[str, float] = {}
-    commits: dict[str, str] = {}
-    for command in study.commands(out, recipes, seed):
-        done = _run_once(command, out / f"seed{seed}", run)
-        seconds[command.label] = done["seconds"]
-        commits[command.label] = done.get("commit", "not recorded")
+    for command in commands:
         if command.is_score:
-            printed.setdefault(command.name, []).append(done["printed"])
+            printed.setdefault(command.name, []).append(notes[command.label]["printed"])
     scored = {
         score: _mean_figures([_figures(document, study.metrics) for document in documents])
         for score, documents in printed.items()
     }
-    return {"seed": seed, "figures": scored, "seconds": seconds, "commits": sorted(set(commits.values()))}
+    seconds = {label: note["seconds"] for label, note in notes.items()}
+    commits = sorted({note.get("commit", "not recorded") for note in notes.values()})
+    return {"seed": seed, "figures": scored, "seconds": seconds, "commits": commits}
 
 
 def _run_once(command: Command, folder: Path, run: RunCommand) -> dict[str, Any]:

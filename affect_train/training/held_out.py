@@ -6,8 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from affect_data.dataset.folder import DatasetFolder
-from affect_data.errors import UsageError
-from affect_train.inputs.labels import load_folds
+from affect_data.dataset.schema import LABELS
+from affect_data.errors import UnknownNameError, UsageError
+from affect_train.inputs.labels import column_array, load_folds
 from affect_train.recipe.recipe import Recipe
 from affect_train.recipe.section import HeldOutOptions
 
@@ -27,6 +28,8 @@ def rows_in(recipe: Recipe, folder: DatasetFolder | None) -> NDArray[np.bool_] |
         )
         if held_out is not None
     ]
+    if recipe.training.without_databases:
+        sides.append(_of_other_databases(recipe, folder))
     return np.all(sides, axis=0) if sides else None
 
 
@@ -43,7 +46,30 @@ def reserved_rows(recipe: Recipe, folder: DatasetFolder | None) -> NDArray[np.in
     kept = folds == fold
     if recipe.training.held_out is not None:
         kept &= _allowed(recipe, folder, recipe.training.held_out, "training.held_out")
+    if recipe.training.without_databases:
+        kept &= _of_other_databases(recipe, folder)
     return np.flatnonzero(kept)
+
+
+def _of_other_databases(recipe: Recipe, folder: DatasetFolder | None) -> NDArray[np.bool_]:
+    """The rows of the training split that are of none of `training.without_databases`.
+
+    Raises:
+        UnknownNameError: the dataset has no such database.
+        UsageError: no row is left, or the dataset is no dataset folder.
+    """
+    left_out, split = recipe.training.without_databases, recipe.training.split
+    if folder is None:
+        raise UsageError("training.without_databases: only a dataset folder says of which database a row is; remove it")
+    names = folder.manifest.layout.databases
+    for name in left_out:
+        if name not in names:
+            raise UnknownNameError("database under training.without_databases", name, names)
+    codes = column_array(folder.load(split, [LABELS]), "database")
+    kept: NDArray[np.bool_] = ~np.isin(codes, [names.index(name) for name in left_out])
+    if not kept.any():
+        raise UsageError(f"training.without_databases: '{folder.path}', split {split}, has no row of another database")
+    return kept
 
 
 def _allowed(recipe: Recipe, folder: DatasetFolder | None, held_out: HeldOutOptions, key: str) -> NDArray[np.bool_]:
