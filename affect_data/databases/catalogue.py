@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
-from itertools import groupby
 from typing import Any
 
 from affect_data.databases.base import DatabaseOptions
@@ -124,9 +123,10 @@ def describe_database(name: str) -> str:
 
 def _mapping(entry: Mapping[str, Any]) -> list[str]:
     """What becomes of the native values, by field."""
-    lines = []
-    for field, rows in groupby(entry["mapping"], key=lambda row: row["field"]):
-        lines += [f"{field}:", *(f"    {NativeValue(**row)}" for row in rows)]
+    rows: dict[str, list[str]] = {}
+    for row in entry["mapping"]:
+        rows.setdefault(row["field"], []).append(f"    {NativeValue(**row)}")
+    lines = [line for field, own in rows.items() for line in (f"{field}:", *own)]
     return ["native values, and what becomes of them:", *lines, ""] if lines else []
 
 

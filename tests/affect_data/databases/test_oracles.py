@@ -10,7 +10,12 @@ import pytest
 from second_readers import NAMES, oracle_rows, same_cells
 from written_databases import Written
 
+from affect_data.databases.registry import BUILT_IN
 from affect_data.databases.root import DatabaseRoot
+
+
+def test_every_reader_has_an_oracle() -> None:
+    assert sorted(BUILT_IN) == NAMES
 
 
 @pytest.mark.parametrize("name", NAMES)
