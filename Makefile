@@ -78,6 +78,7 @@ docs: $(BIN)/.installed ## Write docs/schema.md, docs/databases.md and the gener
 	$(BIN)/python -m affect_data.hub.pages
 	$(BIN)/python -m affect_data.faces.pages
 	$(BIN)/python -m affect_data.exporting.pages
+	$(BIN)/python -m affect_train.cli.pages
 	$(BIN)/python -m affect_data.pages
 
 site: $(BIN)/.installed-docs ## Build the documentation into build/site; a link that leads nowhere is an error

@@ -15,6 +15,8 @@ from affect_data.interrupts import (
 
 DEBUG = "AFFECT_DEBUG"
 DEBUG_OPTION = "--debug"
+UNEXPECTED = "unexpected"
+"""The code of an error that nobody has thought of: a defect of affectkit."""
 
 
 def run_entry_point(command: Callable[[], object]) -> None:
@@ -81,7 +83,21 @@ def _end_with(error: Exception) -> None:
     own = as_own_error(error)
     message = _unexpected(error) if own is None else str(own)
     log.print(f"error: {message}", markup=False, style="red" if log.is_terminal else None)
-    sys.exit(1 if own is None else own.exit_status)
+    status = 1 if own is None else own.exit_status
+    # One process of several speaks to programs.
+    if _answers_programs() and os.environ.get("RANK", "0") == "0":
+        import json
+
+        code = UNEXPECTED if own is None else own.code
+        document = {"error": {"code": code, "message": message, "exit_status": status}}
+        sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+    sys.exit(status)
+
+
+def _answers_programs() -> bool:
+    """Whether the command was asked for one JSON document."""
+    arguments = sys.argv[1:]
+    return "--json" in (arguments[: arguments.index("--")] if "--" in arguments else arguments)
 
 
 def _unexpected(error: Exception) -> str:

@@ -4,10 +4,11 @@ Two families decide the exit status of the commands: `DataError` (1: the data or
 """
 
 import difflib
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 DEFECTS_SHOWN = 20
 
@@ -19,10 +20,26 @@ def suggestion(word: str, known: Iterable[str]) -> str:
     return (f"did you mean {near[0]!r}? " if near else "") + f"known: {', '.join(names)}"
 
 
+def code_of(class_name: str) -> str:
+    """The code of an error class by its name: ``not-a-dataset`` for ``NotADatasetError``."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "-", class_name.removesuffix("Error")).lower()
+
+
 class AffectError(Exception):
-    """The base class of all errors that affectkit raises on purpose."""
+    """The base class of all errors that affectkit raises on purpose.
+
+    Attributes:
+        exit_status: of the command that ends with it.
+        code: its kind, for programs: ``not-a-dataset`` for `NotADatasetError`. It never changes; a class that is renamed states its old one.
+    """
 
     exit_status = 1
+    code: ClassVar[str] = "affect"
+
+    def __init_subclass__(cls, **options: Any) -> None:  # noqa: ANN401 - as Python passes them on
+        super().__init_subclass__(**options)
+        if "code" not in cls.__dict__:
+            cls.code = code_of(cls.__name__)
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Errors travel from one process to another; this pickles them whatever arguments their constructor takes.

@@ -230,9 +230,18 @@ def env(as_json: Json = False) -> None:
 @app.command(epilog="Example: `affect-data schema`")
 def schema(
     recipe: Annotated[bool, typer.Option("--recipe", help="The JSON Schema of data recipes instead.")] = False,
+    output: Annotated[
+        str | None,
+        typer.Option(metavar="COMMAND", help="The JSON Schema of what a command prints with --json instead."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Print the schema of a merged dataset: columns, fills and named rules."""
+    if output is not None:
+        from affect_data.cli.documents import DOCUMENTS, document_schema
+
+        print_json(document_schema(output, DOCUMENTS))
+        return
     if recipe:
         from affect_data.build.pages import data_recipe_schema
 

@@ -173,9 +173,21 @@ def validate(recipe: RecipePath, overrides: Overrides = None, as_json: Json = Fa
         sys.stdout.write(resolved.to_yaml())
 
 
-@app.command(epilog="Example: `affect-train schema`")
-def schema(as_json: Json = False) -> None:  # noqa: ARG001 - it prints JSON anyway
+@app.command(epilog="Example: `affect-train schema --output train`")
+def schema(
+    output: Annotated[
+        str | None,
+        typer.Option(metavar="COMMAND", help="The JSON Schema of what a command prints with --json instead."),
+    ] = None,
+    as_json: Json = False,  # noqa: ARG001 - it prints JSON anyway
+) -> None:
     """Print the JSON Schema of training recipes: every key with what it may hold, its default and what it does."""
+    if output is not None:
+        from affect_data.cli.documents import document_schema
+        from affect_train.cli.documents import DOCUMENTS
+
+        print_json(document_schema(output, DOCUMENTS))
+        return
     from affect_train.recipe.pages import training_recipe_schema
 
     print_json(training_recipe_schema())

@@ -1,0 +1,69 @@
+"""What commands of ``affect-train`` print with ``--json``: one definition each, from which schemas and the page docs/json-output.md are made."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from pydantic import Field
+
+from affect_data.cli.documents import Document, ErrorDocument
+from affect_train.recipe.recipe import Recipe
+
+
+class TrainDocument(Document):
+    """The result of ``affect-train train``; with ``--dry-run``, `dry_run`, `steps` and `losses` alone."""
+
+    output: str = Field("", description="the run folder")
+    model: str = Field("", description="the folder of the model in it")
+    steps: int = Field(description="optimizer steps")
+    best_score: float | None = Field(
+        None, description="of the model, by `training.best_metric`; null if none was measured"
+    )
+    undecodable_rows: int = Field(0, description="rows that were left out")
+    evaluation: str | None = Field(None, description="the file of the evaluation; null without one")
+    dry_run: bool = Field(default=False, description="whether one step alone was tried, and nothing written")
+    losses: dict[str, float] = Field({}, description="of that step")
+
+
+class LabelDocument(Document):
+    """The result of ``affect-train label``."""
+
+    name: str = Field(description="of the soft labels: columns `soft.NAME.*`")
+    dataset: str = Field(description="the folder")
+    rows: dict[str, int] = Field(description="by split")
+    rows_found: int = Field(description="that an interrupted run had labelled")
+    provenance: dict[str, Any] = Field(description="which teacher, from which pictures, with which outputs")
+
+
+class EvaluateDocument(Document):
+    """The result of ``affect-train evaluate``."""
+
+    dataset: str = Field(description="the dataset")
+    fingerprint: str = Field("", description="of the dataset")
+    weights: str = Field("", description="a hash of the model's weights")
+    splits: dict[str, dict[str, Any]] = Field(
+        description="`rows`, metrics over all (`overall`) and by database (docs/evaluation.md)"
+    )
+    commit: str = Field("", description="of a dataset of the Hub")
+    fold: dict[str, Any] | None = Field(None, description="the fold that counts, with `--fold`")
+    thresholds_from: Any = Field(None, description="where the thresholds of action units come from, if they were tuned")
+    target_prior: Any = Field(None, description="the prior that logits were moved to, if they were")
+    selected_on: Any = Field(None, description="the split that chose the checkpoint, if one did")
+
+
+class CopiedRecipe(Document):
+    """The result of ``affect-train recipe copy``."""
+
+    recipe: str = Field(description="the file")
+    next: list[str] = Field(description="the commands that come next")
+
+
+OWN: Final[Mapping[str, type[Document]]] = {
+    "train": TrainDocument,
+    "label": LabelDocument,
+    "evaluate": EvaluateDocument,
+    "recipe copy": CopiedRecipe,
+    "error": ErrorDocument,
+}
+
+DOCUMENTS: Final[Mapping[str, Any]] = {**OWN, "validate": Recipe}
+"""By command; ``validate`` prints the recipe, ``error`` is what every command prints when it fails."""
