@@ -69,6 +69,7 @@ class CheckedDatabase(Document):
     masked: list[MaskedLabels] = Field(description="labels that would not be used")
     defects: list[FoundDefect] = Field(description="contradictions to the documentation")
     losses: list[str] = Field(description="parts that the copy lacks")
+    broken_rules: list[str] = Field(description="what breaks a rule, with `--full`")
 
 
 class CheckDocument(Document):
