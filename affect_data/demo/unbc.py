@@ -6,6 +6,7 @@ from typing import Final
 from PIL import Image
 
 from affect_data.databases.unbc.files import SUBJECTS
+from affect_data.databases.unbc.sequences import HIGHEST_OF
 from affect_data.demo.sampler import DEMO_ACTION_UNITS, DemoFace, FaceSampler
 from affect_data.demo.style import Style
 from affect_data.demo.truth import DemoFiles, PlacedFace
@@ -45,6 +46,8 @@ def write(root: Path, sampler: FaceSampler, faces: int) -> DemoFiles:
         track = f"{subject.partition('-')[2]}t{take + 1}{MOVEMENTS[movement]}aff"
         video = sampler.video(max(8, (faces + index) // count), subject)
         listed += len(video) - (index == NOT_CODED[0])
+        for place, (kind, highest) in enumerate(HIGHEST_OF.items()):
+            _write(root / "Sequence_Labels" / kind / subject / f"{track}.txt", [_line((index + place) % (highest + 1))])
         for frame, face in enumerate(video, start=1):
             image = _write_frame(root, f"{subject}/{track}", f"{track}{frame:03d}", face, (index, frame))
             if image:

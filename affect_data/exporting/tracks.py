@@ -17,6 +17,7 @@ from affect_data.databases.bp4d.labels import NOT_CODED
 from affect_data.databases.dfew import HEADER, Dfew
 from affect_data.databases.disfa.reader import Disfa
 from affect_data.databases.unbc.facts import HIGHEST as UNBC_HIGHEST
+from affect_data.databases.unbc.sequences import HIGHEST_OF, SEQUENCE_LABELS
 from affect_data.exporting.forms import NO_ROW, SPELLING, NativeFile, NativeForm, codes_of, lists, number
 from affect_data.vocabulary import unit_name
 
@@ -68,6 +69,7 @@ def _level(unit: int) -> pl.Expr:
 
 
 def _unbc(rows: pl.DataFrame) -> Iterator[NativeFile]:
+    yield from _sequence_labels(rows)
     levels = {unit: _level(unit).alias(str(unit)) for unit in UNBC_HIGHEST}
     for subject, track, source, score, *own in rows.select(
         "subject", "track", "source_file", "pspi", *levels.values()
@@ -78,6 +80,16 @@ def _unbc(rows: pl.DataFrame) -> Iterator[NativeFile]:
             yield NativeFile(f"Frame_Labels/FACS/{place}", "".join(map(_matlab, listed)))
         if score == score:
             yield NativeFile(f"Frame_Labels/PSPI/{place}", _matlab((score,)))
+
+
+def _sequence_labels(rows: pl.DataFrame) -> Iterator[NativeFile]:
+    """A file of each kind for each sequence."""
+    for kind in HIGHEST_OF:
+        labelled = rows.filter(pl.col(kind.lower()).is_not_nan()).unique(
+            ["subject", "track"], keep="first", maintain_order=True
+        )
+        for subject, track, score in labelled.select("subject", "track", kind.lower()).iter_rows():
+            yield NativeFile(f"{SEQUENCE_LABELS}/{kind}/{subject}/{track}.txt", _matlab((score,)))
 
 
 def _matlab(numbers: tuple[float, ...]) -> str:
@@ -190,6 +202,6 @@ TRACK_FORMS: Final[Mapping[str, NativeForm]] = {
     "unbc": NativeForm(
         _unbc,
         (NO_ROW, DERIVED, "the third and the fourth number of a line, and AU27", "the folders: they are not nested"),
-        side=("pspi",),
+        side=("pspi", *map(str.lower, HIGHEST_OF)),
     ),
 }

@@ -26,5 +26,8 @@ def rows(root: Path) -> list[dict[str, object]]:
                 row |= {f"au_intensity_{unit}": level, f"au_{unit}": int(level >= 1)}
         if score.is_file():
             row["score_pspi"] = float(score.read_text(encoding="utf-8-sig"))
+        for kind in ("VAS", "OPR", "AFF", "SEN"):
+            label = root / "Sequence_Labels" / kind / name.parts[0] / f"{name.parts[1]}.txt"
+            row[f"score_{kind.lower()}"] = float(label.read_text(encoding="utf-8-sig"))
         found.append(row)
     return found

@@ -6,6 +6,7 @@ from typing import Final
 
 from affect_data.databases.facts import ABSENT, Evidence, Grade, NativeValue, intensities
 from affect_data.databases.unbc.labels import HIGHEST_SCORE
+from affect_data.databases.unbc.sequences import HIGHEST_OF
 
 HIGHEST: Final[Mapping[int, int]] = MappingProxyType({4: 5, 6: 5, 7: 5, 9: 5, 10: 5, 12: 5, 20: 5, 25: 5, 26: 5, 43: 1})
 """The coded action units with the highest intensity of each."""
@@ -22,6 +23,7 @@ MAPPING: Final = (
     NativeValue("action unit", ", ".join(map(str, NOT_USED)), masked=AU27_LISTED),
     NativeValue("action unit", "no FACS file of the frame", masked=NO_FACS),
     NativeValue("pain score", f"0..{HIGHEST_SCORE}", "kept in group pspi"),
+    *(NativeValue(kind, f"0..{highest}", f"kept in group {kind.lower()}") for kind, highest in HIGHEST_OF.items()),
 )
 EVIDENCE: Final = (
     Evidence(
@@ -40,5 +42,11 @@ EVIDENCE: Final = (
         Grade.DOCUMENTED,
         "the paper; a frame whose files contradict it is a defect",
     ),
+    Evidence(
+        "Sequence_Labels has a folder of AFF, OPR, SEN and VAS, with a file of one number for each sequence",
+        Grade.CODE,
+        "two public loaders",
+    ),
+    Evidence("VAS is 0 to 10, OPR 0 to 5, AFF and SEN at most 15", Grade.ASSUMED, "a larger number is a defect"),
     Evidence("AU43 has no intensities but 0 and 1", Grade.DOCUMENTED, "the paper; another one is a defect"),
 )

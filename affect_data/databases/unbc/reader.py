@@ -12,6 +12,7 @@ from affect_data.databases.totals import Totals
 from affect_data.databases.unbc.facts import AU27_LISTED, EVIDENCE, HIGHEST, MAPPING, NO_FACS, NOT_USED, THRESHOLD
 from affect_data.databases.unbc.files import FRAME, LABELS, SUBJECTS, find_label_files, find_pictures, with_images
 from affect_data.databases.unbc.labels import check_scores, read_intensities, read_scores
+from affect_data.databases.unbc.sequences import SEQUENCE_SCORES, with_sequence_scores
 
 
 class UnbcOptions(DatabaseOptions):
@@ -33,6 +34,7 @@ class Unbc(Database):
 
         Frame_Labels/FACS/042-ll042/ll042t1aaaff/ll042t1aaaff001_facs.txt   lines of 4 numbers: action unit, intensity, and two that are not read
         Frame_Labels/PSPI/042-ll042/ll042t1aaaff/ll042t1aaaff001_facs.txt   one number, the pain score of the frame, 0 to 16
+        Sequence_Labels/VAS/042-ll042/ll042t1aaaff.txt                      one number, of the whole sequence; and OPR, AFF, SEN
         Images/042-ll042/ll042t1aaaff/ll042t1aaaff001.png                   the number is the frame's
         also: Frame_Labels/Frame_Labels/... and Images/Images/..., as mirrors nest them
 
@@ -47,7 +49,8 @@ class Unbc(Database):
         - AU27 may be listed beside the ten; it is counted, and gives no label.
         - The pain score is AU4 + max(AU6, AU7) + max(AU9, AU10) + AU43. It is kept as the files have it.
         - A line of a FACS file that a recipe excludes takes its frame along: what the other lines do not list would count as absent.
-        - Folders of labels by sequence (`Sequence_Labels`) and landmarks (`AAM_landmarks`) are not read.
+        - The four kinds of sequence labels are of the whole sequence. Every frame has them as scores; none says how much pain a frame shows.
+        - Landmarks (`AAM_landmarks`) are not read.
     """
 
     name = "unbc"
@@ -82,12 +85,15 @@ class Unbc(Database):
     action_unit_intensities = action_units
     mapping = MAPPING
     evidence = EVIDENCE
-    scores = MappingProxyType({"pspi": "pain score (Prkachin and Solomon) as the files have it, 0 to 16"})
+    scores = MappingProxyType(
+        {"pspi": "pain score (Prkachin and Solomon) as the files have it, 0 to 16", **SEQUENCE_SCORES}
+    )
+    reader_version = 2
     Options: ClassVar[type[DatabaseOptions]] = UnbcOptions
     options: UnbcOptions
 
     def scan(self, root: DatabaseRoot) -> pl.DataFrame:
-        """A row for each frame with a FACS or a PSPI file: image, subject, track, frame, au_*, au_intensity_*, au_masked, score_pspi.
+        """A row for each frame with a FACS or a PSPI file: image, subject, track, frame, au_*, au_intensity_*, au_masked, score_*.
 
         Raises:
             DatabaseNotFoundError: there are no FACS files, or no pictures of any sequence.
@@ -105,7 +111,7 @@ class Unbc(Database):
         excluded = facs.join(coded, on="source_file", how="anti")
         scored = read_scores(root, pspi).join(excluded, on=FRAME, how="anti", maintain_order="left")
         check_scores(root, coded, scored)
-        rows = _joined(coded, scored)
+        rows = with_sequence_scores(root, _joined(coded, scored))
         _note(root, coded, pspi, rows)
         _note_unlabelled(root, pictures, pl.concat([facs, pspi]))
         return rows.with_columns(*self._occurrence(), self._masked()).drop("stem", "not_used")

@@ -79,7 +79,7 @@ def test_the_score_of_every_frame_stands_beside_its_labels_and_other_databases_h
 def test_the_group_is_a_dataset_by_itself_and_the_labels_do_not_know_of_it(world: Path, tmp_path: Path) -> None:
     folder = build(recipe(), roots_of(world), tmp_path / "merged").dataset
     for split in folder.splits:
-        assert folder.groups(split) == ("images", "labels", "pspi")
+        assert folder.groups(split) == ("aff", "images", "labels", "opr", "pspi", "sen", "vas")
         alone = load_from_disk(str(folder.path / split / "pspi"))
         assert alone.features == {"pspi": Value("float32")}
         assert len(alone) == folder.rows(split)

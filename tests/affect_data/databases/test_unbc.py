@@ -416,3 +416,31 @@ def test_every_pain_score_of_the_demo_is_the_sum_of_its_action_units(tmp_path):
             assert row["score_pspi"] == total
             compared += total > 0
     assert compared > 20
+
+
+# ---------------------------------------------------------------- whole sequences
+
+
+def test_what_is_said_of_a_sequence_is_said_of_all_its_frames(root):
+    track = facs(1).split("/")[-2]
+    person = facs(1).split("/")[-3]
+    for kind, value in (("VAS", "7.5"), ("OPR", "   3.0000000e+00"), ("AFF", "11")):
+        write(root / "Sequence_Labels" / kind / person / f"{track}.txt", f"{value}\n")
+    scan = read(root)
+    assert scan.defects == ()
+    assert scan.rows.select("score_vas", "score_opr", "score_aff", "score_sen").rows() == [(7.5, 3.0, 11.0, None)] * 3
+    assert "1 sequence(s) have no file of SEN in Sequence_Labels" in scan.notes
+    write(root / "Sequence_Labels" / "OPR" / person / f"{track}.txt", "6\n")
+    write(root / "Sequence_Labels" / "VAS" / person / f"{track}.txt", "")
+    write(root / "Sequence_Labels" / "AFF" / person / f"{track}.txt", "1\n2\n")
+    assert [(d.path.split("/")[1], d.found) for d in read(root).defects] == [
+        ("AFF", "a second number = '2'"),
+        ("OPR", "line = '6'"),
+        ("VAS", "an empty file"),
+    ]
+
+
+def test_without_the_labels_of_sequences_their_folder_is_noted(root):
+    scan = read(root)
+    assert scan.rows["score_vas"].null_count() == 3
+    assert "there is no folder Sequence_Labels with the pain of whole sequences" in scan.notes

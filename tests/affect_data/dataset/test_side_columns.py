@@ -166,9 +166,10 @@ def test_readers_declare_what_their_files_say() -> None:
         return [(column.group, column.name) for column in declared_columns(databases)]
 
     assert of(Disfa, AffWild2, AfewVa) == []
-    assert of(Unbc) == [("pspi", "pspi")]
+    scores = [(name, name) for name in ("aff", "opr", "pspi", "sen", "vas")]
+    assert of(Unbc) == scores
     assert of(AffectNet) == [("native", "native_expression")]
-    assert of(RafDb, Unbc) == [("people", "age_band"), ("people", "sex"), ("people", "ethnicity"), ("pspi", "pspi")]
+    assert of(RafDb, Unbc) == [("people", "age_band"), ("people", "sex"), ("people", "ethnicity"), *scores]
 
 
 def test_no_side_column_has_the_name_of_another_column() -> None:

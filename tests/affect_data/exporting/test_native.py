@@ -198,6 +198,8 @@ def sewa(written: Written, files: Files) -> None:
 
 def unbc(written: Written, files: Files) -> None:
     images = set(written.scan.rows["image"])
+    for path in sorted((written.root / "Sequence_Labels").rglob("*.txt")):
+        assert files.pop(path.relative_to(written.root).as_posix()) == path.read_text()
     for path in sorted((written.root / "Frame_Labels").rglob("*.txt")):
         image = f"Images/{'/'.join(path.parts[-3:-1])}/{path.name.removesuffix('_facs.txt')}.png"
         if image in images:
