@@ -111,8 +111,9 @@ class Unbc(Database):
         excluded = facs.join(coded, on="source_file", how="anti")
         scored = read_scores(root, pspi).join(excluded, on=FRAME, how="anti", maintain_order="left")
         check_scores(root, coded, scored)
-        rows = with_sequence_scores(root, _joined(coded, scored))
+        rows = _joined(coded, scored)
         _note(root, coded, pspi, rows)
+        rows = with_sequence_scores(root, rows)
         _note_unlabelled(root, pictures, pl.concat([facs, pspi]))
         return rows.with_columns(*self._occurrence(), self._masked()).drop("stem", "not_used")
 
