@@ -142,7 +142,9 @@ def check_dataset(protocol: Protocol, folder: DatasetFolder) -> None:
     lock = folder.path / LOCK
     built = read_json(lock).get("recipe", {}).get("databases", {}) if lock.exists() else {}
     for name, wanted in protocol.occurrence_from.items():
-        found = built.get(name, {}).get("action_unit_threshold", "an unknown one") if name in layout.databases else wanted
+        found = (
+            built.get(name, {}).get("action_unit_threshold", "an unknown one") if name in layout.databases else wanted
+        )
         if found != wanted:
             raise DataError(
                 f"the protocol '{protocol.title}' counts action units of {name} from an intensity of {wanted:g}; '{folder.path}' was built "
