@@ -58,6 +58,7 @@ async function refresh(moved) {
   at("total").textContent = found.total === store.about.rows ? `${count(found.total)} faces` : `${count(found.total)} of ${count(store.about.rows)} faces`;
   drawFilters(found);
   if (moved) { selection.clear(); grid.show(found.total); } else { grid.total = found.total; grid.layout(); }
+  at("canvas").querySelector(".empty")?.remove();
   if (!found.total) at("canvas").replaceChildren(el("p", { class: "empty" }, "No face is like this. Take a filter away."));
   drawBar();
 }

@@ -48,11 +48,11 @@ export class Selection {
       Object.entries({ expression: "expression", compound: "compound expression", au: "action units", va: "valence and arousal" })
         .map(([task, label]) => el("option", { value: task }, label)));
     mask.addEventListener("change", () => this.decide("change", masked(mask.value), `no label of ${mask.selectedOptions[0].textContent}`));
-    bar.replaceChildren(el("b", {}, `${count(this.size)} chosen`),
+    bar.replaceChildren(...[el("b", {}, `${count(this.size)} chosen`),
       this.size < store.total ? this.button(`all ${count(store.total)}`, () => this.all()) : null,
       expression, mask, this.button("keep", () => this.decide("keep", {}, "keep the labels")),
       !this.whole && this.chosen.size <= LISTED_AT_MOST ? this.button("review these", () => this.review()) : null,
-      this.button("clear", () => this.clear()));
+      this.button("clear", () => this.clear())].filter(Boolean));
     this.actions.changed();
   }
 

@@ -138,6 +138,12 @@ def test_filters_stand_in_the_address_and_their_counts_beside_the_choices(
     assert query(browser) == [("database", "disfa"), ("au", "25")]
     browser.back()
     wait(browser, lambda b: text(b, "#total").startswith("42 of "))
+    # A view without faces says so, and only as long as it is one.
+    visit(browser, server, "?database=disfa&expression=fear")
+    assert text(browser, "#canvas .empty") == "No face is like this. Take a filter away."
+    click(browser, ".chip:nth-of-type(2)")
+    assert text(browser, "#total").startswith("42 of ")
+    assert not browser.find_elements(By.CSS_SELECTOR, "#canvas .empty")
     # Somebody who is given the address sees the same.
     visit(browser, server, "?va=-1,-1,0,0")
     inside = desk.table.frame.filter(pl.col("valence") <= 0, pl.col("arousal") <= 0).height
@@ -267,6 +273,7 @@ def test_many_faces_are_chosen_with_keys_and_decided_at_once(browser: Chrome, de
     ActionChains(browser).key_down(Keys.CONTROL).send_keys("a").key_up(Keys.CONTROL).perform()
     anger = desk.table.frame.filter(pl.col("expression") == EXPRESSIONS.index("anger"))
     assert text(browser, "#selection b") == f"{len(anger)} chosen"
+    assert "null" not in text(browser, "#selection")
     browser.execute_script("window.confirm = () => true")
     click(browser, '#selection select[aria-label="mask a task for all"] option[value="expression"]', asks=False)
     wait(browser, lambda b: f"{len(anger)} decided" in text(b, "#selection"))
