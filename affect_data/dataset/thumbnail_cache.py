@@ -21,11 +21,12 @@ import pyarrow as pa
 from PIL import Image, ImageDraw
 
 from affect_data.dataset.folder import DatasetFolder
-from affect_data.dataset.schema import IMAGES
+from affect_data.dataset.pictures import SplitPictures
 from affect_data.dataset.thumbnails import face_picture
 from affect_data.environment import CACHES
 from affect_data.errors import DataError, UnknownNameError
 from affect_data.files import partial_of
+from affect_data.video.reader import VideoError
 
 CACHE: Final = "AFFECT_CACHE"
 """The environment variable that names another cache folder."""
@@ -59,17 +60,21 @@ class Pictures:
 
     def __init__(self, folder: DatasetFolder) -> None:
         self._folder = folder
-        self._columns: dict[str, pa.ChunkedArray | None] = {}
+        self._pictures: dict[str, SplitPictures | None] = {}
 
     def read(self, split: str, number: int) -> bytes | None:
-        """The bytes of a row's picture as found; None if the dataset holds no pictures."""
-        if split not in self._columns:
+        """The file of a row's picture; None if the dataset holds no pictures.
+
+        Raises:
+            VideoError: the picture is a frame of a video that is gone or has changed.
+        """
+        if split not in self._pictures:
             try:
-                self._columns[split] = self._folder.load(split, [IMAGES]).data.table.column("image")
+                self._pictures[split] = SplitPictures(self._folder, split)
             except (DataError, UnknownNameError):
-                self._columns[split] = None
-        column = self._columns[split]
-        return None if column is None else bytes(column[number]["bytes"].as_py())
+                self._pictures[split] = None
+        pictures = self._pictures[split]
+        return None if pictures is None else bytes(pictures[number])
 
 
 class ThumbnailCache:
@@ -131,6 +136,9 @@ class ThumbnailCache:
         try:
             data = self.pictures.read(split, number)
             return _NO_PICTURE if data is None else face_picture(data, self._boxes[split][number].as_py(), SIZE)
+        except VideoError:
+            # Not kept: the video may be put back, and whoever looks should be told.
+            raise
         except DataError:
             return _NO_PICTURE
 

@@ -10,6 +10,7 @@ from subprocess import CompletedProcess
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from datasets import Image as ImageFeature
 from datasets import load_from_disk
@@ -34,6 +35,7 @@ from affect_data.dataset.folder import DatasetFolder, open_dataset
 from affect_data.dataset.kinds.crops import CROPPED, CROPS
 from affect_data.dataset.loading import load_dataset
 from affect_data.dataset.pictures import SplitPictures
+from affect_data.dataset.thumbnail_cache import ThumbnailCache
 from affect_data.dataset.thumbnails import image_bytes
 from affect_data.demo.known_labels import reveal
 from affect_data.erasing.erase import erase
@@ -186,6 +188,22 @@ def test_faces_are_shown_and_exported_as_pictures(numbered: Path, merged: Path, 
     assert write_fiftyone(merged, tmp_path / "samples") == len(expected)
     samples = json.loads((tmp_path / "samples/samples.json").read_text())["samples"]
     assert numbers([Image.open(tmp_path / "samples" / sample["filepath"]) for sample in samples[:3]]) == expected[:3]
+
+
+def test_the_pages_show_frames_and_name_a_video_that_is_gone(
+    merged: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AFFECT_CACHE", str(tmp_path / "cache"))
+    folder = open_dataset(merged)
+    expected = expected_numbers(folder)
+    boxes = {"train": pa.chunked_array([pa.array([[np.nan] * 4] * len(expected))])}
+    strip = decode_rgb(ThumbnailCache(folder, boxes).strip([("train", 3), ("train", 30)]))
+    # Each frame of 96 by 64 is shown as 128 by 85, in the middle of its square.
+    shown = [np.asarray(strip)[21:106, start : start + 128] for start in (0, 128)]
+    assert [number_in(pixels) for pixels in shown] == [expected[3], expected[30]]
+    video_of(merged, "SN002").unlink()
+    with pytest.raises(VideoError, match="there is no such file"):
+        ThumbnailCache(folder, boxes).strip([("train", 15)])
 
 
 def test_two_such_datasets_are_compared_by_what_rows_show(root: Path, numbered: Path, tmp_path: Path) -> None:
