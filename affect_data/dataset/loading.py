@@ -108,7 +108,9 @@ def to_polars(
 
     Examples:
         >>> labels = affect_data.to_polars("merged", "train", wide=True)
-        >>> labels.group_by("database").agg(polars.col("AU12").mean())     # nulls do not count
+        >>> shares = labels.group_by("database").agg(polars.col("AU12").mean())     # nulls do not count
+        >>> shares.columns
+        ['database', 'AU12']
 
     Args:
         path: dataset folder.
@@ -137,8 +139,9 @@ def class_name(feature: "ClassLabel", code: int) -> str | None:
     """The name of a class of a column; None for -1, no label, where `ClassLabel.int2str` raises an error.
 
     Examples:
-        >>> affect_data.class_name(faces["train"].features["expression"], faces["train"][0]["expression"])
-        'surprise'
+        >>> expressions = affect_data.load_dataset("merged", split="train").features["expression"]
+        >>> affect_data.class_name(expressions, 6), affect_data.class_name(expressions, -1)
+        ('surprise', None)
 
     Args:
         feature: of the column.

@@ -1,3 +1,6 @@
+import doctest
+from pathlib import Path
+
 import numpy as np
 import polars as pl
 import pytest
@@ -5,6 +8,7 @@ from datasets import ClassLabel, Dataset, DatasetDict, IterableDataset, Iterable
 
 import affect_data
 from affect_data.build.build import BuildReport
+from affect_data.dataset import loading
 from affect_data.dataset.folder import DatasetFolder
 from affect_data.errors import DataError, UnknownNameError
 from affect_data.vocabulary import ACTION_UNITS, EXPRESSIONS
@@ -85,3 +89,13 @@ def test_a_missing_class_has_no_name_and_an_impossible_one_is_refused() -> None:
     for code in (2, -2):
         with pytest.raises(DataError, match=rf"{code} is no class; the column has 2: neutral, anger, and -1"):
             affect_data.class_name(feature, code)
+
+
+def test_the_examples_of_the_docstrings_are_true(
+    demo_report: BuildReport, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "merged").symlink_to(demo_report.dataset.path)
+    monkeypatch.chdir(tmp_path)
+    found = doctest.DocTestFinder().find(loading, extraglobs={"affect_data": affect_data, "polars": pl})
+    run = [doctest.DocTestRunner().run(example) for example in found if example.examples]
+    assert [result.failed for result in run] == [0, 0, 0]
