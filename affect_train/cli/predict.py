@@ -52,9 +52,11 @@ Draw = Annotated[
     ),
 ]
 Form = Annotated[
-    Literal["openface"] | None,
+    Literal["openface", "abaw"] | None,
     typer.Option(
-        "--format", help="openface: also a file of OpenFace 2's columns for each input.", rich_help_panel=IN_FOLDER
+        "--format",
+        help="openface: also a file of OpenFace 2's columns for each input; abaw: also the challenge's files of each clip.",
+        rich_help_panel=IN_FOLDER,
     ),
 ]
 Detector = Annotated[
@@ -115,7 +117,8 @@ def predict(
     """Predict faces: with `--out` all faces of photographs and clips, into a table; without, the crops of single faces, printed."""
     given: dict[str, Any] = {
         "draw": draw or None,
-        "openface": form is not None or None,
+        "openface": form == "openface" or None,
+        "abaw": form == "abaw" or None,
         "detector": detector,
         "least_score": least_score,
         "workers": workers,
@@ -140,7 +143,7 @@ def _refuse_without_folder(paths: Sequence[Path], chosen: dict[str, Any]) -> Non
     """Refuses what only makes sense with a folder of results."""
     from affect_train.predicting.sources import CLIPS
 
-    names = {"openface": "format", "least_score": "least-score"}
+    names = {"openface": "format", "abaw": "format", "least_score": "least-score"}
     if chosen:
         named = ", ".join(f"`--{names.get(name, name)}`" for name in chosen)
         raise UsageError(f"{named}: results are written to a folder; name it by `--out`")

@@ -16,6 +16,8 @@ from affect_data.video.decoding import Video
 from affect_train.inference.cropping import crop_warning
 from affect_train.inference.inference import open_model
 from affect_train.inference.target_prior import TargetPrior
+from affect_train.predicting.abaw import FOLDER as ABAW
+from affect_train.predicting.abaw import submission_columns, write_submission
 from affect_train.predicting.columns import FaceColumns
 from affect_train.predicting.estimating import estimator_of
 from affect_train.predicting.finding import LEAST_SCORE, FaceFinder
@@ -23,7 +25,7 @@ from affect_train.predicting.looking import Looked, Looker, Stages
 from affect_train.predicting.pictures import draw_results
 from affect_train.predicting.progress import PicturesDone
 from affect_train.predicting.sources import Source, file_names, sources_of
-from affect_train.predicting.writing import OPENFACE, FaceTable, OpenFaceFiles
+from affect_train.predicting.writing import OPENFACE, PARQUET, FaceTable, OpenFaceFiles
 from affect_train.run_folder import model_folder, weights_digest
 from affect_train.runtime import Runtime
 
@@ -40,6 +42,7 @@ class Wanted:
     Attributes:
         draw: annotated pictures, annotated clips, and a time line for each clip.
         openface: a file of OpenFace's columns for each source.
+        abaw: files of the ABAW challenges for each clip.
         overwrite: whether a folder of results may be replaced.
         detector: name of the face detector.
         least_score: of a face.
@@ -49,6 +52,7 @@ class Wanted:
 
     draw: bool = False
     openface: bool = False
+    abaw: bool = False
     overwrite: bool = False
     detector: str = DEFAULT
     least_score: float = LEAST_SCORE
@@ -86,12 +90,15 @@ def predict_faces(run: Path | str, paths: Sequence[Path], out: Path, wanted: Wan
     if warning := crop_warning(preprocessing):
         runtime.reporter.say(f"warning: {warning}")
     estimator, columns = estimator_of(model.to(runtime.accelerator.device).eval()), FaceColumns(model.config)
+    if wanted.abaw:
+        submission_columns(columns)
     pairs = [(source, Looked("clip" if source.is_clip else "photograph")) for source in sources]
     with written_folder(out) as partial:
         with runtime.reporter.estimated_bar("pictures") as show:
             done = PicturesDone({source.name: _pictures_in(source) for source in sources}, show)
             looker = Looker(finder, estimator, preprocessing, stages, done)
             _tables(looker, pairs, partial, columns, stages, openface=wanted.openface)
+        without = _submission(partial, pairs, columns) if wanted.abaw else []
         if wanted.draw:
             with stages.timed("draw"):
                 draw_results(partial, pairs, columns, runtime.reporter)
@@ -100,6 +107,7 @@ def predict_faces(run: Path | str, paths: Sequence[Path], out: Path, wanted: Wan
             made["target_prior"] = wanted.target.described
         summary = {"model": made, "detector": _described(finder), **_counted(pairs)}
         summary |= {"columns": {name: meaning for name, (_, meaning) in columns.described().items()}}
+        summary |= {"clips_without_submission": without} if wanted.abaw else {}
         summary |= {"seconds": {"all": round(time.perf_counter() - began, 3), **_rounded(stages)}}
         _write_files(partial / FILES, pairs)
         write_json(partial / SUMMARY, summary)
@@ -126,6 +134,13 @@ def _tables(
                     others.add(row, seen)
         if openface:
             others.add_rest()
+
+
+def _submission(folder: Path, pairs: Sequence[tuple[Source, Looked]], columns: FaceColumns) -> list[str]:
+    """Writes the files of the challenges; returns the clips without a face."""
+    names = file_names(source for source, _ in pairs)
+    clips = {source.name: (names[source.name], looked.frames) for source, looked in pairs if source.is_clip}
+    return write_submission(folder / ABAW, clips, pl.scan_parquet(folder / PARQUET), columns)
 
 
 def _named(run: Path | str) -> str:
