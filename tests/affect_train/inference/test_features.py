@@ -119,7 +119,7 @@ def test_heads_train_from_features_and_the_model_says_the_same_of_the_images(
 
     fresh_accelerator()
     trained = json.loads((tmp_path / "run/evaluation.json").read_text())["splits"]["validation"]["overall"]
-    found = evaluate(tmp_path / "run/model", stored, ["validation"])["splits"]["validation"]["overall"]
+    found = evaluate(tmp_path / "run/model", stored, ["validation"], optimistic=True)["splits"]["validation"]["overall"]
     assert found["expression"]["accuracy"] == pytest.approx(trained["expression"]["accuracy"], abs=0.12)
     assert found["va"]["valence_ccc"] == pytest.approx(trained["va"]["valence_ccc"], abs=0.02)
 
