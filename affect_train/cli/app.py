@@ -157,7 +157,9 @@ def train(
         out_console.print(f"trained {result['steps']:,} steps{best}{without}; model: {result['model']}", markup=False)
         if folder is not None:
             run, data = validated.output, validated.dataset
-            print_next(f"affect-train evaluate {run} {data}", f"affect-train label {run} {data} --name NAME")
+            # The split that chose the checkpoint is only reported when that is said.
+            chosen = " --optimistic" if best and validated.training.keep_best else ""
+            print_next(f"affect-train evaluate {run} {data}{chosen}", f"affect-train label {run} {data} --name NAME")
 
 
 @app.command(epilog="Example: `affect-train validate recipes/demo/teacher.yaml`")
