@@ -17,6 +17,7 @@ import numpy as np
 import polars as pl
 
 from affect_data.audit.registry import AUDITS
+from affect_data.dataset.kinds.soft_labels import SOFT_LABELS
 from affect_data.errors import UnknownNameError, UsageError
 from affect_data.viewing.evidence import SEVERITIES
 from affect_data.viewing.table import LISTED, LabelTable
@@ -87,7 +88,7 @@ def condition(table: LabelTable, key: str, values: Sequence[str]) -> pl.Expr:
 
 def orders(table: LabelTable) -> dict[str, list[str]]:
     """The one or two columns that rows can be ordered by, under the name of the order; a minus: the highest first."""
-    ranked = ("finding.", "soft.", "confidence.", "intensity")
+    ranked = ("finding.", SOFT_LABELS.prefix, "confidence.", "intensity")
     names = [name for name in table.frame.columns if name.startswith(ranked) or name in ("valence", "arousal", LISTED)]
     together = {
         "track": ["track", "frame"],
@@ -254,7 +255,7 @@ def _number(key: str, text: str) -> float:
 
 def _soft(table: LabelTable) -> dict[str, str]:
     return {
-        f"{teacher}.{task}": f"soft.{teacher}.{task}"
+        f"{teacher}.{task}": SOFT_LABELS.column(teacher, task)
         for teacher, compared in table.teachers.items()
         for task in compared
     }

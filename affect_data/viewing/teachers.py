@@ -40,7 +40,7 @@ def teacher_columns(folder: DatasetFolder, frame: pl.DataFrame) -> tuple[dict[st
         found = pl.concat(parts)
         teachers[name] = tuple(column for column in found.columns if column != "confidence")
         columns += [
-            values.alias(f"confidence.{name}" if values.name == "confidence" else f"soft.{name}.{values.name}")
+            values.alias(f"confidence.{name}" if values.name == "confidence" else SOFT_LABELS.column(name, values.name))
             for values in found
         ]
     return teachers, columns
