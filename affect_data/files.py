@@ -46,6 +46,12 @@ def write_bytes(path: Path, data: bytes) -> None:
         partial.write_bytes(data)
 
 
+def write_cache(path: Path, data: bytes) -> None:
+    """Writes a file that can be made again, whole or not at all; it is not waited for until it is on the disk."""
+    partial_of(path).write_bytes(data)
+    partial_of(path).replace(path)
+
+
 def write_text(path: Path, text: str) -> None:
     """Writes a text file in UTF-8, whole or not at all."""
     write_bytes(path, text.encode())

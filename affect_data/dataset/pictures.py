@@ -1,40 +1,16 @@
 """The picture of a row, whether its file stands in the row or it is a frame of a video of the dataset; whatever needs pictures gets them here."""
 
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from affect_data.dataset.folder import DatasetFolder
 from affect_data.dataset.schema import IMAGES
 from affect_data.pictures import is_reference
+from affect_data.video.opener import PictureOpener
 from affect_data.video.reference import FrameReference
-from affect_data.video.stored import StoredVideos
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-
-class PictureOpener:
-    """Opens what stands in rows; videos stay open between calls, so that rows in order are decoded without a seek.
-
-    For one process, from any of its threads; a copy in another process opens the videos again.
-
-    Args:
-        videos: the dataset's folder of videos (`DatasetFolder.videos`); None if no row names a frame.
-    """
-
-    def __init__(self, videos: Path | None) -> None:
-        self._videos = None if videos is None else StoredVideos(videos)
-
-    def file(self, stored: bytes | memoryview) -> bytes | memoryview:
-        """The picture's file: what is stored, or, where that names a frame of a video, the frame as an uncompressed file (PPM).
-
-        Raises:
-            VideoError: the video is gone, has changed or cannot be decoded; names it, and says what to do.
-        """
-        if self._videos is None or not is_reference(stored):
-            return stored
-        return self._videos.picture_file(FrameReference.from_bytes(stored))
 
 
 class SplitPictures:

@@ -5,8 +5,8 @@ from typing import Any
 
 from datasets import Image
 
-from affect_data.dataset.pictures import PictureOpener
 from affect_data.pictures import decode_rgb, is_reference
+from affect_data.video.opener import PictureOpener
 
 
 class ShownImage(Image):  # type: ignore[misc]  # `datasets` has no types

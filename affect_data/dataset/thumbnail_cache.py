@@ -25,7 +25,7 @@ from affect_data.dataset.pictures import SplitPictures
 from affect_data.dataset.thumbnails import face_picture
 from affect_data.environment import CACHES
 from affect_data.errors import DataError, UnknownNameError
-from affect_data.files import partial_of
+from affect_data.files import write_cache
 from affect_data.video.reader import VideoError
 
 CACHE: Final = "AFFECT_CACHE"
@@ -146,9 +146,7 @@ class ThumbnailCache:
 def _keep(path: Path, faces: Sequence[bytes]) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        # Not flushed to the disk, unlike what cannot be made again.
-        partial_of(path).write_bytes(_HEAD.pack(*map(len, faces)) + b"".join(faces))
-        partial_of(path).replace(path)
+        write_cache(path, _HEAD.pack(*map(len, faces)) + b"".join(faces))
     except OSError:
         return
 

@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow as pa
 
 from affect_data.dataset.kinds.crops import CROPS
-from affect_data.dataset.pictures import PictureOpener
 from affect_data.faces.policies import CropPolicy
+from affect_data.video.opener import PictureOpener
 
 if TYPE_CHECKING:
     from datasets import Dataset
