@@ -9,11 +9,12 @@ from affect_data.audit.registry import AUDITS
 from affect_data.audit.run import AUDIT, NotAuditedError, read_audit
 from affect_data.dataset.folder import DatasetFolder
 from affect_data.report.dataset_sections import shortened
+from affect_data.report.gallery import worst_faces
 from affect_data.report.html import Markup, Section, paragraph, table
 
 
-def audits(folder: DatasetFolder) -> Section:
-    """The section: findings by check, and the worst contradictions, duplicates and leaks."""
+def audits(folder: DatasetFolder, *, with_faces: bool = False) -> Section:
+    """The section: findings by check, the worst contradictions, duplicates and leaks, and the worst faces if they are asked for and may be shown."""
     try:
         found = read_audit(folder.path)
     except NotAuditedError:
@@ -35,6 +36,7 @@ def audits(folder: DatasetFolder) -> Section:
     parts = [
         paragraph("A finding is a reason for a person to look; nothing was changed because of it."),
         table(["check", "error", "warning", "review", "rows", "highest score"], lines_),
+        *(worst_faces(folder, found) if with_faces else []),
         *_contradictions(found),
         *_duplicates(found),
         *_leaks(found),

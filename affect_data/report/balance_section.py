@@ -152,7 +152,7 @@ def _pair(prefix: str, pool: dict[str, Any], part: str, what: str) -> Markup:
         counts = [[100 * value / total for value in values] for values, total in zip(counts, totals, strict=True)]
         unit = "Per cent of the rows"
     series = [Series("before", counts[0]), Series("after (one epoch)", counts[1])]
-    drawn = bars([prefix + name for name in before], series, f"{unit} by {what} before and after balancing", 400)
+    drawn = bars([prefix + name for name in before], series, f"{unit} by {what} before and after balancing")
     return figure(drawn, f"{unit} by {what}: before, and in one epoch drawn.")
 
 

@@ -19,8 +19,24 @@ SERIES: Final = ("#8a94a3", "#1d5fa8", "#b4530a", "#2f7d5b")
 FEW: Final = 10
 """A bin of a reliability curve with fewer labels says little: it is a hollow dot without a line."""
 
-# Nine steps of a single hue, from paper to ink: lightness alone shows the order, also in print.
-_RAMP: Final = ("#f4f7fb", "#dfe9f4", "#c3d7eb", "#9fc0df", "#74a3cf", "#4a85bb", "#2868a4", "#154c83", "#0b335c")
+PAPER: Final = "#fff"
+
+# Nine steps of a single hue, from paper to ink: lightness alone shows the order, also in print. No step is of a middle lightness on which neither
+# ink nor paper could be read.
+_RAMP: Final = ("#f4f7fb", "#dfe9f4", "#c3d7eb", "#9fc0df", "#74a3cf", "#3b75aa", "#245f99", "#154c83", "#0b335c")
+_INK_UNTIL: Final = 4
+"""Text on the ramp is ink up to this step, paper from the next on."""
+
+_DARK_RAMP: Final = ("#1d2630", "#20354b", "#234564", "#26557f", "#2c659a", "#5a94cb", "#7fb0e0", "#a9cdf0", "#d6e9fb")
+DARK: Final = {
+    **dict(zip(_RAMP, _DARK_RAMP, strict=True)),
+    INK: "#e6eaef",
+    QUIET: "#a0abb8",
+    LINE: "#3a444f",
+    PAPER: "#161b22",
+    **dict(zip(SERIES[1:], ("#6eaaf0", "#f0a45d", "#7ccb92"), strict=True)),
+}
+"""What each colour becomes on a dark screen: order and contrast stay, light and dark change places."""
 
 Floats = npt.NDArray[np.floating]
 
@@ -41,8 +57,9 @@ class Series:
 
 
 def _svg(width: float, height: float, body: str, label: str, *, fit: bool = True) -> Markup:
-    """A drawing; with `fit` it shrinks with the window, otherwise it is scrolled."""
-    kind = ' class="fit"' if fit else ""
+    """A drawing; with `fit` it shrinks with the window, otherwise it grows with it and is scrolled where there is no room."""
+    # A heat map is never smaller than its text needs, and not so large that it looks coarse.
+    kind = ' class="fit"' if fit else f' class="wide" style="min-width:{width:.0f}px;max-width:{1.4 * width:.0f}px"'
     size = f'viewBox="0 0 {width:g} {height:g}" width="{width:g}" height="{height:g}"'
     return Markup(f'<svg{kind} {size} role="img" aria-label="{escape(label)}">{body}</svg>')
 
@@ -56,9 +73,9 @@ def _rectangle(x: float, y: float, width: float, height: float, colour: str, tit
     return f'<rect x="{x:.1f}" y="{y:.1f}" width="{max(width, 0):.1f}" height="{max(height, 0):.1f}" fill="{colour}">{tip}</rect>'
 
 
-def _shade(share: float) -> str:
-    """The colour of a share in [0, 1]; the lightest is kept for zero."""
-    return _RAMP[0] if share <= 0 else _RAMP[min(len(_RAMP) - 1, 1 + int(share * (len(_RAMP) - 1)))]
+def _step(share: float) -> int:
+    """The step of the ramp for a share in [0, 1]; the lightest is kept for zero."""
+    return 0 if share <= 0 else min(len(_RAMP) - 1, 1 + int(share * (len(_RAMP) - 1)))
 
 
 def _compact(value: float) -> str:
@@ -69,51 +86,68 @@ def _compact(value: float) -> str:
     return f"{value:,.0f}" if value >= 10 or value == int(value) else f"{value:.2f}"
 
 
-def bars(labels: Sequence[str], series: Sequence[Series], title: str, width: int = 420) -> Markup:
+def bars(labels: Sequence[str], series: Sequence[Series], title: str) -> Markup:
     """Horizontal bars in a group for each label, with the value at the end of each bar; a legend if there are several series.
+
+    The chart is as wide as its place, on a phone as on a desktop: bars are per cent of the width, text keeps its size.
 
     Args:
         labels: names of the groups.
         series: of the same length as `labels`; None is drawn as a dash.
         title: for readers who cannot see the chart.
-        width: in pixels.
     """
-    left = min(190, 14 + max((len(label) for label in labels), default=0) * 6.4)
-    thick, gap = (13, 7) if len(series) == 1 else (9, 8)
-    top = 18 if len(series) > 1 else 4
+    thick, gap = (15, 7) if len(series) == 1 else (12, 8)
     highest = [end for one in series for ends in one.ranges if ends is not None for end in ends]
     largest = (
         max((value for one in series for value in (*one.values, *highest) if value is not None), default=0.0) or 1.0
     )
-    scale = (width - left - 52) / largest
-    body, y = [], float(top)
+    body, y = [], 20.0 if len(series) > 1 else 4.0
     for group, label in enumerate(labels):
-        height = thick * len(series)
-        body.append(_text(left - 6, y + height / 2 + 4, label, "end"))
+        body.append(_text(-6, y + thick * len(series) / 2 + 4, label, "end"))
         for number, one in enumerate(series):
-            value = one.values[group]
             # A lighter bar, so that its whiskers can be seen.
             alone = _RAMP[4] if one.ranges else SERIES[1]
             colour = alone if len(series) == 1 else SERIES[number % len(SERIES)]
-            length = 0.0 if value is None else value * scale
-            shown = "–" if value is None else _compact(value)
-            body.append(_rectangle(left, y, length, thick - 1, colour, f"{label}, {one.name}: {shown}"))
-            size = ' font-size="9"' if len(series) > 1 else ""
             ends = one.ranges[group] if one.ranges else None
-            if ends is not None:
-                body.append(_whisker(left + ends[0] * scale, left + ends[1] * scale, y + (thick - 1) / 2))
-                length = max(length, ends[1] * scale)
-            body.append(_text(left + length + 4, y + thick - 2, shown, colour=QUIET, extra=size))
+            body.append(_bar(label, one.name, one.values[group], ends, (y, thick), largest, colour))
             y += thick
         y += gap
     if len(series) > 1:
-        body.append(_legend([one.name for one in series], left))
-    return _svg(width, y, "".join(body), title)
+        body.append(_legend([one.name for one in series], 0))
+    left = min(190, 14 + max((len(label) for label in labels), default=0) * 6.4)
+    room = f'class="bars" style="padding:0 52px 0 {left:.0f}px" width="100%" height="{y:g}"'
+    return Markup(f'<svg {room} role="img" aria-label="{escape(title)}">{"".join(body)}</svg>')
+
+
+def _bar(
+    label: str,
+    name: str,
+    value: float | None,
+    ends: tuple[float, float] | None,
+    place: tuple[float, int],
+    largest: float,
+    colour: str,
+) -> str:
+    """A bar with its whisker and its value; `place` is its upper edge and its thickness, `largest` the value of the full width."""
+    (y, thick), scale = place, 100 / largest
+    length, shown = 0.0 if value is None else max(value, 0.0) * scale, "–" if value is None else _compact(value)
+    tip = escape(f"{label}, {name}: {shown}")
+    parts = [
+        f'<rect x="0" y="{y:.1f}" width="{length:.2f}%" height="{thick - 1}" fill="{colour}"><title>{tip}</title></rect>'
+    ]
+    if ends is not None:
+        parts.append(_whisker(ends[0] * scale, ends[1] * scale, y + (thick - 1) / 2))
+        length = max(length, ends[1] * scale)
+    parts.append(f'<text x="{length:.2f}%" dx="4" y="{y + thick - 3:.1f}" fill="{QUIET}">{escape(shown)}</text>')
+    return "".join(parts)
 
 
 def _whisker(x0: float, x1: float, y: float) -> str:
-    path = f"M{x0:.1f} {y:.1f}H{x1:.1f}M{x0:.1f} {y - 3:.1f}v6M{x1:.1f} {y - 3:.1f}v6"
-    return f'<path d="{path}" stroke="{INK}" fill="none"/>'
+    """An interval in per cent of the width."""
+    ends = ((x0, y, x1, y), (x0, y - 3, x0, y + 3), (x1, y - 3, x1, y + 3))
+    return "".join(
+        f'<line x1="{a:.2f}%" y1="{b:.1f}" x2="{c:.2f}%" y2="{d:.1f}" stroke="{INK}"></line>' for a, b, c, d in ends
+    )
 
 
 def _legend(names: Sequence[str], x: float) -> str:
@@ -158,16 +192,13 @@ def heat_map(
         for c, column in enumerate(columns):
             value = float(values[r, c])
             if math.isnan(value):
-                body.append(_text(left + (c + 0.5) * across, y + down / 2 + 4, "·", "middle", LINE))
+                body.append(_text(left + (c + 0.5) * across, y + down / 2 + 4, "·", "middle", QUIET))
                 continue
             text = texts[r][c] if texts is not None else _compact(value)
-            share = float(shade[r, c])
-            body.append(
-                _rectangle(
-                    left + c * across + 1, y + 1, across - 2, down - 2, _shade(share), f"{name}, {column}: {text}"
-                )
-            )
-            colour = "#fff" if share > 0.55 else INK
+            step = _step(float(shade[r, c]))
+            tip = f"{name}, {column}: {text}"
+            body.append(_rectangle(left + c * across + 1, y + 1, across - 2, down - 2, _RAMP[step], tip))
+            colour = INK if step <= _INK_UNTIL else PAPER
             body.append(_text(left + (c + 0.5) * across, y + down / 2 + 4, text, "middle", colour, ' font-size="10"'))
     return _svg(left + across * len(columns) + 4, 24 + down * len(rows), "".join(body), title, fit=False)
 
@@ -183,12 +214,12 @@ def plane(counts: Floats, title: str, size: int = 240, largest: float | None = N
     """
     bins, left, top = len(counts), 30, 6
     side, darkest = size / bins, float(np.log1p(counts.max() if largest is None else largest)) if counts.size else 0.0
-    body = [_rectangle(left, top, size, size, "#fff")]
+    body = [_rectangle(left, top, size, size, PAPER)]
     for v, a in np.argwhere(counts > 0):
         count = float(counts[v, a])
         x, y = left + v * side, top + size - (a + 1) * side
         corner = f"valence {-1 + 2 * v / bins:.1f}, arousal {-1 + 2 * a / bins:.1f}: {_compact(count)}"
-        body.append(_rectangle(x, y, side + 0.2, side + 0.2, _shade(math.log1p(count) / darkest), corner))
+        body.append(_rectangle(x, y, side + 0.2, side + 0.2, _RAMP[_step(math.log1p(count) / darkest)], corner))
     middle = size / 2
     body.append(
         f'<path d="M{left} {top + middle}h{size}M{left + middle} {top}v{size}" stroke="{LINE}" fill="none"/>'
@@ -201,6 +232,24 @@ def plane(counts: Floats, title: str, size: int = 240, largest: float | None = N
     turned = f' transform="rotate(-90 {10} {top + middle})"'
     body.append(_text(10, top + middle, "arousal", "middle", QUIET, turned))
     return _svg(size + left + 12, size + top + 32, "".join(body), title)
+
+
+def dot_in_plane(valence: float, arousal: float) -> Markup:
+    """A small valence-arousal plane with one dot, to stand beside text that says the numbers."""
+    x, y = 15 + 13 * valence, 15 - 13 * arousal
+    body = (
+        f'<rect x="1" y="1" width="28" height="28" fill="{PAPER}" stroke="{QUIET}"></rect>'
+        f'<path d="M1 15h28M15 1v28" stroke="{LINE}"></path><circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{SERIES[1]}"></circle>'
+    )
+    return Markup(f'<svg class="dot" viewBox="0 0 30 30" width="30" height="30" aria-hidden="true">{body}</svg>')
+
+
+def dark_rules() -> str:
+    """Style rules that give drawings their colours on a dark screen; prints stay light."""
+    rules = "".join(
+        f'svg [{kind}="{light}"]{{{kind}:{dark}}}' for light, dark in DARK.items() for kind in ("fill", "stroke")
+    )
+    return f"@media screen and (prefers-color-scheme: dark){{{rules}}}"
 
 
 def lines(series: Sequence[tuple[str, Sequence[tuple[float, float]]]], title: str, across: str, up: str) -> Markup:
@@ -275,7 +324,7 @@ def reliability(
         body.append(_rectangle(left + number * bin_width, base - height, bin_width - 1, height, _RAMP[3], tip))
         x, y, many = left + size * given, top + size * (1 - happened), count >= FEW
         sure += [f"{x:.1f} {y:.1f}"] * many
-        fill = SERIES[1] if many else "#fff"
+        fill = SERIES[1] if many else PAPER
         dot = f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2.6" fill="{fill}" stroke="{SERIES[1]}">'
         dots.append(f"{dot}<title>{escape(tip)}</title></circle>")
     if sure:

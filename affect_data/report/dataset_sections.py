@@ -194,7 +194,7 @@ def action_units(found: Statistics) -> Section:
         ],
         "Action units",
     )
-    parts = [grid(figure(drawn, "Rows in which the action unit is labelled, and in which it is present."), rates)]
+    parts = [figure(drawn, "Rows in which the action unit is labelled, and in which it is present."), rates]
     if len(found.imbalance):
         shown = found.imbalance.select(
             "split", "rows", "labels", "cardinality", "mean_ir", "max_ir", "cvir", "scumble", "label_sets"

@@ -80,6 +80,12 @@ def paragraph(*parts: object, quiet: bool = False) -> Markup:
     return Markup(f"<p{kind}>{' '.join(part.text if isinstance(part, Markup) else escape(part) for part in parts)}</p>")
 
 
+def with_code(text: str) -> Markup:
+    """Text whose parts between backticks are code."""
+    parts = escape(text).split("`")
+    return Markup("".join(f"<code>{part}</code>" if at % 2 else part for at, part in enumerate(parts)))
+
+
 def figure(drawing: Markup, caption: str) -> Markup:
     """A drawing with a caption."""
     return Markup(

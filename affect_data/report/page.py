@@ -8,10 +8,12 @@ from affect_data.dataset.folder import DatasetFolder
 from affect_data.files import write_text
 from affect_data.report.audit_section import audits
 from affect_data.report.balance_section import balancing
+from affect_data.report.charts import dark_rules
 from affect_data.report.dataset_sections import action_units, coverage, expressions, merged, read_lock, valence_arousal
 from affect_data.report.gallery import faces
 from affect_data.report.html import Section, escape
 from affect_data.report.training_section import training
+from affect_data.report.verdicts import verdicts
 from affect_data.statistics.statistics import statistics
 
 
@@ -28,13 +30,14 @@ def report(folder: DatasetFolder, run: Path | None = None, *, with_faces: bool =
     """
     found, lock = statistics(folder), read_lock(folder)
     sections: list[Section | None] = [
+        verdicts(folder, found, lock),
         merged(folder, lock),
         coverage(found),
         expressions(found),
         action_units(found),
         valence_arousal(found),
         balancing(folder),
-        audits(folder),
+        audits(folder, with_faces=with_faces),
         training(folder, run) if run is not None else None,
         faces(folder) if with_faces else None,
     ]
@@ -64,7 +67,8 @@ def _document(folder: DatasetFolder, sections: list[Section]) -> str:
     return (
         f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
-        f'<meta name="viewport" content="width=device-width, initial-scale=1">\n<title>Dataset report: {name}</title>\n'
-        f"<style>\n{style}</style>\n</head>\n<body>\n<header>\n<h1>Dataset report: {name}</h1>\n<p>{escape(facts)}</p>\n</header>\n"
+        f'<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f'<meta name="color-scheme" content="light dark">\n<title>Dataset report: {name}</title>\n'
+        f"<style>\n{style}{dark_rules()}</style>\n</head>\n<body>\n<header>\n<h1>Dataset report: {name}</h1>\n<p>{escape(facts)}</p>\n</header>\n"
         f'<nav aria-label="Contents"><ol>{links}</ol></nav>\n<main>\n{body}</main>\n</body>\n</html>\n'
     )

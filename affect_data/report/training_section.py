@@ -133,9 +133,7 @@ def _per_label(split: str, metrics: Mapping[str, Any]) -> list[Markup]:
         if found:
             names = [f"{prefix}{name} ({entry['labels']:,})" for name, entry in found.items()]
             ranges = [_interval(metrics, f"{task}.{key}.{name}.f1") for name in found]
-            drawn = bars(
-                names, [Series("F1", [entry["f1"] for entry in found.values()], ranges)], f"F1 on {split}", 400
-            )
+            drawn = bars(names, [Series("F1", [entry["f1"] for entry in found.values()], ranges)], f"F1 on {split}")
             drawings.append(figure(drawn, f"F1 on {split}; labelled rows in brackets."))
     return [grid(*drawings)] if drawings else []
 

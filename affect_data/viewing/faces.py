@@ -11,6 +11,7 @@ import polars as pl
 
 from affect_data.audit.registry import AUDITS
 from affect_data.audit.run import NotAuditedError, read_audit
+from affect_data.audit.words import sentence
 from affect_data.corrections.label_values import labels_of, number_of
 from affect_data.dataset.thumbnail_cache import Pictures
 from affect_data.dataset.thumbnails import face_picture
@@ -19,7 +20,6 @@ from affect_data.viewing.desk import Desk
 from affect_data.viewing.evidence import SEVERITIES
 from affect_data.viewing.table import LabelTable
 from affect_data.viewing.teachers import opinions
-from affect_data.viewing.words import sentence
 
 FRAMES_AROUND: Final = 4
 COPIES_SHOWN: Final = 12

@@ -111,7 +111,7 @@ def test_the_report_of_everything_is_one_self_contained_file(dataset: DatasetFol
     assert "default-src 'none'" in page
     titles = re.findall(r"<h2>\d+\. ([^<]+)</h2>", page)
     assert titles == [
-        "What was merged", "Which labels there are", "Expressions", "Action units", "Valence and arousal",
+        "Verdicts", "What was merged", "Which labels there are", "Expressions", "Action units", "Valence and arousal",
         "Balancing", "Audit", "Training results", "Faces",
     ]  # fmt: skip
 
@@ -193,7 +193,56 @@ def test_numbers_stand_to_the_right() -> None:
     assert '<td class="n">–</td>' in text
 
 
+# ---------------------------------------------------------------- verdicts
+
+
+def verdicts_of(page: str) -> list[tuple[str, str]]:
+    """Kind and first sentence of each verdict, in order."""
+    found = re.findall(r'<span class="badge \w+">(\w+)</span> (.*?)</p>', page)
+    return [(kind, html.unescape(re.sub("<[^>]+>", "", text))) for kind, text in found]
+
+
+def test_verdicts_say_what_is_wrong_most_serious_first(tmp_path: Path) -> None:
+    rows = [Row(f"a{i}", "train", expression="happiness", au={1: 0}) for i in range(20)]
+    dataset = write_dataset(tmp_path / "d", [*rows, Row("b", "train", expression="fear"), Row("c", "validation")])
+    leak = {"kind": "subject", "key": "s", "splits": ["train", "validation"], "rows": 2}
+    finding = {"uid": "b", "split": "train", "check": "leakage", "severity": "error", "score": 1.0}
+    with_findings(dataset, [finding | {"evidence": json.dumps(leak)}])
+    page = report(open_dataset(dataset.path))
+    assert verdicts_of(page) == [
+        ("error", "Leaks between splits: 1 faces, 1 findings of them certainly wrong."),
+        ("warning", "Split validation has no labels of action units."),
+        ("warning", "Split validation has no labels of expressions."),
+        ("warning", "AU1: labelled, but never present."),
+        ("look", "Expressions are uneven: 20 rows of happiness, 1 of fear (20 to 1)."),
+    ]
+    assert "affect-data folds d --name cv --copies" in page
+
+
+def test_a_dataset_without_fault_has_a_verdict_that_says_so(tmp_path: Path) -> None:
+    dataset = write_dataset(tmp_path / "d", [Row("a", "train", va=(0.5, -1.0))])
+    with_findings(dataset, [])
+    assert "Nothing speaks against using this dataset" in report(open_dataset(dataset.path))
+
+
 # ---------------------------------------------------------------- faces
+
+
+def test_the_worst_faces_of_a_check_are_shown_with_the_doubt_in_a_sentence_only_when_asked(
+    dataset: DatasetFolder,
+) -> None:
+    labels = dataset.labels("train").filter(pl.col("va_mask")).head(8)
+    evidence = json.dumps({"expression": "fear", "valence": 0.5, "arousal": 0.25, "likelier": "happiness"})
+    common = {"split": "train", "check": "expression_va", "severity": "review", "evidence": evidence}
+    with_findings(dataset, [{"uid": uid, "score": 1 - i / 10, **common} for i, uid in enumerate(labels["uid"])])
+    page = report(dataset, with_faces=True)
+    (doubts,) = re.findall(r'<div class="doubts">(.*?)</div>', page, re.DOTALL)
+    assert re.findall(r'<img alt="([^"]+)"', doubts) == [escape(uid) for uid in labels["uid"][:6]]
+    assert (
+        "It is labelled fear, but lies at valence 0.5 and arousal 0.25; faces there are more often happiness." in doubts
+    )
+    assert f"valence {labels['valence'][0]:+.2f}<br>arousal {labels['arousal'][0]:+.2f}" in doubts
+    assert '<div class="doubts">' not in report(dataset)
 
 
 def test_no_face_without_being_asked(demo_report: BuildReport) -> None:
@@ -461,7 +510,7 @@ def test_the_command_writes_the_file(
 
 
 def lengths(svg: str) -> list[float]:
-    return [float(width) for width in re.findall(r'<rect [^>]*width="([\d.]+)"[^>]*><title>', svg)]
+    return [float(width) for width in re.findall(r'<rect [^>]*width="([\d.]+)%?"[^>]*><title>', svg)]
 
 
 def test_bars_are_as_long_as_their_values() -> None:
@@ -496,10 +545,9 @@ def test_lines_reach_from_edge_to_edge_and_nothing_is_nothing() -> None:
 
 def test_a_whisker_reaches_from_end_to_end_of_its_interval() -> None:
     svg = bars(["a"], [Series("F1", [0.5], [(0.25, 1.0)])], "t").text
-    (x, width) = re.findall(r'<rect x="([\d.]+)"[^>]*width="([\d.]+)"[^>]*><title>', svg)[0]
-    start, end = re.findall(r'd="M([\d.]+) [\d.]+H([\d.]+)M', svg)[0]
-    assert float(start) - float(x) == pytest.approx(float(width) / 2, abs=0.2)
-    assert float(end) - float(x) == pytest.approx(float(width) * 2, abs=0.2)
+    (width,) = lengths(svg)
+    start, end = re.findall(r'<line x1="([\d.]+)%" y1="[\d.]+" x2="([\d.]+)%"', svg)[0]
+    assert (float(start), width, float(end)) == (25.0, 50.0, 100.0)
 
 
 def test_planes_side_by_side_share_their_shades() -> None:

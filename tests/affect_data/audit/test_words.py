@@ -6,7 +6,7 @@ import re
 import pytest
 
 from affect_data.audit.registry import AUDITS
-from affect_data.viewing.words import sentence
+from affect_data.audit.words import sentence
 
 LINEAR = "linear model, out of fold"
 
