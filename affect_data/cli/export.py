@@ -28,8 +28,6 @@ def export(
             {"database": done.database, "rows": done.rows, "files": done.files, "out": str(out), "losses": done.losses}
         )
         return
-    lines = [
-        f"wrote {done.files:,} file(s) of {native} to {out}, which hold {done.rows:,} rows; they stay under its licence"
-    ]
+    lines = [f"wrote {done.files:,} file(s) of {native} to {out}, from {done.rows:,} rows; they stay under its licence"]
     lines += ["not in them:", *(f"  {loss}" for loss in done.losses)]
     out_console.print("\n".join(lines), markup=False)

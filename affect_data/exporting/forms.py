@@ -9,6 +9,7 @@ import polars as pl
 from affect_data.databases.facts import NativeValue
 
 NO_ROW: Final = "lines that gave no row: the dataset does not hold what they say"
+NO_CODE: Final = "lines whose label a decision took away, or made one for which the database has no code"
 SPELLING: Final = "the spelling of numbers: 0.5 for 0.500"
 
 
@@ -47,6 +48,17 @@ def codes_of(mapping: Iterable[NativeValue], field: str) -> dict[str, str]:
     return {row.unified: row.native for row in mapping if row.field == field and not row.masked}
 
 
+def code_of(column: str, mapping: Iterable[NativeValue], field: str = "") -> pl.Expr:
+    """The native value of a column's label; null where there is no label, or none that the database has.
+
+    Args:
+        column: of labels, in words.
+        mapping: the reader's table.
+        field: of the table; by default that of the column's name.
+    """
+    return pl.col(column).replace_strict(codes_of(mapping, field or column), default=None, return_dtype=pl.String)
+
+
 def image_of() -> pl.Expr:
     """The path of a row's picture relative to the database's root, from the uid of a row that is in no track."""
     return pl.col("uid").str.replace(r"^[^:]*:", "").str.replace(r"#\d+$", "")
@@ -64,13 +76,17 @@ def number(column: pl.Expr | str) -> pl.Expr:
 
 
 def lists(rows: pl.DataFrame, line: pl.Expr, header: str = "") -> Iterator[NativeFile]:
-    """The file of every source of the rows: a line for each row, in the order of the official file.
+    """The file of every source of the rows: a line for each row that has one, in the order of the official file.
 
     Args:
         rows: with `source_file` and `source_line`.
-        line: the text of a row's line.
+        line: the text of a row's line; null: none, so that no label is made up.
         header: the first line, with its line end.
     """
-    written = rows.select("source_file", "source_line", line.alias("line")).sort("source_file", "source_line")
+    written = (
+        rows.select("source_file", "source_line", line.alias("line"))
+        .drop_nulls("line")
+        .sort("source_file", "source_line")
+    )
     for (path,), own in written.group_by("source_file", maintain_order=True):
         yield NativeFile(str(path), header + "".join(f"{text}\n" for text in own["line"]))

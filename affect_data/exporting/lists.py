@@ -5,7 +5,6 @@ from typing import Final
 
 import polars as pl
 
-from affect_data.databases.action_unit_columns import SIDE_OF
 from affect_data.databases.affectnet.forms import LIST_COLUMNS, NATIVE, NO_BOX, NO_VALUE
 from affect_data.databases.emotionet.lists import COLUMNS, UNITS
 from affect_data.databases.emotionet.reader import CODED, UNKNOWN
@@ -13,65 +12,36 @@ from affect_data.databases.expw import ExpW
 from affect_data.databases.ferplus.facts import ANNOTATORS
 from affect_data.databases.ferplus.reader import WHOLE_PICTURE
 from affect_data.databases.ferplus.votes import EXPRESSIONS
-from affect_data.databases.raf_au import RafAu
 from affect_data.databases.raf_db.reader import RafDb
-from affect_data.databases.raf_units import NOTHING
 from affect_data.exporting.forms import (
+    NO_CODE,
     NO_ROW,
     SPELLING,
     NativeFile,
     NativeForm,
-    codes_of,
+    code_of,
     file_name_of,
     image_of,
     lists,
     number,
 )
-from affect_data.vocabulary import ACTION_UNIT_SLOTS, SIDES, unit_name
 from affect_data.vocabulary import EXPRESSIONS as VOCABULARY
+from affect_data.vocabulary import unit_name
 
 ADDRESS: Final = "https://s3.us-east-2.amazonaws.com/emotionet/Images/"
-LETTERS: Final = {side: letters for letters, side in SIDE_OF.items()}
 
 
 def _expw(rows: pl.DataFrame) -> Iterator[NativeFile]:
     box = [number(pl.col("face_box").arr.get(place)) for place in (1, 0, 2, 3)]
-    code = pl.col("expression").replace_strict(codes_of(ExpW.mapping, "expression"))
+    code = code_of("expression", ExpW.mapping)
     fields = [file_name_of(), pl.col("face").cast(pl.String), *box, pl.lit("0"), code]
     return lists(rows, pl.concat_str(fields, separator=" "))
 
 
 def _raf_db(rows: pl.DataFrame) -> Iterator[NativeFile]:
-    codes = [
-        pl.col(column).replace_strict(codes_of(RafDb.mapping, column), default=None, return_dtype=pl.String)
-        for column in ("expression", "compound_expression")
-    ]
+    codes = [code_of(column, RafDb.mapping) for column in ("expression", "compound_expression")]
     name = file_name_of().str.replace(r"(_aligned)?\.jpg$", ".jpg")
     return lists(rows, pl.concat_str(name, pl.coalesce(codes), separator=" "))
-
-
-def _raf_au(rows: pl.DataFrame) -> Iterator[NativeFile]:
-    names = rows.select(file_name_of().str.replace(r"(_aligned)?\.jpg$", ".jpg").alias("name"))["name"]
-    present = rows.select(unit_name(unit) for unit in RafAu.action_units).rows()
-    tokens = [
-        _tokens(dict(zip(RafAu.action_units, codes, strict=True)), sides)
-        for codes, sides in zip(present, rows["au_side"].to_list(), strict=True)
-    ]
-    lines = pl.Series("line", [f"{name} {text}" for name, text in zip(names, tokens, strict=True)], pl.String)
-    return lists(rows.with_columns(lines), pl.col("line"))
-
-
-def _tokens(present: Mapping[int, int | None], sides: Sequence[int]) -> str:
-    """The action units of a face as the list has them; a single one without a side ends in a blank."""
-    found = []
-    for unit in (unit for unit, code in present.items() if code):
-        side = sides[ACTION_UNIT_SLOTS[unit]]
-        letters = LETTERS[SIDES[side]] if side >= 0 else ""
-        found.append(f"{letters}{unit}")
-    if not found:
-        return NOTHING
-    blank = " " if len(found) == 1 and found[0].isdigit() else ""
-    return f"{'+'.join(found)}{blank}"
 
 
 def _affectnet(rows: pl.DataFrame) -> Iterator[NativeFile]:
@@ -116,23 +86,20 @@ def _votes(shares: Sequence[float]) -> list[int]:
 
 
 LIST_FORMS: Final[Mapping[str, NativeForm]] = {
-    "expw": NativeForm(_expw, (NO_ROW, "the confidence of the face detector, for which 0 stands")),
+    "expw": NativeForm(_expw, (NO_ROW, NO_CODE, "the confidence of the face detector, for which 0 stands")),
     "raf_db": NativeForm(
-        _raf_db, (NO_ROW, "files of boxes and attributes: the landmarks in them are not kept, so they are not written")
-    ),
-    "raf_au": NativeForm(
-        _raf_au,
-        (
-            NO_ROW,
-            "action descriptors and action units that are not coded",
-            "the order of action units, those that stand twice, and whether a letter is a capital or follows the number",
-            "sides of two kinds, such as BL",
-        ),
-        side=("au_side",),
+        _raf_db,
+        (NO_ROW, NO_CODE, "files of boxes and attributes: the landmarks in them are not kept, so they are not written"),
     ),
     "affectnet": NativeForm(
         _affectnet,
-        (NO_ROW, SPELLING, "landmarks, for which NULL stands", "whether a list has a header: all have one"),
+        (
+            NO_ROW,
+            SPELLING,
+            "a corrected class: AffectNet's own class of the face stands, as it was read",
+            "landmarks, for which NULL stands",
+            "whether a list has a header: all have one",
+        ),
         side=("native",),
         releases=("csv",),
     ),

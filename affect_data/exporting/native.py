@@ -12,14 +12,16 @@ from affect_data.confinement import ConfinedFolder
 from affect_data.dataset.folder import open_dataset
 from affect_data.dataset.loading import to_polars
 from affect_data.errors import DataError, UnknownNameError, UsageError
+from affect_data.exporting.classes import CLASS_FORMS
 from affect_data.exporting.forms import NativeFile, NativeForm
 from affect_data.exporting.lists import LIST_FORMS
+from affect_data.exporting.raf import RAF_FORMS
 from affect_data.exporting.rated import RATED_FORMS
 from affect_data.exporting.tracks import TRACK_FORMS
 from affect_data.files import written_folder
 
 NATIVE_FORMS: Final[Mapping[str, NativeForm]] = MappingProxyType(
-    dict(sorted({**LIST_FORMS, **RATED_FORMS, **TRACK_FORMS}.items()))
+    dict(sorted({**CLASS_FORMS, **LIST_FORMS, **RAF_FORMS, **RATED_FORMS, **TRACK_FORMS}.items()))
 )
 """By database; the others are read, but not written."""
 
@@ -30,7 +32,7 @@ class NativeExport:
 
     Attributes:
         database: its name.
-        rows: of the dataset, that the files hold.
+        rows: of the database in the dataset.
         files: how many files were written.
         losses: what the files lack.
     """

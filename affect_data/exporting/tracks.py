@@ -9,16 +9,18 @@ import polars as pl
 
 from affect_data.databases.afew_va import HIGHEST
 from affect_data.databases.affwild2.facts import MAPPING as AFFWILD2
-from affect_data.databases.affwild2.facts import NO_CODE, NO_VALUE
+from affect_data.databases.affwild2.facts import NO_CODE as NO_NUMBER
+from affect_data.databases.affwild2.facts import NO_VALUE
 from affect_data.databases.affwild2.layout import JOIN_ORDER, RELEASES, SPLIT_FOLDERS, TASK_FOLDERS, Release
 from affect_data.databases.base import Task
 from affect_data.databases.bp4d.coded_sequences import CODED_INTENSITIES, CODED_UNITS
 from affect_data.databases.bp4d.labels import NOT_CODED
+from affect_data.databases.ck_plus.reader import CkPlus
 from affect_data.databases.dfew import HEADER, Dfew
 from affect_data.databases.disfa.reader import Disfa
 from affect_data.databases.unbc.facts import HIGHEST as UNBC_HIGHEST
 from affect_data.databases.unbc.sequences import HIGHEST_OF, SEQUENCE_LABELS
-from affect_data.exporting.forms import NO_ROW, SPELLING, NativeFile, NativeForm, codes_of, lists, number
+from affect_data.exporting.forms import NO_CODE, NO_ROW, SPELLING, NativeFile, NativeForm, codes_of, lists, number
 from affect_data.vocabulary import unit_name
 
 DERIVED: Final = "an occurrence that was corrected without its intensity: the files hold intensities alone"
@@ -97,6 +99,21 @@ def _matlab(numbers: tuple[float, ...]) -> str:
     return "".join(f"{number:16.7e}" for number in numbers) + "\n"
 
 
+def _ck_plus(rows: pl.DataFrame) -> Iterator[NativeFile]:
+    codes = codes_of(CkPlus.mapping, "emotion")
+    # First frames that the recipe made neutral have the file of the peak as their source, and no file of their own.
+    peak = pl.format("_{}_", pl.col("frame").cast(pl.String).str.zfill(8))
+    for row in rows.filter(pl.col("source_file").str.contains(peak, literal=True)).iter_rows(named=True):
+        place = f"{row['subject']}/{row['track'][-3:]}/{row['track']}_{row['frame']:08d}"
+        present = {unit: row[unit_name(unit)] for unit in CkPlus.action_units}
+        # What a file does not list is absent: without a label for each, there is no file.
+        if None not in present.values():
+            levels = {unit: row[f"{unit_name(unit)}_intensity"] or 0 for unit, code in present.items() if code}
+            yield NativeFile(f"FACS/{place}_facs.txt", "".join(map(_matlab, levels.items())))
+        if row["expression"] in codes:
+            yield NativeFile(f"Emotion/{place}_emotion.txt", _matlab((int(codes[row["expression"]]),)))
+
+
 def _afew_va(rows: pl.DataFrame) -> Iterator[NativeFile]:
     native = [(pl.col(name).cast(pl.Float64) * HIGHEST).round().alias(name) for name in ("arousal", "valence")]
     for (path,), own in rows.sort("track", "frame").group_by("source_file", maintain_order=True):
@@ -145,8 +162,8 @@ def _cells(task: Task, release: Release) -> pl.Expr:
         return pl.concat_str([number(name).fill_null(str(NO_VALUE)) for name in columns], separator=",")
     if task == "expression":
         codes = codes_of(AFFWILD2, "expression")
-        return pl.col("expression").replace_strict(codes, default=str(NO_CODE), return_dtype=pl.String)
-    return pl.concat_str([pl.col(name).cast(pl.String).fill_null(str(NO_CODE)) for name in columns], separator=",")
+        return pl.col("expression").replace_strict(codes, default=str(NO_NUMBER), return_dtype=pl.String)
+    return pl.concat_str([pl.col(name).cast(pl.String).fill_null(str(NO_NUMBER)) for name in columns], separator=",")
 
 
 def _header(task: Task, release: Release) -> str:
@@ -188,6 +205,17 @@ TRACK_FORMS: Final[Mapping[str, NativeForm]] = {
     "bp4d_plus": NativeForm(
         _bp4d(CODED_UNITS, "AUCoding/AU_INT/AU{unit:02d}/{track}_AU{unit:02d}.csv"),
         (NO_ROW, "a line of 9 alone in a file of occurrences or of intensities"),
+    ),
+    "ck_plus": NativeForm(
+        _ck_plus,
+        (
+            NO_ROW,
+            NO_CODE,
+            "action units that are not coded",
+            "the order of action units, and those that stand twice",
+            "action units of a frame of which a decision took one away: what is not listed would count as absent",
+            "the folders: those without the archives' names are written",
+        ),
     ),
     "dfew": NativeForm(
         _dfew,

@@ -18,6 +18,7 @@ from affect_data.build.recipe import recipe_from
 from affect_data.databases.registry import DATABASES
 from affect_data.databases.root import DatabaseRoot
 from affect_data.dataset.folder import open_dataset
+from affect_data.dataset.loading import to_polars
 from affect_data.errors import FileAccessError, UnknownNameError, UsageError
 from affect_data.exporting.forms import codes_of
 from affect_data.exporting.native import NATIVE_FORMS, export_native
@@ -245,11 +246,79 @@ def affwild2(written: Written, files: Files) -> None:
         ]
 
 
+def ferv39k(written: Written, files: Files) -> None:
+    for path, lines in kept(written):
+        assert [",".join(line) for line in lines] == files.pop(path).splitlines()
+
+
+def mafw(written: Written, files: Files) -> None:
+    contradicted = written.scan.rows.filter(pl.col("expression_masked").str.contains("different classes"))
+    assert len(contradicted) == 1
+    own = {f"{track}.mp4" for track in contradicted["track"]}
+    for path, lines in kept(written):
+        assert cells(files.pop(path), " ") == [line for line in lines if line[0] not in own]
+
+
+def raf_ml(written: Written, files: Files) -> None:
+    ((path, lines),) = kept(written)
+    for found, own in zip(cells(files.pop(path), " "), lines, strict=True):
+        whole = sum(int(share.replace(".", "")) for share in own[1:7]) == 1_000_000
+        wanted = own[1:7] if whole else [pytest.approx(float(share), abs=2e-6) for share in own[1:7]]
+        assert [found[0], found[7]] == [own[0], own[7]] == [own[0], ""]
+        assert (found[1:7] if whole else list(map(float, found[1:7]))) == wanted
+
+
+def raf_ce(written: Written, files: Files) -> None:
+    ((path, lines),) = kept(written)
+    names = [line[0] for line in lines]
+    assert cells(files.pop(path), " ") == lines
+    for name in ("RAFCE_partition.txt", "RAFCE_AUlabel.txt"):
+        listed = dict(line.split(" ") for line in (written.root / name).read_text().splitlines())
+        found = [line.split(" ") for line in files.pop(name).splitlines()]
+        assert [line[0] for line in found] == names
+        if name == "RAFCE_partition.txt":
+            assert [line[1] for line in found] == [listed[name] for name in names]
+        else:
+            for picture, tokens in found:
+                known = {token.upper() for token in listed[picture].split("+") if not token.startswith("AD")}
+                twice = {token for token in known if token[0].isalpha() and token.lstrip("LRTB") in known}
+                assert {token.upper() for token in tokens.split("+")} == (known - twice or {"NULL"})
+
+
+def ck_plus(written: Written, files: Files) -> None:
+    frames = {Path(image).stem for image in written.scan.rows["image"]}
+    for path in sorted(written.root.rglob("*.txt")):
+        if path.stem.rpartition("_")[0] in frames:
+            lines = [line for line in path.read_text().splitlines() if not line.split()[0].startswith("5.4")]
+            assert files.pop(path.relative_to(written.root).as_posix()).splitlines() == lines
+
+
+def class_folders(written: Written, files: Files) -> None:
+    """The folders in which the files lie, which are their labels."""
+    header, *lines = cells(files.pop("class-folders.csv"))
+    places = {place for place in written.scan.rows["source_file"] if (written.root / place).is_file()}
+    assert header == ["file", "folder"]
+    assert lines == [[place, place.rpartition("/")[0]] for place in sorted(places)]
+    assert len(places) == len(written.scan.rows)
+
+
+def afew(written: Written, files: Files) -> None:
+    class_folders(written, files)
+
+
+def sfew(written: Written, files: Files) -> None:
+    class_folders(written, files)
+
+
+def oulu_casia(written: Written, files: Files) -> None:
+    class_folders(written, files)
+
+
 COMPARED = {
     reader.__name__: reader
     for reader in (
         expw, raf_db, raf_au, affectnet, emotionet, ferplus, disfa, bp4d, unbc, afew_va, dfew, affwild2,
-        bp4d_plus, disfa_plus, affwild, veatic, sewa,
+        bp4d_plus, disfa_plus, affwild, veatic, sewa, ferv39k, mafw, raf_ml, raf_ce, ck_plus, afew, sfew, oulu_casia,
     )
 }  # fmt: skip
 
@@ -266,7 +335,7 @@ def test_native_files_come_back_cell_by_cell(
     assert done.losses == NATIVE_FORMS[name].losses != ()
 
 
-@pytest.mark.parametrize("name", ["disfa", "expw", "raf_db", "affwild2"])
+@pytest.mark.parametrize("name", ["disfa", "expw", "raf_db", "affwild2", "ferv39k", "raf_ce", "ck_plus"])
 def test_what_was_written_reads_back_to_the_same_labels(
     name: str, merged: Path, written_of: Callable[[str], Written], tmp_path: Path
 ) -> None:
@@ -287,6 +356,56 @@ def test_what_was_written_reads_back_to_the_same_labels(
     ]
     key = ["image", "face"] if "face" in scan.rows.columns else ["image"]
     assert scan.rows.select(*key, *labels).sort(key).equals(written.scan.rows.select(*key, *labels).sort(key))
+
+
+def rows_of(merged: Path, name: str) -> pl.DataFrame:
+    return to_polars(merged, side=NATIVE_FORMS[name].side, wide=True).filter(pl.col("database") == name)
+
+
+def written_from(name: str, rows: pl.DataFrame) -> Files:
+    return {file.path: file.text for file in NATIVE_FORMS[name].files(rows)}
+
+
+def relabelled(rows: pl.DataFrame, column: str, *values: Any) -> pl.DataFrame:
+    """The first rows with these labels, as after a decision; the others with their own."""
+    return rows.with_columns(pl.Series(column, [*values, *rows[column].to_list()[len(values) :]], rows.schema[column]))
+
+
+def test_a_changed_class_moves_its_file_and_one_without_a_label_or_a_code_is_not_written(merged: Path) -> None:
+    rows = rows_of(merged, "sfew").sort("source_file")
+    assert rows["expression"][0] == "anger"
+    first, second, third, fourth = rows["source_file"].head(4)
+    text = written_from("sfew", relabelled(rows, "expression", "sadness", None, "contempt"))["class-folders.csv"]
+    assert cells(text)[1:3] == [[first, "Train/Train_Aligned_Faces/Sad"], [fourth, "Train/Train_Aligned_Faces/Angry"]]
+    assert second not in text
+    assert third not in text
+
+
+@pytest.mark.parametrize("name", ["expw", "ferv39k", "mafw"])
+def test_a_list_has_no_line_for_a_class_that_was_taken_away_or_has_no_code(name: str, merged: Path) -> None:
+    rows = rows_of(merged, name)
+    rows = rows.filter(pl.col("expression").is_not_null()).sort("source_file", "source_line")
+    (text, *_), (fewer, *_) = (
+        list(written_from(name, own).values()) for own in (rows, relabelled(rows, "expression", None, "other"))
+    )
+    assert fewer.splitlines() == text.splitlines()[2:]
+
+
+@pytest.mark.parametrize(("name", "file"), [("raf_ce", "RAFCE_AUlabel.txt"), ("ck_plus", "_facs.txt")])
+def test_action_units_of_which_one_was_taken_away_are_not_written_as_absent(name: str, file: str, merged: Path) -> None:
+    rows = rows_of(merged, name)
+    there, fewer = written_from(name, rows), written_from(name, relabelled(rows, "AU12", None))
+    lines, left = (
+        [(path, line) for path, text in files.items() if path.endswith(file) for line in text.splitlines() or [""]]
+        for files in (there, fewer)
+    )
+    assert 0 < len({*lines} - {*left}) == len(lines) - len(left)
+    assert {*left} < {*lines}
+
+
+def test_first_frames_that_a_recipe_makes_neutral_have_no_files_in_ck_plus(merged: Path) -> None:
+    rows = rows_of(merged, "ck_plus")
+    assert written_from("ck_plus", rows.with_columns(frame=pl.lit(1, pl.Int32), expression=pl.lit("neutral"))) == {}
 
 
 def test_a_database_that_the_dataset_lacks_or_that_is_not_written_is_refused(
