@@ -31,11 +31,11 @@ _MEANINGS: Final = {
     ),
     "leakage": (
         "What is learned in one split is tested in another: the figures of the test are too good.",
-        "Build with `splits: {policy: strict}`, or cross-validate with `affect-data folds DATASET --name cv --copies`.",
+        "Split again, so that people, videos and copies stay together: `affect-data folds DATASET --count 5 --name cv5 --copies`.",
     ),
     "duplicates": (
         "Copies count several times; across splits they are leaks, and with other labels one of them is wrong.",
-        "Decide about the copies in `affect-data view DATASET`; split again with `affect-data folds DATASET --name cv --copies`.",
+        "Decide about the copies in `affect-data view DATASET`; split again with `affect-data folds DATASET --count 5 --name cv5 --copies`.",
     ),
 }
 """What findings of a check mean and what to do about them; of other checks their rule says it."""
@@ -153,8 +153,8 @@ def _about_action_units(found: Statistics) -> Iterator[Verdict]:
         yield Verdict(
             Severity.WARNING,
             f"{', '.join(never)}: labelled, but never present.",
-            "It cannot be learned, and its F1 is not defined.",
-            "Leave it out of `tasks.action_units` in the training recipe, or check the reader that labels it.",
+            "What is never present cannot be learned, and its F1 is not defined.",
+            "Leave this out of `tasks.action_units` in the training recipe, or check the reader that labels it.",
         )
     shown = coded.filter(pl.col("present") > 0).sort("rate")
     if len(shown) > 1 and shown["present"].max() >= UNEVEN * shown["present"].min():  # type: ignore[operator]
@@ -188,5 +188,5 @@ def _about_the_audit(folder: DatasetFolder) -> Iterator[Verdict]:
         means, do = _MEANINGS.get(name, (rule, "Look at the faces and decide: `affect-data view DATASET`."))
         faces = rows.select("split", "uid").n_unique()
         worst = int((rows["severity"] == severity.value).sum())
-        certain = f", {worst:,} findings of them certainly wrong" if severity is Severity.ERROR else ""
+        certain = f" ({worst:,} findings are certainly wrong)" if severity is Severity.ERROR else ""
         yield Verdict(severity, f"{title[:1].upper()}{title[1:]}: {faces:,} faces{certain}.", means, do)

@@ -210,13 +210,13 @@ def test_verdicts_say_what_is_wrong_most_serious_first(tmp_path: Path) -> None:
     with_findings(dataset, [finding | {"evidence": json.dumps(leak)}])
     page = report(open_dataset(dataset.path))
     assert verdicts_of(page) == [
-        ("error", "Leaks between splits: 1 faces, 1 findings of them certainly wrong."),
+        ("error", "Leaks between splits: 1 faces (1 findings are certainly wrong)."),
         ("warning", "Split validation has no labels of action units."),
         ("warning", "Split validation has no labels of expressions."),
         ("warning", "AU1: labelled, but never present."),
         ("look", "Expressions are uneven: 20 rows of happiness, 1 of fear (20 to 1)."),
     ]
-    assert "affect-data folds d --name cv --copies" in page
+    assert "affect-data folds d --count 5 --name cv5 --copies" in page
 
 
 def test_a_dataset_without_fault_has_a_verdict_that_says_so(tmp_path: Path) -> None:
