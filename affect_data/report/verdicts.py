@@ -1,5 +1,6 @@
 """What stands first in the report: what is wrong with the dataset, what that means, and what to do about it."""
 
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
@@ -49,7 +50,7 @@ class Verdict:
         severity: error: certainly wrong; warning: wrong in most datasets; review: a person should look.
         what: is wrong.
         means: why it matters.
-        do: what to do about it, with a command between backticks.
+        do: what to do about it, with a command between backticks, in which DATASET stands for the folder.
     """
 
     severity: Severity
@@ -57,10 +58,11 @@ class Verdict:
     means: str
     do: str
 
-    def to_html(self) -> str:
-        """The verdict as an item of a list."""
+    def to_html(self, dataset: str) -> str:
+        """The verdict as an item of a list; its command names the dataset as a shell takes it."""
         badge = f'<span class="badge {self.severity}">{_BADGES[self.severity]}</span>'
-        what, means, do = (with_code(text).text for text in (self.what, self.means, self.do))
+        command = self.do.replace("DATASET", shlex.quote(dataset))
+        what, means, do = (with_code(text).text for text in (self.what, self.means, command))
         return f'<li><p class="what">{badge} {what}</p><p>{means}</p><p class="do"><b>To do:</b> {do}</p></li>'
 
 
@@ -82,7 +84,7 @@ def verdicts(folder: DatasetFolder, found: Statistics, lock: dict[str, Any]) -> 
     else:
         told = ", ".join(f"{count} of kind '{_BADGES[severity]}'" for severity, count in counts.items() if count)
         summary = f"{told}. Errors are certainly wrong, warnings are wrong in most datasets, the rest is worth a look."
-        items = "\n".join(one.to_html().replace("DATASET", with_code(folder.path.resolve().name).text) for one in all_)
+        items = "\n".join(one.to_html(folder.path.resolve().name) for one in all_)
         parts = [paragraph(summary, quiet=True), Markup(f'<ol class="verdicts">{items}</ol>')]
     return Section("verdicts", "Verdicts", tuple(parts))
 
