@@ -1,6 +1,5 @@
 """Vision backbones of the library transformers: loaded from a configuration, a local folder or the Hub; and the shape of their outputs."""
 
-import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,29 +7,22 @@ from typing import Any, Final
 
 import torch
 from torch.nn import Module
-from transformers import AutoConfig, AutoModel, PretrainedConfig, PreTrainedModel
+from transformers import AutoConfig, AutoModel, PretrainedConfig, PreTrainedModel, ViTConfig
 from transformers.image_processing_base import ImageProcessingMixin
 
 from affect_train.errors import BackboneError
+from affect_train.network.contract import check_contract
+from affect_train.network.reading import prefix_tokens
 from affect_train.recipe.model import ModelOptions
 
 IMAGENET_MEAN: Final = (0.485, 0.456, 0.406)
 IMAGENET_STD: Final = (0.229, 0.224, 0.225)
 
-CLASS_TOKENS: Final[Mapping[str, int]] = {
-    "beit": 1,
-    "data2vec-vision": 1,
-    "deit": 2,
-    "dinov2": 1,
-    "dinov2_with_registers": 1,
-    "dinov3_vit": 1,
-    "vit": 1,
-    "vit_msn": 1,
-}
-"""How many tokens, the class token first, stand before patches and registers in the last hidden state; backbones not named have none."""
-
 CONVOLUTIONAL_STEMS: Final = frozenset({"levit"})
 """Backbones whose ``patch_size`` is not the stride of their stem, so that any image size fits."""
+
+SIZED_BY_PAIRS: Final = frozenset({"hiera"})
+"""Backbones whose ``image_size`` is height and width."""
 
 
 @dataclass(frozen=True)
@@ -56,59 +48,34 @@ class Backbone:
 
 
 def load_backbone(options: ModelOptions) -> Backbone:
-    """The backbone that the section ``model`` of a recipe names.
+    """The backbone that the section ``model`` of a recipe names, in evaluation mode: of a model of pictures and text, the part that sees.
 
     Raises:
-        BackboneError: it cannot be loaded, or the image size, pooling or drop path do not fit it.
+        BackboneError: it cannot be loaded, the image size, pooling or drop path do not fit it, or `check_contract` refuses it.
     """
-    if not isinstance(options.backbone, str):
-        name, config = _configured(options.backbone, options.image_size)
-        _fit(name, config, options)
-        return Backbone(name, AutoModel.from_config(config))
-    name, config = options.backbone, _named_config(options.backbone)
-    # Of a model that affect_train saved, only the backbone is used.
-    inner = config.backbone_config if config.model_type == "affect" else config
-    _fit(name, inner, options)
-    model = AutoModel.from_config(inner) if options.pretrained is False else _pretrained(name, config)
-    return Backbone(
-        name, model if inner is config else getattr(model, "backbone", model), *_normalisation(name, config)
-    )
+    loaded = _loaded(options)
+    check_contract(loaded.name, loaded.model, options.image_size)
+    return loaded
 
 
-def prefix_tokens(config: PretrainedConfig) -> int:
-    """How many tokens of the last hidden state stand before the first patch: class tokens and registers."""
-    if config.model_type not in CLASS_TOKENS:
-        return 0
-    return CLASS_TOKENS[config.model_type] + getattr(config, "num_register_tokens", 0)
+def vision_part(config: PretrainedConfig) -> PretrainedConfig:
+    """The configuration of the encoder of pictures within a model: the vision tower of one with a text tower, or the model's own.
 
-
-def feature_width(config: PretrainedConfig) -> int:
-    """The number of channels of the last hidden state.
-
-    Raises:
-        BackboneError: the configuration does not state it.
+    A ``vit_mae`` is read as the ``vit`` that it is without its masking, which would hide three quarters of the patches at random.
     """
-    for attribute in ("hidden_size", "hidden_sizes", "embed_dims", "embed_dim"):
-        width = getattr(config, attribute, None)
-        if isinstance(width, int):
-            return width
-        if isinstance(width, list | tuple) and width:
-            return int(width[-1])
-    raise BackboneError(
-        config.model_type,
-        "its configuration has no hidden size",
-        "Choose a vision backbone such as vit, dinov2 or levit",
-    )
+    found = getattr(config, "vision_config", None)
+    found = found if isinstance(found, PretrainedConfig) else config
+    if found.model_type == "vit_mae":
+        shared = ViTConfig().to_dict().keys() - {"model_type", "architectures", "transformers_version"}
+        found = ViTConfig(**{key: value for key, value in found.to_dict().items() if key in shared})
+    # Weights in half precision are read as single precision, like the heads; mixed precision is the recipe's business.
+    found.dtype = torch.float32
+    return found
 
 
 def pooling_of(options: ModelOptions, config: PretrainedConfig) -> str:
     """The recipe's pooling; by default ``cls_mean`` where the backbone has a class token, otherwise ``mean``."""
     return options.pooling or ("cls_mean" if prefix_tokens(config) else "mean")
-
-
-def accepts(model: PreTrainedModel, argument: str) -> bool:
-    """Whether the model's forward pass has an argument of that name."""
-    return argument in inspect.signature(model.forward).parameters
 
 
 def in_own_memory(model: Module) -> None:
@@ -122,11 +89,40 @@ def in_own_memory(model: Module) -> None:
             tensor.data = tensor.data.clone()
 
 
+def _loaded(options: ModelOptions) -> Backbone:
+    if not isinstance(options.backbone, str):
+        name, config = _configured(options.backbone, options.image_size)
+        _fit(name, config, options)
+        return Backbone(name, _fresh(name, config))
+    name, config = options.backbone, _named_config(options.backbone)
+    # Of a model that affect_train saved, only the backbone is used.
+    is_ours = config.model_type == "affect"
+    inner = config.backbone_config if is_ours else vision_part(config)
+    _fit(name, inner, options)
+    if options.pretrained is False:
+        return Backbone(name, _fresh(name, inner), *_normalisation(name, config))
+    model = _pretrained(name, config).backbone if is_ours else _pretrained(name, inner)
+    return Backbone(name, model, *_normalisation(name, config))
+
+
+def _fresh(name: str, config: PretrainedConfig) -> PreTrainedModel:
+    try:
+        return AutoModel.from_config(config)
+    except (ValueError, ImportError) as error:
+        raise BackboneError(
+            name,
+            f"transformers makes no network of a {config.model_type!r} ({_first_line(error)[:200]})",
+            "Choose a vision backbone such as vit, dinov2 or levit",
+        ) from error
+
+
 def _configured(values: Mapping[str, Any], image_size: int) -> tuple[str, PretrainedConfig]:
     settings = {"image_size": image_size, **values}
     kind = settings.pop("model_type")
+    if kind in SIZED_BY_PAIRS:
+        settings["image_size"] = [image_size, image_size]
     try:
-        return kind, AutoConfig.for_model(kind, **settings)
+        return kind, vision_part(AutoConfig.for_model(kind, **settings))
     except Exception as error:  # transformers raises many types here, some of them its own
         raise BackboneError(
             kind,
@@ -153,8 +149,8 @@ def _named_config(name: str) -> PretrainedConfig:
 
 def _pretrained(name: str, config: PretrainedConfig) -> PreTrainedModel:
     try:
-        model, report = AutoModel.from_pretrained(name, config=config, output_loading_info=True)
-    except (OSError, ValueError, RuntimeError) as error:
+        model, report = AutoModel.from_pretrained(name, config=config, dtype=torch.float32, output_loading_info=True)
+    except (OSError, ValueError, RuntimeError, ImportError) as error:
         raise BackboneError(
             name,
             f"its weights cannot be loaded ({_first_line(error)})",

@@ -9,19 +9,24 @@ import torch
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, PretrainedConfig, PreTrainedModel
 
-from affect_train.errors import BackboneError, NotAModelError
+from affect_train.errors import NotAModelError
 from affect_train.losses import expectation
 from affect_train.network.backbones import (
     IMAGENET_MEAN,
     IMAGENET_STD,
-    accepts,
-    feature_width,
     in_own_memory,
     load_backbone,
     pooling_of,
-    prefix_tokens,
 )
 from affect_train.network.output import AffectOutput, mean_over_clips
+from affect_train.network.reading import (
+    as_sequence,
+    feature_width,
+    interpolates,
+    last_hidden_state,
+    prefix_tokens,
+    stored_prefix_tokens,
+)
 from affect_train.network.recurrent import WindowEncoder
 from affect_train.recipe.model import CLIP_FRAMES, ModelOptions
 from affect_train.tasks import DEFAULT_THRESHOLD, TaskSet
@@ -40,6 +45,7 @@ class AffectConfig(PretrainedConfig):
         image_std: of each RGB channel, on a scale of [0, 1].
         standardise: whether each normalised image is also brought to mean 0 and deviation 1.
         pooling: ``mean`` over positions, ``cls`` token, or both (``cls_mean``).
+        prefix_tokens: how many tokens stand before the backbone's patches; None for models saved before this was stored.
         head_hidden: width of the heads' hidden layer; 0 for linear heads.
         head_shared: width of the hidden layer that all heads share; 0 for none.
         head_normalisation: of the features: ``layer`` over the features of each face, ``batch`` over the faces for each feature.
@@ -80,6 +86,7 @@ class AffectConfig(PretrainedConfig):
         temporal: Mapping[str, Any] | None = None,
         clip_frames: int = CLIP_FRAMES,
         label_rates: Mapping[str, Sequence[float]] | None = None,
+        prefix_tokens: int | None = None,
         **kwargs: Any,  # noqa: ANN401
     ) -> None:
         if isinstance(backbone_config, Mapping):
@@ -99,6 +106,7 @@ class AffectConfig(PretrainedConfig):
         self.image_std = list(image_std)
         self.standardise = standardise
         self.pooling = pooling
+        self.prefix_tokens = prefix_tokens
         self.head_hidden = head_hidden
         self.head_shared = head_shared
         self.head_normalisation = head_normalisation
@@ -136,7 +144,7 @@ class AffectModel(PreTrainedModel):
         self.backbone = without_pooler(
             backbone if backbone is not None else AutoModel.from_config(config.backbone_config)
         )
-        self.prefix_tokens = prefix_tokens(config.backbone_config)
+        self.prefix_tokens = stored_prefix_tokens(config.prefix_tokens, config.backbone_config)
         width = feature_width(config.backbone_config) * (2 if config.pooling == "cls_mean" else 1)
         sizes = {
             "au": len(config.action_units),
@@ -162,8 +170,7 @@ class AffectModel(PreTrainedModel):
         self.register_buffer("pixel_shift", (-mean / std).reshape(1, 3, 1, 1))
         if config.valence_arousal_bins:
             self.register_buffer("bin_centres", config.task_set().bin_centres())
-        resized = getattr(config.backbone_config, "image_size", None) != config.image_size
-        self._interpolates = resized and accepts(self.backbone, "interpolate_pos_encoding")
+        self._interpolates = interpolates(self.backbone, config.image_size)
         self.post_init()
         self._freeze()
 
@@ -233,10 +240,7 @@ class AffectModel(PreTrainedModel):
             deviation, mean = torch.std_mean(images, dim=(1, 2, 3), keepdim=True)
             # The floor keeps a blank picture from being divided by zero.
             images = (images - mean) / deviation.clamp_min(0.05)
-        options = {"interpolate_pos_encoding": True} if self._interpolates else {}
-        hidden: Tensor = self.backbone(images, **options).last_hidden_state
-        if hidden.ndim == 4:
-            hidden = hidden.flatten(2).transpose(1, 2)
+        hidden = as_sequence(last_hidden_state(self.backbone, images, interpolate=self._interpolates))
         mean = hidden[:, self.prefix_tokens :].mean(dim=1)
         match self.config.pooling:
             case "mean":
@@ -279,7 +283,7 @@ class AffectModel(PreTrainedModel):
             preprocessing_hash: stored with the model.
 
         Raises:
-            BackboneError: the backbone cannot be loaded or does not fit the options.
+            BackboneError: the backbone cannot be loaded, does not fit the options, or does not keep to the contract.
         """
         loaded = load_backbone(options)
         config = AffectConfig(
@@ -299,6 +303,7 @@ class AffectModel(PreTrainedModel):
             preprocessing_hash=preprocessing_hash,
             temporal=options.temporal.model_dump(mode="json") if options.temporal is not None else None,
             clip_frames=options.clip_frames,
+            prefix_tokens=prefix_tokens(loaded.config),
         )
         model = cls(config, loaded.model)
         for name in options.head.zero:
@@ -306,27 +311,17 @@ class AffectModel(PreTrainedModel):
                 last = cast(nn.Linear, cast(nn.Sequential, model.heads[name])[-1])
                 nn.init.zeros_(last.weight)
                 nn.init.zeros_(last.bias)
-        config.unused_parameters = model.freeze_unused(loaded.name)
+        config.unused_parameters = model.freeze_unused()
         return model.train()
 
-    def freeze_unused(self, backbone: str = "") -> list[str]:
+    def freeze_unused(self) -> list[str]:
         """The names of the parameters that no head depends on (a mask token, an unused layer); they no longer ask for a gradient.
 
         Distributed training would wait for their gradients for ever. Two grey images are sent through the model to find them.
-
-        Raises:
-            BackboneError: the backbone cannot process images of the configured size.
         """
         self.eval()
         size = self.config.image_size
-        try:
-            output = self(torch.full((2, 3, size, size), 128, dtype=torch.uint8, device=self.device))
-        except (RuntimeError, ValueError, TypeError, AttributeError) as error:
-            raise BackboneError(
-                backbone,
-                f"it cannot process an image of {size}x{size} pixels ({error})",
-                "Choose an image classifier's backbone, or another `model.image_size`",
-            ) from error
+        output = self(torch.full((2, 3, size, size), 128, dtype=torch.uint8, device=self.device))
         wanted = [(name, parameter) for name, parameter in self.named_parameters() if parameter.requires_grad]
         total = sum(output[f"{name}_logits"].float().sum() for name in self.heads)
         gradients = torch.autograd.grad(total, [parameter for _, parameter in wanted], allow_unused=True)

@@ -328,7 +328,10 @@ def test_drop_path_reaches_the_backbone(dinov2_folder):
             r"it has no class token for `pooling: cls`.*pooling: mean",
         ),
         ({"drop_path": 0.1}, r"backbone 'vit': it has no drop path"),
-        ({"backbone": {"model_type": "bert", **SMALL}}, r"backbone 'bert': it cannot process an image of 64x64 pixels"),
+        (
+            {"backbone": {"model_type": "bert", **SMALL}},
+            r"backbone 'bert': it takes input_ids where pictures are needed",
+        ),
     ],
 )
 def test_a_backbone_that_does_not_fit_is_refused(options, message):
