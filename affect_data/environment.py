@@ -37,7 +37,7 @@ def environment() -> dict[str, Any]:
         NAME: own_version(),
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.release()} on {platform.machine()}",
-        "processors": len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count(),
+        "processors": processors(),
         "packages": {name: _installed(name) for name in _packages()},
         "caches": {
             name: f"~/{path.relative_to(home)}" if path.is_relative_to(home) else str(path)
@@ -45,6 +45,11 @@ def environment() -> dict[str, Any]:
         },
         "settings": {name: os.environ[name] for name in (*SETTINGS, *ours) if name in os.environ},
     }
+
+
+def processors() -> int:
+    """How many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
 
 def _packages() -> list[str]:

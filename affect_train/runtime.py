@@ -1,11 +1,17 @@
 """What a command needs in this process: Accelerate, a reporter, and the number of loader processes."""
 
+import os
 from dataclasses import dataclass
+from typing import Final
 
 import torch
 from accelerate import Accelerator
 
+from affect_data.environment import processors
 from affect_train.reporting import Reporter
+
+MOST_WORKERS: Final = 12
+"""Loader processes that are started unless more are asked for; they decode enough for the fastest GPU of today."""
 
 
 @dataclass(frozen=True)
@@ -23,10 +29,11 @@ class Runtime:
     workers: int = 0
 
     @classmethod
-    def start(cls, accelerator: Accelerator | None = None, *, workers: int = 0) -> "Runtime":
-        """The runtime of a command, with a new Accelerator if none is given."""
+    def start(cls, accelerator: Accelerator | None = None, *, workers: int | None = 0) -> "Runtime":
+        """The runtime of a command, with a new Accelerator if none is given; `workers` is as for `loader_processes`."""
         accelerator = accelerator or build_accelerator()
-        return cls(accelerator, Reporter(speaks=accelerator.is_main_process), workers)
+        reporter = Reporter(speaks=accelerator.is_main_process)
+        return cls(accelerator, reporter, loader_processes(None, accelerator.device) if workers is None else workers)
 
 
 def build_accelerator(**options: object) -> Accelerator:
@@ -35,6 +42,22 @@ def build_accelerator(**options: object) -> Accelerator:
     Without a GPU, only ``cpu=True`` lets ``accelerate launch --multi_gpu --num_processes 2`` run.
     """
     return Accelerator(cpu=not torch.accelerator.is_available(), **options)
+
+
+def loader_processes(asked: int | None, device: torch.device) -> int:
+    """How many processes decode for this one.
+
+    Args:
+        asked: for; None: what the machine has. Beside a GPU these are its cores, less one for each training process, in equal parts. On a CPU
+            there are none, because the model has all cores.
+        device: of the model.
+    """
+    if asked is not None:
+        return asked
+    if device.type == "cpu":
+        return 0
+    training = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    return min(MOST_WORKERS, max(1, processors() // training - 1))
 
 
 def devices() -> dict[str, str]:

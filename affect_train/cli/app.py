@@ -211,7 +211,7 @@ def label(
     name: Annotated[str, typer.Option(help="What the soft labels are called: columns `soft.NAME.*`.")],
     prior: PriorName = None,
     prior_strength: PriorStrength = 1.0,
-    workers: Workers = 0,
+    workers: Workers = None,
     as_json: Json = False,
 ) -> None:
     """Write a teacher's logits for every row of every split into the dataset; a run that was killed goes on where it stopped."""
@@ -246,7 +246,7 @@ def features(
     margin: Annotated[
         float, typer.Option(min=0.0, help="Around the face box, for a backbone; a run has its own.")
     ] = 0.2,
-    workers: Workers = 0,
+    workers: Workers = None,
     as_json: Json = False,
 ) -> None:
     """Store a backbone's features of every row, so that heads can be trained without decoding images."""
@@ -313,7 +313,7 @@ def evaluate(
     ] = False,
     prior: PriorName = None,
     prior_strength: PriorStrength = 1.0,
-    workers: Workers = 0,
+    workers: Workers = None,
     as_json: Json = False,
 ) -> None:
     """Show F1, average precision, AUROC, CCC, calibration and the ABAW scores of a model, with the number of labels behind each."""

@@ -16,7 +16,12 @@ if TYPE_CHECKING:
     from affect_train.inference.target_prior import TargetPrior
     from affect_train.recipe.section import HeldOutOptions
 
-Workers = Annotated[int, typer.Option(min=0, help="Processes that decode images; 0 decodes in the main process.")]
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        min=0, help="Processes that decode images; 0: the main process. By default what the machine has beside a GPU."
+    ),
+]
 
 PriorName = Annotated[
     str | None,

@@ -29,7 +29,7 @@ def compare(
     optimistic: Annotated[
         bool, typer.Option("--optimistic", help="Compare on a split that chose a checkpoint, too; the report says so.")
     ] = False,
-    workers: Workers = 0,
+    workers: Workers = None,
     as_json: Json = False,
 ) -> None:
     """Show where two models differ by more than chance: row by row, over people, by task, action unit, database and group of people."""

@@ -41,7 +41,7 @@ def compound(
     ] = "outputs",
     seed: Annotated[int, typer.Option(min=0, help="Of the draws and resamples.")] = 0,
     output: Annotated[Path | None, typer.Option(help="JSON file to write.")] = None,
-    workers: Workers = 0,
+    workers: Workers = None,
     as_json: Json = False,
 ) -> None:
     """Name compound expressions with a model that never learned them: by the rule of FaceBehaviorNet, or with examples and a new last layer."""

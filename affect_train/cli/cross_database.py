@@ -64,7 +64,7 @@ def judge(
     dataset: Annotated[Path, typer.Argument(metavar="DATASET", help="A dataset folder.")],
     protocol: Annotated[Path, typer.Argument(metavar="PROTOCOL", help="By which it is judged (YAML).")],
     resamples: Resamples = 1000,
-    workers: Workers = 0,
+    workers: Workers = None,
     as_json: Json = False,
 ) -> None:
     """Show the figures of a model on each database by a protocol, whose hash says which figures are comparable."""

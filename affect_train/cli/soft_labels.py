@@ -64,7 +64,7 @@ def ensemble(
     optimistic: Annotated[
         bool, typer.Option("--optimistic", help="Evaluate a split that chose a member's checkpoint, too.")
     ] = False,
-    workers: Workers = 0,
+    workers: Workers = None,
     as_json: Json = False,
 ) -> None:
     """Merge models and soft labels by mean probability and mean expectation; evaluate the result, or write it as soft labels."""

@@ -141,7 +141,7 @@ def evaluate_compound(
     support: str = "train",
     on: Representation = "outputs",
     seed: int = 0,
-    workers: int = 0,
+    workers: int | None = None,
     output: Path | None = None,
 ) -> dict[str, Any] | None:
     """How well a model names compound expressions without an example and with a few, on the main process; None on the others.
@@ -157,7 +157,7 @@ def evaluate_compound(
         support: the split that the examples are drawn from.
         on: what the new layer sees: the probabilities, valence and arousal that the model predicts, or the backbone's features.
         seed: of draws and resamples.
-        workers: loader processes.
+        workers: loader processes; None: what the machine has, as `loader_processes` says.
         output: JSON file.
 
     Raises:

@@ -169,7 +169,7 @@ def evaluate(
     dataset: Path | str,
     splits: list[str],
     *,
-    workers: int = 0,
+    workers: int | None = None,
     output: Path | None = None,
     bootstrap: int = 0,
     tune_thresholds: str | None = None,
@@ -186,7 +186,7 @@ def evaluate(
         path: run folder, model folder, or a model on the Hub.
         dataset: dataset folder, or a file that describes another dataset.
         splits: names of splits.
-        workers: loader processes.
+        workers: loader processes; None: what the machine has, as `loader_processes` says.
         output: JSON file.
         bootstrap: resamples of people behind the confidence intervals; 0 leaves them out.
         tune_thresholds: split on which the threshold of each action unit is chosen first; the thresholds are stored with the model.

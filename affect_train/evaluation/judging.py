@@ -24,7 +24,7 @@ Rows = NDArray[np.int64]
 
 
 def judge(
-    path: Path | str, dataset: Path | str, protocol: Protocol, *, resamples: int = 1000, workers: int = 0
+    path: Path | str, dataset: Path | str, protocol: Protocol, *, resamples: int = 1000, workers: int | None = None
 ) -> dict[str, Any] | None:
     """The figures of a model by a protocol, as values that JSON can hold, on the main process; None on the others.
 
@@ -36,7 +36,7 @@ def judge(
         dataset: dataset folder.
         protocol: by which the model is judged.
         resamples: of people behind the intervals.
-        workers: loader processes.
+        workers: loader processes; None: what the machine has, as `loader_processes` says.
 
     Raises:
         AffectError: the model, the dataset and the protocol do not fit one another, or the split chose the checkpoint.

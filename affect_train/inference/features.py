@@ -49,7 +49,13 @@ def normalisation_of(model: AffectModel) -> str:
 
 
 def store_features(
-    source: str, dataset: Path | str, name: str, *, image_size: int = 112, margin: float = 0.2, workers: int = 0
+    source: str,
+    dataset: Path | str,
+    name: str,
+    *,
+    image_size: int = 112,
+    margin: float = 0.2,
+    workers: int | None = None,
 ) -> dict[str, Any] | None:
     """What was written, on the main process, None on the others: the column group ``features.<name>`` of all rows, without augmentation.
 
@@ -59,7 +65,7 @@ def store_features(
         name: of the features.
         image_size: side of a backbone's input, in pixels; a run has its own.
         margin: for a backbone, around the face box, relative to its longer side; a run has its own.
-        workers: loader processes.
+        workers: loader processes; None: what the machine has, as `loader_processes` says.
 
     Raises:
         UsageError: features cannot have this name.

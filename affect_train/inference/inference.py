@@ -184,9 +184,18 @@ def compute(
         batches: of inputs.
         dtype: of the arrays; values too large for half precision become infinite.
     """
+    waiting: tuple[Tensor, dict[str, Tensor]] | None = None
     for faces in batches:
-        values = {name: tensor.to(dtype).cpu().numpy() for name, tensor in outputs(faces).items()}
-        yield ComputedRows(faces.rows.numpy(), values)
+        before, waiting = waiting, (faces.rows, {name: tensor.to(dtype) for name, tensor in outputs(faces).items()})
+        # Read one batch late, so that the device has work while values are read from it.
+        if before is not None:
+            yield _read(*before)
+    if waiting is not None:
+        yield _read(*waiting)
+
+
+def _read(rows: Tensor, values: Mapping[str, Tensor]) -> ComputedRows:
+    return ComputedRows(rows.numpy(), {name: tensor.cpu().numpy() for name, tensor in values.items()})
 
 
 def compute_rows(

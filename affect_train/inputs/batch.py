@@ -1,18 +1,23 @@
 """A batch: faces that a loader decoded, with their labels and teachers' outputs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import torch
 from torch import Tensor
 
 from affect_train.clips import pictures_of
+from affect_train.inputs.augment import DrawnChanges
+from affect_train.inputs.sending import sent_together
+
+DRAWN: Final = "drawn/"
+"""Name of the changes among what is sent."""
 
 
-def _tensors_on(device: torch.device | str, values: "SoftTargets | AffectBatch") -> dict[str, Any]:
+def _tensors_of(values: "SoftTargets | AffectBatch") -> dict[str, Tensor]:
     found = {item.name: getattr(values, item.name) for item in fields(values)}
-    return {name: value.to(device, non_blocking=True) for name, value in found.items() if isinstance(value, Tensor)}
+    return {name: value for name, value in found.items() if isinstance(value, Tensor)}
 
 
 @dataclass(frozen=True)
@@ -35,10 +40,6 @@ class SoftTargets:
     arousal: Tensor | None = None
     expression_mask: Tensor | None = None
 
-    def to(self, device: torch.device | str) -> "SoftTargets":
-        """The same targets on `device`."""
-        return replace(self, **_tensors_on(device, self))
-
 
 @dataclass(frozen=True)
 class AffectBatch:
@@ -58,6 +59,7 @@ class AffectBatch:
         soft: teacher outputs by the name of their column group.
         places: int64 [N], the place of each frame in its window; None if rows are in no window.
         counts: int64 [N], as in `FaceBatch`.
+        drawn: as in `FaceBatch`.
     """
 
     inputs: Tensor
@@ -73,16 +75,36 @@ class AffectBatch:
     soft: Mapping[str, SoftTargets] = field(default_factory=dict)
     places: Tensor | None = None
     counts: Tensor | None = None
+    drawn: DrawnChanges | None = None
 
     def __len__(self) -> int:
         return len(self.uids)
 
     def to(self, device: torch.device | str) -> "AffectBatch":
-        """The same batch on `device`."""
+        """The same batch on `device`, with the changes of its pictures made there; all but the pictures goes in one piece."""
         if self.inputs.device == torch.device(device):
-            return self
-        soft = {name: targets.to(device) for name, targets in self.soft.items()}
-        return replace(self, **_tensors_on(device, self), soft=soft)
+            return self._changed()
+        parts = {"": _tensors_of(self)} | {f"{name}/": _tensors_of(targets) for name, targets in self.soft.items()}
+        flat = {f"{of}{name}": value for of, values in parts.items() for name, value in values.items()}
+        inputs = flat.pop("inputs").to(device, non_blocking=True)
+        if self.drawn is not None:
+            flat[DRAWN] = self.drawn.values
+        there: dict[str, Any] = sent_together(flat, device)
+        drawn = None if self.drawn is None else self.drawn._replace(values=there.pop(DRAWN))
+        soft = {
+            name: replace(targets, **{part: there.pop(f"{name}/{part}") for part in parts[f"{name}/"]})
+            for name, targets in self.soft.items()
+        }
+        return replace(self, inputs=inputs, drawn=drawn, soft=soft, **there)._changed()
+
+    def tensors(self) -> Iterator[Tensor]:
+        """Every tensor of the batch."""
+        yield from _tensors_of(self).values()
+        for targets in self.soft.values():
+            yield from _tensors_of(targets).values()
+
+    def _changed(self) -> "AffectBatch":
+        return self if self.drawn is None else replace(self, inputs=self.drawn.applied(self.inputs), drawn=None)
 
 
 class Pick(NamedTuple):
@@ -129,6 +151,7 @@ class FaceBatch(NamedTuple):
         undecoded: picks whose pictures cannot be decoded. `FaceLoader` replaces them, so that none reaches a model.
         counts: int64 [N], how many inputs each row has, those of a clip next to each other and M in all, which stands for N in `inputs` and `places`;
             None: one each.
+        drawn: changes of the pictures that are still to be made, which `to` does on the device; None: none.
     """
 
     rows: Tensor
@@ -138,13 +161,18 @@ class FaceBatch(NamedTuple):
     places: Tensor | None = None
     undecoded: Sequence[UndecodedPick] = ()
     counts: Tensor | None = None
+    drawn: DrawnChanges | None = None
 
     def to(self, device: torch.device | str) -> "FaceBatch":
-        """The same batch, with what a model reads on `device`."""
+        """The same batch, with what a model reads on `device`, and the changes of its pictures made there."""
         places, counts = (
             None if values is None else values.to(device, non_blocking=True) for values in (self.places, self.counts)
         )
-        return self._replace(inputs=self.inputs.to(device, non_blocking=True), places=places, counts=counts)
+        inputs = self.inputs.to(device, non_blocking=True)
+        if self.drawn is not None:
+            values = self.drawn.values.to(device, non_blocking=True)
+            inputs = self.drawn._replace(values=values).applied(inputs)
+        return self._replace(inputs=inputs, places=places, counts=counts, drawn=None)
 
     def select(self, chosen: Tensor) -> "FaceBatch":
         """The faces at some positions, int64 [M]."""
@@ -155,7 +183,8 @@ class FaceBatch(NamedTuple):
         )
         assert inputs is not None
         uids = [self.uids[position] for position in chosen.tolist()]
-        return FaceBatch(self.rows[chosen], uids, inputs, pools, places, counts=counts)
+        drawn = None if self.drawn is None else self.drawn._replace(values=self.drawn.values[own])
+        return FaceBatch(self.rows[chosen], uids, inputs, pools, places, counts=counts, drawn=drawn)
 
     def with_row(self, position: int, other: "FaceBatch") -> "FaceBatch":
         """The same batch with the one row of another in the place of one of its own."""
@@ -164,11 +193,13 @@ class FaceBatch(NamedTuple):
         counts = [
             torch.ones(len(part.uids), dtype=torch.int64) if part.counts is None else part.counts for part in parts
         ]
+        values = [part.drawn.values for part in parts if part.drawn is not None]
         return self._replace(
             rows=torch.cat([part.rows for part in parts]),
             uids=[*before.uids, *other.uids, *after.uids],
             inputs=torch.cat([part.inputs for part in parts]),
             counts=torch.cat(counts),
+            drawn=None if self.drawn is None else self.drawn._replace(values=torch.cat(values)),
         )
 
 

@@ -100,6 +100,41 @@ class ChosenItems(IndexedInputs):
         return self._inputs.__getitems__([pick._replace(row=int(self._items[pick.row])) for pick in picks])
 
 
+class KeptProcesses(IndexedInputs):
+    """Other inputs that are read in order more than once, as those of a split that a run is judged by: their loader processes live on in between.
+
+    Args:
+        inputs: of a split.
+    """
+
+    def __init__(self, inputs: IndexedInputs) -> None:
+        self.inputs = inputs
+        self._loaders: dict[tuple[int, ...], FaceLoader] = {}
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+    @property
+    def rows(self) -> int:
+        """How many rows the split has."""
+        return self.inputs.rows
+
+    def __getitems__(self, picks: Sequence[Pick]) -> FaceBatch | DataError:
+        """The picked items."""
+        return self.inputs.__getitems__(picks)
+
+    def showing(self, rows: NDArray[np.int64]) -> IndexedInputs:
+        """Inputs of the same split with at least the given rows, under their own numbers."""
+        return self.inputs.showing(rows)
+
+    def in_order(self, batch_size: int, processes: int = 1, rank: int = 0, *, workers: int = 0) -> "FaceLoader":
+        """This process's batches of all items, in the order of their numbers; processes take turns."""
+        asked = (batch_size, processes, rank, workers)
+        if asked not in self._loaders:
+            self._loaders[asked] = self.inputs.in_order(batch_size, processes, rank, workers=workers)
+        return self._loaders[asked]
+
+
 class RowsInOrder(Sampler[list[Pick]]):
     """Every row once, in order, for evaluation. Batches are the same for any number of processes, which take them in turn.
 
@@ -173,6 +208,8 @@ class FaceLoader:
                 uids = list(faces.uids)
                 continue
             faces.rows[position], faces.inputs[position], uids[position] = other.rows[0], other.inputs[0], other.uids[0]
+            if faces.drawn is not None and other.drawn is not None:
+                faces.drawn.values[position] = other.drawn.values[0]
         return faces._replace(uids=uids, undecoded=())
 
     def _other(self, undecoded: UndecodedPick) -> FaceBatch:

@@ -268,6 +268,7 @@ class LabelArrays:
             inputs=faces.inputs,
             places=faces.places,
             counts=faces.counts,
+            drawn=faces.drawn,
             uids=faces.uids,
             rows=faces.rows,
             au=torch.from_numpy(np.where(au_mask, self.au[rows], 0).astype(np.float32)),

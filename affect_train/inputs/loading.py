@@ -47,6 +47,7 @@ class FaceImages(IndexedInputs):
         skipped: notes the rows that cannot be decoded, which are then left out; None: such a row is an error.
         clip_frames: how many frames of a clip are shown: with an augmentation, one at random of each of as many equal parts, else the middle ones.
         videos: the dataset's folder of videos, where rows name frames of them.
+        changes_later: draw what is to happen to a picture, but leave that to the device of the model.
 
     Raises:
         UsageError: the decoded faces do not fit into the cache, or there are clips, which are not kept there.
@@ -65,12 +66,14 @@ class FaceImages(IndexedInputs):
         skipped: SkippedRows | None = None,
         clip_frames: int = CLIP_FRAMES,
         videos: Path | None = None,
+        changes_later: bool = False,
     ) -> None:
         self.skipped = skipped
         self.clip_frames = clip_frames
         self._draws_frames = augmentation is not None
         self.preprocessing = preprocessing
         self.augmentation = augmentation or Augmentation()
+        self.changes_later = changes_later
         self.seed = seed
         self._stored = StoredFaces(dataset, preprocessing.policy, videos) if faces is None else faces
         if cache and self._stored.has_clips:
@@ -112,16 +115,18 @@ class FaceImages(IndexedInputs):
         except DataError as error:
             return error
         # All frames of a clip are augmented alike.
-        images = self.augmentation(
-            torch.from_numpy(pixels).permute(0, 3, 1, 2), [keys[position] for position, _ in pictures]
-        )
+        keys_of_pictures = [keys[position] for position, _ in pictures]
+        images = torch.from_numpy(pixels).permute(0, 3, 1, 2)
+        images, drawn = self.augmentation.shown(images, keys_of_pictures, later=self.changes_later)
         broken = [
             UndecodedPick(position, picks[position], faces[position].uid, undecoded[position])
             for position in sorted(undecoded)
         ]
         counts = torch.tensor([len(own) for own in shown]) if len(pictures) > len(rows) else None
         uids = [face.uid for face in faces]
-        return FaceBatch(torch.tensor(rows), uids, images, drawn_from(picks), undecoded=broken, counts=counts)
+        return FaceBatch(
+            torch.tensor(rows), uids, images, drawn_from(picks), undecoded=broken, counts=counts, drawn=drawn
+        )
 
     def _shown(self, face: "StoredFace", key: str) -> "Sequence[memoryview]":
         """The picture of a face, or the frames of a clip that are shown."""
@@ -151,6 +156,7 @@ class View:
         threads: how many decode, in each loader process.
         skipped: notes the rows that cannot be decoded and are left out; None: such a row is an error.
         clip_frames: how many frames of a clip are shown.
+        changes_later: leave the changes that are drawn to the device of the model.
     """
 
     preprocessing: Preprocessing
@@ -160,6 +166,7 @@ class View:
     threads: int = 1
     skipped: SkippedRows | None = None
     clip_frames: int = CLIP_FRAMES
+    changes_later: bool = False
 
     def images(self, dataset: "Dataset", faces: StoredFaces | None = None, videos: Path | None = None) -> FaceImages:
         """The pictures of a split.
@@ -180,6 +187,7 @@ class View:
             skipped=self.skipped,
             clip_frames=self.clip_frames,
             videos=videos,
+            changes_later=self.changes_later,
         )
 
 

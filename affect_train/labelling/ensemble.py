@@ -137,7 +137,7 @@ def ensemble(
     fit_on: str | None = None,
     tune_thresholds: str | None = None,
     optimistic: bool = False,
-    workers: int = 0,
+    workers: int | None = None,
 ) -> dict[str, Any] | None:
     """A report on merged models and soft labels, on the main process; None on the others. The result is evaluated, and written as soft labels.
 
@@ -150,7 +150,7 @@ def ensemble(
         fit_on: split to whose labels the weights are fitted; None: equal weights.
         tune_thresholds: split on which the threshold of each action unit is chosen, after the weights; None: 0.5.
         optimistic: whether a split that chose a model's checkpoint may be evaluated.
-        workers: loader processes.
+        workers: loader processes; None: what the machine has, as `loader_processes` says.
 
     Raises:
         UsageError: there is no member or nothing to do; weights or thresholds would be fitted on a split that is evaluated, or a model's

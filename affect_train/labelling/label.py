@@ -36,7 +36,7 @@ def label(
     dataset: Path | str,
     name: str,
     *,
-    workers: int = 0,
+    workers: int | None = None,
     target: TargetPrior | None = None,
 ) -> dict[str, Any] | None:
     """What was written, on the main process, None on the others: a teacher's soft labels ``soft.<name>`` of all rows, without augmentation.
@@ -47,7 +47,7 @@ def label(
         path: whatever `open_teacher` takes: a teacher, a run or model folder, the description of a foreign model, a classifier of transformers.
         dataset: dataset folder.
         name: of the soft labels.
-        workers: loader processes.
+        workers: loader processes; None: what the machine has, as `loader_processes` says.
         target: the prior that the teacher's logits are moved to; None: they stay as they are.
 
     Raises:

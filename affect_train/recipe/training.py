@@ -52,7 +52,10 @@ class BatchOptions(Section):
         description="how often a row may come in one pass, as many draws as its pool has rows; by default the balance's own",
     )
     steps_per_epoch: Count | None = Field(None, description="batches of an epoch; by default the sampler decides")
-    workers: Annotated[int, Field(ge=0)] = Field(0, description="processes that decode; 0: the training process")
+    workers: Annotated[int, Field(ge=0)] | None = Field(
+        None,
+        description="processes that decode; 0: the training process; by default what the machine has beside a GPU, and 0 without one",
+    )
     threads: Count = Field(1, description="threads that decode in each of these processes")
     undecodable: Literal["stop", "skip"] = Field(
         "stop",

@@ -37,7 +37,7 @@ def compare(
     *,
     resamples: int = 1000,
     optimistic: bool = False,
-    workers: int = 0,
+    workers: int | None = None,
 ) -> dict[str, Any] | None:
     """The differences between two models on a split, as values that JSON can hold, on the main process; None on the others.
 
@@ -51,7 +51,7 @@ def compare(
         split: of the dataset.
         resamples: of people.
         optimistic: whether a split that chose a model's checkpoint may be compared on.
-        workers: loader processes.
+        workers: loader processes; None: what the machine has, as `loader_processes` says.
 
     Raises:
         UsageError: the split chose the checkpoint of one of them.

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple, Protocol
 
 import numpy as np
+import torch
 from accelerate import Accelerator
 from numpy.typing import NDArray
 
@@ -18,7 +19,7 @@ from affect_train.inputs.crops import describe_crops, preprocessing_of
 from affect_train.inputs.features import StoredFeatures
 from affect_train.inputs.foreign.source import StreamedForeign
 from affect_train.inputs.foreign.stream_batches import StreamLoader
-from affect_train.inputs.inputs import IndexedInputs
+from affect_train.inputs.inputs import IndexedInputs, KeptProcesses
 from affect_train.inputs.labels import clips_in
 from affect_train.inputs.loading import View
 from affect_train.inputs.pools import pools_of, taught_by_pool
@@ -28,6 +29,7 @@ from affect_train.inputs.split import LoadedSplit, Split
 from affect_train.inputs.undecodable import SkippedRows
 from affect_train.inputs.windows import FeatureWindows
 from affect_train.recipe.recipe import Recipe
+from affect_train.runtime import loader_processes
 from affect_train.training.held_out import reserved_rows, rows_in
 from affect_train.training.windows import describe_windows, pools_of_windows, training_windows
 
@@ -116,7 +118,7 @@ class TrainingData:
 
 def _streamed_data(recipe: Recipe, source: StreamedForeign, accelerator: Accelerator) -> TrainingData:
     tasks, options, training = recipe.tasks.task_set(), recipe.batches, recipe.training
-    view = training_view(recipe)
+    view = training_view(recipe, accelerator.device)
     loader = StreamLoader(
         source.stream(training.split),
         source.options,
@@ -130,6 +132,7 @@ def _streamed_data(recipe: Recipe, source: StreamedForeign, accelerator: Acceler
         processes=accelerator.num_processes,
         rank=accelerator.process_index,
         skipped=view.skipped,
+        changes_later=view.changes_later,
     )
     if view.skipped is not None:
         view.skipped.allow_for(loader.steps * options.size // accelerator.num_processes)
@@ -141,7 +144,7 @@ def _streamed_data(recipe: Recipe, source: StreamedForeign, accelerator: Acceler
 
 def _loaded_data(recipe: Recipe, source: Source, loaded: LoadedSource, accelerator: Accelerator) -> TrainingData:
     options, tasks, folder = recipe.training, recipe.tasks.task_set(), source.folder
-    view = training_view(recipe)
+    view = training_view(recipe, accelerator.device)
     train = loaded.split(options.split, tasks, view, recipe.soft_labels)
     train = replace(train, labels=replace(train.labels, taught=taught_by_pool(recipe)))
     drawn = _drawn(recipe, source, train)
@@ -149,6 +152,7 @@ def _loaded_data(recipe: Recipe, source: Source, loaded: LoadedSource, accelerat
     validation = None
     if options.validation_split is not None:
         validation = _validation(recipe, source, loaded.split(options.validation_split, tasks, plain_view(recipe)))
+        validation = replace(validation, inputs=KeptProcesses(validation.inputs))
     order = batch_order(
         recipe.batches.sampler,
         drawn.pools,
@@ -161,7 +165,7 @@ def _loaded_data(recipe: Recipe, source: Source, loaded: LoadedSource, accelerat
     shard = order.shard(accelerator.num_processes, accelerator.process_index)
     if view.skipped is not None:
         view.skipped.allow_for(order.steps * order.batch_size // accelerator.num_processes)
-    batches = train.batches(shard, recipe.batches.workers, order.spares)
+    batches = train.batches(shard, loader_processes(recipe.batches.workers, accelerator.device), order.spares)
     reserved = reserved_rows(recipe, folder)
     notes = (*drawn.notes, *_describe_crops(recipe, folder))
     return TrainingData(train, validation, order, batches, source, drawn.rows, reserved, notes, skipped=view.skipped)
@@ -265,8 +269,12 @@ def plain_view(recipe: Recipe) -> View:
     )
 
 
-def training_view(recipe: Recipe) -> View:
-    """How the pictures of a run are shown for training: augmented, and without undecodable ones if the recipe says so."""
+def training_view(recipe: Recipe, device: torch.device) -> View:
+    """How the pictures of a run are shown for training: augmented, and without undecodable ones if the recipe says so.
+
+    Pictures are augmented on the device of the model; on a CPU in the loader processes, which share that work.
+    """
     skipped = SkippedRows() if recipe.batches.undecodable == "skip" else None
     augmentation = Augmentation(**recipe.augmentation.model_dump())
-    return replace(plain_view(recipe), augmentation=augmentation, skipped=skipped)
+    later = device.type != "cpu"
+    return replace(plain_view(recipe), augmentation=augmentation, skipped=skipped, changes_later=later)

@@ -18,6 +18,7 @@ from affect_data.files import recover_folder, write_json, written_folder
 from affect_train.evaluation.evaluate import evaluate_split
 from affect_train.evaluation.selection import SELECTED_ON, selection
 from affect_train.inputs.batch import AffectBatch
+from affect_train.inputs.sending import Sender
 from affect_train.inputs.source import Source
 from affect_train.network.label_rates import LabelRates
 from affect_train.recipe.recipe import Recipe
@@ -243,11 +244,11 @@ def train_steps(run: Run, folder: RunFolder, checkpoints: Checkpoints, logs: Log
 
 def steps_left(run: Run) -> Iterator[list[AffectBatch]]:
     """The micro-batches of each optimizer step that is left, on this process's device."""
-    accumulation, order = run.recipe.training.accumulation, run.data.order
+    accumulation, order, send = run.recipe.training.accumulation, run.data.order, Sender(run.accelerator.device)
     while not run.finished:
         epoch, done = divmod(run.progress.step, run.epoch_steps)
         order.set_position(epoch, done * accumulation)
-        batches = (batch.to(run.accelerator.device) for batch in run.data.batches)
+        batches = map(send, run.data.batches)
         while not run.finished and (micro_batches := list(islice(batches, accumulation))):
             yield micro_batches
 

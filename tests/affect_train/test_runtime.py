@@ -5,13 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from training_runs import fresh_accelerator
 
 from affect_data.bounds import read_json
 from affect_data.dataset.folder import MANIFEST
 from affect_train.evaluation.evaluate import evaluate
 from affect_train.recipe.recipe import recipe_from
-from affect_train.runtime import Runtime
+from affect_train.runtime import Runtime, loader_processes
 from affect_train.training.loop import train
 
 Values = Callable[..., dict[str, Any]]
@@ -24,6 +25,16 @@ def test_a_runtime_carries_accelerator_reporter_and_workers() -> None:
     assert runtime.workers == 2
     fresh_accelerator()
     assert Runtime.start(runtime.accelerator).accelerator is runtime.accelerator
+
+
+def test_loader_processes_are_what_the_machine_has_beside_an_accelerator(monkeypatch: pytest.MonkeyPatch) -> None:
+    cpu, other = torch.device("cpu"), torch.device("cuda", 0)
+    assert loader_processes(None, cpu) == 0
+    assert loader_processes(3, cpu) == loader_processes(3, other) == 3
+    for cores, training, expected in ((16, 1, 12), (8, 1, 7), (8, 2, 3), (2, 2, 1), (96, 8, 11)):
+        monkeypatch.setattr("affect_train.runtime.processors", lambda cores=cores: cores)
+        monkeypatch.setenv("LOCAL_WORLD_SIZE", str(training))
+        assert loader_processes(None, other) == expected
 
 
 def test_training_and_evaluation_open_the_dataset_once(

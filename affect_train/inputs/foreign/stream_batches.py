@@ -68,6 +68,7 @@ class StreamLoader:
         processes: how many share the rows.
         rank: of this process.
         skipped: notes the rows that cannot be decoded, which other rows of the batch replace; None: such a row is an error.
+        changes_later: draw what is to happen to a picture, but leave that to the device of the model.
 
     Raises:
         UsageError: the processes cannot share a batch, or the files, evenly.
@@ -88,6 +89,7 @@ class StreamLoader:
         processes: int = 1,
         rank: int = 0,
         skipped: SkippedRows | None = None,
+        changes_later: bool = False,
     ) -> None:
         if batch_size % processes:
             raise UsageError(
@@ -105,6 +107,7 @@ class StreamLoader:
         self._seed = seed
         self._preprocessing = preprocessing
         self._augmentation = augmentation or Augmentation()
+        self._changes_later = changes_later
         self._decoders = Decoders(threads)
         self._processes = processes
         self._rank = rank
@@ -209,8 +212,9 @@ class StreamLoader:
         left_out = [(drawn[own[position]][1].uid, undecoded[position]) for position in sorted(undecoded)]
         rows = [one.row for one in shown]
         keys = [augmentation_key(self._seed, one.number, one.occurrence, one.row.uid) for one in shown]
-        images = self._augmentation(torch.from_numpy(pixels).permute(0, 3, 1, 2), keys)
-        faces = FaceBatch(torch.arange(len(rows)), [row.uid for row in rows], images)
+        images = torch.from_numpy(pixels).permute(0, 3, 1, 2)
+        images, changes = self._augmentation.shown(images, keys, later=self._changes_later)
+        faces = FaceBatch(torch.arange(len(rows)), [row.uid for row in rows], images, drawn=changes)
         numbers = torch.tensor([row.number for row in rows], dtype=torch.int64)
         return _Decoded(replace(gathered(rows).batch(faces), rows=numbers), left_out)
 

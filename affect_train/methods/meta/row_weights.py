@@ -33,6 +33,7 @@ from affect_train.methods.supervised import Supervised
 from affect_train.methods.terms import LossTerm, Term, TotalLoss, total_loss
 from affect_train.recipe.methods.meta_auxiliary import MetaAuxiliaryOptions
 from affect_train.recipe.recipe import Recipe
+from affect_train.runtime import loader_processes
 
 if TYPE_CHECKING:
     from affect_train.inputs.batch import AffectBatch
@@ -118,7 +119,7 @@ class WeightLearning(StepWrapper):
         assert candidates is not None
         assert labels is not None
         labelled = candidates[labels.au_mask[candidates].any(axis=1)]
-        workers = min(1, recipe.batches.workers)
+        workers = min(1, loader_processes(recipe.batches.workers, self.accelerator.device))
         return MetaLoader(data.train, labelled, size, self.accelerator, seed=recipe.seed, workers=workers)
 
     def parts(self) -> dict[str, "WeightLearning"]:

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from affect_train.inputs.augment import Augmentation, augmentation_key, noise, uniform_draws
+from affect_train.inputs.augment import TOLERANCE, Augmentation, augmentation_key, noise, starts_of_noise, uniform_draws
 
 KEYS = [augmentation_key(0, 0, 0, f"uid{number}") for number in range(64)]
 
@@ -103,7 +103,8 @@ def test_grey_takes_the_colour_from_the_drawn_share() -> None:
 
 
 def test_noise_is_standard_normal_and_differs_between_images() -> None:
-    drawn = noise(np.array([0.1, 0.1, 0.9]), (3, 32, 32))
+    assert starts_of_noise(3072) == 1345
+    drawn = noise(torch.tensor([134.0, 134.0, 1344.0]), (3, 32, 32))
     assert torch.equal(drawn[0], drawn[1])
     assert abs(float((drawn[0] * drawn[2]).mean())) < 0.1
     assert abs(float(drawn.mean())) < 0.05
@@ -120,3 +121,40 @@ def test_noise_has_the_drawn_deviation() -> None:
 
 def test_an_empty_batch_stays_empty() -> None:
     assert EVERYTHING(images(0), []).shape == (0, 3, 16, 16)
+
+
+@pytest.mark.parametrize(
+    "augmentation", [EVERYTHING, Augmentation(flip=True, shift=0.1), Augmentation(scale=0.2, rotation_degrees=40)]
+)
+def test_changes_agree_with_arithmetic_in_double_precision_to_the_stated_tolerance(augmentation: Augmentation) -> None:
+    pixels = images(24, 20)
+    shown, drawn = augmentation.shown(pixels, KEYS[:24], later=True)
+    assert drawn is not None
+    assert torch.equal(shown, pixels)
+    found, expected = (
+        drawn.applied(shown).numpy().astype(int),
+        [by_hand(*one) for one in zip(pixels, drawn.values, strict=True)],
+    )
+    difference = np.abs(found - np.stack(expected))
+    # a sum next to a half is rounded either way
+    assert difference.max() <= TOLERANCE
+    assert (difference > 0).mean() < 0.01
+
+
+def by_hand(pixels: torch.Tensor, values: torch.Tensor) -> np.ndarray:
+    """One image changed pixel by pixel, in double precision."""
+    _, xx, xy, yx, yy, x, y, grey, lift, factor, deviation, start = values.double().tolist()
+    source, size = pixels.double().numpy(), pixels.shape[-1]
+    places = (2 * np.arange(size) + 1) / size - 1
+    across, down = np.meshgrid(places, places)
+    columns = np.clip(((xx * across + xy * down + x + 1) * size - 1) / 2, 0, size - 1)
+    rows = np.clip(((yx * across + yy * down + y + 1) * size - 1) / 2, 0, size - 1)
+    left, top = np.minimum(columns.astype(int), size - 2), np.minimum(rows.astype(int), size - 2)
+    right, low = columns - left, rows - top
+    image = (source[:, top, left] * (1 - right) + source[:, top, left + 1] * right) * (1 - low)
+    image += (source[:, top + 1, left] * (1 - right) + source[:, top + 1, left + 1] * right) * low
+    if grey:
+        image = np.broadcast_to(np.tensordot([0.299, 0.587, 0.114], image, 1), image.shape)
+    image = image * factor + image.mean() * lift
+    image += deviation * noise(torch.tensor([start]), image.shape)[0].double().numpy()
+    return np.clip(np.rint(image), 0, 255)

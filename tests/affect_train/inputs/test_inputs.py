@@ -1,5 +1,6 @@
 """Inputs of every kind, as evaluation and training ask for their batches."""
 
+from multiprocessing import active_children
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from affect_data.dataset.loading import load_dataset
 from affect_train.inputs import labels
 from affect_train.inputs.batch import FaceBatch, Pick
 from affect_train.inputs.features import FeatureArray
-from affect_train.inputs.inputs import IndexedInputs, RowsInOrder
+from affect_train.inputs.inputs import IndexedInputs, KeptProcesses, RowsInOrder
 from affect_train.inputs.loading import FaceImages, View
 from affect_train.inputs.preprocess import Preprocessing
 from affect_train.inputs.windows import FeatureWindows, every_row, one_run, track_windows
@@ -67,6 +68,16 @@ def test_every_kind_can_be_asked_for_some_rows_under_their_own_numbers(inputs: I
 def test_pictures_are_shown_without_the_rows_that_are_not_wanted(dataset: Path) -> None:
     shown = FaceImages(load_dataset(dataset, "validation"), CROP).showing(np.array([17, 2, 9]))
     assert rows_of(list(shown.in_order(2))) == [17, 2, 9]
+
+
+@pytest.mark.slow
+def test_loader_processes_live_on_from_one_evaluation_to_the_next(dataset: Path) -> None:
+    kept = KeptProcesses(FaceImages(load_dataset(dataset, "validation"), CROP))
+    assert rows_of(list(kept.in_order(8, workers=1))) == list(range(21))
+    first = {child.pid for child in active_children()}
+    assert rows_of(list(kept.in_order(8, workers=1))) == list(range(21))
+    assert {child.pid for child in active_children()} == first != set()
+    assert kept.rows == len(kept) == 21
 
 
 def test_a_view_shows_the_pictures_that_its_options_name(dataset: Path) -> None:

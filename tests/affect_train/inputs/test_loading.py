@@ -100,6 +100,15 @@ def test_augmentation_follows_from_seed_epoch_occurrence_and_uid(dataset: Path) 
     assert not torch.equal(augmented.inputs, plain.inputs)
 
 
+def test_changes_that_the_device_makes_are_those_of_the_loader(dataset: Path) -> None:
+    split, picks = load_dataset(dataset, "train"), [Pick(5, epoch=2), Pick(5, epoch=2, occurrence=1), Pick(8)]
+    here = FaceImages(split, CROP, AUGMENTATION, seed=7).__getitems__(picks)
+    later = FaceImages(split, CROP, AUGMENTATION, seed=7, changes_later=True).__getitems__(picks)
+    assert torch.equal(later.inputs, FaceImages(split, CROP).__getitems__(picks).inputs)
+    assert torch.equal(later.to("cpu").inputs, here.inputs)
+    assert FaceImages(split, CROP, Augmentation(), changes_later=True).__getitems__(picks).drawn is None
+
+
 def test_cached_faces_are_decoded_once_and_equal(dataset: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     split = load_dataset(dataset, "train")
     cached, picks = FaceImages(split, CROP, AUGMENTATION, cache=True), [Pick(1), Pick(2), Pick(1)]

@@ -1,18 +1,40 @@
-"""What is refused before anything is loaded, because of how the processes share the work."""
+"""How a run's batches come about, and what is refused before anything is loaded, because of how the processes share the work."""
 
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 from accelerate.utils import DistributedType
+from training_runs import fresh_accelerator, same_bits
 
 from affect_data.errors import UsageError
-from affect_train.recipe.recipe import recipe_from
+from affect_train.inputs.loading import View
+from affect_train.recipe.recipe import Recipe, recipe_from
+from affect_train.training import data
+from affect_train.training.data import training_view
 from affect_train.training.learner import _check_distribution
+from affect_train.training.loop import train
 
 Values = Callable[..., dict[str, Any]]
+
+
+def test_a_run_whose_device_augments_ends_with_the_same_weights(
+    recipe_values: Values, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = ["training.max_steps=2", "training.validation_split=null", "training.record_rows=true"]
+    train(recipe_from(recipe_values(), [*settings, f"output={tmp_path / 'loader'}"]))
+
+    def on_the_device(recipe: Recipe, device: torch.device) -> View:
+        return replace(training_view(recipe, device), changes_later=True)
+
+    monkeypatch.setattr(data, "training_view", on_the_device)
+    fresh_accelerator()
+    train(recipe_from(recipe_values(), [*settings, f"output={tmp_path / 'device'}"]))
+    assert same_bits(tmp_path / "loader", tmp_path / "device")
 
 
 def accelerator(kind: DistributedType) -> SimpleNamespace:
