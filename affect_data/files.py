@@ -4,6 +4,7 @@ A new file is written under a hidden name beside its target, flushed to disk, an
 the old file is still there.
 """
 
+import errno
 import fcntl
 import json
 import os
@@ -148,6 +149,32 @@ def recover_folder(path: Path) -> None:
     shutil.rmtree(partial_of(path), ignore_errors=True)
 
 
+def place_first(filled: Path, path: Path) -> bool:
+    """Moves a filled folder to a place where there is nothing; returns False, and the folder stays, if another process did so before.
+
+    A rename to a folder that is not empty fails on every file system, shared ones too, so several machines need no lock.
+    """
+    flush_folder(filled)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        filled.rename(path)
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise
+        return False
+    flush(path.parent)
+    return True
+
+
+def move_aside(path: Path, aside: Path) -> bool:
+    """Moves a file or folder out of the way, on one disk; returns False if there is none, or if another process was faster."""
+    try:
+        path.rename(aside)
+    except FileNotFoundError:
+        return False
+    return True
+
+
 def move_folder(folder: Path, path: Path) -> None:
     """Moves a folder that is on the disk to a free place."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -192,6 +219,26 @@ def flush(path: Path) -> None:
 
 
 # ---------------------------------------------------------------- locks
+
+
+def created_first(path: Path) -> int | None:
+    """The descriptor of a new file that is open for reading and writing; None if there is a file. Of several processes one gets it.
+
+    Raises:
+        FileAccessError: it cannot be written.
+    """
+    with writing_to(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            return os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o666)
+        except FileExistsError:
+            return None
+
+
+def rewrite_start(descriptor: int, data: bytes) -> None:
+    """Writes over the first bytes of an open file, and waits until other machines can see them."""
+    os.pwrite(descriptor, data, 0)
+    os.fsync(descriptor)
 
 
 @contextmanager

@@ -17,9 +17,9 @@ from affect_data.build.databases import (
     Progress,
     ReadDatabase,
     all_failures,
+    content_of,
     database_reports,
     failed_lines,
-    is_drawn,
     layout_of,
     pictures_of,
     read_databases,
@@ -35,7 +35,7 @@ from affect_data.build.existing import (
     in_the_way,
     read_lock,
 )
-from affect_data.build.jobs import ShardJob, ShardRecord
+from affect_data.build.jobs import EarlierShard, ShardJob, ShardRecord
 from affect_data.build.recipe import DataRecipe
 from affect_data.build.reuse import Part, parts_of, with_earlier
 from affect_data.build.sealing import apply_to_shards, seal, write_origins
@@ -94,6 +94,21 @@ class BuildReport:
     parts: tuple[Part, ...] = ()
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """What was done for a build before, by others.
+
+    Attributes:
+        read: the databases by name.
+        content: what they hold, without their pictures.
+        shards: packed shards by split and index.
+    """
+
+    read: dict[str, ReadDatabase]
+    content: Content
+    shards: Mapping[tuple[str, int], EarlierShard]
+
+
 def build(
     recipe: DataRecipe,
     roots: Mapping[str, Path],
@@ -103,6 +118,7 @@ def build(
     follow_links: bool = False,
     accept_incomplete: bool = False,
     progress: Progress = lambda *_: None,
+    prepared: Prepared | None = None,
 ) -> BuildReport:
     """Builds the dataset of a recipe.
 
@@ -117,6 +133,7 @@ def build(
         follow_links: whether symbolic links may lead out of the databases' folders.
         accept_incomplete: whether incomplete databases are built as they are; the lock says so.
         progress: told about every step.
+        prepared: what was done before; labels are not read again then, and packed shards are used if their pictures are what they were.
 
     Raises:
         DecisionsError: a line of the recipe's decisions is not a decision.
@@ -133,16 +150,12 @@ def build(
     if existing is None:
         refuse_current(out)
     decisions = [decision for path in recipe.decisions for decision in read_decisions(Path(path))]
-    read = read_databases(recipe, roots, progress, follow_links=follow_links)
+    read = prepared.read if prepared else read_databases(recipe, roots, progress, follow_links=follow_links)
     refuse_losses(read, accept_incomplete=accept_incomplete)
     staging = out.parent / STAGING.format(out.name)
-    sources = jobs = _jobs(recipe, read, staging, existing)
+    sources = jobs = _jobs(recipe, read, staging, existing, prepared)
     # What the files hold, erased or not: so a dataset is recognised whose files still list what was erased from it.
-    content = Content.of(
-        {name: database.unified.labels for name, database in read.items()},
-        {name: database.scan.failures for name, database in read.items()},
-        {name: is_drawn(database) for name, database in read.items()},
-    )
+    content = prepared.content if prepared else content_of(read)
     tombstones, pictures = Tombstones.from_lock(read_lock(out)) if existing is not None else Tombstones(), None
     if tombstones:
         read, pictures = _without_erased(read, tombstones, sources, recipe, progress)
@@ -174,11 +187,17 @@ def build(
 
 
 def _jobs(
-    recipe: DataRecipe, read: dict[str, ReadDatabase], staging: Path, existing: DatasetFolder | None
+    recipe: DataRecipe,
+    read: dict[str, ReadDatabase],
+    staging: Path,
+    existing: DatasetFolder | None,
+    prepared: Prepared | None = None,
 ) -> list[ShardJob]:
-    """All shards to pack, with those of the dataset that is there."""
+    """All shards to pack, with those that are packed already, or else those of the dataset that is there."""
     jobs = shard_jobs(recipe, read, layout_of(read), staging)
-    return with_earlier(jobs, existing) if existing is not None else jobs
+    jobs = with_earlier(jobs, existing) if existing is not None else jobs
+    packed = prepared.shards if prepared else {}
+    return [replace(job, earlier=packed.get((job.split, job.index), job.earlier)) for job in jobs]
 
 
 def _without_erased(

@@ -10,6 +10,7 @@ from typing import Final
 
 import polars as pl
 
+from affect_data.build.content import Content
 from affect_data.build.harmonise import Unified, harmonise
 from affect_data.build.jobs import FAILURE_COLUMNS, ShardJob, ShardRecord
 from affect_data.build.recipe import DataRecipe
@@ -124,24 +125,34 @@ def read_databases(
     """
     read: dict[str, ReadDatabase] = {}
     problems: list[AffectError] = []
-    readers = recipe.readers()
-    for done, (name, database) in enumerate(readers.items(), start=1):
+    for done, name in enumerate(sorted(recipe.databases), start=1):
         try:
-            root = recipe.root_of(name, roots)
-            others = recipe.other_roots(name, roots)
-            scan, release, digests = scan_database(database, root, others, follow_links=follow_links)
-            unified = harmonise(scan, database, release, recipe.splits)
-            losses = find_losses(database, release, root, scan)
-            read[name] = ReadDatabase(database, root, release, scan, unified, digests, losses)
+            read[name] = read_database(recipe, name, roots, follow_links=follow_links)
         except AffectError as error:
             problems.append(error)
-        progress(f"reading labels: {name}", done, len(readers))
+        progress(f"reading labels: {name}", done, len(recipe.databases))
     if len(problems) == 1:
         raise problems[0]
     if problems:
         found = [defect for error in problems if isinstance(error, DefectsFoundError) for defect in error.defects]
         raise SeveralProblemsError(problems, defects=sum(defect.count for defect in found))
     return read
+
+
+def read_database(
+    recipe: DataRecipe, name: str, roots: Mapping[str, Path], *, follow_links: bool = False
+) -> ReadDatabase:
+    """One database of a recipe.
+
+    Raises:
+        AffectError: it has a problem.
+    """
+    database = recipe.readers()[name]
+    root = recipe.root_of(name, roots)
+    others = recipe.other_roots(name, roots)
+    scan, release, digests = scan_database(database, root, others, follow_links=follow_links)
+    unified = harmonise(scan, database, release, recipe.splits)
+    return ReadDatabase(database, root, release, scan, unified, digests, find_losses(database, release, root, scan))
 
 
 def scan_database(
@@ -211,6 +222,15 @@ def digest_files(root: Path, paths: Sequence[str]) -> dict[str, str]:
         else:
             listed |= digests
     return listed
+
+
+def content_of(read: Mapping[str, ReadDatabase]) -> Content:
+    """What the databases hold, without their pictures."""
+    return Content.of(
+        {name: database.unified.labels for name, database in read.items()},
+        {name: database.scan.failures for name, database in read.items()},
+        {name: is_drawn(database) for name, database in read.items()},
+    )
 
 
 def layout_of(read: Mapping[str, ReadDatabase]) -> Layout:

@@ -27,7 +27,6 @@ from affect_data.cli.command_line import CommandLine, Version
 from affect_data.cli.common import Debug, Json, out_console, print_environment, print_json, print_next
 from affect_data.cli.roots import FollowLinks, Root, Roots, named_roots
 from affect_data.entry import ending, without_debug
-from affect_data.progress import progress_bars
 
 app = CommandLine(help="Merge facial-affect databases into one trustworthy dataset.")
 
@@ -116,7 +115,7 @@ def check(
 @app.command(epilog="Example: `affect-data build recipes/demo/data.yaml merged --roots demo-databases`")
 def build(
     recipe: RecipePath,
-    out: Annotated[Path, typer.Argument(metavar="DATASET", help="The dataset folder to make.")],
+    out: Annotated[str, typer.Argument(metavar="DATASET", help="The dataset folder to make.")],
     root: Root = [],  # noqa: B006 - typer copies
     roots: Roots = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace another dataset at DATASET.")] = False,
@@ -126,31 +125,21 @@ def build(
         typer.Option("--accept-incomplete", help="Build databases that lack a part as they are; the lock says so."),
     ] = False,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes that pack images; else the recipe's.")] = None,
+    part: Annotated[
+        str | None, typer.Option("--part", metavar="I/N", help="Build one of N parts, on a disk that all share.")
+    ] = None,
+    finish: Annotated[bool, typer.Option("--finish", help="Make the dataset of parts that are all built.")] = False,
     as_json: Json = False,
 ) -> None:
     """Build the dataset of a recipe; a build that was killed goes on where it stopped."""
-    from affect_data.build.build import build as run_build
     from affect_data.build.recipe import read_recipe
-    from affect_data.cli.tables import build_to_json, describe_build
+    from affect_data.cli.building import Call
 
     validated = read_recipe(recipe)
     if workers is not None:
         validated = validated.model_copy(update={"workers": workers})
-    with progress_bars() as progress:
-        report = run_build(
-            validated,
-            named_roots(validated, root, roots),
-            out,
-            overwrite=overwrite,
-            follow_links=follow_links,
-            accept_incomplete=accept_incomplete,
-            progress=progress,
-        )
-    if as_json:
-        print_json(build_to_json(report))
-    else:
-        out_console.print(describe_build(report), markup=False)
-        print_next(f"affect-data stats {out}", f"affect-data view {out}", f"affect-data audit {out}")
+    call = Call(validated, out, named_roots(validated, root, roots), overwrite, follow_links, accept_incomplete)
+    call.run(part, finish=finish, as_json=as_json)
 
 
 @app.command(epilog="Example: `affect-data stats merged`")

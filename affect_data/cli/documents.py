@@ -101,6 +101,23 @@ class BuildDocument(Document):
     )
 
 
+class NumberedPart(Document):
+    """Which part of a build."""
+
+    number: int = Field(description="from 1")
+    of: int = Field(description="how many parts there are")
+
+
+class PartDocument(Document):
+    """The result of ``affect-data build --part``."""
+
+    part: NumberedPart
+    shards: int = Field(description="files of rows that are this part's")
+    reused: int = Field(description="those that were packed before")
+    of: int = Field(description="files of rows of the whole dataset")
+    left: list[int] = Field(description="the parts that are not finished; `--finish` may run when there is none")
+
+
 class AuditedCheck(Document):
     """The findings of one check, counted."""
 
@@ -145,6 +162,7 @@ DOCUMENTS: Final[Mapping[str, type[Document]]] = {
     "init": InitDocument,
     "check": CheckDocument,
     "build": BuildDocument,
+    "build --part": PartDocument,
     "audit": AuditDocument,
     "error": ErrorDocument,
 }

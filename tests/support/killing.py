@@ -67,7 +67,7 @@ class Command:
 
     Attributes:
         words: from the inputs and its folder.
-        starts_with: what lies in its folder before: a dataset, one with applied decisions, one of format 1, or nothing.
+        starts_with: what lies in its folder before: a dataset, one with applied decisions, one of format 1, parts of a build, or nothing.
         ends_with: globs of the files that must be equal.
         publishes: whether the files of a Hub must be equal too.
         waits_for: glob of what must be there when a moment is chosen; empty where any moment will do.
@@ -94,6 +94,15 @@ def _train(given: Inputs, out: Path, *settings: str) -> list[object]:
 COMMANDS: dict[str, Command] = {
     "build": Command(lambda given, out: _build(given, out, 1), starts_with="nothing"),
     "build --workers 2": Command(lambda given, out: _build(given, out, 2), starts_with="nothing", is_slow=True),
+    "build --part": Command(
+        lambda given, out: [*_build(given, out, 1), "--part", "1/1"],
+        starts_with="nothing",
+        ends_with=(".dataset.parts/labels/*/*", ".dataset.parts/shards/*/*/*/*"),
+        is_slow=True,
+    ),
+    "build --finish": Command(
+        lambda given, out: [*_build(given, out, 1), "--finish"], starts_with="parts", is_slow=True
+    ),
     "upgrade": Command(lambda _, out: ["affect_data", "upgrade", out / "dataset"], starts_with="format 1"),
     "audit": Command(lambda _, out: ["affect_data", "audit", out / "dataset", "--workers", "2"]),
     "balance": Command(lambda _, out: ["affect_data", "balance", out / "dataset", "deng2020_expression", "--seed", "1"]),
@@ -210,7 +219,7 @@ class Torture:
     def _complaints(self, name: str, out: Path, before: str) -> list[str]:
         found = []
         done = name in ONCE and self._content(out, name) == self._wanted[name]
-        if COMMANDS[name].starts_with != "nothing":
+        if COMMANDS[name].starts_with not in ("nothing", "parts"):
             try:
                 now = _state(out / "dataset")
             except Exception as error:  # whatever it is, the dataset cannot be read
@@ -257,7 +266,11 @@ class Torture:
     def _prepare(self, name: str, out: Path) -> str:
         """Makes what the command starts with; returns the hash of its labels."""
         starts = COMMANDS[name].starts_with
-        if starts == "nothing":
+        if starts == "parts":
+            for part in ("1/2", "2/2"):
+                done = run_python(["-m", *_build(self.given, out, 1), "--part", part])
+                assert done.returncode == 0, done.stderr
+        if starts in ("nothing", "parts"):
             return ""
         if starts == "format 1":
             as_format_1(open_dataset(self.given.dataset), out / "dataset")
