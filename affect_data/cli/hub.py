@@ -7,10 +7,12 @@ import typer
 
 from affect_data.cli.common import Json, out_console, print_json
 from affect_data.cli.roots import FollowLinks, Root, Roots, named_roots
+from affect_data.errors import UsageError
 from affect_data.progress import progress_bars
 
 if TYPE_CHECKING:
     from affect_data.hub.publish import Plan, PublishReport
+    from affect_data.hub.verify_sources import Sources
 
 
 Decisions = Annotated[
@@ -177,17 +179,23 @@ def rebuild(
 def verify(
     address: Annotated[str, typer.Argument(metavar="PATH|hf://REPO", help="A dataset folder or a repository.")],
     deep: Annotated[bool, typer.Option("--deep", help="Read all values and pictures, not only metadata.")] = False,
+    root: Root = [],  # noqa: B006 - typer copies
+    roots: Roots = None,
+    follow_links: FollowLinks = False,
+    workers: Annotated[int, typer.Option(min=1, help="Pictures that are read at a time, with --deep.")] = 2,
     as_json: Json = False,
 ) -> None:
-    """Check a dataset or a published repository against its own statements; ends with 1 if something is wrong."""
+    """Check a dataset or a published repository against its own statements, or a dataset against its databases; ends with 1 if something is wrong."""
     from affect_data.hub.verify import verify as run_verify
 
-    found = run_verify(address, deep=deep)
+    sources = _sources(address, root, roots, deep=deep, follow_links=follow_links)
+    with progress_bars() as progress:
+        found = run_verify(address, deep=deep, sources=sources, workers=workers, progress=progress)
     if as_json:
         print_json(found.to_json())
     else:
         rows = ", ".join(f"{split} {count:,}" for split, count in found.rows.items())
-        how = "every value" if deep else "metadata"
+        how = "metadata" if not deep else "every value, also of the sources," if sources else "every value"
         lines = [str(finding) for finding in found.findings]
         lines.append(
             f"{found.name}: {len(lines)} defect(s); {found.kind} with {rows}, {found.files} files, {how} looked at"
@@ -195,3 +203,25 @@ def verify(
         out_console.print("\n".join(lines), markup=False)
     if found.findings:
         raise typer.Exit(1)
+
+
+def _sources(address: str, root: list[str], roots: Path | None, *, deep: bool, follow_links: bool) -> "Sources | None":
+    """The databases to compare a dataset with; None where no option names one.
+
+    Raises:
+        UsageError: the options do not go together.
+    """
+    from affect_data.dataset.folder import open_dataset
+    from affect_data.hub.verify import is_dataset
+    from affect_data.hub.verify_sources import Sources, recipe_of
+
+    if not root and roots is None:
+        return None
+    if not deep:
+        raise UsageError("--root and --roots compare a dataset with its databases, which reads everything: add --deep")
+    if not is_dataset(address):
+        raise UsageError(
+            f"--root and --roots: '{address}' is no dataset folder; `affect-data rebuild` compares what was published with databases"
+        )
+    recipe = recipe_of(open_dataset(address))
+    return Sources(recipe, named_roots(recipe, root, roots), follow_links)

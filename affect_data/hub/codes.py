@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 REBUILD: Final = "build the dataset again"
+AGAIN: Final = "find out which of both changed; if it was the sources, build the dataset again with `--overwrite`"
 REPUBLISH: Final = "publish the dataset again"
 
 
@@ -37,6 +38,9 @@ CODES: Final[Mapping[str, Code]] = {
     "D202": Code("a picture does not have its digest", REBUILD),
     "D203": Code("a row breaks a rule of the schema", REBUILD),
     "D204": Code("a video does not have its digest", f"{REBUILD} with `--overwrite`"),
+    "D301": Code("labels are not those of the sources", AGAIN),
+    "D302": Code("a picture is not that of the sources", AGAIN),
+    "D303": Code("the sources hold other rows than those of the dataset", AGAIN),
     "R101": Code("a file is missing", REPUBLISH),
     "R102": Code("a file does not have the stated size or digest", REPUBLISH),
     "R103": Code("a table is not listed, but would be loaded", "delete it, or publish the dataset again"),
@@ -60,7 +64,8 @@ CODES: Final[Mapping[str, Code]] = {
     "R202": Code("a picture does not have its digest", REPUBLISH),
     "R203": Code("a configuration names a face that the dataset does not have, or one twice", REPUBLISH),
 }
-"""D: of dataset folders, R: of repositories; 1xx: found from metadata alone, 2xx: found by `--deep`. A code never changes its meaning."""
+"""D: of dataset folders, R: of repositories; 1xx: found from metadata alone, 2xx: found by `--deep`; 3xx: found by comparing it
+with the databases that it was built from. A code never changes its meaning."""
 
 
 @dataclass(frozen=True, order=True)

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from affect_data.build.databases import Progress
 from affect_data.databases.base import Tier
 from affect_data.dataset.folder import MANIFEST
 from affect_data.errors import AffectError, DataError
@@ -22,26 +23,42 @@ from affect_data.hub.published import CARD, CROISSANT, DEFAULT, LOCK, PUBLISHED,
 from affect_data.hub.repository import HubRepository, Repository, open_repository
 from affect_data.hub.tables import ROWS_PER_GROUP
 from affect_data.hub.verify_dataset import verify_dataset
+from affect_data.hub.verify_sources import Sources
 
 TABLE: Final = ".parquet"
 PICTURE_COLUMNS: Final = ("image", "frames")
 
 
-def verify(address: str, *, deep: bool = False) -> Verification:
+def verify(
+    address: str,
+    *,
+    deep: bool = False,
+    sources: Sources | None = None,
+    workers: int = 1,
+    progress: Progress = lambda *_: None,
+) -> Verification:
     """What is wrong with a dataset folder, a repository of the Hub, or a folder that was downloaded from one.
 
     Args:
         address: a folder, or ``hf://user/name``.
         deep: whether to read all values, too.
+        sources: databases to compare a dataset folder with; None for none.
+        workers: pictures of a dataset folder that are read at a time.
+        progress: told about every step.
 
     Raises:
         UsageError: it is neither a folder nor a name.
         DataError: affectkit neither built nor published it.
     """
-    path = Path(address)
-    if path.is_dir() and ((path / MANIFEST).is_file() or not (path / PUBLISHED).is_file()):
-        return verify_dataset(path, deep=deep)
+    if is_dataset(address):
+        return verify_dataset(Path(address), deep=deep, sources=sources, workers=workers, progress=progress)
     return verify_repository(open_repository(address), deep=deep)
+
+
+def is_dataset(address: str) -> bool:
+    """Whether an address is a dataset folder rather than something published."""
+    path = Path(address)
+    return path.is_dir() and ((path / MANIFEST).is_file() or not (path / PUBLISHED).is_file())
 
 
 def verify_repository(repository: Repository, *, deep: bool = False) -> Verification:

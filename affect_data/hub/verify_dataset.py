@@ -1,34 +1,45 @@
 """Checks a dataset folder against its own manifest and lock: from metadata, or value by value."""
 
-import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
-import polars as pl
 import pyarrow as pa
 
+from affect_data.build.databases import Progress
 from affect_data.build.existing import read_lock
 from affect_data.dataset.folder import DatasetFolder, group_files, open_dataset
-from affect_data.dataset.hashing import combined_hash, content_hash, dataset_fingerprint
+from affect_data.dataset.hashing import combined_hash, dataset_fingerprint
 from affect_data.dataset.kinds.registry import KINDS
-from affect_data.dataset.layout import PEOPLE, PEOPLE_COLUMNS, frames_hash
-from affect_data.dataset.schema import FRAMES, IMAGES, check_rules
+from affect_data.dataset.layout import PEOPLE
 from affect_data.dataset.videos import changed_videos, misplaced_videos
 from affect_data.dataset.writing import labels_fingerprint
-from affect_data.errors import DataError, NotADatasetError, SchemaError
+from affect_data.errors import DataError, NotADatasetError
 from affect_data.hub.codes import Finding, Verification
+from affect_data.hub.verify_shards import value_findings
+from affect_data.hub.verify_sources import Sources, source_findings
 from affect_data.video.stored import VIDEOS
 
 
-def verify_dataset(path: Path, *, deep: bool = False) -> Verification:
+def verify_dataset(
+    path: Path,
+    *,
+    deep: bool = False,
+    sources: Sources | None = None,
+    workers: int = 1,
+    progress: Progress = lambda *_: None,
+) -> Verification:
     """All defects of a dataset folder.
 
     Args:
         path: the folder.
         deep: whether to read all values and pictures, too.
+        sources: databases to compare it with; None for none.
+        workers: pictures that are read at a time.
+        progress: told about every shard.
 
     Raises:
         NotADatasetError: it is not a dataset.
+        AffectError: a source cannot be read.
     """
     folder = open_dataset(path)
     found = [*_manifest(folder), *_lock(folder)]
@@ -36,14 +47,13 @@ def verify_dataset(path: Path, *, deep: bool = False) -> Verification:
     if not broken:
         found += _videos(folder, deep=deep)
     if deep and not broken:
-        for split in folder.splits:
-            found += [
-                *_values(folder, split), *_pictures(folder, split), *_frames(folder, split), *_rules(folder, split),
-            ]  # fmt: skip
+        found += value_findings(folder, workers, progress)
+    if sources is not None and not broken:
+        found += source_findings(folder, sources, workers, progress)
     files = sum(
         len(group_files(folder.group_folder(split, group))) for split in folder.splits for group in folder.groups(split)
     )
-    return Verification(str(path), "dataset", deep, folder.manifest.rows, files, sorted([*found, *broken]))
+    return Verification(str(path), "dataset", deep, folder.manifest.rows, files, sorted({*found, *broken}))
 
 
 def _manifest(folder: DatasetFolder) -> Iterator[Finding]:
@@ -119,63 +129,8 @@ def _provenance(folder: DatasetFolder, group: str, where: str) -> Iterator[Findi
             yield Finding("D106", where, str(error).partition(". ")[0])
 
 
-def _values(folder: DatasetFolder, split: str) -> Iterator[Finding]:
-    """The groups of labels whose values do not have their fingerprints, shard by shard."""
-    hashes = folder.manifest.shards[split]
-    for group in (*folder.manifest.layout.groups, *folder.manifest.layout.side_groups):
-        place = folder.group_folder(split, group)
-        for number, name in enumerate(group_files(place)):
-            table = pa.ipc.open_stream(pa.memory_map(str(place / name))).read_all()
-            if number >= len(hashes[group]) or content_hash(table) != hashes[group][number]:
-                yield Finding("D201", f"{split}/{group}/{name}", "other values")
-    rows = folder.labels(split, PEOPLE_COLUMNS)
-    first = 0
-    for number, count in enumerate(_rows_of_shards(folder, split)):
-        if content_hash(rows.slice(first, count).to_arrow()) != hashes[PEOPLE][number]:
-            yield Finding("D201", f"{split}, rows {first:,} to {first + count - 1:,}", "other people or frames")
-        first += count
-
-
-def _rows_of_shards(folder: DatasetFolder, split: str) -> list[int]:
-    place = folder.group_folder(split, IMAGES)
-    files = [place / name for name in group_files(place)]
-    return [pa.ipc.open_stream(pa.memory_map(str(file))).read_all().num_rows for file in files]
-
-
-def _pictures(folder: DatasetFolder, split: str) -> Iterator[Finding]:
-    digests = folder.labels(split, ("image_digest",))["image_digest"]
-    column = folder.load(split, [IMAGES]).data.table.column("image")
-    row = 0
-    for chunk in column.chunks:
-        for data in chunk.field("bytes"):
-            if hashlib.sha256(data.as_buffer()).hexdigest() != digests[row]:
-                yield Finding("D202", f"{split}/{IMAGES}", f"row {row:,}")
-            row += 1
-
-
 def _videos(folder: DatasetFolder, *, deep: bool) -> Iterator[Finding]:
     for name, because in misplaced_videos(folder).items():
         yield Finding("D107", f"{VIDEOS}/{name}", because)
     for name, because in changed_videos(folder).items() if deep else ():
         yield Finding("D204", f"{VIDEOS}/{name}", because)
-
-
-def _frames(folder: DatasetFolder, split: str) -> Iterator[Finding]:
-    """The shards of clips whose frames do not have their fingerprints."""
-    if FRAMES not in folder.groups(split):
-        return
-    place, hashes = folder.group_folder(split, FRAMES), folder.manifest.shards[split][FRAMES]
-    for number, name in enumerate(group_files(place)):
-        rows = pa.ipc.open_stream(pa.memory_map(str(place / name))).read_all().column(FRAMES).to_pylist()
-        digests = [[hashlib.sha256(frame["bytes"]).hexdigest() for frame in frames] for frames in rows]
-        if frames_hash(digests) != hashes[number]:
-            yield Finding("D202", f"{split}/{FRAMES}/{name}", "other frames of clips")
-
-
-def _rules(folder: DatasetFolder, split: str) -> Iterator[Finding]:
-    labels: pl.DataFrame = folder.labels(split)
-    try:
-        # Classes by number, as the rules take them.
-        check_rules(labels)
-    except SchemaError as error:
-        yield Finding("D203", split, str(error).partition(". ")[0])

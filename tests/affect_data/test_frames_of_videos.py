@@ -28,6 +28,9 @@ from affect_data.build.build import BuildReport, build
 from affect_data.build.diff import diff
 from affect_data.build.existing import OutputTakenError
 from affect_data.build.recipe import recipe_from
+from affect_data.build.shared.finish import finish
+from affect_data.build.shared.folder import PartNumber
+from affect_data.build.shared.part import build_part
 from affect_data.build.videos import copy_videos
 from affect_data.databases.base import Tier
 from affect_data.databases.totals import DRAWN_MARKER
@@ -51,6 +54,7 @@ from affect_data.hub.rebuild import published_recipe, rebuild
 from affect_data.hub.repository import LocalRepository
 from affect_data.hub.staging import stage
 from affect_data.hub.verify import verify
+from affect_data.hub.verify_sources import Sources, recipe_of
 from affect_data.pictures import decode_rgb
 from affect_data.report.page import write_report
 from affect_data.video.decoding import Video, VideoError
@@ -124,6 +128,20 @@ def test_rows_in_order_are_decoded_without_a_second_beginning(numbered: Path, mo
     assert len([pictures[row] for row in range(0, len(pictures), 2)]) == len(pictures) // 2
     # One of the videos is AVI with B-frames, whose times cannot be trusted: there it is frames that are counted.
     assert sorted(opened) == sorted((numbered / "videos").iterdir())
+
+
+def test_parts_of_a_build_give_the_same_videos_and_references(
+    root: Path, numbered: Path, tmp_path: Path, digests: Callable[[Path], dict[str, str]]
+) -> None:
+    for number in (1, 2):
+        build_part(RECIPE, {"disfa": root}, tmp_path / "merged", PartNumber(number, 2))
+    finish(RECIPE, {"disfa": root}, tmp_path / "merged")
+    assert digests(tmp_path / "merged") == digests(numbered)
+
+
+def test_each_frame_is_compared_with_that_of_the_database(root: Path, numbered: Path) -> None:
+    sources = Sources(recipe_of(open_dataset(numbered)), {"disfa": root})
+    assert verify(str(numbered), deep=True, sources=sources).findings == []
 
 
 def test_datasets_decodes_the_frame_when_a_row_is_read(numbered: Path, tmp_path: Path) -> None:
