@@ -41,7 +41,7 @@ def pooled(values: Tensor, counts: Tensor | None) -> Tensor:
         values: float [M, ...], the pictures of a row next to each other.
         counts: int64 [N], how many pictures each row has, 1 or more, M in all; None: one each.
     """
-    return values if counts is None else torch.segment_reduce(values, "mean", lengths=counts, unsafe=False)
+    return values if counts is None else torch.segment_reduce(values, "mean", lengths=counts, unsafe=True)
 
 
 def pictures_of(counts: Tensor, rows: Tensor) -> Tensor:

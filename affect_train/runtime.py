@@ -2,7 +2,7 @@
 
 import os
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import torch
 from accelerate import Accelerator
@@ -12,6 +12,9 @@ from affect_train.reporting import Reporter
 
 MOST_WORKERS: Final = 12
 """Loader processes that are started unless more are asked for; they decode enough for the fastest GPU of today."""
+
+FLOAT32_SETTINGS: tuple[Any, ...] = (torch.backends.cuda.matmul, torch.backends.cudnn.conv)  # type: ignore[attr-defined]
+"""Where torch keeps how products of float32 are computed on a GPU. Torch's type stubs do not know these."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,17 @@ def build_accelerator(**options: object) -> Accelerator:
     Without a GPU, only ``cpu=True`` lets ``accelerate launch --multi_gpu --num_processes 2`` run.
     """
     return Accelerator(cpu=not torch.accelerator.is_available(), **options)
+
+
+def precision_for(asked: str) -> str:
+    """The precision of forward passes on this machine: ``no`` for float32, ``bf16`` or ``fp16``.
+
+    Args:
+        asked: one of these, or ``auto``: bf16 on a GPU that computes in it.
+    """
+    if asked != "auto":
+        return asked
+    return "bf16" if torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False) else "no"
 
 
 def loader_processes(asked: int | None, device: torch.device) -> int:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from affect_data.errors import DataError
 from affect_train.losses import row_shares
+from affect_train.methods.constants import Constants
 from affect_train.methods.terms import Term
 from affect_train.network.label_rates import LabelRates
 from affect_train.recipe.methods.options import MethodOptions
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 
 METHODS: dict[str, type["Method"]] = {}
 """The methods whose modules are loaded, by the name that a recipe gives."""
+
+
+AU_WEIGHTS = "au_class_weights"
 
 
 class LossTerms(Protocol):
@@ -179,8 +183,9 @@ class Method(ABC):
     def __init__(self, options: MethodOptions, tasks: TaskSet) -> None:
         self.options = options
         self.tasks = tasks
-        self._au_class_weights: Tensor | None = None
-        self._raised: dict[str, Tensor] = {}
+        self.constants = Constants()
+        if tasks.valence_arousal_bins:
+            self.constants["bin_centres"] = tasks.bin_centres()
 
     def __init_subclass__(cls, **arguments: Any) -> None:  # noqa: ANN401 - what a class statement may be given
         super().__init_subclass__(**arguments)
@@ -199,15 +204,14 @@ class Method(ABC):
             DataError: an action unit is never present.
         """
         if self.options.au_class_weights == "inverse_rate" and "au" in self.tasks.names:
-            self._au_class_weights = class_weights(labels, rows, self.tasks.action_units, where)
+            self.constants[AU_WEIGHTS] = class_weights(labels, rows, self.tasks.action_units, where)
         adjustment = self.options.logit_adjustment
         if adjustment is not None:
             shifts = LabelRates.counted(labels, rows, self.tasks).shifts_to(
                 LabelRates.named(adjustment.target, self.tasks)
             )
-            self._raised = {
-                head: torch.from_numpy(getattr(adjustment, head) * shift).float() for head, shift in shifts.items()
-            }
+            for head, shift in shifts.items():
+                self.constants[f"raised/{head}"] = torch.from_numpy(getattr(adjustment, head) * shift).float()
         return []
 
     def rates_learned(self, counted: LabelRates) -> LabelRates:
@@ -225,10 +229,8 @@ class Method(ABC):
             head: ``au`` or ``expression``.
             logits: float [N, width], of the model.
         """
-        if head not in self._raised:
-            return logits
-        self._raised[head] = self._raised[head].to(logits.device)
-        return logits + self._raised[head]
+        name = f"raised/{head}"
+        return logits + self.constants.on(logits.device, name) if name in self.constants else logits
 
     @abstractmethod
     def counts(self, batch: "AffectBatch") -> dict[str, Tensor]:
@@ -258,10 +260,10 @@ class Method(ABC):
     def au_shares(self, known: Tensor) -> Tensor | None:
         """The factor of each entry's loss before the sum, float [N, A]; None: 1."""
         shares = row_shares(known) if self.options.au_reduction == "image_mean" else None
-        if self._au_class_weights is None:
+        if AU_WEIGHTS not in self.constants:
             return shares
-        self._au_class_weights = self._au_class_weights.to(known.device)
-        return self._au_class_weights.expand(known.shape) if shares is None else self._au_class_weights * shares
+        weights = self.constants.on(known.device, AU_WEIGHTS)
+        return weights.expand(known.shape) if shares is None else weights * shares
 
 
 def class_weights(labels: "LabelArrays", rows: NDArray[np.int64], units: Sequence[int], where: str) -> Tensor:

@@ -63,7 +63,7 @@ class Supervised(Method):
         self, logits: Tensor, targets: Tensor, mask: Tensor, count: Tensor, weight: float
     ) -> ConcordanceTerm:
         """The term ``(1 - CCC) n / count`` between the bins' expectation and the n labels of one axis."""
-        predictions = losses.expectation(logits, self.tasks.bin_centres().to(logits.device))
+        predictions = losses.expectation(logits, self.constants.on(logits.device, "bin_centres"))
         sums = losses.concordance_statistics(predictions, targets, mask)
         return ConcordanceTerm(sums, count, weight * self.options.ccc_weight, self.options.ccc_epsilon)
 

@@ -6,6 +6,7 @@ the global batch, however that batch was divided.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -155,10 +156,16 @@ def _loss_alone(terms: Mapping[str, Term], step_counts: Mapping[str, Tensor] | N
     counts = [term.count for term in terms.values()] if step_counts is None else [step_counts[n] for n in terms]
     divisors = torch.stack([count.detach().to(kind) for count in counts]).clamp(min=1)
     values = (torch.stack([numerator.to(kind) for numerator in numerators]) / divisors).float()
-    weights = torch.tensor([term.weight for term in terms.values()], device=values.device)
+    weights = _factors(tuple(term.weight for term in terms.values()), values.device)
     shown = dict(zip(terms, values.detach().unbind(), strict=True))
     loss = torch.dot(values, weights)
     return TotalLoss(loss * processes if processes > 1 else loss, shown, dict(zip(terms, counted, strict=True)))
+
+
+@lru_cache(maxsize=64)
+def _factors(weights: tuple[float, ...], device: torch.device) -> Tensor:
+    # Kept, because to send numbers to a device is to wait for it.
+    return torch.tensor(weights, device=device)
 
 
 def _count_behind(term: Term, statistics: Tensor, whole: Tensor) -> Tensor:

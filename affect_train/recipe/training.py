@@ -130,8 +130,13 @@ class TrainingOptions(Section):
     clip_norm: Annotated[float, Field(gt=0.0)] | None = Field(
         None, description="largest norm of the gradient of all weights; null: any"
     )
-    mixed_precision: Literal["no", "bf16", "fp16"] = Field(
-        "no", description="of the forward pass; weights and losses stay float32; `fp16` needs a GPU"
+    mixed_precision: Literal["auto", "no", "bf16", "fp16"] = Field(
+        "auto",
+        description="of the forward pass; weights and losses stay float32; `auto`: bf16 on a GPU that has it; `fp16` needs a GPU",
+    )
+    tf32: bool = Field(
+        default=True,
+        description="a GPU that can rounds the factors of float32 products to the ten bits of TensorFloat32",
     )
     compile: Literal["inductor", "cudagraphs", "aot_eager", "eager"] | None = Field(
         None, description="compile the model with this backend of torch.compile"

@@ -16,9 +16,13 @@ from affect_train.inputs.crops import preprocessing_of
 from affect_train.methods import LossTerms, Method, PlainStep, StepWrapper, all_terms, build_method
 from affect_train.network.model import AffectModel
 from affect_train.recipe.recipe import Recipe
-from affect_train.runtime import build_accelerator
+from affect_train.runtime import FLOAT32_SETTINGS, build_accelerator, precision_for
 from affect_train.training.ema import MovingAverage
 from affect_train.training.optimization import learning_rate_factor, optimizer_parameters
+from affect_train.training.values import Guard, obeys_flag
+
+WHOLE_WEIGHTS = (DistributedType.NO, DistributedType.MULTI_CPU, DistributedType.MULTI_GPU)
+"""Kinds of training in which every process has all the weights."""
 
 TENSORBOARD = "tensorboard"
 """Name of the tracker that needs no server, and of its folder in the run folder."""
@@ -39,7 +43,7 @@ def training_accelerator(recipe: Recipe) -> Accelerator:
         )
     try:
         accelerator = build_accelerator(
-            mixed_precision=recipe.training.mixed_precision,
+            mixed_precision=precision_for(recipe.training.mixed_precision),
             # TensorBoard's own writer names the machine; `logs` writes for it.
             log_with=[name for name in recipe.training.trackers if name != TENSORBOARD] or None,
             project_config=ProjectConfiguration(project_dir=recipe.output, logging_dir=recipe.output),
@@ -49,6 +53,9 @@ def training_accelerator(recipe: Recipe) -> Accelerator:
     except ValueError as error:
         raise UsageError(f"training.mixed_precision is {recipe.training.mixed_precision}: {error}") from error
     _check_distribution(recipe, accelerator)
+    if accelerator.device.type == "cuda":
+        for setting in FLOAT32_SETTINGS:
+            setting.fp32_precision = "tf32" if recipe.training.tf32 else "ieee"
     return accelerator
 
 
@@ -84,6 +91,7 @@ class Learner:
         schedule: of the learning rate; it advances with every optimizer step.
         average: of the weights; None if the recipe keeps none.
         wrapper: the method's hooks around each step.
+        guard: of the optimizer, where losses are read from the device only when they are logged; None: every step looks at them.
     """
 
     model: Any
@@ -93,6 +101,7 @@ class Learner:
     schedule: Any
     average: MovingAverage | None = None
     wrapper: StepWrapper = field(default_factory=PlainStep)
+    guard: Guard | None = None
 
     @classmethod
     def build(
@@ -128,13 +137,15 @@ class Learner:
             optimizer_parameters(model, recipe.optimizer),
             lr=recipe.optimizer.learning_rate,
             betas=recipe.optimizer.betas,
+            **({"fused": True} if steps_on_device(accelerator) else {}),
         )
+        guard = Guard(optimizer) if steps_on_device(accelerator) and obeys_flag(optimizer) else None
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, learning_rate_factor(recipe, steps))
         model, optimizer, schedule = accelerator.prepare(model, optimizer, schedule)
         average = None
         if recipe.training.ema_decay is not None:
             average = MovingAverage(accelerator.unwrap_model(model), recipe.training.ema_decay)
-        return cls(model, method, all_terms(method), optimizer, schedule, average)
+        return cls(model, method, all_terms(method), optimizer, schedule, average, guard=guard)
 
     def set_learning_rate(self) -> tuple[float, float]:
         """The largest learning rate before and after: every group of parameters gets the rate of the schedule at its step."""
@@ -160,6 +171,15 @@ class Learner:
         if self.average is not None:
             found["average"] = self.average
         return {**found, **self.wrapper.parts()}
+
+
+def steps_on_device(accelerator: Accelerator) -> bool:
+    """Whether an optimizer step is one operation of the device, which also looks whether the losses are finite.
+
+    A CPU is not waited for. Weights that are divided over processes, and the loss scaling of ``fp16``, have steps of their own.
+    """
+    whole = accelerator.distributed_type in WHOLE_WEIGHTS and accelerator.scaler is None
+    return whole and accelerator.device.type == "cuda"
 
 
 def recompute_activations(model: AffectModel) -> None:

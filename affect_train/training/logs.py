@@ -13,6 +13,7 @@ from affect_train.run_folder import LineLog, RunFolder
 from affect_train.runtime import Runtime
 from affect_train.training.events import EventFile
 from affect_train.training.learner import TENSORBOARD
+from affect_train.training.values import StepValues, read
 
 PROJECT = "affect_train"
 """The project's name in trackers."""
@@ -22,8 +23,7 @@ PROJECT = "affect_train"
 class _SinceLastLine:
     """Sums since the last line of losses, from which the next line takes its means."""
 
-    losses: dict[str, float] = field(default_factory=dict)
-    steps: int = 0
+    losses: list[StepValues] = field(default_factory=list)
     faces: int = 0
     start: float = field(default_factory=time.perf_counter)
 
@@ -77,14 +77,12 @@ class Logs:
         for tracker in self._accelerator.trackers:
             tracker.finish()
 
-    def step(self, step: int, micro_batches: Sequence[AffectBatch], losses: Mapping[str, float]) -> None:
-        """Records the batches and loss terms of one optimizer step of this process."""
+    def step(self, step: int, micro_batches: Sequence[AffectBatch], losses: StepValues) -> None:
+        """Records the batches and loss terms of one optimizer step of this process; the terms are not read yet."""
         if self._rows is not None:
             self._rows.write({"step": step, "rows": [batch.rows.tolist() for batch in micro_batches]})
         self._write_skipped(step)
-        for name, value in losses.items():
-            self._last.losses[name] = self._last.losses.get(name, 0.0) + value
-        self._last.steps += 1
+        self._last.losses.append(losses)
         self._last.faces += sum(map(len, micro_batches)) * self._accelerator.num_processes
 
     def _write_skipped(self, step: int) -> None:
@@ -101,9 +99,19 @@ class Logs:
             self._events.add(values, step)
         self._accelerator.log(values, step=step)
 
+    def check_losses(self) -> None:
+        """Reads the loss terms since the last line from the device.
+
+        Raises:
+            NonFiniteLossError: one of them is NaN or infinite.
+        """
+        read(self._last.losses)
+
     def write_losses(self, step: int, epoch: int, total_steps: int, learning_rate: float) -> None:
-        """Writes the mean of the loss terms since the last time."""
-        losses = {name: value / self._last.steps for name, value in self._last.losses.items()}
+        """Writes the mean of the loss terms since the last time; raises what `check_losses` raises."""
+        self.check_losses()
+        steps = self._last.losses
+        losses = {name: sum(step[name] for step in steps) / len(steps) for name in steps[0]}
         rate = self._last.faces / max(time.perf_counter() - self._last.start, 1e-9)
         values = {f"loss/{name}": value for name, value in losses.items()}
         self._track({**values, "learning_rate": learning_rate, "faces_per_second": rate}, step)

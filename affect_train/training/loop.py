@@ -34,6 +34,7 @@ from affect_train.training.logs import Logs
 from affect_train.training.resume import check_same_run, write_run
 from affect_train.training.source import feature_provenance, open_training_source
 from affect_train.training.step import optimizer_step
+from affect_train.training.values import StepValues
 
 Value = TypeVar("Value")
 
@@ -163,8 +164,9 @@ def describe(run: Run) -> None:
         rows = f"{len(trained):,} rows (labelled: {labelled})"
     for note in run.data.notes:
         run.reporter.say(note)
+    precision = "" if run.accelerator.mixed_precision == "no" else f" in {run.accelerator.mixed_precision}"
     run.reporter.say(
-        f"{run.accelerator.num_processes} process(es) on {run.accelerator.device}; {parameters:,} parameters learn; "
+        f"{run.accelerator.num_processes} process(es) on {run.accelerator.device}{precision}; {parameters:,} parameters learn; "
         f"{rows}; {run.total_steps:,} steps, {run.epoch_steps:,} an epoch"
     )
 
@@ -224,16 +226,19 @@ def train_steps(run: Run, folder: RunFolder, checkpoints: Checkpoints, logs: Log
                 planned=run.total_steps,
             )
             last, end_of_epoch = step == run.total_steps, step % run.epoch_steps == 0
+            due = step % options.evaluate_every_steps == 0 if options.evaluate_every_steps else end_of_epoch
+            saves = last or due or end_of_epoch or step % (options.save_every_steps or step + 1) == 0
             logs.step(step, micro_batches, losses)
             if last or step % options.log_every == 0:
                 logs.write_losses(
                     step, (step - 1) // run.epoch_steps, run.total_steps, max(run.learner.schedule.get_last_lr())
                 )
             advance(1)
-            due = step % options.evaluate_every_steps == 0 if options.evaluate_every_steps else end_of_epoch
+            if saves:
+                logs.check_losses()
             if last or due:
                 evaluate_and_save(run, folder, logs)
-            if last or due or end_of_epoch or (options.save_every_steps and step % options.save_every_steps == 0):
+            if saves:
                 checkpoints.save(run.accelerator, run.learner.parts(run.accelerator), run.progress)
             if run.out_of_patience:
                 run.reporter.say(
@@ -253,7 +258,7 @@ def steps_left(run: Run) -> Iterator[list[AffectBatch]]:
             yield micro_batches
 
 
-def train_step(run: Run, micro_batches: list[AffectBatch]) -> dict[str, float]:
+def train_step(run: Run, micro_batches: list[AffectBatch]) -> StepValues:
     """The value of every loss term in one optimizer step, which changes the weights."""
     clip_norm = run.recipe.training.clip_norm
     return optimizer_step(
@@ -347,7 +352,7 @@ def save_model(accelerator: Accelerator, model: torch.nn.Module, folder: Path) -
 
 def try_one_step(run: Run) -> dict[str, Any] | None:
     """The result of a dry run, on the main process: one optimizer step, of which nothing is kept."""
-    losses = train_step(run, next(steps_left(run)))
+    losses = dict(train_step(run, next(steps_left(run))))
     run.data.batches.close()
     if not run.accelerator.is_main_process:
         return None

@@ -1,6 +1,5 @@
 """One optimizer step over the micro-batches of all processes."""
 
-import math
 from collections.abc import Sequence
 from contextlib import nullcontext
 from typing import Any
@@ -8,16 +7,13 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 from accelerate.optimizer import AcceleratedOptimizer
-from accelerate.utils import DistributedType
 from torch import Tensor
 
-from affect_train.errors import NonFiniteLossError
 from affect_train.inputs.batch import AffectBatch
-from affect_train.methods import ConcordanceTerm, TotalLoss, total_loss
+from affect_train.methods import ConcordanceTerm, total_loss
 from affect_train.methods.terms import AllReduce
-from affect_train.training.learner import Learner
-
-UNWRAPPED = (DistributedType.NO, DistributedType.MULTI_CPU, DistributedType.MULTI_GPU)
+from affect_train.training.learner import WHOLE_WEIGHTS, Learner
+from affect_train.training.values import StepValues, read
 
 
 def optimizer_step(
@@ -27,7 +23,7 @@ def optimizer_step(
     *,
     number: int,
     clip_norm: float | None = None,
-) -> dict[str, float]:
+) -> StepValues:
     """The value of every loss term; the weights change by one step.
 
     The gradient is that of one batch with the micro-batches of all processes.
@@ -40,7 +36,8 @@ def optimizer_step(
         clip_norm: largest norm of the gradient; None: any.
 
     Raises:
-        NonFiniteLossError: a term is NaN or infinite; no weight was changed.
+        NonFiniteLossError: a term is NaN or infinite; no weight was changed. Where the learner has a guard, this is raised only when values are
+            read; until then no weight changes either.
     """
     if not learner.model.training:
         learner.model.train()
@@ -63,14 +60,14 @@ def without_wrapper(optimizer: Any) -> Any:  # noqa: ANN401 - Accelerate's class
     plain = (
         type(optimizer) is AcceleratedOptimizer
         and optimizer.scaler is None
-        and optimizer.accelerator_state.distributed_type in UNWRAPPED
+        and optimizer.accelerator_state.distributed_type in WHOLE_WEIGHTS
     )
     return optimizer.optimizer if plain else optimizer
 
 
 def back_propagate(accelerator: Accelerator, loss: Tensor) -> None:
     """Back-propagates as ``accelerator.backward`` does, but skips its division by 1 if that is all it would add."""
-    adds_nothing = accelerator.scaler is None and accelerator.distributed_type in UNWRAPPED
+    adds_nothing = accelerator.scaler is None and accelerator.distributed_type in WHOLE_WEIGHTS
     if adds_nothing and accelerator.gradient_accumulation_steps == 1:
         torch.autograd.backward(loss)
     else:
@@ -79,13 +76,13 @@ def back_propagate(accelerator: Accelerator, loss: Tensor) -> None:
 
 def accumulate_gradients(
     accelerator: Accelerator, learner: Learner, micro_batches: Sequence[AffectBatch], *, number: int
-) -> dict[str, float]:
+) -> StepValues:
     """The value of every loss term, summed over the micro-batches; back-propagates through each."""
     counts = step_counts(accelerator, learner, micro_batches) if len(micro_batches) > 1 else None
     merged = None
     if len(micro_batches) > 1 and learner.terms.needs_step_statistics:
         merged = step_statistics(accelerator, learner, micro_batches)
-    values: dict[str, float] = {}
+    values = StepValues(number)
     for position, batch in enumerate(micro_batches, start=1):
         with nullcontext() if position == len(micro_batches) else accelerator.no_sync(learner.model):
             output = learner.model(batch.inputs, batch.places, batch.counts)
@@ -98,8 +95,11 @@ def accumulate_gradients(
                 all_reduce=sum_over_processes(accelerator) if accelerator.num_processes > 1 else None,
                 processes=accelerator.num_processes,
             )
-            for name, value in finite_values(total, batch, number).items():
-                values[name] = values.get(name, 0.0) + value
+            found = values.add(total, batch)
+            if learner.guard is None:
+                read([values])
+            else:
+                learner.guard.watch(found)
             back_propagate(accelerator, total.loss)
     return values
 
@@ -141,18 +141,3 @@ def step_statistics(
 def sum_over_processes(accelerator: Accelerator) -> AllReduce:
     """A function from a tensor to its sum over all processes."""
     return lambda tensor: accelerator.reduce(tensor, reduction="sum")
-
-
-def finite_values(total: TotalLoss, batch: AffectBatch, number: int) -> dict[str, float]:
-    """The value of every loss term, as numbers.
-
-    Raises:
-        NonFiniteLossError: a value is NaN or infinite; names the step, the terms and the rows of this process's batch.
-    """
-    # One transfer from the device. The values are sums over all processes, so all processes stop together.
-    loss, *values = torch.stack([total.loss.detach(), *total.values.values()]).tolist()
-    named = dict(zip(total.values, values, strict=True))
-    broken = [name for name, value in named.items() if not math.isfinite(value)]
-    if broken or not math.isfinite(loss):
-        raise NonFiniteLossError(number, broken or ["all tasks together"], batch.uids)
-    return named

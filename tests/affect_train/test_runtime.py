@@ -12,7 +12,7 @@ from affect_data.bounds import read_json
 from affect_data.dataset.folder import MANIFEST
 from affect_train.evaluation.evaluate import evaluate
 from affect_train.recipe.recipe import recipe_from
-from affect_train.runtime import Runtime, loader_processes
+from affect_train.runtime import Runtime, loader_processes, precision_for
 from affect_train.training.loop import train
 
 Values = Callable[..., dict[str, Any]]
@@ -35,6 +35,14 @@ def test_loader_processes_are_what_the_machine_has_beside_an_accelerator(monkeyp
         monkeypatch.setattr("affect_train.runtime.processors", lambda cores=cores: cores)
         monkeypatch.setenv("LOCAL_WORLD_SIZE", str(training))
         assert loader_processes(None, other) == expected
+
+
+def test_the_precision_is_that_of_the_machine_unless_one_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert [precision_for(asked) for asked in ("auto", "no", "bf16", "fp16")] == ["no", "no", "bf16", "fp16"]
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    for has, expected in ((True, "bf16"), (False, "no")):
+        monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda *, including_emulation, has=has: has)
+        assert precision_for("auto") == expected
 
 
 def test_training_and_evaluation_open_the_dataset_once(

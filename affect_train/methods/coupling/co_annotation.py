@@ -81,7 +81,7 @@ def soft_expressions(batch: "AffectBatch", relations: Relations, *, weighted: bo
     scored = scored_expressions(batch, relations)
     if relations.neutral is not None:
         others = scored.clone()
-        others[:, relations.neutral] = False
+        others[:, relations.neutral].fill_(False)  # noqa: FBT003 - the signature of torch
         scores = scores.clone()
         scores[:, relations.neutral] = 1 - scores.where(others, 0.0).amax(dim=1)
     open_rows = scored_rows(scored)[:, None]

@@ -197,9 +197,9 @@ class CouplingTerms(LossTerms):
         return total
 
     def _matched_count(self, batch: "AffectBatch", relations: Relations) -> Tensor:
-        rows = torch.tensor(len(batch), device=batch.au.device)
+        rows = torch.full((), len(batch), device=batch.au.device)
         averages = self.matching is not None and self.matching.reduction == "mean"
-        return rows * relations.matched.sum() if averages else rows
+        return rows * len(relations.matched_columns) if averages else rows
 
 
 def table_relations(coupling: CouplingOptions, tasks: TaskSet) -> Relations | None:

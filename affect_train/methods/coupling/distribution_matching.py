@@ -22,7 +22,7 @@ def implied_action_units(expression_logits: Tensor, relations: Relations) -> tup
         expression_logits: float [N, C].
         relations: between the heads.
     """
-    prior = relations.prior[:, relations.matched]
+    prior = relations.prior[:, relations.matched_columns]
     expressions = expression_logits[:, relations.classes].float().log_softmax(dim=1)[:, :, None]
     return (expressions + prior.log()).logsumexp(dim=1), (expressions + (1 - prior).log()).logsumexp(dim=1)
 
@@ -46,7 +46,7 @@ def matching_losses(
         gradient: which head learns.
     """
     log_q, log_not_q = implied_action_units(expression_logits, relations)
-    logits = au_logits[:, relations.matched].float()
+    logits = au_logits[:, relations.matched_columns].float()
     log_p, log_not_p = logsigmoid(logits), logsigmoid(-logits)
 
     def entropy(target: Tensor, log_one: Tensor, log_other: Tensor) -> Tensor:

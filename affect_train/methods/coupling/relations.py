@@ -33,6 +33,7 @@ class Relations:
         decidable: bool [R], whether the head predicts all required action units; False for neutral.
         prior: float32 [R, A], p(AU | expression).
         matched: bool [A], the action units for distribution matching: the prior is known for every expression, and neither all 0 nor all 1.
+        matched_columns: int64 [M], the same as columns of the head.
         notes: what was dropped and why, a line each.
     """
 
@@ -43,6 +44,7 @@ class Relations:
     decidable: Tensor
     prior: Tensor
     matched: Tensor
+    matched_columns: Tensor
     notes: tuple[str, ...] = ()
 
     def to(self, device: torch.device) -> "Relations":
@@ -156,6 +158,7 @@ class Relations:
             decidable=torch.from_numpy(decidable[chosen]),
             prior=torch.from_numpy(inside),
             matched=torch.from_numpy(matched),
+            matched_columns=torch.from_numpy(np.flatnonzero(matched)),
             notes=tuple(notes),
         )
 

@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
+
+from affect_train.runtime import FLOAT32_SETTINGS
 
 if TYPE_CHECKING:
     from affect_train.network.model import AffectModel
@@ -13,9 +15,6 @@ if TYPE_CHECKING:
 
 Weights = list[Tensor]
 RandomState = tuple[Tensor, Tensor | None]
-
-FLOAT32_SETTINGS: tuple[Any, ...] = (torch.backends.cuda.matmul, torch.backends.cudnn.conv)  # type: ignore[attr-defined]
-"""Where torch keeps how products of float32 are computed on a GPU. Torch's type stubs do not know these."""
 
 SMALLEST_NORM = 1e-30
 """Lower bound of a direction's norm, so that a zero direction is not divided by zero."""

@@ -42,7 +42,7 @@ def test_a_minimal_recipe_gets_the_documented_defaults(recipe_file):
         (1, 2, 4), ("neutral", "anger", "disgust", "fear", "happiness", "sadness", "surprise"), 20
     )
     assert (recipe.method.name, recipe.batches.size, recipe.optimizer.learning_rate) == ("supervised", 64, 1e-3)
-    assert (recipe.training.mixed_precision, recipe.training.best_metric) == ("no", "score")
+    assert (recipe.training.mixed_precision, recipe.training.best_metric) == ("auto", "score")
 
 
 def test_numbers_and_words_are_read_as_yaml_1_2(recipe_file):

@@ -1,21 +1,30 @@
 """The gradient of an optimizer step, however its rows are divided over micro-batches and processes."""
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from accelerate import debug_launcher
+from torch.utils._python_dispatch import TorchDispatchMode
 from training_runs import TINY_VIT, fresh_accelerator
 
-from affect_train.inputs.batch import AffectBatch
-from affect_train.methods import build_method
+from affect_train.errors import NonFiniteLossError
+from affect_train.inputs.batch import AffectBatch, SoftTargets
+from affect_train.methods import all_terms, build_method
 from affect_train.network.model import AffectModel
+from affect_train.recipe.methods.confidence_weighted import ConfidenceWeightedOptions
+from affect_train.recipe.methods.distillation import DistillationOptions
+from affect_train.recipe.methods.options import MethodOptions
 from affect_train.recipe.methods.supervised import SupervisedOptions
 from affect_train.recipe.model import ModelOptions
 from affect_train.runtime import build_accelerator
 from affect_train.tasks import TaskSet
+from affect_train.training.ema import MovingAverage
 from affect_train.training.learner import Learner
-from affect_train.training.step import accumulate_gradients, step_statistics
+from affect_train.training.step import accumulate_gradients, optimizer_step, step_statistics
+from affect_train.training.values import Guard, obeys_flag, read
 
 TASKS = TaskSet((1, 2), ("neutral", "anger", "happiness"), 5)
 ROWS = 16
@@ -48,11 +57,20 @@ def micro_batches_of(rank: int, processes: int, micro_batches: int) -> list[Affe
     return [batch_of(slice(own + size * number, own + size * (number + 1))) for number in range(micro_batches)]
 
 
-def learner_of(accelerator, backbone=TINY_VIT, **options) -> Learner:
+def learner_of(accelerator, backbone=TINY_VIT, method=None, **options) -> Learner:
     torch.manual_seed(0)
     model = AffectModel.build(TASKS, ModelOptions(backbone=backbone, image_size=32, **options))
-    method = build_method(SupervisedOptions(), TASKS)
-    return Learner(accelerator.prepare(model), method, method, None, None)
+    method = build_method(method or SupervisedOptions(), TASKS)
+    return Learner(accelerator.prepare(model), method, all_terms(method), None, None)
+
+
+def guarded(learner: Learner) -> Learner:
+    """The learner with torch's fused optimizer, which obeys a flag on a CPU too, and with its guard."""
+    optimizer = torch.optim.AdamW(learner.model.parameters(), lr=0.01, fused=True)
+    assert obeys_flag(optimizer)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda _: 1.0)
+    average = MovingAverage(learner.model, 0.9)
+    return replace(learner, optimizer=optimizer, schedule=schedule, average=average, guard=Guard(optimizer))
 
 
 def gradients(micro_batches: int, results: Path) -> None:
@@ -63,7 +81,7 @@ def gradients(micro_batches: int, results: Path) -> None:
     values = accumulate_gradients(accelerator, learner, micro_batches_of(rank, processes, micro_batches), number=1)
     model = accelerator.unwrap_model(learner.model)
     found = {name: one.grad for name, one in model.named_parameters() if one.requires_grad}
-    torch.save((found, values), results / f"{processes}x{micro_batches}.rank{rank}.pt")
+    torch.save((found, dict(values)), results / f"{processes}x{micro_batches}.rank{rank}.pt")
 
 
 @pytest.mark.writes_pickles
@@ -115,3 +133,89 @@ def test_the_pass_for_statistics_leaves_running_means_as_they_were() -> None:
     assert all(torch.equal(value, before[name]) for name, value in learner.model.named_buffers())
     learner.model(batch_of(slice(None)).inputs)
     assert not all(torch.equal(value, before[name]) for name, value in learner.model.named_buffers())
+
+
+class Waits(TorchDispatchMode):
+    """Notes operations for which a step waits for its device: values that are read or decide the size of a result, and constants that are sent."""
+
+    NAMES = ("_local_scalar_dense", "nonzero", "masked_select", "lift_fresh", "_unique2", "unique_consecutive", "equal")
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        super().__init__()
+        self.found: list[str] = []
+        # What leaves torch is seen by no mode: a CPU has no need of an operation for it.
+        for name in ("tolist", "numpy", "cpu"):
+            real = getattr(torch.Tensor, name)
+            patch.setattr(
+                torch.Tensor, name, lambda *given, _name=name, _real=real: self.found.append(_name) or _real(*given)
+            )
+
+    def __torch_dispatch__(self, operation, types, arguments=(), options=None) -> Any:
+        name = operation.overloadpacket.__name__
+        indices = arguments[1] if name in ("index", "index_put", "index_put_") else ()
+        masks = any(one is not None and one.dtype == torch.bool for one in indices)
+        varying = name == "repeat_interleave" and not (options or {}).get("output_size")
+        if name in self.NAMES or masks or varying:
+            self.found.append(name)
+        return operation(*arguments, **(options or {}))
+
+
+COUPLING = {
+    "co_annotation": {"au_weight": 1.0, "expression_weight": 1.0},
+    "soft_co_annotation": {"weight": 1.0},
+    "distribution_matching": {"weight": 1.0, "reduction": "mean"},
+}
+
+
+@pytest.mark.parametrize(
+    ("method", "micro_batches"),
+    [
+        (SupervisedOptions(), 1),
+        (SupervisedOptions(), 2),
+        (SupervisedOptions(coupling={**COUPLING, "relations": {"happiness": {1: 1.0}, "anger": {2: 1.0}}}), 1),
+        (SupervisedOptions(au_reduction="image_mean"), 1),
+        (DistillationOptions(confidence="entropy"), 1),
+        (ConfidenceWeightedOptions(), 1),
+    ],
+    ids=["supervised", "accumulation", "coupled", "image_mean", "distillation", "confidence_weighted"],
+)
+def test_a_step_waits_for_its_device_only_when_a_loss_is_read(
+    method: MethodOptions, micro_batches: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    accelerator = build_accelerator()
+    learner = guarded(learner_of(accelerator, method=method))
+    batches = micro_batches_of(0, 1, micro_batches)
+    if isinstance(method, DistillationOptions):
+        soft = SoftTargets(au=torch.zeros(16, 2), au_mask=torch.tensor([True, False]), expression=torch.ones(16, 3))
+        batches = [replace(batches[0], soft={"teacher": soft})]
+    optimizer_step(accelerator, learner, batches, number=1, clip_norm=1.0)
+    with Waits(monkeypatch) as waits:
+        values = optimizer_step(accelerator, learner, batches, number=2, clip_norm=1.0)
+        assert waits.found == []
+        assert all(0 <= value < 100 for value in values.values())
+        assert waits.found == ["tolist"], "all terms in one transfer"
+    assert values.keys() == learner.terms.counts(batches[0]).keys()
+
+
+def test_from_a_loss_that_is_no_number_on_no_weight_changes_until_it_is_read() -> None:
+    accelerator = build_accelerator()
+    learner, batch = guarded(learner_of(accelerator)), batch_of(slice(None))
+    steps = [optimizer_step(accelerator, learner, [batch], number=1)]
+    before = {name: value.clone() for name, value in learner.model.state_dict().items()}
+    broken = replace(batch, au=torch.full((ROWS, 2), torch.nan), uids=[f"broken{row}" for row in range(ROWS)])
+    steps.append(optimizer_step(accelerator, learner, [broken], number=2))
+    steps.append(optimizer_step(accelerator, learner, [batch], number=3))
+    assert all(torch.equal(value, before[name]) for name, value in learner.model.state_dict().items())
+    read(steps[:1])
+    with pytest.raises(NonFiniteLossError, match=r"step 2: the loss of au is not finite; the batch holds broken0"):
+        read(steps)
+
+
+def test_a_guarded_step_changes_the_weights_as_any_other() -> None:
+    accelerator = build_accelerator()
+    free, guard = learner_of(accelerator), guarded(learner_of(accelerator))
+    free = replace(guarded(free), guard=None)
+    for number in (1, 2, 3):
+        values = [optimizer_step(accelerator, one, [batch_of(slice(None))], number=number) for one in (free, guard)]
+        assert dict(values[0]) == dict(values[1])
+    assert all(map(torch.equal, free.model.state_dict().values(), guard.model.state_dict().values()))

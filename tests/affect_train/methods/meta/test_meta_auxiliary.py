@@ -18,7 +18,7 @@ from affect_train.methods.meta.meta_auxiliary import MetaAuxiliary
 from affect_train.methods.meta.meta_rows import MetaRows
 from affect_train.methods.supervised import Supervised
 from affect_train.recipe.recipe import recipe_from
-from affect_train.runtime import build_accelerator
+from affect_train.runtime import build_accelerator, precision_for
 from affect_train.training.learner import Learner
 from affect_train.training.step import accumulate_gradients, optimizer_step
 
@@ -55,7 +55,7 @@ def learner_of(*overrides, seed=0, **sections):
     """A learner whose meta rows are a share of every batch."""
     fresh_accelerator()
     recipe = recipe_from(values_of(seed=seed, **sections), overrides)
-    accelerator = build_accelerator(mixed_precision=recipe.training.mixed_precision)
+    accelerator = build_accelerator(mixed_precision=precision_for(recipe.training.mixed_precision))
     learner = Learner.build(recipe, accelerator, 100)
     train = SimpleNamespace(labels=range(ROWS))
     data = SimpleNamespace(train=train, order=SimpleNamespace(steps=4), reserved=None)
