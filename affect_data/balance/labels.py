@@ -71,6 +71,16 @@ class PlanLabels:
         """Which rows have valence and arousal, bool [N]."""
         return ~np.isnan(self.valence)
 
+    def having(self, column: str) -> Bools:
+        """Which rows have a label, bool [N]: of action units (``au``), an ``expression``, valence and arousal (``va``), or any (``weight``)."""
+        if column == "au":
+            return np.asarray((self.au >= 0).any(axis=1))
+        if column == "expression":
+            return self.expression >= 0
+        if column == "va":
+            return self.has_va
+        return self.having("au") | self.having("expression") | self.has_va
+
     def units(self, action_units: tuple[int, ...]) -> npt.NDArray[np.int8]:
         """The columns of `au` for L action units, in their order, int8 [N, L]."""
         return self.au[:, [ACTION_UNIT_SLOTS[number] for number in action_units]]

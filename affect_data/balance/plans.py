@@ -94,13 +94,39 @@ class MlRos(Plan):
 
 def _annotated_pool(labels: PlanLabels, rows: Bools, units: tuple[int, ...], *, complete: bool) -> Bools:
     known = labels.units(units) >= 0
-    pool = rows & (known.all(axis=1) if complete and units else known.any(axis=1))
-    if not pool.any():
+    annotated = rows & known.any(axis=1)
+    pool = rows & known.all(axis=1) if complete and units else annotated
+    if pool.any():
+        _no_database_is_lost(labels, annotated, pool, units)
+    else:
         which = "every one" if complete else "one"
         raise EmptyPoolError(
             "au", f"a row with {which} of the action units {', '.join(map(str, units)) or '(none is annotated)'}"
         )
     return pool
+
+
+def _no_database_is_lost(labels: PlanLabels, annotated: Bools, pool: Bools, units: tuple[int, ...]) -> None:
+    """Refuses a pool of completely annotated rows that holds no row of a database with action units."""
+    coded = {name: labels.annotated_units(annotated & labels.of((name,))) for name in labels.databases}
+    coded = {name: tuple(unit for unit in units if unit in found) for name, found in coded.items()}
+    lost = [name for name, found in coded.items() if found and not (pool & labels.of((name,))).any()]
+    if not lost:
+        return
+    missing = {name: [unit for unit in units if unit not in coded[name]] for name in lost}
+    said = "; ".join(
+        f"{name}: {(annotated & labels.of((name,))).sum():,} rows"
+        + (f", AU{', AU'.join(map(str, absent))} not coded" if absent else ", none with all of them")
+        for name, absent in missing.items()
+    )
+    shared = [unit for unit in units if all(unit in found for found in coded.values() if found)]
+    kept = [name for name, found in coded.items() if found and name not in lost]
+    remedies = [f"--option action_units={','.join(map(str, shared))} (coded in all)"] if shared != list(units) else []
+    raise DataError(
+        f"only rows that have all of the action units {', '.join(map(str, units))} would be drawn, and so no row of {said}. "
+        f"Use {' or '.join([*(remedies if shared else []), '--option mode=corrected'])}; "
+        f"or state that they are left out: --option databases={','.join(kept)}"
+    )
 
 
 class DengActionUnits(Plan):
@@ -291,12 +317,7 @@ class DatabaseTemperature(Plan):
     def weigh(self, labels: PlanLabels, seed: int) -> list[PoolWeights]:  # noqa: ARG002 - nothing is drawn
         """A pool for each task and one of all labelled rows: databases in proportion to their rows to the power `temperature`."""
         rows = self._rows(labels)
-        pools = {
-            "au": rows & (labels.au >= 0).any(axis=1),
-            "expression": rows & (labels.expression >= 0),
-            "va": rows & labels.has_va,
-        }
-        pools["weight"] = np.logical_or.reduce(list(pools.values()))
+        pools = {column: rows & labels.having(column) for column in ("au", "expression", "va", "weight")}
         if not pools["weight"].any():
             raise EmptyPoolError("weight", "a row with a label")
         found = []

@@ -1,6 +1,6 @@
 """Writes the weights of a plan as a column group, and reports the make-up of an epoch drawn by them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -111,6 +111,8 @@ def balance(path: Path | str, plan: Plan, name: str, seed: int = 0, draws: int |
     folder.rows(SPLIT)
     labels = PlanLabels.read(folder, SPLIT)
     pools = plan.weigh(labels, seed)
+    taking_part = labels.of(plan.databases)
+    pools = [replace(pool, notes=[*pool.notes, *_left_out(labels, pool, taking_part)]) for pool in pools]
     reports = tuple(_report(labels, pool, seed, draws) for pool in pools)
     provenance = BalanceProvenance(
         name=name,
@@ -141,6 +143,17 @@ def _report(labels: PlanLabels, pool: PoolWeights, seed: int, draws: int | None)
         planned=distribution(labels, expected_draws(stored, count, pool.repeat_cap), units),
         realised=distribution(labels, times, units),
     )
+
+
+def _left_out(labels: PlanLabels, pool: PoolWeights, taking_part: npt.NDArray[np.bool_]) -> list[str]:
+    """A line for each database that has labels of the pool's kind, takes part, and has no row that can be drawn."""
+    labelled = taking_part & labels.having(pool.column)
+    lost = {name: int((labelled & labels.of((name,))).sum()) for name in labels.databases}
+    return [
+        f"{name}: none of its {rows:,} labelled rows is drawn"
+        for name, rows in lost.items()
+        if rows and not pool.weights[labels.of((name,))].any()
+    ]
 
 
 def _write(folder: DatasetFolder, name: str, pools: list[PoolWeights], provenance: BalanceProvenance) -> DatasetFolder:

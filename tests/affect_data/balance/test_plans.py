@@ -146,6 +146,24 @@ def test_corrected_mode_keeps_partly_annotated_rows_and_counts_the_row_itself():
     assert counts.max() / counts.min() <= 2
 
 
+def test_paper_mode_refuses_to_lose_a_database_where_an_action_unit_is_not_coded():
+    labels = plan_labels()
+    wild = labels.database == 1
+    labels.au[wild, ACTION_UNIT_SLOTS[20]] = -1
+    with pytest.raises(
+        DataError,
+        match=rf"no row of affwild2: {wild.sum()} rows, AU20 not coded\. "
+        r"Use --option action_units=1,2,4,6,12,15,25 \(coded in all\) or --option mode=corrected; "
+        r"or state that they are left out: --option databases=disfa$",
+    ):
+        weights_of("deng2020", labels, mode="paper")
+    shared = weights_of("deng2020_au", labels, mode="paper", action_units=(1, 2, 4, 6, 12, 15, 25))["au"]
+    assert shared.weights[wild].any()
+    stated = weights_of("deng2020_au", labels, mode="paper", databases=("disfa",))["au"]
+    assert not stated.weights[wild].any()
+    assert weights_of("deng2020_au", labels)["au"].weights[wild].all()
+
+
 def test_an_action_unit_that_no_row_shows_is_left_out_in_corrected_mode_and_refused_in_paper_mode():
     labels = plan_labels()
     labels.au[:, ACTION_UNIT_SLOTS[20]] = np.minimum(labels.au[:, ACTION_UNIT_SLOTS[20]], 0)

@@ -48,6 +48,15 @@ def test_the_report_counts_the_epoch_that_the_weights_draw(dataset):
     assert (pool.draws, pool.distinct, pool.largest_repeat) == (100, 8, np.bincount(rows).max())
 
 
+def test_a_database_of_which_no_row_is_drawn_is_named(tmp_path):
+    contempt = [Row("affectnet", "train", expression="contempt") for _ in range(3)]
+    dataset = write_dataset(tmp_path / "merged", [*ROWS, *contempt])
+    (pool,) = balance(dataset.path, make_plan("deng2020_expression"), "even").pools
+    assert pool.notes == ("affectnet: none of its 3 labelled rows is drawn",)
+    (stated,) = balance(dataset.path, make_plan("deng2020_expression", {"databases": ["expw"]}), "stated").pools
+    assert stated.notes == ()
+
+
 def test_the_repeat_cap_holds_in_the_drawn_epoch(dataset):
     (pool,) = balance(dataset.path, make_plan("deng2020_expression", {"repeat_cap": 1}), "capped").pools
     assert (pool.draws, pool.largest_repeat, pool.repeat_cap) == (8, 1, 1)
