@@ -13,14 +13,13 @@ from affect_train.recipe.dataset import DatasetEntry
 from affect_train.recipe.methods.options import MethodSection
 from affect_train.recipe.methods.supervised import SupervisedOptions
 from affect_train.recipe.model import ModelOptions, TaskOptions
+from affect_train.recipe.optimization import OptimizerOptions, ScheduleOptions
 from affect_train.recipe.rules import contradictions
 from affect_train.recipe.section import Name, Section
 from affect_train.recipe.training import (
     AugmentationOptions,
     BatchOptions,
     CropOptions,
-    OptimizerOptions,
-    ScheduleOptions,
     TrainingOptions,
 )
 

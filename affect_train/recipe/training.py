@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from affect_train.recipe.section import Count, HeldOutOptions, Name, Section, Share, Weight
+from affect_train.recipe.section import Count, HeldOutOptions, Name, Section, Share
 
 BestMetric = Literal[
     "score",
@@ -94,31 +94,6 @@ class CropOptions(Section):
         default=True,
         description="decode large JPEG files at a fraction of their size: faster, about 42 dB from full decoding",
     )
-
-
-class OptimizerOptions(Section):
-    """The optimizer: AdamW."""
-
-    name: Literal["adamw"] = Field("adamw", description="the rule of an update: AdamW")
-    learning_rate: Annotated[float, Field(gt=0.0)] = Field(1e-3, description="after the warm-up")
-    weight_decay: Weight = Field(
-        0.05, description="share of the learning rate by which weights shrink at each step; biases and norms do not"
-    )
-    betas: tuple[Share, Share] = Field(
-        (0.9, 0.999), description="decay of the gradient's running mean and of that of its square"
-    )
-    layer_decay: Annotated[float, Field(gt=0.0, le=1.0)] = Field(
-        1.0, description="each layer of the backbone learns this much slower than the one above it; 1: all alike"
-    )
-
-
-class ScheduleOptions(Section):
-    """The learning rate over time."""
-
-    name: Literal["cosine", "constant"] = Field(
-        "cosine", description="`cosine`: the rate falls to 0 over the run along half a cosine; `constant`: it stays"
-    )
-    warmup_steps: Annotated[int, Field(ge=0)] = Field(0, description="updates over which the rate rises from 0")
 
 
 class TrainingOptions(Section):

@@ -3,7 +3,6 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-import torch
 from accelerate import Accelerator
 from accelerate.tracking import get_available_trackers
 from accelerate.utils import DataLoaderConfiguration, DistributedType, ProjectConfiguration, set_seed
@@ -18,7 +17,7 @@ from affect_train.network.model import AffectModel
 from affect_train.recipe.recipe import Recipe
 from affect_train.runtime import FLOAT32_SETTINGS, build_accelerator, precision_for
 from affect_train.training.ema import MovingAverage
-from affect_train.training.optimization import learning_rate_factor, optimizer_parameters
+from affect_train.training.optimization import optimizer_of, schedule_of
 from affect_train.training.values import Guard, obeys_flag
 
 WHOLE_WEIGHTS = (DistributedType.NO, DistributedType.MULTI_CPU, DistributedType.MULTI_GPU)
@@ -133,14 +132,9 @@ class Learner:
             # In place, so that the names of the weights stay.
             model.compile(backend=recipe.training.compile)
         set_seed(recipe.seed + accelerator.process_index)
-        optimizer = torch.optim.AdamW(
-            optimizer_parameters(model, recipe.optimizer),
-            lr=recipe.optimizer.learning_rate,
-            betas=recipe.optimizer.betas,
-            **({"fused": True} if steps_on_device(accelerator) else {}),
-        )
+        optimizer = optimizer_of(model, recipe.optimizer, fused=steps_on_device(accelerator))
         guard = Guard(optimizer) if steps_on_device(accelerator) and obeys_flag(optimizer) else None
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, learning_rate_factor(recipe, steps))
+        schedule = schedule_of(optimizer, recipe, steps)
         model, optimizer, schedule = accelerator.prepare(model, optimizer, schedule)
         average = None
         if recipe.training.ema_decay is not None:

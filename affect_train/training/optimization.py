@@ -1,4 +1,4 @@
-"""The learning rate and weight decay of each parameter, by layer and over time."""
+"""The rule of an update, and the learning rate and weight decay of each parameter, by layer and over time."""
 
 import math
 import re
@@ -7,11 +7,62 @@ from typing import Any
 
 import torch
 
+from affect_data.errors import UsageError
+from affect_train.recipe.optimization import OWN_SCHEDULES, OptimizerOptions
 from affect_train.recipe.recipe import Recipe
-from affect_train.recipe.training import OptimizerOptions
 
 LAYER = re.compile(r"(?:^|\.)(?:layers?|blocks?|stages?)\.(\d+)(?=\.)")
 """Finds the number of a layer in parameter names of transformers' backbones; the number of a stage comes before that of a layer in it."""
+
+
+def optimizer_of(model: torch.nn.Module, options: OptimizerOptions, *, fused: bool) -> torch.optim.Optimizer:
+    """The optimizer of a recipe.
+
+    Args:
+        model: whose trainable parameters it changes.
+        options: the section ``optimizer``.
+        fused: whether all weights are to be updated by one kernel, where torch has one for this optimizer.
+
+    Raises:
+        UsageError: torch refuses a value of `options.options`.
+    """
+    rule = options.rule
+    arguments: dict[str, Any] = dict(options.options)
+    if rule.betas:
+        arguments["betas"] = options.betas
+    if rule.fused and fused:
+        arguments["fused"] = True
+    try:
+        found: torch.optim.Optimizer = getattr(torch.optim, rule.torch_name)(
+            optimizer_parameters(model, options), lr=options.learning_rate, **arguments
+        )
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"optimizer.options: torch's {rule.torch_name} refuses them ({error})") from error
+    return found
+
+
+def schedule_of(optimizer: torch.optim.Optimizer, recipe: Recipe, steps: int) -> torch.optim.lr_scheduler.LambdaLR:
+    """The learning rate over a run of so many steps.
+
+    Raises:
+        UsageError: transformers refuses a value of `schedule.options`.
+    """
+    options = recipe.schedule
+    if options.name in OWN_SCHEDULES:
+        return torch.optim.lr_scheduler.LambdaLR(optimizer, learning_rate_factor(recipe, steps))
+    from transformers import get_scheduler
+
+    try:
+        found: torch.optim.lr_scheduler.LambdaLR = get_scheduler(
+            options.name,
+            optimizer,
+            num_warmup_steps=options.warmup_steps,
+            num_training_steps=steps,
+            scheduler_specific_kwargs=dict(options.options),
+        )
+    except (TypeError, ValueError, ZeroDivisionError) as error:
+        raise UsageError(f"schedule.options: transformers' {options.name} refuses them ({error})") from error
+    return found
 
 
 def optimizer_parameters(model: torch.nn.Module, options: OptimizerOptions) -> list[dict[str, Any]]:

@@ -1,15 +1,25 @@
+import inspect
+import re
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
 
+from affect_data.errors import RecipeError, UsageError
 from affect_train.network.model import AffectModel
 from affect_train.recipe.model import ModelOptions
+from affect_train.recipe.optimization import OPTIMIZERS, SCHEDULES, OptimizerOptions, ScheduleOptions
 from affect_train.recipe.recipe import recipe_from
-from affect_train.recipe.training import OptimizerOptions, ScheduleOptions, TrainingOptions
+from affect_train.recipe.training import TrainingOptions
 from affect_train.tasks import TaskSet
-from affect_train.training.optimization import layer_depths, learning_rate_factor, optimizer_parameters
+from affect_train.training.optimization import (
+    layer_depths,
+    learning_rate_factor,
+    optimizer_of,
+    optimizer_parameters,
+    schedule_of,
+)
 
 Values = Callable[..., dict[str, Any]]
 
@@ -105,3 +115,97 @@ def test_defaults_of_the_recipe_change_no_rate() -> None:
         0,
         None,
     )
+
+
+def one_weight(**options: Any) -> torch.optim.Optimizer:
+    layer = torch.nn.Linear(1, 1, bias=False)
+    torch.nn.init.constant_(layer.weight, 1.0)
+    return optimizer_of(layer, OptimizerOptions(weight_decay=0.0, **options), fused=False)
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_each_optimizer_takes_the_step_that_torch_takes(name: str) -> None:
+    found = one_weight(name=name, learning_rate=0.25)
+    torch_own = getattr(torch.optim, OPTIMIZERS[name].torch_name)
+    weight = torch.nn.Parameter(torch.ones(1, 1))
+    expected = torch_own([weight], lr=0.25, weight_decay=0.0)
+    for optimizer, parameter in ((found, found.param_groups[0]["params"][0]), (expected, weight)):
+        for gradient in (0.5, -2.0):
+            parameter.grad = torch.full((1, 1), gradient)
+            optimizer.step()
+    assert torch.equal(found.param_groups[0]["params"][0], weight)
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_the_options_of_each_optimizer_are_arguments_that_torch_has(name: str) -> None:
+    rule = OPTIMIZERS[name]
+    taken = inspect.signature(getattr(torch.optim, rule.torch_name)).parameters
+    assert rule.options <= taken.keys()
+    assert (rule.betas, rule.fused) == ("betas" in taken, "fused" in taken)
+
+
+def test_momentum_of_plain_descent_is_that_of_the_formula() -> None:
+    optimizer = one_weight(name="sgd", learning_rate=0.1, options={"momentum": 0.5})
+    weight = optimizer.param_groups[0]["params"][0]
+    for _ in range(2):
+        weight.grad = torch.ones(1, 1)
+        optimizer.step()
+    # 1 - .1 * 1 - .1 * (1 + .5 * 1)
+    assert weight.item() == pytest.approx(0.75)
+
+
+def test_a_value_that_torch_refuses_is_a_mistake_of_the_recipe() -> None:
+    with pytest.raises(UsageError, match=r"optimizer\.options: torch's SGD refuses them \(Invalid momentum value: -1"):
+        one_weight(name="sgd", options={"momentum": -1.0})
+
+
+SCHEDULE_EXAMPLES: dict[str, tuple[dict[str, Any], list[float]]] = {
+    "linear": ({}, [0.0, 0.5, 1.0, 0.75, 0.5, 0.25]),
+    "polynomial": ({"power": 2.0, "lr_end": 0.0}, [0.0, 0.5, 1.0, 0.5625, 0.25, 0.0625]),
+    "inverse_sqrt": ({"timescale": 2}, [0.0, 0.5, 1.0, (2 / 3) ** 0.5, 0.5**0.5, (2 / 5) ** 0.5]),
+    "warmup_stable_decay": (
+        {"num_decay_steps": 2, "decay_type": "linear"},
+        [0.0, 0.5, 1.0, 1.0, 1.0, 0.5],
+    ),
+    "cosine_with_min_lr": (
+        {"min_lr_rate": 0.1},
+        [0.0, 0.5, 1.0, 0.1 + 0.9 * (1 + 0.5**0.5) / 2, 0.55, 0.1 + 0.9 * (1 - 0.5**0.5) / 2],
+    ),
+    # Its warm-up ends a step earlier, at the last step of the warm-up.
+    "cosine_warmup_with_min_lr": (
+        {"min_lr_rate": 0.1, "warmup_lr_rate": 0.0},
+        [0.0, 1.0, 0.1 + 0.9 * (1 + 0.5**0.5) / 2, 0.55, 0.1 + 0.9 * (1 - 0.5**0.5) / 2, 0.1],
+    ),
+    "cosine_with_restarts": ({"num_cycles": 2}, [0.0, 0.5, 1.0, 0.5, 1.0, 0.5]),
+}
+
+
+@pytest.mark.parametrize("name", sorted(set(SCHEDULES) - {"cosine", "constant"}))
+def test_each_schedule_follows_its_formula(name: str, recipe_values: Values) -> None:
+    options, expected = SCHEDULE_EXAMPLES[name]
+    recipe = recipe_from(recipe_values(schedule={"name": name, "warmup_steps": 2, "options": options}))
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.ones(1))], lr=1.0)
+    schedule = schedule_of(optimizer, recipe, steps=6)
+    rates = []
+    for _ in expected:
+        rates.append(schedule.get_last_lr()[0])
+        optimizer.step()
+        schedule.step()
+    assert rates == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("optimizer={name: sgd, options: {momentun: 0.9}}", "sgd has no option 'momentun'; known: dampening, momentum, nesterov; did you mean"),
+        ("optimizer={name: sgd, betas: [0.8, 0.9]}", "sgd takes none; remove them"),
+        ("schedule={name: linear, options: {power: 2}}", "linear has no option 'power'; it takes none"),
+        ("schedule.name=warmup_stable_decay", "warmup_stable_decay needs num_decay_steps"),
+        ("schedule.name=cosine_with_min_lr", "cosine_with_min_lr needs min_lr or min_lr_rate"),
+    ],
+)  # fmt: skip
+def test_options_that_nobody_takes_are_mistakes_of_the_recipe(
+    setting: str, message: str, recipe_values: Values
+) -> None:
+    with pytest.raises(RecipeError, match=re.escape(message)):
+        recipe_from(recipe_values(), [setting])
