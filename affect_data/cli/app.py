@@ -13,6 +13,7 @@ import typer
 from affect_data.cli import align as cli_align
 from affect_data.cli import audit as cli_audit
 from affect_data.cli import balance as cli_balance
+from affect_data.cli import copying as cli_copying
 from affect_data.cli import demo as cli_demo
 from affect_data.cli import describe as cli_describe
 from affect_data.cli import erase as cli_erase
@@ -261,5 +262,6 @@ cli_view.register(app)
 cli_review.register(app)
 cli_report.register(app)
 cli_hub.register(app)
+cli_copying.register(app)
 cli_erase.register(app)
 cli_export.register(app)

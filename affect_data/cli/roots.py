@@ -5,11 +5,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from affect_data.progress import log
+
 if TYPE_CHECKING:
     from affect_data.build.recipe import DataRecipe
 
 Root = Annotated[
-    list[str], typer.Option("--root", metavar="NAME=PATH", help="The folder of a database; may be repeated.")
+    list[str], typer.Option("--root", metavar="NAME=PATH", help="The folder or address of a database; may be repeated.")
 ]
 Roots = Annotated[
     Path | None,
@@ -27,7 +29,7 @@ def named_roots(recipe: "DataRecipe", named: list[str], folder: Path | None) -> 
 
     Args:
         recipe: whose databases they are.
-        named: arguments ``name=PATH``.
+        named: arguments ``name=PATH`` or ``name=ADDRESS``.
         folder: holds one folder a database; None where no such option is given.
 
     Raises:
@@ -36,6 +38,7 @@ def named_roots(recipe: "DataRecipe", named: list[str], folder: Path | None) -> 
     from affect_data.build.recipe import parse_roots, refuse_unused, root_in_environment, roots_under
     from affect_data.databases.table.options import TableOptions
 
+    named = [_of_this_machine(argument) for argument in named]
     own_data = [name for name, options in recipe.databases.items() if isinstance(options, TableOptions)]
     own = parse_roots(named, own_data)
     refuse_unused(recipe, own)
@@ -49,3 +52,13 @@ def named_roots(recipe: "DataRecipe", named: list[str], folder: Path | None) -> 
         and not (isinstance(options, TableOptions) and options.is_downloaded)
     }
     return {**missed, **roots_under(folder, own_data), **own}
+
+
+def _of_this_machine(argument: str) -> str:
+    """An argument of ``--root``, with a folder in place of an address."""
+    if "://" not in argument:
+        return argument
+    from affect_data.stores.mirror import mirrored
+
+    log.print(f"copying what is new in {argument.partition('=')[2]}", markup=False)
+    return mirrored(argument)

@@ -23,7 +23,8 @@ from affect_data.files import place_first, write_text
 from affect_data.system_errors import reading
 
 FACTS: Final = "facts.json"
-TABLES: Final = ("labels", "origins", "masked", "failures")
+TABLES: Final = ("labels", "origins", "masked", "failures", "files")
+"""Those of `Unified` and `Scan`; ``files`` are the annotation files, of which some databases have one a picture."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,8 @@ def _store(place: Path, database: ReadDatabase) -> None:
     """Writes a database to a new folder."""
     place.mkdir(parents=True)
     unified = database.unified
-    tables = (unified.labels, unified.origins, unified.masked, database.scan.failures)
+    files = pl.DataFrame({"path": database.scan.annotation_files}, schema={"path": pl.String})
+    tables = (unified.labels, unified.origins, unified.masked, database.scan.failures, files)
     for name, table in zip(TABLES, tables, strict=True):
         table.write_ipc(place / f"{name}.arrow", compat_level=None)
     content = content_of({database.reader.name: database})
@@ -113,7 +115,6 @@ def _store(place: Path, database: ReadDatabase) -> None:
         "release": database.release,
         "annotation_files": database.annotation_files,
         "losses": database.losses,
-        "paths": database.scan.annotation_files,
         "lines": database.scan.lines,
         "content": asdict(content),
     }
@@ -137,7 +138,7 @@ def stored_labels(folder: PartsFolder, recipe: DataRecipe, roots: Mapping[str, P
                     f"the labels of {name} in '{place}' are not whole; remove that folder, and run a part again"
                 ) from None
             tables = {table: pl.read_ipc(place / f"{table}.arrow") for table in TABLES}
-        scan = Scan(pl.DataFrame(), tables["failures"], (), tuple(facts["paths"]), facts["lines"])
+        scan = Scan(pl.DataFrame(), tables["failures"], (), tuple(tables["files"]["path"]), facts["lines"])
         unified = Unified(tables["labels"], tables["origins"], tables["masked"])
         read[name] = ReadDatabase(
             reader, recipe.root_of(name, roots), facts["release"], scan, unified, facts["annotation_files"], tuple(facts["losses"])
