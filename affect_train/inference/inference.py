@@ -152,7 +152,7 @@ def infer_clip_features(
     def features(faces: FaceBatch) -> dict[str, Tensor]:
         shown = faces.to(device)
         found = model.features(shown.inputs)
-        counts = torch.ones_like(faces.rows, device=device) if shown.counts is None else shown.counts
+        counts = torch.ones(len(found), dtype=torch.int64, device=device) if shown.counts is None else shown.counts
         frames = found.new_full((len(counts), most, found.shape[1]), torch.nan)
         frames[torch.arange(most, device=device) < counts[:, None]] = found
         return {"frames": frames.flatten(1)}
@@ -186,7 +186,10 @@ def compute(
     """
     waiting: tuple[Tensor, dict[str, Tensor]] | None = None
     for faces in batches:
-        before, waiting = waiting, (faces.rows, {name: tensor.to(dtype) for name, tensor in outputs(faces).items()})
+        values = {name: tensor.to(dtype) for name, tensor in outputs(faces).items()}
+        if not len(faces.rows):
+            continue  # its pass was for the other processes
+        before, waiting = waiting, (faces.rows, values)
         # Read one batch late, so that the device has work while values are read from it.
         if before is not None:
             yield _read(*before)

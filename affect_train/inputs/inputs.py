@@ -31,6 +31,9 @@ class Inputs(Protocol):
     def in_order(self, batch_size: int, processes: int = 1, rank: int = 0, *, workers: int = 0) -> Iterable[FaceBatch]:
         """This process's batches; all processes together see every row, once or in several windows.
 
+        Every process has as many: one that has a batch less gets another one without `rows`, whose outputs are not kept. With weights that are
+        divided over processes (FSDP) each forward pass takes part of the weights from all others, which would wait for a missing pass for ever.
+
         Args:
             batch_size: items of a batch.
             processes: how many share the batches.
@@ -66,9 +69,13 @@ class IndexedInputs(TorchDataset[FaceBatch], ABC):
         """The batches of an order, which is iterated anew for every pass; `spares` are needed if items may be left out."""
         return FaceLoader(self, order, workers, spares)
 
-    def in_order(self, batch_size: int, processes: int = 1, rank: int = 0, *, workers: int = 0) -> "FaceLoader":
-        """This process's batches of all items, in the order of their numbers; processes take turns."""
-        return self.batches(RowsInOrder(len(self), batch_size, processes, rank), workers)
+    def in_order(
+        self, batch_size: int, processes: int = 1, rank: int = 0, *, workers: int = 0
+    ) -> "FaceLoader | EqualPasses":
+        """This process's batches of all items, in the order of their numbers; processes take turns, and have as many batches."""
+        order = RowsInOrder(len(self), batch_size, processes, rank)
+        own = self.batches(order, workers)
+        return EqualPasses(own, self) if order.lacks else own
 
     def showing(self, rows: NDArray[np.int64]) -> "IndexedInputs":
         """Inputs of the same split with at least the given rows, under their own numbers."""
@@ -109,7 +116,7 @@ class KeptProcesses(IndexedInputs):
 
     def __init__(self, inputs: IndexedInputs) -> None:
         self.inputs = inputs
-        self._loaders: dict[tuple[int, ...], FaceLoader] = {}
+        self._loaders: dict[tuple[int, ...], FaceLoader | EqualPasses] = {}
 
     def __len__(self) -> int:
         return len(self.inputs)
@@ -127,8 +134,10 @@ class KeptProcesses(IndexedInputs):
         """Inputs of the same split with at least the given rows, under their own numbers."""
         return self.inputs.showing(rows)
 
-    def in_order(self, batch_size: int, processes: int = 1, rank: int = 0, *, workers: int = 0) -> "FaceLoader":
-        """This process's batches of all items, in the order of their numbers; processes take turns."""
+    def in_order(
+        self, batch_size: int, processes: int = 1, rank: int = 0, *, workers: int = 0
+    ) -> "FaceLoader | EqualPasses":
+        """This process's batches of all items, as `IndexedInputs` gives them."""
         asked = (batch_size, processes, rank, workers)
         if asked not in self._loaders:
             self._loaders[asked] = self.inputs.in_order(batch_size, processes, rank, workers=workers)
@@ -143,12 +152,16 @@ class RowsInOrder(Sampler[list[Pick]]):
         batch_size: rows of a batch.
         processes: how many share the batches.
         rank: of this process.
+
+    Attributes:
+        lacks: whether this process has a batch less than the first.
     """
 
     def __init__(self, rows: int, batch_size: int, processes: int = 1, rank: int = 0) -> None:
         self.rows = rows
         self.batch_size = batch_size
         self._starts = range(rank * batch_size, rows, processes * batch_size)
+        self.lacks = len(self._starts) < len(range(0, rows, processes * batch_size))
 
     def __len__(self) -> int:
         return len(self._starts)
@@ -156,6 +169,31 @@ class RowsInOrder(Sampler[list[Pick]]):
     def __iter__(self) -> Iterator[list[Pick]]:
         for start in self._starts:
             yield [Pick(row) for row in range(start, min(start + self.batch_size, self.rows))]
+
+
+class EqualPasses:
+    """The batches of a process that has one less than others, and in the place of that one another without `rows`.
+
+    Args:
+        own: the batches of the process.
+        inputs: of the split, which has an item.
+    """
+
+    def __init__(self, own: "FaceLoader", inputs: IndexedInputs) -> None:
+        self._own = own
+        self._inputs = inputs
+
+    def __iter__(self) -> Iterator[FaceBatch]:
+        yield from self._own
+        repeated = self._inputs.__getitems__([Pick(0)])
+        if isinstance(repeated, DataError):
+            raise repeated
+        yield without_rows(repeated)
+
+
+def without_rows(faces: FaceBatch) -> FaceBatch:
+    """The same inputs for a pass whose outputs are not kept."""
+    return faces._replace(rows=faces.rows[:0], uids=[])
 
 
 def _as_fetched(fetched: Any) -> Any:  # noqa: ANN401 - what __getitems__ returned, a list by torch's types

@@ -14,6 +14,7 @@ from affect_train.inference.features import check_features
 from affect_train.inputs.crops import preprocessing_of
 from affect_train.methods import LossTerms, Method, PlainStep, StepWrapper, all_terms, build_method
 from affect_train.network.model import AffectModel
+from affect_train.network.synchronised import synchronise
 from affect_train.recipe.recipe import Recipe
 from affect_train.runtime import FLOAT32_SETTINGS, build_accelerator, precision_for
 from affect_train.training.ema import MovingAverage
@@ -63,6 +64,11 @@ def _check_distribution(recipe: Recipe, accelerator: Accelerator) -> None:
     if recipe.training.mixed_precision == "fp16" and accelerator.device.type == "cpu":
         # Accelerate would silently train in full precision.
         raise UsageError("training.mixed_precision is fp16, which takes a GPU; use bf16, or no")
+    version = getattr(getattr(accelerator.state, "fsdp_plugin", None), "fsdp_version", None)
+    if accelerator.distributed_type == DistributedType.FSDP and version == 1:
+        raise UsageError(
+            "fsdp_version is 1, whose weights are whole only inside of its own wrapper; set it to 2 in Accelerate's configuration"
+        )
     kind, divides = accelerator.distributed_type, (DistributedType.FSDP, DistributedType.DEEPSPEED)
     if kind in divides and recipe.training.ema_decay is not None:
         raise UsageError(f"training.ema_decay: no average is kept of weights that {kind} divides; set it to null")
@@ -128,6 +134,8 @@ class Learner:
             check_features(model, features)
         if recipe.model.gradient_checkpointing:
             recompute_activations(model)
+        if accelerator.num_processes > 1:
+            synchronise(model)
         if recipe.training.compile is not None:
             # In place, so that the names of the weights stay.
             model.compile(backend=recipe.training.compile)

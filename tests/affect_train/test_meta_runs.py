@@ -188,6 +188,28 @@ def test_two_processes_train_as_one(
     assert tables[0]["weight"] == pytest.approx(tables[1]["weight"], abs=2e-3)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("meta", ["{share: 0.35}", "{size: 4}"])
+def test_heads_that_normalise_over_a_batch_weigh_its_rows_alike_on_two_processes(
+    values: dict[str, Any], recipe: Callable[..., Recipe], tmp_path: Path, meta: str
+) -> None:
+    settings = (f"method.meta_batch={meta}", "model.head={normalisation: batch}", "training.max_steps=3")
+    train(recipe(*settings, run="one"))
+    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(values))
+    command = ["-m", "affect_train", tmp_path / "recipe.yaml", f"output={tmp_path / 'two'}", *settings]
+    done = run_python(command, processes=2)
+    assert done.returncode == 0, done.stderr[-4000:]
+    steps = [json_lines(tmp_path / run / "metrics.jsonl") for run in ("one", "two")]
+    for one, two in zip(*steps, strict=True):
+        assert one["losses"]["au"] == pytest.approx(two["losses"]["au"], rel=1e-4)
+        # What the weight network learns from are differences of nearly equal losses.
+        assert one["losses"] == pytest.approx(two["losses"], abs=0.01)
+    tables = [pq.read_table(tmp_path / run / "weights.parquet").to_pydict() for run in ("one", "two")]
+    assert tables[0]["uid"] == tables[1]["uid"]
+    assert tables[0]["weight"] == pytest.approx(tables[1]["weight"], abs=5e-3)
+    assert tables[0]["loss"] == pytest.approx(tables[1]["loss"], abs=5e-3)
+
+
 def test_meta_batches_come_from_a_fold_that_is_not_trained_on(
     recipe: Callable[..., Recipe],
     tmp_path: Path,

@@ -18,6 +18,7 @@ from affect_train.inputs.augment import Augmentation, augmentation_key
 from affect_train.inputs.batch import AffectBatch, FaceBatch
 from affect_train.inputs.foreign.reading import SourceError
 from affect_train.inputs.foreign.row_stream import RowStream, StreamedRow
+from affect_train.inputs.inputs import without_rows
 from affect_train.inputs.labels import LabelArrays, check_labels
 from affect_train.inputs.loading import Decoders
 from affect_train.inputs.preprocess import Preprocessing
@@ -265,16 +266,21 @@ class StreamedFaces:
         *,
         workers: int = 0,  # noqa: ARG002 - one reader decodes in threads
     ) -> Iterator[FaceBatch]:
-        """This process's batches; rows are numbered in the order of the stream. Every process reads all rows."""
+        """This process's batches; rows are numbered in the order of the stream. Every process reads all rows, and has as many batches."""
         self._tables = []
-        rows, first = self._rows(), 0
+        rows, first, last = self._rows(), 0, list[StreamedRow]()
         while batch := list(islice(rows, batch_size)):
             if first // batch_size % processes == rank:
-                pixels = decoded(self.stream, batch, self._preprocessing, self._decoders)
-                yield FaceBatch(torch.arange(first, first + len(batch)), [row.uid for row in batch], pixels)
-            first += len(batch)
+                yield self._faces(batch, first)
+            first, last = first + len(batch), batch
+        if 0 < -(-first // batch_size) % processes <= rank:
+            yield without_rows(self._faces(last[:1], 0))
         if not first:
             raise SourceError(self.stream.name, f"split {self.stream.split} has no rows", "Name another split")
+
+    def _faces(self, rows: Sequence[StreamedRow], first: int) -> FaceBatch:
+        pixels = decoded(self.stream, rows, self._preprocessing, self._decoders)
+        return FaceBatch(torch.arange(first, first + len(rows)), [row.uid for row in rows], pixels)
 
     def _rows(self) -> Iterator[StreamedRow]:
         for file in range(self.stream.files):

@@ -302,7 +302,7 @@ class WeightLearning(StepWrapper):
 
     def _meta_gradient(self, trial: Trial, tried: Weights) -> Weights:
         """The gradient of the meta rows' loss at the weights of the trial; this process's share of it."""
-        if not len(trial.meta):
+        if not len(trial.meta) and not self.space.couples_rows:
             return [torch.zeros_like(one) for one in tried]
         device = trial.meta.au.device
         leaves = [one.detach().requires_grad_() for one in tried]

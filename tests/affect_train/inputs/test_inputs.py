@@ -50,6 +50,17 @@ def test_every_kind_shows_all_rows_whatever_the_number_of_processes(inputs: Inde
         assert torch.equal(one.inputs, other.inputs)
 
 
+@pytest.mark.parametrize("processes", [2, 4, 7])
+def test_every_process_has_as_many_batches_and_one_without_rows_shows_inputs_all_the_same(
+    inputs: IndexedInputs, processes: int
+) -> None:
+    shared = [list(inputs.in_order(6, processes, rank)) for rank in range(processes)]
+    assert len({len(batches) for batches in shared}) == 1
+    repeated = [batch for batches in shared for batch in batches if not len(batch.rows)]
+    assert len(repeated) == -len(list(inputs.in_order(6))) % processes
+    assert all(len(batch.inputs) and not batch.uids for batch in repeated)
+
+
 def test_every_kind_can_be_asked_for_some_rows_under_their_own_numbers(inputs: IndexedInputs) -> None:
     whole = {
         row: values

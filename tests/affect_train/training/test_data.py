@@ -51,6 +51,14 @@ def test_divided_weights_have_no_moving_average(recipe_values: Values, kind: Dis
     _check_distribution(recipe, accelerator(DistributedType.MULTI_GPU))
 
 
+def test_fsdp_of_the_first_kind_is_refused(recipe_values: Values) -> None:
+    stands_in, recipe = accelerator(DistributedType.FSDP), recipe_from(recipe_values())
+    _check_distribution(recipe, stands_in)
+    stands_in.state.fsdp_plugin = SimpleNamespace(fsdp_version=1)
+    with pytest.raises(UsageError, match=r"fsdp_version is 1, .*; set it to 2 in Accelerate's configuration"):
+        _check_distribution(recipe, stands_in)
+
+
 @pytest.mark.parametrize("kind", [DistributedType.FSDP, DistributedType.DEEPSPEED])
 def test_a_method_that_needs_whole_weights_is_refused_where_they_are_divided(
     recipe_values: Values, kind: DistributedType

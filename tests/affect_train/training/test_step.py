@@ -14,6 +14,7 @@ from affect_train.errors import NonFiniteLossError
 from affect_train.inputs.batch import AffectBatch, SoftTargets
 from affect_train.methods import all_terms, build_method
 from affect_train.network.model import AffectModel
+from affect_train.network.synchronised import synchronise
 from affect_train.recipe.methods.confidence_weighted import ConfidenceWeightedOptions
 from affect_train.recipe.methods.distillation import DistillationOptions
 from affect_train.recipe.methods.options import MethodOptions
@@ -60,6 +61,8 @@ def micro_batches_of(rank: int, processes: int, micro_batches: int) -> list[Affe
 def learner_of(accelerator, backbone=TINY_VIT, method=None, **options) -> Learner:
     torch.manual_seed(0)
     model = AffectModel.build(TASKS, ModelOptions(backbone=backbone, image_size=32, **options))
+    if accelerator.num_processes > 1:
+        synchronise(model)
     method = build_method(method or SupervisedOptions(), TASKS)
     return Learner(accelerator.prepare(model), method, all_terms(method), None, None)
 
@@ -73,14 +76,15 @@ def guarded(learner: Learner) -> Learner:
     return replace(learner, optimizer=optimizer, schedule=schedule, average=average, guard=Guard(optimizer))
 
 
-def gradients(micro_batches: int, results: Path) -> None:
+def gradients(micro_batches: int, results: Path, options: dict[str, Any]) -> None:
     torch.set_num_threads(1)
     accelerator = build_accelerator()
-    learner = learner_of(accelerator)
+    learner = learner_of(accelerator, **options)
     rank, processes = accelerator.process_index, accelerator.num_processes
     values = accumulate_gradients(accelerator, learner, micro_batches_of(rank, processes, micro_batches), number=1)
     model = accelerator.unwrap_model(learner.model)
     found = {name: one.grad for name, one in model.named_parameters() if one.requires_grad}
+    found |= {name: value for name, value in model.named_buffers() if "running" in name}
     torch.save((found, dict(values)), results / f"{processes}x{micro_batches}.rank{rank}.pt")
 
 
@@ -88,9 +92,9 @@ def gradients(micro_batches: int, results: Path) -> None:
 @pytest.mark.slow
 def test_one_batch_accumulation_two_processes_and_both_have_the_same_gradient(tmp_path: Path) -> None:
     for micro_batches in (1, 4):
-        gradients(micro_batches, tmp_path)
+        gradients(micro_batches, tmp_path, {})
         fresh_accelerator()
-        debug_launcher(gradients, (micro_batches, tmp_path), num_processes=2)
+        debug_launcher(gradients, (micro_batches, tmp_path, {}), num_processes=2)
     whole, values = torch.load(tmp_path / "1x1.rank0.pt")
     assert set(values) == {"au", "expression", "valence", "arousal", "valence_ccc", "arousal_ccc"}
     assert values["valence_ccc"] > 0.5
@@ -103,6 +107,23 @@ def test_one_batch_accumulation_two_processes_and_both_have_the_same_gradient(tm
         assert divided.keys() == whole.keys()
         for parameter, gradient in whole.items():
             torch.testing.assert_close(divided[parameter], gradient, rtol=2e-4, atol=1e-6, msg=f"{name}: {parameter}")
+
+
+@pytest.mark.writes_pickles
+@pytest.mark.slow
+def test_batches_are_normalised_over_the_rows_of_all_processes(tmp_path: Path) -> None:
+    options = {"backbone": {**CONVNET, "key_dim": [8, 8, 8]}, "head": {"normalisation": "batch"}}
+    gradients(1, tmp_path, options)
+    fresh_accelerator()
+    debug_launcher(gradients, (1, tmp_path, options), num_processes=2)
+    whole, values = torch.load(tmp_path / "1x1.rank0.pt")
+    assert sum(name.endswith("running_var") for name in whole) > 10
+    for rank in (0, 1):
+        divided, divided_values = torch.load(tmp_path / f"2x1.rank{rank}.pt")
+        assert divided_values == pytest.approx(values, rel=1e-5)
+        assert divided.keys() == whole.keys()
+        for name, value in whole.items():
+            torch.testing.assert_close(divided[name], value, rtol=1e-3, atol=1e-5, msg=name)
 
 
 def test_the_statistics_of_a_window_are_those_of_the_pass_with_gradient_dropout_included() -> None:

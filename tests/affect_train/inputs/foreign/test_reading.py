@@ -217,6 +217,9 @@ def test_a_dataset_folder_can_be_streamed(dataset: Path) -> None:
     stream = StreamedFaces(own.stream("train"), TASKS, Preprocessing(8))
     assert sum(len(batch.uids) for batch in stream.in_order(16)) == 40
     assert stream.labels()[1].expression.tolist() == loaded.labels.expression.tolist()
+    # 3 batches for 2 processes: the second makes a pass without rows, so that none waits for it
+    shared = [[len(batch.rows) for batch in stream.in_order(16, 2, rank)] for rank in (0, 1)]
+    assert shared == [[16, 8], [16, 0]]
 
 
 def test_a_broken_picture_is_named_by_its_row(tmp_path: Path, faces: Dataset) -> None:
