@@ -30,7 +30,6 @@ import planted  # noqa: E402
 import polars as pl  # noqa: E402
 from folders import write_dataset  # noqa: E402
 
-from affect_data.audit.base import AuditedDataset  # noqa: E402
 from affect_data.audit.registry import audit_named  # noqa: E402
 from affect_data.dataset.folder import open_dataset  # noqa: E402
 from affect_data.dataset.layout import Layout  # noqa: E402
@@ -63,7 +62,7 @@ PLANTS: dict[str, planted.Plant] = {
 """What is planted for a check. Not here: duplicates and embedding_duplicates (duplicates.py), face_count (faces.py), half_decoded (tests)."""
 
 
-def audited(dataset: AuditedDataset, checks: list[str], seeds: int) -> dict[str, object]:
+def audited(dataset: planted.Whole, checks: list[str], seeds: int) -> dict[str, object]:
     """Figures of every check and type of defect, over all seeds; a check that cannot run, or has nothing planted, is listed with the reason."""
     report: dict[str, object] = {}
     for name in checks:
@@ -171,7 +170,7 @@ def main() -> None:
     options = parser.parse_args()
     report: dict[str, object] = {}
     if options.dataset:
-        dataset = AuditedDataset(open_dataset(options.dataset))
+        dataset = planted.Whole(open_dataset(options.dataset))
         report["planted"] = audited(dataset, options.only or list(PLANTS), options.seeds)
     if options.guard:
         report["leak guard"] = leak_guard(options.guard)

@@ -49,7 +49,7 @@ def embedded_copies(path: Path, backbone: str, originals: int) -> dict[str, obje
 
     dataset = AuditedDataset(open_dataset(path))
     rng = np.random.default_rng(0)
-    whole = np.nonzero(dataset.labels["face_box"].arr.first().is_nan().to_numpy())[0]
+    whole = np.nonzero(np.isnan(dataset.face_boxes[:, 0]))[0]
     chosen = np.sort(rng.choice(whole, min(originals, len(whole)), replace=False))
     encoded, owners, kinds = [], [], []
     for row, data in zip(chosen.tolist(), image_bytes(dataset, chosen), strict=True):

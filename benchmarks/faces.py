@@ -208,10 +208,11 @@ def the_audit(faces: list[np.ndarray], none: list[np.ndarray], doubtful: list[np
 def by_features(dataset: Path, doubtful: list[str]) -> dict[str, object]:
     """The ranks of the pictures called "not a face" by the distance of their whitened stored features from the mean."""
     audited = AuditedDataset(open_dataset(dataset))
-    wanted = [i for i, uid in enumerate(audited.labels["uid"]) if any(name in uid for name in doubtful)]
-    report: dict[str, object] = {"rows": len(audited.labels), "called so": len(wanted)}
+    uids = audited.identified(audited.rows("database"))["uid"]
+    wanted = [i for i, uid in enumerate(uids) if any(name in uid for name in doubtful)]
+    report: dict[str, object] = {"rows": len(audited), "called so": len(wanted)}
     for name in audited.feature_names():
-        centred = audited.features(name).astype(np.float64)
+        centred = audited.features(name)[:].astype(np.float64)
         centred -= centred.mean(axis=0)
         variance, directions = np.linalg.eigh(centred.T @ centred / len(centred))
         leading = slice(-256, None)

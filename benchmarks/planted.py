@@ -6,6 +6,7 @@ nothing is planted.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from affect_data.audit.checks.temporal import LONGEST_RUN, frames
 from affect_data.audit.pictures.facts import Pictures, crop, measure
 from affect_data.audit.pictures.hashing import decode, to_grey
 from affect_data.databases.registry import DATABASES
+from affect_data.dataset.folder import LABEL_NAMES
 from affect_data.dataset.schema import IMAGES
 from affect_data.vocabulary import EXPRESSIONS, slot_of
 
@@ -27,6 +29,48 @@ APART = 5
 """Frames between two planted ones, so that each is a defect of its own."""
 
 Rows = np.ndarray
+
+
+class Whole(AuditedDataset):
+    """A dataset whose labels are in memory, so that they can be changed."""
+
+    @cached_property
+    def labels(self) -> pl.DataFrame:
+        """All rows with all columns of labels."""
+        return pl.concat(self.blocks(*LABEL_NAMES))
+
+    @cached_property
+    def occurrence(self) -> np.ndarray:
+        """The occurrence of action units, int8 [rows, slots]."""
+        return self.labels["au"].to_numpy()
+
+    @cached_property
+    def intensity(self) -> np.ndarray:
+        """Their intensity, float32 [rows, slots]."""
+        return self.labels["au_intensity"].to_numpy()
+
+
+class Rewritten(AuditedDataset):
+    """A dataset with other labels in memory; its pictures and copies are not read again."""
+
+    columns: dict[str, pl.Series]
+
+    def blocks(self, *columns: str) -> Iterator[pl.DataFrame]:
+        """As of the dataset, with the other labels."""
+        for block in super().blocks(*columns):
+            yield self._rewritten(block)
+
+    def rows(self, *columns: str) -> pl.DataFrame:
+        """As of the dataset, with the other labels."""
+        rows = super().rows(*columns)
+        return self._rewritten(rows).cast({name: rows.schema[name] for name in self.columns if name in rows.columns})
+
+    def _rewritten(self, rows: pl.DataFrame) -> pl.DataFrame:
+        own = [values.gather(rows["row"]) for name, values in self.columns.items() if name in rows.columns]
+        named = pl.col("expression").replace_strict(dict(enumerate(EXPRESSIONS)), default=None, return_dtype=pl.String)
+        return rows.with_columns(own).with_columns(
+            [named.alias("expression_name")] if "expression" in rows.columns else []
+        )
 
 
 @dataclass(frozen=True)
@@ -48,25 +92,27 @@ class Target:
 class Planted:
     """A dataset with defects."""
 
-    dataset: AuditedDataset
+    dataset: Whole
     targets: dict[str, Target]
 
 
-Plant = Callable[[AuditedDataset, np.random.Generator], Planted | None]
+Plant = Callable[[Whole, np.random.Generator], Planted | None]
 
 
 def changed(
-    dataset: AuditedDataset,
+    dataset: Whole,
     columns: dict[str, np.ndarray | pl.Series] | None = None,
     units: np.ndarray | None = None,
     pictures: Pictures | None = None,
 ) -> AuditedDataset:
-    """The dataset with other labels in memory; its pictures and copies are not read again."""
-    other = AuditedDataset(dataset.folder, dataset.workers)
-    labels = dataset.labels.with_columns(pl.Series(name, values) for name, values in (columns or {}).items())
-    named = pl.col("expression").replace_strict(dict(enumerate(EXPRESSIONS)), default=None, return_dtype=pl.String)
-    other.__dict__["labels"] = labels.with_columns(named.alias("expression_name"))
-    other.__dict__["occurrence"] = dataset.occurrence if units is None else units
+    """The dataset with other labels."""
+    other = Rewritten(dataset.folder, dataset.workers)
+    other.columns = {name: pl.Series(name, values) for name, values in (columns or {}).items()}
+    if units is not None:
+        other.columns["au"] = pl.Series("au", units, dtype=pl.Array(pl.Int8, units.shape[1]))
+    if "face_box" in other.columns:
+        boxes = other.columns["face_box"].to_numpy().astype(np.float32)
+        other.columns["face_box"] = pl.Series("face_box", boxes, dtype=pl.Array(pl.Float32, 4))
     read = ("pictures", "copies")
     other.__dict__.update({name: dataset.__dict__[name] for name in read if name in dataset.__dict__})
     if pictures is not None:
@@ -79,21 +125,21 @@ def picked(rows: Rows, rng: np.random.Generator, share: float = SHARE) -> Rows:
     return rng.choice(rows, min(len(rows), max(1, int(share * len(rows)))), replace=False) if len(rows) else rows
 
 
-def target(dataset: AuditedDataset, wrong: Rows, eligible: int, **evidence: str) -> Target:
-    return Target(frozenset(dataset.labels["uid"][wrong.tolist()]), eligible, evidence)
+def target(dataset: Whole, wrong: Rows, eligible: int, **evidence: str) -> Target:
+    return Target(frozenset(dataset.identified(pl.DataFrame({"row": np.unique(wrong)}))["uid"]), eligible, evidence)
 
 
 def of_one_kind(
-    dataset: AuditedDataset, other: AuditedDataset, kind: str, wrong: Rows, eligible: int, **evidence: str
+    dataset: Whole, other: AuditedDataset, kind: str, wrong: Rows, eligible: int, **evidence: str
 ) -> Planted | None:
     return Planted(other, {kind: target(dataset, wrong, eligible, **evidence)}) if eligible else None
 
 
-def where(dataset: AuditedDataset, condition: pl.Expr) -> Rows:
+def where(dataset: Whole, condition: pl.Expr) -> Rows:
     return dataset.labels.filter(condition)["row"].to_numpy().astype(np.int64)
 
 
-def other_expressions(dataset: AuditedDataset, wrong: Rows, rng: np.random.Generator) -> np.ndarray:
+def other_expressions(dataset: Whole, wrong: Rows, rng: np.random.Generator) -> np.ndarray:
     """The expressions, those of some rows replaced by another of the dataset's."""
     label = dataset.labels["expression"].to_numpy().copy()
     shown = np.unique(label[label >= 0])
@@ -102,7 +148,7 @@ def other_expressions(dataset: AuditedDataset, wrong: Rows, rng: np.random.Gener
     return label
 
 
-def others_places(dataset: AuditedDataset, wrong: Rows, rng: np.random.Generator) -> dict[str, np.ndarray]:
+def others_places(dataset: Whole, wrong: Rows, rng: np.random.Generator) -> dict[str, np.ndarray]:
     """Valence and arousal, those of some rows replaced by another face's of the database."""
     places = {name: dataset.labels[name].to_numpy().copy() for name in ("valence", "arousal")}
     database, labelled = dataset.labels["database"].to_numpy(), dataset.labels["va_mask"].to_numpy()
@@ -117,7 +163,7 @@ def others_places(dataset: AuditedDataset, wrong: Rows, rng: np.random.Generator
 # ---------------------------------------------------------------- labels
 
 
-def flipped_everywhere(dataset: AuditedDataset, rng: np.random.Generator) -> Planted | None:
+def flipped_everywhere(dataset: Whole, rng: np.random.Generator) -> Planted | None:
     """Expressions, action units, and valence with arousal, each with their own wrong rows."""
     targets, units = {}, dataset.occurrence.copy()
     wrong = picked(rows := where(dataset, pl.col("expression_mask")), rng)
@@ -141,7 +187,7 @@ def flipped_everywhere(dataset: AuditedDataset, rng: np.random.Generator) -> Pla
 def flipped_expressions(mask: pl.Expr) -> Plant:
     """Another expression, for rows that also have labels of another task."""
 
-    def plant(dataset: AuditedDataset, rng: np.random.Generator) -> Planted | None:
+    def plant(dataset: Whole, rng: np.random.Generator) -> Planted | None:
         rows = where(dataset, pl.col("expression_mask") & mask)
         wrong = picked(rows, rng)
         other = changed(dataset, {"expression": other_expressions(dataset, wrong, rng)})
@@ -150,7 +196,7 @@ def flipped_expressions(mask: pl.Expr) -> Plant:
     return plant
 
 
-def sentinels(dataset: AuditedDataset, rng: np.random.Generator) -> Planted | None:
+def sentinels(dataset: Whole, rng: np.random.Generator) -> Planted | None:
     """-5 as valence: the sentinel of Aff-Wild2."""
     rows = where(dataset, pl.col("va_mask"))
     valence = dataset.labels["valence"].to_numpy().copy()
@@ -158,7 +204,7 @@ def sentinels(dataset: AuditedDataset, rng: np.random.Generator) -> Planted | No
     return of_one_kind(dataset, changed(dataset, {"valence": valence}), "valence of -5", wrong, len(rows))
 
 
-def divided(dataset: AuditedDataset, rng: np.random.Generator) -> Planted | None:  # noqa: ARG001 - nothing is drawn
+def divided(dataset: Whole, rng: np.random.Generator) -> Planted | None:  # noqa: ARG001 - nothing is drawn
     """Valence and arousal of one database a tenth of what they are."""
     names = dataset.labels.filter("va_mask")["database"].unique().sort().to_list()
     if not names:
@@ -171,7 +217,7 @@ def divided(dataset: AuditedDataset, rng: np.random.Generator) -> Planted | None
     return Planted(changed(dataset, columns), {"a database": target(dataset, first, len(names))})
 
 
-def shared_people(dataset: AuditedDataset, rng: np.random.Generator) -> Planted | None:
+def shared_people(dataset: Whole, rng: np.random.Generator) -> Planted | None:
     """Rows outside train that get a person of train."""
     rows = where(dataset, (pl.col("split") != "train") & (pl.col("subject") != ""))
     people = dataset.labels.filter((pl.col("split") == "train") & (pl.col("subject") != ""))
@@ -186,7 +232,7 @@ def shared_people(dataset: AuditedDataset, rng: np.random.Generator) -> Planted 
     return Planted(other, {"people": target(dataset, np.array(wrong), len(rows), kind="subject")}) if wrong else None
 
 
-def against_intensity(dataset: AuditedDataset, rng: np.random.Generator) -> Planted | None:
+def against_intensity(dataset: Whole, rng: np.random.Generator) -> Planted | None:
     """Occurrence of AU12 the other way round, where its intensity is known too."""
     units, slot = dataset.occurrence.copy(), slot_of(12)
     rows = np.nonzero((units[:, slot] >= 0) & ~np.isnan(dataset.intensity[:, slot]))[0]
@@ -195,7 +241,7 @@ def against_intensity(dataset: AuditedDataset, rng: np.random.Generator) -> Plan
     return of_one_kind(dataset, changed(dataset, units=units), "AU12", wrong, len(rows))
 
 
-def other_intensities(dataset: AuditedDataset, rng: np.random.Generator) -> Planted | None:
+def other_intensities(dataset: Whole, rng: np.random.Generator) -> Planted | None:
     """AU4 a step stronger or, at 5, weaker, where frames have a pain score."""
     if all(GROUP not in dataset.folder.groups(split) for split in dataset.folder.splits):
         return None
@@ -206,12 +252,12 @@ def other_intensities(dataset: AuditedDataset, rng: np.random.Generator) -> Plan
     rows = np.nonzero(~np.isnan(scored) & ~np.isnan(intensity[:, slot]))[0]
     wrong = picked(rows, rng)
     intensity[wrong, slot] += np.where(intensity[wrong, slot] < 5, 1, -1)
-    other = changed(dataset)
-    other.__dict__["intensity"] = intensity
+    column = pl.Series("au_intensity", intensity, dtype=pl.Array(pl.Float32, intensity.shape[1]))
+    other = changed(dataset, {"au_intensity": column})
     return of_one_kind(dataset, other, "AU4", wrong, len(rows))
 
 
-def outside_the_tool(dataset: AuditedDataset, rng: np.random.Generator) -> Planted | None:
+def outside_the_tool(dataset: Whole, rng: np.random.Generator) -> Planted | None:
     """Another face's valence and arousal, for expressions whose region is known."""
     known = [
         (pl.col("database") == name) & pl.col("expression_name").is_in(list(DATABASES[name].tool_regions))
@@ -223,7 +269,7 @@ def outside_the_tool(dataset: AuditedDataset, rng: np.random.Generator) -> Plant
     return of_one_kind(dataset, changed(dataset, others_places(dataset, wrong, rng)), "place", wrong, len(rows))
 
 
-def turned_valence(dataset: AuditedDataset, rng: np.random.Generator) -> Planted | None:
+def turned_valence(dataset: Whole, rng: np.random.Generator) -> Planted | None:
     """The sign of valence, for faces with AU6 and AU12, or with AU4 and AU9 or AU10 and no AU12."""
     shown = {number: dataset.occurrence[:, slot_of(number)] == 1 for number in (4, 6, 9, 10, 12)}
     either = (shown[6] & shown[12]) | (shown[4] & (shown[9] | shown[10]) & ~shown[12])
@@ -234,7 +280,7 @@ def turned_valence(dataset: AuditedDataset, rng: np.random.Generator) -> Planted
     return of_one_kind(dataset, changed(dataset, {"valence": valence}), "sign of valence", wrong, len(rows))
 
 
-def outvoted(dataset: AuditedDataset, rng: np.random.Generator) -> Planted | None:
+def outvoted(dataset: Whole, rng: np.random.Generator) -> Planted | None:
     """Another expression than the annotators gave."""
     return flipped_expressions(pl.col("expression_votes").arr.first().is_not_nan())(dataset, rng)
 
@@ -247,9 +293,9 @@ def spaced(rows: Rows, rng: np.random.Generator) -> Rows:
     return picked(rows[::APART], rng, SHARE * APART) if len(rows) else rows
 
 
-def leaps(dataset: AuditedDataset, rng: np.random.Generator) -> Planted | None:
+def leaps(dataset: Whole, rng: np.random.Generator) -> Planted | None:
     """Another face's valence and arousal in single frames of a track."""
-    ordered = frames(dataset).with_columns(
+    ordered = frames(dataset, "va_mask", "valence", "arousal").with_columns(
         (
             pl.col("next")
             & pl.col("next").shift(-1)
@@ -263,9 +309,9 @@ def leaps(dataset: AuditedDataset, rng: np.random.Generator) -> Planted | None:
     return of_one_kind(dataset, changed(dataset, others_places(dataset, wrong, rng)), "frames", wrong, len(rows))
 
 
-def frozen(dataset: AuditedDataset, rng: np.random.Generator) -> Planted | None:
+def frozen(dataset: Whole, rng: np.random.Generator) -> Planted | None:
     """Valence and arousal stopped at their first frame's, in long tracks that are joined from the frames of a database and split."""
-    ordered = frames(dataset).filter("va_mask")
+    ordered = frames(dataset, "va_mask", "valence", "arousal").filter("va_mask")
     spans = [
         part["row"].to_numpy()[start : start + LONGEST_RUN + 1]
         for part in ordered.partition_by("database", "split", maintain_order=True)
@@ -287,9 +333,9 @@ def frozen(dataset: AuditedDataset, rng: np.random.Generator) -> Planted | None:
     return Planted(changed(dataset, values), {"joined tracks": target(dataset, wrong, len(spans))})
 
 
-def flickers(dataset: AuditedDataset, rng: np.random.Generator) -> Planted | None:
+def flickers(dataset: Whole, rng: np.random.Generator) -> Planted | None:
     """Single frames whose label differs from equal neighbours': expressions and action units."""
-    ordered = frames(dataset)
+    ordered = frames(dataset, "expression")
     if ordered.is_empty():
         return None
     rows, follows = ordered["row"].to_numpy().astype(np.int64), ordered["next"].to_numpy()
@@ -319,7 +365,7 @@ def flickers(dataset: AuditedDataset, rng: np.random.Generator) -> Planted | Non
 # ---------------------------------------------------------------- pictures
 
 
-def shifted_boxes(dataset: AuditedDataset, rng: np.random.Generator) -> Planted | None:
+def shifted_boxes(dataset: Whole, rng: np.random.Generator) -> Planted | None:
     """Boxes moved over the left edge of their picture, by 0.15 to 0.6 of their width."""
     boxes = dataset.labels["face_box"].to_numpy().copy()
     rows = np.nonzero(~np.isnan(boxes[:, 0]))[0]
@@ -332,7 +378,7 @@ def shifted_boxes(dataset: AuditedDataset, rng: np.random.Generator) -> Planted 
     )
 
 
-def lost_boxes(dataset: AuditedDataset, rng: np.random.Generator) -> Planted | None:
+def lost_boxes(dataset: Whole, rng: np.random.Generator) -> Planted | None:
     """Rows without their box, in databases of boxed faces."""
     boxes = dataset.labels["face_box"].to_numpy().copy()
     rows = np.nonzero(~np.isnan(boxes[:, 0]))[0]
@@ -353,7 +399,7 @@ DAMAGES: dict[str, Callable[[Image.Image], Image.Image]] = {
 }
 
 
-def damaged(dataset: AuditedDataset, rng: np.random.Generator) -> Planted | None:
+def damaged(dataset: Whole, rng: np.random.Generator) -> Planted | None:
     """Blank, blurred (a Gaussian of a sixteenth of the longer side), tiny and stretched pictures, a twentieth of all in four equal parts."""
     chosen = picked(np.arange(len(dataset.pictures.first_row)), rng)
     kinds = np.array(list(DAMAGES))[np.arange(len(chosen)) % len(DAMAGES)]
@@ -362,9 +408,9 @@ def damaged(dataset: AuditedDataset, rng: np.random.Generator) -> Planted | None
     return Planted(other, {kind: _of_pictures(dataset, chosen[kinds == kind], defect=kind) for kind in DAMAGES})
 
 
-def greyed(dataset: AuditedDataset, rng: np.random.Generator) -> Planted | None:
+def greyed(dataset: Whole, rng: np.random.Generator) -> Planted | None:
     """Colour pictures in grey, still with three channels."""
-    eligible = np.nonzero(dataset.pictures.measurements[:, 4] > 2)[0]
+    eligible = np.nonzero(dataset.pictures.measurements[:][:, 4] > 2)[0]
     if not len(eligible):
         return None
     chosen = picked(eligible, rng)
@@ -375,16 +421,16 @@ def greyed(dataset: AuditedDataset, rng: np.random.Generator) -> Planted | None:
     return Planted(other, {"grey": replace(_of_pictures(dataset, chosen), eligible=rows)})
 
 
-def _of_pictures(dataset: AuditedDataset, chosen: Rows, **evidence: str) -> Target:
+def _of_pictures(dataset: Whole, chosen: Rows, **evidence: str) -> Target:
     rows = np.nonzero(np.isin(dataset.pictures.of_row, chosen))[0]
     return target(dataset, rows, len(dataset.labels), **evidence)
 
 
 def _measured_again(
-    dataset: AuditedDataset, kinds: dict[int, str], damage: Callable[[Image.Image, str], Image.Image]
+    dataset: Whole, kinds: dict[int, str], damage: Callable[[Image.Image, str], Image.Image]
 ) -> AuditedDataset:
     pictures = dataset.pictures
-    measurements = pictures.measurements.copy()
+    measurements = pictures.measurements[:]
     order = sorted(kinds, key=lambda picture: int(pictures.first_row[picture]))
     rows = pictures.first_row[order]
     boxes = dataset.labels["face_box"].to_numpy()[rows]
@@ -396,7 +442,7 @@ def _measured_again(
     return changed(dataset, pictures=replace(pictures, measurements=measurements))
 
 
-def image_bytes(dataset: AuditedDataset, rows: Rows) -> Iterator[bytes]:
+def image_bytes(dataset: Whole, rows: Rows) -> Iterator[bytes]:
     """The files of some rows, in ascending order."""
     first = 0
     for split in dataset.folder.splits:

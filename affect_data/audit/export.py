@@ -12,7 +12,7 @@ from affect_data.audit.registry import AUDITS
 from affect_data.audit.run import read_audit
 from affect_data.bounds import read_json
 from affect_data.databases.base import Tier
-from affect_data.dataset.folder import LOCK, DatasetFolder, open_dataset
+from affect_data.dataset.folder import LABEL_NAMES, LOCK, DatasetFolder, open_dataset
 from affect_data.dataset.merged import databases_of
 from affect_data.dataset.pictures import SplitPictures
 from affect_data.errors import UnknownNameError, UsageError
@@ -118,7 +118,8 @@ def write_fiftyone(path: Path | str, out: Path, acknowledged: Collection[str] = 
     (out / "data").mkdir(parents=True, exist_ok=True)
     samples = []
     for split in folder.splits:
-        labels = AuditedDataset(folder).labels.filter(pl.col("split") == split)
+        blocks = AuditedDataset(folder).blocks(*LABEL_NAMES)
+        labels = pl.concat(block for block in blocks if block["split"][0] == split)
         pictures = _pictures(folder, split, labels["image_digest"].to_list(), out / "data")
         for row, (name, size) in zip(labels.iter_rows(named=True), pictures, strict=True):
             samples.append(_sample(row, f"data/{name}", size, found.get((split, row["uid"]), [])))

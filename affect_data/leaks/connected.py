@@ -34,7 +34,7 @@ def connected_components(count: int, first: Rows, second: Rows) -> Rows:
             root = shorter
 
 
-def edges_of_keys(keys: npt.NDArray[np.int64]) -> tuple[Rows, Rows]:
+def edges_of_keys(keys: npt.NDArray[np.integer]) -> tuple[Rows, Rows]:
     """Edges that join all rows with the same key, one edge fewer than rows; rows with a negative key have none."""
     rows = np.nonzero(keys >= 0)[0]
     rows = rows[np.argsort(keys[rows], kind="stable")]

@@ -22,7 +22,6 @@ from affect_data.aligning.crops import write_crops
 from affect_data.aligning.faces import align
 from affect_data.audit.base import AuditedDataset
 from affect_data.audit.export import write_fiftyone
-from affect_data.audit.pictures.facts import read_pictures
 from affect_data.audit.run import run_audits
 from affect_data.build.build import BuildReport, build
 from affect_data.build.diff import diff
@@ -182,15 +181,12 @@ def test_audits_look_at_the_frames(root: Path, tmp_path: Path) -> None:
     again = shutil.copytree(root, tmp_path / "disfa")
     write_video(again / "Videos_LeftCamera/LeftVideoSN003_comp.avi", range(FRAMES))
     folder = built(again, tmp_path / "merged").dataset
-    labels = AuditedDataset(folder).labels
-    pictures = read_pictures(folder, labels)
-    shown = {
-        track: [tuple(pictures.pixels[number]) for number in pictures.of_row[labels["track"].to_numpy() == track]]
-        for track in STARTS
-    }
+    dataset = AuditedDataset(folder)
+    pictures, tracks = dataset.pictures, dataset.rows("track")["track"].to_numpy()
+    shown = {track: [*map(tuple, pictures.pixels[pictures.of_row[tracks == track]])] for track in STARTS}
     assert shown["SN001"] == shown["SN003"]
     assert set(shown["SN001"]).isdisjoint(shown["SN002"])
-    assert (pictures.measurements[:, -2:] == (96, 64)).all()
+    assert (pictures.measurements[:][:, -2:] == (96, 64)).all()
     assert "duplicates" in run_audits(folder, ["duplicates", "half_decoded"]).findings["check"].to_list()
 
 

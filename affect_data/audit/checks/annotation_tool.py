@@ -1,5 +1,6 @@
 """Finds valence and arousal that a database's annotation tool did not offer for the labelled expression."""
 
+from collections.abc import Iterator
 from typing import Final
 
 import polars as pl
@@ -30,9 +31,12 @@ class AnnotationTool(Audit):
 
     def find(self, dataset: AuditedDataset) -> pl.DataFrame:
         """One finding for every row outside of its region."""
-        parts = [no_findings()]
-        labelled = dataset.labels.filter(pl.col("expression_mask") & pl.col("va_mask"))
-        for name in dataset.folder.manifest.databases:
+        columns = ("uid", "database", "expression", "expression_mask", "valence", "arousal", "va_mask")
+        return pl.concat([no_findings(), *(part for b in dataset.blocks(*columns) for part in self._outside(b))])
+
+    def _outside(self, block: pl.DataFrame) -> Iterator[pl.DataFrame]:
+        labelled = block.filter(pl.col("expression_mask") & pl.col("va_mask"))
+        for name in labelled["database"].unique().sort():
             regions = DATABASES[name].tool_regions if name in DATABASES else {}
             for expression, (left, right, low, high) in regions.items():
                 rows = labelled.filter((pl.col("database") == name) & (pl.col("expression_name") == expression))
@@ -48,5 +52,4 @@ class AnnotationTool(Audit):
                     "arousal": pl.col("arousal"),
                     "region": f"valence {left:g} to {right:g}, arousal {low:g} to {high:g}",
                 }
-                parts.append(findings(rows, 0.5 + 0.5 * pl.col("beyond"), self.severity, evidence))
-        return pl.concat(parts)
+                yield findings(rows, 0.5 + 0.5 * pl.col("beyond"), self.severity, evidence)

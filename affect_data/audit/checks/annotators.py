@@ -5,7 +5,7 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from affect_data.audit.base import Audit, AuditedDataset, Severity, findings
+from affect_data.audit.base import Audit, AuditedDataset, Severity, findings, no_findings
 from affect_data.vocabulary import EXPRESSIONS
 
 MAJORITY: Final = 0.5
@@ -28,14 +28,22 @@ class AnnotatorDisagreement(Audit):
 
     def not_applicable(self, dataset: AuditedDataset) -> str:
         """The check needs the votes of annotators."""
-        voted = dataset.labels.select(pl.col("expression_votes").arr.first().is_not_nan().any()).item()
-        return "" if voted else "no database has annotators' votes"
+        voted = pl.col("expression_votes").arr.first().is_not_nan().any()
+        return (
+            ""
+            if any(block.select(voted).item() for block in dataset.blocks("expression_votes"))
+            else "no database has annotators' votes"
+        )
 
     def find(self, dataset: AuditedDataset) -> pl.DataFrame:
         """One finding for every such picture."""
-        votes = dataset.labels["expression_votes"].to_numpy().astype(np.float64)
+        columns = ("uid", "expression", "expression_votes")
+        return pl.concat([no_findings(), *(self._found(block) for block in dataset.blocks(*columns))])
+
+    def _found(self, block: pl.DataFrame) -> pl.DataFrame:
+        votes = block["expression_votes"].to_numpy().astype(np.float64)
         voted = ~np.isnan(votes).any(axis=1)
-        rows, votes = dataset.labels.filter(pl.Series(voted)), votes[voted]
+        rows, votes = block.filter(pl.Series(voted)), votes[voted]
         # What is missing from a sum of 1 are votes for answers that are no expression.
         answers = np.column_stack([votes, (1 - votes.sum(axis=1)).clip(0)])
         answers /= answers.sum(axis=1, keepdims=True)

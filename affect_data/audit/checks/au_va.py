@@ -4,7 +4,7 @@ from typing import Final
 
 import polars as pl
 
-from affect_data.audit.base import Audit, AuditedDataset, Severity, findings
+from affect_data.audit.base import Audit, AuditedDataset, Severity, findings, no_findings
 from affect_data.vocabulary import slot_of
 
 MARGIN: Final = 0.3
@@ -25,11 +25,17 @@ class ActionUnitValence(Audit):
 
     def find(self, dataset: AuditedDataset) -> pl.DataFrame:
         """One finding for every row that breaks a rule."""
-        present = {number: dataset.occurrence[:, slot_of(number)] == 1 for number in (4, 6, 9, 10, 12)}
+        return pl.concat(
+            [no_findings(), *(self._found(block) for block in dataset.blocks("uid", "au", "valence", "va_mask"))]
+        )
+
+    def _found(self, block: pl.DataFrame) -> pl.DataFrame:
+        slots = block["au"].to_numpy()
+        present = {number: slots[:, slot_of(number)] == 1 for number in (4, 6, 9, 10, 12)}
         smile = present[6] & present[12]
         disgust = present[4] & (present[9] | present[10]) & ~present[12]
         valence = pl.col("valence")
-        rows = dataset.labels.with_columns(pl.Series("smile", smile), pl.Series("disgust", disgust)).filter("va_mask")
+        rows = block.with_columns(pl.Series("smile", smile), pl.Series("disgust", disgust)).filter("va_mask")
         signed = pl.when(pl.col("smile")).then(-valence).when(pl.col("disgust")).then(valence)
         rows = rows.with_columns(signed.alias("excess")).filter(pl.col("excess") > MARGIN)
         units = pl.when(pl.col("smile")).then(pl.lit("AU6 AU12")).otherwise(pl.lit("AU4 with AU9 or AU10"))

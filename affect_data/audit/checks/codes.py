@@ -5,8 +5,10 @@ from typing import Final
 import polars as pl
 
 from affect_data.audit.base import Audit, AuditedDataset, Severity, findings, no_findings, units_named
+from affect_data.databases.base import Database
+from affect_data.dataset.folder import LABEL_NAMES
 from affect_data.dataset.merged import databases_of
-from affect_data.dataset.schema import RULES
+from affect_data.dataset.schema import RULES, UNIQUE, Rule
 from affect_data.vocabulary import ACTION_UNITS
 
 SCALE_ROWS: Final = 200
@@ -28,21 +30,21 @@ class Codes(Audit):
 
     def find(self, dataset: AuditedDataset) -> pl.DataFrame:
         """One finding for every row and rule."""
-        rows = dataset.labels
-        parts = [no_findings()]
-        for rule in RULES:
-            # A row may be in two splits, so a uid is unique only within a split.
-            holds = rule.holds(rows) if rule.name != "uid_is_unique" else rows.select(_unique_in_split()).to_series()
-            broken = rows.filter(~holds)
-            parts.append(findings(broken, pl.lit(1.0), self.severity, {"rule": rule.name, "holds": rule.description}))
-        parts += [self._uncoded(dataset, name) for name in rows["database"].unique().sort()]
+        readers, parts = databases_of(dataset.folder), [no_findings()]
+        rules = {rule.name: rule for rule in RULES}
+        unique = rules.pop(UNIQUE)
+        parts.append(self._breaking(unique, dataset.identified(_repeated(dataset))))
+        for block in dataset.blocks(*LABEL_NAMES):
+            parts += [self._breaking(rule, block.filter(~rule.holds(block))) for rule in rules.values()]
+            for (name,), rows in block.group_by("database", maintain_order=True):
+                if name in readers:
+                    parts.append(self._uncoded(rows, readers[str(name)]))
         return pl.concat(parts)
 
-    def _uncoded(self, dataset: AuditedDataset, name: str) -> pl.DataFrame:
-        reader = databases_of(dataset.folder).get(name)
-        if reader is None:
-            return no_findings()
-        rows = dataset.labels.filter(pl.col("database") == name)
+    def _breaking(self, rule: Rule, rows: pl.DataFrame) -> pl.DataFrame:
+        return findings(rows, pl.lit(1.0), self.severity, {"rule": rule.name, "holds": rule.description})
+
+    def _uncoded(self, rows: pl.DataFrame, reader: type[Database]) -> pl.DataFrame:
         coded = {*reader.action_units, *reader.action_unit_intensities}
         foreign = [number not in coded for number in ACTION_UNITS]
         labelled = rows["au_mask"].to_numpy() | rows["au_intensity_mask"].to_numpy()
@@ -81,7 +83,7 @@ class Scale(Audit):
     def find(self, dataset: AuditedDataset) -> pl.DataFrame:
         """At most two findings for each database: one for each dimension."""
         parts = [no_findings()]
-        rows = dataset.labels.filter("va_mask")
+        rows = dataset.rows("database", "valence", "arousal", "va_mask").filter("va_mask")
         for (database,), own in rows.group_by("database", maintain_order=True):
             for dimension in ("valence", "arousal"):
                 low, high = float(own[dimension].min()), float(own[dimension].max())  # type: ignore[arg-type]
@@ -98,9 +100,13 @@ class Scale(Audit):
                     "highest": high,
                     "labels": len(own),
                 }
-                parts.append(findings(own.head(1), pl.lit(0.9), self.severity, evidence))
+                parts.append(findings(dataset.identified(own.head(1)), pl.lit(0.9), self.severity, evidence))
         return pl.concat(parts)
 
 
-def _unique_in_split() -> pl.Expr:
-    return pl.struct("split", "uid").is_unique()
+def _repeated(dataset: AuditedDataset) -> pl.DataFrame:
+    """The rows, by `row`, whose uid another row of the same split has; a row may be in two splits."""
+    hashes = [block.select("row", pl.struct("split", "uid").hash().alias("hash")) for block in dataset.blocks("uid")]
+    # Few hashes of 64 bits are equal by chance, and then the uids decide.
+    suspects = pl.concat(hashes).filter(pl.col("hash").is_duplicated()).select("row")
+    return dataset.identified(suspects).filter(pl.struct("split", "uid").is_duplicated()).select("row")

@@ -28,13 +28,13 @@ class Duplicates(Audit):
     def find(self, dataset: AuditedDataset) -> pl.DataFrame:
         """One finding for every row that has a copy."""
         copies = dataset.copies
-        rows = dataset.labels.with_columns(
-            pl.Series("group", copies.of_row),
-            pl.Series("level", copies.level),
-            pl.Series("correlation", copies.correlation),
+        columns = ("database", "expression", "expression_mask", "valence", "arousal", "va_mask")
+        rows = dataset.rows(*columns).with_columns(
+            pl.Series("group", copies.of_row), copies.level.alias("level"), pl.Series("correlation", copies.correlation)
         )
+        rows = dataset.identified(rows.filter(pl.col("level") != ""))
         # A row that a split policy has put into two splits is one row and not two copies.
-        rows = rows.filter((pl.col("level") != "") & (pl.col("uid").n_unique().over("group") > 1))
+        rows = rows.filter(pl.col("uid").n_unique().over("group") > 1)
         if rows.is_empty():
             return findings(rows, pl.lit(1.0), self.severity, {"group": pl.lit("")})
         rows = rows.with_columns(units=_units_apart(dataset, rows))
@@ -85,7 +85,8 @@ def _conflicts() -> pl.Expr:
 
 def _units_apart(dataset: AuditedDataset, rows: pl.DataFrame) -> pl.Series:
     """Whether an action unit is present in one copy of the row's group and absent in another."""
-    units = dataset.occurrence[rows["row"].to_numpy()]
+    numbers = dataset.folder.manifest.layout.action_units
+    units = dataset.slots("au", numbers)[:, rows["row"].to_numpy()].T
     _, group = np.unique(rows["group"].to_numpy(), return_inverse=True)
     present = np.zeros((int(group.max(initial=-1)) + 1, units.shape[1]), bool)
     absent = present.copy()

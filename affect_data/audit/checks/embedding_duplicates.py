@@ -8,6 +8,7 @@ import numpy.typing as npt
 import polars as pl
 
 from affect_data.audit.base import Audit, AuditedDataset, Severity, findings, no_findings
+from affect_data.dataset.kinds.features import FEATURES
 
 COSINE: Final = 0.7
 """From this cosine on, two whitened features count as copies; docs/audits.md says what it finds on FER+."""
@@ -63,8 +64,8 @@ class EmbeddingDuplicates(Audit):
         """The check needs stored features, enough rows to whiten them, and few enough to compare every pair."""
         if not dataset.feature_names():
             return "no stored features of this dataset (`affect-train features` writes them)"
-        if not LEAST_ROWS <= len(dataset.labels) <= MOST_ROWS:
-            return f"{len(dataset.labels):,} rows; neighbours are looked for among {LEAST_ROWS:,} to {MOST_ROWS:,}"
+        if not LEAST_ROWS <= len(dataset) <= MOST_ROWS:
+            return f"{len(dataset):,} rows; neighbours are looked for among {LEAST_ROWS:,} to {MOST_ROWS:,}"
         return ""
 
     def find(self, dataset: AuditedDataset) -> pl.DataFrame:
@@ -72,12 +73,12 @@ class EmbeddingDuplicates(Audit):
         return pl.concat([no_findings(), *(self._find(dataset, name) for name in dataset.feature_names())])
 
     def _find(self, dataset: AuditedDataset, name: str) -> pl.DataFrame:
-        labels = dataset.labels
+        labels = dataset.identified(dataset.rows("database", "track", "expression"))
         # A row that a split policy has put into two splits is one row and not two copies: it counts as a track of its own.
         key = pl.when(pl.col("track") != "").then(pl.format("{}/{}", "database", "track")).otherwise("uid")
         track = labels.select(key.rank("dense").cast(pl.Int64).alias("track"))["track"].to_numpy()
         split = labels["split"].rank("dense").cast(pl.Int64).to_numpy()
-        found = neighbours(whitened(dataset.features(name)), track, split)
+        found = neighbours(whitened(dataset.stored(FEATURES.group(name), FEATURES.group(name))[:]), track, split)
         picked = np.nonzero(found.count > 0)[0]
         other = labels[found.nearest[picked].tolist()]
         rows = labels[picked.tolist()].with_columns(

@@ -1,5 +1,7 @@
 """Finds expressions that contradict valence and arousal."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -21,7 +23,9 @@ WIDENED: Final = 1.4
 SMALLEST_VARIANCE: Final = 0.01
 
 Floats = npt.NDArray[np.float64]
-Codes = npt.NDArray[np.int64]
+
+_ROWS_AT_ONCE: Final = 1 << 17
+_NAMES: Final = pl.Enum(EXPRESSIONS)
 
 
 class ExpressionValenceArousal(Audit):
@@ -53,11 +57,9 @@ class ExpressionValenceArousal(Audit):
             .when((expression == "neutral") & (radius > NEUTRAL_WITHIN)).then((radius - NEUTRAL_WITHIN) / (LARGEST - NEUTRAL_WITHIN))
             .when(negative & (valence > POSITIVE_FROM)).then((valence - POSITIVE_FROM) / (1 - POSITIVE_FROM))
         )  # fmt: skip
-        rows = dataset.labels.filter(pl.col("expression_mask") & pl.col("va_mask"))
-        doubt, likelier = _doubts(rows)
-        rows = rows.with_columns(
-            excess.alias("excess"), pl.Series("doubt", doubt), pl.Series("likelier", likelier, dtype=pl.String)
-        )
+        columns = ("database", "expression", "expression_mask", "valence", "arousal", "va_mask")
+        rows = dataset.rows(*columns).filter(pl.col("expression_mask") & pl.col("va_mask"))
+        rows = rows.with_columns(excess.alias("excess"), *_doubts(rows))
         rows = rows.filter(pl.col("excess").is_not_null() | (pl.col("doubt") >= DOUBT_FROM))
         far = pl.when(pl.col("doubt") >= DOUBT_FROM)
         evidence = {
@@ -67,15 +69,15 @@ class ExpressionValenceArousal(Audit):
             "likelier": far.then(pl.col("likelier")),
         }
         score = pl.max_horizontal(0.5 + 0.5 * pl.col("excess"), far.then(pl.col("doubt")))
-        return findings(rows, score, self.severity, evidence)
+        return findings(dataset.identified(rows), score, self.severity, evidence)
 
 
-def _doubts(rows: pl.DataFrame) -> tuple[Floats, list[str]]:
-    """For every row, 1 minus the probability of its expression in its database (0 if unknown), and the name of the likeliest expression."""
-    doubt, likeliest = np.zeros(len(rows)), np.zeros(len(rows), np.int64)
-    label = rows["expression"].to_numpy().astype(np.int64)
-    places = rows.select("valence", "arousal").to_numpy().astype(np.float64)
-    database = rows["database"].to_numpy()
+def _doubts(rows: pl.DataFrame) -> tuple[pl.Series, pl.Series]:
+    """For every row, `doubt`, 1 minus the probability of its expression in its database (0 if unknown), and `likelier`, the likeliest expression."""
+    doubt, likeliest = np.zeros(len(rows)), np.zeros(len(rows), np.int8)
+    label = rows["expression"].to_numpy()
+    places = rows.select("valence", "arousal").to_numpy()
+    database = rows["database"].to_physical().to_numpy()
     for name in np.unique(database):
         own = np.nonzero(database == name)[0]
         counts = np.bincount(label[own], minlength=len(EXPRESSIONS))
@@ -83,30 +85,52 @@ def _doubts(rows: pl.DataFrame) -> tuple[Floats, list[str]]:
         own = own[np.isin(label[own], classes)]
         if len(classes) < 2:
             continue
-        probability = plane_probabilities(places[own], np.searchsorted(classes, label[own]), len(classes))
-        doubt[own] = 1 - probability[np.arange(len(own)), np.searchsorted(classes, label[own])]
-        likeliest[own] = classes[probability.argmax(axis=1)]
-    return doubt, [EXPRESSIONS[code] for code in likeliest]
+        clouds = [fitted_cloud(places[own[label[own] == code]].astype(np.float64)) for code in classes]
+        for start in range(0, len(own), _ROWS_AT_ONCE):
+            part = own[start : start + _ROWS_AT_ONCE]
+            probability = plane_probabilities(places[part].astype(np.float64), clouds)
+            doubt[part] = 1 - probability[np.arange(len(part)), np.searchsorted(classes, label[part])]
+            likeliest[part] = classes[probability.argmax(axis=1)]
+    names = pl.Series("likelier", likeliest).replace_strict(dict(enumerate(EXPRESSIONS)), return_dtype=_NAMES)
+    return pl.Series("doubt", doubt), names
 
 
-def plane_probabilities(places: Floats, classes: Codes, count: int) -> Floats:
-    """The probability of each class at points of the plane, float [rows, count], from one normal distribution for each class.
+@dataclass(frozen=True)
+class Cloud:
+    """A normal distribution in the plane of valence and arousal.
 
-    Priors are equal. Each distribution is fitted to the innermost `KEPT` of its class, so that wrong labels do not widen it.
+    Attributes:
+        centre: float [2], its mean.
+        spread: float [2, 2], its covariance.
+    """
+
+    centre: Floats
+    spread: Floats
+
+
+def fitted_cloud(places: Floats) -> Cloud:
+    """The normal distribution of points of one class, fitted to their innermost `KEPT`, so that wrong labels do not widen it.
 
     Args:
         places: float [rows, 2].
-        classes: int [rows]; every class from 0 to ``count - 1`` occurs.
-        count: number of classes.
     """
-    logs = np.empty((len(places), count))
-    for number in range(count):
-        own = places[classes == number]
-        off = own - np.median(own, axis=0)
-        distance = _distance(off, _spread(off))
-        own = own[distance <= np.quantile(distance, KEPT)]
-        spread = WIDENED * _spread(own - own.mean(axis=0))
-        logs[:, number] = -0.5 * (_distance(places - own.mean(axis=0), spread) + np.log(np.linalg.det(spread)))
+    off = places - np.median(places, axis=0)
+    distance = _distance(off, _spread(off))
+    inner = places[distance <= np.quantile(distance, KEPT)]
+    return Cloud(inner.mean(axis=0), WIDENED * _spread(inner - inner.mean(axis=0)))
+
+
+def plane_probabilities(places: Floats, clouds: Sequence[Cloud]) -> Floats:
+    """The probability of each class at points of the plane, float [rows, classes]; priors are equal.
+
+    Args:
+        places: float [rows, 2].
+        clouds: the distribution of each class.
+    """
+    logs = np.empty((len(places), len(clouds)))
+    for number, cloud in enumerate(clouds):
+        away = _distance(places - cloud.centre, cloud.spread)
+        logs[:, number] = -0.5 * (away + np.log(np.linalg.det(cloud.spread)))
     weights = np.exp(logs - logs.max(axis=1, keepdims=True))
     return np.asarray(weights / weights.sum(axis=1, keepdims=True))
 

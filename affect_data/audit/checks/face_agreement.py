@@ -1,5 +1,6 @@
 """Finds rows about whose face two detectors disagree."""
 
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -55,15 +56,19 @@ class FaceAgreement(Audit):
         parts = [no_findings()]
         for name in SECOND_FACES.fitting(dataset.folder):
             second = _Faces(dataset, SECOND_FACES, name)
-            parts += [
-                findings(rows, pl.col("score"), self.severity, {"defect": defect, **_evidence(first, second)})
-                for defect, rows in _differing(dataset.labels, first, second)
-            ]
+            evidence = _evidence(first.detector, second.detector)
+            for block in dataset.blocks("uid"):
+                own = slice(block["row"][0], block["row"][0] + len(block))
+                parts += [
+                    findings(rows, pl.col("score"), self.severity, {"defect": defect, **evidence})
+                    for defect, rows in _differing(block, first[own], second[own])
+                ]
         return pl.concat(parts)
 
 
-class _Faces:
-    """A group of faces over all splits, in the order of the labels' rows.
+@dataclass(frozen=True)
+class _Found:
+    """The faces of some rows.
 
     Attributes:
         detector: its name.
@@ -72,21 +77,29 @@ class _Faces:
         points: float64 [rows, 5, 2].
     """
 
+    detector: str
+    found: NDArray[np.bool_]
+    boxes: NDArray[np.float64]
+    points: NDArray[np.float64]
+
+
+class _Faces:
+    """A group of faces over all splits, in the order of the dataset's rows; some of them by a slice."""
+
     def __init__(self, dataset: AuditedDataset, kind: GroupKind[FacesProvenance], name: str) -> None:
         self.detector = kind.read(dataset.folder, name).detector
         splits = [dataset.folder.load(split, [kind.group(name)]).data.table for split in dataset.folder.splits]
+        self._found = np.concatenate([table.column(kind.column(name, "found")).to_numpy() for table in splits])
+        self._boxes, self._points = (
+            dataset.stored(kind.group(name), kind.column(name, part)) for part in ("box", "points")
+        )
 
-        def column(part: str, width: int) -> NDArray[np.float64]:
-            columns = [table.column(kind.column(name, part)).combine_chunks() for table in splits]
-            flat = [values.flatten().to_numpy(zero_copy_only=False).reshape(-1, width) for values in columns]
-            return np.concatenate(flat).astype(np.float64)
-
-        self.found = np.concatenate([table.column(kind.column(name, "found")).to_numpy() for table in splits])
-        self.boxes = column("box", 4)
-        self.points = column("points", 10).reshape(-1, 5, 2)
+    def __getitem__(self, rows: slice) -> _Found:
+        boxes, points = (column[rows].astype(np.float64) for column in (self._boxes, self._points))
+        return _Found(self.detector, self._found[rows], boxes, points.reshape(-1, 5, 2))
 
 
-def _differing(labels: pl.DataFrame, first: _Faces, second: _Faces) -> list[tuple[str, pl.DataFrame]]:
+def _differing(labels: pl.DataFrame, first: _Found, second: _Found) -> list[tuple[str, pl.DataFrame]]:
     """The rows of each defect, with `score`, the two boxes, the overlap and the distance of the points."""
     shared = overlap_of_pairs(first.boxes, second.boxes)
     apart = _apart(first.points, second.points)
@@ -105,9 +118,9 @@ def _differing(labels: pl.DataFrame, first: _Faces, second: _Faces) -> list[tupl
     return [(name, known.with_columns(scores[name].alias("score")).filter(pl.Series(rows[name]))) for name in scores]
 
 
-def _evidence(first: _Faces, second: _Faces) -> dict[str, pl.Expr | str]:
+def _evidence(first: str, second: str) -> dict[str, pl.Expr | str]:
     seen = {name: pl.col(name) for name in ("box", "box_second", "overlap", "apart")}
-    return {"detector": first.detector, "second": second.detector, "found_by": pl.col("by"), **seen}
+    return {"detector": first, "second": second, "found_by": pl.col("by"), **seen}
 
 
 def _apart(points: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.float64]:

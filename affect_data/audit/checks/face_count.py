@@ -86,11 +86,10 @@ class FaceCount(Audit):
 
     def find(self, dataset: AuditedDataset) -> pl.DataFrame:
         """One finding for every row of a suspicious picture."""
-        rows = _looked_at(dataset.labels)
-        of_row, first_row = distinct_pictures(rows)
-        first = rows["row"].cast(pl.Int64).to_numpy()[first_row]
-        boxes = dataset.labels["face_box"].to_numpy()
-        jobs = [_Job(job, self.detector) for job in picture_jobs(dataset.folder, first, boxes)]
+        rows = _looked_at(dataset.rows("database", "track", "frame", "face")).select("row")
+        looked_at, boxes = rows["row"].cast(pl.Int64).to_numpy(), dataset.face_boxes
+        of_row, first_row = distinct_pictures(dataset.digests[looked_at], boxes[looked_at])
+        jobs = [_Job(job, self.detector) for job in picture_jobs(dataset.folder, looked_at[first_row], boxes)]
         begins = np.cumsum([0, *(len(job.pictures.rows) for job in jobs)])
         found: dict[int, Suspicion] = {}
         for done, (order, part) in enumerate(map_jobs(_look, jobs, dataset.workers), start=1):
@@ -99,6 +98,7 @@ class FaceCount(Audit):
         suspicious = rows.with_columns(pl.Series("picture", of_row)).join(
             _table(found), on="picture", how="inner", maintain_order="left"
         )
+        suspicious = dataset.identified(suspicious)
         names = ("defect", "confidence", "faces", "boxes")
         evidence = {"detector": self.detector.name, **{name: pl.col(name) for name in names}}
         return findings(suspicious, pl.col("score"), self.severity, evidence)

@@ -1,5 +1,6 @@
 """Finds pictures that hardly show what they are labelled with: tiny, blurred, blank, of an odd shape, or grey in a colour file."""
 
+from collections.abc import Iterator
 from typing import Final
 
 import polars as pl
@@ -32,7 +33,9 @@ class FaceQuality(Audit):
 
     def find(self, dataset: AuditedDataset) -> pl.DataFrame:
         """One finding for every row and defect."""
-        rows = _measured(dataset)
+        return pl.concat([no_findings(), *(part for rows in _measured(dataset, "uid") for part in self._found(rows))])
+
+    def _found(self, rows: pl.DataFrame) -> Iterator[pl.DataFrame]:
         side = pl.min_horizontal("width", "height")
         aspect = pl.max_horizontal("width", "height") / side
         missed = pl.col("width").is_nan()
@@ -43,15 +46,13 @@ class FaceQuality(Audit):
             "aspect": (aspect > LONGEST_SIDE, 1 - LONGEST_SIDE / aspect * 0.5),
             "blurred": (~blank & (pl.col("sharpness") < BLURRED), 1 - pl.col("sharpness") / BLURRED * 0.5),
         }
-        parts = [no_findings()]
         for defect, (broken, score) in checks.items():
             alone = broken if defect == "blank" else broken & ~missed
             evidence = {
                 "defect": defect,
                 **{name: pl.col(name) for name in ("width", "height", "contrast", "sharpness")},
             }
-            parts.append(findings(rows.filter(alone), score, self.severity, evidence))
-        return pl.concat(parts)
+            yield findings(rows.filter(alone), score, self.severity, evidence)
 
 
 class GreyAsColour(Audit):
@@ -69,13 +70,25 @@ class GreyAsColour(Audit):
 
     def find(self, dataset: AuditedDataset) -> pl.DataFrame:
         """One finding for every row."""
-        rows = _measured(dataset)
-        grey = (pl.col("channels") == 3) & (pl.col("colour") <= GREY)
-        coloured = (pl.col("colour") > GREY).mean().over("database")
-        rows = rows.with_columns(coloured.alias("coloured")).filter(grey & (coloured > 0))
-        return findings(rows, pl.col("coloured"), self.severity, {"largest_difference": pl.col("colour")})
+        coloured = (pl.col("colour") > GREY).sum()
+        counts = [
+            rows.filter(pl.col("colour").is_not_null())
+            .group_by("database")
+            .agg(coloured.alias("coloured"), pl.col("colour").len().alias("rows"))
+            for rows in _measured(dataset, "database")
+        ]
+        share = pl.col("coloured").sum() / pl.col("rows").sum()
+        shares = pl.concat(counts).group_by("database").agg(share.alias("coloured"))
+        grey = (pl.col("channels") == 3) & (pl.col("colour") <= GREY) & (pl.col("coloured") > 0)
+        evidence, parts = {"largest_difference": pl.col("colour")}, [no_findings()]
+        for rows in _measured(dataset, "uid", "database"):
+            found = rows.join(shares, on="database", maintain_order="left").filter(grey)
+            parts.append(findings(found, pl.col("coloured"), self.severity, evidence))
+        return pl.concat(parts)
 
 
-def _measured(dataset: AuditedDataset) -> pl.DataFrame:
-    values = dataset.pictures.measurements[dataset.pictures.of_row]
-    return dataset.labels.with_columns(pl.Series(name, values[:, i]) for i, name in enumerate(MEASUREMENTS))
+def _measured(dataset: AuditedDataset, *columns: str) -> Iterator[pl.DataFrame]:
+    pictures = dataset.pictures
+    for block in dataset.blocks(*columns):
+        values = pictures.measurements[pictures.of_row[block["row"].to_numpy()]]
+        yield block.with_columns(pl.Series(name, values[:, i]) for i, name in enumerate(MEASUREMENTS))

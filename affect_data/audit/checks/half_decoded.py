@@ -2,10 +2,11 @@
 
 from typing import Final
 
+import numpy as np
 import polars as pl
 
 from affect_data.audit.base import Audit, AuditedDataset, Severity, findings
-from affect_data.audit.pictures.facts import PictureJob, picture_jobs, stored_pictures
+from affect_data.audit.pictures.facts import PictureJob, distinct_pictures, picture_jobs, stored_pictures
 from affect_data.pictures import examine
 from affect_data.processes import map_jobs
 
@@ -30,9 +31,8 @@ class HalfDecoded(Audit):
 
     def find(self, dataset: AuditedDataset) -> pl.DataFrame:
         """One finding for every row."""
-        first = dataset.labels.unique("image_digest", keep="first", maintain_order=True)
-        boxes = dataset.labels["face_box"].to_numpy()
-        jobs = list(picture_jobs(dataset.folder, first["row"].to_numpy().astype("int64"), boxes))
+        of_row, first = distinct_pictures(dataset.digests)
+        jobs = list(picture_jobs(dataset.folder, first, dataset.face_boxes))
         damage = [""] * len(first)
         starts, start = [], 0
         for job in jobs:
@@ -41,9 +41,9 @@ class HalfDecoded(Audit):
         for done, (order, found) in enumerate(map_jobs(_damage, jobs, dataset.workers), start=1):
             damage[starts[order] : starts[order] + len(found)] = found
             dataset.progress("looking for damage", done, len(jobs))
-        told = first.select("image_digest").with_columns(pl.Series("decoder", damage, dtype=pl.String))
-        rows = dataset.labels.join(told, on="image_digest", how="left", maintain_order="left")
-        rows = rows.filter(pl.col("decoder") != "")
+        damaged = np.flatnonzero(np.array([bool(told) for told in damage])[of_row])
+        told = [damage[picture] for picture in of_row[damaged]]
+        rows = dataset.identified(pl.DataFrame({"row": damaged, "decoder": pl.Series(told, dtype=pl.String)}))
         harmless = pl.col("decoder").str.contains(LEFT_OVER, literal=True)
         severity = pl.when(harmless).then(pl.lit(Severity.REVIEW.value)).otherwise(pl.lit(self.severity.value))
         score = pl.when(harmless).then(0.5).otherwise(1.0)

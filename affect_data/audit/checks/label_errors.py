@@ -1,5 +1,6 @@
 """Finds labels that are probably wrong, by confident learning on out-of-fold predictions."""
 
+from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Final
 
@@ -8,14 +9,31 @@ import numpy.typing as npt
 import polars as pl
 
 from affect_data.audit.base import NORMAL_DEVIATION, Audit, AuditedDataset, Severity, findings, no_findings
-from affect_data.audit.predictions import LEAST_EXAMPLES, Predictions, best_predictions
-from affect_data.vocabulary import EXPRESSIONS, slot_of
+from affect_data.audit.predictions import LEAST_EXAMPLES, Predicted, Predictions, best_predictions
+from affect_data.vocabulary import EXPRESSIONS
 
 DEVIATIONS: Final = 3.0
 DOUBT_FROM: Final = 0.9
 UNIT_DOUBT_FROM: Final = 0.8
 
 Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class _Task:
+    """What rows are labelled with.
+
+    Attributes:
+        name: in the evidence.
+        names: of the classes.
+        doubt_from: a label with at most 1 minus this probability may be wrong.
+        origin: of the predictions.
+    """
+
+    name: str
+    names: "npt.NDArray[np.str_]"
+    doubt_from: float
+    origin: str
 
 
 class LabelErrors(Audit):
@@ -42,73 +60,71 @@ class LabelErrors(Audit):
         """One finding for every row and task."""
         predictions = best_predictions(dataset)
         parts = [no_findings(), self._expressions(dataset, predictions)]
-        for number, probability in predictions.action_units.items():
-            label = dataset.occurrence[:, slot_of(number)].astype(np.int64)
-            two = np.stack([1 - probability, probability], axis=1)
-            rows = np.nonzero(label >= 0)[0]
+        for number, found in predictions.action_units():
+            label = dataset.slots("au", [number])[0][found.rows].astype(np.int64)
             if min((label == 1).sum(), (label == 0).sum()) < LEAST_EXAMPLES:
                 continue
-            names = np.array(["absent", "present"])
-            parts.append(
-                self._classes(
-                    dataset, rows, label[rows], two[rows], names, f"AU{number}", predictions.origin, UNIT_DOUBT_FROM
-                )
-            )
-        for dimension, value in predictions.valence_arousal.items():
-            parts.append(self._residuals(dataset, dimension, value, predictions.origin))
+            probability = np.stack([1 - found.values, found.values], axis=1)
+            task = _Task(f"AU{number}", np.array(["absent", "present"]), UNIT_DOUBT_FROM, predictions.origin)
+            parts.append(self._classes(dataset, task, found.rows, label, probability))
+        for dimension, found in predictions.valence_arousal():
+            parts.append(self._residuals(dataset, dimension, found, predictions.origin))
         return pl.concat(parts)
 
-    def _expressions(self, dataset: AuditedDataset, found: Predictions) -> pl.DataFrame:
-        if found.expression is None:
+    def _expressions(self, dataset: AuditedDataset, predictions: Predictions) -> pl.DataFrame:
+        predicted = predictions.expression()
+        if predicted is None:
             return no_findings()
-        label = dataset.labels["expression"].to_numpy()
-        counts = np.bincount(label[label >= 0], minlength=len(EXPRESSIONS))
-        kept = [i for i, code in enumerate(found.expressions) if counts[code] >= LEAST_EXAMPLES]
-        classes = np.array(found.expressions)[kept]
+        codes, found = predicted
+        label = dataset.rows("expression")["expression"].to_numpy()[found.rows]
+        counts = np.bincount(label, minlength=len(EXPRESSIONS))
+        kept = [i for i, code in enumerate(codes) if counts[code] >= LEAST_EXAMPLES]
+        # A teacher may name its classes in any order.
+        kept.sort(key=lambda place: codes[place])
+        classes = np.array(codes)[kept]
         if len(classes) < 2:
             return no_findings()
-        rows = np.nonzero(np.isin(label, classes))[0]
-        probability = found.expression[rows][:, kept]
-        probability = probability / probability.sum(axis=1, keepdims=True).clip(1e-9)
-        position = np.searchsorted(classes, label[rows])
-        names = np.array(EXPRESSIONS)[classes]
-        return self._classes(dataset, rows, position, probability, names, "expression", found.origin)
+        judged = np.isin(label, classes)
+        probability = found.values[judged][:, kept]
+        probability /= probability.sum(axis=1, keepdims=True).clip(1e-9)
+        position = np.searchsorted(classes, label[judged])
+        task = _Task("expression", np.array(EXPRESSIONS)[classes], DOUBT_FROM, predictions.origin)
+        return self._classes(dataset, task, found.rows[judged], position, probability)
 
     def _classes(
         self,
         dataset: AuditedDataset,
-        rows: npt.NDArray[np.int64],
+        task: "_Task",
+        rows: npt.NDArray[np.integer],
         label: npt.NDArray[np.int64],
         probability: Floats,
-        names: "npt.NDArray[np.str_]",
-        task: str,
-        origin: str,
-        doubt_from: float = DOUBT_FROM,
     ) -> pl.DataFrame:
         from cleanlab.filter import find_label_issues
 
         wrong = np.asarray(find_label_issues(label, probability.astype(np.float64), n_jobs=1))
         given = probability[np.arange(len(rows)), label]
-        wrong &= given <= 1 - doubt_from
+        wrong &= given <= 1 - task.doubt_from
         if not wrong.any():
             return no_findings()
-        found = dataset.labels[rows[wrong].tolist()].with_columns(
-            pl.Series("given", given[wrong]),
-            pl.Series("named", names[label[wrong]], dtype=pl.String),
-            pl.Series("says", names[probability[wrong].argmax(axis=1)], dtype=pl.String),
-            pl.Series("sure", probability[wrong].max(axis=1).astype(np.float64).round(3)),
-        )
-        says = {"predicted": pl.col("says"), "probability": pl.col("sure"), "by": origin}
-        evidence = {"task": task, "label": pl.col("named"), **says}
+        columns = {
+            "row": rows[wrong],
+            "given": given[wrong],
+            "named": pl.Series(task.names[label[wrong]], dtype=pl.String),
+            "says": pl.Series(task.names[probability[wrong].argmax(axis=1)], dtype=pl.String),
+            "sure": probability[wrong].max(axis=1).astype(np.float64).round(3),
+        }
+        found = dataset.identified(pl.DataFrame(columns))
+        says = {"predicted": pl.col("says"), "probability": pl.col("sure"), "by": task.origin}
+        evidence = {"task": task.name, "label": pl.col("named"), **says}
         return findings(found, 1 - pl.col("given"), self.severity, evidence)
 
-    def _residuals(self, dataset: AuditedDataset, dimension: str, value: Floats, origin: str) -> pl.DataFrame:
-        rows = dataset.labels.with_columns(pl.Series("says", value)).filter("va_mask")
+    def _residuals(self, dataset: AuditedDataset, dimension: str, found: Predicted, origin: str) -> pl.DataFrame:
+        rows = dataset.rows("database", dimension)[found.rows].with_columns(pl.Series("says", found.values))
         off = pl.col(dimension) - pl.col("says")
         # By database, because databases differ in how well a picture predicts their labels.
         rows = rows.with_columns((off - off.median().over("database")).abs().alias("residual"))
         limit = DEVIATIONS * NORMAL_DEVIATION * pl.col("residual").median().over("database")
         rows = rows.with_columns(limit.alias("limit")).filter(pl.len().over("database") >= LEAST_EXAMPLES)
-        found = rows.filter(pl.col("residual") > pl.col("limit"))
-        evidence = {"task": dimension, "label": pl.col(dimension), "predicted": pl.col("says"), "by": origin}
-        return findings(found, 1 - pl.col("limit") / pl.col("residual"), self.severity, evidence)
+        far = dataset.identified(rows.filter(pl.col("residual") > pl.col("limit")))
+        evidence = {"task": dimension, "label": pl.col(dimension), "predicted": pl.col("says").round(4), "by": origin}
+        return findings(far, 1 - pl.col("limit") / pl.col("residual"), self.severity, evidence)

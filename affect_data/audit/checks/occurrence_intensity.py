@@ -6,9 +6,10 @@ import numpy as np
 import polars as pl
 
 from affect_data.audit.base import Audit, AuditedDataset, Severity, findings, no_findings
-from affect_data.vocabulary import ACTION_UNITS
 
 INTENSITIES: Final = (1.0, 2.0, 3.0, 4.0, 5.0)
+
+_UNITS_AT_ONCE: Final = 8
 
 
 class OccurrenceIntensity(Audit):
@@ -27,13 +28,17 @@ class OccurrenceIntensity(Audit):
     def find(self, dataset: AuditedDataset) -> pl.DataFrame:
         """One finding for every row and action unit."""
         parts = [no_findings()]
-        database = dataset.labels["database"].to_numpy()
-        for slot, number in enumerate(ACTION_UNITS):
-            occurrence, intensity = dataset.occurrence[:, slot], dataset.intensity[:, slot]
-            both = (occurrence >= 0) & ~np.isnan(intensity)
-            for name in np.unique(database[both]):
-                rows = np.nonzero(both & (database == name))[0]
-                parts.append(self._of_unit(dataset, number, rows, occurrence[rows] == 1, intensity[rows]))
+        database = dataset.rows("database")["database"].to_physical().to_numpy()
+        layout = dataset.folder.manifest.layout
+        coded = [number for number in layout.action_units if number in layout.intensities]
+        for start in range(0, len(coded), _UNITS_AT_ONCE):
+            numbers = coded[start : start + _UNITS_AT_ONCE]
+            slots = zip(numbers, dataset.slots("au", numbers), dataset.slots("au_intensity", numbers), strict=True)
+            for number, occurrence, intensity in slots:
+                both = (occurrence >= 0) & ~np.isnan(intensity)
+                for name in np.unique(database[both]):
+                    rows = np.nonzero(both & (database == name))[0]
+                    parts.append(self._of_unit(dataset, number, rows, occurrence[rows] == 1, intensity[rows]))
         return pl.concat(parts)
 
     def _of_unit(
@@ -51,11 +56,8 @@ class OccurrenceIntensity(Audit):
             return no_findings()
         steps = np.where(present, threshold - intensity, intensity - threshold + 1)
         score = np.where(present & (intensity == 0), 1.0, 0.5 + 0.1 * steps)[wrong]
-        found = dataset.labels[rows[wrong].tolist()].with_columns(
-            pl.Series("score", score),
-            pl.Series("present", present[wrong]),
-            pl.Series("intensity", intensity[wrong]),
-        )
+        columns = {"row": rows[wrong], "score": score, "present": present[wrong], "intensity": intensity[wrong]}
+        found = dataset.identified(pl.DataFrame(columns))
         evidence = {
             "action_unit": number,
             "present": pl.col("present"),

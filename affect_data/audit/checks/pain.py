@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from affect_data.audit.base import Audit, AuditedDataset, Severity, findings
+from affect_data.audit.base import Audit, AuditedDataset, Severity, findings, no_findings
 from affect_data.vocabulary import slot_of
 
 PAIN_UNITS: Final = (4, 6, 7, 9, 10, 43)
@@ -69,15 +69,21 @@ class PainIdentity(Audit):
     def find(self, dataset: AuditedDataset) -> pl.DataFrame:
         """One finding for every frame whose score is not the sum."""
         given = _given(dataset)
-        intensities = {number: dataset.intensity[:, slot_of(number)] for number in PAIN_UNITS}
-        rows = dataset.labels.with_columns(pl.Series("given", given), pl.Series("sum", pain_score(intensities))).filter(
+        return pl.concat(
+            [no_findings(), *(self._found(block, given) for block in dataset.blocks("uid", "au_intensity"))]
+        )
+
+    def _found(self, block: pl.DataFrame, scores: Floats) -> pl.DataFrame:
+        given, slots = scores[block["row"].to_numpy()], block["au_intensity"].to_numpy()
+        intensities = {number: slots[:, slot_of(number)] for number in PAIN_UNITS}
+        rows = block.with_columns(pl.Series("given", given), pl.Series("sum", pain_score(intensities))).filter(
             pl.Series(contradicts_pain_score(intensities, given))
         )
         return findings(rows, pl.lit(1.0), self.severity, {"pspi": pl.col("given"), "sum": pl.col("sum")})
 
 
 def _given(dataset: AuditedDataset) -> Floats:
-    """The pain scores in the files, float32 [rows], in the row order of `AuditedDataset.labels`; NaN where there is none."""
+    """The pain scores in the files, float32 [rows], in the row order of `AuditedDataset`; NaN where there is none."""
     parts = [
         dataset.folder.load(split, [GROUP]).data.table.column(GROUP).to_numpy()
         if GROUP in dataset.folder.groups(split)

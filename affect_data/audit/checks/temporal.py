@@ -6,7 +6,6 @@ import numpy as np
 import polars as pl
 
 from affect_data.audit.base import NORMAL_DEVIATION, Audit, AuditedDataset, Severity, findings, no_findings
-from affect_data.vocabulary import ACTION_UNITS
 
 DEVIATIONS: Final = 8.0
 LEAST_JUMP: Final = 0.25
@@ -17,10 +16,18 @@ BLINKS: Final = (43, 45)
 """Action units that may last a single frame."""
 
 
-def frames(dataset: AuditedDataset) -> pl.DataFrame:
-    """The rows that are frames of a track, sorted by database, split, track, face and frame; `next` says whether a row follows the one before."""
-    place = ["database", "split", "track", "face"]
-    rows = dataset.labels.filter((pl.col("track") != "") & (pl.col("frame") >= 0)).sort(*place, "frame")
+def frames(dataset: AuditedDataset, *columns: str) -> pl.DataFrame:
+    """The rows that are frames of a track; those of one database, split, track and face are neighbours, in the order of the frames.
+
+    Args:
+        dataset: whose rows these are.
+        columns: beside `row`, `database`, `split`, and `next`, which says whether a row follows the one before.
+    """
+    place = ("database", "split", "track", "face")
+    parts = dataset.rows("database", "track", "face", "frame", *columns)
+    rows = parts.filter((pl.col("track") != "") & (pl.col("frame") >= 0))
+    # The order of the names does not matter, and that of their numbers is quickly found.
+    rows = rows.sort(pl.col(*place[:3]).to_physical(), "face", "frame")
     follows = pl.all_horizontal(pl.col(name) == pl.col(name).shift(1) for name in place)
     return rows.with_columns(
         (follows & (pl.col("frame") == pl.col("frame").shift(1) + 1)).fill_null(value=False).alias("next")
@@ -44,7 +51,7 @@ class Jumps(Audit):
     def find(self, dataset: AuditedDataset) -> pl.DataFrame:
         """One finding for every frame and dimension."""
         parts = [no_findings()]
-        rows = frames(dataset)
+        rows = frames(dataset, "valence", "arousal", "va_mask").drop("track", "face", "frame")
         linked = pl.col("next") & pl.col("va_mask") & pl.col("va_mask").shift(1)
         for dimension in ("valence", "arousal"):
             change = pl.when(linked).then(pl.col(dimension) - pl.col(dimension).shift(1))
@@ -63,7 +70,7 @@ class Jumps(Audit):
                 "limit": pl.col("limit"),
             }
             score = 1 - pl.col("limit") / pl.col("change").abs()
-            parts.append(findings(own, score, self.severity, evidence))
+            parts.append(findings(dataset.identified(own), score, self.severity, evidence))
         return pl.concat(parts)
 
 
@@ -83,13 +90,15 @@ class ConstantRuns(Audit):
     def find(self, dataset: AuditedDataset) -> pl.DataFrame:
         """One finding for every run."""
         same = pl.all_horizontal(pl.col(name) == pl.col(name).shift(1) for name in ("valence", "arousal"))
-        rows = frames(dataset).filter("va_mask")
+        rows = frames(dataset, "valence", "arousal", "va_mask").filter("va_mask")
         if rows.is_empty():
             return no_findings()
-        rows = rows.with_columns((~(pl.col("next") & same).fill_null(value=False)).cum_sum().alias("run"))
-        rows = rows.with_columns(pl.len().over("run").alias("length"), pl.col("frame").last().over("run").alias("to"))
-        moved = (pl.col("valence") != 0) | (pl.col("arousal") != 0)
-        rows = rows.filter(pl.col("run").is_first_distinct() & (pl.col("length") > LONGEST_RUN) & moved)
+        begins = np.flatnonzero(rows.select(~(pl.col("next") & same).fill_null(value=False)).to_series().to_numpy())
+        lengths = np.diff(begins, append=len(rows))
+        long = lengths > LONGEST_RUN
+        last = rows["frame"].gather(begins[long] + lengths[long] - 1)
+        runs = rows[begins[long]].with_columns(pl.Series("length", lengths[long]), last.alias("to"))
+        rows = dataset.identified(runs.filter((pl.col("valence") != 0) | (pl.col("arousal") != 0)))
         evidence = {"frames": pl.col("length"), "last_frame": pl.col("to"), "valence": pl.col("valence"), "arousal": pl.col("arousal")}  # fmt: skip
         return findings(rows, 1 - LONGEST_RUN / pl.col("length"), self.severity, evidence)
 
@@ -110,21 +119,22 @@ class Flicker(Audit):
 
     def find(self, dataset: AuditedDataset) -> pl.DataFrame:
         """One finding for every frame of a short run, for the expression and for each action unit."""
-        rows = frames(dataset)
+        rows = frames(dataset, "expression")
         parts = [no_findings()]
         if len(rows) < 3:
             return parts[0]
-        next_ = rows["next"].to_numpy()
-        parts.append(self._short(rows, next_, rows["expression"].to_numpy(), SHORTEST_EXPRESSION, "expression"))
-        units = dataset.occurrence[rows["row"].to_numpy()]
-        for slot, number in enumerate(ACTION_UNITS):
-            if number not in BLINKS:
-                parts.append(self._short(rows, next_, units[:, slot], SHORTEST_UNIT, f"AU{number}"))
+        row, next_, expression = (rows[name].to_numpy() for name in ("row", "next", "expression"))
+        del rows
+        parts.append(self._short(dataset, row, next_, expression, SHORTEST_EXPRESSION, "expression"))
+        lasting = [number for number in dataset.folder.manifest.layout.action_units if number not in BLINKS]
+        for number, units in zip(lasting, dataset.slots("au", lasting), strict=True):
+            parts.append(self._short(dataset, row, next_, units[row], SHORTEST_UNIT, f"AU{number}"))
         return pl.concat(parts)
 
     def _short(
         self,
-        rows: pl.DataFrame,
+        dataset: AuditedDataset,
+        rows: "np.ndarray[tuple[int], np.dtype[np.integer]]",
         follows: "np.ndarray[tuple[int], np.dtype[np.bool_]]",
         label: "np.ndarray[tuple[int], np.dtype[np.integer]]",
         shortest: int,
@@ -143,12 +153,17 @@ class Flicker(Audit):
         picked = middle[short]
         places = np.concatenate([np.empty(0, np.int64), *(np.arange(starts[run], ends[run]) for run in picked)])
         lengths = np.repeat(length[short], length[short])
-        found = rows[places.tolist()].with_columns(
-            pl.Series("length", lengths, dtype=pl.Int64),
-            pl.Series("around", np.repeat(before[short], length[short]), dtype=pl.Int64),
-            pl.Series("own", np.repeat(own[short], length[short]), dtype=pl.Int64),
-        )
-        if found.is_empty():
+        if not len(places):
             return no_findings()
+        found = dataset.identified(
+            pl.DataFrame(
+                {
+                    "row": rows[places],
+                    "length": lengths,
+                    "around": np.repeat(before[short], length[short]).astype(np.int64),
+                    "own": np.repeat(own[short], length[short]).astype(np.int64),
+                }
+            )
+        )
         evidence = {"label": name, "frames": pl.col("length"), "around": pl.col("around"), "found": pl.col("own")}
         return findings(found, 0.4 + 0.5 / pl.col("length"), self.severity, evidence)

@@ -4,6 +4,7 @@ Candidates come from perceptual hashes of whole pictures, and of crops of one pi
 correlation of the aligned pictures, because hashes alone confuse faces: most are frontal, centred and lit from above.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,9 +13,10 @@ import numpy.typing as npt
 import polars as pl
 
 from affect_data.audit.pictures.alignment import aligned_correlations
-from affect_data.audit.pictures.facts import Pictures
+from affect_data.audit.pictures.facts import MEASUREMENTS, Pictures, distinct_pictures
 from affect_data.audit.pictures.hamming import matches_within, pairs_within
-from affect_data.audit.pictures.hashing import hash_crops, hash_small
+from affect_data.audit.pictures.hashing import by_parts, hash_crops, hash_small
+from affect_data.audit.pictures.scratch import Rows as PictureRows
 from affect_data.audit.pictures.variants import Brightened, Resampled, brightened, turned_and_moved
 from affect_data.leaks.connected import connected_components, edges_of_keys
 
@@ -43,9 +45,15 @@ CHANGED: Final = 0.965
 BLANK: Final = 4.0
 """A picture with less contrast shows nothing that could be compared."""
 
-Rows = npt.NDArray[np.int64]
+LEVELS: Final = ("", "bytes", "pixels", "near", "mirrored")
+"""How two rows are bound, from not at all to the weakest bond."""
+
+Rows = npt.NDArray[np.integer]
+Small = npt.NDArray[np.uint8]
+Change = Callable[[Small], Small]
 
 _PAIRS_AT_ONCE: Final = 16_384
+_MOST_NAMES: Final = 1 << 32
 
 
 @dataclass(frozen=True)
@@ -53,13 +61,13 @@ class Copies:
     """Copies among the rows of a dataset.
 
     Attributes:
-        of_row: int64 [rows], the first row among a row and its copies; the row itself if it has none.
-        level: for each row "", "bytes", "pixels", "near" or "mirrored": the weakest bond among the row and its copies.
+        of_row: int32 [rows], the first row among a row and its copies; the row itself if it has none.
+        level: for each row one of `LEVELS`, the weakest bond among the row and its copies.
         correlation: float32 [rows], the best correlation among them at that level; 1 for equal pixels.
     """
 
     of_row: Rows
-    level: list[str]
+    level: pl.Series
     correlation: npt.NDArray[np.float32]
 
 
@@ -72,7 +80,7 @@ def find_copies(pictures: Pictures, labels: pl.DataFrame) -> Copies:
     """
     equal = _equal_pixels(pictures)
     compared = _representatives(pictures, labels, equal)
-    small, hashes = pictures.small[compared], pictures.hashes[compared]
+    small, hashes = _Chosen(pictures.small, compared), pictures.hashes[compared]
     track = _tracks(labels)[pictures.first_row]
     bonds = [_Bond("pixels", *equal, np.ones(len(equal[0]), np.float32))]
     for level, pairs in (("near", near_pairs(small, hashes)), ("mirrored", mirrored_pairs(small, hashes))):
@@ -82,8 +90,22 @@ def find_copies(pictures: Pictures, labels: pl.DataFrame) -> Copies:
     return _by_row(pictures, bonds)
 
 
+class _Chosen:
+    """Some of the small pictures, numbered anew."""
+
+    def __init__(self, small: PictureRows[np.uint8], chosen: Rows) -> None:
+        self._small = small
+        self._chosen = chosen
+
+    def __len__(self) -> int:
+        return len(self._chosen)
+
+    def __getitem__(self, rows: slice | Rows) -> Small:
+        return self._small[self._chosen[rows]]
+
+
 def near_pairs(
-    small: npt.NDArray[np.uint8], hashes: npt.NDArray[np.uint64]
+    small: PictureRows[np.uint8], hashes: npt.NDArray[np.uint64]
 ) -> tuple[Rows, Rows, npt.NDArray[np.float32]]:
     """Pairs of pictures that are copies, such as recompressed, resized, brightened, slightly cropped, turned, moved or grey ones.
 
@@ -94,31 +116,40 @@ def near_pairs(
     Returns:
         first, second, correlation: pairs with ``first < second``, and the correlation of the aligned pictures, at least `CONFIRMED`.
     """
-    first, second, _ = pairs_within(hashes, RADIUS)
+    near, other, _ = pairs_within(hashes, RADIUS)
     query, whole = _crops_near(small, hashes)
-    first, second = _each_once(np.concatenate([first, query]), np.concatenate([second, whole]), len(hashes))
-    found = [_confirmed(small, small, first, second, CONFIRMED)]
-    middles = Resampled()(small)
-    of_middles = hash_small(middles)
-    found += [_changed_near(small, change, middles, of_middles) for change in turned_and_moved()]
-    found += [_changed_near(small, change, small, hashes) for change in brightened()]
+    first, second = _each_once(np.concatenate([near, query]), np.concatenate([other, whole]), len(hashes))
+    found = [_confirmed(small, _as_it_is, first, second, CONFIRMED)]
+    middle = Resampled()
+    of_middles = by_parts(lambda part: hash_small(middle(part)), small)
+    found += [_changed_near(small, change, middle, of_middles) for change in turned_and_moved()]
+    found += [_changed_near(small, change, _as_it_is, hashes) for change in brightened()]
     return _best_of(found, len(hashes))
 
 
 def mirrored_pairs(
-    small: npt.NDArray[np.uint8], hashes: npt.NDArray[np.uint64]
+    small: PictureRows[np.uint8], hashes: npt.NDArray[np.uint64]
 ) -> tuple[Rows, Rows, npt.NDArray[np.float32]]:
     """Pairs in which one picture is a copy of the other mirrored; as from `near_pairs`, with correlations of at least `MIRRORED`."""
-    mirrored = np.ascontiguousarray(small[:, :, ::-1])
-    query, whole, _ = matches_within(hash_small(mirrored), hashes, RADIUS)
-    cropped, of_crop = _crops_near(mirrored, hashes)
+    query, whole, _ = matches_within(by_parts(lambda part: hash_small(_mirrored(part)), small), hashes, RADIUS)
+    cropped, of_crop = _crops_near(small, hashes, mirrored=True)
     first, second = _each_once(np.concatenate([query, cropped]), np.concatenate([whole, of_crop]), len(hashes))
-    return _confirmed(mirrored, small, first, second, MIRRORED)
+    return _confirmed(small, _mirrored, first, second, MIRRORED)
 
 
-def _crops_near(small: npt.NDArray[np.uint8], hashes: npt.NDArray[np.uint64]) -> tuple[Rows, Rows]:
+def _as_it_is(small: Small) -> Small:
+    return small
+
+
+def _mirrored(small: Small) -> Small:
+    return np.ascontiguousarray(small[:, :, ::-1])
+
+
+def _crops_near(
+    small: PictureRows[np.uint8], hashes: npt.NDArray[np.uint64], *, mirrored: bool = False
+) -> tuple[Rows, Rows]:
     """Pairs of a picture with a crop near another whole picture, and that other picture."""
-    pairs = [_others(crops, hashes) for crops in hash_crops(small).T]
+    pairs = [_others(crops, hashes) for crops in hash_crops(small, mirrored=mirrored)]
     return np.concatenate([query for query, _ in pairs]), np.concatenate([whole for _, whole in pairs])
 
 
@@ -130,15 +161,16 @@ def _others(changed: npt.NDArray[np.uint64], hashes: npt.NDArray[np.uint64]) -> 
 
 
 def _changed_near(
-    small: npt.NDArray[np.uint8],
+    small: PictureRows[np.uint8],
     change: Resampled | Brightened,
-    shown: npt.NDArray[np.uint8],
+    shown: Change,
     hashes: npt.NDArray[np.uint64],
 ) -> tuple[Rows, Rows, npt.NDArray[np.float32]]:
     """Pairs of pictures of which one, changed, is a copy of the other as `shown`, and their correlations."""
     query, other = _others(change.hashes(small), hashes)
     found = [
-        aligned_correlations(change(small[query[part]]), shown[other[part]], CHANGED) for part in _parts(len(query))
+        aligned_correlations(change(small[query[part]]), shown(small[other[part]]), CHANGED)
+        for part in _parts(len(query))
     ]
     correlation = np.concatenate([np.empty(0, np.float32), *found])
     sure = correlation >= CHANGED
@@ -165,9 +197,11 @@ def _each_once(first: Rows, second: Rows, count: int) -> tuple[Rows, Rows]:
 
 
 def _confirmed(
-    moving: npt.NDArray[np.uint8], fixed: npt.NDArray[np.uint8], first: Rows, second: Rows, least: float
+    small: PictureRows[np.uint8], change: Change, first: Rows, second: Rows, least: float
 ) -> tuple[Rows, Rows, npt.NDArray[np.float32]]:
-    found = [aligned_correlations(moving[first[part]], fixed[second[part]], least) for part in _parts(len(first))]
+    found = [
+        aligned_correlations(change(small[first[part]]), small[second[part]], least) for part in _parts(len(first))
+    ]
     correlation = np.concatenate([np.empty(0, np.float32), *found])
     sure = correlation >= least
     return first[sure], second[sure], correlation[sure]
@@ -191,31 +225,29 @@ class _Bond:
 def _by_row(pictures: Pictures, bonds: list[_Bond]) -> Copies:
     count = len(pictures.first_row)
     first, second = (np.concatenate([getattr(bond, end) for bond in bonds]) for end in ("first", "second"))
-    nodes = connected_components(count, first, second)
+    nodes = connected_components(count, first, second).astype(np.int32)
     node = nodes[pictures.of_row]
-    members = pl.DataFrame({"node": node}).with_row_index("row")
-    members = members.with_columns(
-        pl.col("row").min().over("node").cast(pl.Int64).alias("first"), size=pl.len().over("node")
-    )
-    level = np.where(members["size"].to_numpy() > 1, "bytes", "").astype(object)
+    # The smallest picture of a component has the first of its rows.
+    first_of = pictures.first_row[node]
+    level = (np.bincount(node, minlength=count) > 1)[node].astype(np.uint8)
     correlation = np.ones(len(node), np.float32)
     for bond in bonds:
         # Weaker bonds come later and overwrite; the best correlation of the weakest bond stands for the whole group.
         best = np.zeros(count, np.float32)
         np.maximum.at(best, nodes[bond.first], bond.correlation)
         held = best[node] > 0
-        level[held], correlation[held] = bond.level, best[node][held]
-    return Copies(members["first"].to_numpy(), level.tolist(), correlation)
+        level[held], correlation[held] = LEVELS.index(bond.level), best[node[held]]
+    return Copies(first_of, pl.Series("level", level).cat.to(pl.Enum(LEVELS)), correlation)
 
 
 def _equal_pixels(pictures: Pictures) -> tuple[Rows, Rows]:
     """Edges between pictures with equal pixels; blank pictures have none."""
-    _, keys = np.unique(pictures.pixels, axis=0, return_inverse=True)
-    return edges_of_keys(np.where(_shows_something(pictures), keys.reshape(-1), -1).astype(np.int64))
+    keys, _ = distinct_pictures(pictures.pixels[:])
+    return edges_of_keys(np.where(_shows_something(pictures), keys, -1))
 
 
 def _shows_something(pictures: Pictures) -> npt.NDArray[np.bool_]:
-    contrast = pictures.measurements[:, 2]
+    contrast = pictures.measurements[:][:, MEASUREMENTS.index("contrast")]
     return ~np.isnan(contrast) & (contrast >= BLANK)
 
 
@@ -238,5 +270,7 @@ def _representatives(pictures: Pictures, labels: pl.DataFrame, equal: tuple[Rows
 
 def _tracks(labels: pl.DataFrame) -> Rows:
     """The number of each row's track, int64 [rows]; -1 for rows without a track."""
-    key = pl.struct("database", "track").rank("dense").cast(pl.Int64)
-    return labels.select(pl.when(pl.col("track") != "").then(key).otherwise(-1).alias("track"))["track"].to_numpy()
+    names = labels.select(pl.col("database", "track").cast(pl.Categorical).to_physical().cast(pl.Int64))
+    key = pl.col("database") * _MOST_NAMES + pl.col("track")
+    named = names.select(pl.when(labels["track"] != "").then(key).otherwise(-1).alias("track"))
+    return named["track"].to_numpy()

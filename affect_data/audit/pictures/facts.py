@@ -8,9 +8,9 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-import polars as pl
 
 from affect_data.audit.pictures.hashing import SIDE, decode, hash_small, small_picture, to_grey
+from affect_data.audit.pictures.scratch import Rows, ScratchArray
 from affect_data.dataset.folder import DatasetFolder, open_dataset
 from affect_data.dataset.pictures import SplitPictures
 from affect_data.processes import map_jobs
@@ -37,20 +37,20 @@ class Pictures:
     """Every distinct face picture of a dataset; a photograph with several face boxes counts as one picture for each.
 
     Attributes:
-        of_row: int64 [rows], the picture of each row.
-        first_row: int64 [pictures], the first row of each picture.
+        of_row: int32 [rows], the picture of each row.
+        first_row: int32 [pictures], the first row of each picture, ascending.
         pixels: uint64 [pictures, 2], the first half of the sha256 of size and decoded pixels; three equal channels count as grey.
         small: uint8 [pictures, SIDE, SIDE], from `hashing.small_picture`.
         hashes: uint64 [pictures], perceptual hashes.
         measurements: float32 [pictures, 8], from `measure`, and the size of the whole picture; NaN if the face box misses the picture.
     """
 
-    of_row: npt.NDArray[np.int64]
-    first_row: npt.NDArray[np.int64]
-    pixels: npt.NDArray[np.uint64]
-    small: npt.NDArray[np.uint8]
+    of_row: npt.NDArray[np.int32]
+    first_row: npt.NDArray[np.int32]
+    pixels: Rows[np.uint64]
+    small: Rows[np.uint8]
     hashes: npt.NDArray[np.uint64]
-    measurements: npt.NDArray[np.float32]
+    measurements: Rows[np.float32]
 
 
 @dataclass(frozen=True)
@@ -81,32 +81,33 @@ class _Read:
 
 
 def read_pictures(
-    folder: DatasetFolder, labels: pl.DataFrame, workers: int = 1, progress: Progress = lambda *_: None
+    folder: DatasetFolder,
+    digests: npt.NDArray[np.uint64],
+    boxes: npt.NDArray[np.float32],
+    workers: int = 1,
+    progress: Progress = lambda *_: None,
 ) -> Pictures:
     """The distinct pictures of a dataset; each is decoded once.
 
     Args:
         folder: the dataset.
-        labels: all rows of all splits, in the order of `DatasetFolder.splits`.
+        digests: uint64 [rows, 2], of the pictures of all splits, in the order of `DatasetFolder.splits`.
+        boxes: float32 [rows, 4], face boxes; NaN where there is none.
         workers: processes that decode.
         progress: is called every few thousand pictures.
     """
-    of_row, first_row = distinct_pictures(labels)
-    jobs = list(picture_jobs(folder, first_row, labels["face_box"].to_numpy()))
-    parts: list[_Read] = []
+    of_row, first_row = distinct_pictures(digests, boxes)
+    jobs = list(picture_jobs(folder, first_row, boxes))
+    begins = np.cumsum([0, *(len(job.rows) for job in jobs)])
+    count = len(first_row)
+    pixels, small = ScratchArray(count, (2,), np.uint64), ScratchArray(count, (SIDE, SIDE), np.uint8)
+    measurements, hashes = ScratchArray(count, (len(MEASUREMENTS),), np.float32), np.empty(count, np.uint64)
     for done, part in enumerate(map_jobs(_read, jobs, workers), start=1):
-        parts.append(part)
+        own = slice(begins[part.order], begins[part.order + 1])
+        pixels[own], small[own], measurements[own] = part.pixels, part.small, part.measurements
+        hashes[own] = hash_small(part.small)
         progress("reading pictures", done, len(jobs))
-    parts.sort(key=lambda part: part.order)
-    small = np.concatenate([np.empty((0, SIDE, SIDE), np.uint8), *(part.small for part in parts)])
-    return Pictures(
-        of_row,
-        first_row,
-        np.concatenate([np.empty((0, 2), np.uint64), *(part.pixels for part in parts)]),
-        small,
-        hash_small(small),
-        np.concatenate([np.empty((0, len(MEASUREMENTS)), np.float32), *(part.measurements for part in parts)]),
-    )
+    return Pictures(of_row, first_row, pixels, small, hashes, measurements)
 
 
 def measure(pixels: npt.NDArray[np.uint8], grey: npt.NDArray[np.uint8]) -> tuple[float, ...]:
@@ -147,33 +148,40 @@ def crop(pixels: npt.NDArray[np.uint8], box: npt.NDArray[np.float32]) -> npt.NDA
     return pixels[y0:y1, x0:x1]
 
 
-def distinct_pictures(labels: pl.DataFrame) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """The picture of every row, int64 [rows], and the first row of every picture, int64 [pictures], ascending.
+def distinct_pictures(
+    digests: npt.NDArray[np.uint64], boxes: npt.NDArray[np.float32] | None = None
+) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+    """The picture of every row, int32 [rows], and the first row of every picture, int32 [pictures], ascending.
 
     Args:
-        labels: with the columns `image_digest` and `face_box`.
+        digests: uint64 [rows, 2].
+        boxes: float32 [rows, 4], face boxes; NaN where there is none. Rows with different boxes have different pictures, unless this is None.
     """
-    boxes = labels["face_box"].to_numpy()
-    keys = pl.DataFrame({"digest": labels["image_digest"], **{f"box{i}": boxes[:, i] for i in range(4)}})
-    keys = keys.fill_nan(None).select(
-        pl.struct(pl.all()).rank("dense").cast(pl.Int64).alias("key") if len(keys) else pl.lit(0).alias("key")
-    )
-    _, first_row, of_row = np.unique(keys["key"].to_numpy(), return_index=True, return_inverse=True)
+    keys = [digests[:, 0], digests[:, 1]]
+    if boxes is not None:
+        keys += [np.where(np.isnan(side), np.float32(np.inf), side) for side in boxes.T]
+    order = np.lexsort(keys[::-1]).astype(np.int32)
+    new = np.ones(len(order), bool)
+    new[1:] = np.any([key[order[1:]] != key[order[:-1]] for key in keys], axis=0)
+    number = np.cumsum(new, dtype=np.int32) - 1
+    # The sort is stable, so that the first of equal rows is the first of its picture.
+    first_row = order[new]
     # Numbered in the order of their rows, so that images are read from front to back.
-    order = np.argsort(first_row, kind="stable")
-    rank = np.empty_like(order)
-    rank[order] = np.arange(len(order))
-    return rank[of_row].astype(np.int64), first_row[order].astype(np.int64)
+    rank = np.empty_like(first_row)
+    rank[np.argsort(first_row, kind="stable")] = np.arange(len(first_row), dtype=np.int32)
+    of_row = np.empty_like(order)
+    of_row[order] = rank[number]
+    return of_row, np.sort(first_row)
 
 
 def picture_jobs(
-    folder: DatasetFolder, rows: npt.NDArray[np.int64], boxes: npt.NDArray[np.float32]
+    folder: DatasetFolder, rows: npt.NDArray[np.integer], boxes: npt.NDArray[np.float32]
 ) -> Iterator[PictureJob]:
     """Jobs that read the pictures of rows, a few thousand rows each.
 
     Args:
         folder: the dataset.
-        rows: int64, ascending positions over all splits.
+        rows: ascending positions over all splits.
         boxes: float32 [rows of all splits, 4].
     """
     begin, order = 0, 0
@@ -181,7 +189,7 @@ def picture_jobs(
         own = rows[(rows >= begin) & (rows < begin + folder.rows(split))]
         for start in range(0, len(own), _ROWS_A_JOB):
             part = own[start : start + _ROWS_A_JOB]
-            yield PictureJob(folder.path, split, part - begin, boxes[part], order)
+            yield PictureJob(folder.path, split, part.astype(np.int64) - begin, boxes[part], order)
             order += 1
         begin += folder.rows(split)
 

@@ -95,7 +95,7 @@ def _search(queries: Codes, codes: Codes, radius: int, *, within_one: bool) -> I
                 # A pair that an earlier chunk has found already is dropped here.
                 near = near[np.bitwise_count(difference[near] & earlier.mask) > earlier.flips]
             if len(near):
-                yield asked.rows[query[near]], by_key.rows[code[near]]
+                yield asked.rows[query[near]].astype(np.int64), by_key.rows[code[near]].astype(np.int64)
 
 
 @dataclass(frozen=True)
@@ -152,23 +152,28 @@ def _dealt(codes: Codes, hands: int) -> Codes:
 
     Distances between codes do not change.
     """
-    bits = np.unpackbits(np.ascontiguousarray(codes).view(np.uint8).reshape(-1, BITS // 8), axis=1)
     order = np.concatenate([np.arange(hand, BITS, hands) for hand in range(hands)])
-    return np.ascontiguousarray(np.packbits(bits.take(order, axis=1), axis=1)).view(np.uint64)[:, 0]
+    dealt = np.empty(len(codes), np.uint64)
+    for start in range(0, len(codes), _AT_ONCE):
+        part = np.ascontiguousarray(codes[start : start + _AT_ONCE])
+        bits = np.unpackbits(part.view(np.uint8).reshape(-1, BITS // 8), axis=1)
+        packed = np.packbits(bits.take(order, axis=1), axis=1)
+        dealt[start : start + _AT_ONCE] = np.ascontiguousarray(packed).view(np.uint64)[:, 0]
+    return dealt
 
 
 class _ByKey:
     """Codes in the order of one chunk's values.
 
     Attributes:
-        rows: int64 [codes], which code stands at each place.
+        rows: int32 [codes], which code stands at each place.
         codes: uint64 [codes], in that order.
         keys: uint32 [codes], the chunk's values, ascending.
     """
 
     def __init__(self, codes: Codes, chunk: _Chunk) -> None:
         keys = chunk.keys(codes)
-        self.rows = np.argsort(keys, kind="stable").astype(np.int64)
+        self.rows = np.argsort(keys, kind="stable").astype(np.int32)
         self.codes, self.keys = codes[self.rows], keys[self.rows]
         self._starts = np.zeros((1 << chunk.width) + 1, np.int32)
         np.cumsum(np.bincount(keys, minlength=1 << chunk.width), out=self._starts[1:])

@@ -9,7 +9,7 @@ Source:
 """
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from typing import Final, TypeVar
 
@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from affect_data.audit.pictures.scratch import Rows
 from affect_data.pictures import decode_rgb, open_picture
 
 SIDE: Final = 32
@@ -29,6 +30,7 @@ CROP: Final = 0.05
 """The share of the picture that a hashed crop leaves out on a side."""
 
 Number = TypeVar("Number", bound=np.generic)
+Floats = npt.NDArray[np.float32]
 
 _AT_ONCE: Final = 16_384
 _JPEG: Final = b"\xff\xd8"
@@ -89,7 +91,7 @@ def small_picture(grey: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     return np.asarray(np.clip(np.rint(small), 0, 255), np.uint8)
 
 
-def hash_small(small: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint64]:
+def hash_small(small: Rows[np.uint8]) -> npt.NDArray[np.uint64]:
     """Perceptual hashes of small pictures.
 
     Args:
@@ -102,23 +104,31 @@ def hash_small(small: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint64]:
     return by_parts(lambda part: _bits(transform @ part.astype(np.float32) @ transform.T), small)
 
 
-def hash_crops(small: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint64]:
-    """Hashes of crops of small pictures, where each side is whole or lacks `CROP` of the picture.
+def hash_crops(small: Rows[np.uint8], *, mirrored: bool = False) -> Iterator[npt.NDArray[np.uint64]]:
+    """Hashes of crops of small pictures, where each side is whole or lacks `CROP` of the picture: all 15 combinations except the whole picture.
 
-    Returns:
-        uint64 [pictures, 15]: all combinations except the whole picture.
+    Args:
+        small: uint8 [pictures, SIDE, SIDE].
+        mirrored: whether the pictures are mirrored before.
+
+    Yields:
+        uint64 [pictures], for one crop of every picture.
     """
     sides = [_cosines() @ _cropping(before, after) for before, after in itertools.product((0.0, CROP), repeat=2)]
+    for number, rows in enumerate(sides):
+        # A quarter of the crops at a time: all would take as much memory as the hashes fifteen times.
+        columns = sides[1:] if number == 0 else sides
 
-    def hashes(part: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint64]:
-        pictures = part.astype(np.float32)
-        crops = [_bits(rows @ pictures @ columns.T) for rows in sides for columns in sides]
-        return np.stack(crops[1:], axis=1)
+        def hashes(
+            part: npt.NDArray[np.uint8], rows: npt.NDArray[np.float32] = rows, columns: list[Floats] = columns
+        ) -> npt.NDArray[np.uint64]:
+            down = rows @ (part[:, :, ::-1] if mirrored else part).astype(np.float32)
+            return np.stack([_bits(down @ of_columns.T) for of_columns in columns], axis=1)
 
-    return by_parts(hashes, small)
+        yield from by_parts(hashes, small).T
 
 
-def hash_resampled(small: npt.NDArray[np.uint8], matrix: npt.NDArray[np.float32]) -> npt.NDArray[np.uint64]:
+def hash_resampled(small: Rows[np.uint8], matrix: npt.NDArray[np.float32]) -> npt.NDArray[np.uint64]:
     """Hashes of resampled small pictures, uint64 [pictures]; the pictures themselves are not made.
 
     Args:
@@ -131,7 +141,7 @@ def hash_resampled(small: npt.NDArray[np.uint8], matrix: npt.NDArray[np.float32]
 
 
 def by_parts(
-    compute: Callable[[npt.NDArray[np.uint8]], npt.NDArray[Number]], small: npt.NDArray[np.uint8]
+    compute: Callable[[npt.NDArray[np.uint8]], npt.NDArray[Number]], small: Rows[np.uint8]
 ) -> npt.NDArray[Number]:
     """What is computed from small pictures, a bounded number of them at a time: floating-point copies are four times as large."""
     return np.concatenate(

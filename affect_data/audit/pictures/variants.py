@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from affect_data.audit.pictures.hashing import SIDE, by_parts, hash_resampled, hash_small
+from affect_data.audit.pictures.scratch import Rows
 
 MIDDLE: Final = 0.75
 """The share of a side that the middle has; a square of it that is turned by up to 20 degrees stays in the picture."""
@@ -48,7 +49,7 @@ class Resampled:
         """The changed pictures, as small pictures: uint8 [pictures, SIDE, SIDE]."""
         return by_parts(self._changed, small)
 
-    def hashes(self, small: Small) -> npt.NDArray[np.uint64]:
+    def hashes(self, small: Rows[np.uint8]) -> npt.NDArray[np.uint64]:
         """Perceptual hashes of the changed pictures, uint64 [pictures]."""
         return hash_resampled(small, self.matrix)
 
@@ -83,9 +84,9 @@ class Brightened:
         """The changed pictures, uint8 [pictures, SIDE, SIDE]."""
         return by_parts(lambda part: np.asarray(np.minimum(part * np.float32(self.gain), 255), np.uint8), small)
 
-    def hashes(self, small: Small) -> npt.NDArray[np.uint64]:
+    def hashes(self, small: Rows[np.uint8]) -> npt.NDArray[np.uint64]:
         """Perceptual hashes of the changed pictures, uint64 [pictures]."""
-        return hash_small(self(small))
+        return by_parts(lambda part: hash_small(self(part)), small)
 
 
 def turned_and_moved() -> Iterator[Resampled]:

@@ -7,18 +7,21 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 from labelled_rows import with_other
+from polars.testing import assert_frame_equal
 from typer.testing import CliRunner
 
-from affect_data.audit.base import FINDINGS, Severity
+from affect_data.audit.base import FINDINGS, AuditedDataset, Severity
 from affect_data.audit.export import FacesKeptInError, datalab_issues, kept_in, write_fiftyone
 from affect_data.audit.pages import PAGE, audits_page
 from affect_data.audit.registry import AUDITS
 from affect_data.audit.run import AUDIT, NotAuditedError, read_audit, run_audits
 from affect_data.build.build import BuildReport
 from affect_data.cli.app import app
+from affect_data.dataset import blocks
 from affect_data.dataset.folder import DatasetFolder, open_dataset
 from affect_data.demo.sampler import FaceSampler
 from affect_data.errors import DataError, UnknownNameError, UsageError
@@ -49,8 +52,6 @@ def drawn_face(seed: int) -> bytes:
 
 @pytest.mark.parametrize("name", AUDITS)
 def test_every_check_gives_the_same_columns_and_bears_rows_without_labels(name: str, make_dataset: MakeDataset) -> None:
-    from affect_data.audit.base import AuditedDataset
-
     first, second, third = ({"image": drawn_face(seed)} for seed in range(3))
     dataset = AuditedDataset(make_dataset({"train": [first, second], "test": [third]}))
     audit = AUDITS[name]()
@@ -75,6 +76,36 @@ def test_the_whole_demo_world_is_audited(demo_report: BuildReport, tmp_path: Pat
     copies = found.filter(pl.col("check") == "duplicates")
     assert any(json.loads(text)["level"] == "bytes" for text in copies["evidence"])
     assert found.filter(pl.col("check") == "codes").is_empty()
+
+
+def test_findings_do_not_depend_on_how_many_rows_are_read_at_a_time(
+    make_dataset: MakeDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(0)
+    rows = [
+        {
+            "track": f"clip {number // 40}",
+            "subject": f"person {number // 80}",
+            "frame": number % 40,
+            "face": 0,
+            "expression": ("happiness", "sadness")[int(rng.integers(2))],
+            "va": tuple(rng.uniform(-1, 1, 2).tolist()),
+            "au": {unit: int(rng.integers(2)) for unit in (4, 6, 9, 12)},
+            "au_intensity": {12: float(rng.integers(6))},
+            "face_box": [0.0, 0.0, float(rng.integers(2, 36)), 36.0],
+            "uid": f"{number % 150}",
+        }
+        for number in range(160)
+    ]
+    folder = make_dataset({"train": rows[:100], "validation": rows[100:]})
+    checks = [name for name in AUDITS if name not in ("label_errors", "face_count")]
+    dataset = AuditedDataset(folder)
+    whole = {name: AUDITS[name]().find(dataset) for name in checks if not AUDITS[name]().not_applicable(dataset)}
+    assert sum(len(found) > 0 for found in whole.values()) >= 8
+    monkeypatch.setattr(blocks, "ROWS_PER_BLOCK", 7)
+    dataset = AuditedDataset(folder)
+    for name, found in whole.items():
+        assert_frame_equal(AUDITS[name]().find(dataset), found, check_row_order=False)
 
 
 def test_findings_of_other_checks_are_kept_and_those_of_the_same_replaced(make_dataset: MakeDataset) -> None:

@@ -33,6 +33,12 @@ def labels_of(folder: DatasetFolder) -> pl.DataFrame:
     return pl.concat(folder.labels(split).with_columns(pl.lit(split).alias("split")) for split in folder.splits)
 
 
+def folds_of(group: np.ndarray, labels: np.ndarray, count: int, seed: int = 0) -> np.ndarray:
+    """The fold of each row, by what its group holds."""
+    _, unit = np.unique(group, return_inverse=True)
+    return assign_folds(np.stack([np.bincount(unit, column) for column in labels.T], axis=1), count, seed)[unit]
+
+
 def skewed(groups: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Groups of 1 to 40 rows, each with its own mixture of a common, a rare and a very rare label."""
     rng = np.random.default_rng(seed)
@@ -44,7 +50,7 @@ def skewed(groups: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 def test_no_group_is_parted_and_every_label_is_spread_evenly() -> None:
     group, labels = skewed(300, seed=0)
-    folds = assign_folds(group, labels, 5)
+    folds = folds_of(group, labels, 5)
     assert all(len(np.unique(folds[group == g])) == 1 for g in np.unique(group))
     shares = np.stack([labels[folds == fold].sum(axis=0) for fold in range(5)]) / labels.sum(axis=0)
     assert np.abs(shares - 0.2).max() < 0.02
@@ -55,16 +61,16 @@ def test_no_group_is_parted_and_every_label_is_spread_evenly() -> None:
 
 def test_folds_are_a_function_of_their_arguments() -> None:
     group, labels = skewed(60, seed=1)
-    assert np.array_equal(assign_folds(group, labels, 3, seed=4), assign_folds(group, labels, 3, seed=4))
-    assert not np.array_equal(assign_folds(group, labels, 3, seed=4), assign_folds(group, labels, 3, seed=5))
+    assert np.array_equal(folds_of(group, labels, 3, seed=4), folds_of(group, labels, 3, seed=4))
+    assert not np.array_equal(folds_of(group, labels, 3, seed=4), folds_of(group, labels, 3, seed=5))
 
 
 def test_impossible_numbers_of_folds_are_refused() -> None:
     group, labels = np.array([0, 0, 1]), np.ones((3, 1))
     with pytest.raises(UsageError, match="1 folds: choose a number from 2 to 100"):
-        assign_folds(group, labels, 1)
+        folds_of(group, labels, 1)
     with pytest.raises(DataError, match=r"3 folds of 2 group\(s\) of subjects, tracks and copies: choose fewer folds"):
-        assign_folds(group, labels, 3)
+        folds_of(group, labels, 3)
 
 
 def test_rows_are_grouped_by_chains_of_subject_track_picture_and_copies() -> None:
@@ -82,7 +88,7 @@ def test_rows_are_grouped_by_chains_of_subject_track_picture_and_copies() -> Non
 
 def test_strata_count_what_stands_in_the_labels(merged: DatasetFolder) -> None:
     labels = labels_of(merged)
-    found = strata(labels)
+    found = strata(labels, merged.manifest.databases)
     assert found[:, 0].sum() == len(labels)
     assert found.sum(axis=0).max() == len(labels)
     happy = int((labels["expression"] == 4).sum())

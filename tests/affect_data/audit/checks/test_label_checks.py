@@ -12,7 +12,7 @@ from affect_data.audit.checks.annotators import AnnotatorDisagreement
 from affect_data.audit.checks.au_expression import ActionUnitExpression
 from affect_data.audit.checks.au_va import ActionUnitValence
 from affect_data.audit.checks.codes import Codes, Scale
-from affect_data.audit.checks.expression_va import ExpressionValenceArousal, plane_probabilities
+from affect_data.audit.checks.expression_va import ExpressionValenceArousal, fitted_cloud, plane_probabilities
 from affect_data.audit.checks.occurrence_intensity import OccurrenceIntensity
 from affect_data.audit.checks.pain import PainIdentity, contradicts_pain_score, pain_score
 from affect_data.dataset.writing import add_group
@@ -250,7 +250,7 @@ def test_where_a_class_is_more_probable_follows_bayes() -> None:
     cloud = np.stack(np.meshgrid(line, line), axis=-1).reshape(-1, 2) * 0.3
     apart = np.array([0.25, 0.0])
     places = np.concatenate([cloud - apart, cloud + apart])
-    probability = plane_probabilities(places, np.repeat([0, 1], len(cloud)), 2)
+    probability = plane_probabilities(places, [fitted_cloud(cloud - apart), fitted_cloud(cloud + apart)])
     odds = np.log(probability[:, 0] / probability[:, 1])
     slope = (odds @ places[:, 0]) / (places[:, 0] @ places[:, 0])
     assert slope < -5

@@ -59,7 +59,7 @@ def test_copies_are_grouped_and_other_pictures_are_not(make_dataset: Callable[..
             rows += [{"uid": f"{seed}/{kind}", "image": data} for kind, data in copies(picture).items()]
     dataset = AuditedDataset(make_dataset({"train": rows}))  # type: ignore[arg-type]
     found = dataset.copies
-    uids = dataset.labels["uid"].to_list()
+    uids = dataset.identified(dataset.rows("database"))["uid"].to_list()
     named = [uids[first] for first in found.of_row]
     right = [name == uid.partition("/")[0] for name, uid in zip(named, uids, strict=True)]
     planted = [("/" in uid) for uid in uids]
