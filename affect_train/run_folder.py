@@ -45,6 +45,14 @@ class RunFolder:
         """The log of the rows that a process left out because they cannot be decoded."""
         return self.path / f"undecodable.rank{rank}.jsonl"
 
+    def cut_logs_of_others(self, processes: int, resume_at: int) -> None:
+        """Drops later lines than a step from the logs of processes that took part in the run once, and no more."""
+        rank = processes
+        while found := [path for path in (self.rows(rank), self.undecodable(rank)) if path.exists()]:
+            for path in found:
+                LineLog(path, resume_at)
+            rank += 1
+
 
 @contextmanager
 def run_lock(folder: RunFolder, accelerator: "Accelerator") -> Iterator[None]:

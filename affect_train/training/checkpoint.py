@@ -14,7 +14,7 @@ import numpy as np
 import torch
 import torch.distributed
 from accelerate import Accelerator
-from accelerate.utils import DistributedType
+from accelerate.utils import DistributedType, set_seed
 
 from affect_data.bounds import BoundError, read_json
 from affect_data.files import commit_folder, partial_of, write_json
@@ -97,22 +97,23 @@ class Checkpoints:
         accelerator.wait_for_everyone()
         return path
 
-    def load(self, accelerator: Accelerator, parts: Parts, path: Path) -> Progress:
+    def load(self, accelerator: Accelerator, parts: Parts, path: Path, seed: int) -> Progress:
         """How far the run had come; restores the state of all parts.
 
+        Random numbers of a process go on where they were. With another number of processes than wrote the checkpoint each begins anew, from `seed`
+        and the step: what it draws then is the same at every such start.
+
         Raises:
-            CheckpointError: the checkpoint is damaged, of another model, or of another number of processes.
+            CheckpointError: the checkpoint is damaged, or of another model.
         """
         progress = read_progress(path)
-        if progress.processes != accelerator.num_processes:
-            raise CheckpointError(
-                path,
-                f"it was written by {progress.processes} process(es), now there are {accelerator.num_processes}",
-                f"Resume with `--num_processes {progress.processes}`, or choose another `output`",
-            )
         try:
             restore(accelerator, parts, {name: load_state(path, name) for name in parts})
-            restore_random_states(accelerator.device, load_state(path, f"random-{accelerator.process_index}"))
+            if progress.processes == accelerator.num_processes:
+                restore_random_states(accelerator.device, load_state(path, f"random-{accelerator.process_index}"))
+            else:
+                key = [seed, progress.step, accelerator.num_processes, accelerator.process_index]
+                set_seed(int(np.random.SeedSequence(key).generate_state(1)[0]))
         except (StateError, RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
             because = f"it cannot be restored: {str(error).splitlines()[0]}"
             raise CheckpointError(

@@ -54,6 +54,8 @@ class Logs:
         self._reporter = runtime.reporter
         self._metrics = LineLog(folder.metrics, resume_at) if accelerator.is_main_process else None
         self._rows = LineLog(folder.rows(accelerator.process_index), resume_at) if recipe.training.record_rows else None
+        if accelerator.is_main_process:
+            folder.cut_logs_of_others(accelerator.num_processes, resume_at)
         self._last = _SinceLastLine()
         self._folder = folder
         self._events: EventFile | None = None

@@ -183,8 +183,13 @@ def start_or_resume(run: Run, folder: RunFolder, checkpoints: Checkpoints) -> No
     latest, contents = checkpoints.latest(), contents_of(run.recipe, run.data.source)
     if latest is not None:
         check_same_run(folder, run.recipe, contents, read_progress(latest), run.total_steps)
-        run.progress = checkpoints.load(run.accelerator, run.learner.parts(run.accelerator), latest)
+        run.progress = checkpoints.load(run.accelerator, run.learner.parts(run.accelerator), latest, run.recipe.seed)
         run.reporter.say(f"resumed from {latest} at step {run.progress.step:,}")
+        if run.progress.processes != run.accelerator.num_processes:
+            run.reporter.say(
+                f"{run.accelerator.num_processes} process(es) go on where {run.progress.processes} stopped: with the same rows in the same "
+                "order, but dropout draws anew and sums are rounded differently"
+            )
         if run.total_steps > run.progress.planned:
             make_longer(run)
     run.accelerator.wait_for_everyone()

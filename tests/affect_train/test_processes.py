@@ -13,7 +13,7 @@ import pytest
 import torch
 import yaml
 from python_processes import MULTI_GPU, kill_at_first_checkpoint, run_python
-from training_runs import fresh_accelerator, rows_of, same_bits, weights_of
+from training_runs import fresh_accelerator, json_lines, rows_of, same_bits, train_until, weights_of
 
 from affect_data.dataset.folder import open_dataset
 from affect_data.dataset.loading import load_dataset
@@ -76,6 +76,44 @@ def test_two_processes_train_as_one(recipe_file: Path, own_dataset: Path, tmp_pa
     alone, shared = weights_of(one), weights_of(two)
     for name, value in alone.items():
         assert torch.allclose(value, shared[name], atol=2e-4), name
+
+
+def test_a_run_goes_on_with_more_processes_and_with_fewer(recipe_file: Path, tmp_path: Path) -> None:
+    # Plain descent: Adam divides by gradients that are rounding alone, such as those of the keys' biases.
+    settings = ["training.validation_split=null", "training.save_every_steps=1", "optimizer.name=sgd"]
+    whole, changed = tmp_path / "whole", tmp_path / "changed"
+    train(read_recipe(recipe_file, [*settings, f"output={whole}"]))
+    fresh_accelerator()
+    settings.append(f"output={changed}")
+    train_until(read_recipe(recipe_file, settings), 2)
+    done = run_python(["-m", "affect_train", recipe_file, *settings], processes=2)
+    assert done.returncode == 0, done.stderr[-4000:]
+    assert "2 process(es) go on where 1 stopped: with the same rows in the same order" in done.stderr
+    steps = [json_lines(changed / f"rows.rank{rank}.jsonl") for rank in (0, 1)]
+    # It was interrupted before the checkpoint of its second step.
+    assert [[line["step"] for line in lines] for lines in steps] == [list(range(1, 11)), list(range(2, 11))]
+    first, second = rows_of(changed), rows_of(changed, 1)
+    assert first[:1] + [one + other for one, other in zip(first[1:], second, strict=True)] == rows_of(whole)
+    alone, shared = weights_of(whole), weights_of(changed)
+    for name, value in alone.items():
+        assert torch.allclose(value, shared[name], atol=1e-6), name
+
+
+def test_a_run_of_two_processes_is_made_longer_by_one(recipe_file: Path, tmp_path: Path) -> None:
+    settings = ["training.validation_split=null", "schedule.name=constant", "optimizer.name=sgd"]
+    whole, changed = tmp_path / "whole", tmp_path / "changed"
+    train(read_recipe(recipe_file, [*settings, f"output={whole}"]))
+    settings.append(f"output={changed}")
+    begun = [*settings, "training.epochs=1"]
+    assert run_python(["-m", "affect_train", recipe_file, *begun], processes=2).returncode == 0
+    fresh_accelerator()
+    train(read_recipe(recipe_file, settings))
+    first, second = rows_of(changed), rows_of(changed, 1)
+    half = len(second)
+    assert [one + other for one, other in zip(first[:half], second, strict=True)] + first[half:] == rows_of(whole)
+    alone, shared = weights_of(whole), weights_of(changed)
+    for name, value in alone.items():
+        assert torch.allclose(value, shared[name], atol=1e-6), name
 
 
 JUDGE = """

@@ -4,6 +4,8 @@ import csv
 from collections import defaultdict
 from pathlib import Path
 
+from affect_data.vocabulary import ACTION_UNITS
+
 
 def rows(root: Path) -> list[dict[str, object]]:
     """One dictionary a coded frame that has a picture."""
@@ -11,7 +13,9 @@ def rows(root: Path) -> list[dict[str, object]]:
     for path in sorted((root / "AUCoding/AU_OCC").glob("*.csv")):
         (_, *units), *lines = lines_of(path)
         for line, cells in enumerate(lines, start=2):
-            codes = {f"au_{int(unit)}": int(code) for unit, code in zip(units, cells[1:], strict=True) if code != "9"}
+            # Columns 1 to 99 are numbered through, but FACS has no action unit 59, and 70 says what is visible.
+            coded = {int(unit): int(code) for unit, code in zip(units, cells[1:], strict=True) if code != "9"}
+            codes = {f"au_{unit}": code for unit, code in coded.items() if unit in ACTION_UNITS}
             frames[path.stem, int(cells[0])] |= codes | place(root, path, line)
     for folder in sorted((root / "AU Intensity Codes3.0").iterdir()):
         for path in sorted(folder.glob("*.csv")):
