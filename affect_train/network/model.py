@@ -11,6 +11,7 @@ from transformers import AutoConfig, AutoModel, PretrainedConfig, PreTrainedMode
 
 from affect_train.errors import NotAModelError
 from affect_train.losses import expectation
+from affect_train.network.adapter import add_adapter
 from affect_train.network.backbones import (
     IMAGENET_MEAN,
     IMAGENET_STD,
@@ -306,6 +307,8 @@ class AffectModel(PreTrainedModel):
             prefix_tokens=prefix_tokens(loaded.config),
         )
         model = cls(config, loaded.model)
+        if options.adapter is not None:
+            add_adapter(model.backbone, options.adapter)
         for name in options.head.zero:
             if name in model.heads:
                 last = cast(nn.Linear, cast(nn.Sequential, model.heads[name])[-1])

@@ -114,6 +114,17 @@ class TemporalOptions(Section):
         return self.stride or self.window // 2, self.evaluation_stride or self.window
 
 
+class AdapterOptions(Section):
+    """Low-rank adapters (LoRA): the backbone stays as it is, and small matrices beside its layers learn."""
+
+    rank: Count = Field(8, description="of the product of two matrices that is added to each layer")
+    alpha: Annotated[float, Field(gt=0.0)] = Field(16.0, description="the product is multiplied by this over the rank")
+    dropout: Share = Field(0.0, description="of the adapters' inputs")
+    layers: tuple[str, ...] = Field(
+        (), description="ends of the names of the linear layers that have one, such as `q_proj`; all without"
+    )
+
+
 class ModelOptions(Section):
     """The network."""
 
@@ -123,6 +134,9 @@ class ModelOptions(Section):
     )
     image_size: Annotated[int, Field(ge=16, le=2048)] = Field(112, description="side of the square input, in pixels")
     freeze_backbone: bool = Field(default=False, description="train the heads alone")
+    adapter: AdapterOptions | None = Field(
+        None, description="train low-rank adapters and the heads; the model that is saved has them in its weights"
+    )
     standardise: bool = Field(
         default=False,
         description="give every image mean 0 and deviation 1; else the backbone's own mean and deviation are used",

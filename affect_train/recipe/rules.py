@@ -127,6 +127,8 @@ def _training_contradictions(training: TrainingOptions, sections: Sections) -> I
 def _model_contradictions(model: ModelOptions) -> Iterator[Mistake]:
     if model.features and not model.freeze_backbone:
         yield ("model", "features"), "stored features stay as they are; set `model.freeze_backbone: true`"
+    if model.adapter and model.freeze_backbone:
+        yield ("model", "adapter"), "a frozen backbone has nothing that learns; set `model.freeze_backbone: false`"
     if model.gradient_checkpointing and model.freeze_backbone:
         yield ("model", "gradient_checkpointing"), "a frozen backbone keeps no activations; set it to false"
 

@@ -20,6 +20,7 @@ from affect_train.evaluation.selection import SELECTED_ON, selection
 from affect_train.inputs.batch import AffectBatch
 from affect_train.inputs.sending import Sender
 from affect_train.inputs.source import Source
+from affect_train.network.adapter import merged
 from affect_train.network.label_rates import LabelRates
 from affect_train.recipe.recipe import Recipe
 from affect_train.reporting import Reporter
@@ -351,7 +352,8 @@ def save_model(accelerator: Accelerator, model: torch.nn.Module, folder: Path) -
     weights = accelerator.get_state_dict(model)
     if accelerator.is_main_process:
         with written_folder(folder) as partial:
-            accelerator.unwrap_model(model).save_pretrained(partial, state_dict=weights)
+            whole = accelerator.unwrap_model(model)
+            whole.save_pretrained(partial, state_dict=merged(whole, weights))
     accelerator.wait_for_everyone()
 
 
