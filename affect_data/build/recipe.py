@@ -43,11 +43,15 @@ class DataRecipe(BaseModel):
     databases: dict[str, DatabaseOptions]
     splits: SplitOptions = SplitOptions()
     workers: int = Field(1, ge=1, description="processes that pack images")
+    engine: Literal["local", "ray"] = Field(
+        "local",
+        description="where `affect-data build` works: on this machine, or on the cluster that `RAY_ADDRESS` names",
+    )
     shard_rows: int | None = Field(None, ge=1, description="rows in one Arrow file; by default as many as make 256 MB")
     decisions: tuple[str, ...] = Field((), description="files of `affect-data review`, relative to the recipe")
 
     def content(self) -> dict[str, Any]:
-        """What decides the built bytes: everything except roots, the number of workers, and the text of the decisions."""
+        """What decides the built bytes: everything except roots, workers, the engine, and the text of the decisions."""
         return {
             "databases": {
                 name: options.model_dump(mode="json", exclude=set(NOT_CONTENT))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from affect_data.cli.common import out_console, print_json, print_next
 from affect_data.errors import UsageError
-from affect_data.progress import progress_bars
+from affect_data.progress import log, progress_bars
 
 if TYPE_CHECKING:
     from affect_data.build.build import BuildReport
@@ -60,11 +60,26 @@ class Call:
     def _whole(self) -> "BuildReport":
         from affect_data.build.build import build
 
+        if self.recipe.engine == "ray":
+            return self._on_ray()
         with progress_bars() as progress:
             return build(
                 self.recipe, self.roots, Path(self.out), overwrite=self.overwrite, follow_links=self.follow_links,
                 accept_incomplete=self.accept_incomplete, progress=progress,
             )  # fmt: skip
+
+    def _on_ray(self) -> "BuildReport":
+        from affect_data.build.shared.ray_engine import build_on_ray
+
+        with progress_bars() as progress:
+            report = build_on_ray(
+                self.recipe, self.roots, Path(self.out), overwrite=self.overwrite, follow_links=self.follow_links,
+                accept_incomplete=self.accept_incomplete, progress=progress,
+            )  # fmt: skip
+        for death in report.deaths:
+            log.print(f"begun again: {death}", markup=False)
+        log.print(f"{report.parts} parts on {report.nodes} node(s)", markup=False)
+        return report.build
 
     def _finish(self) -> "BuildReport":
         from affect_data.build.shared.finish import finish

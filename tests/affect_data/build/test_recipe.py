@@ -75,7 +75,7 @@ def test_all_mistakes_are_listed_at_once_with_their_place() -> None:
         "databases.affwild2.release: unknown release 'abaw99'; did you mean 'abaw",
         "splits.policy: found 'lenient'; expected 'strict', 'follow_task' or 'official'",
         "workers: found 0; expected greater than or equal to 1",
-        "shards: unknown key; did you mean 'shard_rows'? known: databases, splits, workers, shard_rows, decisions",
+        "shards: unknown key; did you mean 'shard_rows'? known: databases, splits, workers, engine, shard_rows, decisions",
     ):
         assert any(mistake.startswith(beginning) for mistake in found), beginning
 

@@ -242,7 +242,7 @@ def test_mistakes_in_a_recipe_are_listed_and_end_with_2(affect_data: Run, recipe
     assert found.stderr.splitlines() == [
         f"error: {recipe}: 2 mistake(s):",
         f"  {recipe}:1: databases.expw.minimum: unknown key; known: release, root, exclude, incomplete, holdout, minimum_confidence",
-        f"  {recipe}:2: shards: unknown key; did you mean 'shard_rows'? known: databases, splits, workers, shard_rows, decisions",
+        f"  {recipe}:2: shards: unknown key; did you mean 'shard_rows'? known: databases, splits, workers, engine, shard_rows, decisions",
     ]
 
 
