@@ -18,6 +18,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 DRAWS = 16
+MIDDLE: Final = 128
+ERASED_AREA: Final = (0.02, 0.33)
+ERASED_RATIO: Final = (0.3, 1 / 0.3)
 LUMA = (0.299, 0.587, 0.114)
 
 ROOM: Final = 8
@@ -38,7 +41,7 @@ class DrawnChanges(NamedTuple):
 
     Attributes:
         augmentation: that drew it.
-        values: float32 [N, 12], on any device: one column for each field of `Change`, in its order.
+        values: float32 [N, 16], on any device: one column for each field of `Change`, in its order.
     """
 
     augmentation: "Augmentation"
@@ -63,6 +66,7 @@ class Change(NamedTuple):
         factor: to its values times this.
         deviation: of the noise, in levels.
         start: place in the stock of noise, in strides.
+        top, bottom, left, right: the rectangle that is erased, in pixels; the first row and column, and those after the last.
     """
 
     flip: Tensor
@@ -77,6 +81,10 @@ class Change(NamedTuple):
     factor: Tensor
     deviation: Tensor
     start: Tensor
+    top: Tensor
+    bottom: Tensor
+    left: Tensor
+    right: Tensor
 
 
 @dataclass(frozen=True)
@@ -92,6 +100,7 @@ class Augmentation:
         contrast: move away from or towards the image's mean by up to this share.
         noise: standard deviation of the Gaussian noise, up to this share of the full range.
         grey: share of the images that lose their colour.
+        erase: share of the images of which a rectangle becomes grey.
     """
 
     flip: bool = False
@@ -102,6 +111,7 @@ class Augmentation:
     contrast: float = 0.0
     noise: float = 0.0
     grey: float = 0.0
+    erase: float = 0.0
 
     @property
     def is_identity(self) -> bool:
@@ -146,6 +156,7 @@ class Augmentation:
             brightness * gain,
             255 * self.noise * draws[:, 8],
             np.floor(draws[:, 9] * starts_of_noise(3 * size * size)),
+            *erased_rectangles(draws[:, 10:15], self.erase, size),
         )
         return DrawnChanges(self, torch.from_numpy(np.stack(columns, axis=1).astype(np.float32)))
 
@@ -154,7 +165,7 @@ class Augmentation:
 
         Args:
             pixels: uint8 [N, 3, S, S].
-            values: float32 [N, 12] on the same device, from `draw`.
+            values: float32 [N, 16] on the same device, from `draw`.
         """
         if pixels.device.type != "cpu" or replace(self, flip=False).is_identity:
             return self._changed(pixels, values)
@@ -169,6 +180,8 @@ class Augmentation:
             images = torch.where(change.flip > 0, pixels.flip(-1), pixels) if self.flip else pixels
         if self.brightness or self.contrast or self.noise or self.grey:
             images = self._relit(images.float(), change)
+        if self.erase:
+            images = erased(images, change)
         return images if images.dtype == torch.uint8 else images.round_().clamp_(0, 255).to(torch.uint8)
 
     def _relit(self, images: Tensor, change: Change) -> Tensor:
@@ -197,6 +210,37 @@ def moved(images: Tensor, change: Change) -> Tensor:
         columns, rows = by_x[..., 0] * steps, by_y[..., 0] * steps + shift[..., 0]
         torch.add(columns, rows.transpose(1, 2), out=grid[..., place])
     return F.grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=False)
+
+
+def erased(images: Tensor, change: Change) -> Tensor:
+    """The images with a rectangle in middle grey, uint8 or float32 [N, 3, S, S].
+
+    Source: Zhong et al., *Random Erasing Data Augmentation*, AAAI 2020 (arXiv 1708.04896), which fills the rectangle with random values.
+    """
+    place = torch.arange(images.shape[-1], dtype=torch.float32, device=images.device)
+    rows, columns = place[:, None], place[None, :]
+    inside = (rows >= change.top) & (rows < change.bottom) & (columns >= change.left) & (columns < change.right)
+    return images.masked_fill(inside, MIDDLE)
+
+
+def erased_rectangles(draws: NDArray[np.float64], share: float, size: int) -> tuple[NDArray[np.float64], ...]:
+    """Top, bottom, left and right of the rectangle that each image loses, float64 [N] in pixels; all 0 for images that lose none.
+
+    Its area is uniform in `ERASED_AREA`, the logarithm of height over width uniform in that of `ERASED_RATIO`; what is longer than the image is cut.
+
+    Args:
+        draws: [N, 5] in [0, 1).
+        share: of the images that lose one.
+        size: of the images, in pixels.
+    """
+    chosen, area, ratio, top, left = draws.T
+    area = ERASED_AREA[0] + (ERASED_AREA[1] - ERASED_AREA[0]) * area
+    low, high = np.log(ERASED_RATIO)
+    root = np.exp((low + (high - low) * ratio) / 2)
+    heights, widths = (np.minimum(np.rint(size * np.sqrt(area) * side), size) for side in (root, 1 / root))
+    tops, lefts = np.floor(top * (size - heights + 1)), np.floor(left * (size - widths + 1))
+    kept = chosen < share
+    return tuple(np.where(kept, side, 0.0) for side in (tops, tops + heights, lefts, lefts + widths))
 
 
 def augmentation_key(seed: int, epoch: int, occurrence: int, uid: str) -> str:

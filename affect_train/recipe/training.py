@@ -77,6 +77,10 @@ class AugmentationOptions(Section):
     contrast: Share = Field(0.2, description="move away from or towards the mean by up to this share")
     noise: Share = Field(0.0, description="standard deviation of Gaussian noise, up to this share of the range")
     grey: Annotated[float, Field(ge=0.0, le=1.0)] = Field(0.0, description="share of the images that lose their colour")
+    erase: Annotated[float, Field(ge=0.0, le=1.0)] = Field(
+        0.0,
+        description="share of the images of which a rectangle, 2 to 33 % of the area, becomes grey (random erasing)",
+    )
 
 
 class CropOptions(Section):

@@ -2,7 +2,15 @@ import numpy as np
 import pytest
 import torch
 
-from affect_train.inputs.augment import TOLERANCE, Augmentation, augmentation_key, noise, starts_of_noise, uniform_draws
+from affect_train.inputs.augment import (
+    TOLERANCE,
+    Augmentation,
+    augmentation_key,
+    erased_rectangles,
+    noise,
+    starts_of_noise,
+    uniform_draws,
+)
 
 KEYS = [augmentation_key(0, 0, 0, f"uid{number}") for number in range(64)]
 
@@ -13,7 +21,7 @@ def images(count: int = 64, size: int = 16) -> torch.Tensor:
 
 
 EVERYTHING = Augmentation(
-    flip=True, rotation_degrees=15, scale=0.1, shift=0.1, brightness=0.2, contrast=0.2, noise=0.05, grey=0.2
+    flip=True, rotation_degrees=15, scale=0.1, shift=0.1, brightness=0.2, contrast=0.2, noise=0.05, grey=0.2, erase=0.5
 )
 
 
@@ -143,7 +151,7 @@ def test_changes_agree_with_arithmetic_in_double_precision_to_the_stated_toleran
 
 def by_hand(pixels: torch.Tensor, values: torch.Tensor) -> np.ndarray:
     """One image changed pixel by pixel, in double precision."""
-    _, xx, xy, yx, yy, x, y, grey, lift, factor, deviation, start = values.double().tolist()
+    _, xx, xy, yx, yy, x, y, grey, lift, factor, deviation, start, *sides = values.double().tolist()
     source, size = pixels.double().numpy(), pixels.shape[-1]
     places = (2 * np.arange(size) + 1) / size - 1
     across, down = np.meshgrid(places, places)
@@ -157,4 +165,29 @@ def by_hand(pixels: torch.Tensor, values: torch.Tensor) -> np.ndarray:
         image = np.broadcast_to(np.tensordot([0.299, 0.587, 0.114], image, 1), image.shape)
     image = image * factor + image.mean() * lift
     image += deviation * noise(torch.tensor([start]), image.shape)[0].double().numpy()
+    first_row, end_of_rows, first_column, end_of_columns = map(int, sides)
+    image[:, first_row:end_of_rows, first_column:end_of_columns] = 128
     return np.clip(np.rint(image), 0, 255)
+
+
+def test_erasing_makes_one_rectangle_grey_in_the_share_of_the_images_and_leaves_all_else() -> None:
+    plain = torch.full((64, 3, 100, 100), 40, dtype=torch.uint8)
+    erased = Augmentation(erase=0.5)(plain, KEYS)
+    inside = erased == 128
+    assert bool((erased[~inside] == 40).all())
+    assert 20 <= int(inside.flatten(1).any(1).sum()) <= 44
+    for image in inside[inside.flatten(1).any(1)]:
+        assert bool((image[0] == image).all())
+        rows, columns = torch.where(image[0])
+        height, width = (int(ends.max() - ends.min()) + 1 for ends in (rows, columns))
+        assert len(rows) == height * width
+        # Whole pixels, and sides that are cut at the border, move the limits a little.
+        assert 0.015 <= height * width / 100**2 <= 0.34
+        assert height == 100 or width == 100 or 0.28 <= height / width <= 3.5
+
+
+def test_the_erased_area_and_place_are_those_of_the_draws() -> None:
+    # Area .02 + .31 * 1 = .33 as a square of 57 of 100 pixels; from (100 - 57 + 1) / 2 and a quarter of it.
+    draws = np.array([[0.0, 1.0, 0.5, 0.5, 0.25]])
+    assert [side.item() for side in erased_rectangles(draws, 1.0, 100)] == [22, 79, 11, 68]
+    assert [side.item() for side in erased_rectangles(draws, 0.0, 100)] == [0, 0, 0, 0]
