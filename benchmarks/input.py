@@ -8,6 +8,8 @@ and the limit only decodes. Pictures are generated (`common.jpeg_pictures`) and 
 if they are installed. The papers' code is rewritten after their public loaders: a file for each picture, Pillow, Resize, ToTensor, Normalize, torch's
 own collation.
 
+Augmentation and face boxes follow, from `input_changed.py`.
+
 Within a decoder all outputs must be equal before anything is timed; what decoding at reduced scale changes is printed in pixels.
 """
 
@@ -19,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import input_changed
 import numpy as np
 import torch
 from common import (
@@ -493,6 +496,7 @@ def main() -> None:
     rows = -(-arguments.images // BATCH) * BATCH
     for size in arguments.sizes:
         measure(size, rows, arguments.rounds, list(VARIANTS))
+    input_changed.measure(rows, arguments.rounds)
 
 
 if __name__ == "__main__":

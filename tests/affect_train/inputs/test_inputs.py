@@ -1,6 +1,5 @@
 """Inputs of every kind, as evaluation and training ask for their batches."""
 
-from multiprocessing import active_children
 from pathlib import Path
 
 import numpy as np
@@ -81,14 +80,14 @@ def test_pictures_are_shown_without_the_rows_that_are_not_wanted(dataset: Path) 
     assert rows_of(list(shown.in_order(2))) == [17, 2, 9]
 
 
-@pytest.mark.slow
-def test_loader_processes_live_on_from_one_evaluation_to_the_next(dataset: Path) -> None:
-    kept = KeptProcesses(FaceImages(load_dataset(dataset, "validation"), CROP))
-    assert rows_of(list(kept.in_order(8, workers=1))) == list(range(21))
-    first = {child.pid for child in active_children()}
-    assert rows_of(list(kept.in_order(8, workers=1))) == list(range(21))
-    assert {child.pid for child in active_children()} == first != set()
-    assert kept.rows == len(kept) == 21
+def test_a_loader_lives_on_from_one_evaluation_to_the_next(inputs: IndexedInputs) -> None:
+    kept = KeptProcesses(inputs)
+    first, second = kept.in_order(8), kept.in_order(8)
+    assert first is second is not kept.in_order(8, 2)
+    assert rows_of(list(first)) == rows_of(list(second)) == rows_of(list(inputs.in_order(8)))
+    assert (kept.rows, len(kept)) == (inputs.rows, len(inputs))
+    assert rows_of([kept.__getitems__([Pick(3)])]) == rows_of([inputs.__getitems__([Pick(3)])])
+    assert kept.showing(np.array([2])).rows == 21
 
 
 def test_a_view_shows_the_pictures_that_its_options_name(dataset: Path) -> None:

@@ -1,6 +1,7 @@
 import pickle
 import subprocess
 import sys
+from multiprocessing import active_children
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -132,10 +133,13 @@ def planned(dataset: Path, workers: int, *, cache: bool = False) -> list[FaceBat
     split = load_dataset(dataset, "train")
     order = BatchOrder({"rows": np.arange(40)}, 16, seed=0)
     loader = FaceLoader(FaceImages(split, CROP, AUGMENTATION, cache=cache), order, workers)
-    seen = []
+    seen, processes = [], list[set[int | None]]()
     for epoch in (0, 1):
         order.set_position(epoch)
         seen += list(loader)
+        processes.append({child.pid for child in active_children()})
+    assert processes[0] == processes[1], "loader processes live from one pass to the next"
+    assert len(processes[0]) >= workers
     return seen
 
 
