@@ -27,6 +27,7 @@ from affect_train.cli import recipe as cli_recipe
 from affect_train.cli import separation as cli_separation
 from affect_train.cli import soft_labels as cli_soft_labels
 from affect_train.cli import study as cli_study
+from affect_train.cli import validate as cli_validate
 from affect_train.cli.common import (
     Debug,
     Json,
@@ -51,7 +52,6 @@ app = CommandLine(help="Learn facial affect from partial labels, and label with 
 
 COMMANDS = (
     "train",
-    "validate",
     "label",
     "evaluate",
     "features",
@@ -68,6 +68,7 @@ COMMANDS = (
     *cli_publish.COMMANDS,
     *cli_recipe.COMMANDS,
     *cli_launch.COMMANDS,
+    *cli_validate.COMMANDS,
 )
 
 RecipePath = Annotated[Path, typer.Argument(metavar="RECIPE", help="A training recipe (YAML).")]
@@ -160,19 +161,6 @@ def train(
             # The split that chose the checkpoint is only reported when that is said.
             chosen = " --optimistic" if best and validated.training.keep_best else ""
             print_next(f"affect-train evaluate {run} {data}{chosen}", f"affect-train label {run} {data} --name NAME")
-
-
-@app.command(epilog="Example: `affect-train validate recipes/demo/teacher.yaml`")
-def validate(recipe: RecipePath, overrides: Overrides = None, as_json: Json = False) -> None:
-    """List every mistake of a recipe at once, without data or GPU; print the resolved recipe if there is none."""
-    from affect_train.inputs.crops import check_crops
-
-    resolved = _read_recipe(recipe, overrides)
-    check_crops(resolved)
-    if as_json:
-        print_json(resolved.model_dump(mode="json"))
-    else:
-        sys.stdout.write(resolved.to_yaml())
 
 
 @app.command(epilog="Example: `affect-train schema --output train`")
@@ -377,6 +365,7 @@ cli_cross_database.register(app, run_command)
 cli_separation.register(app)
 cli_publish.register(app)
 cli_recipe.register(app)
+cli_validate.register(app)
 cli_launch.register(app, COMMANDS)
 
 
