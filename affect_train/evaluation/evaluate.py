@@ -169,7 +169,7 @@ def evaluate(
     dataset: Path | str,
     splits: list[str],
     *,
-    workers: int | None = None,
+    runtime: Runtime | None = None,
     output: Path | None = None,
     bootstrap: int = 0,
     tune_thresholds: str | None = None,
@@ -186,7 +186,7 @@ def evaluate(
         path: run folder, model folder, or a model on the Hub.
         dataset: dataset folder, or a file that describes another dataset.
         splits: names of splits.
-        workers: loader processes; None: what the machine has, as `loader_processes` says.
+        runtime: loader processes, batch size and precision; None: what machine and run have.
         output: JSON file.
         bootstrap: resamples of people behind the confidence intervals; 0 leaves them out.
         tune_thresholds: split on which the threshold of each action unit is chosen first; the thresholds are stored with the model.
@@ -204,7 +204,7 @@ def evaluate(
     source = open_source(dataset)
     counted = _counted_rows(source, splits, tune_thresholds, fold)
     saved = _tunable(path, target) if tune_thresholds is not None else model_folder(path)
-    runtime = Runtime.start(workers=workers)
+    runtime = runtime or Runtime.start(workers=None)
     model, preprocessing = open_model(saved, target)
     if not optimistic:
         refuse_selected(model.config, source, splits)

@@ -61,6 +61,9 @@ class BatchOptions(Section):
         "stop",
         description="a row whose picture cannot be decoded: `stop` ends the run; `skip` takes another row of its pool, within a limit",
     )
+    evaluation: Count = Field(
+        64, description="rows that the model sees at a time in evaluation, during the run and by default after it"
+    )
     cache: bool = Field(default=False, description="keep every decoded face in memory; for datasets that fit")
 
 
