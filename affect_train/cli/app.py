@@ -25,6 +25,7 @@ from affect_train.cli import launch as cli_launch
 from affect_train.cli import predict as cli_predict
 from affect_train.cli import publish as cli_publish
 from affect_train.cli import recipe as cli_recipe
+from affect_train.cli import score as cli_score
 from affect_train.cli import separation as cli_separation
 from affect_train.cli import soft_labels as cli_soft_labels
 from affect_train.cli import study as cli_study
@@ -70,6 +71,7 @@ COMMANDS = (
     *cli_recipe.COMMANDS,
     *cli_launch.COMMANDS,
     *cli_validate.COMMANDS,
+    *cli_score.COMMANDS,
 )
 
 RecipePath = Annotated[Path, typer.Argument(metavar="RECIPE", help="A training recipe (YAML).")]
@@ -298,6 +300,7 @@ cli_separation.register(app)
 cli_publish.register(app)
 cli_recipe.register(app)
 cli_validate.register(app)
+cli_score.register(app)
 cli_launch.register(app, COMMANDS)
 
 
