@@ -17,7 +17,7 @@ from affect_train.evaluation.metrics import Absent, best_thresholds, evaluate_pr
 from affect_train.evaluation.reliability import reliability
 from affect_train.evaluation.selection import SELECTED_ON, refuse_selected
 from affect_train.evaluation.subgroups import Attribute, SplitRows, attributes_of, minimum, subgroups
-from affect_train.inference.inference import Logits, infer, open_model, predictions
+from affect_train.inference.inference import infer, open_model, predictions
 from affect_train.inference.inputs import split_of
 from affect_train.inference.target_prior import TargetPrior
 from affect_train.inputs.labels import LabelArrays, check_labels, clips_in, column_array, load_folds, text_codes
@@ -69,14 +69,17 @@ def evaluate_split(
     dataset, labels = split.passed()
     if logits is None:
         return None
+    predicted = predictions(model, logits)
+    # Wider than what is predicted from them, and needed no more.
+    del logits
     return score(
-        model, logits, labels, dataset, bootstrap=bootstrap, chosen=chosen, attributes=attributes, absent=absent
+        model, predicted, labels, dataset, bootstrap=bootstrap, chosen=chosen, attributes=attributes, absent=absent
     )
 
 
 def score(
     model: AffectModel,
-    logits: Logits,
+    predicted: Mapping[str, NDArray[Any]],
     labels: LabelArrays,
     dataset: "Dataset",
     *,
@@ -85,11 +88,11 @@ def score(
     attributes: Sequence[Attribute] = (),
     absent: Absent = "skip",
 ) -> Evaluation:
-    """The metrics of gathered logits, over all rows that count and for each database; with ``intervals`` if `bootstrap` is over 0."""
+    """The metrics of a model's predictions, over all rows that count and for each database; with ``intervals`` if `bootstrap` is over 0."""
     tasks = model.config.task_set()
     databases, tracks = column_array(dataset, "database"), text_codes(dataset, "track")
     judged = _Judged(
-        predicted=predictions(model, logits),
+        predicted=predicted,
         truth=labels.numpy(),
         tasks=tasks,
         thresholds=model.config.thresholds,
@@ -131,6 +134,9 @@ class _Judged:
 
     def of(self, rows: NDArray[np.int64]) -> tuple[dict[str, NDArray[Any]], dict[str, NDArray[Any]]]:
         """What is predicted and what is known of some rows."""
+        if len(rows) == len(self.videos) and (np.diff(rows) == 1).all():
+            # All rows, which are not copied.
+            return dict(self.predicted), dict(self.truth)
         predicted = {name: values[rows] for name, values in self.predicted.items()}
         return predicted, {name: values[rows] for name, values in self.truth.items()}
 

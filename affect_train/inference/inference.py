@@ -36,6 +36,8 @@ INFERENCE_BATCH = 64
 BATCH_KEY, PRECISION_KEY = "inference_batch", "inference_precision"
 """Where a model's configuration says what its run did, if that is not the usual."""
 
+_ROWS_AT_ONCE = 1 << 17
+
 
 class ComputedRows(NamedTuple):
     """Values computed for N rows.
@@ -286,6 +288,15 @@ def logits_of(output: AffectOutput) -> dict[str, Tensor]:
 
 def predictions(model: AffectModel, logits: Logits) -> dict[str, NDArray[Any]]:
     """Probabilities and expectations from gathered logits, as `AffectModel.predictions` names them."""
+    count = max(map(len, logits.values()))
+    parts = [
+        _predicted(model, {head: values[start : start + _ROWS_AT_ONCE] for head, values in logits.items()})
+        for start in range(0, max(count, 1), _ROWS_AT_ONCE)
+    ]
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def _predicted(model: AffectModel, logits: Logits) -> dict[str, NDArray[Any]]:
     device = next(model.parameters()).device
     tensors = {
         f"{head}_logits": torch.from_numpy(logits[head]).float().to(device) if head in logits else None
