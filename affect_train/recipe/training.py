@@ -97,6 +97,10 @@ class CropOptions(Section):
         0.2,
         description="of `box`: added on every side of the face box, relative to its longer side; the whole image is taken where there is no box",
     )
+    room: Annotated[float, Field(ge=0.0, le=0.4)] = Field(
+        0.0,
+        description="of stored crops: this share on each side is not shown, but moved into view where augmentation turns, zooms or shifts",
+    )
     reduced_scale: bool = Field(
         default=True,
         description="decode large JPEG files at a fraction of their size: faster, about 42 dB from full decoding",
