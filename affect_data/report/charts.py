@@ -1,4 +1,4 @@
-"""Charts as inline SVG: bars, heat maps, the valence-arousal plane, lines. Colours work in print and for the common kinds of colour blindness."""
+"""Charts as inline SVG: bars, heat maps, the valence-arousal plane, lines."""
 
 import math
 from collections.abc import Sequence
@@ -8,35 +8,16 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from affect_data.report import drawing
+from affect_data.report.drawing import INK, LINE, PAPER, QUIET, SERIES
 from affect_data.report.html import Markup, escape
-
-INK: Final = "#1c2430"
-QUIET: Final = "#5c6776"
-LINE: Final = "#d5dae1"
-SERIES: Final = ("#8a94a3", "#1d5fa8", "#b4530a", "#2f7d5b")
-"""Colour of each series: before balancing first, in grey."""
 
 FEW: Final = 10
 """A bin of a reliability curve with fewer labels says little: it is a hollow dot without a line."""
 
-PAPER: Final = "#fff"
+LABEL_AND_PREDICTION: Final = ("label", "prediction")
 
-# Nine steps of a single hue, from paper to ink: lightness alone shows the order, also in print. No step is of a middle lightness on which neither
-# ink nor paper could be read.
-_RAMP: Final = ("#f4f7fb", "#dfe9f4", "#c3d7eb", "#9fc0df", "#74a3cf", "#3b75aa", "#245f99", "#154c83", "#0b335c")
-_INK_UNTIL: Final = 4
-"""Text on the ramp is ink up to this step, paper from the next on."""
-
-_DARK_RAMP: Final = ("#1d2630", "#20354b", "#234564", "#26557f", "#2c659a", "#5a94cb", "#7fb0e0", "#a9cdf0", "#d6e9fb")
-DARK: Final = {
-    **dict(zip(_RAMP, _DARK_RAMP, strict=True)),
-    INK: "#e6eaef",
-    QUIET: "#a0abb8",
-    LINE: "#3a444f",
-    PAPER: "#161b22",
-    **dict(zip(SERIES[1:], ("#6eaaf0", "#f0a45d", "#7ccb92"), strict=True)),
-}
-"""What each colour becomes on a dark screen: order and contrast stay, light and dark change places."""
+DIAGONAL: Final = f'stroke="{SERIES[0]}" stroke-dasharray="4 3" fill="none"'
 
 Floats = npt.NDArray[np.floating]
 
@@ -56,37 +37,9 @@ class Series:
     ranges: Sequence[tuple[float, float] | None] = ()
 
 
-def _svg(width: float, height: float, body: str, label: str, *, fit: bool = True) -> Markup:
-    """A drawing; with `fit` it shrinks with the window, otherwise it grows with it and is scrolled where there is no room."""
-    # A heat map is never smaller than its text needs, and not so large that it looks coarse.
-    kind = ' class="fit"' if fit else f' class="wide" style="min-width:{width:.0f}px;max-width:{1.4 * width:.0f}px"'
-    size = f'viewBox="0 0 {width:g} {height:g}" width="{width:g}" height="{height:g}"'
-    return Markup(f'<svg{kind} {size} role="img" aria-label="{escape(label)}">{body}</svg>')
-
-
-def _text(x: float, y: float, text: str, anchor: str = "start", colour: str = INK, extra: str = "") -> str:
-    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" fill="{colour}"{extra}>{escape(text)}</text>'
-
-
-def _rectangle(x: float, y: float, width: float, height: float, colour: str, title: str = "") -> str:
-    tip = f"<title>{escape(title)}</title>" if title else ""
-    return f'<rect x="{x:.1f}" y="{y:.1f}" width="{max(width, 0):.1f}" height="{max(height, 0):.1f}" fill="{colour}">{tip}</rect>'
-
-
-def _step(share: float) -> int:
-    """The step of the ramp for a share in [0, 1]; the lightest is kept for zero."""
-    return 0 if share <= 0 else min(len(_RAMP) - 1, 1 + int(share * (len(_RAMP) - 1)))
-
-
-def _compact(value: float) -> str:
-    """A number in few characters: 12,345 as 12.3k."""
-    for limit, suffix in ((1e6, "M"), (1e4, "k")):
-        if abs(value) >= limit:
-            return f"{value / (1e6 if suffix == 'M' else 1e3):.1f}{suffix}"
-    return f"{value:,.0f}" if value >= 10 or value == int(value) else f"{value:.2f}"
-
-
-def bars(labels: Sequence[str], series: Sequence[Series], title: str) -> Markup:
+def bars(
+    labels: Sequence[str], series: Sequence[Series], title: str, colours: Sequence[str] = drawing.SERIES
+) -> Markup:
     """Horizontal bars in a group for each label, with the value at the end of each bar; a legend if there are several series.
 
     The chart is as wide as its place, on a phone as on a desktop: bars are per cent of the width, text keeps its size.
@@ -95,6 +48,7 @@ def bars(labels: Sequence[str], series: Sequence[Series], title: str) -> Markup:
         labels: names of the groups.
         series: of the same length as `labels`; None is drawn as a dash.
         title: for readers who cannot see the chart.
+        colours: of the series, if there are several.
     """
     thick, gap = (15, 7) if len(series) == 1 else (12, 8)
     highest = [end for one in series for ends in one.ranges if ends is not None for end in ends]
@@ -103,17 +57,17 @@ def bars(labels: Sequence[str], series: Sequence[Series], title: str) -> Markup:
     )
     body, y = [], 20.0 if len(series) > 1 else 4.0
     for group, label in enumerate(labels):
-        body.append(_text(-6, y + thick * len(series) / 2 + 4, label, "end"))
+        body.append(drawing.text(-6, y + thick * len(series) / 2 + 4, label, "end"))
         for number, one in enumerate(series):
             # A lighter bar, so that its whiskers can be seen.
-            alone = _RAMP[4] if one.ranges else SERIES[1]
-            colour = alone if len(series) == 1 else SERIES[number % len(SERIES)]
+            alone = drawing.RAMP[4] if one.ranges else SERIES[1]
+            colour = alone if len(series) == 1 else colours[number % len(colours)]
             ends = one.ranges[group] if one.ranges else None
             body.append(_bar(label, one.name, one.values[group], ends, (y, thick), largest, colour))
             y += thick
         y += gap
     if len(series) > 1:
-        body.append(_legend([one.name for one in series], 0))
+        body.append(drawing.legend([one.name for one in series], 0, colours))
     left = min(190, 14 + max((len(label) for label in labels), default=0) * 6.4)
     room = f'class="bars" style="padding:0 52px 0 {left:.0f}px" width="100%" height="{y:g}"'
     return Markup(f'<svg {room} role="img" aria-label="{escape(title)}">{"".join(body)}</svg>')
@@ -130,7 +84,7 @@ def _bar(
 ) -> str:
     """A bar with its whisker and its value; `place` is its upper edge and its thickness, `largest` the value of the full width."""
     (y, thick), scale = place, 100 / largest
-    length, shown = 0.0 if value is None else max(value, 0.0) * scale, "–" if value is None else _compact(value)
+    length, shown = 0.0 if value is None else max(value, 0.0) * scale, "–" if value is None else drawing.compact(value)
     tip = escape(f"{label}, {name}: {shown}")
     parts = [
         f'<rect x="0" y="{y:.1f}" width="{length:.2f}%" height="{thick - 1}" fill="{colour}"><title>{tip}</title></rect>'
@@ -148,14 +102,6 @@ def _whisker(x0: float, x1: float, y: float) -> str:
     return "".join(
         f'<line x1="{a:.2f}%" y1="{b:.1f}" x2="{c:.2f}%" y2="{d:.1f}" stroke="{INK}"></line>' for a, b, c, d in ends
     )
-
-
-def _legend(names: Sequence[str], x: float) -> str:
-    parts = []
-    for number, name in enumerate(names):
-        parts.append(_rectangle(x, 1, 9, 9, SERIES[number % len(SERIES)]) + _text(x + 13, 10, name, colour=QUIET))
-        x += 26 + 6.2 * len(name)
-    return "".join(parts)
 
 
 def heat_map(
@@ -184,54 +130,69 @@ def heat_map(
     largest = np.nanmax(values) if np.isfinite(values).any() else 1.0
     shade = shades if shades is not None else values / (largest or 1.0)
     body = [
-        _text(left + (i + 0.5) * across, 14, name, "middle", QUIET, ' font-size="10"') for i, name in enumerate(columns)
+        drawing.text(left + (i + 0.5) * across, 14, name, "middle", QUIET, ' font-size="10"')
+        for i, name in enumerate(columns)
     ]
     for r, name in enumerate(rows):
         y = 20 + r * down
-        body.append(_text(left - 6, y + down / 2 + 4, name, "end"))
+        body.append(drawing.text(left - 6, y + down / 2 + 4, name, "end"))
         for c, column in enumerate(columns):
             value = float(values[r, c])
             if math.isnan(value):
-                body.append(_text(left + (c + 0.5) * across, y + down / 2 + 4, "·", "middle", QUIET))
+                body.append(drawing.text(left + (c + 0.5) * across, y + down / 2 + 4, "·", "middle", QUIET))
                 continue
-            text = texts[r][c] if texts is not None else _compact(value)
-            step = _step(float(shade[r, c]))
+            text = texts[r][c] if texts is not None else drawing.compact(value)
+            step = drawing.shade(float(shade[r, c]))
             tip = f"{name}, {column}: {text}"
-            body.append(_rectangle(left + c * across + 1, y + 1, across - 2, down - 2, _RAMP[step], tip))
-            colour = INK if step <= _INK_UNTIL else PAPER
-            body.append(_text(left + (c + 0.5) * across, y + down / 2 + 4, text, "middle", colour, ' font-size="10"'))
-    return _svg(left + across * len(columns) + 4, 24 + down * len(rows), "".join(body), title, fit=False)
+            body.append(drawing.rectangle(left + c * across + 1, y + 1, across - 2, down - 2, drawing.RAMP[step], tip))
+            colour = INK if step <= drawing.INK_UNTIL else PAPER
+            body.append(
+                drawing.text(left + (c + 0.5) * across, y + down / 2 + 4, text, "middle", colour, ' font-size="10"')
+            )
+    return drawing.svg(left + across * len(columns) + 4, 24 + down * len(rows), "".join(body), title, fit=False)
 
 
-def plane(counts: Floats, title: str, size: int = 240, largest: float | None = None) -> Markup:
-    """The valence-arousal plane as a 2-D histogram in logarithmic shades, with valence to the right and arousal upwards.
+def plane(
+    counts: Floats,
+    title: str,
+    size: int = 240,
+    largest: float | None = None,
+    axes: tuple[str, str] = ("valence", "arousal"),
+) -> Markup:
+    """A 2-D histogram over [-1, 1] x [-1, 1] in logarithmic shades: the valence-arousal plane, or what is predicted of one of them by its label.
 
     Args:
-        counts: float [valence bin, arousal bin] over [-1, 1] x [-1, 1].
+        counts: float [bin to the right, bin upwards].
         title: for readers who cannot see the chart.
         size: of the plane, in pixels.
         largest: the count with the darkest shade, for planes side by side; None: that of the fullest bin.
+        axes: names of the axis to the right and of the one upwards. For ``label`` and ``prediction`` there is a diagonal, on which both are equal.
     """
     bins, left, top = len(counts), 30, 6
     side, darkest = size / bins, float(np.log1p(counts.max() if largest is None else largest)) if counts.size else 0.0
-    body = [_rectangle(left, top, size, size, PAPER)]
+    body = [drawing.rectangle(left, top, size, size, PAPER)]
     for v, a in np.argwhere(counts > 0):
         count = float(counts[v, a])
         x, y = left + v * side, top + size - (a + 1) * side
-        corner = f"valence {-1 + 2 * v / bins:.1f}, arousal {-1 + 2 * a / bins:.1f}: {_compact(count)}"
-        body.append(_rectangle(x, y, side + 0.2, side + 0.2, _RAMP[_step(math.log1p(count) / darkest)], corner))
+        corner = f"{axes[0]} {-1 + 2 * v / bins:.1f}, {axes[1]} {-1 + 2 * a / bins:.1f}: {drawing.compact(count)}"
+        body.append(
+            drawing.rectangle(
+                x, y, side + 0.2, side + 0.2, drawing.RAMP[drawing.shade(math.log1p(count) / darkest)], corner
+            )
+        )
     middle = size / 2
     body.append(
         f'<path d="M{left} {top + middle}h{size}M{left + middle} {top}v{size}" stroke="{LINE}" fill="none"/>'
-        f'<rect x="{left}" y="{top}" width="{size}" height="{size}" fill="none" stroke="{QUIET}"/>'
+        + (f'<path d="M{left} {top + size}l{size} -{size}" {DIAGONAL}/>' if axes == LABEL_AND_PREDICTION else "")
+        + f'<rect x="{left}" y="{top}" width="{size}" height="{size}" fill="none" stroke="{QUIET}"/>'
     )
     for position, label in ((0.0, "-1"), (0.5, "0"), (1.0, "1")):
-        body.append(_text(left + position * size, top + size + 14, label, "middle", QUIET, ' font-size="10"'))
-        body.append(_text(left - 5, top + size - position * size + 4, label, "end", QUIET, ' font-size="10"'))
-    body.append(_text(left + middle, top + size + 27, "valence", "middle", QUIET))
+        body.append(drawing.text(left + position * size, top + size + 14, label, "middle", QUIET, ' font-size="10"'))
+        body.append(drawing.text(left - 5, top + size - position * size + 4, label, "end", QUIET, ' font-size="10"'))
+    body.append(drawing.text(left + middle, top + size + 27, axes[0], "middle", QUIET))
     turned = f' transform="rotate(-90 {10} {top + middle})"'
-    body.append(_text(10, top + middle, "arousal", "middle", QUIET, turned))
-    return _svg(size + left + 12, size + top + 32, "".join(body), title)
+    body.append(drawing.text(10, top + middle, axes[1], "middle", QUIET, turned))
+    return drawing.svg(size + left + 12, size + top + 32, "".join(body), title)
 
 
 def dot_in_plane(valence: float, arousal: float) -> Markup:
@@ -242,14 +203,6 @@ def dot_in_plane(valence: float, arousal: float) -> Markup:
         f'<path d="M1 15h28M15 1v28" stroke="{LINE}"></path><circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{SERIES[1]}"></circle>'
     )
     return Markup(f'<svg class="dot" viewBox="0 0 30 30" width="30" height="30" aria-hidden="true">{body}</svg>')
-
-
-def dark_rules() -> str:
-    """Style rules that give drawings their colours on a dark screen; prints stay light."""
-    rules = "".join(
-        f'svg [{kind}="{light}"]{{{kind}:{dark}}}' for light, dark in DARK.items() for kind in ("fill", "stroke")
-    )
-    return f"@media screen and (prefers-color-scheme: dark){{{rules}}}"
 
 
 def lines(series: Sequence[tuple[str, Sequence[tuple[float, float]]]], title: str, across: str, up: str) -> Markup:
@@ -276,18 +229,28 @@ def lines(series: Sequence[tuple[str, Sequence[tuple[float, float]]]], title: st
     for share in (0.0, 0.5, 1.0):
         x, y = place(x0 + share * (x1 - x0), y0 + share * (y1 - y0))
         body.append(f'<path d="M{left} {y:.1f}h{wide}" stroke="{LINE}"/>')
-        body.append(_text(left - 5, y + 4, _compact(y0 + share * (y1 - y0)), "end", QUIET, ' font-size="10"'))
-        body.append(_text(x, top + high + 14, _compact(x0 + share * (x1 - x0)), "middle", QUIET, ' font-size="10"'))
+        body.append(
+            drawing.text(left - 5, y + 4, drawing.compact(y0 + share * (y1 - y0)), "end", QUIET, ' font-size="10"')
+        )
+        body.append(
+            drawing.text(
+                x, top + high + 14, drawing.compact(x0 + share * (x1 - x0)), "middle", QUIET, ' font-size="10"'
+            )
+        )
     for number, (_, line) in enumerate(series):
         path = "L".join("{:.1f} {:.1f}".format(*place(x, y)) for x, y in line)
-        body.append(f'<path d="M{path}" fill="none" stroke="{SERIES[(number + 1) % len(SERIES)]}" stroke-width="1.6"/>')
-    body.append(_text(left + wide / 2, height - 6, across, "middle", QUIET))
+        body.append(f'<path d="M{path}" {drawing.stroke(number)}/>')
+        if len(line) == 1:
+            x, y = place(*line[0])
+            body.append(
+                f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2.6" fill="{drawing.STROKES[number % len(drawing.STROKES)]}"/>'
+            )
+    body.append(drawing.text(left + wide / 2, height - 6, across, "middle", QUIET))
     if len(series) > 1:
-        shifted = ["", *(name for name, _ in series)]
-        body.append(_legend(shifted, left - 26).replace(_rectangle(left - 26, 1, 9, 9, SERIES[0]), "", 1))
+        body.append(drawing.line_legend([name for name, _ in series], left))
     else:
-        body.append(_text(left, 11, up, colour=QUIET))
-    return _svg(width, height, "".join(body), title)
+        body.append(drawing.text(left, 11, up, colour=QUIET))
+    return drawing.svg(width, height, "".join(body), title)
 
 
 def reliability(
@@ -312,7 +275,7 @@ def reliability(
     base = top + size + 6 + below
     bin_width, fullest = size / max(len(counts), 1), max(counts, default=0) or 1
     body = [
-        f'<path d="M{left} {top + size}L{left + size} {top}" stroke="{SERIES[0]}" stroke-dasharray="4 3" fill="none"/>',
+        f'<path d="M{left} {top + size}L{left + size} {top}" {DIAGONAL}/>',
         f'<rect x="{left}" y="{top}" width="{size}" height="{size}" fill="none" stroke="{LINE}"/>',
     ]
     sure, dots = [], []
@@ -321,7 +284,9 @@ def reliability(
             continue
         height = below * count / fullest
         tip = f"{count:,} labels, {axes[0]} {given:.2f}, {axes[1]} {happened:.2f}"
-        body.append(_rectangle(left + number * bin_width, base - height, bin_width - 1, height, _RAMP[3], tip))
+        body.append(
+            drawing.rectangle(left + number * bin_width, base - height, bin_width - 1, height, drawing.RAMP[3], tip)
+        )
         x, y, many = left + size * given, top + size * (1 - happened), count >= FEW
         sure += [f"{x:.1f} {y:.1f}"] * many
         fill = SERIES[1] if many else PAPER
@@ -332,11 +297,39 @@ def reliability(
     body += dots
     small = ' font-size="10"'
     for position in (0.0, 0.5, 1.0):
-        body.append(_text(left + position * size, base + 13, f"{position:g}", "middle", QUIET, small))
-        body.append(_text(left - 5, top + size * (1 - position) + 4, f"{position:g}", "end", QUIET, small))
-    body.append(_text(left + size / 2, base + 26, axes[0], "middle", QUIET))
-    body.append(_text(left, 10, axes[1], "start", QUIET))
-    return _svg(size + left + 12, base + 32, "".join(body), title)
+        body.append(drawing.text(left + position * size, base + 13, f"{position:g}", "middle", QUIET, small))
+        body.append(drawing.text(left - 5, top + size * (1 - position) + 4, f"{position:g}", "end", QUIET, small))
+    body.append(drawing.text(left + size / 2, base + 26, axes[0], "middle", QUIET))
+    body.append(drawing.text(left, 10, axes[1], "start", QUIET))
+    return drawing.svg(size + left + 12, base + 32, "".join(body), title)
+
+
+def precision_recall(
+    series: Sequence[tuple[str, Sequence[float], Sequence[float]]], rate: float | None, title: str, size: int = 120
+) -> Markup:
+    """Precision by recall, over the unit square; the dashed line is the precision of guessing.
+
+    Args:
+        series: name, recall and precision of each line.
+        rate: how often the class is present; None if that is not known.
+        title: for readers who cannot see the chart.
+        size: of the square in pixels.
+    """
+    left, top = 34, 16
+    body = [f'<rect x="{left}" y="{top}" width="{size}" height="{size}" fill="none" stroke="{LINE}"/>']
+    if rate is not None:
+        body.append(f'<path d="M{left} {top + size * (1 - rate):.1f}h{size}" {DIAGONAL}/>')
+    for number, (_, recall, precision) in enumerate(series):
+        points = [f"{left + size * r:.1f} {top + size * (1 - p):.1f}" for r, p in zip(recall, precision, strict=True)]
+        if points:
+            body.append(f'<path d="M{"L".join(points)}" {drawing.stroke(number)}/>')
+    small = ' font-size="10"'
+    for position in (0.0, 0.5, 1.0):
+        body.append(drawing.text(left + position * size, top + size + 13, f"{position:g}", "middle", QUIET, small))
+        body.append(drawing.text(left - 5, top + size * (1 - position) + 4, f"{position:g}", "end", QUIET, small))
+    body.append(drawing.text(left + size / 2, top + size + 26, "recall", "middle", QUIET))
+    body.append(drawing.text(left, 10, "precision", "start", QUIET))
+    return drawing.svg(size + left + 12, top + size + 32, "".join(body), title)
 
 
 def forest(
@@ -354,22 +347,22 @@ def forest(
     reach = max((abs(end) for _, low, high, _ in lines for end in (low, high)), default=0) or 1.0
     middle, scale, bottom = left + width / 2, (width / 2 - 8) / reach, top + step * len(lines)
     body = [
-        _text(middle - 8, 12, f"← {ends[0]}", "end", QUIET),
-        _text(middle + 8, 12, f"{ends[1]} →", "start", QUIET),
+        drawing.text(middle - 8, 12, f"← {ends[0]}", "end", QUIET),
+        drawing.text(middle + 8, 12, f"{ends[1]} →", "start", QUIET),
         f'<path d="M{middle:.1f} {top - 4}V{bottom}" stroke="{SERIES[0]}" stroke-dasharray="4 3"/>',
     ]
     for number, (label, (value, low, high, is_sure)) in enumerate(zip(labels, lines, strict=True)):
         y, colour = top + step * number + step / 2, SERIES[1] if is_sure else SERIES[0]
         tip = f"{label}: {value:+.3f} [{low:+.3f}, {high:+.3f}]"
-        body.append(_text(left - 8, y + 4, label, "end", INK if is_sure else QUIET))
+        body.append(drawing.text(left - 8, y + 4, label, "end", INK if is_sure else QUIET))
         body.append(f'<path d="M{middle + low * scale:.1f} {y:.1f}H{middle + high * scale:.1f}" stroke="{colour}"/>')
         dot = f'<circle cx="{middle + value * scale:.1f}" cy="{y:.1f}" r="3.2" fill="{colour}">'
         body.append(f"{dot}<title>{escape(tip)}</title></circle>")
     body += [
-        _text(middle + place * scale, bottom + 14, f"{place:+.2g}" if place else "0", "middle", QUIET)
+        drawing.text(middle + place * scale, bottom + 14, f"{place:+.2g}" if place else "0", "middle", QUIET)
         for place in (-reach, 0.0, reach)
     ]
-    return _svg(left + width + 12, bottom + 20, "".join(body), title)
+    return drawing.svg(left + width + 12, bottom + 20, "".join(body), title)
 
 
 def standing_alone(chart: Markup) -> str:

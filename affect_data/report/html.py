@@ -93,6 +93,16 @@ def figure(drawing: Markup, caption: str) -> Markup:
     )
 
 
+def heading(text: str) -> Markup:
+    """A heading inside of a section."""
+    return Markup(f"<h3>{escape(text)}</h3>")
+
+
+def folded(summary: str, parts: Iterable[Markup]) -> Markup:
+    """Parts that a reader opens; a print shows them."""
+    return Markup(f"<details><summary>{escape(summary)}</summary>{''.join(part.text for part in parts)}</details>")
+
+
 def grid(*parts: Markup) -> Markup:
     """Parts side by side, if there is room."""
     return Markup('<div class="grid">' + "".join(part.text for part in parts) + "</div>")

@@ -1,8 +1,6 @@
 """What stands first in the report: what is wrong with the dataset, what that means, and what to do about it."""
 
-import shlex
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, Final
 
 import polars as pl
@@ -11,15 +9,14 @@ from affect_data.audit.base import Severity
 from affect_data.audit.registry import AUDITS
 from affect_data.audit.run import NotAuditedError, read_audit
 from affect_data.dataset.folder import AUDIT, DatasetFolder
-from affect_data.report.html import Markup, Section, paragraph, with_code
+from affect_data.report.html import Section
+from affect_data.report.verdict import RANKS, Verdict, verdict_section
 from affect_data.statistics.statistics import Statistics
 
 UNEVEN: Final = 10.0
 """From this ratio of the largest class to the smallest on, an imbalance is a verdict."""
 
 _TASKS: Final = {"au": "action units", "expression": "expressions", "va": "valence and arousal"}
-_RANKS: Final = tuple(Severity)
-_BADGES: Final = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.REVIEW: "look"}
 
 _MEANINGS: Final = {
     "codes": (
@@ -42,30 +39,6 @@ _MEANINGS: Final = {
 """What findings of a check mean and what to do about them; of other checks their rule says it."""
 
 
-@dataclass(frozen=True)
-class Verdict:
-    """One thing to know before the dataset is used.
-
-    Attributes:
-        severity: error: certainly wrong; warning: wrong in most datasets; review: a person should look.
-        what: is wrong.
-        means: why it matters.
-        do: what to do about it, with a command between backticks, in which DATASET stands for the folder.
-    """
-
-    severity: Severity
-    what: str
-    means: str
-    do: str
-
-    def to_html(self, dataset: str) -> str:
-        """The verdict as an item of a list; its command names the dataset as a shell takes it."""
-        badge = f'<span class="badge {self.severity}">{_BADGES[self.severity]}</span>'
-        command = self.do.replace("DATASET", shlex.quote(dataset))
-        what, means, do = (with_code(text).text for text in (self.what, self.means, command))
-        return f'<li><p class="what">{badge} {what}</p><p>{means}</p><p class="do"><b>To do:</b> {do}</p></li>'
-
-
 def verdicts(folder: DatasetFolder, found: Statistics, lock: dict[str, Any]) -> Section:
     """The section, most serious verdicts first.
 
@@ -75,18 +48,8 @@ def verdicts(folder: DatasetFolder, found: Statistics, lock: dict[str, Any]) -> 
         lock: what it was built from; empty if that is not known.
     """
     all_ = [*_about_files(lock), *_about_labels(found), *_about_the_audit(folder)]
-    all_.sort(key=lambda one: _RANKS.index(one.severity))
-    counts = {severity: sum(one.severity is severity for one in all_) for severity in _RANKS}
-    if not all_:
-        parts = [
-            paragraph("Nothing speaks against using this dataset: its files are whole, its audit has no findings.")
-        ]
-    else:
-        told = ", ".join(f"{count} of kind '{_BADGES[severity]}'" for severity, count in counts.items() if count)
-        summary = f"{told}. Errors are certainly wrong, warnings are wrong in most datasets, the rest is worth a look."
-        items = "\n".join(one.to_html(folder.path.resolve().name) for one in all_)
-        parts = [paragraph(summary, quiet=True), Markup(f'<ol class="verdicts">{items}</ol>')]
-    return Section("verdicts", "Verdicts", tuple(parts))
+    clean = "Nothing speaks against using this dataset: its files are whole, its audit has no findings."
+    return verdict_section(all_, {"DATASET": folder.path.resolve().name}, clean)
 
 
 def _about_files(lock: dict[str, Any]) -> Iterator[Verdict]:
@@ -184,7 +147,7 @@ def _about_the_audit(folder: DatasetFolder) -> Iterator[Verdict]:
         return
     for check, rows in found.group_by("check", maintain_order=True):
         name = str(check[0])
-        severity = min((Severity(one) for one in rows["severity"].unique()), key=_RANKS.index)
+        severity = min((Severity(one) for one in rows["severity"].unique()), key=RANKS.index)
         title = AUDITS[name].title if name in AUDITS else name
         rule = f"Found: {AUDITS[name].rule}." if name in AUDITS else "A check of another version of affectkit."
         means, do = _MEANINGS.get(name, (rule, "Look at the faces and decide: `affect-data view DATASET`."))

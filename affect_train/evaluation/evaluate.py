@@ -12,12 +12,13 @@ from affect_data.errors import UsageError
 from affect_data.files import write_json, write_text
 from affect_train.addresses import hub_address
 from affect_train.clips import pooling_of
+from affect_train.evaluation.curves import curves
 from affect_train.evaluation.intervals import Clusters, confidence_intervals
 from affect_train.evaluation.metrics import Absent, best_thresholds, evaluate_predictions
 from affect_train.evaluation.reliability import reliability
 from affect_train.evaluation.selection import SELECTED_ON, refuse_selected
 from affect_train.evaluation.subgroups import Attribute, SplitRows, attributes_of, minimum, subgroups
-from affect_train.inference.inference import infer, open_model, predictions
+from affect_train.inference.inference import Logits, infer, open_model, predictions
 from affect_train.inference.inputs import split_of
 from affect_train.inference.target_prior import TargetPrior
 from affect_train.inputs.labels import LabelArrays, check_labels, clips_in, column_array, load_folds, text_codes
@@ -34,8 +35,8 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
 Evaluation = dict[str, Any]
-"""Values that JSON can hold: rows, overall (from `evaluate_predictions`), reliability (from `reliability`), databases (by name, the metrics of
-overall and their own reliability).
+"""Values that JSON can hold: rows, overall (from `evaluate_predictions`), reliability (from `reliability`), curves (from `curves`), databases (by
+name, the metrics of overall and their own reliability and curves).
 
 Where databases say who is shown: subgroups (from `subgroups.subgroups`) and subgroup_minimum (from `subgroups.minimum`)."""
 
@@ -69,17 +70,14 @@ def evaluate_split(
     dataset, labels = split.passed()
     if logits is None:
         return None
-    predicted = predictions(model, logits)
-    # Wider than what is predicted from them, and needed no more.
-    del logits
     return score(
-        model, predicted, labels, dataset, bootstrap=bootstrap, chosen=chosen, attributes=attributes, absent=absent
+        model, logits, labels, dataset, bootstrap=bootstrap, chosen=chosen, attributes=attributes, absent=absent
     )
 
 
 def score(
     model: AffectModel,
-    predicted: Mapping[str, NDArray[Any]],
+    logits: Logits,
     labels: LabelArrays,
     dataset: "Dataset",
     *,
@@ -88,11 +86,11 @@ def score(
     attributes: Sequence[Attribute] = (),
     absent: Absent = "skip",
 ) -> Evaluation:
-    """The metrics of a model's predictions, over all rows that count and for each database; with ``intervals`` if `bootstrap` is over 0."""
+    """The metrics of gathered logits, over all rows that count and for each database; with ``intervals`` if `bootstrap` is over 0."""
     tasks = model.config.task_set()
     databases, tracks = column_array(dataset, "database"), text_codes(dataset, "track")
     judged = _Judged(
-        predicted=predicted,
+        predicted=predictions(model, logits),
         truth=labels.numpy(),
         tasks=tasks,
         thresholds=model.config.thresholds,
@@ -114,7 +112,7 @@ def score(
         **pooling_of(clips, model.config.clip_frames),
         "overall": judged.metrics(counted),
         "databases": {names[code]: judged.all_of(counted[databases[counted] == code]) for code in present},
-        "reliability": judged.reliability(counted),
+        **judged.drawn(counted),
         **groups,
     }
 
@@ -134,9 +132,6 @@ class _Judged:
 
     def of(self, rows: NDArray[np.int64]) -> tuple[dict[str, NDArray[Any]], dict[str, NDArray[Any]]]:
         """What is predicted and what is known of some rows."""
-        if len(rows) == len(self.videos) and (np.diff(rows) == 1).all():
-            # All rows, which are not copied.
-            return dict(self.predicted), dict(self.truth)
         predicted = {name: values[rows] for name, values in self.predicted.items()}
         return predicted, {name: values[rows] for name, values in self.truth.items()}
 
@@ -156,13 +151,14 @@ class _Judged:
             )
         return found
 
-    def reliability(self, rows: NDArray[np.int64]) -> dict[str, Any]:
-        """Whether the probabilities of some rows mean what they say."""
-        return reliability(*self.of(rows), self.tasks)
+    def drawn(self, rows: NDArray[np.int64]) -> dict[str, Any]:
+        """What is drawn of some rows: their ``reliability`` and ``curves``."""
+        known = self.of(rows)
+        return {"reliability": reliability(*known, self.tasks), "curves": curves(*known, self.tasks)}
 
     def all_of(self, rows: NDArray[np.int64]) -> dict[str, Any]:
-        """The metrics of some rows, and their ``reliability``."""
-        return {**self.metrics(rows), "reliability": self.reliability(rows)}
+        """The metrics of some rows, and what is drawn of them."""
+        return {**self.metrics(rows), **self.drawn(rows)}
 
     def labelled(self) -> dict[str, NDArray[np.bool_]]:
         """Which rows have a label, bool [rows], by task."""
@@ -175,7 +171,7 @@ def evaluate(
     dataset: Path | str,
     splits: list[str],
     *,
-    runtime: Runtime | None = None,
+    workers: int | None = None,
     output: Path | None = None,
     bootstrap: int = 0,
     tune_thresholds: str | None = None,
@@ -192,7 +188,7 @@ def evaluate(
         path: run folder, model folder, or a model on the Hub.
         dataset: dataset folder, or a file that describes another dataset.
         splits: names of splits.
-        runtime: loader processes, batch size and precision; None: what machine and run have.
+        workers: loader processes; None: what the machine has, as `loader_processes` says.
         output: JSON file.
         bootstrap: resamples of people behind the confidence intervals; 0 leaves them out.
         tune_thresholds: split on which the threshold of each action unit is chosen first; the thresholds are stored with the model.
@@ -210,7 +206,7 @@ def evaluate(
     source = open_source(dataset)
     counted = _counted_rows(source, splits, tune_thresholds, fold)
     saved = _tunable(path, target) if tune_thresholds is not None else model_folder(path)
-    runtime = runtime or Runtime.start(workers=None)
+    runtime = Runtime.start(workers=workers)
     model, preprocessing = open_model(saved, target)
     if not optimistic:
         refuse_selected(model.config, source, splits)

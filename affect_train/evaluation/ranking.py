@@ -55,6 +55,11 @@ class Ranking:
         defined = (positives > 0) & (negatives > 0)
         return np.where(defined, average, np.nan), np.where(defined, area, np.nan)
 
+    def curve(self) -> tuple[Floats, Floats]:
+        """Precision and recall at each different score, from the highest on, each [T]; some row must be present."""
+        hits = np.cumsum(self.present)[self.ends]
+        return hits / (self.ends + 1), hits / hits[-1]
+
 
 def auroc(scores: NDArray[np.floating[Any]], present: NDArray[np.bool_]) -> float | None:
     """The area under the ROC curve of scores, float [N], for truths, bool [N]; None where only one of present and absent occurs."""
