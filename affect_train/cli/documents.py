@@ -57,11 +57,44 @@ class CopiedRecipe(Document):
     next: list[str] = Field(description="the commands that come next")
 
 
+class SaidVerdict(Document):
+    """One thing to know before figures are used."""
+
+    severity: str = Field(description="error, warning, or review")
+    what: str = Field(description="is so")
+    means: str = Field(description="why it matters")
+    do: str = Field(description="what to do about it")
+
+
+class ReportedScore(Document):
+    """A figure of a run."""
+
+    run: str = Field(description="its letter")
+    split: str = Field(description="where it was measured")
+    database: str | None = Field(description="on which; null: all rows")
+    metric: str = Field(description="its dotted name (docs/evaluation.md)")
+    value: float = Field(description="of the metric")
+    interval: tuple[float, float] | None = Field(description="95% over people; null if the evaluation has none")
+
+
+class ReportDocument(Document):
+    """The result of ``affect-train report``."""
+
+    report: str = Field(description="the file")
+    bytes: int = Field(description="its size")
+    runs: dict[str, str] = Field(description="names by letter")
+    verdicts: list[SaidVerdict]
+    scores: list[ReportedScore]
+    settings: dict[str, list[Any]] = Field(description="that differ, a value for each run by dotted name")
+    comparisons: list[dict[str, Any]] = Field(description="with `--dataset`: as `affect-train compare` prints them")
+
+
 OWN: Final[Mapping[str, type[Document]]] = {
     "train": TrainDocument,
     "label": LabelDocument,
     "evaluate": EvaluateDocument,
     "recipe copy": CopiedRecipe,
+    "report": ReportDocument,
     "error": ErrorDocument,
 }
 

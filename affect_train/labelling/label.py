@@ -37,7 +37,6 @@ def label(
     name: str,
     *,
     workers: int | None = None,
-    batch_size: int | None = None,
     target: TargetPrior | None = None,
 ) -> dict[str, Any] | None:
     """What was written, on the main process, None on the others: a teacher's soft labels ``soft.<name>`` of all rows, without augmentation.
@@ -49,7 +48,6 @@ def label(
         dataset: dataset folder.
         name: of the soft labels.
         workers: loader processes; None: what the machine has, as `loader_processes` says.
-        batch_size: rows that the teacher sees at a time; None: 64.
         target: the prior that the teacher's logits are moved to; None: they stay as they are.
 
     Raises:
@@ -60,7 +58,7 @@ def label(
     """
     SOFT_LABELS.check_name(name)
     folder = open_own_folder(dataset, "affect-train label")
-    return label_with(open_teacher(path, target), folder, name, Runtime.start(workers=workers, batch_size=batch_size))
+    return label_with(open_teacher(path, target), folder, name, Runtime.start(workers=workers))
 
 
 def label_with(teacher: Teacher, folder: DatasetFolder, name: str, runtime: Runtime) -> dict[str, Any] | None:
@@ -142,13 +140,12 @@ def labelled_ranges(
         return
     split = ranges[0].split
     inputs = teacher.inputs(folder, split, runtime)
-    size = runtime.batch_size or inference.INFERENCE_BATCH
-    order = RowBatches(ranges, size)
+    order = RowBatches(ranges, inference.INFERENCE_BATCH)
     computed = inference.compute(
         partial(teacher.label, split), inputs.batches(order, runtime.workers), dtype=torch.float16
     )
     for one in ranges:
-        batches = -(-len(one) // size)
+        batches = -(-len(one) // inference.INFERENCE_BATCH)
         yield one, inference.joined(islice(computed, batches)).values
 
 

@@ -15,7 +15,6 @@ FREE_TO_CHANGE = (
     "batches.workers",
     "batches.threads",
     "batches.cache",
-    "batches.evaluation",
     "batches.undecodable",
     "training.log_every",
     "training.trackers",
