@@ -93,6 +93,7 @@ def generated(rows: int) -> LabelTable:
         ).to_series(),
         "release": as_names(pl.Series(["v1"] * rows)),
         "subject": as_names(names + "/" + pl.Series(video // 3).cast(pl.String)),
+        "file": as_names(names + "/" + pl.Series(video // 50).cast(pl.String) + ".csv"),
         "track": as_names(names + "/" + pl.Series(video).cast(pl.String)),
         "frame": np.arange(rows, dtype=np.int32) % 2000,
         "face": np.zeros(rows, np.int16),

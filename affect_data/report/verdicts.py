@@ -33,7 +33,8 @@ _MEANINGS: Final = {
     ),
     "duplicates": (
         "Copies count several times; across splits they are leaks, and with other labels one of them is wrong.",
-        "Decide about the copies in `affect-data view DATASET`; split again with `affect-data folds DATASET --count 5 --name cv5 --copies`.",
+        "Decide with `affect-data review DATASET --check duplicates`, and split again so that copies stay together: "
+        "`affect-data folds DATASET --count 5 --name cv5 --copies`.",
     ),
 }
 """What findings of a check mean and what to do about them; of other checks their rule says it."""
@@ -75,7 +76,7 @@ def _about_files(lock: dict[str, Any]) -> Iterator[Verdict]:
                 Severity.REVIEW,
                 f"{built['damaged']:,} pictures of {name} are damaged: a part of them is lost.",
                 "A grey half of a face carries labels that cannot be seen in it.",
-                "Look at them: `affect-data audit DATASET --check half_decoded`, then `affect-data view DATASET`.",
+                "Look at them: `affect-data audit DATASET --check half_decoded`, then `affect-data review DATASET --check half_decoded`.",
             )
 
 
@@ -150,8 +151,14 @@ def _about_the_audit(folder: DatasetFolder) -> Iterator[Verdict]:
         severity = min((Severity(one) for one in rows["severity"].unique()), key=RANKS.index)
         title = AUDITS[name].title if name in AUDITS else name
         rule = f"Found: {AUDITS[name].rule}." if name in AUDITS else "A check of another version of affectkit."
-        means, do = _MEANINGS.get(name, (rule, "Look at the faces and decide: `affect-data view DATASET`."))
+        means, do = _MEANINGS.get(
+            name, (rule, f"Look at the faces and decide: `affect-data review DATASET --check {name}`.")
+        )
         faces = rows.select("split", "uid").n_unique()
         worst = int((rows["severity"] == severity.value).sum())
-        certain = f" ({worst:,} findings are certainly wrong)" if severity is Severity.ERROR else ""
-        yield Verdict(severity, f"{title[:1].upper()}{title[1:]}: {faces:,} faces{certain}.", means, do)
+        errors = f", {_counted(worst, 'finding')} of kind 'error'" if severity is Severity.ERROR else ""
+        yield Verdict(severity, f"{title[:1].upper()}{title[1:]}: {_counted(faces, 'face')}{errors}.", means, do)
+
+
+def _counted(number: int, thing: str) -> str:
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"

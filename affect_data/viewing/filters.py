@@ -223,9 +223,17 @@ def _copies(_: LabelTable, values: Sequence[str]) -> pl.Expr:
     return pl.col("copies").is_not_null() if ANY in values else pl.col("copies").is_in(numbers).fill_null(value=False)
 
 
-def _words(_: LabelTable, values: Sequence[str]) -> pl.Expr:
-    """Rows whose uid holds every text, in any case."""
-    return reduce(and_, [pl.col("uid").str.contains_any([value], ascii_case_insensitive=True) for value in values])
+def _words(table: LabelTable, values: Sequence[str]) -> pl.Expr:
+    """Rows whose uid or annotation file holds every text, in any case."""
+    dtype = table.frame["file"].dtype
+    assert isinstance(dtype, pl.Enum)
+    parts = []
+    for value in values:
+        # There are few files, and many rows of each.
+        holding = dtype.categories.str.contains_any([value], ascii_case_insensitive=True).arg_true()
+        in_file = pl.col("file").to_physical().is_in(holding.cast(pl.UInt32).to_list())
+        parts.append(pl.col("uid").str.contains_any([value], ascii_case_insensitive=True) | in_file)
+    return reduce(and_, parts)
 
 
 def _decided(_: LabelTable, values: Sequence[str]) -> pl.Expr:

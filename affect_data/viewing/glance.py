@@ -9,7 +9,7 @@ import numpy.typing as npt
 from affect_data.viewing.table import LISTED, LabelTable
 
 COLUMNS: Final = (
-    *("uid", "database", "split", "track", "frame", "expression", "compound", "valence", "arousal"),
+    *("uid", "database", "split", "subject", "track", "frame", "expression", "compound", "valence", "arousal"),
     *("copies", "severity", "score"),
 )
 
@@ -18,7 +18,7 @@ def at_a_glance(table: LabelTable, rows: npt.NDArray[np.uint32]) -> list[dict[st
     """The labels of some rows as plain values, in their order.
 
     Returns:
-        For each row: ``row``, ``uid``, ``database``, ``split``, ``track``, ``frame``; ``expression`` and ``compound`` (codes, -1 none);
+        For each row: ``row``, ``uid``, ``database``, ``split``, ``subject``, ``track``, ``frame``; ``expression`` and ``compound`` (codes, -1 none);
         ``va`` (two numbers, or None); ``present`` (numbers of the action units), ``absent`` and ``missing`` (how many);
         ``intensity`` by action unit; ``copies``;
         ``severity`` (a rank) and ``score`` of the worst finding, or None; ``checks`` that found it.

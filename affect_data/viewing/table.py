@@ -24,8 +24,8 @@ LISTED: Final = "listed"
 """The column with the places of rows that were named by hand; null for others."""
 
 _STORED: Final = (
-    *("uid", "database", "release", "subject", "track", "frame", "face", "au", "au_intensity", "expression"),
-    *("valence", "arousal", "va_mask", "image_digest", "compound_expression"),
+    *("uid", "database", "release", "subject", "track", "source_file", "frame", "face", "au", "au_intensity"),
+    *("expression", "valence", "arousal", "va_mask", "image_digest", "compound_expression"),
 )
 
 
@@ -34,8 +34,8 @@ class LabelTable:
     """The rows of all splits, one after the other, as columns of small numbers.
 
     Attributes:
-        frame: a row for each face. ``split`` and ``database`` are codes; ``release`` is an enumeration, and so are ``subject`` and ``track``, as
-            ``database/name``, null where there is none; ``uid``, ``origin``, ``frame`` and ``face`` are as stored; ``expression`` and ``compound``
+        frame: a row for each face. ``split`` and ``database`` are codes; ``release`` and ``file`` (the annotation file) are enumerations, and so
+            are ``subject`` and ``track``, as ``database/name``, null where there is none; ``uid``, ``origin``, ``frame`` and ``face`` are as stored; ``expression`` and ``compound``
             are codes or -1; ``valence`` and ``arousal`` are null without a label; ``plane`` is the cell of the VA plane or -1; ``au<number>``
             is 1, 0 or -1; ``intensity<number>`` is null without a label; ``copies`` is a number for each group of copies, or null; ``severity``
             and ``score`` are those of the worst finding and ``finding.<check>`` is the score of a check, null without one;
@@ -80,7 +80,7 @@ def label_table(folder: DatasetFolder) -> LabelTable:
     found, checks, not_audited = finding_columns(folder, frame)
     teachers, compared = teacher_columns(folder, frame)
     frame = frame.drop("digest").with_columns(
-        *(as_names(frame[name]) for name in ("release", "subject", "track")),
+        *(as_names(frame[name]) for name in ("release", "subject", "track", "file")),
         plane_cells(frame["valence"].to_numpy(), frame["arousal"].to_numpy()),
         *found,
         *compared,
@@ -128,13 +128,13 @@ def plane_cells(valence: npt.NDArray[np.float32], arousal: npt.NDArray[np.float3
 
 def _rows_of(folder: DatasetFolder, split: str, code: int) -> pl.DataFrame:
     stored = folder.stored_labels(split, _STORED).combine_chunks()
-    texts = folder.view.frame(stored, ("database", "release", "subject", "track"))
+    texts = folder.view.frame(stored, ("database", "release", "subject", "track", "source_file"))
     named = [
         pl.when(pl.col(name) != "").then(pl.format("{}/{}", "database", name)).alias(name)
         for name in ("subject", "track")
     ]
     has_va = np.asarray(stored.column("va_mask").to_numpy())
-    return texts.select("release", *named).with_columns(
+    return texts.select("release", *named, pl.col("source_file").alias("file")).with_columns(
         pl.lit(code, pl.Int8).alias("split"),
         _codes(stored, "database", "database"),
         *(pl.Series(name, stored.column(name)) for name in ("uid", "origin", "frame", "face")),

@@ -112,15 +112,13 @@ class Try:
 
         What the interpreter unloads last are the handlers of signals: then a Ctrl-C just kills it, which a shell shows as 130 too.
         """
-        was_done = (
-            self.status in (0, -signal.SIGINT) and self.seconds < 0.5 and not self.log and self.command != "review"
-        )
-        return self.seconds < 0 or (was_done and self.command != "review")
+        was_done = self.status in (0, -signal.SIGINT) and self.seconds < 0.5 and not self.log
+        return self.seconds < 0 or (was_done and self.command not in SERVE)
 
     def complaints(self) -> list[str]:
         """What is wrong with how the command ended."""
         found = []
-        serves = self.command == "review" and self.status == 0
+        serves = self.command in SERVE and self.status == 0
         if self.status != STATUS and not serves:
             found.append(f"status {self.status}")
         if self.seconds > LIMIT:
@@ -140,6 +138,9 @@ class Try:
         return f"{self.command}, {way}, Ctrl-C at {self.moment:.3f} s: {', '.join(self.complaints())}\n{self.log}"
 
 
+SERVE = ("review", "view")
+"""Commands that run until Ctrl-C, and then end as they should."""
+
 Words = Callable[[Inputs, Path], list[object]]
 """The words of a command, the module first, that reads the inputs and writes to a new folder."""
 
@@ -153,12 +154,13 @@ COMMANDS: dict[str, Words] = {
     "train": lambda given, out: ["affect_train", given.folder / "train.yaml", f"dataset={given.dataset}", f"output={out / 'run'}"],
     "label": lambda given, out: ["affect_train", "label", given.run, _copy(given.dataset, out), "--name", "t", "--workers", "1"],
     "review": lambda given, out: ["affect_data", "review", given.dataset, "--uids", given.folder / "uids.txt", "--decisions", out / "d.jsonl"],
+    "view": lambda given, out: ["affect_data", "view", given.dataset, "--decisions", out / "d.jsonl"],
 }  # fmt: skip
 
 COMMANDS["study, in its first training"] = COMMANDS["study"]
 
 LENGTHS = {
-    "build": 4.0, "audit": 6.0, "align": 6.0, "demo": 4.0, "whole demo": 12.0, "study": 14.0, "train": 5.0, "label": 4.0, "review": 2.0,
+    "build": 4.0, "audit": 6.0, "align": 6.0, "demo": 4.0, "whole demo": 12.0, "study": 14.0, "train": 5.0, "label": 4.0, "review": 2.0, "view": 2.0,
     "study, in its first training": 2.0,
 }  # fmt: skip
 """Seconds of each command within which it is interrupted, where everything is imported."""

@@ -42,7 +42,7 @@ export function fill(cell, face, size, before) {
   const thumb = el("div", { class: "thumb" });
   thumb.style.width = thumb.style.height = `${size}px`;
   show(thumb, face.row, size);
-  const grouped = { track: "track", subject: "track", copies: "copies" }[(store.query.get("sort") ?? "").replace("-", "")];
+  const grouped = { track: "track", subject: "subject", copies: "copies" }[(store.query.get("sort") ?? "").replace("-", "")];
   const starts = grouped && face[grouped] !== null && (!before || before[grouped] !== face[grouped]);
   const parts = [
     thumb,
@@ -50,7 +50,7 @@ export function fill(cell, face, size, before) {
     face.severity === null ? null : el("i", { class: `mark ${about.severities[face.severity]}`,
       title: face.checks.map((check) => about.checks[check]).join("\n") }, String(face.checks.length)),
     face.decided ? el("i", { class: "decided", title: `${face.decided.action}, ${face.decided.who}` }, MARKS[face.decided.action]) : null,
-    starts ? el("span", { class: "group" }, grouped === "copies" ? `copies ${face.copies}` : face.track) : null,
+    starts ? el("span", { class: "group" }, grouped === "copies" ? `copies ${face.copies}` : face[grouped]) : null,
     el("div", { class: "line" }, name(face), vaDot(face.va)),
     el("div", { class: "line" }, units(face)),
     el("div", { class: "line quiet" }, `${about.databases[face.database]} · ${about.splits[face.split]}`),

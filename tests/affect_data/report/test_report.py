@@ -210,7 +210,7 @@ def test_verdicts_say_what_is_wrong_most_serious_first(tmp_path: Path) -> None:
     with_findings(dataset, [finding | {"evidence": json.dumps(leak)}])
     page = report(open_dataset(dataset.path))
     assert verdicts_of(page) == [
-        ("error", "Leaks between splits: 1 faces (1 findings are certainly wrong)."),
+        ("error", "Leaks between splits: 1 face, 1 finding of kind 'error'."),
         ("warning", "Split validation has no labels of action units."),
         ("warning", "Split validation has no labels of expressions."),
         ("warning", "AU1: labelled, but never present."),

@@ -61,6 +61,10 @@ BY_HAND = {
     "subject=none": pl.col("subject") == "",
     "text=MANUALLY": pl.col("uid").str.to_lowercase().str.contains("manually", literal=True),
     "text=manually&text=.jpg": pl.col("uid").str.contains("(?i)manually") & pl.col("uid").str.contains(r"(?i)\.jpg"),
+    "text=.TXT": pl.any_horizontal(pl.col("uid", "source_file").str.to_lowercase().str.contains(".txt", literal=True)),
+    "text=.txt&text=04": pl.all_horizontal(
+        pl.any_horizontal(pl.col("uid", "source_file").str.contains(text, literal=True)) for text in (".txt", "04")
+    ),
     "rows=3,5": pl.col("row").is_in([3, 5]),
     "finding=none": pl.lit(value=True),
     "decided=open": pl.lit(value=True),
