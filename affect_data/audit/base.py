@@ -26,8 +26,8 @@ class Severity(StrEnum):
     """How serious a finding is, most serious first."""
 
     ERROR = "error"
-    """A rule that holds in every dataset is broken: a value is no label, or the same people, videos or pictures are in two splits. An audit that finds
-    one fails."""
+    """A rule that holds in every dataset is broken: a value is no label, or the same people, videos or pictures are in two splits. An audit that
+    finds one fails."""
     WARNING = "warning"
     """Wrong in most datasets, intended in some."""
     REVIEW = "review"

@@ -203,6 +203,20 @@ def _plane(_: LabelTable, values: Sequence[str]) -> pl.Expr:
     return reduce(or_, parts).fill_null(value=False)
 
 
+def _on_map(table: LabelTable, values: Sequence[str]) -> pl.Expr:
+    """Rows within any of the rectangles ``map:x,y,x,y`` of two corners, each from 0 to 1."""
+    parts = []
+    for value in values:
+        name, _, numbers = value.rpartition(":")
+        points = table.maps.positions(name)
+        corners = np.array([_number("map", part) for part in numbers.split(",")])
+        if len(corners) != 4:
+            raise UsageError(f"map={value}: give two corners, for example {name}:0,0,0.5,0.5")
+        low, high = np.sort(corners.reshape(2, 2), axis=0).astype(np.float32)
+        parts.append(((points >= low) & (points <= high)).all(axis=1))
+    return pl.lit(pl.Series(reduce(or_, parts)))
+
+
 def _findings(table: LabelTable, values: Sequence[str]) -> pl.Expr:
     """Rows that any of the named checks found; ``any`` is every check, ``none`` no check."""
     parts = []
@@ -281,6 +295,7 @@ KEYS: Final[Mapping[str, Reader]] = {
     "au": _units,
     "intensity": _ranges("intensity", lambda table: {str(n): f"intensity{n}" for n in table.intensities}),
     "va": _plane,
+    "map": _on_map,
     "finding": _findings,
     "severity": _choice("severity", lambda _: SEVERITIES),
     "score": _ranges("score", lambda table: {"any": "score"} | {name: f"finding.{name}" for name in table.checks}),

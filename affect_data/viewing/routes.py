@@ -15,7 +15,7 @@ from affect_data.audit.registry import AUDITS
 from affect_data.corrections.decisions import Labels
 from affect_data.dataset.folder import DatasetFolder
 from affect_data.dataset.thumbnail_cache import SIZE, ThumbnailCache
-from affect_data.errors import DataError
+from affect_data.errors import DataError, UnknownNameError
 from affect_data.serving import Asked, RefusedError, assets, route
 from affect_data.viewing.desk import MOST_AT_ONCE, Decided, DecidedMeanwhileError, Desk, Wish
 from affect_data.viewing.engine import Engine
@@ -29,7 +29,10 @@ from affect_data.vocabulary import ACTION_UNIT_NAMES, COMPOUND_EXPRESSIONS, EXPR
 ROWS_AT_ONCE: Final = 600
 FACES_OF_A_STRIP: Final = 48
 
-_NOT_FILTERS: Final = ("start", "count", "row", "uid", "after")
+POINTS_OF_A_MAP: Final = 20_000
+
+_NOT_FILTERS: Final = ("start", "count", "row", "uid", "after", "name", "colour")
+_COLOURED_BY: Final = {"expression": "expression", "database": "database", "finding": "severity"}
 
 
 class _Choice(BaseModel):
@@ -78,6 +81,7 @@ class Page:
             route("/about", self.about),
             route("/view", self.view),
             route("/rows", self.rows),
+            route("/map", self.map),
             route("/place", self.place),
             route("/next", self.next),
             route("/shown", self.shown),
@@ -110,6 +114,7 @@ class Page:
             "checks": checks,
             "teachers": table.teachers,
             "orders": list(orders(table)),
+            "maps": table.maps.names,
             "cells": CELLS,
             "thumbnail": SIZE,
             "strip": FACES_OF_A_STRIP,
@@ -131,6 +136,18 @@ class Page:
             raise DataError(f"ask for between 1 and {ROWS_AT_ONCE} rows, from 0 on")
         rows = self.engine.rows(_view(asked))
         return {"total": len(rows), "start": start, "rows": self._shown(rows[start : start + count].tolist())}
+
+    def map(self, asked: Asked) -> dict[str, Any]:
+        """Where the faces of a view lie on a map, and the code of each face by which it is coloured; of very many, an even part."""
+        colour = asked.query["colour"]
+        if colour not in _COLOURED_BY:
+            raise UnknownNameError("colour", colour, _COLOURED_BY)
+        rows = self.engine.rows(_view(asked))
+        shown = rows[:: max(1, -(-len(rows) // POINTS_OF_A_MAP))]
+        points = self.table.maps.positions(asked.query["name"])[shown]
+        codes = self.table.frame[_COLOURED_BY[colour]].gather(shown).fill_null(-1)
+        x, y = points.astype(np.float64).round(4).T.tolist()
+        return {"of": len(rows), "rows": shown.tolist(), "x": x, "y": y, "codes": codes.to_list()}
 
     def shown(self, asked: Asked) -> dict[str, Any]:
         """Named rows as the grid shows them."""

@@ -14,6 +14,7 @@ from affect_data.dataset.layout import MISSING_STEP
 from affect_data.dataset.schema import MISSING_CLASS
 from affect_data.errors import DataError
 from affect_data.viewing.evidence import finding_columns
+from affect_data.viewing.maps import Maps
 from affect_data.viewing.teachers import teacher_columns
 from affect_data.vocabulary import unit_name
 
@@ -35,11 +36,12 @@ class LabelTable:
 
     Attributes:
         frame: a row for each face. ``split`` and ``database`` are codes; ``release`` and ``file`` (the annotation file) are enumerations, and so
-            are ``subject`` and ``track``, as ``database/name``, null where there is none; ``uid``, ``origin``, ``frame`` and ``face`` are as stored; ``expression`` and ``compound``
-            are codes or -1; ``valence`` and ``arousal`` are null without a label; ``plane`` is the cell of the VA plane or -1; ``au<number>``
-            is 1, 0 or -1; ``intensity<number>`` is null without a label; ``copies`` is a number for each group of copies, or null; ``severity``
-            and ``score`` are those of the worst finding and ``finding.<check>`` is the score of a check, null without one;
-            ``soft.<teacher>.<task>`` is how far a teacher is from the label, and ``confidence.<teacher>`` how sure it is of an expression.
+            are ``subject`` and ``track``, as ``database/name``, null where there is none; ``uid``, ``origin``, ``frame`` and ``face`` are as
+            stored; ``expression`` and ``compound`` are codes or -1; ``valence`` and ``arousal`` are null without a label; ``plane`` is the cell
+            of the VA plane or -1; ``au<number>`` is 1, 0 or -1; ``intensity<number>`` is null without a label; ``copies`` is a number for each
+            group of copies, or null; ``severity`` and ``score`` are those of the worst finding and ``finding.<check>`` is the score of a check,
+            null without one; ``soft.<teacher>.<task>`` is how far a teacher is from the label, and ``confidence.<teacher>`` how sure it is of
+            an expression.
         splits: names, in the order of the rows.
         starts: first row of each split.
         databases: names by code.
@@ -48,6 +50,7 @@ class LabelTable:
         checks: audits with findings.
         teachers: names of soft labels that fit the pictures, with the tasks that can be compared with labels.
         not_audited: why there are no findings; empty if the audit fits the labels.
+        maps: where the rows lie on maps of stored features.
     """
 
     frame: pl.DataFrame
@@ -59,6 +62,7 @@ class LabelTable:
     checks: tuple[str, ...] = ()
     teachers: dict[str, tuple[str, ...]] = field(default_factory=dict)
     not_audited: str = ""
+    maps: Maps = field(default_factory=Maps)
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -95,6 +99,7 @@ def label_table(folder: DatasetFolder) -> LabelTable:
         checks=checks,
         teachers=teachers,
         not_audited=not_audited,
+        maps=Maps(folder),
     )
 
 

@@ -16,6 +16,7 @@ const words = (key, value) => {
   if (key === "finding") return { any: "any finding", none: "no finding" }[value] ?? about.checks[value] ?? value;
   if (key === "copies") return value === "any" ? "has copies" : `copies ${value}`;
   if (key === "va") return `VA ${value.split(",").join(" ")}`;
+  if (key === "map") return "part of the map";
   if (key === "rows") return value === "listed" ? "listed" : "chosen faces";
   if (["score", "soft", "confidence", "intensity"].includes(key)) return `${key} ${value.replace(":", " ")}`;
   return value === "none" ? `no ${key}` : value;
@@ -123,7 +124,7 @@ export function drawFilters(found) {
   const chips = [];
   for (const [key, value] of store.query) {
     if (key === "sort") continue;
-    chips.push(el("button", { type: "button", class: "chip", title: "remove", onclick: () => (key === "text" || key === "va" ? set(key, "") : toggle(key, value)) },
+    chips.push(el("button", { type: "button", class: "chip", title: "remove", onclick: () => (["text", "va", "map"].includes(key) ? set(key, "") : toggle(key, value)) },
       key === "text" ? `“${value}”` : words(key, value), el("b", {}, "×")));
   }
   if (chips.length > 1) chips.push(el("button", { type: "button", class: "chip clear", onclick: () => change((query) => {

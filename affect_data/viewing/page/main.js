@@ -4,6 +4,7 @@ import { ask, at, count, el, say } from "./dom.js";
 import { Face } from "./face.js";
 import { drawFilters, makeFilters } from "./filters.js";
 import { Grid } from "./grid.js";
+import { load as loadMap, makeMap } from "./map.js";
 import { Selection } from "./selection.js";
 import { begin, forget, rowAt, rowNow, set, store, values } from "./store.js";
 
@@ -61,6 +62,7 @@ async function refresh(moved) {
   at("canvas").querySelector(".empty")?.remove();
   if (!found.total) at("canvas").replaceChildren(el("p", { class: "empty" }, "No face is like this. Take a filter away."));
   drawBar();
+  await loadMap();
 }
 
 function drawBar() {
@@ -195,6 +197,7 @@ guarded(async () => {
   grid = new Grid(actions);
   selection = new Selection(actions);
   makeFilters();
+  makeMap({ openRow: (row) => guarded(() => face.openRow(row)) });
   bindBar();
   notes();
   store.listeners.push((moved) => free(async () => {

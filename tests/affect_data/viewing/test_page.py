@@ -18,6 +18,7 @@ from selenium.webdriver import Chrome, Keys
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
+from stored_features import three_groups, with_features
 
 from affect_data.corrections.decisions import in_force, read_decisions
 from affect_data.corrections.versions import apply_decisions
@@ -155,6 +156,38 @@ def test_filters_stand_in_the_address_and_their_counts_beside_the_choices(
     wait(browser, lambda b: ready(b) != mark)
     v0, a0, v1, a1 = map(float, dict(query(browser))["va"].split(","))
     assert [v0, a0, v1, a1] == pytest.approx([0, 0.86, 0.86, 0], abs=0.06)
+
+
+def test_a_rectangle_drawn_on_the_map_leaves_its_faces_in_the_grid(
+    browser: Chrome, audited: DatasetFolder, make_desk: Callable[..., Desk], serve: Serve
+) -> None:
+    values, group = three_groups(sum(audited.rows(split) for split in audited.splits))
+    desk = make_desk(with_features(audited, values))
+    points = desk.table.maps.positions("net.pca")
+    server = serve(desk)
+    visit(browser, server)
+    click(browser, "#mapbutton", asks=False)
+    wait(browser, lambda b: b.find_elements(By.CSS_SELECTOR, "#mapbox canvas"))
+    assert text(browser, "#maptold").startswith(f"{len(points)} faces.")
+    assert "happiness" in text(browser, "#legend")
+    box = browser.find_element(By.ID, "mapbox")
+    side = box.rect["width"]
+    (left, low), (right, high) = points[group == 2].min(axis=0) - 0.03, points[group == 2].max(axis=0) + 0.03
+    mark = ready(browser)
+    drag = ActionChains(browser).move_to_element_with_offset(
+        box, round((left - 0.5) * side), round((0.5 - high) * side)
+    )
+    drag.click_and_hold().move_to_element_with_offset(box, round((right - 0.5) * side), round((0.5 - low) * side))
+    drag.release().perform()
+    wait(browser, lambda b: ready(b) != mark)
+    assert dict(query(browser))["map"].startswith("net.pca:")
+    assert text(browser, "#total") == f"{(group == 2).sum()} of {len(points)} faces"
+    assert browser.find_elements(By.CSS_SELECTOR, "#mapbox .rectangle")
+    # Whoever is given the address sees the map, too; a click beside the faces takes the rectangle away.
+    visit(browser, server, f"?{urlsplit(browser.current_url).query}")
+    wait(browser, lambda b: b.find_elements(By.CSS_SELECTOR, "#mapbox .rectangle"))
+    ActionChains(browser).move_to_element_with_offset(browser.find_element(By.ID, "mapbox"), 0, 0).click().perform()
+    wait(browser, lambda b: text(b, "#total") == f"{len(points)} faces")
 
 
 def test_a_million_faces_scroll_and_jump_to_their_end(browser: Chrome, desk: Desk, serve: Serve) -> None:

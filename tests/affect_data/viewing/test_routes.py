@@ -9,14 +9,17 @@ import polars as pl
 import pytest
 from PIL import Image
 from starlette.testclient import TestClient
+from stored_features import three_groups, with_features
 
 from affect_data.corrections.decisions import DecisionFile, read_decisions
 from affect_data.dataset.folder import DatasetFolder
 from affect_data.dataset.thumbnail_cache import SIZE
 from affect_data.serving import guarded
 from affect_data.viewing.desk import Desk, Wish
+from affect_data.viewing.maps import methods
 from affect_data.viewing.queue import review_queue
 from affect_data.viewing.routes import Page
+from affect_data.viewing.table import label_table
 from affect_data.vocabulary import EXPRESSIONS
 
 
@@ -66,6 +69,23 @@ def slots_of(folder: DatasetFolder) -> set[int]:
     from affect_data.vocabulary import slot_of
 
     return {slot_of(number) for number in folder.manifest.layout.action_units}
+
+
+def test_the_map_of_a_view_has_its_faces_and_their_colours(audited: DatasetFolder, desk: Desk) -> None:
+    values, _ = three_groups(len(desk.table))
+    table = label_table(with_features(audited, values))
+    client = client_of(Desk(audited, table, desk.file, "ada"))
+    assert client.get("about").json()["maps"] == [f"net.{name}" for name in methods()]
+    told = client.get("map?name=net.pca&colour=database&task=expression").json()
+    own = table.frame.with_row_index("row").filter(pl.col("expression") >= 0)
+    assert (told["of"], told["rows"], told["codes"]) == (len(own), own["row"].to_list(), own["database"].to_list())
+    assert np.stack([told["x"], told["y"]], 1) == pytest.approx(
+        table.maps.positions("net.pca")[own["row"].to_numpy()], abs=1e-4
+    )
+    severities = client.get("map?name=net.pca&colour=finding").json()["codes"]
+    assert (severities[:7], set(severities[7:])) == ([2, 2, 2, 0, 2, 2, -1], {-1})
+    answer = client.get("map?name=net.pca&colour=beauty")
+    assert (answer.status_code, "unknown colour 'beauty'" in answer.json()["error"]) == (400, True)
 
 
 def test_a_face_is_told_in_full(client: TestClient, audited: DatasetFolder) -> None:
