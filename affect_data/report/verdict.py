@@ -57,7 +57,9 @@ def verdict_section(verdicts: Sequence[Verdict], names: Mapping[str, str], clean
     ranked = sorted(verdicts, key=lambda one: RANKS.index(one.severity))
     counts = {severity: sum(one.severity is severity for one in ranked) for severity in RANKS}
     told = ", ".join(f"{count} of kind '{BADGES[severity]}'" for severity, count in counts.items() if count)
-    summary = f"{told}. Errors break a rule that always holds, warnings are wrong in most cases, the rest is worth a look."
+    summary = (
+        f"{told}. Errors break a rule that always holds, warnings are wrong in most cases, the rest is worth a look."
+    )
     items = "\n".join(one.to_html(names) for one in ranked)
     parts = (paragraph(summary, quiet=True), Markup(f'<ol class="verdicts">{items}</ol>'))
     return Section("verdicts", "Verdicts", parts)
