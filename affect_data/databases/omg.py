@@ -1,6 +1,7 @@
 """Reads OMG-Emotion: utterances of people on YouTube, with valence, arousal and an expression each."""
 
 import re
+from collections.abc import Mapping
 from fractions import Fraction
 from types import MappingProxyType
 from typing import ClassVar, Final, Literal
@@ -26,6 +27,12 @@ LISTS: Final = MappingProxyType(
 )
 COLUMNS: Final = ("link", "start", "end", "video", "utterance", "arousal", "valence", "EmotionMaxVote")
 CLASS: Final = COLUMNS[-1]
+TIMES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "utterance_start": "seconds of the YouTube video at which the utterance begins",
+        "utterance_end": "seconds of the YouTube video at which the utterance ends",
+    }
+)
 EXPRESSIONS: Final = ("anger", "disgust", "fear", "happiness", "neutral", "sadness", "surprise")
 RATE: Final = 5
 """Frames a second that `affect-data frames` extracts: the labels hold for whole utterances."""
@@ -95,6 +102,8 @@ class Omg(ClipDatabase):
     aliases = ("OMG", "One-Minute-Gradual Emotion")
     signs = ("omg_*videos*.csv",)
     counted_as = "utterances"
+    reader_version = 2
+    scores = TIMES
     releases = ("2018",)
     totals = MappingProxyType(
         {"2018": Totals({"train utterances": 2_444, "validation utterances": 617, "test utterances": 2_229}, REAL)}
@@ -130,7 +139,7 @@ class Omg(ClipDatabase):
     options: OmgOptions
 
     def scan_clips(self, root: DatabaseRoot) -> pl.DataFrame:
-        """A row for each utterance: subject, track, clip_frames, split, expression, valence, arousal.
+        """A row for each utterance: subject, track, clip_frames, split, expression, valence, arousal, score_*.
 
         Raises:
             DatabaseNotFoundError: there is no list, or no frames of any utterance.
@@ -156,6 +165,8 @@ class Omg(ClipDatabase):
             expression=CLASS,
             arousal=rescaled,
             expression_masked=pl.when(pl.col(CLASS).is_null()).then(pl.lit(NO_CLASS)),
+            score_utterance_start="start",
+            score_utterance_end="end",
             subject="video",
             track=pl.format("{}/{}", "video", "utterance"),
         )

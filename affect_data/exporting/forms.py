@@ -1,8 +1,8 @@
 """What the native files of a database are made from: rows of a dataset, the reader's table of values, and a line for each row."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import polars as pl
 
@@ -19,11 +19,11 @@ class NativeFile:
 
     Attributes:
         path: relative to the database's root.
-        text: all of it.
+        content: all of it; text is written as UTF-8.
     """
 
     path: str
-    text: str
+    content: str | bytes
 
 
 @dataclass(frozen=True)
@@ -35,12 +35,17 @@ class NativeForm:
         losses: what the files cannot give back, because the dataset does not hold it. Everything else is as in the official files.
         side: side groups whose columns the rows need.
         releases: the releases that are written; empty if all are.
+        counts_lines: whether lines of the files belong to their pictures by their number alone. Then `files` also has a row for each line that gave
+            none, with its place and nulls.
+        as_read: the rows with values as the files have them, from the rows and the recipe's options, where options change values.
     """
 
     files: Callable[[pl.DataFrame], Iterator[NativeFile]]
     losses: tuple[str, ...]
     side: tuple[str, ...] = ()
     releases: tuple[str, ...] = ()
+    counts_lines: bool = False
+    as_read: Callable[[pl.DataFrame, Mapping[str, Any]], pl.DataFrame] | None = None
 
 
 def codes_of(mapping: Iterable[NativeValue], field: str) -> dict[str, str]:

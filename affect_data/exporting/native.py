@@ -8,20 +8,41 @@ from typing import Final
 
 import polars as pl
 
+from affect_data.bounds import read_json
 from affect_data.confinement import ConfinedFolder
-from affect_data.dataset.folder import open_dataset
+from affect_data.dataset.folder import LOCK, DatasetFolder, open_dataset
 from affect_data.dataset.loading import to_polars
 from affect_data.errors import DataError, UnknownNameError, UsageError
+from affect_data.exporting.affectnet import AFFECTNET_FORMS
+from affect_data.exporting.affwild2 import AFFWILD2_FORMS
 from affect_data.exporting.classes import CLASS_FORMS
+from affect_data.exporting.ferplus import FERPLUS_FORMS
 from affect_data.exporting.forms import NativeFile, NativeForm
 from affect_data.exporting.lists import LIST_FORMS
+from affect_data.exporting.micro_expressions import MICRO_EXPRESSION_FORMS
+from affect_data.exporting.omg import OMG_FORMS
 from affect_data.exporting.raf import RAF_FORMS
 from affect_data.exporting.rated import RATED_FORMS
 from affect_data.exporting.tracks import TRACK_FORMS
 from affect_data.files import written_folder
 
 NATIVE_FORMS: Final[Mapping[str, NativeForm]] = MappingProxyType(
-    dict(sorted({**CLASS_FORMS, **LIST_FORMS, **RAF_FORMS, **RATED_FORMS, **TRACK_FORMS}.items()))
+    dict(
+        sorted(
+            {
+                **AFFECTNET_FORMS,
+                **AFFWILD2_FORMS,
+                **CLASS_FORMS,
+                **FERPLUS_FORMS,
+                **LIST_FORMS,
+                **MICRO_EXPRESSION_FORMS,
+                **OMG_FORMS,
+                **RAF_FORMS,
+                **RATED_FORMS,
+                **TRACK_FORMS,
+            }.items()
+        )
+    )
 )
 """By database; the others are read, but not written."""
 
@@ -73,13 +94,23 @@ def export_native(dataset: Path | str, name: str, out: Path) -> NativeExport:
         raise UsageError(
             f"the dataset holds release {others[0]} of {name}, whose files are not written; those of {known} are"
         )
+    count = len(rows)
+    if form.as_read is not None:
+        rows = form.as_read(rows, read_json(folder.path / LOCK)["recipe"]["databases"][name])
+    if form.counts_lines:
+        rows = pl.concat([rows, _lines_without_rows(folder, name)], how="diagonal")
     written = 0
     with written_folder(out) as partial:
         inside = ConfinedFolder(partial)
         for file in form.files(rows):
             _write(inside, partial, file)
             written += 1
-    return NativeExport(name, len(rows), written, form.losses)
+    return NativeExport(name, count, written, form.losses)
+
+
+def _lines_without_rows(folder: DatasetFolder, name: str) -> pl.DataFrame:
+    """The places of a database's lines that gave no row."""
+    return folder.failures().filter(pl.col("database") == name).select("source_file", "source_line")
 
 
 def _write(inside: ConfinedFolder, folder: Path, file: NativeFile) -> None:
@@ -88,4 +119,4 @@ def _write(inside: ConfinedFolder, folder: Path, file: NativeFile) -> None:
     place.parent.mkdir(parents=True, exist_ok=True)
     if place.exists():
         raise DataError(f"two files of the export have the path {file.path}; please report it")
-    place.write_bytes(file.text.encode())
+    place.write_bytes(file.content.encode() if isinstance(file.content, str) else file.content)

@@ -5,23 +5,17 @@ from typing import Final
 
 import polars as pl
 
-from affect_data.databases.action_unit_columns import SIDE_OF
 from affect_data.databases.raf_au import RafAu
 from affect_data.databases.raf_ce import ACTION_UNITS, LABEL, PART, PARTITION, RafCe
 from affect_data.databases.raf_ml import ORDER
 from affect_data.databases.raf_units import NOTHING
+from affect_data.exporting.facs import UNIT_LOSSES, facs_code
 from affect_data.exporting.forms import NO_CODE, NO_ROW, NativeFile, NativeForm, code_of, file_name_of, lists
-from affect_data.vocabulary import ACTION_UNIT_SLOTS, EXPRESSIONS, SIDES, unit_name
+from affect_data.vocabulary import ACTION_UNIT_SLOTS, EXPRESSIONS, unit_name
 
-LETTERS: Final = {side: letters for letters, side in SIDE_OF.items()}
 PICTURE: Final = file_name_of().str.replace(r"(_aligned)?\.jpg$", ".jpg")
 """The name that lists give to a picture, aligned or not."""
 
-UNIT_LOSSES: Final = (
-    "action descriptors and action units that are not coded",
-    "the order of action units, those that stand twice, and whether a letter is a capital or follows the number",
-    "sides of two kinds, such as BL",
-)
 INCOMPLETE: Final = "action units of a face of which a decision took one away: what is not listed would count as absent"
 
 
@@ -50,10 +44,7 @@ def _tokens(rows: pl.DataFrame, units: Sequence[int]) -> pl.Expr:
 def _listed(present: Mapping[int, int | None], sides: Sequence[int]) -> str | None:
     if None in present.values():
         return None
-    named = []
-    for unit in (unit for unit, code in present.items() if code):
-        side = sides[ACTION_UNIT_SLOTS[unit]]
-        named.append(f"{LETTERS[SIDES[side]] if side >= 0 else ''}{unit}")
+    named = [facs_code(unit, sides[ACTION_UNIT_SLOTS[unit]]) for unit, code in present.items() if code]
     return "+".join(named) or NOTHING
 
 

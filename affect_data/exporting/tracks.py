@@ -8,11 +8,6 @@ from typing import Final
 import polars as pl
 
 from affect_data.databases.afew_va import HIGHEST
-from affect_data.databases.affwild2.facts import MAPPING as AFFWILD2
-from affect_data.databases.affwild2.facts import NO_CODE as NO_NUMBER
-from affect_data.databases.affwild2.facts import NO_VALUE
-from affect_data.databases.affwild2.layout import JOIN_ORDER, RELEASES, SPLIT_FOLDERS, TASK_FOLDERS, Release
-from affect_data.databases.base import Task
 from affect_data.databases.bp4d.coded_sequences import CODED_INTENSITIES, CODED_UNITS
 from affect_data.databases.bp4d.labels import NOT_CODED
 from affect_data.databases.ck_plus.reader import CkPlus
@@ -20,7 +15,7 @@ from affect_data.databases.dfew import HEADER, Dfew
 from affect_data.databases.disfa.reader import Disfa
 from affect_data.databases.unbc.facts import HIGHEST as UNBC_HIGHEST
 from affect_data.databases.unbc.sequences import HIGHEST_OF, SEQUENCE_LABELS
-from affect_data.exporting.forms import NO_CODE, NO_ROW, SPELLING, NativeFile, NativeForm, codes_of, lists, number
+from affect_data.exporting.forms import NO_CODE, NO_ROW, NativeFile, NativeForm, codes_of, lists
 from affect_data.vocabulary import unit_name
 
 DERIVED: Final = "an occurrence that was corrected without its intensity: the files hold intensities alone"
@@ -131,67 +126,7 @@ def _dfew(rows: pl.DataFrame) -> Iterator[NativeFile]:
     return lists(rows.filter(pl.col("expression").is_not_null()), line, ",".join(HEADER) + "\n")
 
 
-# ------------------------------------------------------------------ Aff-Wild2
-
-
-def _affwild2(rows: pl.DataFrame) -> Iterator[NativeFile]:
-    """A file for each track and task: a line for every frame up to the last labelled one, with the codes for "no label" where there is none."""
-    if rows.is_empty():
-        return
-    release = RELEASES[rows["release"][0]]
-    cells = {task: _cells(task, release) for task in JOIN_ORDER}
-    for (track,), own in rows.sort("track", "frame").group_by("track", maintain_order=True):
-        for task in JOIN_ORDER:
-            labelled = own.filter(pl.any_horizontal(pl.col(_columns(task, release)).is_not_null()))
-            if labelled.is_empty():
-                continue
-            numbers = pl.DataFrame({"frame": range(1, int(labelled["frame"][-1]) + 1)}, {"frame": pl.Int32})
-            lines = numbers.join(labelled, on="frame", how="left").select(cells[task].alias("line"))["line"]
-            text = "".join(f"{line}\n" for line in (_header(task, release), *lines))
-            yield NativeFile(f"{_folder(labelled, task)}/{track}.txt", text)
-
-
-def _columns(task: Task, release: Release) -> list[str]:
-    units = [unit_name(unit) for unit in release.action_units]
-    return {"va": ["valence", "arousal"], "expression": ["expression"], "au": units}[task]
-
-
-def _cells(task: Task, release: Release) -> pl.Expr:
-    columns = _columns(task, release)
-    if task == "va":
-        return pl.concat_str([number(name).fill_null(str(NO_VALUE)) for name in columns], separator=",")
-    if task == "expression":
-        codes = codes_of(AFFWILD2, "expression")
-        return pl.col("expression").replace_strict(codes, default=str(NO_NUMBER), return_dtype=pl.String)
-    return pl.concat_str([pl.col(name).cast(pl.String).fill_null(str(NO_NUMBER)) for name in columns], separator=",")
-
-
-def _header(task: Task, release: Release) -> str:
-    names = release.header(task)
-    return ",".join(names if task == "va" else [name.upper() if task == "au" else name.title() for name in names])
-
-
-def _folder(rows: pl.DataFrame, task: Task) -> str:
-    """The folder of a track's file: that of its source if this is of the task, otherwise the official one of the split that the rows are in."""
-    for source in rows["source_file"].unique(maintain_order=True):
-        split, folder = PurePosixPath(source).parents[0], PurePosixPath(source).parents[1]
-        if folder.name in TASK_FOLDERS[task]:
-            return str(split)
-    above = PurePosixPath(rows["source_file"][0]).parents[2]
-    return str(above / TASK_FOLDERS[task][0] / SPLIT_FOLDERS[rows["split"][0]][0])
-
-
 TRACK_FORMS: Final[Mapping[str, NativeForm]] = {
-    "affwild2": NativeForm(
-        _affwild2,
-        (
-            SPELLING,
-            "labels of frames without a picture, for which -5 and -1 stand, and lines after the last label",
-            "valence or arousal alone, for which -5,-5 stands",
-            "of a track whose tasks are in different splits, labels that the policy `strict` masks",
-        ),
-        releases=tuple(name for name, release in RELEASES.items() if not release.multi_task),
-    ),
     "afew_va": NativeForm(_afew_va, ("landmarks, for which an empty list stands",)),
     "bp4d": NativeForm(
         _bp4d(COLUMNS_OF_BP4D, "AU Intensity Codes3.0/AU{unit:02d}/{track}.csv"),

@@ -13,7 +13,7 @@ def rows(root: Path) -> list[dict[str, object]]:
     for split, name in LISTS.items():
         with (root / f"{name}.csv").open(encoding="utf-8-sig", newline="") as source:
             for line, cells in enumerate(csv.reader(source), start=1):
-                _, _, _, video, utterance, arousal, valence, code = cells
+                _, start, end, video, utterance, arousal, valence, code = cells
                 folder = root / "frames" / split / video / utterance.removesuffix(".mp4")
                 if line == 1 or not utterance or not folder.is_dir():
                     continue
@@ -26,5 +26,6 @@ def rows(root: Path) -> list[dict[str, object]]:
                 row |= {"source_file": f"{name}.csv", "source_line": line, "split": split}
                 row |= {"subject": video, "track": f"{video}/{utterance}"}
                 row |= {"valence": float(valence), "arousal": float(arousal)}
+                row |= {"score_utterance_start": float(start), "score_utterance_end": float(end)}
                 found.append(row | ({"expression": EXPRESSIONS[int(code)]} if code else {}))
     return found

@@ -1,30 +1,26 @@
 """Labels that are written back as the databases' own files are those of the files that they were read from, cell by cell."""
 
-import csv
-import io
 import json
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+import re
+from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
 from typing import Any
 
 import polars as pl
 import pytest
+from native_files import Files, as_number, cells, files_of, kept, packed, sheet
 from written_databases import Written
 
 from affect_data.build.build import build
 from affect_data.build.recipe import recipe_from
 from affect_data.databases.registry import DATABASES
 from affect_data.databases.root import DatabaseRoot
-from affect_data.dataset.folder import open_dataset
 from affect_data.dataset.loading import to_polars
 from affect_data.errors import FileAccessError, UnknownNameError, UsageError
 from affect_data.exporting.forms import codes_of
 from affect_data.exporting.native import NATIVE_FORMS, export_native
 from affect_data.exporting.pages import PAGE, native_page
-
-Files = dict[str, str]
 
 
 @pytest.fixture(scope="module")
@@ -38,40 +34,6 @@ def merged(written_of: Callable[[str], Written], tmp_path_factory: pytest.TempPa
     out = tmp_path_factory.mktemp("built") / "merged"
     build(recipe_from(content, "native"), roots, out)
     return out
-
-
-def packed(written: Written, merged: Path) -> Written:
-    """The demo files with the rows that the dataset holds: pictures that cannot be decoded gave none."""
-    failures = open_dataset(merged).failures().filter(pl.col("database") == written.database.name)
-    rows = written.scan.rows.join(failures, on=["source_file", "source_line"], how="anti", maintain_order="left")
-    return replace(written, scan=replace(written.scan, rows=rows))
-
-
-def files_of(folder: Path) -> Files:
-    return {
-        path.relative_to(folder).as_posix(): path.read_bytes().decode() for path in folder.rglob("*") if path.is_file()
-    }
-
-
-def kept(written: Written, *, header: int = 0) -> Iterator[tuple[str, list[list[str]]]]:
-    """The cells of the official lists, line by line: those lines that are rows of the reader."""
-    rows = set(written.scan.rows.select("source_file", "source_line").iter_rows())
-    for path in sorted({file for file, _ in rows}):
-        lines = (written.root / path).read_text().splitlines()
-        separator = "," if path.endswith(".csv") else " "
-        numbered = [(n, line) for n, line in enumerate(lines, start=1) if (path, n) in rows and n > header]
-        yield path, list(csv.reader([line for _, line in numbered], delimiter=separator))
-
-
-def cells(text: str, separator: str = ",") -> list[list[str]]:
-    return list(csv.reader(io.StringIO(text), delimiter=separator))
-
-
-def as_number(cell: str) -> Any:
-    try:
-        return pytest.approx(float(cell), rel=1e-6)
-    except ValueError:
-        return cell
 
 
 def expw(written: Written, files: Files) -> None:
@@ -102,15 +64,13 @@ def affectnet(written: Written, files: Files) -> None:
 
 
 def emotionet(written: Written, files: Files) -> None:
-    import openpyxl
-
     ((path, text),) = files.items()
     coded = DATABASES["emotionet"].action_units
     rows = set(written.scan.rows["source_line"])
-    sheet = openpyxl.load_workbook(written.root / path.replace(".csv", ".xlsx")).worksheets[0]
-    lines = [line for number, line in enumerate(sheet.values, start=1) if number in rows]
+    official = sheet(written.root / path.replace(".csv", ".xlsx"))
+    lines = [line for number, line in enumerate(official, start=1) if number in rows]
     header, *found = cells(text)
-    assert header == list(next(iter(sheet.values)))
+    assert header == list(official[0])
     wanted = [
         [str(line[0]), "", *(str(line[unit + 1]) if unit in coded else "999" for unit in range(1, 61))]
         for line in lines
@@ -293,6 +253,43 @@ def ck_plus(written: Written, files: Files) -> None:
             assert files.pop(path.relative_to(written.root).as_posix()).splitlines() == lines
 
 
+def omg(written: Written, files: Files) -> None:
+    for path, lines in kept(written):
+        header, *found = cells(files.pop(path))
+        assert header == (written.root / path).read_text().splitlines()[0].split(",")
+        for own, line in zip(found, lines, strict=True):
+            assert [own[0], *map(float, own[1:3]), *own[3:5]] == ["", *map(as_number, line[1:3]), *line[3:5]]
+            assert [*map(float, own[5:7]), own[7]] == [*map(as_number, line[5:7]), line[7]]
+
+
+def casme2(written: Written, files: Files) -> None:
+    """Sheet by sheet: what a string leaves open is a question mark, and an apex that nobody could tell a slash."""
+    ((path, data),) = files.items()
+    rows = set(written.scan.rows["source_line"])
+    official = [list(line) for line in sheet(written.root / path)]
+    top = next(number for number, line in enumerate(official, start=1) if "Filename" in line)
+    column = official[top - 1].index("Action Units")
+    apex = next(place for place, name in enumerate(official[top - 1]) if str(name).replace(" ", "") == "ApexFrame")
+    offset = apex + 1
+    for number, line in enumerate(official, start=1):
+        line[column] = str(line[column])
+        if "(" in line[column]:
+            line[column] = "+".join([*[code for code in line[column].split("+") if "(" not in code], "?"])
+        if number > top and line[apex] != "/" and int(str(line[apex])) > int(str(line[offset])):
+            line[apex] = "/"
+        if "Inducement Code" in official[top - 1] and number > top:
+            line[official[top - 1].index("Inducement Code")] = None
+    found = [list(line) for line in sheet(data)]
+    assert found[top - 1 :] == [
+        line for number, line in enumerate(official, start=1) if number == top or number in rows
+    ]
+    del files[path]
+
+
+def samm(written: Written, files: Files) -> None:
+    casme2(written, files)
+
+
 def class_folders(written: Written, files: Files) -> None:
     """The folders in which the files lie, which are their labels."""
     header, *lines = cells(files.pop("class-folders.csv"))
@@ -319,6 +316,7 @@ COMPARED = {
     for reader in (
         expw, raf_db, raf_au, affectnet, emotionet, ferplus, disfa, bp4d, unbc, afew_va, dfew, affwild2,
         bp4d_plus, disfa_plus, affwild, veatic, sewa, ferv39k, mafw, raf_ml, raf_ce, ck_plus, afew, sfew, oulu_casia,
+        omg, casme2, samm,
     )
 }  # fmt: skip
 
@@ -335,7 +333,7 @@ def test_native_files_come_back_cell_by_cell(
     assert done.losses == NATIVE_FORMS[name].losses != ()
 
 
-@pytest.mark.parametrize("name", ["disfa", "expw", "raf_db", "affwild2", "ferv39k", "raf_ce", "ck_plus"])
+@pytest.mark.parametrize("name", ["disfa", "expw", "raf_db", "affwild2", "ferv39k", "raf_ce", "ck_plus", "omg"])
 def test_what_was_written_reads_back_to_the_same_labels(
     name: str, merged: Path, written_of: Callable[[str], Written], tmp_path: Path
 ) -> None:
@@ -358,12 +356,36 @@ def test_what_was_written_reads_back_to_the_same_labels(
     assert scan.rows.select(*key, *labels).sort(key).equals(written.scan.rows.select(*key, *labels).sort(key))
 
 
+@pytest.mark.parametrize("name", ["casme2", "samm"])
+def test_strings_of_codes_read_back_to_no_label_that_was_not_there_and_to_every_present_one(
+    name: str, merged: Path, written_of: Callable[[str], Written], tmp_path: Path
+) -> None:
+    written = written_of(name)
+    export_native(merged, name, tmp_path / "out")
+    for folder in (path for path in written.root.iterdir() if path.is_dir()):
+        (tmp_path / "out" / folder.name).symlink_to(folder)
+    scan = type(written.database)().read(DatabaseRoot(tmp_path / "out", follow_links=True))
+    assert scan.defects == ()
+    here, there = (rows.sort("track") for rows in (scan.rows, written.scan.rows))
+    for column in ("track", "clip_frames", "expression", *(f"score_{score}" for score in written.database.scores)):
+        assert here[column].equals(there[column])
+    units = [column for column in here.columns if re.fullmatch(r"(au|side|au_intensity)_\d+", column)]
+    lost = 0
+    for unit in units:
+        pairs = list(zip(here[unit], there[unit], strict=True))
+        assert all(now in (None, before) for now, before in pairs)
+        assert all(now == before for now, before in pairs if before != 0)
+        lost += sum(now is None and before == 0 for now, before in pairs)
+    named = sum("leave open" in str(reason) for reason in there["au_masked"])
+    assert 0 < lost <= named * len(units), "only strings with alternatives lose absences"
+
+
 def rows_of(merged: Path, name: str) -> pl.DataFrame:
     return to_polars(merged, side=NATIVE_FORMS[name].side, wide=True).filter(pl.col("database") == name)
 
 
 def written_from(name: str, rows: pl.DataFrame) -> Files:
-    return {file.path: file.text for file in NATIVE_FORMS[name].files(rows)}
+    return {file.path: str(file.content) for file in NATIVE_FORMS[name].files(rows)}
 
 
 def relabelled(rows: pl.DataFrame, column: str, *values: Any) -> pl.DataFrame:
@@ -389,6 +411,28 @@ def test_a_list_has_no_line_for_a_class_that_was_taken_away_or_has_no_code(name:
         list(written_from(name, own).values()) for own in (rows, relabelled(rows, "expression", None, "other"))
     )
     assert fewer.splitlines() == text.splitlines()[2:]
+
+
+def test_micro_expressions_take_a_corrected_class_and_lose_the_line_of_one_taken_away(merged: Path) -> None:
+    rows = rows_of(merged, "casme2").sort("source_line")
+    assert rows["expression"][0] not in ("other", None)
+    changed = relabelled(rows, "expression", "other", None)
+    (file,) = NATIVE_FORMS["casme2"].files(changed)
+    (whole,) = NATIVE_FORMS["casme2"].files(rows)
+    found, before = sheet(bytes(file.content)), sheet(bytes(whole.content))  # type: ignore[arg-type]
+    assert found[1] == (*before[1][:8], "others", before[1][9])
+    assert found[2:] == before[3:]
+
+
+def test_arousal_that_a_recipe_rescaled_is_written_as_the_file_had_it(merged: Path) -> None:
+    rows = rows_of(merged, "omg")
+    form = NATIVE_FORMS["omg"]
+    assert form.as_read is not None
+    rescaled = rows.with_columns(arousal=pl.col("arousal") * 2 - 1)
+    assert form.as_read(rescaled, {"arousal": "rescaled"})["arousal"].to_list() == pytest.approx(
+        rows["arousal"].to_list()
+    )
+    assert form.as_read(rows, {"arousal": "as_is"}).equals(rows)
 
 
 @pytest.mark.parametrize(("name", "file"), [("raf_ce", "RAFCE_AUlabel.txt"), ("ck_plus", "_facs.txt")])
