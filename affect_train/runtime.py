@@ -8,6 +8,7 @@ import torch
 from accelerate import Accelerator
 
 from affect_data.environment import processors
+from affect_data.errors import UsageError
 from affect_train.reporting import Reporter
 
 MOST_WORKERS: Final = 12
@@ -25,18 +26,36 @@ class Runtime:
         accelerator: tells the processes apart and names the device.
         reporter: shows the progress; speaks on the main process.
         workers: loader processes; 0 decodes in this process.
+        batch_size: rows that a model sees at a time in inference; None: as in the model's run.
+        precision: of forward passes in inference, ``no`` for float32, ``bf16`` or ``fp16``; None: that of the model's run, where the device has it.
     """
 
     accelerator: Accelerator
     reporter: Reporter
     workers: int = 0
+    batch_size: int | None = None
+    precision: str | None = None
 
     @classmethod
-    def start(cls, accelerator: Accelerator | None = None, *, workers: int | None = 0) -> "Runtime":
-        """The runtime of a command, with a new Accelerator if none is given; `workers` is as for `loader_processes`."""
+    def start(
+        cls,
+        accelerator: Accelerator | None = None,
+        *,
+        workers: int | None = 0,
+        batch_size: int | None = None,
+        precision: str | None = None,
+    ) -> "Runtime":
+        """The runtime of a command, with a new Accelerator if none is given; `workers` is as for `loader_processes`.
+
+        Raises:
+            UsageError: the device does not compute in the precision.
+        """
         accelerator = accelerator or build_accelerator()
+        if precision == "fp16" and accelerator.device.type == "cpu":
+            raise UsageError("--precision: fp16 takes a GPU; use bf16, or no")
         reporter = Reporter(speaks=accelerator.is_main_process)
-        return cls(accelerator, reporter, loader_processes(None, accelerator.device) if workers is None else workers)
+        processes = loader_processes(None, accelerator.device) if workers is None else workers
+        return cls(accelerator, reporter, processes, batch_size, precision)
 
 
 def build_accelerator(**options: object) -> Accelerator:

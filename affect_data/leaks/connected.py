@@ -1,5 +1,7 @@
 """Connected components: rows that share a key, or pictures that are copies of each other, directly or through others."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
@@ -32,6 +34,24 @@ def connected_components(count: int, first: Rows, second: Rows) -> Rows:
             if (shorter == root).all():
                 break
             root = shorter
+
+
+def numbered(keys: Sequence[npt.NDArray[np.generic]]) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+    """A number for every different row, in order of appearance, int32 [rows], and the first row of each number, int32, ascending.
+
+    Args:
+        keys: columns of the rows, without NaN.
+    """
+    order = np.lexsort(list(keys)[::-1]).astype(np.int32)
+    new = np.ones(len(order), bool)
+    new[1:] = np.any([key[order[1:]] != key[order[:-1]] for key in keys], axis=0)
+    # The sort is stable, so that the first of equal rows comes first.
+    first_row = order[new]
+    rank = np.empty_like(first_row)
+    rank[np.argsort(first_row, kind="stable")] = np.arange(len(first_row), dtype=np.int32)
+    number = np.empty_like(order)
+    number[order] = rank[np.cumsum(new, dtype=np.int32) - 1]
+    return number, np.sort(first_row)
 
 
 def edges_of_keys(keys: npt.NDArray[np.integer]) -> tuple[Rows, Rows]:

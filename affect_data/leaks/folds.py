@@ -19,7 +19,7 @@ from affect_data.dataset.kinds.folds import FOLDS, FoldProvenance
 from affect_data.dataset.merged import databases_of
 from affect_data.dataset.writing import add_group
 from affect_data.errors import DataError, UnknownNameError, UsageError
-from affect_data.leaks.connected import connected_components, edges_of_keys
+from affect_data.leaks.connected import connected_components, edges_of_keys, numbered
 from affect_data.leaks.leaks import Readers, source_family
 from affect_data.vocabulary import ACTION_UNITS, EXPRESSIONS
 
@@ -224,7 +224,7 @@ def write_folds(
     """
     FOLDS.check_name(name)
     labels = LabelBlocks(folder)
-    _, picture = np.unique(labels.digests(), axis=0, return_inverse=True)
+    picture, _ = numbered(list(labels.digests().T))
     rows = labels.rows("database", "subject", "track").with_columns(pl.Series("image_digest", picture))
     units = inseparable_rows(rows, copies, databases_of(folder))
     wanted = rows["split"].cast(pl.String).is_in(list(splits)).to_numpy()

@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -54,7 +54,15 @@ TRAINING_REMEDY: Final = (
 
 Readers = Mapping[str, type[Database]]
 
-_Keys = dict[tuple[str, str], pa.ChunkedArray]
+
+class _Counted(NamedTuple):
+    """Keys of rows: texts, none of them empty, and how many rows have each; a text may come more than once."""
+
+    values: pa.Array
+    rows: npt.NDArray[np.integer]
+
+
+_Keys = dict[tuple[str, str], _Counted]
 
 
 class LeakError(DataError):
@@ -115,9 +123,9 @@ def find_leaks(labels: pl.DataFrame, copies: pl.Series | None = None, readers: R
     )
     parts: dict[str, _Keys] = {}
     for (split,), own in rows.partition_by("split", as_dict=True).items():
-        keys = parts.setdefault(str(split), {("group", ANY_FAMILY): _arrow(own["group"])})
+        keys = parts.setdefault(str(split), {("group", ANY_FAMILY): _counted(_arrow(own["group"]))})
         for (family,), named in own.partition_by("source_family", as_dict=True).items():
-            keys |= {(kind, str(family)): _arrow(named[kind]) for kind in ("subject", "track")}
+            keys |= {(kind, str(family)): _counted(_arrow(named[kind])) for kind in ("subject", "track")}
             keys |= _shared_pictures(str(family), named["uid"])
     return _leaks_of(parts)
 
@@ -174,7 +182,10 @@ def dataset_leaks(folder: DatasetFolder, parts: Sequence[Part] = ()) -> pl.DataF
     """
     parts = parts or [Part(split, split) for split in folder.splits]
     found = stored_copies(folder)
-    return _leaks_of({part.name: _keys_of(folder, part, found.get(part.split, {})) for part in parts})
+    keys = {part.name: _keys_of(folder, part, found.get(part.split, {})) for part in parts}
+    for name, pictures in _shared_digests(folder, parts).items():
+        keys[name]["picture", ANY_FAMILY] = pictures
+    return _leaks_of(keys)
 
 
 def guard_dataset(
@@ -217,28 +228,51 @@ def stored_copies(folder: DatasetFolder) -> dict[str, dict[str, str]]:
 
 
 def _keys_of(folder: DatasetFolder, part: Part, copies: Mapping[str, str]) -> _Keys:
-    """The keys of a part's rows by kind and source family."""
-    names, readers = ("database", "subject", "track", "image_digest", "uid"), databases_of(folder)
-    columns = folder.view.table(folder.stored_labels(part.split, names), names)
-    if part.rows is not None:
-        columns = columns.filter(pa.array(part.rows))
-    keys: _Keys = {("picture", ANY_FAMILY): columns.column("image_digest")}
-    codes: dict[str, list[int]] = {}
-    for code in pc.unique(columns.column("database")).to_pylist():
-        codes.setdefault(source_family(folder.manifest.databases[code], readers), []).append(code)
-    for family, of_family in codes.items():
-        own = columns.select(["subject", "track", "uid"])
-        if len(codes) > 1:
-            database = columns.column("database")
-            own = own.filter(pc.is_in(database, value_set=pa.array(of_family, database.type)))
-        keys |= {(kind, family): own.column(kind) for kind in ("subject", "track")}
+    """The keys of a part's rows by kind and source family, without pictures."""
+    readers, stored = databases_of(folder), folder.stored_labels(part.split, ("database", "track", "uid"))
+    database, origin = (stored.column(name).to_numpy() for name in ("database", "origin"))
+    kept = np.ones(len(database), np.bool_) if part.rows is None else part.rows
+    parts: dict[tuple[str, str], list[_Counted]] = {}
+    for code in np.unique(database[kept]).tolist():
+        own = kept & (database == code)
+        name, counts = folder.manifest.databases[code], np.bincount(origin[own])
+        family = source_family(name, readers)
+        for kind in ("subject", "track"):
+            # The texts of each origin once, instead of those of each row.
+            texts = folder.view.origins[name].column(kind).combine_chunks().cast(pa.string())[: len(counts)]
+            used = (counts > 0) & pc.not_equal(texts, "").to_numpy(zero_copy_only=False)
+            parts.setdefault((kind, family), []).append(_Counted(texts.filter(pa.array(used)), counts[used]))
         if shared_picture(family) is not None:
-            keys |= _shared_pictures(family, own.column("uid").to_pylist())
-    uids = columns.column("uid")
+            named = _shared_pictures(family, stored.column("uid").filter(pa.array(own)).to_pylist())
+            for key, counted in named.items():
+                parts.setdefault(key, []).append(counted)
+    keys = {key: _together(counted) for key, counted in parts.items()}
     if copies:
+        uids = stored.column("uid").filter(pa.array(kept))
         copied = uids.filter(pc.is_in(uids, value_set=pa.array(copies, uids.type))).to_pylist()
-        keys["group", ANY_FAMILY] = pa.chunked_array([pa.array([copies[uid] for uid in copied], pa.string())])
+        keys["group", ANY_FAMILY] = _counted(pa.chunked_array([pa.array([copies[uid] for uid in copied], pa.string())]))
     return keys
+
+
+def _shared_digests(folder: DatasetFolder, parts: Sequence[Part]) -> dict[str, _Counted]:
+    """By part the sha256 of the pictures that several parts may have: of those whose first eight bytes several have."""
+    names = {part.name: _digests(folder, part) for part in parts}
+    each = np.sort(np.concatenate([np.unique(found[:, :8].copy().view(np.uint64)) for found in names.values()]))
+    several = np.unique(each[1:][each[1:] == each[:-1]])
+    shared = {}
+    for name, found in names.items():
+        own = found[np.isin(found[:, :8].copy().view(np.uint64)[:, 0], several)]
+        texts = pa.array([bytes(digest).hex() for digest in own], pa.string())
+        shared[name] = _counted(pa.chunked_array([texts]))
+    return shared
+
+
+def _digests(folder: DatasetFolder, part: Part) -> npt.NDArray[np.uint8]:
+    """The sha256 of the picture of each row of a part, uint8 [rows, 32]."""
+    column = folder.stored_labels(part.split, ("image_digest",)).column("image_digest")
+    chunks = [chunk.flatten().to_numpy().reshape(len(chunk), -1) for chunk in column.chunks]
+    whole = np.concatenate([np.empty((0, 32), np.uint8), *chunks])
+    return whole if part.rows is None else whole[part.rows]
 
 
 def _shared_pictures(family: str, uids: Iterable[str]) -> _Keys:
@@ -247,7 +281,16 @@ def _shared_pictures(family: str, uids: Iterable[str]) -> _Keys:
     if picture is None:
         return {}
     names = [found[1] if (found := picture.search(uid)) else "" for uid in uids]
-    return {(PICTURE_NAME, family): pa.chunked_array([pa.array(names, pa.string())])}
+    return {(PICTURE_NAME, family): _counted(pa.chunked_array([pa.array(names, pa.string())]))}
+
+
+def _counted(column: pa.ChunkedArray) -> _Counted:
+    counts = pc.value_counts(column.filter(pc.not_equal(column, "")))
+    return _Counted(counts.field("values").cast(pa.string()), counts.field("counts").to_numpy())
+
+
+def _together(parts: Sequence[_Counted]) -> _Counted:
+    return _Counted(pa.concat_arrays([part.values for part in parts]), np.concatenate([part.rows for part in parts]))
 
 
 def _arrow(column: pl.Series) -> pa.ChunkedArray:
@@ -264,22 +307,22 @@ def _leaks_of(parts: Mapping[str, _Keys]) -> pl.DataFrame:
     return pl.DataFrame(leaks, schema=LEAK_COLUMNS, orient="row")
 
 
-def _in_several(columns: Mapping[str, pa.ChunkedArray]) -> list[tuple[str, list[str], int]]:
+def _in_several(columns: Mapping[str, _Counted]) -> list[tuple[str, list[str], int]]:
     """The values that several columns share: value, names of the columns, number of rows; sorted."""
-    named = {name: column.filter(pc.not_equal(column, "")) for name, column in columns.items()}
     # Only the smaller column becomes a hash table.
-    by_size = sorted(named, key=lambda name: len(named[name]))
+    by_size = sorted(columns, key=lambda name: len(columns[name].values))
     shared = [
-        named[large].filter(pc.is_in(named[large], value_set=pc.unique(named[small]))).unique()
+        columns[large].values.filter(pc.is_in(columns[large].values, value_set=columns[small].values))
         for small, large in combinations(by_size, 2)
     ]
     if not any(len(keys) for keys in shared):
         return []
     suspects = pc.unique(pa.concat_arrays(shared))
     found: dict[str, tuple[list[str], int]] = {}
-    for name in sorted(named):
-        kept = named[name].filter(pc.is_in(named[name], value_set=suspects))
-        for count in pc.value_counts(kept).to_pylist():
-            splits, rows = found.get(count["values"], ([], 0))
-            found[count["values"]] = ([*splits, name], rows + count["counts"])
+    for name in sorted(columns):
+        kept = pc.is_in(columns[name].values, value_set=suspects)
+        numbers = columns[name].rows[kept.to_numpy(zero_copy_only=False)].tolist()
+        for value, count in zip(columns[name].values.filter(kept).to_pylist(), numbers, strict=True):
+            splits, rows = found.get(value, ([], 0))
+            found[value] = (splits if splits[-1:] == [name] else [*splits, name], rows + count)
     return [(key, splits, rows) for key, (splits, rows) in sorted(found.items())]

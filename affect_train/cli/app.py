@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -20,22 +20,25 @@ from affect_data.interrupts import STATUS
 from affect_train.cli import compare as cli_compare
 from affect_train.cli import compound as cli_compound
 from affect_train.cli import cross_database as cli_cross_database
+from affect_train.cli import evaluate as cli_evaluate
 from affect_train.cli import launch as cli_launch
 from affect_train.cli import predict as cli_predict
 from affect_train.cli import publish as cli_publish
 from affect_train.cli import recipe as cli_recipe
 from affect_train.cli import report as cli_report
+from affect_train.cli import score as cli_score
 from affect_train.cli import separation as cli_separation
 from affect_train.cli import soft_labels as cli_soft_labels
 from affect_train.cli import study as cli_study
+from affect_train.cli import validate as cli_validate
 from affect_train.cli.common import (
+    BatchSize,
     Debug,
     Json,
     PriorName,
     PriorStrength,
     Workers,
     leave_process_group,
-    named_fold,
     out_console,
     print_json,
     print_next,
@@ -52,13 +55,12 @@ app = CommandLine(help="Learn facial affect from partial labels, and label with 
 
 COMMANDS = (
     "train",
-    "validate",
     "label",
-    "evaluate",
     "features",
     "demo",
     "env",
     "schema",
+    *cli_evaluate.COMMANDS,
     *cli_predict.COMMANDS,
     *cli_soft_labels.COMMANDS,
     *cli_study.COMMANDS,
@@ -69,6 +71,8 @@ COMMANDS = (
     *cli_publish.COMMANDS,
     *cli_recipe.COMMANDS,
     *cli_launch.COMMANDS,
+    *cli_validate.COMMANDS,
+    *cli_score.COMMANDS,
     *cli_report.COMMANDS,
 )
 
@@ -76,12 +80,6 @@ RecipePath = Annotated[Path, typer.Argument(metavar="RECIPE", help="A training r
 Overrides = Annotated[
     list[str] | None,
     typer.Argument(metavar="[KEY=VALUE]...", help="Entries to set, for example optimizer.learning_rate=1e-4."),
-]
-RunPath = Annotated[
-    Path,
-    typer.Argument(
-        metavar="RUN", help="A run folder, a model folder, or a model on the Hub (user/name, user/name@revision)."
-    ),
 ]
 TeacherSource = Annotated[
     str,
@@ -91,13 +89,6 @@ TeacherSource = Annotated[
     ),
 ]
 DatasetPath = Annotated[Path, typer.Argument(metavar="DATASET", help="A dataset folder.")]
-EvaluatedDataset = Annotated[
-    Path,
-    typer.Argument(metavar="DATASET", help="A dataset folder, or a description (.yaml) of another dataset."),
-]
-FoldName = Annotated[
-    str | None, typer.Option(metavar="NAME:NUMBER", help="Only the rows of this fold, such as jaa:0, count.")
-]
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -164,19 +155,6 @@ def train(
             print_next(f"affect-train evaluate {run} {data}{chosen}", f"affect-train label {run} {data} --name NAME")
 
 
-@app.command(epilog="Example: `affect-train validate recipes/demo/teacher.yaml`")
-def validate(recipe: RecipePath, overrides: Overrides = None, as_json: Json = False) -> None:
-    """List every mistake of a recipe at once, without data or GPU; print the resolved recipe if there is none."""
-    from affect_train.inputs.crops import check_crops
-
-    resolved = _read_recipe(recipe, overrides)
-    check_crops(resolved)
-    if as_json:
-        print_json(resolved.model_dump(mode="json"))
-    else:
-        sys.stdout.write(resolved.to_yaml())
-
-
 @app.command(epilog="Example: `affect-train schema --output train`")
 def schema(
     output: Annotated[
@@ -214,12 +192,15 @@ def label(
     prior: PriorName = None,
     prior_strength: PriorStrength = 1.0,
     workers: Workers = None,
+    batch_size: BatchSize = None,
     as_json: Json = False,
 ) -> None:
     """Write a teacher's logits for every row of every split into the dataset; a run that was killed goes on where it stopped."""
     from affect_train.labelling.label import label as run_label
 
-    result = run_label(teacher, dataset, name, workers=workers, target=target_prior(prior, prior_strength))
+    result = run_label(
+        teacher, dataset, name, workers=workers, batch_size=batch_size, target=target_prior(prior, prior_strength)
+    )
     leave_process_group()
     if result is None:
         return
@@ -249,12 +230,15 @@ def features(
         float, typer.Option(min=0.0, help="Around the face box, for a backbone; a run has its own.")
     ] = 0.2,
     workers: Workers = None,
+    batch_size: BatchSize = None,
     as_json: Json = False,
 ) -> None:
     """Store a backbone's features of every row, so that heads can be trained without decoding images."""
     from affect_train.inference.features import store_features
+    from affect_train.runtime import Runtime
 
-    result = store_features(model, dataset, name, image_size=image_size, margin=margin, workers=workers)
+    runtime = Runtime.start(workers=workers, batch_size=batch_size)
+    result = store_features(model, dataset, name, image_size=image_size, margin=margin, runtime=runtime)
     leave_process_group()
     if result is None:
         return
@@ -286,69 +270,6 @@ def demo(
         out_console.print(f"{what:8} {path}", markup=False)
 
 
-@app.command(epilog="Example: `affect-train evaluate runs/teacher merged --split validation`")
-def evaluate(
-    run: RunPath,
-    dataset: EvaluatedDataset,
-    split: Annotated[list[str] | None, typer.Option(help="May be repeated; validation by default.")] = None,
-    output: Annotated[
-        Path | None, typer.Option(help="JSON file to write; `evaluation.json` of the run by default.")
-    ] = None,
-    bootstrap: Annotated[
-        int, typer.Option(min=0, help="Resamples of people behind 95% confidence intervals; 0 leaves them out.")
-    ] = 0,
-    tune_thresholds: Annotated[
-        str | None,
-        typer.Option(
-            metavar="SPLIT", help="Choose each action unit's threshold on this other split; stored with the model."
-        ),
-    ] = None,
-    fold: FoldName = None,
-    absent: Annotated[
-        Literal["skip", "zero"],
-        typer.Option(
-            help="What a class neither predicted nor present does to a mean F1: left out, or 0. ABAW scores count 0."
-        ),
-    ] = "skip",
-    optimistic: Annotated[
-        bool, typer.Option("--optimistic", help="Report a split that chose the checkpoint, too; the report says so.")
-    ] = False,
-    prior: PriorName = None,
-    prior_strength: PriorStrength = 1.0,
-    workers: Workers = None,
-    as_json: Json = False,
-) -> None:
-    """Show F1, average precision, AUROC, CCC, calibration and the ABAW scores of a model, with the number of labels behind each."""
-    from affect_train.evaluation.evaluate import evaluate as run_evaluate
-
-    result = run_evaluate(
-        run,
-        dataset,
-        split or ["validation"],
-        workers=workers,
-        output=output,
-        bootstrap=bootstrap,
-        tune_thresholds=tune_thresholds,
-        target=target_prior(prior, prior_strength),
-        fold=None if fold is None else named_fold(fold),
-        absent=absent,
-        optimistic=optimistic,
-    )
-    leave_process_group()
-    if result is None:
-        return
-    if as_json:
-        print_json(result)
-    else:
-        from affect_train.cli.tables import describe_evaluation
-
-        for name, evaluation in result["splits"].items():
-            out_console.print(describe_evaluation(name, evaluation), markup=False)
-        print_next(
-            f"affect-data report {dataset} --run {run}", f"affect-train predict {run} PHOTOGRAPH... --out results"
-        )
-
-
 def run_command(words: Sequence[str]) -> object:
     """The exit status of a command of `affect-data` or `affect-train` run in this process (program first); None for 0.
 
@@ -370,6 +291,7 @@ def run_command(words: Sequence[str]) -> object:
     return status
 
 
+cli_evaluate.register(app)
 cli_predict.register(app)
 cli_soft_labels.register(app)
 cli_study.register(app, run_command)
@@ -379,6 +301,8 @@ cli_cross_database.register(app, run_command)
 cli_separation.register(app)
 cli_publish.register(app)
 cli_recipe.register(app)
+cli_validate.register(app)
+cli_score.register(app)
 cli_launch.register(app, COMMANDS)
 cli_report.register(app)
 

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -20,6 +20,20 @@ Workers = Annotated[
     int | None,
     typer.Option(
         min=0, help="Processes that decode images; 0: the main process. By default what the machine has beside a GPU."
+    ),
+]
+
+BatchSize = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="Rows that the model sees at a time; by default as many as in its run (`batches.evaluation`), or 64.",
+    ),
+]
+Precision = Annotated[
+    Literal["no", "bf16", "fp16"] | None,
+    typer.Option(
+        help="Of the forward passes; `no` is float32. By default that of the model's run, where the device has it."
     ),
 ]
 

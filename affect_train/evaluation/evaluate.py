@@ -18,7 +18,7 @@ from affect_train.evaluation.metrics import Absent, best_thresholds, evaluate_pr
 from affect_train.evaluation.reliability import reliability
 from affect_train.evaluation.selection import SELECTED_ON, refuse_selected
 from affect_train.evaluation.subgroups import Attribute, SplitRows, attributes_of, minimum, subgroups
-from affect_train.inference.inference import Logits, infer, open_model, predictions
+from affect_train.inference.inference import infer, open_model, predictions
 from affect_train.inference.inputs import split_of
 from affect_train.inference.target_prior import TargetPrior
 from affect_train.inputs.labels import LabelArrays, check_labels, clips_in, column_array, load_folds, text_codes
@@ -70,14 +70,17 @@ def evaluate_split(
     dataset, labels = split.passed()
     if logits is None:
         return None
+    predicted = predictions(model, logits)
+    # Wider than what is predicted from them, and needed no more.
+    del logits
     return score(
-        model, logits, labels, dataset, bootstrap=bootstrap, chosen=chosen, attributes=attributes, absent=absent
+        model, predicted, labels, dataset, bootstrap=bootstrap, chosen=chosen, attributes=attributes, absent=absent
     )
 
 
 def score(
     model: AffectModel,
-    logits: Logits,
+    predicted: Mapping[str, NDArray[Any]],
     labels: LabelArrays,
     dataset: "Dataset",
     *,
@@ -86,11 +89,11 @@ def score(
     attributes: Sequence[Attribute] = (),
     absent: Absent = "skip",
 ) -> Evaluation:
-    """The metrics of gathered logits, over all rows that count and for each database; with ``intervals`` if `bootstrap` is over 0."""
+    """The metrics of a model's predictions, over all rows that count and for each database; with ``intervals`` if `bootstrap` is over 0."""
     tasks = model.config.task_set()
     databases, tracks = column_array(dataset, "database"), text_codes(dataset, "track")
     judged = _Judged(
-        predicted=predictions(model, logits),
+        predicted=predicted,
         truth=labels.numpy(),
         tasks=tasks,
         thresholds=model.config.thresholds,
@@ -132,6 +135,9 @@ class _Judged:
 
     def of(self, rows: NDArray[np.int64]) -> tuple[dict[str, NDArray[Any]], dict[str, NDArray[Any]]]:
         """What is predicted and what is known of some rows."""
+        if len(rows) == len(self.videos) and (np.diff(rows) == 1).all():
+            # All rows, which are not copied.
+            return dict(self.predicted), dict(self.truth)
         predicted = {name: values[rows] for name, values in self.predicted.items()}
         return predicted, {name: values[rows] for name, values in self.truth.items()}
 
@@ -171,7 +177,7 @@ def evaluate(
     dataset: Path | str,
     splits: list[str],
     *,
-    workers: int | None = None,
+    runtime: Runtime | None = None,
     output: Path | None = None,
     bootstrap: int = 0,
     tune_thresholds: str | None = None,
@@ -188,7 +194,7 @@ def evaluate(
         path: run folder, model folder, or a model on the Hub.
         dataset: dataset folder, or a file that describes another dataset.
         splits: names of splits.
-        workers: loader processes; None: what the machine has, as `loader_processes` says.
+        runtime: loader processes, batch size and precision; None: what machine and run have.
         output: JSON file.
         bootstrap: resamples of people behind the confidence intervals; 0 leaves them out.
         tune_thresholds: split on which the threshold of each action unit is chosen first; the thresholds are stored with the model.
@@ -206,7 +212,7 @@ def evaluate(
     source = open_source(dataset)
     counted = _counted_rows(source, splits, tune_thresholds, fold)
     saved = _tunable(path, target) if tune_thresholds is not None else model_folder(path)
-    runtime = Runtime.start(workers=workers)
+    runtime = runtime or Runtime.start(workers=None)
     model, preprocessing = open_model(saved, target)
     if not optimistic:
         refuse_selected(model.config, source, splits)

@@ -102,8 +102,10 @@ def _crop(preprocessing: Mapping[str, Any]) -> str:
     policy = preprocessing.get("policy")
     if policy is None:
         return f"a square around the face box with a margin of {preprocessing['margin']:g} of its longer side"
+    room = preprocessing.get("room", 0.0)
+    middle = f", of which the model sees the middle {1 - 2 * room:.0%}" if room else ""
     return (
-        f"`{policy['name']}`, version {policy['version']}, of affectkit's crop policies; `affect-train predict` and "
+        f"`{policy['name']}`, version {policy['version']}, of affectkit's crop policies{middle}; `affect-train predict` and "
         "`processor(picture, faces=...)` cut found faces by the same code, ready crops must be cut so"
     )
 

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -55,7 +56,7 @@ def store_features(
     *,
     image_size: int = 112,
     margin: float = 0.2,
-    workers: int | None = None,
+    runtime: Runtime | None = None,
 ) -> dict[str, Any] | None:
     """What was written, on the main process, None on the others: the column group ``features.<name>`` of all rows, without augmentation.
 
@@ -65,7 +66,7 @@ def store_features(
         name: of the features.
         image_size: side of a backbone's input, in pixels; a run has its own.
         margin: for a backbone, around the face box, relative to its longer side; a run has its own.
-        workers: loader processes; None: what the machine has, as `loader_processes` says.
+        runtime: loader processes and batch size; None: what machine and run have.
 
     Raises:
         UsageError: features cannot have this name.
@@ -75,7 +76,7 @@ def store_features(
     """
     FEATURES.check_name(name)
     folder = open_own_folder(dataset, "affect-train features")
-    runtime = Runtime.start(workers=workers)
+    runtime = replace(runtime or Runtime.start(workers=None), precision="no")
     model, preprocessing = _open(source, image_size, margin)
     model.to(runtime.accelerator.device)
     features: dict[str, FeatureArrays] = {}

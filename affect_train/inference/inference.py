@@ -20,7 +20,7 @@ from affect_train.inputs.inputs import IndexedInputs, Inputs
 from affect_train.inputs.preprocess import Preprocessing
 from affect_train.network.model import AffectModel, load_model
 from affect_train.network.output import AffectOutput
-from affect_train.runtime import Runtime
+from affect_train.runtime import Runtime, precision_for
 
 Logits = dict[str, NDArray[Any]]
 """Arrays [rows, width] by head: au, expression, valence, arousal; heads that the model lacks are absent."""
@@ -31,6 +31,12 @@ Outputs = Callable[[FaceBatch], Mapping[str, Tensor]]
 Advance = Callable[[int], None]
 
 INFERENCE_BATCH = 64
+"""Rows that a model sees at a time, unless its run or the command says otherwise."""
+
+BATCH_KEY, PRECISION_KEY = "inference_batch", "inference_precision"
+"""Where a model's configuration says what its run did, if that is not the usual."""
+
+_ROWS_AT_ONCE = 1 << 17
 
 
 class ComputedRows(NamedTuple):
@@ -102,8 +108,8 @@ def infer(
         shown = faces.to(device)
         return logits_of(model(shown.inputs, shown.places, shown.counts))
 
-    with inference_of(model, runtime.accelerator):
-        return compute_rows(outputs, inputs, runtime, rows=rows, advance=advance)
+    with inference_of(model, runtime):
+        return compute_rows(outputs, inputs, runtime, batch_size=batch_of(model, runtime), rows=rows, advance=advance)
 
 
 def infer_features(
@@ -124,11 +130,12 @@ def infer_features(
         shown = faces.to(device)
         return {"features": pooled(model.features(shown.inputs), shown.counts)}
 
-    with inference_of(model, runtime.accelerator):
+    with inference_of(model, runtime):
         found = compute_rows(
             features,
             inputs,
             runtime,
+            batch_size=batch_of(model, runtime),
             dtype=torch.float16,
             rows=rows,
             advance=advance,
@@ -157,21 +164,48 @@ def infer_clip_features(
         frames[torch.arange(most, device=device) < counts[:, None]] = found
         return {"frames": frames.flatten(1)}
 
-    with inference_of(model, runtime.accelerator):
+    with inference_of(model, runtime):
         found = compute_rows(features, inputs.showing(clips), runtime, dtype=torch.float16, rows=clips)
     return None if found is None else found["frames"].reshape(len(clips), most, -1)
 
 
 @contextmanager
-def inference_of(model: AffectModel, accelerator: Accelerator) -> Iterator[None]:
-    """Evaluation mode without gradients, in the precision of the run; at the end the model's mode is restored."""
-    training = model.training
+def inference_of(model: AffectModel, runtime: Runtime) -> Iterator[None]:
+    """Evaluation mode without gradients, in the precision of the runtime or the model's run; at the end the model's mode is restored."""
+    training, device = model.training, next(model.parameters()).device
+    precision = precision_of(model, runtime)
+    dtype = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(precision, torch.float32)
     model.eval()
     try:
-        with torch.inference_mode(), accelerator.autocast():
+        with torch.inference_mode(), torch.autocast(device.type, dtype, enabled=precision != "no"):
             yield
     finally:
         model.train(training)
+
+
+def note_inference(model: AffectModel, batch: int, precision: str) -> None:
+    """Writes into a model's configuration how its run evaluates it, where that is not the usual."""
+    for key, value, usual in ((BATCH_KEY, batch, INFERENCE_BATCH), (PRECISION_KEY, precision, "no")):
+        if value != usual:
+            setattr(model.config, key, value)
+
+
+def batch_of(model: AffectModel, runtime: Runtime) -> int:
+    """How many rows a model sees at a time: those of the runtime, else of the model's run."""
+    return runtime.batch_size or getattr(model.config, BATCH_KEY, None) or INFERENCE_BATCH
+
+
+def precision_of(model: AffectModel, runtime: Runtime) -> str:
+    """The precision of forward passes: that of the runtime, else of a training under way, else of the model's run if this device computes in it."""
+    training = runtime.accelerator.mixed_precision
+    if runtime.precision is not None or training != "no":
+        return runtime.precision or training
+    match getattr(model.config, PRECISION_KEY, "no"):
+        case "bf16":
+            return precision_for("auto")
+        case "fp16" if runtime.accelerator.device.type == "cuda":
+            return "fp16"
+    return "no"
 
 
 def compute(
@@ -189,6 +223,9 @@ def compute(
         values = {name: tensor.to(dtype) for name, tensor in outputs(faces).items()}
         if not len(faces.rows):
             continue  # its pass was for the other processes
+        if all(tensor.device.type == "cpu" for tensor in values.values()):
+            yield _read(faces.rows, values)
+            continue
         before, waiting = waiting, (faces.rows, values)
         # Read one batch late, so that the device has work while values are read from it.
         if before is not None:
@@ -206,6 +243,7 @@ def compute_rows(
     inputs: Inputs,
     runtime: Runtime,
     *,
+    batch_size: int | None = None,
     dtype: torch.dtype = torch.float32,
     rows: NDArray[np.int64] | None = None,
     advance: Advance | None = None,
@@ -216,13 +254,17 @@ def compute_rows(
         outputs: computes the values.
         inputs: of the split.
         runtime: of this process.
+        batch_size: rows of a batch; None: those of the runtime, or the usual.
         dtype: of the arrays.
         rows: int64, numbers of the wanted rows in the wanted order, all of them among the inputs; None: all rows of the split.
         advance: called after every batch with the number of rows that all processes have done meanwhile.
     """
     accelerator = runtime.accelerator
     batches = inputs.in_order(
-        INFERENCE_BATCH, accelerator.num_processes, accelerator.process_index, workers=runtime.workers
+        batch_size or runtime.batch_size or INFERENCE_BATCH,
+        accelerator.num_processes,
+        accelerator.process_index,
+        workers=runtime.workers,
     )
     parts = []
     for part in compute(outputs, batches, dtype):
@@ -246,6 +288,15 @@ def logits_of(output: AffectOutput) -> dict[str, Tensor]:
 
 def predictions(model: AffectModel, logits: Logits) -> dict[str, NDArray[Any]]:
     """Probabilities and expectations from gathered logits, as `AffectModel.predictions` names them."""
+    count = max(map(len, logits.values()))
+    parts = [
+        _predicted(model, {head: values[start : start + _ROWS_AT_ONCE] for head, values in logits.items()})
+        for start in range(0, max(count, 1), _ROWS_AT_ONCE)
+    ]
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def _predicted(model: AffectModel, logits: Logits) -> dict[str, NDArray[Any]]:
     device = next(model.parameters()).device
     tensors = {
         f"{head}_logits": torch.from_numpy(logits[head]).float().to(device) if head in logits else None

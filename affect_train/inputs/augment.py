@@ -23,7 +23,7 @@ ERASED_AREA: Final = (0.02, 0.33)
 ERASED_RATIO: Final = (0.3, 1 / 0.3)
 LUMA = (0.299, 0.587, 0.114)
 
-ROOM: Final = 8
+AT_A_TIME: Final = 8
 """Images that the CPU changes at a time: their numbers fit into its cache, which makes it twice as fast."""
 
 STOCK: Final = 8
@@ -42,16 +42,22 @@ class DrawnChanges(NamedTuple):
     Attributes:
         augmentation: that drew it.
         values: float32 [N, 16], on any device: one column for each field of `Change`, in its order.
+        size: side of the result, in pixels; of larger images the middle is shown.
     """
 
     augmentation: "Augmentation"
     values: Tensor
+    size: int
 
     def applied(self, pixels: Tensor) -> Tensor:
-        """The changed images, uint8 [N, 3, S, S], on the device where pixels and values are."""
+        """The changed images, uint8 [N, 3, size, size], on the device where pixels and values are; nothing is read from it.
+
+        Args:
+            pixels: uint8 [N, 3, S, S]; S is `size`, or larger if the augmentation moves images.
+        """
         if self.augmentation.is_identity or not len(pixels):
             return pixels
-        return self.augmentation.apply(pixels, self.values)
+        return self.augmentation._apply(pixels, self.values, self.size)
 
 
 class Change(NamedTuple):
@@ -127,20 +133,40 @@ class Augmentation:
         """
         return self.draw(keys, pixels.shape[-1]).applied(pixels)
 
-    def shown(self, pixels: Tensor, keys: Sequence[str], *, later: bool) -> tuple[Tensor, DrawnChanges | None]:
-        """The images for a batch, and what is still to happen to them: changed here and None, or `later` as they are with what was drawn."""
-        drawn = self.draw(keys, pixels.shape[-1])
+    @property
+    def moves(self) -> bool:
+        """Whether images are turned, zoomed or shifted, so that what lies around them comes into view."""
+        return bool(self.rotation_degrees or self.scale or self.shift)
+
+    def shown(
+        self, pixels: Tensor, keys: Sequence[str], size: int | None = None, *, later: bool
+    ) -> tuple[Tensor, DrawnChanges | None]:
+        """The images for a batch, and what is still to happen to them: changed here and None, or `later` as they are with what was drawn.
+
+        Args:
+            pixels: uint8 [N, 3, S, S].
+            keys: one for each image.
+            size: side of the result; None: S. If it is less, images are moved, and what lies around the middle comes into view.
+            later: leave the changes to others.
+        """
+        drawn = self.draw(keys, size or pixels.shape[-1], (size or pixels.shape[-1]) / pixels.shape[-1])
         if later and not self.is_identity:
             return pixels, drawn
         return drawn.applied(pixels), None
 
-    def draw(self, keys: Sequence[str], size: int) -> DrawnChanges:
-        """What is to happen to images of `size` pixels a side, one for each key."""
+    def draw(self, keys: Sequence[str], size: int, middle: float = 1.0) -> DrawnChanges:
+        """What is to happen to images, one for each key.
+
+        Args:
+            keys: of the images.
+            size: side of the result, in pixels.
+            middle: the share of an image's side that is shown if nothing is moved.
+        """
         draws = uniform_draws(keys)
         flip = draws[:, 0] < 0.5 if self.flip else np.zeros(len(keys), dtype=bool)
         across = np.where(flip, -1.0, 1.0)
         angle = np.deg2rad(self.rotation_degrees) * signed(draws[:, 1])
-        zoom = 1 + self.scale * signed(draws[:, 2])
+        zoom = (1 + self.scale * signed(draws[:, 2])) / middle
         gain = 1 + self.contrast * signed(draws[:, 6])
         brightness = 1 + self.brightness * signed(draws[:, 7])
         columns = (
@@ -149,8 +175,8 @@ class Augmentation:
             -across * np.sin(angle) / zoom,
             np.sin(angle) / zoom,
             np.cos(angle) / zoom,
-            2 * self.shift * signed(draws[:, 3]),
-            2 * self.shift * signed(draws[:, 4]),
+            2 * middle * self.shift * signed(draws[:, 3]),
+            2 * middle * self.shift * signed(draws[:, 4]),
             draws[:, 5] < self.grey,
             brightness * (1 - gain),
             brightness * gain,
@@ -158,26 +184,22 @@ class Augmentation:
             np.floor(draws[:, 9] * starts_of_noise(3 * size * size)),
             *erased_rectangles(draws[:, 10:15], self.erase, size),
         )
-        return DrawnChanges(self, torch.from_numpy(np.stack(columns, axis=1).astype(np.float32)))
+        return DrawnChanges(self, torch.from_numpy(np.stack(columns, axis=1).astype(np.float32)), size)
 
-    def apply(self, pixels: Tensor, values: Tensor) -> Tensor:
-        """The changed images, uint8 [N, 3, S, S], on their device; nothing is read from it.
-
-        Args:
-            pixels: uint8 [N, 3, S, S].
-            values: float32 [N, 16] on the same device, from `draw`.
-        """
+    def _apply(self, pixels: Tensor, values: Tensor, size: int) -> Tensor:
         if pixels.device.type != "cpu" or replace(self, flip=False).is_identity:
-            return self._changed(pixels, values)
-        parts = zip(torch.split(pixels, ROOM), torch.split(values, ROOM), strict=True)
-        return torch.cat([self._changed(*part) for part in parts])
+            return self._changed(pixels, values, size)
+        parts = zip(torch.split(pixels, AT_A_TIME), torch.split(values, AT_A_TIME), strict=True)
+        return torch.cat([self._changed(*part, size) for part in parts])
 
-    def _changed(self, pixels: Tensor, values: Tensor) -> Tensor:
+    def _changed(self, pixels: Tensor, values: Tensor, size: int) -> Tensor:
         change = Change(*(one[:, None, None, None] for one in values.unbind(1)))
-        if self.rotation_degrees or self.scale or self.shift:
-            images = moved(pixels.float(), change)
+        if self.moves:
+            images = moved(pixels.float(), change, size)
+        elif self.flip:
+            images = torch.where(change.flip > 0, pixels.flip(-1), pixels)
         else:
-            images = torch.where(change.flip > 0, pixels.flip(-1), pixels) if self.flip else pixels
+            images = pixels
         if self.brightness or self.contrast or self.noise or self.grey:
             images = self._relit(images.float(), change)
         if self.erase:
@@ -196,14 +218,14 @@ class Augmentation:
         return images
 
 
-def moved(images: Tensor, change: Change) -> Tensor:
-    """The images turned, zoomed and shifted, float32 [N, 3, S, S], between pixels by bilinear interpolation; the border is continued outwards.
+def moved(images: Tensor, change: Change, size: int) -> Tensor:
+    """The images turned, zoomed and shifted, float32 [N, 3, size, size], between pixels by bilinear interpolation; the border is continued outwards.
 
     Args:
         images: float32 [N, 3, S, S].
         change: columns [N, 1, 1, 1].
+        size: side of the result.
     """
-    size = images.shape[-1]
     steps = torch.arange(size, dtype=torch.float32, device=images.device).mul_(2).add_(1).div_(size).sub_(1)
     grid = images.new_empty((len(images), size, size, 2))
     for place, (by_x, by_y, shift) in enumerate(((change.xx, change.xy, change.x), (change.yx, change.yy, change.y))):

@@ -20,7 +20,7 @@ def preprocessing_of(recipe: Recipe) -> Preprocessing:
     crop, size = recipe.crop, recipe.model.image_size
     if crop.policy == BOX:
         return Preprocessing(size, crop.margin, crop.reduced_scale)
-    return Preprocessing.of_crops(size, policy_named(crop.policy), reduced_scale=crop.reduced_scale)
+    return Preprocessing.of_crops(size, policy_named(crop.policy), reduced_scale=crop.reduced_scale, room=crop.room)
 
 
 def check_crops(recipe: Recipe) -> None:

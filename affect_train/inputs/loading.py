@@ -80,7 +80,9 @@ class FaceImages(IndexedInputs):
             raise UsageError(
                 "batches.cache: the dataset has clips, whose frames are not kept in memory; set it to false"
             )
-        self._cache = FaceCache(len(dataset), preprocessing.image_size) if cache else None
+        # What augmentation may move into view has to be decoded as well.
+        self._decoding = preprocessing.with_room if self.augmentation.moves else preprocessing
+        self._cache = FaceCache(len(dataset), self._decoding.image_size) if cache else None
         self._decoders = Decoders(threads)
 
     def __len__(self) -> int:
@@ -89,7 +91,7 @@ class FaceImages(IndexedInputs):
     def __getitems__(self, picks: Sequence[Pick]) -> FaceBatch | DataError:
         """The picked faces; an error is returned, because one that a loader process raises reaches the user as a traceback."""
         rows = [pick.row for pick in picks]
-        size = self.preprocessing.image_size
+        size = self._decoding.image_size
         undecoded: dict[int, str] = {}
 
         def decode(number: int) -> None:
@@ -117,7 +119,9 @@ class FaceImages(IndexedInputs):
         # All frames of a clip are augmented alike.
         keys_of_pictures = [keys[position] for position, _ in pictures]
         images = torch.from_numpy(pixels).permute(0, 3, 1, 2)
-        images, drawn = self.augmentation.shown(images, keys_of_pictures, later=self.changes_later)
+        images, drawn = self.augmentation.shown(
+            images, keys_of_pictures, self.preprocessing.image_size, later=self.changes_later
+        )
         broken = [
             UndecodedPick(position, picks[position], faces[position].uid, undecoded[position])
             for position in sorted(undecoded)
@@ -139,7 +143,7 @@ class FaceImages(IndexedInputs):
         if self._cache is not None and self._cache.holds(face.row):
             out[...] = self._cache.pixels[face.row]
             return
-        self.preprocessing(data, face.box, out)
+        self._decoding(data, face.box, out)
         if self._cache is not None:
             self._cache.store(face.row, out)
 

@@ -9,7 +9,7 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -27,6 +27,7 @@ POLICY_VERSION = 2
 """The format version of a preprocessing with a crop policy, which earlier releases refuse."""
 
 MARGIN_LIMIT = 4
+ROOM_LIMIT = 0.4
 JPEG_REDUCTIONS = (8, 4, 2)
 
 
@@ -51,13 +52,15 @@ class Preprocessing:
         margin: added on every side of the face box, as a share of the box's longer side. Without a box the whole image is taken, without margin.
         reduced_scale: decode JPEG at 1/2, 1/4 or 1/8 of its size if the crop stays at least as large as the output. This is faster, but not equal to
             full decoding (about 42 dB PSNR between the two).
-        policy: how the crops were cut that it is given, which it takes as a whole; None: it cuts them itself, from the whole picture by the box.
+        policy: how the crops were cut that it is given; None: it cuts them itself, from the whole picture by the box.
+        room: share of such a crop, on each side, that is not shown; augmentation moves it into view.
     """
 
     image_size: int
     margin: float = 0.2
     reduced_scale: bool = True
     policy: CropPolicy | None = None
+    room: float = 0.0
 
     def __post_init__(self) -> None:
         if self.image_size < 1:
@@ -66,11 +69,20 @@ class Preprocessing:
             raise ValueError(f"margin is {self.margin}; it must lie in [0, {MARGIN_LIMIT}]")
         if self.policy is not None and not self.policy.is_stored:
             raise ValueError(f"the policy {self.policy.name} is what `margin` says without a policy")
+        if not 0 <= self.room <= ROOM_LIMIT or (self.room and self.policy is None):
+            raise ValueError(f"room is {self.room}; it must lie in [0, {ROOM_LIMIT}], and be 0 without a crop policy")
 
     @classmethod
-    def of_crops(cls, image_size: int, policy: CropPolicy, *, reduced_scale: bool = True) -> "Preprocessing":
+    def of_crops(
+        cls, image_size: int, policy: CropPolicy, *, reduced_scale: bool = True, room: float = 0.0
+    ) -> "Preprocessing":
         """The preprocessing of crops that a policy has cut."""
-        return cls(image_size, 0.0, reduced_scale, policy)
+        return cls(image_size, 0.0, reduced_scale, policy, room)
+
+    @property
+    def with_room(self) -> "Preprocessing":
+        """The preprocessing that shows whole crops, at the scale of this one: in the middle of a larger output lies what this one shows."""
+        return replace(self, image_size=round(self.image_size / (1 - 2 * self.room)), room=0.0)
 
     def __call__(
         self,
@@ -101,7 +113,7 @@ class Preprocessing:
     def square(self, width: int, height: int, box: tuple[float, ...] | None) -> Square:
         """The region of a `width` by `height` image that the crop shows: centred on the box, its side the box's longer side plus both margins."""
         if box is None:
-            side: float = max(width, height)
+            side = max(width, height) * (1 - 2 * self.room)
             return Square((width - side) / 2, (height - side) / 2, side)
         left, top, right, bottom = box
         if box_misses(box, width, height):
@@ -116,7 +128,8 @@ class Preprocessing:
         """What it shows, in words."""
         if self.policy is None:
             return f"square crop around the face box, margin {self.margin:g}"
-        return f"crop {self.policy.name} (version {self.policy.version}, {self.policy.digest()})"
+        middle = f", the middle {1 - 2 * self.room:.0%} of it" if self.room else ""
+        return f"crop {self.policy.name} (version {self.policy.version}, {self.policy.digest()}){middle}"
 
     @property
     def shown_margin(self) -> float:
@@ -126,6 +139,8 @@ class Preprocessing:
     def to_dict(self) -> dict[str, Any]:
         """Plain values that `Preprocessing.from_dict` takes back."""
         values = asdict(self)
+        if not self.room:
+            del values["room"]
         if values.pop("policy") is None:
             return {"format_version": FORMAT_VERSION, **values}
         assert self.policy is not None

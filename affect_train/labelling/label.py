@@ -37,6 +37,7 @@ def label(
     name: str,
     *,
     workers: int | None = None,
+    batch_size: int | None = None,
     target: TargetPrior | None = None,
 ) -> dict[str, Any] | None:
     """What was written, on the main process, None on the others: a teacher's soft labels ``soft.<name>`` of all rows, without augmentation.
@@ -48,6 +49,7 @@ def label(
         dataset: dataset folder.
         name: of the soft labels.
         workers: loader processes; None: what the machine has, as `loader_processes` says.
+        batch_size: rows that the teacher sees at a time; None: 64.
         target: the prior that the teacher's logits are moved to; None: they stay as they are.
 
     Raises:
@@ -58,7 +60,7 @@ def label(
     """
     SOFT_LABELS.check_name(name)
     folder = open_own_folder(dataset, "affect-train label")
-    return label_with(open_teacher(path, target), folder, name, Runtime.start(workers=workers))
+    return label_with(open_teacher(path, target), folder, name, Runtime.start(workers=workers, batch_size=batch_size))
 
 
 def label_with(teacher: Teacher, folder: DatasetFolder, name: str, runtime: Runtime) -> dict[str, Any] | None:
@@ -140,12 +142,13 @@ def labelled_ranges(
         return
     split = ranges[0].split
     inputs = teacher.inputs(folder, split, runtime)
-    order = RowBatches(ranges, inference.INFERENCE_BATCH)
+    size = runtime.batch_size or inference.INFERENCE_BATCH
+    order = RowBatches(ranges, size)
     computed = inference.compute(
         partial(teacher.label, split), inputs.batches(order, runtime.workers), dtype=torch.float16
     )
     for one in ranges:
-        batches = -(-len(one) // inference.INFERENCE_BATCH)
+        batches = -(-len(one) // size)
         yield one, inference.joined(islice(computed, batches)).values
 
 

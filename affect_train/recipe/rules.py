@@ -150,6 +150,11 @@ def _temporal_contradictions(sections: Sections) -> Iterator[Mistake]:
 
 
 def _crop_contradictions(crop: CropOptions) -> Iterator[Mistake]:
+    if crop.policy == BOX and crop.room:
+        yield (
+            ("crop", "room"),
+            f"found {crop.room:g}, but the policy {BOX!r} stores no crops that could have room; name another policy, or remove it",
+        )
     if crop.policy != BOX and crop.margin != CropOptions().margin:
         yield (
             ("crop", "margin"),

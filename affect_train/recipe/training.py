@@ -61,6 +61,9 @@ class BatchOptions(Section):
         "stop",
         description="a row whose picture cannot be decoded: `stop` ends the run; `skip` takes another row of its pool, within a limit",
     )
+    evaluation: Count = Field(
+        64, description="rows that the model sees at a time in evaluation, during the run and by default after it"
+    )
     cache: bool = Field(default=False, description="keep every decoded face in memory; for datasets that fit")
 
 
@@ -93,6 +96,10 @@ class CropOptions(Section):
     margin: Annotated[float, Field(ge=0.0, le=2.0)] = Field(
         0.2,
         description="of `box`: added on every side of the face box, relative to its longer side; the whole image is taken where there is no box",
+    )
+    room: Annotated[float, Field(ge=0.0, le=0.4)] = Field(
+        0.0,
+        description="of stored crops: this share on each side is not shown, but moved into view where augmentation turns, zooms or shifts",
     )
     reduced_scale: bool = Field(
         default=True,

@@ -11,6 +11,7 @@ from affect_data.dataset.kinds.features import FeatureProvenance
 from affect_data.errors import UsageError
 from affect_train.errors import BackboneError
 from affect_train.inference.features import check_features
+from affect_train.inference.inference import note_inference
 from affect_train.inputs.crops import preprocessing_of
 from affect_train.methods import LossTerms, Method, PlainStep, StepWrapper, all_terms, build_method
 from affect_train.network.model import AffectModel
@@ -130,6 +131,7 @@ class Learner:
         model = AffectModel.build(
             recipe.tasks.task_set(), recipe.model, preprocessing.to_dict(), preprocessing.digest()
         )
+        note_inference(model, recipe.batches.evaluation, accelerator.mixed_precision)
         if features is not None:
             check_features(model, features)
         if recipe.model.gradient_checkpointing:

@@ -15,6 +15,7 @@ FREE_TO_CHANGE = (
     "batches.workers",
     "batches.threads",
     "batches.cache",
+    "batches.evaluation",
     "batches.undecodable",
     "training.log_every",
     "training.trackers",

@@ -13,6 +13,7 @@ from affect_data.audit.pictures.hashing import SIDE, decode, hash_small, small_p
 from affect_data.audit.pictures.scratch import Rows, ScratchArray
 from affect_data.dataset.folder import DatasetFolder, open_dataset
 from affect_data.dataset.pictures import SplitPictures
+from affect_data.leaks.connected import numbered
 from affect_data.processes import map_jobs
 
 MEASUREMENTS: Final = (
@@ -160,18 +161,8 @@ def distinct_pictures(
     keys = [digests[:, 0], digests[:, 1]]
     if boxes is not None:
         keys += [np.where(np.isnan(side), np.float32(np.inf), side) for side in boxes.T]
-    order = np.lexsort(keys[::-1]).astype(np.int32)
-    new = np.ones(len(order), bool)
-    new[1:] = np.any([key[order[1:]] != key[order[:-1]] for key in keys], axis=0)
-    number = np.cumsum(new, dtype=np.int32) - 1
-    # The sort is stable, so that the first of equal rows is the first of its picture.
-    first_row = order[new]
     # Numbered in the order of their rows, so that images are read from front to back.
-    rank = np.empty_like(first_row)
-    rank[np.argsort(first_row, kind="stable")] = np.arange(len(first_row), dtype=np.int32)
-    of_row = np.empty_like(order)
-    of_row[order] = rank[number]
-    return of_row, np.sort(first_row)
+    return numbered(keys)
 
 
 def picture_jobs(

@@ -44,8 +44,24 @@ def finish(
     if plan is None:
         return _finished_before(folder, recipe)
     folder.refuse_others(Plan.of(recipe, plan.parts))
-    unread = [name for name in recipe.databases if not folder.labels(name).is_dir()]
-    if unread:
+    prepared = _prepared(folder, recipe, roots, plan)
+    report = build(
+        recipe, roots, folder.out, overwrite=overwrite, accept_incomplete=accept_incomplete, progress=progress, prepared=prepared
+    )  # fmt: skip
+    # The labels are mapped files, which a network file system cannot remove before.
+    del prepared
+    folder.remove()
+    # What was kept was kept of the parts, not of a dataset that was replaced.
+    return replace(report, parts=())
+
+
+def _prepared(folder: PartsFolder, recipe: DataRecipe, roots: Mapping[str, Path], plan: Plan) -> Prepared:
+    """What all parts together made.
+
+    Raises:
+        PartsError: a part is missing, or the labels have changed since.
+    """
+    if not all(folder.labels(name).is_dir() for name in recipe.databases):
         raise _missing(folder, range(1, plan.parts + 1), plan.parts)
     labels = stored_labels(folder, recipe, roots)
     refuse_changed(labels.read, folder)
@@ -55,13 +71,7 @@ def finish(
     if missing:
         raise _missing(folder, missing, plan.parts)
     shards = {(job.split, job.index): shard for job, shard in zip(jobs, packed, strict=True) if shard is not None}
-    report = build(
-        recipe, roots, folder.out, overwrite=overwrite, accept_incomplete=accept_incomplete, progress=progress,
-        prepared=Prepared(labels.read, labels.content, shards),
-    )  # fmt: skip
-    folder.remove()
-    # What was kept was kept of the parts, not of a dataset that was replaced.
-    return replace(report, parts=())
+    return Prepared(labels.read, labels.content, shards)
 
 
 def _missing(folder: PartsFolder, numbers: Sequence[int], parts: int) -> PartsError:

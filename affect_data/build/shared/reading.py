@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 import polars as pl
+import pyarrow as pa
 
 from affect_data.bounds import BoundError, read_json
 from affect_data.build.content import Content
@@ -137,7 +138,7 @@ def stored_labels(folder: PartsFolder, recipe: DataRecipe, roots: Mapping[str, P
                 raise PartsError(
                     f"the labels of {name} in '{place}' are not whole; remove that folder, and run a part again"
                 ) from None
-            tables = {table: pl.read_ipc(place / f"{table}.arrow") for table in TABLES}
+            tables = {table: _mapped(place / f"{table}.arrow") for table in TABLES}
         scan = Scan(pl.DataFrame(), tables["failures"], (), tuple(tables["files"]["path"]), facts["lines"])
         unified = Unified(tables["labels"], tables["origins"], tables["masked"])
         read[name] = ReadDatabase(
@@ -145,6 +146,13 @@ def stored_labels(folder: PartsFolder, recipe: DataRecipe, roots: Mapping[str, P
         )  # fmt: skip
         contents.append(Content(**facts["content"]))
     return Labels(read, _together(contents))
+
+
+def _mapped(path: Path) -> pl.DataFrame:
+    """A table whose values stay in its file, and in memory only while they are used; polars itself would read all of them."""
+    frame = pl.from_arrow(pa.ipc.open_file(pa.memory_map(str(path))).read_all())
+    assert isinstance(frame, pl.DataFrame)
+    return frame
 
 
 def _together(contents: Sequence[Content]) -> Content:

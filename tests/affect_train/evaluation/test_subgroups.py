@@ -143,7 +143,7 @@ def judged(people: Path, tmp_path_factory: pytest.TempPathFactory, world: Simple
         expressions=np.asarray(model.config.expressions)[predicted["expression"].argmax(1)],
         units=predicted["au"] >= 0.5,
         true_units=labels.au,
-        without_groups=score(model, logits, labels, dataset, bootstrap=20),
+        without_groups=score(model, predicted, labels, dataset, bootstrap=20),
     )
 
 

@@ -25,7 +25,15 @@ from affect_data.errors import DataError, NotADatasetError, UnknownNameError, Us
 from affect_train.errors import ModelMismatchError, NotAModelError
 from affect_train.evaluation.evaluate import evaluate
 from affect_train.inference import inference
-from affect_train.inference.inference import ComputedRows, in_row_order, infer, logits_of, open_model, predictions
+from affect_train.inference.inference import (
+    ComputedRows,
+    in_row_order,
+    infer,
+    logits_of,
+    note_inference,
+    open_model,
+    predictions,
+)
 from affect_train.inference.predict import predict
 from affect_train.inputs.batch import Pick
 from affect_train.inputs.labels import load_labels
@@ -96,6 +104,44 @@ def test_logits_stand_in_row_order_and_see_no_augmentation(
         assert np.allclose(logits[head], values, atol=1e-5), head
     assert seen == [8, 8, 5]
     assert model.training
+
+
+def test_batch_size_and_precision_are_those_of_the_command_or_else_of_the_models_run(
+    run: Path, dataset: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, preprocessing = open_model(run / "model")
+    inputs, seen = FaceImages(load_dataset(dataset, "validation"), preprocessing), list[int]()
+
+    def logits(**asked: Any) -> np.ndarray:
+        seen.clear()
+        found = infer(model, inputs, Runtime.start(**asked), advance=seen.append)
+        assert found is not None
+        return found["au"]
+
+    exact = logits()
+    assert seen == [21]
+    rounded = logits(batch_size=20, precision="bf16")
+    assert seen == [20, 1]
+    assert not np.allclose(rounded, exact, atol=1e-6)
+    assert np.allclose(rounded, exact, atol=0.05)
+    note_inference(model, 8, "bf16")
+    # this device does not compute in the precision of the run
+    assert np.allclose(logits(), exact, atol=1e-5)
+    assert seen == [8, 8, 5]
+    monkeypatch.setattr(inference, "precision_for", lambda asked: "bf16")
+    assert np.allclose(logits(), rounded, atol=1e-2)
+    assert not np.allclose(logits(), exact, atol=1e-6)
+    with pytest.raises(UsageError, match=r"--precision: fp16 takes a GPU; use bf16, or no"):
+        Runtime.start(precision="fp16")
+
+
+def test_a_run_notes_how_it_evaluates_where_that_is_not_the_usual(run: Path) -> None:
+    model, _ = open_model(run / "model")
+    note_inference(model, 64, "no")
+    assert not {"inference_batch", "inference_precision"} & set(model.config.to_dict())
+    note_inference(model, 100, "bf16")
+    again = type(model.config).from_dict(model.config.to_dict())
+    assert (again.inference_batch, again.inference_precision) == (100, "bf16")
 
 
 def test_rows_that_two_processes_saw_are_there_once_and_missing_ones_are_noticed() -> None:

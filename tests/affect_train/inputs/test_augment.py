@@ -131,17 +131,20 @@ def test_an_empty_batch_stays_empty() -> None:
     assert EVERYTHING(images(0), []).shape == (0, 3, 16, 16)
 
 
+@pytest.mark.parametrize("size", [20, 15])
 @pytest.mark.parametrize(
     "augmentation", [EVERYTHING, Augmentation(flip=True, shift=0.1), Augmentation(scale=0.2, rotation_degrees=40)]
 )
-def test_changes_agree_with_arithmetic_in_double_precision_to_the_stated_tolerance(augmentation: Augmentation) -> None:
+def test_changes_agree_with_arithmetic_in_double_precision_to_the_stated_tolerance(
+    augmentation: Augmentation, size: int
+) -> None:
     pixels = images(24, 20)
-    shown, drawn = augmentation.shown(pixels, KEYS[:24], later=True)
+    shown, drawn = augmentation.shown(pixels, KEYS[:24], size, later=True)
     assert drawn is not None
     assert torch.equal(shown, pixels)
     found, expected = (
         drawn.applied(shown).numpy().astype(int),
-        [by_hand(*one) for one in zip(pixels, drawn.values, strict=True)],
+        [by_hand(*one, size) for one in zip(pixels, drawn.values, strict=True)],
     )
     difference = np.abs(found - np.stack(expected))
     # a sum next to a half is rounded either way
@@ -149,11 +152,23 @@ def test_changes_agree_with_arithmetic_in_double_precision_to_the_stated_toleran
     assert (difference > 0).mean() < 0.01
 
 
-def by_hand(pixels: torch.Tensor, values: torch.Tensor) -> np.ndarray:
+def test_of_larger_images_the_middle_is_shown_and_what_lies_around_it_comes_into_view() -> None:
+    pixels = images(8, 24)
+    still, _ = Augmentation(rotation_degrees=1e-6).shown(pixels, KEYS[:8], 16, later=False)
+    assert torch.equal(still, pixels[:, :, 4:20, 4:20])
+    bright_around = torch.full((64, 3, 24, 24), 255, dtype=torch.uint8)
+    bright_around[:, :, 4:20, 4:20] = 0
+    turned, _ = Augmentation(rotation_degrees=20).shown(bright_around, KEYS, 16, later=False)
+    drawn = np.abs(2 * uniform_draws(KEYS)[:, 1] - 1)
+    assert bool((turned[:, 0, 0, 0] > 200)[torch.from_numpy(drawn > 0.5)].all())
+    assert int(turned[:, :, 4:12, 4:12].max()) == 0
+
+
+def by_hand(pixels: torch.Tensor, values: torch.Tensor, shown: int) -> np.ndarray:
     """One image changed pixel by pixel, in double precision."""
     _, xx, xy, yx, yy, x, y, grey, lift, factor, deviation, start, *sides = values.double().tolist()
     source, size = pixels.double().numpy(), pixels.shape[-1]
-    places = (2 * np.arange(size) + 1) / size - 1
+    places = (2 * np.arange(shown) + 1) / shown - 1
     across, down = np.meshgrid(places, places)
     columns = np.clip(((xx * across + xy * down + x + 1) * size - 1) / 2, 0, size - 1)
     rows = np.clip(((yx * across + yy * down + y + 1) * size - 1) / 2, 0, size - 1)

@@ -26,6 +26,7 @@ from affect_data.faces.detectors.libfacedetection import LibFaceDetection
 from affect_data.faces.orientation import upright_pixels
 from affect_data.faces.policies import ARCFACE_112, POLICIES, STORED, CropPolicy, policy_named
 from affect_train.inference.cropping import crop_warning, faces_as_trained
+from affect_train.inputs.augment import Augmentation
 from affect_train.inputs.batch import Pick
 from affect_train.inputs.crops import check_crops, describe_crops
 from affect_train.inputs.loading import View
@@ -225,6 +226,31 @@ def test_the_preprocessing_with_a_policy_comes_back_and_without_one_is_what_it_w
         Preprocessing.of_crops(112, policy_named("box"))
 
 
+def test_of_stored_crops_with_room_the_middle_is_shown_wherever_the_model_is_used(own_dataset: Path) -> None:
+    policy, data = policy_named("affwild2-112"), photograph()
+    crop = policy.crop_bytes(upright_pixels(data), FACE)
+    folder = with_crops(own_dataset, policy, [crop])
+    whole = trained_on(folder, Preprocessing.of_crops(112, policy))[0]
+    middle = Preprocessing.of_crops(84, policy, room=0.125)
+    assert Preprocessing.from_dict(middle.to_dict()) == middle
+    assert middle.digest() != Preprocessing.of_crops(84, policy).digest()
+    assert "room" not in Preprocessing.of_crops(84, policy).to_dict()
+    assert middle.described.endswith(", the middle 75% of it")
+    assert np.array_equal(trained_on(folder, middle)[0], whole[14:98, 14:98])
+    assert np.array_equal(faces_as_trained(upright_pixels(data), [FACE], middle)[0], whole[14:98, 14:98])
+    for augmentation in (Augmentation(), Augmentation(shift=1e-6), Augmentation(flip=True)):
+        for later in (False, True):
+            view = View(middle, augmentation, changes_later=later, cache=True)
+            faces = OwnFolder(folder).split("train", TASKS, view).inputs.__getitems__([Pick(0), Pick(1), Pick(2)])
+            seen = faces.to("cpu").inputs.permute(0, 2, 3, 1).numpy()
+            for shown in seen:
+                mirrored = augmentation.flip and np.array_equal(shown[:, ::-1], whole[14:98, 14:98])
+                assert mirrored or np.array_equal(shown, whole[14:98, 14:98])
+    for values in ({"room": 0.5, "policy": policy}, {"room": 0.1}):
+        with pytest.raises(ValueError, match=r"room is .*; it must lie in \[0, 0.4\], and be 0 without a crop policy"):
+            Preprocessing(84, **values)
+
+
 def test_recipes_name_every_policy() -> None:
     assert get_args(CropOptions.model_fields["policy"].annotation) == tuple(POLICIES)
 
@@ -237,6 +263,7 @@ def test_recipes_name_every_policy() -> None:
             "crop.margin: found 0.3, but the policy 'fmae-5' has its own; remove it, or set the default 0.2",
         ),
         ({"crop": {"policy": "fmae"}}, "crop.policy"),
+        ({"crop": {"room": 0.1}}, "crop.room: found 0.1, but the policy 'box' stores no crops that could have room"),
         ({"dataset": {"path": "x"}, "crop": {"policy": "fmae-5"}}, "crop.policy: takes a dataset folder"),
     ],
 )

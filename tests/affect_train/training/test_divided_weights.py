@@ -62,7 +62,6 @@ dist.destroy_process_group()
 
 PASSES = """
 import sys
-from contextlib import nullcontext
 from datetime import timedelta
 from types import SimpleNamespace
 import numpy as np
@@ -75,6 +74,7 @@ from affect_train.inputs.batch import FaceBatch
 from affect_train.inputs.inputs import IndexedInputs, KeptProcesses
 from affect_train.network.model import AffectModel
 from affect_train.recipe.model import ModelOptions
+from affect_train.runtime import Runtime
 from affect_train.tasks import TaskSet
 
 inference.INFERENCE_BATCH = 4
@@ -100,10 +100,10 @@ def logits(processes):
             fully_shard(block, mesh=mesh)
         fully_shard(model, mesh=mesh)
     accelerator = SimpleNamespace(
-        num_processes=processes, process_index=rank if processes > 1 else 0, is_main_process=rank == 0, autocast=nullcontext,
+        num_processes=processes, process_index=rank if processes > 1 else 0, is_main_process=rank == 0,
         mixed_precision="no", device=torch.device("cpu"),
     )
-    return inference.infer(model, KeptProcesses(Faces()), SimpleNamespace(accelerator=accelerator, workers=0))
+    return inference.infer(model, KeptProcesses(Faces()), Runtime(accelerator, None))
 
 divided, whole = logits(2), logits(1)
 if rank == 0:
