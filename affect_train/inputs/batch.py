@@ -41,6 +41,18 @@ class SoftTargets:
     expression_mask: Tensor | None = None
 
 
+class MixedClasses(NamedTuple):
+    """The second class of each row of a batch whose pictures are laid over each other in pairs.
+
+    Attributes:
+        expression: int64 [N], the partner's class; -1 where masked.
+        share: of the row itself, in [0, 1]; the rest is the partner's.
+    """
+
+    expression: Tensor
+    share: float
+
+
 @dataclass(frozen=True)
 class AffectBatch:
     """N faces, their labels in the order of the model's heads, and a mask for every label.
@@ -60,6 +72,7 @@ class AffectBatch:
         places: int64 [N], the place of each frame in its window; None if rows are in no window.
         counts: int64 [N], as in `FaceBatch`.
         drawn: as in `FaceBatch`.
+        mixed: of pictures that are mixed in pairs; None: they are not.
     """
 
     inputs: Tensor
@@ -76,6 +89,7 @@ class AffectBatch:
     places: Tensor | None = None
     counts: Tensor | None = None
     drawn: DrawnChanges | None = None
+    mixed: MixedClasses | None = None
 
     def __len__(self) -> int:
         return len(self.uids)

@@ -52,6 +52,9 @@ class Supervised(Method):
         if output.expression_logits is not None:
             logits = self.raised("expression", output.expression_logits)
             total, count = losses.masked_cross_entropy(logits, batch.expression, batch.expression_mask)
+            if batch.mixed is not None:
+                other, _ = losses.masked_cross_entropy(logits, batch.mixed.expression, batch.expression_mask)
+                total = batch.mixed.share * total + (1 - batch.mixed.share) * other
             found["expression"] = LossTerm(total, count, weights.expression)
         for axis, logits, targets in axes_of(output, batch):
             total, count = losses.masked_cross_entropy(logits, self.tasks.bins(targets), batch.va_mask)

@@ -50,7 +50,20 @@ def _method_contradictions(method: MethodOptions, sections: Sections) -> Iterato
             yield path, f"{subject} {method.refuses[asked]}; {remedy}"
     if "soft_labels" in sections:
         yield from _soft_label_contradictions(method, sections["soft_labels"])
+    if getattr(sections.get("augmentation"), "mixup", 0):
+        yield from _mixing_contradictions(method, sections.get("model"))
     yield from method.mistakes(sections)
+
+
+def _mixing_contradictions(method: MethodOptions, model: ModelOptions | None) -> Iterator[Mistake]:
+    key = ("augmentation", "mixup")
+    if not method.takes_mixed:
+        able = names_of(lambda options: options.takes_mixed)
+        yield key, f"the method {method.name!r} learns from one face at a time; set it to 0, or use {able}"
+    elif method.coupling is not None:
+        yield key, "a coupling compares the labels of one face, and mixed pictures show two; set it to 0"
+    if model is not None and (model.features or model.temporal):
+        yield key, "stored features are of single pictures; set it to 0"
 
 
 def _asked_of_a_method(sections: Sections) -> Iterator[tuple[Refusable, tuple[str, ...], str]]:

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from affect_train.recipe.section import Count, HeldOutOptions, Name, Section, Share
+from affect_train.recipe.section import Count, HeldOutOptions, Name, Section, Share, Weight
 
 BestMetric = Literal[
     "score",
@@ -83,6 +83,10 @@ class AugmentationOptions(Section):
     erase: Annotated[float, Field(ge=0.0, le=1.0)] = Field(
         0.0,
         description="share of the images of which a rectangle, 2 to 33 % of the area, becomes grey (random erasing)",
+    )
+    mixup: Weight = Field(
+        0.0,
+        description="alpha of the Beta distribution of the shares in which pictures and labels of pairs that are labelled alike are mixed; 0: none",
     )
 
 

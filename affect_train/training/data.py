@@ -275,6 +275,6 @@ def training_view(recipe: Recipe, device: torch.device) -> View:
     Pictures are augmented on the device of the model; on a CPU in the loader processes, which share that work.
     """
     skipped = SkippedRows() if recipe.batches.undecodable == "skip" else None
-    augmentation = Augmentation(**recipe.augmentation.model_dump())
+    augmentation = Augmentation(**recipe.augmentation.model_dump(exclude={"mixup"}))
     later = device.type != "cpu"
     return replace(plain_view(recipe), augmentation=augmentation, skipped=skipped, changes_later=later)

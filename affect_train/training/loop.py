@@ -32,6 +32,7 @@ from affect_train.training.data import TrainingData
 from affect_train.training.leak_guard import guard_loaded, guard_training
 from affect_train.training.learner import Learner, training_accelerator
 from affect_train.training.logs import Logs
+from affect_train.training.mixing import mixed
 from affect_train.training.resume import check_same_run, write_run
 from affect_train.training.source import feature_provenance, open_training_source
 from affect_train.training.step import optimizer_step
@@ -266,10 +267,12 @@ def steps_left(run: Run) -> Iterator[list[AffectBatch]]:
 
 def train_step(run: Run, micro_batches: list[AffectBatch]) -> StepValues:
     """The value of every loss term in one optimizer step, which changes the weights."""
-    clip_norm = run.recipe.training.clip_norm
-    return optimizer_step(
-        run.accelerator, run.learner, micro_batches, number=run.progress.step + 1, clip_norm=clip_norm
-    )
+    number, clip_norm, alpha = run.progress.step + 1, run.recipe.training.clip_norm, run.recipe.augmentation.mixup
+    if alpha:
+        micro_batches = [
+            mixed(batch, alpha, (run.recipe.seed, number, place)) for place, batch in enumerate(micro_batches)
+        ]
+    return optimizer_step(run.accelerator, run.learner, micro_batches, number=number, clip_norm=clip_norm)
 
 
 def evaluate_and_save(run: Run, folder: RunFolder, logs: Logs) -> None:

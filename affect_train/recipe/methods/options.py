@@ -48,11 +48,13 @@ class MethodOptions(Section):
 
     Attributes:
         uses_soft_labels: whether the method learns from ``soft_labels``; only then may a recipe name any.
+        takes_mixed: whether its losses read the second class of mixed pictures.
         refuses: what the method cannot do, with the reason, as the rest of a sentence that begins with its name.
         reserved_key: the recipe's key of the fold that `reserved` gives.
     """
 
     uses_soft_labels: ClassVar[bool] = False
+    takes_mixed: ClassVar[bool] = False
     refuses: ClassVar[Mapping[Refusable, str]] = {}
     reserved_key: ClassVar[str] = ""
 
