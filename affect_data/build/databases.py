@@ -4,7 +4,7 @@ import hashlib
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -97,7 +97,7 @@ class ReadDatabase:
         reader: of the database.
         root: its folder.
         release: release profile.
-        scan: the content of its files.
+        scan: the content of its files, without the rows.
         unified: its rows in the schema.
         annotation_files: digests of the files that were read, from `digest_files`.
         losses: what the files lack, from `find_losses`.
@@ -151,8 +151,11 @@ def read_database(
     root = recipe.root_of(name, roots)
     others = recipe.other_roots(name, roots)
     scan, release, digests = scan_database(database, root, others, follow_links=follow_links)
-    unified = harmonise(scan, database, release, recipe.splits)
-    return ReadDatabase(database, root, release, scan, unified, digests, find_losses(database, release, root, scan))
+    losses = () if scan.defects else find_losses(database, release, root, scan)
+    # Beside the unified rows those of the reader would only take memory: `harmonise` alone holds them.
+    whole, scan = [scan], replace(scan, rows=scan.rows.clear())
+    unified = harmonise(whole.pop(), database, release, recipe.splits)
+    return ReadDatabase(database, root, release, scan, unified, digests, losses)
 
 
 def scan_database(

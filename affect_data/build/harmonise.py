@@ -84,36 +84,70 @@ def harmonise(scan: Scan, database: Database, release: str, splits: SplitOptions
     rows = assign_splits(found, database, splits)
     # A row of two splits is twice in `rows`, but its masked labels are only once in the files.
     masked = count_masked(found if splits.policy == "follow_task" else rows)
-    rows = pl.concat([rows.filter(pl.col("split") == split) for split in SPLITS])
-    clips = ("clip_frames",) if database.has_clips else ()
-    labels = rows.select(
-        _uid(database.name),
-        pl.lit(database.name).alias("database"),
-        pl.lit(release).alias("release"),
-        pl.col("subject", "track"),
-        pl.col("frame", "face").fill_null(MISSING_INDEX),
-        pl.col("source_file"),
-        pl.col("source_line").cast(pl.Int32),
-        pl.col("label_scope").replace_strict(
-            {scope: code for code, scope in enumerate(LABEL_SCOPES)}, return_dtype=pl.Int64
-        ),
-        *_action_units(rows, "au", pl.Series([MISSING_CLASS], dtype=pl.Int8)),
-        *_action_units(rows, "au_intensity", pl.Series([MISSING_NUMBER], dtype=pl.Float32)),
-        *_class("expression", EXPRESSIONS),
-        _votes(rows.columns),
-        *_class("compound_expression", COMPOUND_EXPRESSIONS),
-        *_valence_arousal(),
-        pl.col("face_box").fill_null(pl.lit([MISSING_NUMBER] * 4, dtype=pl.Array(pl.Float32, 4))),
-        pl.col("image", "split", *clips),
-    )
-    names = [column.name for column in LABEL_COLUMNS if column.name != "image_digest"]
-    labels = labels.select(*names, "image", *clips, "split").with_columns(unified_side_columns(rows, database))
+    # The reader's rows are as large as the unified ones: whoever does not need them any more lets them go.
+    del found, scan
+    rows = _in_order_of_splits(rows)
+    labels = _unified_rows(rows, database, release)
+    del rows
     _refuse_duplicates(labels, database.name, ["uid", "split"] if splits.policy == "follow_task" else ["uid"])
     # That no two rows share a uid is known by now, with the lines of those that would.
     rules = [rule for rule in RULES_BEFORE_IMAGES if rule.name != UNIQUE]
     for split in SPLITS:
         check_rules(rows_of_split(labels, split), rules)
     return Unified(*origins_of(labels), masked)
+
+
+def _in_order_of_splits(rows: pl.DataFrame) -> pl.DataFrame:
+    """The rows in the order of the splits, without the columns that are counted by now."""
+    rows = rows.drop(f"{task}_masked" for task in TASKS)
+    order = pl.concat([(rows["split"] == split).arg_true() for split in SPLITS])
+    return rows if order.is_sorted() else rows[order]
+
+
+def _unified_rows(rows: pl.DataFrame, database: Database, release: str) -> pl.DataFrame:
+    """The label columns, `image`, `clip_frames` if there are clips, `split`, and the side columns.
+
+    A column of which no row has a value is one fill, which polars keeps once for all rows: intensities alone would take 160 bytes a row.
+    """
+    clips = ("clip_frames",) if database.has_clips else ()
+    labels = rows.select(
+        _uid(database.name),
+        pl.lit(database.name).alias("database"),
+        pl.lit(release).alias("release"),
+        *(_filled(rows, name, "") for name in ("subject", "track")),
+        *(_filled(rows, name, MISSING_INDEX) for name in ("frame", "face")),
+        pl.col("source_file"),
+        pl.col("source_line").cast(pl.Int32),
+        _scope(rows),
+        *_action_units(rows, "au", pl.Series([MISSING_CLASS], dtype=pl.Int8)),
+        *_action_units(rows, "au_intensity", pl.Series([MISSING_NUMBER], dtype=pl.Float32)),
+        *_class(rows, "expression", EXPRESSIONS),
+        _votes(rows.columns),
+        *_class(rows, "compound_expression", COMPOUND_EXPRESSIONS),
+        *_valence_arousal(rows),
+        _filled(rows, "face_box", [MISSING_NUMBER] * 4),
+        pl.col("image", "split", *clips),
+    )
+    names = [column.name for column in LABEL_COLUMNS if column.name != "image_digest"]
+    return labels.select(*names, "image", *clips, "split").with_columns(unified_side_columns(rows, database))
+
+
+def _is_empty(rows: pl.DataFrame, *names: str) -> bool:
+    """Whether no row has a value in any of some columns."""
+    return all(rows[name].null_count() == len(rows) for name in names)
+
+
+def _filled(rows: pl.DataFrame, name: str, fill: "str | int | list[float]") -> pl.Expr:
+    """A column with a fill in place of nulls."""
+    value = pl.lit(fill, dtype=_OPTIONAL[name])
+    return value.alias(name) if _is_empty(rows, name) else pl.col(name).fill_null(value)
+
+
+def _scope(rows: pl.DataFrame) -> pl.Expr:
+    codes = {scope: code for code, scope in enumerate(LABEL_SCOPES)}
+    if (rows["label_scope"] == FRAME_SCOPE).all():
+        return pl.lit(codes[FRAME_SCOPE], dtype=pl.Int64).alias("label_scope")
+    return pl.col("label_scope").replace_strict(codes, return_dtype=pl.Int64)
 
 
 def _with_all_columns(rows: pl.DataFrame, database: Database) -> pl.DataFrame:
@@ -165,7 +199,7 @@ def _uid(database: str) -> pl.Expr:
     return pl.concat_str(pl.lit(f"{database}:"), place, face).alias("uid")
 
 
-def _action_units(rows: pl.DataFrame, name: str, fill: pl.Series) -> list[pl.Series]:
+def _action_units(rows: pl.DataFrame, name: str, fill: pl.Series) -> list[pl.Series] | list[pl.Expr]:
     """The slots of all action units, filled where there is no label, and their mask.
 
     Args:
@@ -174,27 +208,34 @@ def _action_units(rows: pl.DataFrame, name: str, fill: pl.Series) -> list[pl.Ser
         fill: the fill, in the type of the slots.
     """
     shape = (len(rows), len(ACTION_UNITS))
+    kinds = pl.Array(fill.dtype, shape[1]), pl.Array(pl.Boolean, shape[1])
+    coded = {slot: f"{name}_{unit}" for slot, unit in enumerate(ACTION_UNITS) if f"{name}_{unit}" in rows.columns}
+    if not coded:
+        nothing = (fill[0], False)
+        return [
+            pl.lit([value] * shape[1], dtype=kind).alias(column)
+            for value, kind, column in zip(nothing, kinds, (name, f"{name}_mask"), strict=True)
+        ]
     values, mask = np.full(shape, fill[0], fill.to_numpy().dtype), np.zeros(shape, bool)
-    for slot, unit in enumerate(ACTION_UNITS):
-        if (column := f"{name}_{unit}") in rows.columns:
-            mask[:, slot] = rows[column].is_not_null()
-            values[:, slot] = rows[column].cast(fill.dtype).fill_null(fill[0])
-    return [
-        pl.Series(name, values, dtype=pl.Array(fill.dtype, shape[1])),
-        pl.Series(f"{name}_mask", mask, dtype=pl.Array(pl.Boolean, shape[1])),
-    ]
+    for slot, column in coded.items():
+        mask[:, slot] = rows[column].is_not_null()
+        values[:, slot] = rows[column].cast(fill.dtype).fill_null(fill[0])
+    return [pl.Series(name, values, dtype=kinds[0]), pl.Series(f"{name}_mask", mask, dtype=kinds[1])]
 
 
-def _class(name: str, names: Sequence[str]) -> tuple[pl.Expr, pl.Expr]:
+def _class(rows: pl.DataFrame, name: str, names: Sequence[str]) -> tuple[pl.Expr, pl.Expr]:
+    if _is_empty(rows, name):
+        return pl.lit(MISSING_CLASS, dtype=pl.Int64).alias(name), pl.lit(value=False).alias(f"{name}_mask")
     codes = pl.col(name).replace_strict({n: code for code, n in enumerate(names)}, return_dtype=pl.Int64)
     return codes.fill_null(MISSING_CLASS).alias(name), pl.col(name).is_not_null().alias(f"{name}_mask")
 
 
 def _votes(columns: Sequence[str]) -> pl.Expr:
     given = [name for name in EXPRESSIONS if f"votes_{name}" in columns]
-    has_votes = (
-        pl.any_horizontal(pl.col(f"votes_{name}").is_not_null() for name in given) if given else pl.lit(value=False)
-    )
+    if not given:
+        kind = pl.Array(pl.Float32, len(EXPRESSIONS))
+        return pl.lit([MISSING_NUMBER] * len(EXPRESSIONS), dtype=kind).alias("expression_votes")
+    has_votes = pl.any_horizontal(pl.col(f"votes_{name}").is_not_null() for name in given)
     shares = [
         pl.col(f"votes_{name}").cast(pl.Float32) if name in given else pl.lit(0.0, dtype=pl.Float32)
         for name in EXPRESSIONS
@@ -204,7 +245,10 @@ def _votes(columns: Sequence[str]) -> pl.Expr:
     )
 
 
-def _valence_arousal() -> tuple[pl.Expr, ...]:
+def _valence_arousal(rows: pl.DataFrame) -> tuple[pl.Expr, ...]:
+    if _is_empty(rows, "valence", "arousal"):
+        none = (pl.lit(MISSING_NUMBER, dtype=pl.Float32).alias(name) for name in ("valence", "arousal"))
+        return (*none, pl.lit(value=False).alias("va_mask"))
     both = pl.col("valence").is_not_null() & pl.col("arousal").is_not_null()
     fills = (
         pl.when(both).then(pl.col(name)).otherwise(MISSING_NUMBER).cast(pl.Float32).alias(name)

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from affect_data.dataset.schema import SCHEMA_VERSION
+from affect_data.dataset.schema import ROWS_AT_ONCE, SCHEMA_VERSION
 
 
 def content_hash(table: pa.Table, seed: str = "") -> str:
@@ -25,15 +25,27 @@ def content_hash(table: pa.Table, seed: str = "") -> str:
 
 
 def frame_hash(frame: pl.DataFrame, seed: str = "") -> str:
-    """The `content_hash` of a frame, of which only one column at a time is turned into Arrow."""
+    """The `content_hash` of a frame, of which only one column at a time is turned into Arrow, and of numbers only a part of it."""
     digest = hashlib.sha256(seed.encode())
     for name in frame.columns:
-        _add_column(digest, name, frame.select(name).to_arrow().column(name))
+        column = frame.select(name)
+        kind = column.head(0).to_arrow().schema.field(name).type
+        if _is_numeric(kind):
+            digest.update(_header(name, kind))
+            for part in column.iter_slices(ROWS_AT_ONCE):
+                for chunk in part.to_arrow().column(name).chunks:
+                    digest.update(_values(chunk))
+        else:
+            _add_column(digest, name, column.to_arrow().column(name))
     return digest.hexdigest()
 
 
+def _header(name: str, kind: pa.DataType) -> bytes:
+    return f"\0{name}:{kind}\0".encode()
+
+
 def _add_column(digest: "hashlib._Hash", name: str, column: pa.ChunkedArray) -> None:
-    digest.update(f"\0{name}:{column.type}\0".encode())
+    digest.update(_header(name, column.type))
     if pa.types.is_struct(column.type):
         children = [pa.chunked_array(parts, field.type) for field, *parts in _children(column)]
         digest.update(content_hash(pa.table(children, names=[field.name for field in column.type])).encode())

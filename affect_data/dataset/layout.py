@@ -14,7 +14,7 @@ import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from affect_data.dataset.hashing import combined_hash, content_hash
-from affect_data.dataset.schema import COLUMNS_BY_NAME, FRAMES, IMAGES, LABELS
+from affect_data.dataset.schema import COLUMNS_BY_NAME, FRAMES, IMAGES, LABELS, ROWS_AT_ONCE
 from affect_data.dataset.side.groups import SideColumn, declared_columns
 from affect_data.vocabulary import (
     ACTION_UNIT_SLOTS,
@@ -99,8 +99,11 @@ class Layout(BaseModel):
             rows: of each, with the columns of the schema.
         """
         merged = sorted(databases, key=lambda database: database.name)
-        exactness = [(_exactness(part["face_box"]), _exactness(part["au_intensity"])) for part in rows]
-        boxes, steps = {box for box, _ in exactness}, {step for _, step in exactness}
+        boxes: set[str] = set()
+        steps: set[str] = set()
+        for part in rows:
+            boxes |= _exactness_of(part, "face_box")
+            steps |= _exactness_of(part, "au_intensity")
         sides = {
             VOTES: any(database.has_expression_votes for database in merged),
             COMPOUND: any(database.compound_expressions for database in merged),
@@ -351,6 +354,11 @@ def _exactness(column: pl.Series) -> Literal["none", "whole", "exact"]:
         if (known == np.round(known)).all() and known.min() >= limits.min and known.max() <= limits.max
         else "exact"
     )
+
+
+def _exactness_of(rows: pl.DataFrame, column: str) -> set[Literal["none", "whole", "exact"]]:
+    """What the parts of a column hold, which is looked at in parts so that one fill for all rows stays one."""
+    return {_exactness(part[column]) for part in rows.select(column).iter_slices(ROWS_AT_ONCE)}
 
 
 def _struct(values: npt.NDArray[np.generic], kind: pa.StructType) -> pa.StructArray:

@@ -5,7 +5,7 @@ are not used, because with them the dtype of a batch would depend on its content
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -32,6 +32,9 @@ SCHEMA_VERSION: Final = 2
 MISSING_CLASS: Final = -1
 MISSING_INDEX: Final = -1
 MISSING_NUMBER: Final = math.nan
+
+ROWS_AT_ONCE: Final = 1 << 17
+"""Rows whose columns are looked at together; of more rows at once, the slots of action units alone would fill the memory."""
 
 IMAGES: Final = "images"
 FRAMES: Final = "frames"
@@ -242,7 +245,7 @@ _va = pl.all_horizontal(pl.col("valence", "arousal").is_between(-1.0, 1.0))
 _no_va = pl.all_horizontal(pl.col("valence", "arousal").is_nan())
 
 UNIQUE: Final = "uid_is_unique"
-"""Name of the first rule."""
+"""Name of the first rule, and of the only one that does not look at each row alone."""
 
 RULES: Final[tuple[Rule, ...]] = (
     Rule(UNIQUE, "no two rows share a uid", _is_unique),
@@ -317,7 +320,8 @@ def check_rules(labels: pl.DataFrame, rules: Sequence[Rule] = RULES) -> None:
         return
     place = ("uid", "source_file", "source_line")
     for rule in rules:
-        broken = labels.filter(~rule.holds(labels))
+        parts = [labels] if rule.name == UNIQUE else labels.iter_slices(ROWS_AT_ONCE)
+        broken = pl.concat([labels.clear(), *_broken(parts, rule)])
         if len(broken):
             examples = (
                 broken.head(3)
@@ -326,3 +330,11 @@ def check_rules(labels: pl.DataFrame, rules: Sequence[Rule] = RULES) -> None:
                 .to_list()
             )
             raise SchemaError(rule.name, rule.description, examples, len(broken))
+
+
+def _broken(parts: Iterable[pl.DataFrame], rule: Rule) -> Iterator[pl.DataFrame]:
+    """The rows of each part that break a rule, if there are any."""
+    for part in parts:
+        holds = rule.holds(part)
+        if not holds.all(ignore_nulls=False):
+            yield part.filter(~holds)

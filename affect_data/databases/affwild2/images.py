@@ -182,17 +182,31 @@ def _unusual_frames(root: DatabaseRoot, folder: str, names: Iterable[bytes]) -> 
     return listing.drop_nulls("frame").with_columns(pl.format("{}/{}", pl.lit(folder), "name").alias("image"))
 
 
-def match_images(root: DatabaseRoot, crops: Crops, rows: pl.DataFrame, frames: pl.DataFrame) -> pl.DataFrame:
-    """The rows that have a cropped face, with `image`; the others become failures, with a reason by whether their track has any face."""
-    rows = _with_images(rows, frames)
-    has_image = rows["image"].is_not_null()
-    lost = rows.filter(~has_image)
+def match_images(
+    root: DatabaseRoot, crops: Crops, rows: pl.DataFrame, frames: pl.DataFrame, labelled: pl.Series
+) -> tuple[pl.DataFrame, pl.Series]:
+    """All rows with `image`, and which of them are labelled and have a cropped face.
+
+    Labelled rows without one become failures, with a reason by whether their track has any face.
+    """
+    if len(found := _with_images(rows, frames)) != len(rows):
+        # Two crops have one number, so that there are more rows now.
+        found = _with_images(rows.filter(labelled), frames)
+        labelled = pl.repeat(value=True, n=len(found), dtype=pl.Boolean, eager=True)
+    has_image = found["image"].is_not_null()
+    lost = found.filter(labelled & ~has_image)
     named = pl.format("{}/{}/{}.jpg", pl.lit(crops.folder), "track", pl.col("frame").cast(pl.String).str.zfill(_DIGITS))
     lost = lost.with_columns(named.alias("image"))
     in_track = pl.col("track").is_in(frames["track"].unique().implode())
     root.fail(lost.filter(~in_track), NO_TRACK_FOLDER)
     root.fail(lost.filter(in_track), NO_CROP)
-    return rows.filter(has_image)
+    return found, labelled & has_image
+
+
+def filtered(columns: list[pl.Series], keep: pl.Series) -> pl.DataFrame:
+    """The rows to keep. Empties the list on the way, so that no second copy of millions of rows is needed."""
+    columns.reverse()
+    return pl.DataFrame([columns.pop().filter(keep) for _ in range(len(columns))])
 
 
 def _with_images(rows: pl.DataFrame, frames: pl.DataFrame) -> pl.DataFrame:

@@ -16,6 +16,7 @@ from affect_data.databases.affwild2.images import (
     WHOLE_FRAMES,
     Crops,
     check_lengths,
+    filtered,
     find_crops,
     find_whole_frames,
     list_frames,
@@ -177,10 +178,17 @@ class AffWild2(Database):
         if crops is None or crops.folder == WHOLE_FRAMES:
             labelled = _of_one_person(root, labelled)
         frames = pl.DataFrame() if crops is None else self._frames(root, crops, labelled)
-        unlabelled = _unlabelled(release)
-        root.fail(labelled.rows.filter(unlabelled), NO_LABEL)
-        rows = labelled.rows.filter(~unlabelled)
-        found = self._in_videos(root, rows) if crops is None else match_images(root, crops, rows, frames)
+        rows, unlabelled = labelled.rows, labelled.rows.select(_unlabelled(release)).to_series()
+        root.fail(rows.filter(unlabelled), NO_LABEL)
+        # Nobody else may hold the rows: their columns are freed while they are filtered.
+        del labelled
+        if crops is None:
+            found = self._in_videos(root, rows.filter(~unlabelled))
+        else:
+            rows, keep = match_images(root, crops, rows, frames, ~unlabelled)
+            columns = rows.get_columns()
+            del rows, frames
+            found = filtered(columns, keep)
         return found.with_columns(_people_of_track().alias("subject"))
 
     def _frames(self, root: DatabaseRoot, crops: Crops, labelled: Labelled) -> pl.DataFrame:

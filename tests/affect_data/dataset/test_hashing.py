@@ -7,6 +7,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
+from affect_data.dataset import hashing
 from affect_data.dataset.hashing import content_hash, frame_hash
 
 FILES = [b"ab", b"", b"c", b"\0\xff"]
@@ -35,7 +36,9 @@ def test_the_hash_of_files_is_that_of_their_lengths_and_bytes() -> None:
     assert content_hash(pa.table({"x": pa.array(FILES, pa.binary())}), "seed") == expected.hexdigest()
 
 
-def test_a_frame_has_the_hash_of_its_table() -> None:
+@pytest.mark.parametrize("at_once", [2, 1 << 17])
+def test_a_frame_has_the_hash_of_its_table(at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hashing, "ROWS_AT_ONCE", at_once)
     frame = pl.DataFrame(
         {
             "text": ["a", "", "ä" * 20],

@@ -10,6 +10,7 @@ import pytest
 from datasets import ClassLabel, Image
 
 from affect_data.build.build import BuildReport
+from affect_data.dataset import schema
 from affect_data.dataset.schema import (
     COLUMNS,
     COLUMNS_BY_NAME,
@@ -245,6 +246,18 @@ def test_the_refusal_counts_all_rows_and_shows_three_with_their_lines(rows: pl.D
 
 
 # ---------------------------------------------------------------- the page
+
+
+def test_the_refusal_counts_the_rows_of_all_parts_in_which_they_are_looked_at(
+    rows: pl.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(schema, "ROWS_AT_ONCE", 2)
+    check_rules(rows)
+    wrong = rows.with_columns(expression=pl.when(pl.int_range(pl.len()) % 2 == 0).then(12).otherwise("expression"))
+    with pytest.raises(SchemaError) as caught:
+        check_rules(wrong)
+    assert str(caught.value).startswith("3 row(s) break the rule 'expression_is_a_class_or_masked'")
+    assert all(uid in str(caught.value) for uid in rows["uid"][::2])
 
 
 def test_the_page_has_a_line_for_every_column_and_every_rule() -> None:
