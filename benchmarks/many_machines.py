@@ -1,7 +1,6 @@
 """Parts of a build, and verifying: what they cost beside a build on one machine, and beside merely reading and hashing the same files.
 
     python benchmarks/many_machines.py                  # 40,000 JPEGs of 112 px
-    python benchmarks/many_machines.py --smoke          # tiny; shows that it runs, measures nothing
 
 Every command has a fresh process, whose start counts. "At once" means two processes on this machine; on two machines each has a disk cache and
 processors of its own. Before figures are printed, the dataset of the parts is compared with that of one build, file by file.
@@ -102,18 +101,16 @@ def main() -> None:
     """Prints the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pictures", type=int, default=40_000)
-    parser.add_argument("--smoke", action="store_true", help="tiny; its figures mean nothing")
     options = parser.parse_args()
-    count = 40 if options.smoke else options.pictures
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        draw(folder / "roots/expw", count)
+        draw(folder / "roots/expw", options.pictures)
         recipe = folder / "recipe.yaml"
         recipe.write_text(RECIPE)
         found = built(folder, recipe)
         size = sum(path.stat().st_size for path in (folder / "local").rglob("*.arrow"))
         found |= verified(folder)
-    print(f"{machine()}; {count:,} pictures, {size / 1e6:,.0f} MB of shards\n")
+    print(f"{machine()}; {options.pictures:,} pictures, {size / 1e6:,.0f} MB of shards\n")
     print("| command | s | processor s | MB of shards a second | peak memory, MB |\n|---|---|---|---|---|")
     for name, cost in found.items():
         print(

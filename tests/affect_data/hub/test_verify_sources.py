@@ -41,7 +41,7 @@ def test_nothing_differs_from_the_six_demo_databases(demo_report: BuildReport, d
     assert compared(demo_report.dataset.path, demo_roots, workers=3) == []
 
 
-@pytest.mark.parametrize("name", ["dfew", "raf_au", "raf_db"])
+@pytest.mark.parametrize("name", ["dfew", "raf_au"])
 def test_nothing_differs_where_there_are_clips_people_raters_and_sides(
     name: str, written_of: Callable[[str], Any], tmp_path: Path
 ) -> None:
