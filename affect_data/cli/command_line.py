@@ -1,4 +1,4 @@
-"""What both command lines have in common: ``-h``, ``--version``, completion, and flags without a type in their help."""
+"""What both command lines have in common: ``-h``, ``--version``, completion, and help without types."""
 
 import sys
 from collections.abc import Callable
@@ -10,28 +10,46 @@ from typer.core import TyperCommand, TyperGroup
 HELP: Final = ("-h", "--help")
 
 
-def _flags_without_type(parameters: list[Any]) -> list[Any]:
+def _without_types(parameters: list[Any]) -> list[Any]:
+    """The parameters, whose help names what a person gives, not a type of Python: ``NUMBER`` for the library's ``<int range>``."""
     for parameter in parameters:
-        # The library writes `<bool>` beside every option that takes no value.
-        if getattr(parameter, "is_bool_flag", False) and parameter.metavar is None:
-            parameter.metavar = ""
+        described = parameter.type_descriptor
+        if described.is_choice:
+            continue
+        if parameter.param_type_name == "argument":
+            # Its name says what it is.
+            parameter.display_type_rich = _nothing
+        elif parameter.metavar is None:
+            parameter.metavar = "" if getattr(parameter, "is_bool_flag", False) else _word(described)
     return parameters
 
 
+def _nothing(ctx: Any) -> None:  # noqa: ANN401 - types of the library's own copy of click
+    """What stands beside an argument."""
+
+
+def _word(described: Any) -> str:  # noqa: ANN401 - a type of the library
+    """What stands beside an option that takes a value."""
+    named = str(described.annotation)
+    if described.is_path or "Path" in named:
+        return "PATH"
+    return "NUMBER" if "int" in named or "float" in named else "TEXT"
+
+
 class Command(TyperCommand):
-    """A command whose flags show no type in its help."""
+    """A command whose help shows no types."""
 
     def get_params(self, ctx: Any) -> list[Any]:  # noqa: ANN401 - types of the library's own copy of click
         """The arguments and options."""
-        return _flags_without_type(super().get_params(ctx))
+        return _without_types(super().get_params(ctx))
 
 
 class Group(TyperGroup):
-    """A group of commands whose flags show no type in its help."""
+    """A group of commands whose help shows no types."""
 
     def get_params(self, ctx: Any) -> list[Any]:  # noqa: ANN401 - types of the library's own copy of click
         """The options."""
-        return _flags_without_type(super().get_params(ctx))
+        return _without_types(super().get_params(ctx))
 
 
 class CommandLine(typer.Typer):

@@ -1,8 +1,11 @@
 import os
+import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -24,14 +27,54 @@ def test_both_command_lines_state_their_version_and_help_in_short_form(app: obje
 
 
 @pytest.mark.parametrize("app", [data, train], ids=["affect-data", "affect-train"])
-def test_no_help_gives_a_flag_a_type(app: object) -> None:
+def test_no_help_shows_a_type_of_python(app: object) -> None:
     from typer.main import get_command
 
-    group = get_command(app)
-    for name in group.commands:
-        page = RUNNER.invoke(app, [name, "-h"]).output
-        assert "<bool>" not in page, name
-        assert "--help" in page, name
+    for words, command in commands_of(get_command(app)):
+        page = RUNNER.invoke(app, [*words, "-h"]).output
+        assert not re.search(r"<(int|float|str|path|file|dir|bool)\b|list\[| range ", page), words
+        assert "--help" in page, words
+        for parameter in command.params:
+            assert (parameter.help or "").strip(), (words, parameter.name)
+
+
+def commands_of(group: Any, *words: str) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Every command of a command line, those of groups too, with the words that call it."""
+    for name, command in group.commands.items():
+        yield (*words, name), command
+        if hasattr(command, "commands"):
+            yield from commands_of(command, *words, name)
+
+
+def test_help_says_what_an_option_takes_and_which_choices_there_are() -> None:
+    page = " ".join(RUNNER.invoke(train, ["evaluate", "-h"]).output.split())
+    assert re.search(r"--bootstrap NUMBER", page)
+    assert re.search(r"--absent <skip\|zero>", page)
+    assert re.search(r"\* DATASET A dataset folder", page)
+
+
+@pytest.mark.parametrize(
+    ("app", "word", "meant"), [(data, "rport", "report"), (train, "valdate", "validate"), (train, "reprot", "report")]
+)
+def test_a_slip_in_a_command_is_answered_with_the_command_that_is_near(app: object, word: str, meant: str) -> None:
+    result = RUNNER.invoke(app, [word, "x"])
+    assert result.exit_code == 2
+    assert f"'{meant}'" in result.output
+
+
+def test_a_slip_in_an_option_is_answered_with_the_option_that_is_near() -> None:
+    assert "--bootstrap" in RUNNER.invoke(train, ["evaluate", "r", "d", "--bootstarp", "5"]).output
+
+
+def test_a_recipe_is_validated_without_the_modules_that_take_seconds() -> None:
+    code = (
+        "import sys; from affect_train.cli.app import main; main(['validate', 'recipes/demo/teacher.yaml'])\n"
+        "slow = {'torch', 'transformers', 'datasets', 'polars', 'accelerate'} & sys.modules.keys()\n"
+        "assert not slow, slow"
+    )
+    code = code.replace("main([", "import contextlib\nwith contextlib.suppress(SystemExit): main([", 1)
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
 
 
 def test_a_review_has_the_short_form_of_help_too() -> None:
