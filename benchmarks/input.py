@@ -124,7 +124,7 @@ def plain_batch(pixels: list[np.ndarray]) -> Tensor:
 
 def flat_batch(pixels: list[np.ndarray]) -> Tensor:
     """The same by the normalisation that our model uses."""
-    from affect_train.network.model import normalised
+    from affect_train.network.reading import normalised
 
     return normalised(torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2), *scale_and_shift())
 
@@ -303,7 +303,7 @@ def ours(data: Data, *, floats: bool = True, reduced_scale: bool = True, threads
     from affect_train.inputs.loading import FaceImages
     from affect_train.inputs.preprocess import Preprocessing
     from affect_train.inputs.sampler import BatchOrder
-    from affect_train.network.model import normalised
+    from affect_train.network.reading import normalised
     from affect_train.tasks import TaskSet
 
     tasks = TaskSet(tuple(ACTION_UNITS[:UNITS]), (), 0)

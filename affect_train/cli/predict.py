@@ -90,6 +90,15 @@ InSequence = Annotated[
     ),
 ]
 
+LabelsAs = Annotated[
+    str | None,
+    typer.Option(
+        "--as",
+        metavar="DATABASE",
+        help="Label as this database would, of a model with habits (docs/habits.md); by default as the shared network.",
+    ),
+]
+
 
 def register(app: typer.Typer) -> None:
     """Adds the command to the application."""
@@ -112,6 +121,7 @@ def predict(
     sequence: InSequence = False,
     prior: PriorName = None,
     prior_strength: PriorStrength = 1.0,
+    labels_as: LabelsAs = None,
     as_json: Json = False,
 ) -> None:
     """Predict faces: with `--out` all faces of photographs and clips, into a table; without, the crops of single faces, printed."""
@@ -128,7 +138,9 @@ def predict(
     target = target_prior(prior, prior_strength)
     if out is None:
         _refuse_without_folder(paths, chosen)
-        _print_crops(run, paths, sequence=sequence, as_is=crop is not None, target=target, as_json=as_json)
+        _print_crops(
+            run, paths, sequence=sequence, as_is=crop is not None, target=target, labels_as=labels_as, as_json=as_json
+        )
         return
     if crop is not None or sequence:
         raise UsageError(
@@ -136,7 +148,7 @@ def predict(
         )
     from affect_train.predicting.run import Wanted
 
-    _write_folder(run, paths, out, Wanted(**chosen, target=target), as_json=as_json)
+    _write_folder(run, paths, out, Wanted(**chosen, target=target, labels_as=labels_as), as_json=as_json)
 
 
 def _refuse_without_folder(paths: Sequence[Path], chosen: dict[str, Any]) -> None:
@@ -184,11 +196,18 @@ def _described(summary: dict[str, Any]) -> str:
 
 
 def _print_crops(
-    run: Path, paths: list[Path], *, sequence: bool, as_is: bool, target: "TargetPrior | None", as_json: bool
+    run: Path,
+    paths: list[Path],
+    *,
+    sequence: bool,
+    as_is: bool,
+    target: "TargetPrior | None",
+    labels_as: str | None,
+    as_json: bool,
 ) -> None:
     from affect_train.inference.predict import predict as run_predict
 
-    results = run_predict(run, paths, sequence=sequence, as_is=as_is, target=target)
+    results = run_predict(run, paths, sequence=sequence, as_is=as_is, target=target, labels_as=labels_as)
     leave_process_group()
     if results is None:
         return

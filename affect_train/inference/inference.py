@@ -18,6 +18,7 @@ from affect_train.inference.target_prior import TargetPrior, move_to
 from affect_train.inputs.batch import FaceBatch
 from affect_train.inputs.inputs import IndexedInputs, Inputs
 from affect_train.inputs.preprocess import Preprocessing
+from affect_train.network.habits import label_as
 from affect_train.network.model import AffectModel, load_model
 from affect_train.network.output import AffectOutput
 from affect_train.runtime import Runtime, precision_for
@@ -51,16 +52,20 @@ class ComputedRows(NamedTuple):
     values: Logits
 
 
-def open_model(folder: Path, target: TargetPrior | None = None) -> tuple[AffectModel, Preprocessing]:
+def open_model(
+    folder: Path, target: TargetPrior | None = None, labels_as: str | None = None
+) -> tuple[AffectModel, Preprocessing]:
     """A trained model and the preprocessing that is stored with it.
 
     Args:
         folder: of the model.
         target: the prior that its logits are moved to; None: they stay as they are.
+        labels_as: the database as whose labels its outputs are to be; None: the shared network's own.
 
     Raises:
         NotAModelError: the folder holds no complete model, or its heads or its preprocessing are unknown to this release.
-        UsageError: the model cannot be moved to that prior.
+        UsageError: the model cannot be moved to that prior, or has learned no habits of databases.
+        UnknownNameError: it has not learned from that database.
         RecipeError: the file of the prior has mistakes.
     """
     model = load_model(folder)
@@ -80,6 +85,8 @@ def open_model(folder: Path, target: TargetPrior | None = None) -> tuple[AffectM
         raise NotAModelError(folder, found, remedy)
     if target is not None:
         move_to(model, target, str(folder))
+    if labels_as is not None:
+        label_as(model, labels_as, str(folder))
     return model, preprocessing
 
 

@@ -31,6 +31,7 @@ def predict(
     sequence: bool = False,
     as_is: bool = False,
     target: TargetPrior | None = None,
+    labels_as: str | None = None,
 ) -> list[dict[str, Any]] | None:
     """The predictions for each picture, the crop of one face, on the main process; None on the others.
 
@@ -42,14 +43,16 @@ def predict(
         images: picture files; of an animated one, the first picture is used.
         as_is: take every picture as a crop, without checking that it is one.
         target: the prior that the model's logits are moved to; None: they stay as they are.
+        labels_as: the database as whose labels the predictions are to be; None: the shared network's own.
         sequence: whether they are consecutive frames of one face, to be read in windows by a recurrent stage; otherwise each stands alone.
 
     Raises:
-        UsageError: a sequence is given to a model without a recurrent stage.
+        UsageError: a sequence is given to a model without a recurrent stage, or it has learned no habits of databases.
+        UnknownNameError: it has not learned from that database.
         NotAModelError: there is no model.
         DataError: a picture is missing, cannot be decoded, or is not the crop of one face.
     """
-    model, preprocessing = open_model(model_folder(path), target)
+    model, preprocessing = open_model(model_folder(path), target, labels_as)
     runtime = Runtime.start()
     model = model.to(runtime.accelerator.device)
     if sequence and model.config.temporal is None:

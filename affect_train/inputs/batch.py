@@ -73,6 +73,7 @@ class AffectBatch:
         counts: int64 [N], as in `FaceBatch`.
         drawn: as in `FaceBatch`.
         mixed: of pictures that are mixed in pairs; None: they are not.
+        databases: int64 [N], the number of each row's database; None where no habits of databases are learned.
     """
 
     inputs: Tensor
@@ -90,6 +91,7 @@ class AffectBatch:
     counts: Tensor | None = None
     drawn: DrawnChanges | None = None
     mixed: MixedClasses | None = None
+    databases: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.uids)

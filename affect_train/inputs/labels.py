@@ -215,6 +215,7 @@ class LabelArrays:
     va_mask: NDArray[np.bool_]
     soft: Mapping[str, SoftLabelArrays]
     taught: NDArray[np.bool_] | None = None
+    databases: NDArray[np.int64] | None = None
 
     @classmethod
     def load(
@@ -279,6 +280,7 @@ class LabelArrays:
             arousal=torch.from_numpy(np.where(va_mask, self.arousal[rows], np.float32(0))),
             va_mask=torch.from_numpy(va_mask),
             soft={name: arrays.targets(rows) for name, arrays in self.soft.items()},
+            databases=None if self.databases is None else torch.from_numpy(self.databases[rows]),
         )
 
     def numpy(self) -> dict[str, NDArray[Any]]:

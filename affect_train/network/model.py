@@ -19,14 +19,17 @@ from affect_train.network.backbones import (
     load_backbone,
     pooling_of,
 )
+from affect_train.network.habits import PREFIX, habits_of
 from affect_train.network.output import AffectOutput, mean_over_clips
 from affect_train.network.reading import (
     as_sequence,
     feature_width,
     interpolates,
     last_hidden_state,
+    normalised,
     prefix_tokens,
     stored_prefix_tokens,
+    without_pooler,
 )
 from affect_train.network.recurrent import WindowEncoder
 from affect_train.recipe.model import CLIP_FRAMES, ModelOptions
@@ -59,6 +62,7 @@ class AffectConfig(PretrainedConfig):
         clip_frames: how many frames of a clip are shown; its outputs are the mean over them.
         label_rates: by head, how often labels were among the training rows, from `LabelRates.to_dict`; None where that is not known.
         temporal: values of the recipe's section ``model.temporal``, the recurrent stage before the heads; None for none.
+        habits: which databases have habits of their own, as `DatabaseHabits` describes them; None where none were learned.
     """
 
     model_type = "affect"
@@ -88,17 +92,16 @@ class AffectConfig(PretrainedConfig):
         clip_frames: int = CLIP_FRAMES,
         label_rates: Mapping[str, Sequence[float]] | None = None,
         prefix_tokens: int | None = None,
+        habits: Mapping[str, Any] | None = None,
         **kwargs: Any,  # noqa: ANN401
     ) -> None:
         if isinstance(backbone_config, Mapping):
-            values = dict(backbone_config)
-            backbone_config = AutoConfig.for_model(values.pop("model_type"), **values)
+            backbone_config = AutoConfig.for_model(**backbone_config)
         # A copy, because the constructor of PretrainedConfig resets the attention implementation of nested configurations.
-        copied = copy.deepcopy(backbone_config)
+        self.backbone_config = copied = copy.deepcopy(backbone_config)
         if isinstance(copied, PretrainedConfig) and Path(copied.name_or_path or "").is_absolute():
             # Only the folder's name: a published model must not show paths of the machine that trained it.
             copied.name_or_path = Path(copied.name_or_path).name
-        self.backbone_config = copied
         self.action_units = list(action_units)
         self.expressions = list(expressions)
         self.valence_arousal_bins = valence_arousal_bins
@@ -119,6 +122,7 @@ class AffectConfig(PretrainedConfig):
         self.thresholds = list(thresholds) if thresholds is not None else [DEFAULT_THRESHOLD] * len(self.action_units)
         self.temporal = dict(temporal) if temporal is not None else None
         self.clip_frames = clip_frames
+        self.habits = dict(habits) if habits is not None else None
         self.label_rates = {head: list(rates) for head, rates in label_rates.items()} if label_rates else None
         if self.expressions:
             kwargs["id2label"] = dict(enumerate(self.expressions))
@@ -165,6 +169,8 @@ class AffectModel(PreTrainedModel):
             self.encoder = WindowEncoder(width, present, config.temporal, config.dropout)
             width = self.encoder.width
         self.heads = nn.ModuleDict({name: _head(width, size, config) for name, size in sizes.items() if size})
+        self.habits = habits_of(config.task_set(), config.habits)
+        self.labels_as: int | None = None
         # Persistent, because transformers builds models on the meta device and fills in only what is in the weight file.
         mean, std = torch.tensor(config.image_mean), torch.tensor(config.image_std)
         self.register_buffer("pixel_scale", (1 / (255 * std)).reshape(1, 3, 1, 1))
@@ -196,7 +202,13 @@ class AffectModel(PreTrainedModel):
             self.backbone.eval()
         return self
 
-    def forward(self, inputs: Tensor, places: Tensor | None = None, counts: Tensor | None = None) -> AffectOutput:
+    def forward(
+        self,
+        inputs: Tensor,
+        places: Tensor | None = None,
+        counts: Tensor | None = None,
+        databases: Tensor | None = None,
+    ) -> AffectOutput:
         """The logits of every head; of a clip, the mean of those of its frames.
 
         Args:
@@ -204,12 +216,13 @@ class AffectModel(PreTrainedModel):
                 float [N, D].
             places: only with features, as for `classify`.
             counts: int64 [rows], how many of the inputs belong to each row, those of one row next to each other; None: one each.
+            databases: int64 [rows], as whose labels the outputs are to be, by number of `habits`; None: the shared network's own.
 
         Raises:
             ValueError: the inputs are neither.
         """
         if inputs.ndim == 2 and self.config.freeze_backbone:
-            return mean_over_clips(self.classify(inputs, places), counts)
+            return self.labelled(mean_over_clips(self.classify(inputs, places), counts), databases)
         size = self.config.image_size
         if inputs.dtype != torch.uint8 or inputs.shape[1:] != (3, size, size):
             raise ValueError(
@@ -217,7 +230,15 @@ class AffectModel(PreTrainedModel):
             )
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.config.freeze_backbone):
             features = self.features(inputs)
-        return mean_over_clips(self.classify(features), counts)
+        return self.labelled(mean_over_clips(self.classify(features), counts), databases)
+
+    def labelled(self, output: AffectOutput, databases: Tensor | None = None) -> AffectOutput:
+        """The output as databases would label each face; as it is without `databases`, unless `label_as` has chosen one for all faces."""
+        if databases is None and self.labels_as is not None:
+            databases = torch.full((len(output[0]),), self.labels_as, device=output[0].device)
+        if self.habits is None or databases is None:
+            return output
+        return cast(AffectOutput, self.habits(output, databases))
 
     def classify(self, features: Tensor, places: Tensor | None = None) -> AffectOutput:
         """The logits of every head from pooled features.
@@ -274,6 +295,7 @@ class AffectModel(PreTrainedModel):
         options: ModelOptions,
         preprocessing: Mapping[str, Any] | None = None,
         preprocessing_hash: str = "",
+        habits: Mapping[str, Any] | None = None,
     ) -> "AffectModel":
         """A new model: fresh heads on a backbone from a configuration, a local folder or the Hub.
 
@@ -282,6 +304,7 @@ class AffectModel(PreTrainedModel):
             options: the section ``model`` of a recipe.
             preprocessing: stored with the model.
             preprocessing_hash: stored with the model.
+            habits: of the databases, as `DatabaseHabits` describes them; None: none are learned.
 
         Raises:
             BackboneError: the backbone cannot be loaded, does not fit the options, or does not keep to the contract.
@@ -305,6 +328,7 @@ class AffectModel(PreTrainedModel):
             temporal=options.temporal.model_dump(mode="json") if options.temporal is not None else None,
             clip_frames=options.clip_frames,
             prefix_tokens=prefix_tokens(loaded.config),
+            habits=habits,
         )
         model = cls(config, loaded.model)
         if options.adapter is not None:
@@ -325,7 +349,8 @@ class AffectModel(PreTrainedModel):
         self.eval()
         size = self.config.image_size
         output = self(torch.full((2, 3, size, size), 128, dtype=torch.uint8, device=self.device))
-        wanted = [(name, parameter) for name, parameter in self.named_parameters() if parameter.requires_grad]
+        learning = [(name, one) for name, one in self.named_parameters() if one.requires_grad]
+        wanted = [(name, parameter) for name, parameter in learning if not name.startswith(PREFIX)]
         total = sum(output[f"{name}_logits"].float().sum() for name in self.heads)
         gradients = torch.autograd.grad(total, [parameter for _, parameter in wanted], allow_unused=True)
         unused = [name for (name, _), gradient in zip(wanted, gradients, strict=True) if gradient is None]
@@ -357,34 +382,6 @@ def load_model(folder: Path | str) -> AffectModel:
     in_own_memory(loaded)
     model: AffectModel = loaded.eval()
     return model
-
-
-def normalised(pixels: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
-    """``pixels * scale + shift`` in the dtype of `scale`, in the memory layout of `pixels`.
-
-    Args:
-        pixels: uint8 [N, 3, S, S].
-        scale: float [1, 3, 1, 1].
-        shift: float [1, 3, 1, 1].
-    """
-    if torch.onnx.is_in_onnx_export():
-        # ONNX has no operation that writes into one of its inputs.
-        return pixels.to(scale.dtype) * scale + shift
-    if pixels.is_contiguous() or not pixels.is_contiguous(memory_format=torch.channels_last):
-        images = pixels.to(scale.dtype)
-        return torch.addcmul(shift, images, scale, out=images)
-    # As whole image rows of interleaved colours: on a CPU three times as fast as with an innermost axis of three colours.
-    across = pixels.shape[3]
-    rows = pixels.permute(0, 2, 3, 1).reshape(-1, 3 * across).to(scale.dtype)
-    torch.addcmul(shift.flatten().repeat(across), rows, scale.flatten().repeat(across), out=rows)
-    return rows.view(len(pixels), -1, across, 3).permute(0, 3, 1, 2)
-
-
-def without_pooler(backbone: PreTrainedModel) -> PreTrainedModel:
-    """The backbone without a pooling layer after the last hidden state, which some backbones have and no head uses."""
-    if isinstance(getattr(backbone, "pooler", None), nn.Module) and any(True for _ in backbone.pooler.parameters()):
-        backbone.pooler = None
-    return backbone
 
 
 def _head(width: int, size: int, config: AffectConfig) -> nn.Sequential:

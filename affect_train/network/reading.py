@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any, Final, cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import PretrainedConfig, PreTrainedModel
 
 from affect_train.errors import BackboneError
@@ -120,3 +120,31 @@ def _patches(images: Tensor, patch: int) -> Tensor:
     side = size // patch
     tiles = images.reshape(count, colours, side, patch, side, patch).permute(0, 2, 4, 3, 5, 1)
     return tiles.reshape(count, side * side, patch * patch * colours)
+
+
+def normalised(pixels: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
+    """``pixels * scale + shift`` in the dtype of `scale`, in the memory layout of `pixels`.
+
+    Args:
+        pixels: uint8 [N, 3, S, S].
+        scale: float [1, 3, 1, 1].
+        shift: float [1, 3, 1, 1].
+    """
+    if torch.onnx.is_in_onnx_export():
+        # ONNX has no operation that writes into one of its inputs.
+        return pixels.to(scale.dtype) * scale + shift
+    if pixels.is_contiguous() or not pixels.is_contiguous(memory_format=torch.channels_last):
+        images = pixels.to(scale.dtype)
+        return torch.addcmul(shift, images, scale, out=images)
+    # As whole image rows of interleaved colours: on a CPU three times as fast as with an innermost axis of three colours.
+    across = pixels.shape[3]
+    rows = pixels.permute(0, 2, 3, 1).reshape(-1, 3 * across).to(scale.dtype)
+    torch.addcmul(shift.flatten().repeat(across), rows, scale.flatten().repeat(across), out=rows)
+    return rows.view(len(pixels), -1, across, 3).permute(0, 3, 1, 2)
+
+
+def without_pooler(backbone: PreTrainedModel) -> PreTrainedModel:
+    """The backbone without a pooling layer after the last hidden state, which some backbones have and no head uses."""
+    if isinstance(getattr(backbone, "pooler", None), nn.Module) and any(True for _ in backbone.pooler.parameters()):
+        backbone.pooler = None
+    return backbone

@@ -176,7 +176,9 @@ class WindowEstimator(Estimator):
 
     def _read(self, run: _Run) -> None:
         places = torch.arange(len(run.faces), device=self._device)
-        self._note(run.faces, _numpy(logits_of(self.model.classify(torch.stack(run.features), places))))
+        self._note(
+            run.faces, _numpy(logits_of(self.model.labelled(self.model.classify(torch.stack(run.features), places))))
+        )
 
 
 def estimator_of(model: AffectModel) -> Estimator:

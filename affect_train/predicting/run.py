@@ -48,6 +48,7 @@ class Wanted:
         least_score: of a face.
         workers: detectors that look at once.
         target: the prior that the model's logits are moved to; None: they stay as they are.
+        labels_as: the database as whose labels the predictions are to be; None: the shared network's own.
     """
 
     draw: bool = False
@@ -58,6 +59,7 @@ class Wanted:
     least_score: float = LEAST_SCORE
     workers: int = 1
     target: TargetPrior | None = None
+    labels_as: str | None = None
 
 
 def predict_faces(run: Path | str, paths: Sequence[Path], out: Path, wanted: Wanted | None = None) -> dict[str, Any]:
@@ -83,7 +85,7 @@ def predict_faces(run: Path | str, paths: Sequence[Path], out: Path, wanted: Wan
         raise UsageError(f"'{out}' exists already; name a new folder, or replace it by `--overwrite`")
     finder = FaceFinder(wanted.detector, wanted.least_score, wanted.workers)
     folder = model_folder(run)
-    model, preprocessing = open_model(folder, wanted.target)
+    model, preprocessing = open_model(folder, wanted.target, wanted.labels_as)
     runtime, stages = Runtime.start(), Stages()
     if runtime.accelerator.num_processes > 1:
         raise UsageError("faces are looked for in one process: start `predict --out` without `accelerate launch`")
@@ -105,6 +107,8 @@ def predict_faces(run: Path | str, paths: Sequence[Path], out: Path, wanted: Wan
         made = {"source": _named(run), "weights": weights_digest(folder), "preprocessing": preprocessing.to_dict()}
         if wanted.target is not None:
             made["target_prior"] = wanted.target.described
+        if wanted.labels_as is not None:
+            made["labels_as"] = wanted.labels_as
         summary = {"model": made, "detector": _described(finder), **_counted(pairs)}
         summary |= {"columns": {name: meaning for name, (_, meaning) in columns.described().items()}}
         summary |= {"clips_without_submission": without} if wanted.abaw else {}

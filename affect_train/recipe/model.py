@@ -125,6 +125,29 @@ class AdapterOptions(Section):
     )
 
 
+class HabitOptions(Section):
+    """What each database does in its own way (docs/habits.md): learned beside the shared network, and dropped when that is used."""
+
+    heads: tuple[Literal["au", "expression", "va"], ...] = Field(
+        ("au", "expression", "va"),
+        description="`expression`: a confusion matrix; `va`: gain and offset; `au`: shifts of the threshold",
+    )
+    reference: Name | None = Field(
+        None,
+        description="the database whose labels the network learns to give; null: for each head, and each action unit, the one with the most labels",
+    )
+    learning_rate: Annotated[float, Field(gt=0.0)] = Field(
+        10.0, description="of the habits, as a multiple of `optimizer.learning_rate`"
+    )
+
+    @field_validator("heads")
+    @classmethod
+    def _name_some_once(cls, heads: tuple[str, ...]) -> tuple[str, ...]:
+        if not heads or len(set(heads)) != len(heads):
+            raise ValueError(f"found {list(heads)}; name one head at least, each once, or set `model.habits: null`")
+        return heads
+
+
 class ModelOptions(Section):
     """The network."""
 
@@ -160,6 +183,9 @@ class ModelOptions(Section):
     )
     temporal: TemporalOptions | None = Field(
         None, description="a recurrent stage over windows of frames; takes stored `features`"
+    )
+    habits: HabitOptions | None = Field(
+        None, description="learn what each database does in its own way, `{}` for all heads; null: all label alike"
     )
 
     @field_validator("backbone", mode="plain")

@@ -24,6 +24,7 @@ def contradictions(sections: Sections) -> Iterator[Mistake]:
         yield from _method_contradictions(sections["method"], sections)
     if "model" in sections:
         yield from _model_contradictions(sections["model"])
+        yield from _habit_contradictions(sections["model"], sections)
     if "batches" in sections:
         yield from _batch_contradictions(sections["batches"], sections)
     yield from _temporal_contradictions(sections)
@@ -31,6 +32,13 @@ def contradictions(sections: Sections) -> Iterator[Mistake]:
         yield from _crop_contradictions(sections["crop"])
     if "training" in sections:
         yield from _training_contradictions(sections["training"], sections)
+
+
+def _habit_contradictions(model: ModelOptions, sections: Sections) -> Iterator[Mistake]:
+    trained = trained_tasks(sections)
+    for head in () if model.habits is None or not trained else model.habits.heads:
+        if head not in trained and model.habits is not None and "heads" in model.habits.model_fields_set:
+            yield ("model", "habits", "heads"), f"found {head}, but `tasks` trains only {', '.join(trained)}"
 
 
 def _task_contradictions(tasks: TaskOptions, training: TrainingOptions | None) -> Iterator[Mistake]:
@@ -48,6 +56,8 @@ def _method_contradictions(method: MethodOptions, sections: Sections) -> Iterato
         if asked in method.refuses:
             subject = repr(method.name) if path == ("method", "name") else f"the method {method.name!r}"
             yield path, f"{subject} {method.refuses[asked]}; {remedy}"
+    if method.coupling is not None and getattr(sections.get("model"), "habits", None) is not None:
+        yield ("method", "coupling"), "relates what faces show, not what a database calls it; set `model.habits: null`"
     if "soft_labels" in sections:
         yield from _soft_label_contradictions(method, sections["soft_labels"])
     if getattr(sections.get("augmentation"), "mixup", 0):
@@ -64,6 +74,8 @@ def _mixing_contradictions(method: MethodOptions, model: ModelOptions | None) ->
         yield key, "a coupling compares the labels of one face, and mixed pictures show two; set it to 0"
     if model is not None and (model.features or model.temporal):
         yield key, "stored features are of single pictures; set it to 0"
+    if model is not None and model.habits is not None:
+        yield key, "the two faces of a mixed picture may be of two databases, each with its habits; set it to 0"
 
 
 def _asked_of_a_method(sections: Sections) -> Iterator[tuple[Refusable, tuple[str, ...], str]]:
@@ -81,6 +93,8 @@ def _asked_of_a_method(sections: Sections) -> Iterator[tuple[Refusable, tuple[st
         yield "accumulation", ("training", "accumulation"), remedy
     if training is not None and training.mixed_precision == "fp16":
         yield "fp16", ("training", "mixed_precision"), "use bf16, or no"
+    if model is not None and model.habits is not None:
+        yield "habits", ("model", "habits"), "set it to null"
     if training is not None and training.compile is not None:
         yield "compile", ("training", "compile"), "set it to null"
 
@@ -188,6 +202,8 @@ def _dataset_contradictions(dataset: DatasetOptions, sections: Sections) -> Iter
         yield ("training", "held_out"), FOLDER_ONLY
     if model is not None and model.features:
         yield ("model", "features"), FOLDER_ONLY
+    if model is not None and model.habits:
+        yield ("model", "habits"), FOLDER_ONLY
     if "crop" in sections and sections["crop"].policy != BOX:
         yield ("crop", "policy"), FOLDER_ONLY
     if sections.get("method") is not None and sections["method"].reserved is not None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -30,6 +30,7 @@ from affect_train.inputs.undecodable import SkippedRows
 from affect_train.inputs.windows import FeatureWindows
 from affect_train.recipe.recipe import Recipe
 from affect_train.runtime import loader_processes
+from affect_train.training.habits import with_databases
 from affect_train.training.held_out import reserved_rows, rows_in
 from affect_train.training.windows import describe_windows, pools_of_windows, training_windows
 
@@ -82,6 +83,7 @@ class TrainingData:
         reserved: int64, the rows of the training split that the method keeps for itself; None: none.
         notes: what people should know of the rows, a line each.
         skipped: the undecodable rows that this process leaves out; None if an undecodable row ends the run.
+        habits: of the databases, as `DatabaseHabits` describes them; None: none are learned.
     """
 
     train: LoadedSplit | StreamedRows
@@ -93,6 +95,7 @@ class TrainingData:
     reserved: NDArray[np.int64] | None = None
     notes: tuple[str, ...] = ()
     skipped: SkippedRows | None = None
+    habits: Mapping[str, Any] | None = None
 
     @classmethod
     def load(cls, recipe: Recipe, source: Source, accelerator: Accelerator) -> "TrainingData":
@@ -148,7 +151,9 @@ def _loaded_data(recipe: Recipe, source: Source, loaded: LoadedSource, accelerat
     train = loaded.split(options.split, tasks, view, recipe.soft_labels)
     train = replace(train, labels=replace(train.labels, taught=taught_by_pool(recipe)))
     drawn = _drawn(recipe, source, train)
-    train = replace(train, inputs=drawn.inputs)
+    train, habits = replace(train, inputs=drawn.inputs), None
+    if recipe.model.habits is not None:
+        train, habits = with_databases(train, drawn.rows, tasks, recipe.model.habits)
     validation = None
     if options.validation_split is not None:
         validation = _validation(recipe, source, loaded.split(options.validation_split, tasks, plain_view(recipe)))
@@ -167,8 +172,11 @@ def _loaded_data(recipe: Recipe, source: Source, loaded: LoadedSource, accelerat
         view.skipped.allow_for(order.steps * order.batch_size // accelerator.num_processes)
     batches = train.batches(shard, loader_processes(recipe.batches.workers, accelerator.device), order.spares)
     reserved = reserved_rows(recipe, folder)
-    notes = (*drawn.notes, *_describe_crops(recipe, folder))
-    return TrainingData(train, validation, order, batches, source, drawn.rows, reserved, notes, skipped=view.skipped)
+    notes = (*drawn.notes, *_describe_crops(recipe, folder), *(habits.notes if habits is not None else ()))
+    learned = None if habits is None else habits.described
+    return TrainingData(
+        train, validation, order, batches, source, drawn.rows, reserved, notes, skipped=view.skipped, habits=learned
+    )
 
 
 class _Drawn(NamedTuple):

@@ -1,5 +1,6 @@
 """What learns in a run: model, method, optimizer, schedule and average, prepared for this process."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -73,6 +74,8 @@ def _check_distribution(recipe: Recipe, accelerator: Accelerator) -> None:
     kind, divides = accelerator.distributed_type, (DistributedType.FSDP, DistributedType.DEEPSPEED)
     if kind in divides and recipe.training.ema_decay is not None:
         raise UsageError(f"training.ema_decay: no average is kept of weights that {kind} divides; set it to null")
+    if kind in divides and recipe.model.habits is not None:
+        raise UsageError(f"model.habits: they are read whole, but {kind} divides all weights; set it to null")
     if kind in divides and "divided_weights" in recipe.method.refuses:
         why = recipe.method.refuses["divided_weights"]
         raise UsageError(f"the method {recipe.method.name!r} {why}, and {kind} divides them; use multi_gpu")
@@ -111,7 +114,12 @@ class Learner:
 
     @classmethod
     def build(
-        cls, recipe: Recipe, accelerator: Accelerator, steps: int, features: FeatureProvenance | None = None
+        cls,
+        recipe: Recipe,
+        accelerator: Accelerator,
+        steps: int,
+        features: FeatureProvenance | None = None,
+        habits: Mapping[str, Any] | None = None,
     ) -> "Learner":
         """A fresh model with everything that trains it.
 
@@ -120,6 +128,7 @@ class Learner:
             accelerator: prepares model, optimizer and schedule.
             steps: optimizer steps of the whole run, for the schedule.
             features: provenance of stored features, which the backbone must match; None if the model learns from pictures.
+            habits: of the databases, as `DatabaseHabits` describes them; None: none are learned.
 
         Raises:
             BackboneError: the backbone cannot be loaded or does not fit.
@@ -129,7 +138,7 @@ class Learner:
         set_seed(recipe.seed)
         preprocessing = preprocessing_of(recipe)
         model = AffectModel.build(
-            recipe.tasks.task_set(), recipe.model, preprocessing.to_dict(), preprocessing.digest()
+            recipe.tasks.task_set(), recipe.model, preprocessing.to_dict(), preprocessing.digest(), habits
         )
         note_inference(model, recipe.batches.evaluation, accelerator.mixed_precision)
         if features is not None:
@@ -142,7 +151,8 @@ class Learner:
             # In place, so that the names of the weights stay.
             model.compile(backend=recipe.training.compile)
         set_seed(recipe.seed + accelerator.process_index)
-        optimizer = optimizer_of(model, recipe.optimizer, fused=steps_on_device(accelerator))
+        rate = 1.0 if recipe.model.habits is None else recipe.model.habits.learning_rate
+        optimizer = optimizer_of(model, recipe.optimizer, fused=steps_on_device(accelerator), habits_rate=rate)
         guard = Guard(optimizer) if steps_on_device(accelerator) and obeys_flag(optimizer) else None
         schedule = schedule_of(optimizer, recipe, steps)
         model, optimizer, schedule = accelerator.prepare(model, optimizer, schedule)

@@ -29,6 +29,7 @@ from affect_train.runtime import Runtime
 from affect_train.training.checkpoint import Checkpoints, Progress, broadcast_buffers, can_checkpoint, read_progress
 from affect_train.training.contents import contents_of
 from affect_train.training.data import TrainingData
+from affect_train.training.habits import write_habits
 from affect_train.training.leak_guard import guard_loaded, guard_training
 from affect_train.training.learner import Learner, training_accelerator
 from affect_train.training.logs import Logs
@@ -133,7 +134,7 @@ def prepared(recipe: Recipe, source: Source, runtime: Runtime) -> Run:
     if source.folder is None:
         guard_loaded(recipe, data, runtime.reporter)
     learner = Learner.build(
-        recipe, runtime.accelerator, planned_steps(recipe, data), feature_provenance(recipe, source)
+        recipe, runtime.accelerator, planned_steps(recipe, data), feature_provenance(recipe, source), data.habits
     )
     if data.rows is not None and data.train.labels is not None:
         where = f"'{recipe.dataset}', split {recipe.training.split}"
@@ -284,6 +285,8 @@ def evaluate_and_save(run: Run, folder: RunFolder, logs: Logs) -> None:
         if improved or score is None or not run.recipe.training.keep_best:
             note_selection(run, is_only=score is None or (best is None and run.progress.step == run.total_steps))
             save_model(run.accelerator, run.learner.model, folder.model)
+            if run.accelerator.is_main_process:
+                write_habits(run.accelerator.unwrap_model(run.learner.model), folder.path)
             if run.evaluation is not None:
                 write_json(folder.evaluation, evaluation_report(run))
     run.progress = replace(

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from affect_data.errors import UsageError
+from affect_train.network.habits import PREFIX
 from affect_train.recipe.optimization import OWN_SCHEDULES, OptimizerOptions
 from affect_train.recipe.recipe import Recipe
 
@@ -15,13 +16,16 @@ LAYER = re.compile(r"(?:^|\.)(?:layers?|blocks?|stages?)\.(\d+)(?=\.)")
 """Finds the number of a layer in parameter names of transformers' backbones; the number of a stage comes before that of a layer in it."""
 
 
-def optimizer_of(model: torch.nn.Module, options: OptimizerOptions, *, fused: bool) -> torch.optim.Optimizer:
+def optimizer_of(
+    model: torch.nn.Module, options: OptimizerOptions, *, fused: bool, habits_rate: float = 1.0
+) -> torch.optim.Optimizer:
     """The optimizer of a recipe.
 
     Args:
         model: whose trainable parameters it changes.
         options: the section ``optimizer``.
         fused: whether all weights are to be updated by one kernel, where torch has one for this optimizer.
+        habits_rate: the learning rate of habits of databases, as a multiple of `options.learning_rate`.
 
     Raises:
         UsageError: torch refuses a value of `options.options`.
@@ -34,7 +38,7 @@ def optimizer_of(model: torch.nn.Module, options: OptimizerOptions, *, fused: bo
         arguments["fused"] = True
     try:
         found: torch.optim.Optimizer = getattr(torch.optim, rule.torch_name)(
-            optimizer_parameters(model, options), lr=options.learning_rate, **arguments
+            optimizer_parameters(model, options, habits_rate), lr=options.learning_rate, **arguments
         )
     except (TypeError, ValueError) as error:
         raise UsageError(f"optimizer.options: torch's {rule.torch_name} refuses them ({error})") from error
@@ -65,15 +69,18 @@ def schedule_of(optimizer: torch.optim.Optimizer, recipe: Recipe, steps: int) ->
     return found
 
 
-def optimizer_parameters(model: torch.nn.Module, options: OptimizerOptions) -> list[dict[str, Any]]:
+def optimizer_parameters(
+    model: torch.nn.Module, options: OptimizerOptions, habits_rate: float = 1.0
+) -> list[dict[str, Any]]:
     """Groups of trainable parameters: matrices and kernels have weight decay; biases, scales and other vectors have none.
 
     With layer decay, each layer of the backbone has two groups of its own. Their rate is ``layer_decay`` times that of the layer above. The heads are
-    above the topmost layer, the embeddings below the first.
+    above the topmost layer, the embeddings below the first. Habits of databases have a rate of their own and no weight decay.
 
     Sources: Clark et al., *ELECTRA* (arXiv 2003.10555); Bao et al., *BEiT* (arXiv 2106.08254).
     """
-    learning = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+    every = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+    learning = {name: parameter for name, parameter in every.items() if not name.startswith(PREFIX)}
     depths = layer_depths([name for name, _ in model.named_parameters()]) if options.layer_decay < 1 else {}
     top = max(depths.values(), default=0)
     found: list[dict[str, Any]] = []
@@ -84,6 +91,9 @@ def optimizer_parameters(model: torch.nn.Module, options: OptimizerOptions) -> l
             {**rate, "params": [one for one in members if one.ndim >= 2], "weight_decay": options.weight_decay},
             {**rate, "params": [one for one in members if one.ndim < 2], "weight_decay": 0.0},
         ]
+    if len(learning) < len(every):
+        own = [parameter for name, parameter in every.items() if name not in learning]
+        found.append({"lr": options.learning_rate * habits_rate, "params": own, "weight_decay": 0.0})
     return found
 
 

@@ -85,7 +85,7 @@ def accumulate_gradients(
     values = StepValues(number)
     for position, batch in enumerate(micro_batches, start=1):
         with nullcontext() if position == len(micro_batches) else accelerator.no_sync(learner.model):
-            output = learner.model(batch.inputs, batch.places, batch.counts)
+            output = learner.model(batch.inputs, batch.places, batch.counts, batch.databases)
             learner.wrapper.before_losses(output, batch)
             total = total_loss(
                 learner.terms.losses(output, batch),
@@ -128,7 +128,7 @@ def step_statistics(
     kind = {} if device.type == "cpu" else {"device_type": device.type}
     with torch.no_grad(), accelerator.no_sync(learner.model), torch.random.fork_rng(devices, **kind):
         for batch in micro_batches:
-            output = learner.model(batch.inputs, batch.places, batch.counts)
+            output = learner.model(batch.inputs, batch.places, batch.counts, batch.databases)
             for name, term in learner.terms.losses(output, batch).items():
                 if isinstance(term, ConcordanceTerm):
                     sums[name] = sums[name] + term.statistics if name in sums else term.statistics

@@ -1,10 +1,11 @@
 """The options of the method ``distillation``."""
 
+from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from affect_train.recipe.methods.options import MethodOptions
+from affect_train.recipe.methods.options import MethodOptions, Refusable
 from affect_train.recipe.section import Section
 
 
@@ -32,6 +33,9 @@ class DistillationOptions(MethodOptions):
     """Learning from labels and from teachers' logits."""
 
     uses_soft_labels: ClassVar[bool] = True
+    refuses: ClassVar[Mapping[Refusable, str]] = {
+        "habits": "compares the same outputs with labels of databases and with soft labels, which are no database's",
+    }
 
     name: Literal["distillation"] = Field("distillation", description="of the method")
     hard_weight: Annotated[float, Field(ge=0.0, le=1.0)] = Field(

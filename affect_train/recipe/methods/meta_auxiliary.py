@@ -65,6 +65,7 @@ class MetaAuxiliaryOptions(MethodOptions):
         "compile": _MOVES_WEIGHTS,
         "gradient_checkpointing": _MOVES_WEIGHTS,
         "divided_weights": "needs whole weights on every process",
+        "habits": "judges its steps by the network's own outputs",
     }
     reserved_key: ClassVar[str] = "method.meta_batch.held_out"
 

@@ -14,7 +14,15 @@ from affect_train.recipe.prior import Prior, misfit
 from affect_train.recipe.section import HeldOutOptions, Mistake, Section, Sections, Weight, trained_tasks
 
 Refusable = Literal[
-    "streaming", "clips", "windows", "accumulation", "fp16", "compile", "gradient_checkpointing", "divided_weights"
+    "streaming",
+    "clips",
+    "windows",
+    "accumulation",
+    "fp16",
+    "compile",
+    "gradient_checkpointing",
+    "divided_weights",
+    "habits",
 ]
 """What a recipe or a launch may ask for, and a method may be unable to do."""
 

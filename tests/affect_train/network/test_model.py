@@ -6,8 +6,9 @@ from torch import nn
 from transformers import AutoModel, Dinov2Config, Dinov2Model, ViTConfig, ViTModel
 
 from affect_train.errors import BackboneError, NotAModelError
-from affect_train.network.model import AffectConfig, AffectModel, load_model, normalised
+from affect_train.network.model import AffectConfig, AffectModel, load_model
 from affect_train.network.output import AffectOutput
+from affect_train.network.reading import normalised
 from affect_train.recipe.model import ModelOptions
 from affect_train.tasks import TaskSet
 
