@@ -238,6 +238,9 @@ def lines(series: Sequence[tuple[str, Sequence[tuple[float, float]]]], title: st
             )
         )
     for number, (_, line) in enumerate(series):
+        if not line:
+            # Its name still stands in the legend, and the colours of the others stay theirs.
+            continue
         path = "L".join("{:.1f} {:.1f}".format(*place(x, y)) for x, y in line)
         body.append(f'<path d="M{path}" {drawing.stroke(number)}/>')
         if len(line) == 1:

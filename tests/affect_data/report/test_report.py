@@ -543,6 +543,15 @@ def test_lines_reach_from_edge_to_edge_and_nothing_is_nothing() -> None:
     assert "nan" not in lines([("a", [(1.0, 0.0), (1.0, 0.0)])], "t", "x", "y").text
 
 
+def test_a_line_without_points_is_not_drawn_and_leaves_the_others_their_colours() -> None:
+    points = [(0.0, 1.0), (1.0, 0.0)]
+    both, alone = (lines([("a", first), ("b", points)], "t", "step", "loss").text for first in (points, []))
+    assert 'd="M"' not in alone
+    drawn = [re.findall(r'<path d="M[^"]+L[^>]+>', svg) for svg in (both, alone)]
+    assert drawn[1] == drawn[0][1:]
+    assert ">a</text>" in alone
+
+
 def test_a_whisker_reaches_from_end_to_end_of_its_interval() -> None:
     svg = bars(["a"], [Series("F1", [0.5], [(0.25, 1.0)])], "t").text
     (width,) = lengths(svg)
