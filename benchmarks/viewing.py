@@ -32,6 +32,7 @@ from affect_data.corrections.decisions import DecisionFile
 from affect_data.dataset.thumbnail_cache import CACHE
 from affect_data.demo.world import write_demo
 from affect_data.serving import Asked, LocalServer
+from affect_data.viewing.absence import Absence
 from affect_data.viewing.desk import Desk
 from affect_data.viewing.engine import Engine
 from affect_data.viewing.filters import view_of
@@ -49,6 +50,14 @@ DATABASES: Final = ("affectnet", "affwild2", "bp4d", "disfa", "expw", "ferplus")
 UNITS: Final = (1, 2, 4, 5, 6, 7, 9, 10, 12, 14, 15, 17, 20, 23, 24, 25, 26)
 CHECKS: Final = ("leakage", "label_errors", "duplicates", "expression_va", "au_expression")
 
+ABSENCE: Final = Absence(
+    {
+        "va": {code: {"database": None} for code in (2, 3, 4, 5)} | {1: {"not annotated": 1000, "files": None}},
+        "au": {code: {"database": None} for code in (0, 4, 5)},
+        "expression": {2: {"database": None}, 3: {"database": None}, 5: {"tie of two": 700, "no majority": 500}},
+    }
+)
+
 VIEWS: Final = {
     "everything": "",
     "one database": "database=affwild2",
@@ -58,6 +67,7 @@ VIEWS: Final = {
     "label errors, worst first": "finding=label_errors&sort=-finding.label_errors",
     "everything, furthest from the teacher first": "sort=-soft.teacher.expression",
     "text of the uid": "text=00123",
+    "why there is no label": "why=va:database&why=expression:no majority",
     "seven filters, ordered by track": (
         "database=affwild2&database=affectnet&split=train&task=va&au=~7&expression=neutral&va=-0.5,-0.5,1,1&finding=none&sort=track"
     ),
@@ -114,7 +124,8 @@ def generated(rows: int) -> LabelTable:
         "confidence.teacher": rng.random(rows).astype(np.float32),
     }
     return LabelTable(
-        pl.DataFrame(columns), ("train", "validation"), (0, int(np.ceil(rows * 0.9))), DATABASES, UNITS, (), CHECKS, {"teacher": ("expression",)}
+        pl.DataFrame(columns), ("train", "validation"), (0, int(np.ceil(rows * 0.9))), DATABASES, UNITS, (), CHECKS, {"teacher": ("expression",)},
+        absence=ABSENCE,
     )  # fmt: skip
 
 

@@ -7,8 +7,8 @@ import numpy as np
 import polars as pl
 
 from affect_data.viewing.evidence import SEVERITIES
-from affect_data.viewing.filters import ANY, NONE, STATES, UNIT_STATES, tasks
-from affect_data.viewing.table import CELLS, LISTED, LabelTable
+from affect_data.viewing.filters import ANY, NONE, STATES, UNIT_STATES, causes
+from affect_data.viewing.table import CELLS, LISTED, LabelTable, tasks
 from affect_data.vocabulary import COMPOUND_EXPRESSIONS, EXPRESSIONS
 
 MOST_NAMES: Final = 12
@@ -59,7 +59,7 @@ def _expressions(table: LabelTable) -> dict[str, dict[str, pl.Expr]]:
         found = {name: pl.col(column) == code for code, name in enumerate(names)}
         return found | ({NONE: pl.col(column) == -1} if none else {})
 
-    labelled = tasks(table)
+    labelled = tasks(table.units)
     found = {
         "database": coded("database", table.databases),
         "split": coded("split", table.splits),
@@ -78,6 +78,7 @@ def _expressions(table: LabelTable) -> dict[str, dict[str, pl.Expr]]:
         },
         "severity": {name: (pl.col("severity") == rank).fill_null(value=False) for rank, name in enumerate(SEVERITIES)},
         "decided": coded("decided", STATES),
+        "why": causes(table),
         "copies": {ANY: pl.col("copies").is_not_null()},
     }
     if LISTED in table.frame.columns:

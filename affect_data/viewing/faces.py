@@ -18,7 +18,8 @@ from affect_data.dataset.thumbnails import face_picture
 from affect_data.errors import DataError
 from affect_data.viewing.desk import Desk
 from affect_data.viewing.evidence import SEVERITIES
-from affect_data.viewing.table import LabelTable
+from affect_data.viewing.filters import labelled_tasks
+from affect_data.viewing.table import LabelTable, tasks
 from affect_data.viewing.teachers import opinions
 
 FRAMES_AROUND: Final = 4
@@ -37,6 +38,7 @@ class Faces:
     def __init__(self, desk: Desk) -> None:
         self.desk, self.folder, self.table = desk, desk.folder, desk.table
         self._pictures = Pictures(self.folder)
+        self._tasks = labelled_tasks(self.table)
         self._findings = _findings_by_row(self.table, self.folder.path)
 
     def describe(self, row: int) -> dict[str, Any]:
@@ -59,12 +61,25 @@ class Faces:
             "box": None if math.isnan(stored["face_box"][0]) else [number_of(side) for side in stored["face_box"]],
             "digest": stored["image_digest"],
             "labels": labels_of(stored).model_dump(mode="json"),
+            "missing": self.missing(row),
             "votes": votes if any(share is not None for share in votes) else None,
             "findings": self.findings(row),
             "opinions": opinions(self.folder, split, number),
             "around": self.around(row),
             "copies": self.copies(row),
             "decision": decision.model_dump(mode="json", exclude_unset=True) if decision else None,
+        }
+
+    def missing(self, row: int) -> dict[str, str]:
+        """Why the row has no label, by task of those that some database labels."""
+        own = self.table.frame[row]
+        database = int(own["database"][0])
+        has = own.select(**tasks(self.table.units)).row(0, named=True)
+        known = {task for labelled in self._tasks.values() for task in labelled}
+        return {
+            task: self.table.absence.of(task, row, database, self.table.databases[database])
+            for task, labelled in has.items()
+            if task in known and not labelled
         }
 
     def findings(self, row: int) -> list[dict[str, Any]]:

@@ -20,7 +20,7 @@ from affect_data.audit.registry import AUDITS
 from affect_data.dataset.kinds.soft_labels import SOFT_LABELS
 from affect_data.errors import UnknownNameError, UsageError
 from affect_data.viewing.evidence import SEVERITIES
-from affect_data.viewing.table import LISTED, LabelTable
+from affect_data.viewing.table import LISTED, LabelTable, tasks
 from affect_data.vocabulary import COMPOUND_EXPRESSIONS, EXPRESSIONS
 
 NONE: Final = "none"
@@ -125,7 +125,7 @@ def _text(key: str) -> Reader:
 
 def _tasks(table: LabelTable, values: Sequence[str]) -> pl.Expr:
     """Rows with a label of every named task; a minus before it: without one."""
-    labelled = tasks(table)
+    labelled = tasks(table.units)
     parts = []
     for value in values:
         name = value.removeprefix("-")
@@ -135,24 +135,27 @@ def _tasks(table: LabelTable, values: Sequence[str]) -> pl.Expr:
     return reduce(and_, parts)
 
 
-def tasks(table: LabelTable) -> Mapping[str, pl.Expr]:
-    """For each task, whether a row has a label of it."""
-    units = [pl.col(f"au{number}") >= 0 for number in table.units]
-    return {
-        "expression": pl.col("expression") >= 0,
-        "compound": pl.col("compound") >= 0,
-        "au": pl.any_horizontal(units) if units else pl.lit(value=False),
-        "va": pl.col("plane") >= 0,
-    }
-
-
 def labelled_tasks(table: LabelTable) -> dict[str, list[str]]:
     """The tasks of which each database has a label, by its name."""
-    found = table.frame.group_by("database").agg(**{name: has.any() for name, has in tasks(table).items()})
+    found = table.frame.group_by("database").agg(**{name: has.any() for name, has in tasks(table.units).items()})
     return {
         table.databases[row.pop("database")]: [name for name, has in row.items() if has]
         for row in found.iter_rows(named=True)
     }
+
+
+def causes(table: LabelTable) -> dict[str, pl.Expr]:
+    """For every ``task:cause``, the rows that may lack a label because of it."""
+    return table.absence.conditions({name: ~has for name, has in tasks(table.units).items()})
+
+
+def _whys(table: LabelTable, values: Sequence[str]) -> pl.Expr:
+    """Rows that may lack a label because of any of the causes."""
+    known = causes(table)
+    for value in values:
+        if value not in known:
+            raise UnknownNameError("cause", value, known)
+    return reduce(or_, [known[value] for value in values])
 
 
 UNIT_STATES: Final = {"": 1, "-": 0, "~": -1}
@@ -290,6 +293,7 @@ KEYS: Final[Mapping[str, Reader]] = {
     "subject": _text("subject"),
     "track": _text("track"),
     "task": _tasks,
+    "why": _whys,
     "expression": _choice("expression", lambda _: EXPRESSIONS, none=True),
     "compound": _choice("compound", lambda _: COMPOUND_EXPRESSIONS, none=True),
     "au": _units,

@@ -1,6 +1,6 @@
 """The labels of a whole dataset as one compact table, made once, that filters and sorting work on."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -13,6 +13,7 @@ from affect_data.dataset.folder import DatasetFolder
 from affect_data.dataset.layout import MISSING_STEP
 from affect_data.dataset.schema import MISSING_CLASS
 from affect_data.errors import DataError
+from affect_data.viewing.absence import Absence, absence
 from affect_data.viewing.evidence import finding_columns
 from affect_data.viewing.maps import Maps
 from affect_data.viewing.teachers import teacher_columns
@@ -51,6 +52,7 @@ class LabelTable:
         teachers: names of soft labels that fit the pictures, with the tasks that can be compared with labels.
         not_audited: why there are no findings; empty if the audit fits the labels.
         maps: where the rows lie on maps of stored features.
+        absence: why labels are missing.
     """
 
     frame: pl.DataFrame
@@ -63,6 +65,7 @@ class LabelTable:
     teachers: dict[str, tuple[str, ...]] = field(default_factory=dict)
     not_audited: str = ""
     maps: Maps = field(default_factory=Maps)
+    absence: Absence = field(default_factory=Absence)
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -89,18 +92,35 @@ def label_table(folder: DatasetFolder) -> LabelTable:
         *found,
         *compared,
     )
+    units = folder.manifest.layout.action_units
     return LabelTable(
         frame=frame.rechunk(),
         splits=folder.splits,
         starts=tuple(int(end) - len(part) for end, part in zip(np.cumsum([*map(len, parts)]), parts, strict=True)),
         databases=tuple(folder.manifest.databases),
-        units=folder.manifest.layout.action_units,
+        units=units,
         intensities=folder.manifest.layout.intensities,
         checks=checks,
         teachers=teachers,
         not_audited=not_audited,
         maps=Maps(folder),
+        absence=absence(folder, frame, tasks(units)),
     )
+
+
+def tasks(units: Sequence[int]) -> Mapping[str, pl.Expr]:
+    """For each task, whether a row has a label of it.
+
+    Args:
+        units: action units whose occurrence is coded.
+    """
+    coded = [pl.col(f"au{number}") >= 0 for number in units]
+    return {
+        "expression": pl.col("expression") >= 0,
+        "compound": pl.col("compound") >= 0,
+        "au": pl.any_horizontal(coded) if coded else pl.lit(value=False),
+        "va": pl.col("plane") >= 0,
+    }
 
 
 def with_listed(table: LabelTable, uids: Sequence[str]) -> LabelTable:

@@ -7,7 +7,7 @@ import { openFace, rowAt, store } from "./store.js";
 import { show } from "./thumbs.js";
 import { timeLine } from "./timeline.js";
 
-const SMALL = 84;
+const SMALL = 84, TASKS = { expression: "expression", compound: "compound", au: "AU", va: "VA" };
 
 export class Face {
   constructor(actions) {
@@ -125,7 +125,9 @@ export class Face {
     const known = [["file", face.source], ["database", `${face.database} ${face.release}`], ["split", face.split], ["subject", face.subject],
       ["track", face.track ? face.track + (face.frame < 0 ? "" : `, frame ${face.frame}`) : ""], ["scope", face.label_scope === "clip" ? "the whole clip" : ""],
       ["box", face.box ? face.box.map(number).join(" ") : ""]].filter(([, text]) => text);
-    return el("div", { id: "provenance" }, el("p", { id: "uid" }, face.uid), el("dl", {}, known.flatMap(([term, text]) => [el("dt", {}, term), el("dd", {}, text)])));
+    const missing = Object.entries(face.missing).map(([task, why]) => [`no ${TASKS[task]}`, why]);
+    return el("div", { id: "provenance" }, el("p", { id: "uid" }, face.uid), el("dl", {}, known.flatMap(([term, text]) => [el("dt", {}, term), el("dd", {}, text)])),
+      missing.length ? el("dl", { id: "missing" }, missing.flatMap(([term, text]) => [el("dt", {}, term), el("dd", {}, text)])) : null);
   }
 
   actionsBar() {

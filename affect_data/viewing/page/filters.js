@@ -6,12 +6,15 @@ import { change, set, store, toggle, values } from "./store.js";
 
 const UNIT_STATES = ["", "-", "~"], UNIT_WORDS = { "": "present", "-": "absent", "~": "no label" };
 const TASKS = { expression: "expression", compound: "compound expression", au: "action units", va: "valence and arousal" };
+const SHORT = { expression: "expression", compound: "compound", au: "AU", va: "VA" };
+const CAUSES = { database: "not labelled by the database", review: "masked in a review", files: "not in the files" };
 const groups = []; // { box, draw }
 let counts = null;
 
 const words = (key, value) => {
   const { about } = store;
   if (key === "task") return value.startsWith("-") ? `no ${TASKS[value.slice(1)] ?? value}` : TASKS[value] ?? value;
+  if (key === "why") { const [, task, cause] = value.match(/^(\w+):(.*)$/s) ?? [null, "", value]; return `no ${SHORT[task]}: ${CAUSES[cause] ?? cause}`; }
   if (key === "au") { const unit = value.replace(/^[-~]/, ""); return `AU${unit} ${UNIT_WORDS[value.slice(0, value.length - unit.length)]}`; }
   if (key === "finding") return { any: "any finding", none: "no finding" }[value] ?? about.checks[value] ?? value;
   if (key === "copies") return value === "any" ? "has copies" : `copies ${value}`;
@@ -47,6 +50,15 @@ function group(title, open, has, content) {
   } });
   box.addEventListener("toggle", () => { if (counts && box.open) inner.replaceChildren(...content().filter(Boolean)); });
   return box;
+}
+
+// Tasks that no merged database labels are not missed.
+const isTask = (task) => Object.values(store.about.tasks).some((has) => has.includes(task));
+
+function whyMissing(task) {
+  const found = Object.entries(counts.choices.why).filter(([value, faces]) => value.startsWith(`${task}:`) && (faces || values("why").includes(value)));
+  const most = Math.max(1, ...found.map(([, faces]) => faces)), cause = (value) => value.slice(task.length + 1);
+  return found.length ? [el("p", { class: "quiet" }, `no ${TASKS[task]}`), ...found.map(([value, faces]) => choice("why", value, faces, most, CAUSES[cause(value)] ?? cause(value)))] : [];
 }
 
 function units() {
@@ -98,6 +110,8 @@ export function makeFilters() {
     group("Database", true, always, () => choices("database", about.databases)),
     group("Split", true, () => about.splits.length > 1, () => choices("split", about.splits)),
     group("Labelled", true, always, () => choices("task", Object.keys(TASKS).filter((task) => Object.values(about.tasks).some((has) => has.includes(task))).flatMap((task) => [task, `-${task}`]))),
+    group("Why there is no label", false, has("why"), () => [...Object.keys(TASKS).filter(isTask).flatMap(whyMissing),
+      el("p", { class: "quiet" }, "Reasons are counted by database, not kept by face: where one has several, a choice shows every face that may have it.")]),
     group("Expression", true, has("expression"), () => choices("expression")),
     group("Valence and arousal", true, always, () => { const box = planeFilter(); queueMicrotask(() => drawPlane(counts.plane)); return [box]; }),
     group("Action units", true, () => Object.keys(about.action_units).length > 0, units),
