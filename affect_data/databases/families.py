@@ -160,7 +160,10 @@ BAD_FRAMES: Final[Mapping[str, tuple[BadFrames, ...]]] = MappingProxyType(
         ),
     }
 )
-"""By database. Of DISFA: the 4,670 frames that JAA-Net leaves out, because landmarks could not be found; read from its lists."""
+"""By database. Of DISFA: the 4,670 frames that JAA-Net leaves out, because landmarks could not be found; read from its lists.
+
+They are printed, and not masked: nothing says that their labels, which people gave, are wrong.
+"""
 
 CROSS_TASK_TRACKS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
@@ -202,7 +205,9 @@ def family_lines(name: str, family: str) -> list[str]:
         lines += [f"    {fact.fact} ({fact.grade}: {fact.where})" for fact in known.facts]
     if bad := BAD_FRAMES.get(name):
         count = sum(frames.last - frames.first + 1 for frames in bad)
-        lines += [f"known bad frames ({count:,}; no landmarks by JAA-Net): {', '.join(map(str, bad))}"]
+        lines += [
+            f"known bad frames ({count:,}; no landmarks by JAA-Net; their labels count): {', '.join(map(str, bad))}"
+        ]
     if tracks := CROSS_TASK_TRACKS.get(name):
         lines += [f"tracks in train for one task and in validation for another ({len(tracks)}): {', '.join(tracks)}"]
     return [*lines, ""] if lines else []

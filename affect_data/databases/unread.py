@@ -26,7 +26,12 @@ UNREAD: Final = (
         "where its JSON files lie and how their keys are spelt: the one public script that reads them tries three layouts and five spellings; "
         "its soft labels are a model's, no votes",
     ),
-    Unread("BAH", "ambivalence and hesitancy", "the files of annotations, their columns and codes"),
+    Unread(
+        "BAH",
+        "ambivalence and hesitancy",
+        "what its label is here: several public loaders read split/train.txt (video,label,transcript) and split-frames/train.txt "
+        "(frame,label) alike, 1 with and 0 without, but that is no action unit, no expression and no valence",
+    ),
     Unread(
         "C-EXPR-DB",
         "compound expression",

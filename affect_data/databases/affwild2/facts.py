@@ -41,6 +41,16 @@ EVIDENCE: Final = (
         Grade.CODE,
         "writers of submissions and readers; no label file is public",
     ),
+    Evidence(
+        "the files of the ninth and the tenth edition have the columns of the eighth",
+        Grade.ASSUMED,
+        "folders of the tenth and a test list of the ninth were seen; headers name units and classes, and others are a defect",
+    ),
+    Evidence(
+        "the table of the eleventh edition has the columns and classes of the seventh",
+        Grade.ASSUMED,
+        "two teams say that its data are s-Aff-Wild2, as before; another number of columns or an unknown code is a defect",
+    ),
     Evidence("-5 is no valence and arousal; -1 no expression, no action unit", Grade.CODE, "loaders of four teams"),
     Evidence(
         "videos have up to two frames fewer than label lines",

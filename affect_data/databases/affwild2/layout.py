@@ -49,9 +49,12 @@ RELEASES: Final[Mapping[str, Release]] = MappingProxyType(
         "abaw5": Release(),
         "abaw6": Release(),
         "abaw8": Release(),
+        "abaw9": Release(),
+        "abaw10": Release(),
         "abaw3_mtl": Release(multi_task=True),
         "abaw4_mtl": Release(multi_task=True),
         "abaw7_mtl": Release(multi_task=True),
+        "abaw11_mtl": Release(multi_task=True),
     }
 )
 
@@ -85,7 +88,7 @@ SPLIT_FOLDERS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
 MULTI_TASK_FOLDERS: Final = ("MTL_Challenge", "Multi_Task_Learning_Challenge", "MTL")
 MULTI_TASK_FILES: Final[tuple[tuple[str, str, tuple[str, ...]], ...]] = (
     ("train_set.txt", "validation_set.txt", ("abaw3_mtl",)),
-    ("training_set_annotations.txt", "validation_set_annotations.txt", ("abaw4_mtl", "abaw7_mtl")),
+    ("training_set_annotations.txt", "validation_set_annotations.txt", ("abaw4_mtl", "abaw7_mtl", "abaw11_mtl")),
 )
 CROP_FOLDERS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
@@ -104,6 +107,9 @@ _EDITIONS: Final = (
     "sixth|6th",
     "seventh|7th",
     "eighth|8th",
+    "ninth|9th",
+    "tenth|10th",
+    "eleventh|11th",
 )
 _RESTORE: Final = "restore the official file"
 
@@ -265,11 +271,11 @@ def _releases_of_names(
 ) -> Iterator[set[str]]:
     names = " ".join(PurePosixPath(folder).name.lower() for folder in folders.values())
     if "recognition_challenge" in names:
-        yield {"abaw6", "abaw8"}
+        yield {"abaw6", "abaw8", "abaw9", "abaw10"}
     if "classification_challenge" in names:
         yield {"abaw3", "abaw5"}
     if "_challenge" in names:
-        yield {"abaw3", "abaw5", "abaw6", "abaw8"}
+        yield {"abaw3", "abaw5", "abaw6", "abaw8", "abaw9", "abaw10"}
     if "_set" in names:
         yield {"abaw1", "abaw2"}
     used = {

@@ -61,9 +61,10 @@ EDITION_ALIASES: Final[Mapping[str, str]] = MappingProxyType(
     {
         "ABAW4": "abaw4_mtl",
         "ABAW7": "abaw7_mtl",
+        "ABAW11": "abaw11_mtl",
         **{f"{ordinal} ABAW": f"abaw{number}" for number, ordinal in ((1, "1st"), (2, "2nd"), (3, "3rd"))},
-        **{f"{number}th ABAW": f"abaw{number}" for number in (5, 6, 8)},
-        **{f"{number}th ABAW": f"abaw{number}_mtl" for number in (4, 7)},
+        **{f"{number}th ABAW": f"abaw{number}" for number in (5, 6, 8, 9, 10)},
+        **{f"{number}th ABAW": f"abaw{number}_mtl" for number in (4, 7, 11)},
     }
 )
-"""Other names of the editions; the fourth and the seventh exist only in the multi-task form."""
+"""Other names of the editions; the fourth, the seventh and the eleventh exist only in the multi-task form."""

@@ -434,6 +434,8 @@ SETS = ("VA_Set", "EXPR_Set", "AU_Set")
         ("abaw3", "", CHALLENGES, EXPRESSION_8, AU_12, ("Train_Set", "Validation_Set")),
         ("abaw6", "6th_ABAW_Annotations", RECOGNITION, EXPRESSION_8, AU_12, ("Train_Set", "Validation_Set")),
         ("abaw8", "8th_ABAW_Annotations", RECOGNITION, EXPRESSION_8, AU_12, ("Train_Set", "Validation_Set")),
+        ("abaw9", "9th ABAW Annotations", RECOGNITION, EXPRESSION_8, AU_12, ("Train_Set", "Validation_Set")),
+        ("abaw10", "10th_ABAW_Annotations", RECOGNITION, EXPRESSION_8, AU_12, ("Train_Set", "Validation_Set")),
         (
             "abaw6",
             "annotations/6th_ABAW_Annotations",
@@ -475,13 +477,13 @@ def test_releases_are_recognised_under_every_name_of_their_folders(
             ("VA_Estimation_Challenge", "Train_Set"),
             VA,
             "0,0",
-            "release abaw3 in the root (the files fit abaw5, abaw6, abaw8 as well",
+            "release abaw3 in the root (the files fit abaw5, abaw6, abaw8, abaw9, abaw10 as well",
         ),
         (
             ("EXPR_Recognition_Challenge", "Train_Set"),
             EXPRESSION_8,
             "7",
-            "release abaw6 in the root (the files fit abaw8 as well",
+            "release abaw6 in the root (the files fit abaw8, abaw9, abaw10 as well",
         ),
         (("EXPR_Set", "Train_Set"), EXPRESSION_7, "6", "release abaw2 in the root"),
         (("AU_Set", "Train_Set"), AU_8, "0,0,0,0,0,0,0,0", "release abaw1 in the root"),
@@ -595,9 +597,9 @@ def test_a_release_that_is_not_there_or_not_known_is_refused(abaw3):
         read(abaw3, release="abaw2")
     with pytest.raises(
         UnknownNameError,
-        match=r"unknown release of affwild2 'abaw9'; did you mean 'abaw8'\? known: abaw1, abaw2, abaw3, abaw3_mtl, abaw4_mtl",
+        match=r"unknown release of affwild2 'abaw12'; did you mean 'abaw2'\? known: abaw1, abaw10, abaw11_mtl, abaw2, abaw3",
     ):
-        read(abaw3, release="abaw9")
+        read(abaw3, release="abaw12")
 
 
 def test_two_names_of_one_folder_side_by_side_are_a_defect(abaw3):
@@ -743,6 +745,7 @@ MULTI_TASK_LINES = (
     [
         ("abaw4_mtl", "", ("training_set_annotations.txt", "validation_set_annotations.txt")),
         ("abaw7_mtl", "7th_ABAW_Annotations", ("training_set_annotations.txt", "validation_set_annotations.txt")),
+        ("abaw11_mtl", "11th_ABAW_Annotations", ("training_set_annotations.txt", "validation_set_annotations.txt")),
         ("abaw3_mtl", "Third ABAW Annotations/MTL_Challenge", ("train_set.txt", "validation_set.txt")),
         ("abaw3_mtl", "MTL_Challenge", ("train_set.txt", "validation_set.txt")),
     ],

@@ -58,7 +58,10 @@ def test_a_family_without_shared_names_and_no_family_have_none() -> None:
 
 def test_they_are_printed() -> None:
     assert "\nfamily disfa: DISFA, DISFA+, FEAFA+ (part B)\n" in describe_database("disfa")
-    assert "known bad frames (4,670; no landmarks by JAA-Net): SN001 398-420, " in describe_database("disfa")
+    assert (
+        "known bad frames (4,670; no landmarks by JAA-Net; their labels count): SN001 398-420, "
+        in describe_database("disfa")
+    )
     assert "in validation for another (86): 1-30-1280x720, " in describe_database("affwild2")
     assert "family" not in describe_database("expw").split("native values")[1]
     assert facts("raf_au")["family"] == ["RAF-AU", "RAF-ML", "RAF-CE", "RAF-DB"]
