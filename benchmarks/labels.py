@@ -42,7 +42,7 @@ def with_affectkit(folder: Path, written: Path) -> dict[str, ReadDatabase]:
     for job in shard_jobs(recipe, read, layout, written):
         rows = job.rows.with_columns(image_digest=pl.lit("0" * 64))
         for group in (*layout.groups, *layout.side_groups):
-            write_shard(job.path(group), layout.stored(rows, group), layout.features(group), LABELS_PER_BATCH)
+            write_shard(job.path(group), layout.stored(rows, group), layout.arrow_schema(group), LABELS_PER_BATCH)
     return read
 
 

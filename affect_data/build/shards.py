@@ -225,7 +225,7 @@ def _write_labels(job: ShardJob, key: str, rows: pl.DataFrame, *, same_pictures:
         return found | {group: earlier.record.fingerprints[group] for group in groups}, True
     for group in groups:
         stored = job.layout.stored(rows, group)
-        write_shard(job.path(group), stored, job.layout.features(group), LABELS_PER_BATCH)
+        write_shard(job.path(group), stored, job.layout.arrow_schema(group), LABELS_PER_BATCH)
         found[group] = content_hash(stored)
     return found, False
 

@@ -5,6 +5,7 @@ stored ones, and `affect_data.dataset.view` turns them back.
 """
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final, Literal, Self
 
 import numpy as np
@@ -186,6 +187,10 @@ class Layout(BaseModel):
         described["image_digest"] = List(Value("uint8"), length=DIGEST_BYTES)
         return Features(described)
 
+    def arrow_schema(self, group: str) -> pa.Schema:
+        """The Arrow schema of `features`; remembered, because working it out takes longer than writing 16,000 rows of labels."""
+        return _arrow_schema(self, group)
+
     def holds(self, name: str, unit: int, value: object) -> bool:
         """Whether there is a place for a label.
 
@@ -214,7 +219,7 @@ class Layout(BaseModel):
         """
         if group == LABELS:
             self._check_absent(rows)
-        schema = self.features(group).arrow_schema
+        schema = self.arrow_schema(group)
         if columns := self.columns_of(group):
             unified = {column: rows.get_column(column.name, default=column.absent(len(rows))) for column in columns}
             arrays = {
@@ -272,6 +277,11 @@ class Layout(BaseModel):
             whole = _whole(boxes, "a face box is not in whole pixels", 0, np.int16)
             return pa.FixedSizeListArray.from_arrays(pa.array(whole.reshape(-1)), type=kind)
         return pa.FixedSizeListArray.from_arrays(pa.array(boxes.reshape(-1)), type=kind)
+
+
+@lru_cache(maxsize=32)
+def _arrow_schema(layout: Layout, group: str) -> pa.Schema:
+    return layout.features(group).arrow_schema
 
 
 def shown_hash(rows: pl.DataFrame) -> str:

@@ -36,9 +36,18 @@ def shard_name(index: int, count: int) -> str:
     return f"data-{index:05d}-of-{count:05d}.arrow"
 
 
-def write_shard(path: Path, table: pa.Table, features: "Features", batch_rows: int = ROWS_PER_BATCH) -> None:
-    """Writes one Arrow file of a column group, in record batches of `batch_rows`: atomic, flushed to disk."""
-    schema = features.arrow_schema
+def write_shard(
+    path: Path, table: pa.Table, features: "Features | pa.Schema", batch_rows: int = ROWS_PER_BATCH
+) -> None:
+    """Writes one Arrow file of a column group, in record batches of `batch_rows`: atomic, flushed to disk.
+
+    Args:
+        path: of the file.
+        table: its rows.
+        features: of the group, or their Arrow schema, which saves working it out for each shard.
+        batch_rows: rows of a record batch.
+    """
+    schema = features if isinstance(features, pa.Schema) else features.arrow_schema
     with written_file(path) as partial, partial.open("wb") as sink, pa.ipc.new_stream(sink, schema) as writer:
         writer.write_table(_without_slack(table.cast(schema)), max_chunksize=batch_rows)
 

@@ -244,3 +244,10 @@ def test_labels_of_three_databases_cost_few_bytes_a_row(tmp_path: Path) -> None:
     assert path.stat().st_size / count <= BYTES_A_ROW
     with pa.memory_map(str(path)) as source:
         assert pa.ipc.open_stream(source).read_all().num_rows == count
+
+
+def test_the_arrow_schema_of_every_group_is_that_of_its_features_and_worked_out_once() -> None:
+    layout = Layout.of(DATABASES.values(), [])
+    for group in (*layout.pictures, *layout.groups, *layout.side_groups):
+        assert layout.arrow_schema(group).equals(layout.features(group).arrow_schema, check_metadata=True)
+    assert layout.arrow_schema(LABELS) is layout.model_copy().arrow_schema(LABELS)
