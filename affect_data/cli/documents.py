@@ -158,12 +158,36 @@ class InitDocument(Document):
     next: list[str] = Field(description="the commands that come next")
 
 
+class EnvironmentDocument(Document):
+    """The result of ``affect-data env`` and ``affect-train env``."""
+
+    affectkit: str = Field(description="version")
+    python: str = Field(description="version")
+    system: str = Field(
+        description="kind and version of the operating system, and kind of processor; no name of the machine"
+    )
+    processors: int = Field(description="that this process may use")
+    packages: dict[str, str] = Field(description="versions; `not installed` where an extra is not")
+    caches: dict[str, str] = Field(description="folders, by the variable that moves each")
+    settings: dict[str, str] = Field(description="variables that are set, and change what affectkit does")
+    devices: dict[str, str] = Field({}, description="that torch can compute on; of `affect-train` alone")
+
+
+class WrittenReport(Document):
+    """The result of ``affect-data report``."""
+
+    report: str = Field(description="the file")
+    bytes: int = Field(description="its size")
+
+
 DOCUMENTS: Final[Mapping[str, type[Document]]] = {
     "init": InitDocument,
     "check": CheckDocument,
     "build": BuildDocument,
     "build --part": PartDocument,
     "audit": AuditDocument,
+    "report": WrittenReport,
+    "env": EnvironmentDocument,
     "error": ErrorDocument,
 }
 """By command; ``error`` is what every command prints when it fails."""

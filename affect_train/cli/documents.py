@@ -1,11 +1,11 @@
 """What commands of ``affect-train`` print with ``--json``: one definition each, from which schemas and the page docs/json-output.md are made."""
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from pydantic import Field
 
-from affect_data.cli.documents import Document, ErrorDocument
+from affect_data.cli.documents import Document, EnvironmentDocument, ErrorDocument
 from affect_train.recipe.recipe import Recipe
 
 
@@ -57,6 +57,41 @@ class CopiedRecipe(Document):
     next: list[str] = Field(description="the commands that come next")
 
 
+class ComparedMetric(Document):
+    """The difference of two models by one metric."""
+
+    group: str = Field(description="the rows: all, a database, or a group of people in one")
+    metric: str = Field(description="its dotted name (docs/evaluation.md)")
+    first: float = Field(description="of the first model")
+    second: float = Field(description="of the second")
+    difference: float = Field(description="first minus second")
+    interval: tuple[float, float] = Field(description="of the difference, over people")
+    p: float = Field(description="of a difference at least as large where there is none")
+    q: float = Field(description="the rate of false discoveries at which this is a discovery")
+    people: int = Field(description="on how many the metric depends")
+    verdict: Literal["first", "second", "not shown"] = Field(description="which is better")
+
+
+class CompareDocument(Document):
+    """The result of ``affect-train compare``."""
+
+    first: str = Field(description="as it was named")
+    second: str = Field(description="as it was named")
+    dataset: str = Field(description="its name")
+    fingerprint: str = Field(description="of the dataset")
+    split: str = Field(description="on which they are compared")
+    rows: int = Field(description="of the split")
+    people: dict[str, int] = Field(description="how many subjects, tracks and rows are drawn")
+    level: float = Field(description="of the intervals")
+    rate: float = Field(description="of false discoveries, under which a verdict is given")
+    resamples: int = Field(description="of people")
+    subgroup_minimum: dict[str, int] = Field(description="rows and people from which a group is compared")
+    thresholds: dict[str, list[float]] = Field(description="of action units, by model: first, second")
+    differences: list[ComparedMetric]
+    left_out: dict[str, str] = Field(description="why a metric has no line, by group and metric")
+    selected_on: dict[str, Any] = Field(description="what chose the checkpoint, by model, if something did")
+
+
 class SaidVerdict(Document):
     """One thing to know before figures are used."""
 
@@ -86,7 +121,7 @@ class ReportDocument(Document):
     verdicts: list[SaidVerdict]
     scores: list[ReportedScore]
     settings: dict[str, list[Any]] = Field(description="that differ, a value for each run by dotted name")
-    comparisons: list[dict[str, Any]] = Field(description="with `--dataset`: as `affect-train compare` prints them")
+    comparisons: list[CompareDocument] = Field(description="with `--dataset`; models are named by their letters")
 
 
 OWN: Final[Mapping[str, type[Document]]] = {
@@ -95,6 +130,8 @@ OWN: Final[Mapping[str, type[Document]]] = {
     "evaluate": EvaluateDocument,
     "recipe copy": CopiedRecipe,
     "report": ReportDocument,
+    "compare": CompareDocument,
+    "env": EnvironmentDocument,
     "error": ErrorDocument,
 }
 

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 import affect_data
 from affect_data.cli.app import app as data
+from affect_data.cli.documents import EnvironmentDocument
 from affect_data.environment import environment
 from affect_train.cli.app import app as train
 
@@ -110,6 +111,9 @@ def test_env_prints_what_a_report_of_a_defect_needs() -> None:
     assert f"affectkit: {version('affectkit')}" in lines
     assert f"packages polars: {version('polars')}" in lines
     assert any(line.startswith("devices torch:") for line in RUNNER.invoke(train, ["env"]).output.splitlines())
+    for app, has_devices in ((data, False), (train, True)):
+        document = EnvironmentDocument.model_validate_json(RUNNER.invoke(app, ["env", "--json"]).stdout)
+        assert bool(document.devices) == has_devices
 
 
 def test_a_shell_completes_commands() -> None:

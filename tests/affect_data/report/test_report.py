@@ -19,6 +19,7 @@ from affect_data.audit.run import AUDIT, FINGERPRINT
 from affect_data.balance import balance, make_plan
 from affect_data.build.build import BuildReport, build
 from affect_data.build.recipe import recipe_from
+from affect_data.cli.documents import WrittenReport
 from affect_data.databases.registry import DATABASES
 from affect_data.databases.totals import DRAWN_MARKER
 from affect_data.dataset.folder import LOCK, DatasetFolder, open_dataset
@@ -503,7 +504,7 @@ def test_the_command_writes_the_file(
 ) -> None:
     done = affect_data("report", demo_report.dataset.path, "--out", tmp_path / "new" / "r.html", "--json")
     assert done.returncode == 0
-    assert json.loads(done.stdout)["bytes"] == (tmp_path / "new" / "r.html").stat().st_size
+    assert WrittenReport.model_validate_json(done.stdout).bytes == (tmp_path / "new" / "r.html").stat().st_size
 
 
 # ---------------------------------------------------------------- charts

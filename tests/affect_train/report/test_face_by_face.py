@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from affect_data.errors import UsageError
 from affect_train.cli.app import app
+from affect_train.cli.documents import ReportDocument
 from affect_train.evaluation.evaluate import evaluate
 from affect_train.inputs.preprocess import Preprocessing
 from affect_train.network.model import AffectModel
@@ -52,6 +53,7 @@ def test_both_models_are_compared_on_the_same_faces_and_the_page_says_so(
 ) -> None:
     monkeypatch.chdir(place)
     printed = CliRunner().invoke(app, ["report", "one", "two", "--dataset", "merged", "--bootstrap", "100", "--json"])
+    ReportDocument.model_validate_json(printed.stdout)
     document = json.loads(printed.stdout)
     (compared,) = document["comparisons"]
     assert (compared["first"], compared["second"], compared["rows"]) == ("A", "B", ROWS)

@@ -15,6 +15,7 @@ from affect_data.dataset.kinds.soft_labels import SOFT_LABELS, SoftLabelProvenan
 from affect_data.dataset.soft_labels import write_soft_labels
 from affect_data.errors import DataError, UnknownNameError
 from affect_train.cli.app import app
+from affect_train.cli.documents import CompareDocument
 from affect_train.errors import ModelMismatchError
 from affect_train.inputs.labels import load_labels
 from affect_train.study.compare import compare
@@ -91,7 +92,9 @@ def test_the_command_shows_a_table_a_plot_and_json(data: Path, tmp_path: Path) -
     drawing = (tmp_path / "d.svg").read_text()
     assert drawing.startswith("<svg xmlns=")
     assert drawing.count("<circle") == len(document["differences"])
-    assert json.loads(CliRunner().invoke(app, [*words, "--json"]).stdout) == document
+    printed = CliRunner().invoke(app, [*words, "--json"]).stdout
+    assert json.loads(printed) == document
+    CompareDocument.model_validate_json(printed)
 
 
 def test_members_that_cannot_be_compared_are_refused(data: Path) -> None:
