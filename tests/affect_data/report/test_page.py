@@ -9,7 +9,7 @@ import pytest
 
 pytest.importorskip("selenium", reason="selenium is not installed: pip install selenium")
 
-from browsing import chromium, needs_chromium
+from browsing import TEXT_CONTRASTS, chromium, needs_chromium
 from selenium.webdriver import Chrome
 
 from affect_data.build.build import BuildReport
@@ -62,7 +62,7 @@ return [pairs.length, Math.min(...pairs)];
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_every_text_in_a_drawing_has_the_contrast_of_wcag_aa(
+def test_every_text_of_page_and_drawings_has_the_contrast_of_wcag_aa(
     browser: Chrome, demo_report: BuildReport, tmp_path: Path, scheme: str
 ) -> None:
     steps = np.linspace(0.0, 1.0, 33)[None]
@@ -76,3 +76,6 @@ def test_every_text_in_a_drawing_has_the_contrast_of_wcag_aa(
     texts, least = browser.execute_script(LEAST_CONTRAST)
     assert texts > 100
     assert least >= 4.5
+    on_page, faint = browser.execute_script(TEXT_CONTRASTS)
+    assert on_page > 100
+    assert faint == []

@@ -13,7 +13,7 @@ import pytest
 
 pytest.importorskip("selenium", reason="selenium is not installed: pip install selenium")
 
-from browsing import chromium, needs_chromium
+from browsing import TEXT_CONTRASTS, chromium, needs_chromium
 from selenium.webdriver import Chrome, Keys
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
@@ -106,6 +106,13 @@ def shown(browser: Chrome, width: int, height: int, mode: str) -> None:
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
     features = [{"name": "prefers-color-scheme", "value": mode}]
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+
+
+def assert_legible(browser: Chrome) -> None:
+    """Every text has the contrast of WCAG AA."""
+    texts, faint = browser.execute_script(TEXT_CONTRASTS)
+    assert texts > 30
+    assert faint == []
 
 
 def listed(desk: Desk, uids: list[str]) -> Desk:
@@ -386,6 +393,7 @@ def test_the_page_fits_a_screen_and_a_phone_in_light_and_dark(browser: Chrome, d
                 visit(browser, server, "?task=expression")
                 wait(browser, lambda b: b.execute_script(FACES_ARE_SHOWN))
                 assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+                assert_legible(browser)
                 if shots:
                     browser.save_screenshot(str(Path(shots) / f"view-grid-{width}-{mode}.png"))
                 visit(browser, server, "?sort=severity")
@@ -393,6 +401,7 @@ def test_the_page_fits_a_screen_and_a_phone_in_light_and_dark(browser: Chrome, d
                 wait(browser, lambda b: b.find_elements(By.CSS_SELECTOR, "#copies .figure"))
                 wait(browser, lambda b: b.execute_script("return document.getElementById('picture').naturalWidth") > 0)
                 assert browser.execute_script("return document.getElementById('face').scrollWidth") <= width
+                assert_legible(browser)
                 bottom = "return document.querySelector(arguments[0]).getBoundingClientRect().bottom"
                 # What is needed to decide is visible without scrolling.
                 seen = ("#why", "#buttons", "#copies") if width > 1000 else ("#why", "#buttons")
