@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from affect_data.build.conformance import Copy, broken_rules, without_undecodable
+from affect_data.build.conformance import Copy, broken_rules, without_unusable
 from affect_data.build.databases import scan_database
 from affect_data.build.harmonise import harmonise
 from affect_data.build.recipe import DataRecipe
@@ -104,7 +104,7 @@ def _check(
         scan, release, _ = scan_database(database, root, others, follow_links=follow_links)
         rules = broken_rules(Copy(database, root, scan, follow_links)) if full and not scan.defects else ()
         if full:
-            scan = without_undecodable(database, root, scan, recipe.workers)
+            scan = without_unusable(database, root, scan, recipe.workers)
         losses = find_losses(database, release, root, scan)
     except AffectError as error:
         return DatabaseCheck(name, expected=expected, problem=str(error))

@@ -12,10 +12,10 @@ from typing import Final
 import polars as pl
 
 from affect_data.bounds import BoundError, read_lines_file
-from affect_data.build.packing import UNDECODABLE, in_threads
+from affect_data.build.packing import BOX_OUTSIDE, UNDECODABLE, in_threads
 from affect_data.databases.base import SPLITS, Database, Scan
 from affect_data.databases.root import FAILURE_SCHEMA, NO_SUCH_LINE, DatabaseRoot
-from affect_data.pictures import examine
+from affect_data.pictures import Examined, box_misses, examine
 
 PLACE: Final = ("source_file", "source_line")
 LINES_TRIED: Final = 20
@@ -156,8 +156,10 @@ def _lines(file: Path, path: str) -> int:
     return data.count(b"\n") + 1
 
 
-def without_undecodable(database: Database, root: Path, scan: Scan, threads: int) -> Scan:
-    """The scan without rows whose picture, or all of whose frames, cannot be decoded: they are failures, as of a build, and count as missing.
+def without_unusable(database: Database, root: Path, scan: Scan, threads: int) -> Scan:
+    """The scan without rows that a build does not keep: they are failures, as of a build, and count as missing.
+
+    Of these, no picture can be decoded, or the face box lies outside of the picture.
 
     Args:
         database: its reader.
@@ -169,28 +171,42 @@ def without_undecodable(database: Database, root: Path, scan: Scan, threads: int
     images = pl.concat(shown).drop_nulls().unique(maintain_order=True).to_list()
     read = database.open_images(root)
 
-    def why_not(number: int) -> str:
+    def seen(number: int) -> Examined:
         try:
-            return examine(read(images[number])).because
+            return examine(read(images[number]))
         except (OSError, BoundError) as error:
-            return str(error)
+            return Examined(str(error))
 
-    because = {
-        image: why for image, why in zip(images, in_threads(why_not, range(len(images)), threads), strict=True) if why
-    }
+    found = dict(zip(images, in_threads(seen, range(len(images)), threads), strict=True))
+    because = {image: picture.because for image, picture in found.items() if picture.because}
     unseen = pl.col("image").is_in(list(because))
     if database.has_clips:
         unseen = pl.col("clip_frames").list.eval(pl.element().is_in(list(because))).list.all()
-    lost, left = scan.rows.filter(unseen), scan.rows.filter(~unseen)
-    if not because:
-        return replace(scan, notes=(*scan.notes, f"all {len(images):,} pictures can be decoded"))
-    image, why = next(iter(because.items()))
-    note = f"{len(because):,} of {len(images):,} pictures cannot be decoded, such as {image}: {why}"
-    failed = lost.select(*PLACE, "image", reason=pl.lit(UNDECODABLE)).cast(FAILURE_SCHEMA)
+    note = f"all {len(images):,} pictures can be decoded"
+    if because:
+        image, why = next(iter(because.items()))
+        note = f"{len(because):,} of {len(images):,} pictures cannot be decoded, such as {image}: {why}"
+    scan = _with_failed(scan, scan.rows.select(unseen).to_series(), UNDECODABLE, note)
+    if "face_box" not in scan.rows.columns:
+        return scan
+    outside = [
+        box is not None and box_misses(box, found[image].width, found[image].height)
+        for image, box in scan.rows.select("image", "face_box").iter_rows()
+    ]
+    if not any(outside):
+        return scan
+    first = scan.rows["image"][outside.index(True)]
+    note = f"{sum(outside):,} face boxes lie outside of their pictures, such as that of {first}"
+    return _with_failed(scan, pl.Series(outside), BOX_OUTSIDE, note)
+
+
+def _with_failed(scan: Scan, lost: pl.Series, reason: str, note: str) -> Scan:
+    """The scan whose lost rows are failures."""
+    failed = scan.rows.filter(lost).select(*PLACE, "image", reason=pl.lit(reason)).cast(FAILURE_SCHEMA)
     return replace(
         scan,
-        rows=left,
+        rows=scan.rows.filter(~lost),
         failures=pl.concat([scan.failures, failed]),
         notes=(*scan.notes, note),
-        missing_pictures=scan.missing_pictures + len(lost),
+        missing_pictures=scan.missing_pictures + len(failed),
     )

@@ -50,7 +50,7 @@ def describe_check(found: DatabaseCheck) -> str:
     if found.problem:
         lines += [f"  {line}" for line in found.problem.splitlines()]
         return "\n".join(lines) + "\n"
-    lines += [f"  lost: {loss}" for loss in found.losses]
+    lines += [f"  not whole: {loss}" for loss in found.losses]
     lines += [f"  breaks a rule: {broken}" for broken in found.broken_rules]
     lines += [f"  found: {note}" for note in found.notes]
     lines += [

@@ -130,6 +130,14 @@ def test_a_full_check_names_a_picture_that_cannot_be_decoded_and_a_quick_one_doe
     assert "1 of 10 pictures cannot be decoded, such as image/origin/p003.png: " in found.notes[-1]
 
 
+def test_a_full_check_counts_a_box_outside_of_its_picture_as_the_build_does(expw: Path) -> None:
+    labels = expw / "label" / "label.lst"
+    labels.write_text(labels.read_text().replace("p003.png 0 1 2 12 13", "p003.png 0 500 500 900 900"))
+    (found,) = check(EXPW, {"expw": expw}, full=True)
+    assert (found.rows, found.failures) == (9, {"face box outside its image": 1})
+    assert found.notes[-1] == "1 face boxes lie outside of their pictures, such as that of image/origin/p003.png"
+
+
 def test_a_reader_that_breaks_a_rule_makes_the_copy_broken(expw: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Careless(DATABASES["expw"]):  # type: ignore[misc,name-defined]
         literature_folds = MappingProxyType({"part1": ("ann",), "part2": ("ann",)})
