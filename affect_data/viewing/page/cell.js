@@ -1,7 +1,7 @@
 // A face of the grid: its picture and the labels of all tasks at a glance.
 
 import { el, number } from "./dom.js";
-import { store } from "./store.js";
+import { set, store } from "./store.js";
 import { show } from "./thumbs.js";
 
 const UNITS_SHOWN = 5;
@@ -50,7 +50,7 @@ export function fill(cell, face, size, before) {
     face.severity === null ? null : el("i", { class: `mark ${about.severities[face.severity]}`,
       title: face.checks.map((check) => about.checks[check]).join("\n") }, String(face.checks.length)),
     face.decided ? el("i", { class: "decided", title: `${face.decided.action}, ${face.decided.who}` }, MARKS[face.decided.action]) : null,
-    starts ? el("span", { class: "group" }, grouped === "copies" ? `copies ${face.copies}` : face[grouped]) : null,
+    starts ? el("button", { type: "button", class: "group", tabIndex: -1, title: "only these", onclick: (event) => { event.stopPropagation(); set(grouped, String(face[grouped])); } }, grouped === "copies" ? `copies ${face.copies}` : face[grouped]) : null,
     el("div", { class: "line" }, name(face), vaDot(face.va)),
     el("div", { class: "line" }, units(face)),
     el("div", { class: "line quiet" }, `${about.databases[face.database]} · ${about.splits[face.split]}`),

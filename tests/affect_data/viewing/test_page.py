@@ -197,6 +197,16 @@ def test_a_rectangle_drawn_on_the_map_leaves_its_faces_in_the_grid(
     wait(browser, lambda b: text(b, "#total") == f"{len(points)} faces")
 
 
+def test_the_name_of_a_person_leads_to_all_faces_of_the_person(browser: Chrome, desk: Desk, serve: Serve) -> None:
+    visit(browser, serve(desk), "?sort=subject&database=disfa")
+    wait(browser, lambda b: b.find_elements(By.CSS_SELECTOR, ".cell .group"))
+    person = text(browser, ".cell .group")
+    click(browser, ".cell .group")
+    assert dict(query(browser))["subject"] == person
+    own = desk.table.frame.filter(pl.col("subject").cast(pl.String) == person).height
+    assert text(browser, "#total").startswith(f"{own} of ")
+
+
 def test_a_million_faces_scroll_and_jump_to_their_end(browser: Chrome, desk: Desk, serve: Serve) -> None:
     copies = -(-1_000_000 // len(desk.table))
     many = replace(desk.table, frame=pl.concat([desk.table.frame] * copies), splits=("train",), starts=(0,))
