@@ -1,5 +1,6 @@
 """Rows of the schema with any labels that a layout has places for, and their way to storage and back."""
 
+import hashlib
 from typing import Any
 
 import numpy as np
@@ -110,7 +111,10 @@ def plain_rows(count: int, database: int = 0) -> pl.DataFrame:
         "face_box": [NAN] * 4,
     }
     return label_table(
-        [{**row, "uid": f"x:{n}", "source_line": n + 1, "image_digest": f"{n:064x}"} for n in range(count)]
+        [
+            {**row, "uid": f"x:{n}", "source_line": n + 1, "image_digest": hashlib.sha256(str(n).encode()).hexdigest()}
+            for n in range(count)
+        ]
     )
 
 

@@ -1,3 +1,4 @@
+import hashlib
 import io
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -86,7 +87,7 @@ def label_row(number: int, tasks: tuple[str, ...]) -> dict[str, Any]:
         "va_mask": "va" in tasks,
         "label_scope": 0,
         "face_box": [4.0, 4.0, 36.0, 36.0] if number % 3 else [np.nan] * 4,
-        "image_digest": f"{number:064x}",
+        "image_digest": hashlib.sha256(str(number).encode()).hexdigest(),
     }
 
 

@@ -1,5 +1,6 @@
 """Whole runs of `meta_auxiliary`: what they write, how they go on, and on how many processes."""
 
+import hashlib
 import os
 import pickle
 from collections.abc import Callable
@@ -248,7 +249,13 @@ def people_dataset(world: SimpleNamespace, folder: Path) -> Path:
     def edit(row: dict[str, Any]) -> dict[str, Any]:
         number = row["frame"]
         subject = f"p{number % 6}" if number < 100 else "v"
-        return {**row, "database": 0, "subject": subject, "track": f"t{number}", "image_digest": f"{number:064d}"}
+        return {
+            **row,
+            "database": 0,
+            "subject": subject,
+            "track": f"t{number}",
+            "image_digest": hashlib.sha256(str(number).encode()).hexdigest(),
+        }
 
     rows = {"train": [(number, world.all) for number in range(12)], "validation": [(200, world.all)]}
     path = world.write_dataset(folder / "people", rows, edit=edit)
