@@ -15,12 +15,13 @@ from affect_data.bounds import BoundError, read_lines_file
 from affect_data.build.packing import BOX_OUTSIDE, UNDECODABLE, in_threads
 from affect_data.databases.base import SPLITS, Database, Scan
 from affect_data.databases.root import FAILURE_SCHEMA, NO_SUCH_LINE, DatabaseRoot
+from affect_data.databases.table.reader import TableDatabase
 from affect_data.pictures import Examined, box_misses, examine
 
 PLACE: Final = ("source_file", "source_line")
 LINES_TRIED: Final = 20
 """Of how many lines it is proven that rows come from them."""
-NOT_LINES: Final = (".npy", ".xlsx", ".json")
+NOT_LINES: Final = (".npy", ".xlsx", ".json", ".parquet", ".arrow")
 """Files whose rows are not their lines, or that are no text."""
 _SHEET: Final = re.compile(r"\[[^\]]*\]$")
 
@@ -97,8 +98,10 @@ def splits_are_official(copy: Copy) -> Iterator[str]:
 
 
 def terms_are_stated(copy: Copy) -> Iterator[str]:
-    """The database says whose it is: licence, citation, source."""
+    """The database says whose it is: licence, citation, source. Own data may be nobody's but the user's, so its recipe need not say it."""
     database = copy.database
+    if isinstance(database, TableDatabase):
+        return
     for what in ("title", "homepage", "citation", "source_family"):
         if not getattr(database, what, ""):
             yield f"the reader states no {what}"

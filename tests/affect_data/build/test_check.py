@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 import polars as pl
 import pytest
+from own_tables import COLUMNS, ROWS, write_own, write_table
 
 from affect_data.build.build import BuildReport, build
 from affect_data.build.check import check
@@ -136,6 +137,17 @@ def test_a_full_check_counts_a_box_outside_of_its_picture_as_the_build_does(expw
     (found,) = check(EXPW, {"expw": expw}, full=True)
     assert (found.rows, found.failures) == (9, {"face box outside its image": 1})
     assert found.notes[-1] == "1 face boxes lie outside of their pictures, such as that of image/origin/p003.png"
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet", "xlsx"])
+def test_a_full_check_finds_an_own_table_without_terms_whole(kind: str, tmp_path: Path) -> None:
+    root = write_own(tmp_path / "own")
+    write_table(root / f"labels.{kind}", ROWS)
+    recipe = recipe_from(
+        {"databases": {"mine": {"reader": "table", "file": f"labels.{kind}", "columns": COLUMNS}}}, "own"
+    )
+    (found,) = check(recipe, {"mine": root}, full=True)
+    assert (found.headline, found.rows, found.broken_rules, found.defects) == ("whole", 4, (), ())
 
 
 def test_a_reader_that_breaks_a_rule_makes_the_copy_broken(expw: Path, monkeypatch: pytest.MonkeyPatch) -> None:
