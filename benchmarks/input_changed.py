@@ -78,7 +78,7 @@ def recipe_augmentation() -> Any:  # noqa: ANN401
     from affect_train.inputs.augment import Augmentation
     from affect_train.recipe.training import AugmentationOptions
 
-    return Augmentation(**AugmentationOptions().model_dump())
+    return Augmentation(**AugmentationOptions().model_dump(exclude={"mixup"}))
 
 
 def orders(rows: int, epoch: int) -> list[list[int]]:
