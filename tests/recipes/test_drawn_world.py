@@ -1,15 +1,13 @@
 """The drawn world of vectors: what is planted, and that its program runs."""
 
-import importlib
 import json
-import sys
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+from programs import loaded_program
 
 from affect_data.vocabulary import EXPRESSION_ACTION_UNITS
 
@@ -20,17 +18,8 @@ MODULES = ("drawn_faces", "drawn_learning", "drawn_curves")
 @pytest.fixture(scope="module")
 def world() -> Iterator[Any]:
     """The modules of the program, which is no package, by name."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(FOLDER)
-        found = {name: importlib.import_module(name) for name in MODULES}
-        specification = importlib.util.spec_from_file_location("drawn_world_main", FOLDER / "__main__.py")
-        assert specification is not None
-        assert specification.loader is not None
-        main = importlib.util.module_from_spec(specification)
-        specification.loader.exec_module(main)
-        yield SimpleNamespace(**found, main=main)
-    for name in MODULES:
-        del sys.modules[name]
+    with loaded_program(FOLDER, MODULES) as found:
+        yield found
 
 
 def test_relations_leave_the_table_by_the_knob(world: Any) -> None:

@@ -1,17 +1,15 @@
 """The twin on real faces, on drawn ones: what it draws, learns, measures and refuses."""
 
-import importlib
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
 import torch
+from programs import loaded_program
 from sklearn.metrics import accuracy_score, average_precision_score, f1_score, roc_auc_score
 
 from affect_data.errors import UsageError
@@ -42,17 +40,8 @@ MODULES = (
 @pytest.fixture(scope="module")
 def twin() -> Iterator[Any]:
     """The modules of the twin, which is a program and no package, by name."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(FOLDER)
-        found = {name: importlib.import_module(name) for name in MODULES}
-        specification = importlib.util.spec_from_file_location("real_twin_main", FOLDER / "__main__.py")
-        assert specification is not None
-        assert specification.loader is not None
-        main = importlib.util.module_from_spec(specification)
-        specification.loader.exec_module(main)
-        yield SimpleNamespace(**found, main=main)
-    for name in MODULES:
-        del sys.modules[name]
+    with loaded_program(FOLDER, MODULES) as found:
+        yield found
 
 
 @pytest.fixture(scope="module")
